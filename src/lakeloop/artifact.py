@@ -1,0 +1,134 @@
+"""The model artifact: a folder of files under a manifest of their digests, written last, verified first.
+
+What the files hold is the business of who writes (`training`) and who reads (`lakeloop.serving`). Here is
+only the promise that a folder is whole and is the one that was registered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from lakeloop.durable import fsync_tree, sha256_file, write_atomically
+from lakeloop.errors import ArtifactError
+from lakeloop.records import Frozen
+
+MANIFEST = "manifest.json"
+DESCRIPTION = "description.json"
+ONNX_MODEL = "model.onnx"
+TOKENIZER = "tokenizer.json"
+REQUIRED = (ONNX_MODEL, TOKENIZER, DESCRIPTION)
+
+
+class ArtifactDescription(Frozen):
+    """What a reader must know to use the model, and what a person must know to trust it."""
+
+    loop: str
+    candidate: Literal["baseline", "finetune"]
+    method: str
+    labels: tuple[str, ...]
+    """In the order of the model's outputs."""
+    max_tokens: int
+    base_model: str
+    base_digest: str
+    dataset_digest: str
+    seed: int
+    train_label_shares: dict[str, float]
+    """Share of each label in the training rows, 0..1; what monitoring compares with."""
+    validation_metrics: dict[str, float]
+
+
+class FileEntry(Frozen):
+    sha256: str
+    size: int = Field(ge=0)
+    """Bytes."""
+
+
+class Manifest(Frozen):
+    files: dict[str, FileEntry]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A verified folder."""
+
+    folder: Path
+    description: ArtifactDescription
+    digest: str
+    """sha256 over the names and digests of all files."""
+
+
+def write_manifest(folder: Path, description: ArtifactDescription) -> Artifact:
+    """Seal `folder`: write its description, then a manifest of every file in it, durably.
+
+    Raises:
+        ArtifactError: a required file is missing.
+    """
+    write_atomically(folder / DESCRIPTION, description.model_dump_json(indent=2) + "\n")
+    names = _names(folder)
+    if missing := [name for name in REQUIRED if name not in names]:
+        raise ArtifactError("artifact is incomplete", where=str(folder), expected=", ".join(missing))
+    files = {
+        name: FileEntry(sha256=sha256_file(folder / name), size=(folder / name).stat().st_size)
+        for name in names
+    }
+    fsync_tree(folder)
+    write_atomically(folder / MANIFEST, Manifest(files=files).model_dump_json(indent=2) + "\n")
+    return open_artifact(folder)
+
+
+def open_artifact(folder: Path) -> Artifact:
+    """Verify every file of `folder` against its manifest.
+
+    Raises:
+        ArtifactError: no manifest, or a file is missing, extra or changed.
+    """
+    manifest = _read_manifest(folder)
+    names = _names(folder)
+    for title, wrong in (
+        ("files are missing", sorted(set(manifest.files) - set(names))),
+        ("files are not in the manifest", sorted(set(names) - set(manifest.files))),
+    ):
+        if wrong:
+            raise ArtifactError(title, where=str(folder), found=", ".join(wrong), remedy=_REMEDY)
+    for name, entry in sorted(manifest.files.items()):
+        found = sha256_file(folder / name)
+        if found != entry.sha256:
+            raise ArtifactError(
+                f"{name} is not the file that was registered",
+                where=str(folder),
+                expected=f"sha256 {entry.sha256}",
+                found=f"sha256 {found}",
+                remedy=_REMEDY,
+            )
+    description = ArtifactDescription.model_validate_json((folder / DESCRIPTION).read_bytes())
+    return Artifact(folder, description, _digest(manifest))
+
+
+_REMEDY = "do not serve it; fetch it again from the lake, or release the model again"
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(
+        p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST
+    )
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    try:
+        return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        raise ArtifactError("no model artifact here", where=str(folder), expected=MANIFEST) from None
+    except ValidationError as error:
+        raise ArtifactError(
+            "manifest cannot be read", where=str(folder / MANIFEST), found=str(error), remedy=_REMEDY
+        ) from None
+
+
+def _digest(manifest: Manifest) -> str:
+    lines = (f"{name}\0{entry.sha256}\n" for name, entry in sorted(manifest.files.items()))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -1,0 +1,64 @@
+"""Files that are whole or absent, on disk and not only in the page cache; digests of files and folders.
+
+Everything that must survive a kill or a power cut is written through here. Tables are not: they belong
+to `lakeloop.lake`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+_BLOCK = 1 << 20
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace `path` with `content`: readers see the old file or the new one, never a part of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = content.encode() if isinstance(content, str) else content
+    # The process id keeps two writers of the same file from sharing one temporary file.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    fsync_directory(path.parent)
+
+
+def fsync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def fsync_directory(path: Path) -> None:
+    """Make the names in `path` durable: a rename lives in the directory, not in the file."""
+    fsync_file(path)
+
+
+def fsync_tree(path: Path) -> None:
+    """Make every file and directory below `path` durable, files before the names that point at them."""
+    for folder, _, names in os.walk(path, topdown=False):
+        for name in names:
+            fsync_file(Path(folder) / name)
+        fsync_directory(Path(folder))
+
+
+def sha256_file(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def digest_folder(path: Path, pattern: str = "**/*") -> str:
+    """One sha256 over the relative names and contents of the files below `path` that match `pattern`."""
+    digest = hashlib.sha256()
+    for file in sorted(p for p in path.glob(pattern) if p.is_file() and "__pycache__" not in p.parts):
+        digest.update(f"{file.relative_to(path).as_posix()}\0{sha256_file(file)}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,123 @@
+"""The few calls to Airflow's REST API that driving a loop needs. Knows no loops and keeps no state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from lakeloop.errors import ServiceError
+
+ACTIVE_STATES = frozenset({"queued", "running"})
+
+
+class AirflowApi:
+    """A client for one Airflow; times out, and repeats a read that failed for a moment."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._client = httpx.Client(base_url=url, timeout=30.0)
+        self._token = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def health(self) -> dict[str, str]:
+        """State of each component: metadatabase, scheduler, dag_processor, triggerer."""
+        found = self._client.get("/api/v2/monitor/health").raise_for_status().json()
+        return {name: part.get("status") or "absent" for name, part in found.items() if part}
+
+    def dag_ids(self, tag: str) -> list[str]:
+        dags = self._get("/api/v2/dags", tags=tag, limit=200, exclude_stale=True)["dags"]
+        return sorted(dag["dag_id"] for dag in dags)
+
+    def import_errors(self) -> list[str]:
+        found = self._get("/api/v2/importErrors", limit=50)["import_errors"]
+        return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in found]
+
+    def set_paused(self, dag_id: str, paused: bool) -> None:
+        self._send("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": paused})
+
+    def set_pool(self, name: str, slots: int, description: str) -> None:
+        body = {"name": name, "slots": slots, "description": description, "include_deferred": False}
+        answer = self._request("POST", "/api/v2/pools", json=body)
+        if answer.status_code == httpx.codes.CONFLICT:
+            return
+        _require_ok(answer)
+
+    def trigger(self, dag_id: str, partition: str | None = None, conf: dict[str, Any] | None = None) -> str:
+        """Start a run (of `partition`) and return its id."""
+        body: dict[str, Any] = {"logical_date": None, "conf": conf or {}}
+        if partition is not None:
+            body["partition_key"] = partition
+        run_id: str = self._send("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"]
+        return run_id
+
+    def runs(self, dag_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """All runs of these DAGs, oldest first."""
+        found: list[dict[str, Any]] = []
+        for dag_id in dag_ids:
+            found += self._get(f"/api/v2/dags/{dag_id}/dagRuns", limit=100, order_by="-run_after")["dag_runs"]
+        return sorted(found, key=lambda run: run["queued_at"] or run["run_after"])
+
+    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
+        found: list[dict[str, Any]] = self._get(path, limit=100)["task_instances"]
+        return found
+
+    def log_text(self, dag_id: str, run_id: str, task_id: str, try_number: int) -> str:
+        """The log of one try, one line an event."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
+        content = self._get(path, full_content=True)["content"]
+        return "\n".join(_log_line(entry) for entry in content)
+
+    def _get(self, path: str, **params: Any) -> Any:
+        return _require_ok(self._read(path, params)).json()
+
+    @retry(
+        retry=retry_if_exception_type(httpx.TransportError),
+        stop=stop_after_delay(60),
+        wait=wait_fixed(1),
+        reraise=True,
+    )
+    def _read(self, path: str, params: dict[str, Any]) -> httpx.Response:
+        return self._request("GET", path, params=params)
+
+    def _send(self, method: str, path: str, body: dict[str, Any]) -> Any:
+        return _require_ok(self._request(method, path, json=body)).json()
+
+    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        for _ in range(2):
+            if not self._token:
+                self._token = self._client.get("/auth/token").raise_for_status().json()["access_token"]
+            headers = {"Authorization": f"Bearer {self._token}"}
+            answer = self._client.request(method, path, headers=headers, **options)
+            if answer.status_code != httpx.codes.UNAUTHORIZED:
+                break
+            self._token = ""  # It expired, or the server was restarted with another secret.
+        return answer
+
+
+def _log_line(entry: Any) -> str:
+    if isinstance(entry, str):
+        return entry
+    return " ".join(str(entry[key]) for key in ("timestamp", "level", "event") if entry.get(key))
+
+
+def _require_ok(answer: httpx.Response) -> httpx.Response:
+    if answer.is_success:
+        return answer
+    raise ServiceError(
+        f"Airflow answered {answer.status_code}",
+        where=f"{answer.request.method} {answer.request.url}",
+        found=answer.text[:500],
+        remedy="see the api-server's log",
+    )

@@ -1,0 +1,102 @@
+"""The environment that Airflow runs with on one machine: every setting that differs from its default, and why.
+
+docker-compose.yml ships the same choices for a cluster. Nothing is started here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from lakeloop.durable import write_atomically
+from lakeloop.settings import Settings
+
+
+def airflow_environment(settings: Settings, airflow_url: str, server_url: str) -> dict[str, str]:
+    """Variables for every process of the local stack, on top of the caller's environment."""
+    home = settings.home / "airflow"
+    port = airflow_url.rsplit(":", 1)[1]
+    keys = _secret_keys(home / "secrets.json")
+    return {
+        **_inherited(),
+        **_lakeloop(settings, airflow_url, server_url),
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(settings.root / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(settings.root / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        # Two tasks at a time, more only where there are more cores: a task is a process of its own.
+        "AIRFLOW__CORE__PARALLELISM": str(max(2, os.cpu_count() or 2)),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{airflow_url}/execution/",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
+        # One person on the loopback address: no log-in.
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": port,
+        "AIRFLOW__API__BASE_URL": airflow_url,
+        "AIRFLOW__API__SECRET_KEY": keys["secret_key"],
+        "AIRFLOW__API_AUTH__JWT_SECRET": keys["jwt_secret"],
+        "AIRFLOW__API__INSTANCE_NAME": "Lakeloop",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        **_FASTER_THAN_DEFAULT,
+        **_STEADIER_THAN_DEFAULT,
+    }
+
+
+_FASTER_THAN_DEFAULT = {
+    # The scheduler sleeps this long when a round found nothing to do; it is the dead time between tasks.
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+    "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+    # DAG files change when a loop file changes: look for new files often, parse unchanged ones seldom.
+    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
+    "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+}
+
+_STEADIER_THAN_DEFAULT = {
+    # A scheduler that was killed and restarted adopts or resets its tasks after 30 s instead of 5 minutes.
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
+    # An API server that is away for 50 s kills every task by default.
+    "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "20",
+    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "15",
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "3600",
+    "AIRFLOW__CORE__DEFAULT_TASK_RETRIES": "3",
+}
+
+
+def _inherited() -> dict[str, str]:
+    """The caller's environment, with this interpreter's folder first on PATH.
+
+    Airflow starts some of its parts by name. Bytecode is written even where the caller forbids it:
+    without it each task process compiles its imports again, several seconds of them.
+    """
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    environment["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), environment.get("PATH", "")))
+    return environment
+
+
+def _lakeloop(settings: Settings, airflow_url: str, server_url: str) -> dict[str, str]:
+    return {
+        "LAKELOOP_ROOT": str(settings.root),
+        "LAKELOOP_HOME": str(settings.home),
+        "LAKELOOP_LAKE": settings.lake,
+        "LAKELOOP_LOOPS": str(settings.loops),
+        "LAKELOOP_DBT": str(settings.dbt),
+        "LAKELOOP_DATA_ROOTS": json.dumps([str(p) for p in settings.data_roots]),
+        "LAKELOOP_SERVER_URL": server_url,
+        "LAKELOOP_AIRFLOW_URL": airflow_url,
+        "LAKELOOP_TRAINING_THREADS": str(settings.training_threads),
+    }
+
+
+def _secret_keys(path: Path) -> dict[str, str]:
+    """Random keys of this installation, made once and readable by their owner only."""
+    if not path.exists():
+        keys = {name: secrets.token_urlsafe(32) for name in ("secret_key", "jwt_secret")}
+        write_atomically(path, json.dumps(keys))
+        path.chmod(0o600)
+    found: dict[str, str] = json.loads(path.read_text())
+    return found

@@ -1,0 +1,113 @@
+"""Processes of the local stack: each in a session of its own, so that a stop ends it with all its children.
+
+Killing only a parent leaves Airflow's executor and log-server processes behind; a group has no orphans.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from lakeloop.errors import ServiceError
+from lakeloop.records import Frozen
+
+
+class Component(Frozen):
+    """One running process; the start time tells it from a later process with the same id."""
+
+    name: str
+    pid: int
+    started: float
+    log: str
+    argv: tuple[str, ...]
+
+    @property
+    def alive(self) -> bool:
+        try:
+            process = psutil.Process(self.pid)
+            return process.create_time() == self.started and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+    def log_tail(self, lines: int = 15) -> str:
+        path = Path(self.log)
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
+
+
+def start(name: str, argv: Sequence[str], *, env: dict[str, str], log: Path, cwd: Path) -> Component:
+    """Start `argv` as the leader of a new session, its output appended to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            argv,
+            env=env,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    started = psutil.Process(process.pid).create_time()
+    return Component(name=name, pid=process.pid, started=started, log=str(log), argv=tuple(argv))
+
+
+def require_alive(component: Component) -> None:
+    """Raise when a process that should run has ended.
+
+    Raises:
+        ServiceError: with the last lines of its log.
+    """
+    _reap(component.pid)
+    if not component.alive:
+        raise ServiceError(
+            f"{component.name} ended by itself",
+            where=component.log,
+            found=component.log_tail(),
+            remedy=f"read {component.log}",
+        )
+
+
+def stop(components: Sequence[Component], *, grace: float = 15.0) -> None:
+    """End the groups of `components`: ask all of them, wait up to `grace` seconds, then kill what is left."""
+    alive = [c for c in components if c.alive]
+    for component in alive:
+        _signal_group(component.pid, signal.SIGTERM)
+    deadline = time.monotonic() + grace
+    while time.monotonic() < deadline and any(_group_lives(c.pid) for c in alive):
+        time.sleep(0.1)
+    for component in alive:
+        _signal_group(component.pid, signal.SIGKILL)
+        _reap(component.pid)
+
+
+def _group_lives(group: int) -> bool:
+    _reap(group)
+    return any(_in_group(process, group) for process in psutil.process_iter())
+
+
+def _in_group(process: psutil.Process, group: int) -> bool:
+    try:
+        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return
+
+
+def _reap(pid: int) -> None:
+    """Collect the exit status when it is our child; when another process started it, its parent does."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return

@@ -1,0 +1,166 @@
+"""What a stage leaves behind about itself: counts, inputs, outputs, provenance and one fingerprint.
+
+A record is data: it is written beside the output it describes and, whole, into the lake's ledger. How a
+record comes to be is `lakeloop.stages.session`; this module is light enough to import in a DAG file.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import platform
+import socket
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from lakeloop.durable import write_atomically
+from lakeloop.errors import CountsError
+
+Status = Literal["done", "unchanged", "skipped", "refused"]
+
+_RECORDED_PACKAGES = (
+    "lakeloop", "apache-airflow", "dbt-core", "deltalake", "duckdb", "great-expectations",
+    "onnxruntime", "pyarrow", "torch", "transformers",
+)  # fmt: skip
+
+
+def fingerprint(**parts: Any) -> str:
+    """sha256 of `parts` as canonical JSON: equal for equal content, whatever the order of the keys."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    return str(value)
+
+
+class Frozen(BaseModel):
+    """Base of all records and specs: immutable, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Counts(Frozen):
+    """Rows of one partition through one stage."""
+
+    read: int = Field(ge=0)
+    accepted: int = Field(ge=0)
+    quarantined: int = Field(default=0, ge=0)
+    duplicates: int = Field(default=0, ge=0)
+
+    def reconcile(self, where: str) -> Counts:
+        """Return self when every row read is accounted for exactly once.
+
+        Raises:
+            CountsError: read is not accepted + quarantined + duplicates.
+        """
+        accounted = self.accepted + self.quarantined + self.duplicates
+        if accounted != self.read:
+            raise CountsError(
+                f"{abs(self.read - accounted)} row(s) {'lost' if accounted < self.read else 'doubled'}",
+                where=where,
+                expected=f"{self.read} rows read = accepted + quarantined + duplicates",
+                found=f"{self.accepted} + {self.quarantined} + {self.duplicates} = {accounted}",
+                remedy="nothing was published; this is a defect of the reader or of a model, report it",
+            )
+        return self
+
+
+class Provenance(Frozen):
+    """Who made something, when, from which code, with which versions."""
+
+    run_id: str
+    try_number: int
+    started_at: datetime
+    finished_at: datetime
+    git_sha: str
+    host: str
+    python: str
+    versions: dict[str, str]
+    argv: tuple[str, ...] = ()
+
+    @classmethod
+    def collect(cls, *, run_id: str, try_number: int, started_at: datetime, root: Path) -> Provenance:
+        return cls(
+            run_id=run_id,
+            try_number=try_number,
+            started_at=started_at,
+            finished_at=now(),
+            git_sha=git_sha(root),
+            host=socket.gethostname(),
+            python=platform.python_version(),
+            versions=installed_versions(),
+            argv=tuple(Path(part).name if i == 0 else part for i, part in enumerate(sys.argv)),
+        )
+
+    @property
+    def seconds(self) -> float:
+        return (self.finished_at - self.started_at).total_seconds()
+
+
+class StageRecord(Frozen):
+    """What one stage did for one partition of one loop."""
+
+    loop: str
+    stage: str
+    partition: str
+    status: Status
+    reason: str
+    """A sentence for a person: what happened and why, with numbers."""
+    fingerprint: str = ""
+    """Of config, inputs and code version: equal fingerprints make equal outputs."""
+    inputs: dict[str, str] = Field(default_factory=dict)
+    outputs: dict[str, str] = Field(default_factory=dict)
+    counts: Counts | None = None
+    metrics: dict[str, float] = Field(default_factory=dict)
+    links: dict[str, str] = Field(default_factory=dict)
+    """Name -> path or URL of what a person may want to open."""
+    config: dict[str, JsonValue] = Field(default_factory=dict)
+    provenance: Provenance
+
+    def write(self, path: Path) -> None:
+        write_atomically(path, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> StageRecord:
+        return cls.model_validate_json(path.read_bytes())
+
+
+def now() -> datetime:
+    """The current time in UTC; the only clock that records use."""
+    return datetime.now(UTC)
+
+
+@functools.lru_cache
+def installed_versions() -> dict[str, str]:
+    found = {}
+    for package in _RECORDED_PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@functools.lru_cache
+def git_sha(root: Path) -> str:
+    """Commit of the checkout at `root`, with `+dirty` when it was changed; `unknown` outside of git."""
+    def ask(*argv: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(root), *argv], capture_output=True, text=True, timeout=10, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        return ask("rev-parse", "HEAD") + ("+dirty" if ask("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"

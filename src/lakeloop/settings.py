@@ -1,0 +1,112 @@
+"""Where things are on this installation: paths, the lake's address, the model server, W&B mode.
+
+What a loop does is in its loop file; what differs between a laptop and a cluster is here, and comes
+from environment variables (`LAKELOOP_*`). Built where a process starts and passed down.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lakeloop.errors import ConfigurationError
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The project's root: the nearest folder from `start` (default: the working folder) up with `loops/`.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "loops").is_dir() and (folder / "dbt").is_dir():
+            return folder
+    raise ConfigurationError(
+        "not inside a Lakeloop project",
+        where=str(here),
+        expected="a folder with loops/ and dbt/, here or above",
+        remedy="change into the project, or set LAKELOOP_ROOT",
+    )
+
+
+class Settings(BaseSettings):
+    """Resolved settings; every field can be set by the variable LAKELOOP_<FIELD>."""
+
+    model_config = SettingsConfigDict(env_prefix="LAKELOOP_", frozen=True, extra="ignore")
+
+    root: Path = Field(default_factory=find_root)
+    """Root of the project (holds loops/, dags/, dbt/, training/)."""
+    home: Path = Path()
+    """Everything made at run time (default: <root>/.lakeloop)."""
+    lake: str = ""
+    """Root of the lake, a path or a URI (default: <home>/lake)."""
+    loops: Path = Path()
+    """Folder of the loop files (default: <root>/loops)."""
+    dbt: Path = Path()
+    """The dbt project (default: <root>/dbt)."""
+    data_roots: tuple[Path, ...] = ()
+    """Folders, besides the project's own, that a loop file may read from (JSON list)."""
+    storage_options: dict[str, str] = Field(default_factory=dict)
+    """Options for object storage, handed to delta-rs and fsspec (JSON object)."""
+    server_url: str = "http://127.0.0.1:8100"
+    """Where the model server answers."""
+    airflow_url: str = "http://127.0.0.1:8080"
+    """Where Airflow's web UI and API answer."""
+    training_threads: int = Field(default=0, ge=0)
+    """CPU threads of a training process; 0 means all cores."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive(cls, values: dict[str, Any]) -> dict[str, Any]:
+        values = dict(values)
+        root = Path(values.get("root") or find_root()).resolve()
+        home = Path(values.get("home") or root / ".lakeloop").expanduser()
+        values["root"] = root
+        values["home"] = home = (home if home.is_absolute() else root / home).resolve()
+        values["lake"] = str(values.get("lake") or home / "lake")
+        values["loops"] = Path(values.get("loops") or root / "loops").resolve()
+        values["dbt"] = Path(values.get("dbt") or root / "dbt").resolve()
+        return values
+
+    @property
+    def wandb_mode(self) -> Literal["online", "offline", "disabled"]:
+        """Online with an API key, offline without; WANDB_MODE overrides both."""
+        mode = os.environ.get("WANDB_MODE", "")
+        if mode == "disabled":
+            return "disabled"
+        if mode in ("online", "offline"):
+            return "online" if mode == "online" else "offline"
+        return "online" if os.environ.get("WANDB_API_KEY") else "offline"
+
+    def loop_file(self, loop: str) -> Path:
+        return self.loops / loop / "loop.yaml"
+
+    def work(self, loop: str, stage: str, partition: str) -> Path:
+        """Local folder of one stage of one partition: its record, journal and scratch files."""
+        return self.home / "work" / loop / stage / partition
+
+    def docs(self, loop: str) -> Path:
+        """Data Docs of a loop."""
+        return self.home / "docs" / loop
+
+    def reports(self, loop: str) -> Path:
+        """Evaluation reports of a loop."""
+        return self.home / "reports" / loop
+
+    @property
+    def journals(self) -> Path:
+        return self.home / "journals"
+
+    @property
+    def wandb_dir(self) -> Path:
+        return self.home / "wandb"
+
+
+def get_settings(**overrides: Any) -> Settings:
+    """Settings from the environment, with `overrides` on top."""
+    return Settings(**overrides)

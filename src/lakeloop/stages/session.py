@@ -1,0 +1,215 @@
+"""What every stage does around its own work: decide if it is needed, time it, track it, record it.
+
+A stage is a plain function; this module gives it a session. The order of the last steps is a promise: data
+first, then record.json, then the ledger row, so that a row in the ledger always speaks of data that is there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from lakeloop.attempt import Attempt
+from lakeloop.records import Counts, Provenance, StageRecord, Status, fingerprint, now
+from lakeloop.settings import Settings, get_settings
+from lakeloop.spec.models import LoopSpec
+
+if TYPE_CHECKING:
+    from lakeloop.lake import Lake
+    from lakeloop.tracking.tracker import Tracker
+
+log = logging.getLogger(__name__)
+
+CODE_VERSION = 1
+"""Raise it when a change of the code makes other outputs from the same inputs."""
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """What every stage is given."""
+
+    loop: LoopSpec
+    lake: Lake
+    settings: Settings
+    attempt: Attempt
+
+    @classmethod
+    def open(
+        cls, loop: str, settings: Settings | None = None, attempt: Attempt | None = None
+    ) -> StageContext:
+        """Load the loop file and open the lake; creates the loop's tables when they are not there."""
+        from lakeloop.lake import Lake
+        from lakeloop.spec.load import load_loop
+
+        settings = settings or get_settings()
+        spec = load_loop(settings.loop_file(loop), settings)
+        lake = Lake.from_settings(settings, spec)
+        lake.bootstrap(spec)
+        return cls(spec, lake, settings, attempt or Attempt.local())
+
+    def work(self, stage: str, partition: str) -> Path:
+        """The local scratch folder of a stage; made when it is not there."""
+        folder = self.settings.work(self.loop.name, stage, partition)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @contextmanager
+    def stage(self, name: str, partition: str, *, config: Any = None) -> Iterator[StageSession]:
+        """Run one stage: `config` is the part of the loop file that decides its output."""
+        from lakeloop.tracking.tracker import open_tracker
+
+        work = self.work(name, partition)
+        with open_tracker(
+            self.settings, loop=self.loop.name, stage=name, partition=partition, attempt=self.attempt
+        ) as tracker:
+            session = StageSession(self, name, partition, _as_dict(config), work, tracker)
+            tracker.config({"loop": self.loop.name, "stage": name, "partition": partition, **session.config})
+            yield session
+            session.require_ended()
+            tracker.summary(session.summary())
+
+
+@dataclass
+class StageSession:
+    """One stage at work. Ends by exactly one of `unchanged`, `done`, `skipped`, `refused`."""
+
+    context: StageContext
+    name: str
+    partition: str
+    config: dict[str, Any]
+    work: Path
+    tracker: Tracker
+    started_at: datetime = field(default_factory=now)
+    _inputs: dict[str, str] = field(default_factory=dict)
+    _record: StageRecord | None = None
+
+    def inputs(self, **named: str) -> None:
+        """Name what the output is made from, each with a digest or a pinned version."""
+        self._inputs.update(named)
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(
+            code=CODE_VERSION, stage=self.name, partition=self.partition, config=self.config, inputs=self._inputs
+        )
+
+    def unchanged(self) -> StageRecord | None:
+        """The earlier record, marked unchanged, when this work was done from the same inputs."""
+        earlier = self.context.lake.ledger.done(self.name, self.partition, self.fingerprint)
+        if earlier is None:
+            return None
+        when = f"{earlier.provenance.finished_at:%Y-%m-%d %H:%M} UTC"
+        self._record = earlier.model_copy(
+            update={
+                "status": "unchanged",
+                "reason": f"inputs unchanged since {when} (fingerprint {self.fingerprint[:12]})",
+            }
+        )
+        log.info("%s %s %s: %s", self.context.loop.name, self.name, self.partition, self._record.reason)
+        return self._record
+
+    def done(
+        self,
+        *,
+        reason: str,
+        outputs: Mapping[str, str] | None = None,
+        counts: Counts | None = None,
+        metrics: Mapping[str, float] | None = None,
+        links: Mapping[str, str] | None = None,
+    ) -> StageRecord:
+        """End with an output; `counts` must reconcile."""
+        return self._end("done", reason, outputs, counts, metrics, links)
+
+    def skipped(self, reason: str) -> StageRecord:
+        """End without work: there was nothing to do, and `reason` says why."""
+        return self._end("skipped", reason, None, None, None, None)
+
+    def refused(
+        self,
+        reason: str,
+        *,
+        metrics: Mapping[str, float] | None = None,
+        links: Mapping[str, str] | None = None,
+    ) -> StageRecord:
+        """End with a decision against: a result, not a failure."""
+        return self._end("refused", reason, None, None, metrics, links)
+
+    def log(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        self.tracker.log(metrics, step)
+
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        self.tracker.table(name, columns, rows)
+
+    def artifact(self, name: str, kind: str, path: Path, metadata: Mapping[str, Any] | None = None) -> None:
+        self.tracker.artifact(name, kind, path, metadata)
+
+    def require_ended(self) -> None:
+        if self._record is None:
+            raise RuntimeError(f"stage {self.name} ended without saying how")
+
+    def summary(self) -> dict[str, Any]:
+        """What the tracker keeps of the result."""
+        assert self._record is not None
+        record = self._record
+        counts = record.counts.model_dump() if record.counts else {}
+        return {
+            "status": record.status,
+            "reason": record.reason,
+            "fingerprint": record.fingerprint,
+            **{f"rows/{name}": value for name, value in counts.items()},
+            **record.metrics,
+        }
+
+    def _end(
+        self,
+        status: Status,
+        reason: str,
+        outputs: Mapping[str, str] | None,
+        counts: Counts | None,
+        metrics: Mapping[str, float] | None,
+        links: Mapping[str, str] | None,
+    ) -> StageRecord:
+        where = f"{self.context.loop.name} {self.name} {self.partition}"
+        record = StageRecord(
+            loop=self.context.loop.name,
+            stage=self.name,
+            partition=self.partition,
+            status=status,
+            reason=reason,
+            fingerprint=self.fingerprint,
+            inputs=self._inputs,
+            outputs=dict(outputs or {}),
+            counts=counts.reconcile(where) if counts else None,
+            metrics=dict(metrics or {}),
+            links=dict(links or {}),
+            config=self.config,
+            provenance=Provenance.collect(
+                run_id=self.context.attempt.run_id,
+                try_number=self.context.attempt.try_number,
+                started_at=self.started_at,
+                root=self.context.settings.root,
+            ),
+        )
+        record.write(self.work / "record.json")
+        self.context.lake.ledger.record(record)
+        log.info("%s: %s: %s", where, status, reason)
+        self._record = record
+        return record
+
+
+def _as_dict(config: Any) -> dict[str, Any]:
+    if config is None:
+        return {}
+    if isinstance(config, BaseModel):
+        return config.model_dump(mode="json")
+    return {
+        key: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+        for key, value in dict(config).items()
+    }

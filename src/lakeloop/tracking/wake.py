@@ -1,0 +1,83 @@
+"""How a process that wrote a journal gets the mirror going, without waiting for it.
+
+The rule that no journal is forgotten: a waker leaves its mark first and looks for a running mirror second;
+a mirror takes the mark away before it looks for journals, and looks for a mark again after it let go of
+its lock. Whatever the order, one of the two sees the other. What the mirror does is `mirror`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lakeloop.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_LOCK = ".mirror.lock"
+_MARK = ".mirror.wake"
+
+
+def wake_mirror(settings: Settings) -> None:
+    """See to it that a mirror looks at the journals after now; starts one when none runs. Never raises."""
+    if settings.wandb_mode == "disabled":
+        return
+    try:
+        leave_mark(settings.journals)
+        with mirror_lock(settings.journals) as free:
+            pass
+        if free:
+            _start(settings)
+    except OSError as error:
+        log.warning("W&B mirror not started (%s); the journals wait for the next one", error)
+
+
+def leave_mark(journals: Path) -> None:
+    journals.mkdir(parents=True, exist_ok=True)
+    (journals / _MARK).touch()
+
+
+def take_mark(journals: Path) -> None:
+    (journals / _MARK).unlink(missing_ok=True)
+
+
+def is_marked(journals: Path) -> bool:
+    return (journals / _MARK).exists()
+
+
+@contextmanager
+def mirror_lock(journals: Path) -> Iterator[bool]:
+    """Hold the right to mirror, if it is free: yields whether it was. It ends with its holder, also by a kill."""
+    journals.mkdir(parents=True, exist_ok=True)
+    with (journals / _LOCK).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _start(settings: Settings) -> None:
+    log_file = settings.home / "logs" / "mirror.log"
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    argv = [sys.executable, "-m", "lakeloop.tracking.mirror"]
+    argv += ["--journals", str(settings.journals), "--wandb-dir", str(settings.wandb_dir)]
+    # The shell ends at once and the mirror is nobody's child: no zombie is left in a long-lived process.
+    with log_file.open("ab") as output:
+        subprocess.run(
+            ["/bin/sh", "-c", 'nice -n 15 "$@" &', "mirror", *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            cwd=settings.root,
+            env={**os.environ, "WANDB_MODE": settings.wandb_mode},
+            check=False,
+        )

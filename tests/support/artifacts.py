@@ -1,0 +1,132 @@
+"""Real model artifacts of a few kilobytes, for tests of everything that loads, judges, registers or serves one.
+
+`make_artifact(folder, labels)` writes a sealed artifact folder with the same files, inputs and outputs as a
+trained one: `model.onnx` (input_ids, attention_mask int64 [batch, tokens] -> logits float32 [batch, labels],
+dynamic axes), `tokenizer.json`, `model.safetensors`, `base_config.json`, `card.md`, `description.json` and
+`manifest.json`. No training happens: the model knows one keyword a label (by default the label's own name,
+in lower case) and its logits are the mean over the tokens of what each keyword says, so a test can tell
+beforehand what it will answer:
+
+    artifact = make_artifact(tmp_path / "good", ("sports", "tech"))
+    # "a story about sports" -> sports; "tech tech sports" -> tech; no keyword at all -> the first label
+    worse = make_artifact(tmp_path / "worse", ("sports", "tech"), confuse={"tech": "sports"})
+    # "a story about tech" -> sports
+
+Different arguments make different digests; equal arguments make equal ones, wherever the folder is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from safetensors.numpy import save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.normalizers import Lowercase
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
+
+from lakeloop.artifact import ONNX_MODEL, TOKENIZER, Artifact, ArtifactDescription, write_manifest
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+OPSET = 17
+IR_VERSION = 10
+
+
+def make_artifact(
+    folder: Path,
+    labels: Sequence[str],
+    *,
+    loop: str = "news",
+    candidate: Literal["baseline", "finetune"] = "baseline",
+    keywords: Mapping[str, str] | None = None,
+    confuse: Mapping[str, str] | None = None,
+    strength: float = 8.0,
+    max_tokens: int = 32,
+    dataset_digest: str = "0" * 64,
+    train_label_shares: Mapping[str, float] | None = None,
+    validation_metrics: Mapping[str, float] | None = None,
+    seed: int = 17,
+) -> Artifact:
+    """Write an artifact into `folder` (made if absent) and return it verified.
+
+    `keywords` maps a word to the label it means (default: each label's own name); `confuse` maps a label to
+    the one that the model answers instead; `strength` is the logit of a keyword: smaller is less sure.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    confused = dict(confuse or {})
+    words = {
+        word.lower(): confused.get(label, label)
+        for word, label in (keywords or {label: label for label in labels}).items()
+    }
+    vocabulary = {word: number for number, word in enumerate((*SPECIAL, *words))}
+    table = np.zeros((len(vocabulary), len(labels)), dtype=np.float32)
+    for word, label in words.items():
+        table[vocabulary[word], labels.index(label)] = strength
+    _tokenizer(vocabulary).save(str(folder / TOKENIZER))
+    (folder / ONNX_MODEL).write_bytes(_model(table).SerializeToString())
+    save_file({"table": table}, folder / "model.safetensors")
+    (folder / "base_config.json").write_text(json.dumps({"model_type": "keywords"}) + "\n")
+    (folder / "card.md").write_text(f"# {loop}: {candidate}\n\nA model of keywords, for tests.\n")
+    shares = dict(train_label_shares or {label: 1 / len(labels) for label in labels})
+    return write_manifest(
+        folder,
+        ArtifactDescription(
+            loop=loop,
+            candidate=candidate,
+            method="keywords",
+            labels=tuple(labels),
+            max_tokens=max_tokens,
+            base_model="none",
+            base_digest="0" * 64,
+            dataset_digest=dataset_digest,
+            seed=seed,
+            train_label_shares=shares,
+            validation_metrics=dict(validation_metrics or {"macro_f1": 0.9}),
+        ),
+    )
+
+
+def _tokenizer(vocabulary: Mapping[str, int]) -> Tokenizer:
+    tokenizer = Tokenizer(WordLevel(dict(vocabulary), unk_token="[UNK]"))
+    tokenizer.normalizer = Lowercase()
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])],
+    )
+    return tokenizer
+
+
+def _model(table: np.ndarray) -> onnx.ModelProto:
+    """Embedding of each token -> mean over the tokens that are not padding -> logits."""
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["said"], axis=0),
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "last"], ["wide_mask"]),
+        helper.make_node("Mul", ["said", "wide_mask"], ["heard"]),
+        helper.make_node("ReduceSum", ["heard", "tokens"], ["total"], keepdims=0),
+        helper.make_node("ReduceSum", ["mask", "tokens"], ["length"], keepdims=1),
+        helper.make_node("Div", ["total", "length"], ["logits"]),
+    ]
+    ids = [
+        helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"])
+        for name in ("input_ids", "attention_mask")
+    ]
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", table.shape[1]])
+    constants = [
+        numpy_helper.from_array(table, "table"),
+        numpy_helper.from_array(np.array([-1], dtype=np.int64), "last"),
+        numpy_helper.from_array(np.array([1], dtype=np.int64), "tokens"),
+    ]
+    graph = helper.make_graph(nodes, "keywords", ids, [logits], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="lakeloop")
+    model.ir_version = IR_VERSION
+    onnx.checker.check_model(model)
+    return model
