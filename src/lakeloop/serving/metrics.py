@@ -1,0 +1,93 @@
+"""The model server's Prometheus metrics, in one registry per app, and the middleware that times requests.
+
+Only counting is here. Labels are bounded: paths that do not exist share one, texts and ids are never labels.
+"""
+
+from __future__ import annotations
+
+import time
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class ServerMetrics:
+    """All metrics of one server process."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.requests = Counter(
+            "lakeloop_requests", "Requests answered.", ("method", "path", "code"), registry=registry
+        )
+        self.seconds = Histogram(
+            "lakeloop_request_seconds",
+            "Time from a request's head to the last byte of its answer.",
+            ("path",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.texts = Histogram(
+            "lakeloop_request_texts", "Texts in an answered request.", buckets=_TEXTS, registry=registry
+        )
+        self.pending = Gauge(
+            "lakeloop_requests_pending", "Requests that the model works on or that wait.", registry=registry
+        )
+        self.model = Gauge(
+            "lakeloop_model_info", "1 for the version in use.", ("version", "digest"), registry=registry
+        )
+        self.load_failures = Counter(
+            "lakeloop_model_load_failures",
+            "New versions not taken into use: refused for good, or unreachable for now.",
+            ("kind",),
+            registry=registry,
+        )
+        self.backlog = Gauge(
+            "lakeloop_predictions_backlog_rows", "Predictions not in the lake yet.", registry=registry
+        )
+        self.published = Counter(
+            "lakeloop_predictions_published", "Predictions written to the lake.", registry=registry
+        )
+        self.dropped = Counter(
+            "lakeloop_predictions_dropped", "Predictions answered but not logged.", registry=registry
+        )
+        self.log_failures = Counter(
+            "lakeloop_predictions_publish_failures", "Batches the lake did not take.", registry=registry
+        )
+
+    def use_model(self, version: str, digest: str) -> None:
+        self.model.clear()
+        self.model.labels(version, digest).set(1)
+
+
+class Timing:
+    """ASGI middleware: counts and times every HTTP request, also those that other middleware refuses."""
+
+    def __init__(self, app: ASGIApp, metrics: ServerMetrics, paths: frozenset[str]) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._paths = paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        code = 500
+
+        async def watched(message: Message) -> None:
+            nonlocal code
+            if message["type"] == "http.response.start":
+                code = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            path = scope["path"] if scope["path"] in self._paths else "other"
+            method = scope["method"] if scope["method"] in ("GET", "POST") else "other"
+            self._metrics.requests.labels(method, path, str(code)).inc()
+            self._metrics.seconds.labels(path).observe(time.perf_counter() - started)

@@ -1,0 +1,210 @@
+"""Answered requests on the local disk until the lake has them: one JSON-lines file a batch.
+
+A row is handed to the operating system before its answer is sent, so that it survives a kill of the process
+(not a power cut). Each process has a folder of its own, locked as long as it lives; a later process adopts
+the folders of dead ones. Getting batches to the lake is `predictions`' business.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import shutil
+import threading
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+BATCH_BYTES = 8 << 20
+"""A batch is closed when its file is larger, whatever its number of rows."""
+_SUFFIX = ".jsonl"
+_LOCK = "lock"
+_REJECTED = "rejected"
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A closed file of rows of one day, on its way to the lake."""
+
+    path: Path
+    rows: int
+    bytes: int
+
+    @property
+    def id(self) -> str:
+        """The same after a crash, so that the lake can tell that it has this batch."""
+        return self.path.name.removesuffix(_SUFFIX)
+
+    @property
+    def partition(self) -> str:
+        return self.id[:10]
+
+    def read(self) -> list[dict[str, Any]]:
+        """The rows; a line that was cut by a kill is left out: its request was never answered."""
+        rows = []
+        for line in self.path.read_bytes().splitlines():
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                log.warning("%s: a line that is no JSON (cut by a kill?) is left out", self.path)
+        return rows
+
+
+class _OpenBatch:
+    """The file that rows are appended to. Whole rows or nothing."""
+
+    def __init__(self, folder: Path, partition: str) -> None:
+        self.partition = partition
+        self.path = folder / f"{partition}-{uuid.uuid4().hex}{_SUFFIX}"
+        self.rows = 0
+        self.bytes = 0
+        # Unbuffered: after write() the rows are the kernel's and outlive this process.
+        self._file = self.path.open("wb", buffering=0)
+
+    def append(self, rows: Sequence[Row]) -> None:
+        data = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+        try:
+            written = self._file.write(data)
+            if written != len(data):
+                raise OSError(f"only {written} of {len(data)} bytes could be written to {self.path}")
+        except OSError:
+            os.ftruncate(self._file.fileno(), self.bytes)
+            self._file.seek(self.bytes)
+            raise
+        self.rows += len(rows)
+        self.bytes += len(data)
+
+    def close(self) -> Batch:
+        self._file.close()
+        return Batch(self.path, self.rows, self.bytes)
+
+
+class Spool:
+    """The waiting batches of one process. Safe to use from several threads."""
+
+    def __init__(self, root: Path, *, batch_rows: int, backlog_bytes: int) -> None:
+        """Open the spool and adopt what dead processes left below `root`."""
+        self._root = root
+        self._batch_rows = batch_rows
+        self._backlog_bytes = backlog_bytes
+        self._lock = threading.Lock()
+        self._open: _OpenBatch | None = None
+        self._closed: list[Batch] = []
+        self._locks: dict[Path, int] = {}
+        self._folder = root / uuid.uuid4().hex
+        self._folder.mkdir(parents=True)
+        self._hold(self._folder)
+        self._adopt()
+
+    @property
+    def rows(self) -> int:
+        """Rows that wait, in open and closed batches."""
+        with self._lock:
+            return sum(batch.rows for batch in self._closed) + (self._open.rows if self._open else 0)
+
+    @property
+    def closed(self) -> int:
+        """Number of closed batches that wait."""
+        with self._lock:
+            return len(self._closed)
+
+    def append(self, partition: date, rows: Sequence[Row]) -> bool:
+        """Keep `rows` of one day; False when the backlog is full: then they are not kept.
+
+        Raises:
+            OSError: the disk did not take them; none of them is kept.
+        """
+        day = partition.isoformat()
+        with self._lock:
+            if self._bytes() >= self._backlog_bytes:
+                return False
+            if self._open and self._open.partition != day:
+                self._close()
+            if self._open is None:
+                self._open = _OpenBatch(self._folder, day)
+            self._open.append(rows)
+            if self._open.rows >= self._batch_rows or self._open.bytes >= BATCH_BYTES:
+                self._close()
+            return True
+
+    def take(self) -> Batch | None:
+        """The oldest batch, which stays in the spool until `remove`; closes the open one when it is next."""
+        with self._lock:
+            if not self._closed and self._open and self._open.rows:
+                self._close()
+            return self._closed[0] if self._closed else None
+
+    def remove(self, batch: Batch) -> None:
+        """Forget a batch that the lake has."""
+        batch.path.unlink()
+        self._forget(batch)
+
+    def reject(self, batch: Batch) -> Path:
+        """Put aside a batch that the lake will never take; returns where it is kept."""
+        aside = self._root / _REJECTED
+        aside.mkdir(exist_ok=True)
+        kept = batch.path.rename(aside / batch.path.name)
+        self._forget(batch)
+        return kept
+
+    def close(self) -> None:
+        """Give up the locks; what is left is adopted by the next process."""
+        with self._lock:
+            if self._open:
+                self._close()
+            for folder, descriptor in self._locks.items():
+                if not any(folder.glob(f"*{_SUFFIX}")):
+                    shutil.rmtree(folder, ignore_errors=True)
+                os.close(descriptor)
+            self._locks.clear()
+
+    def _bytes(self) -> int:
+        return sum(batch.bytes for batch in self._closed) + (self._open.bytes if self._open else 0)
+
+    def _close(self) -> None:
+        assert self._open is not None
+        batch = self._open.close()
+        self._open = None
+        if batch.rows:
+            self._closed.append(batch)
+        else:
+            batch.path.unlink()
+
+    def _forget(self, batch: Batch) -> None:
+        with self._lock:
+            self._closed.remove(batch)
+
+    def _hold(self, folder: Path) -> bool:
+        """Lock a folder for this process; False when a living process has it."""
+        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        self._locks[folder] = descriptor
+        return True
+
+    def _adopt(self) -> None:
+        for folder in sorted(self._root.iterdir()):
+            if not folder.is_dir() or folder.name == _REJECTED or folder in self._locks:
+                continue
+            if self._hold(folder):
+                self._closed.extend(_left_over(path) for path in sorted(folder.glob(f"*{_SUFFIX}")))
+        if self._closed:
+            rows = sum(batch.rows for batch in self._closed)
+            log.info("%d predictions of an earlier process are still to go to the lake", rows)
+
+
+def _left_over(path: Path) -> Batch:
+    data = path.read_bytes()
+    return Batch(path, data.count(b"\n"), len(data))

@@ -1,0 +1,38 @@
+"""What all tests share: no phoning home, no inherited settings, and one real Airflow for those that need it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+for name in [name for name in os.environ if name.startswith(("LAKELOOP_", "AIRFLOW_"))]:
+    del os.environ[name]
+os.environ.update(
+    DBT_SEND_ANONYMOUS_USAGE_STATS="false",
+    DO_NOT_TRACK="1",
+    WANDB_ERROR_REPORTING="false",
+    HF_HUB_OFFLINE="1",
+    OMP_WAIT_POLICY="PASSIVE",
+)
+os.environ.pop("WANDB_API_KEY", None)
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Root of the project under test."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """A real Airflow and a real model server with a small loop `news`; started once for all tests."""
+    with running_stack(tmp_path_factory.mktemp("stack")) as running:
+        yield running
+
+
+from tests.support.stack import RunningStack, running_stack  # noqa: E402  (after the environment is clean)

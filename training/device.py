@@ -1,0 +1,53 @@
+"""The processor that a job computes on: found, pinned, made repeatable, and described for the record."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Device:
+    name: str
+    """Processor, as a person knows it."""
+    torch: torch.device
+    bf16: bool
+    """Matrix products run in bfloat16: only where the processor has instructions for it."""
+    threads: int
+
+    def autocast(self) -> AbstractContextManager[object]:
+        if not self.bf16:
+            return contextlib.nullcontext()
+        return torch.autocast(self.torch.type, dtype=torch.bfloat16)
+
+    @property
+    def dtype(self) -> str:
+        return "bfloat16 autocast" if self.bf16 else "float32"
+
+
+def open_device(seed: int) -> Device:
+    """Choose the device and make it repeatable: same seed, device and thread count, same weights.
+
+    The thread count comes from OMP_NUM_THREADS, which whoever starts the job sets: it must be known before
+    torch is loaded.
+    """
+    threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    torch.set_num_threads(threads)
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    # Only a warning: some CUDA kernels have no repeatable form, and a run that is close is better than none.
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    if torch.cuda.is_available():
+        torch.backends.cudnn.benchmark = False
+        name = torch.cuda.get_device_name()
+        return Device(name, torch.device("cuda"), torch.cuda.is_bf16_supported(including_emulation=False), threads)
+    capabilities = torch.cpu.get_capabilities()
+    bf16 = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    return Device(str(capabilities.get("cpu_name", "CPU")), torch.device("cpu"), bf16, threads)

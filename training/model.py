@@ -1,0 +1,86 @@
+"""The network that every candidate is: encoder, mean over the tokens, one linear layer.
+
+Baseline and fine-tunes differ in which of these weights they move, not in their shape, so that everything
+after training treats them alike. How weights are moved is the business of the jobs.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel, PreTrainedModel
+
+from lakeloop.errors import ConfigurationError
+from training.base_model import BaseModel
+
+
+class TextClassifier(nn.Module):
+    """Token ids and mask, int64 [rows, tokens] -> logits, float32 [rows, labels]."""
+
+    def __init__(self, encoder: PreTrainedModel, labels: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Linear(encoder.config.hidden_size, labels)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        pooled = self.embed(input_ids, attention_mask)
+        return cast(torch.Tensor, self.head(pooled)).float()
+
+    def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Mean of the last hidden states over the text's own tokens, float32 [rows, hidden]."""
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        # Summed in float32: bfloat16 has 8 bits of mantissa, too few for a sum of hundreds.
+        mask = attention_mask.unsqueeze(-1).to(torch.float32)
+        return (hidden.float() * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1.0)
+
+
+def load_encoder(base: BaseModel, max_tokens: int) -> PreTrainedModel:
+    """The pretrained encoder in float32, on the CPU, in eval mode.
+
+    Raises:
+        ConfigurationError: transformers does not know it, or texts of `max_tokens` do not fit into it.
+    """
+    try:
+        config = AutoConfig.from_pretrained(base.folder, trust_remote_code=False, local_files_only=True)
+        encoder = AutoModel.from_pretrained(
+            base.folder,
+            config=config,
+            trust_remote_code=False,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=torch.float32,
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigurationError(
+            "base model cannot be loaded", where=f"{base.name} ({base.folder})", found=str(error).splitlines()[0]
+        ) from error
+    limit = getattr(encoder.config, "max_position_embeddings", max_tokens)
+    if max_tokens > limit:
+        raise ConfigurationError(
+            "base model cannot read texts that long",
+            where="train.max_tokens",
+            expected=f"at most {limit}",
+            found=str(max_tokens),
+        )
+    # The path of this machine would end in the artifact's config and in its digest.
+    encoder.config.name_or_path = base.name
+    return cast(PreTrainedModel, encoder.eval())
+
+
+def layers_of(encoder: PreTrainedModel) -> nn.ModuleList:
+    """The encoder's stack of layers, input side first.
+
+    Raises:
+        ConfigurationError: there is no single such stack.
+    """
+    depth = encoder.config.num_hidden_layers
+    stacks = [m for m in encoder.modules() if isinstance(m, nn.ModuleList) and len(m) == depth]
+    if len(stacks) != 1:
+        raise ConfigurationError(
+            f"{type(encoder).__name__} has no single stack of {depth} layers",
+            where="train.base_model",
+            remedy="train it with method lora or full",
+        )
+    return stacks[0]
