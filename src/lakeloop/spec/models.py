@@ -7,18 +7,26 @@ that a first loop file is about 15 lines. A docstring follows each field: it is 
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+import zoneinfo
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from lakeloop.records import Frozen
+from lakeloop.spec.rules import Broken, refuse_broken
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 """Lower-case name, safe as a column, a file name and a DAG id."""
 
 ColumnType = Literal["string", "integer", "number", "boolean", "timestamp", "date"]
+MartColumn = Literal["text", "label", "row_id", "event_time"]
+TextColumn = Literal["text", "label", "row_id"]
 Share = Annotated[float, Field(ge=0, le=1)]
+Words = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+PACKAGE_PREFIX = "package:"
+"""Begins a base model that an installed package carries."""
 
 RESERVED_COLUMNS = frozenset({"partition", "row_id", "row_hash", "text_key", "source_file", "source_line"})
 
@@ -31,7 +39,7 @@ class Section(Frozen):
 
 class SourceBase(Section):
     key: Identifier
-    """Column that names a row; unique within a day once exact duplicates are gone."""
+    """Column that names a row, a string or an integer; unique within a day once exact duplicates are gone."""
     event_time: Identifier | None = None
     """Column that says when a row happened; a timestamp."""
     columns: dict[Identifier, ColumnType] = Field(min_length=2)
@@ -40,14 +48,31 @@ class SourceBase(Section):
     """Format of the drops: one JSON object a line, or CSV with a header (one record, one line)."""
 
     @model_validator(mode="after")
-    def _columns_named(self) -> Self:
-        for field in ("key", "event_time"):
-            column = getattr(self, field)
-            if column is not None and column not in self.columns:
-                raise ValueError(f"{field}: column {column!r} is not in columns ({', '.join(self.columns)})")
-        if reserved := RESERVED_COLUMNS & set(self.columns):
-            raise ValueError(f"columns: {', '.join(sorted(reserved))} is a name that Lakeloop uses itself")
+    def _columns_fit(self) -> Self:
+        refuse_broken(
+            [
+                *_column_rule("key", self.key, self.columns, ("string", "integer")),
+                *_column_rule("event_time", self.event_time, self.columns, ("timestamp",)),
+                *(
+                    Broken(f"columns.{name}", "a name that Lakeloop uses itself", "another name", name)
+                    for name in sorted(RESERVED_COLUMNS & set(self.columns))
+                ),
+            ]
+        )
         return self
+
+
+def _column_rule(
+    key: str, column: str | None, columns: dict[str, ColumnType], types: tuple[ColumnType, ...]
+) -> list[Broken]:
+    """What is wrong with `key`, which names one of `columns` that has one of `types`."""
+    if column is None or columns.get(column) in types:
+        return []
+    wanted = " or ".join(types)
+    if column in columns:
+        return [Broken(key, "a column of the wrong type", wanted, f"{column}: {columns[column]}")]
+    fitting = tuple(name for name, kind in columns.items() if kind in types)
+    return [Broken(key, "no such column", f"a {wanted} column of source.columns", column, fitting)]
 
 
 class FilesSource(SourceBase):
@@ -62,7 +87,7 @@ class FilesSource(SourceBase):
     @classmethod
     def _names_the_day(cls, value: str) -> str:
         if value.count("{partition}") < 1 or re.search(r"[{}]", value.replace("{partition}", "")):
-            raise ValueError("must contain {partition}, and no other braces")
+            raise ValueError("a path with {partition} in it, and no other braces")
         return value
 
 
@@ -84,6 +109,13 @@ class Dirt(Section):
     near_duplicate: Share = 0.0
     """The story is there again under another key, with other case, spaces and punctuation."""
 
+    @model_validator(mode="after")
+    def _leaves_clean_rows(self) -> Self:
+        total = sum(self.model_dump().values())
+        if total > 1:
+            raise ValueError(f"shares that add up to at most 1; these add up to {total:g}")
+        return self
+
 
 class PackageSource(SourceBase):
     """A corpus that an installed Python package carries, replayed as daily drops."""
@@ -100,6 +132,12 @@ class PackageSource(SourceBase):
     limit: int | None = Field(default=None, ge=1)
     """Take only so many rows of the corpus (spread by hash); for tests and first tries."""
     dirt: Dirt = Dirt()
+
+    @model_validator(mode="after")
+    def _ends_in_time(self) -> Self:
+        if self.start.toordinal() + self.days - 1 > date.max.toordinal():
+            raise ValueError(f"{self.start} and {self.days} days on to be before the year 10000")
+        return self
 
     @property
     def partitions(self) -> tuple[str, ...]:
@@ -119,27 +157,33 @@ class Clean(Section):
 
 class NotNull(Section):
     kind: Literal["not_null"]
-    column: Identifier
+    column: MartColumn
 
 
 class Length(Section):
     kind: Literal["length"]
-    column: Identifier
+    column: TextColumn
     min: int = Field(default=1, ge=0)
     """Characters after trimming."""
     max: int | None = Field(default=None, ge=1)
 
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        if self.max is not None and self.max < self.min:
+            refuse_broken([Broken("max", "no length can pass", f"at least min ({self.min})", str(self.max))])
+        return self
+
 
 class OneOf(Section):
     kind: Literal["one_of"]
-    column: Identifier
+    column: TextColumn
     values: tuple[str, ...] = Field(min_length=1)
 
 
 class Matches(Section):
     kind: Literal["matches"]
-    column: Identifier
-    regex: str
+    column: TextColumn
+    regex: Words
     """RE2 syntax; must match somewhere in the value."""
 
 
@@ -165,7 +209,7 @@ class Task(Section):
     """Column with the text to classify."""
     label: Identifier
     """Column with the right answer."""
-    labels: tuple[str, ...] = Field(min_length=2)
+    labels: tuple[Words, ...] = Field(min_length=2)
     """The known labels; a row with another one is quarantined."""
     min_characters: int = Field(default=1, ge=1)
     """A shorter text is quarantined."""
@@ -173,8 +217,8 @@ class Task(Section):
     @field_validator("labels")
     @classmethod
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError("labels must be distinct")
+        if twice := sorted({label for label in value if value.count(label) > 1}):
+            raise ValueError(f"distinct labels; {', '.join(twice)} is there more than once")
         return value
 
 
@@ -215,6 +259,14 @@ class Train(Section):
     time_limit_minutes: int = Field(default=60, ge=1)
     """A job that takes longer is ended and fails."""
 
+    @field_validator("base_model")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        name = value.removeprefix(PACKAGE_PREFIX)
+        if not name.strip() or (name != value and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name)):
+            raise ValueError(f"{PACKAGE_PREFIX}<name of an installed package>, or a folder")
+        return value
+
 
 class Evaluate(Section):
     metric: Literal["macro_f1", "accuracy"] = "macro_f1"
@@ -233,10 +285,36 @@ class Deploy(Section):
     """Texts that are sent to the server after each roll-out; the answers are shown and recorded."""
 
 
+_CRON_FIELD = r"(?:[0-9*/,-]|[A-Za-z]{3})+"
+
+
 class Schedule(Section):
     cron: str = "0 2 * * *"
     """When the day before is ingested (cron, in the time zone below)."""
     timezone: str = "UTC"
+
+    @field_validator("cron")
+    @classmethod
+    def _five_fields(cls, value: str) -> str:
+        if len(value) > 100 or not re.fullmatch(rf"(?:{_CRON_FIELD} +){{4}}{_CRON_FIELD}", value):
+            raise ValueError("five cron fields: minute hour day month weekday, such as 0 2 * * *")
+        # Costs 0.1 s to import, so only for files that set it.
+        from croniter import CroniterError, croniter
+
+        try:
+            croniter(value, datetime(2000, 1, 1, tzinfo=UTC)).get_next()
+        except CroniterError:  # out of range, or a day that never comes
+            raise ValueError("five cron fields that some day match, such as 0 2 * * *") from None
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            zoneinfo.ZoneInfo(value)
+        except (KeyError, ValueError, OSError):  # not found; not a relative path; a folder of zones
+            raise ValueError("a time zone by its IANA name, such as UTC or Europe/Paris") from None
+        return value
 
 
 class LoopSpec(Section):
@@ -248,9 +326,11 @@ class LoopSpec(Section):
     owner: str = "lakeloop"
     """Shown in Airflow."""
     source: Source
+    """Where the rows come from, by `kind`."""
     clean: Clean = Clean()
     checks: Checks = Checks()
     task: Task
+    """What is predicted from what."""
     split: Split = Split()
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
@@ -259,16 +339,18 @@ class LoopSpec(Section):
     schedule: Schedule = Schedule()
 
     @model_validator(mode="after")
-    def _task_columns_exist(self) -> Self:
-        for field in ("text", "label"):
-            column = getattr(self.task, field)
-            if column not in self.source.columns:
-                raise ValueError(
-                    f"task.{field}: column {column!r} is not in source.columns "
-                    f"({', '.join(self.source.columns)})"
-                )
-            if self.source.columns[column] != "string":
-                raise ValueError(f"task.{field}: column {column!r} must be a string")
+    def _sections_agree(self) -> Self:
+        task, most = self.task, len(self.task.labels)
+        broken = [
+            *_column_rule("task.text", task.text, self.source.columns, ("string",)),
+            *_column_rule("task.label", task.label, self.source.columns, ("string",)),
+        ]
+        if task.text == task.label:
+            broken.append(Broken("task.label", "is the text itself", "another column", task.label))
+        if self.checks.min_labels > most:
+            few = str(self.checks.min_labels)
+            broken.append(Broken("checks.min_labels", "no day can pass", f"at most {most} labels", few))
+        refuse_broken(broken)
         return self
 
     @property

@@ -1,0 +1,64 @@
+"""Partitions are UTC days written YYYY-MM-DD: read one, list a range, find yesterday.
+
+Which days a run works on is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+from lakeloop.errors import ConfigurationError
+from lakeloop.records import now
+from lakeloop.spec.problems import quote
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_MOST_DAYS = 3660
+
+
+def require_day(text: str, where: str = "partition") -> str:
+    """`text`, when it is a real day.
+
+    Raises:
+        ConfigurationError: it is not written YYYY-MM-DD, or there is no such day.
+    """
+    _parse(text, where)
+    return text
+
+
+def yesterday() -> str:
+    """The newest day that is complete, in UTC."""
+    return (now().date() - timedelta(days=1)).isoformat()
+
+
+def days_between(first: str, last: str) -> list[str]:
+    """All days from `first` to `last`, both included, oldest first.
+
+    Raises:
+        ConfigurationError: one is no day, they are the wrong way round, or they span more than ten years.
+    """
+    start, end = _parse(first, "first day"), _parse(last, "last day")
+    count = (end - start).days + 1
+    if not 1 <= count <= _MOST_DAYS:
+        raise ConfigurationError(
+            "not a range of days",
+            where=f"{first} to {last}",
+            expected=f"1 to {_MOST_DAYS} days, the first day first",
+            found=f"{count} days",
+        )
+    return [(start + timedelta(days=n)).isoformat() for n in range(count)]
+
+
+def _parse(text: str, where: str) -> date:
+    reason = "not written YYYY-MM-DD"
+    if _DAY.fullmatch(text):
+        try:
+            return date.fromisoformat(text)
+        except ValueError as error:
+            reason = str(error)
+    raise ConfigurationError(
+        "not a day",
+        where=where,
+        expected=f"a real day written YYYY-MM-DD, such as {yesterday()}",
+        found=f"{quote(text)} ({reason})",
+    )

@@ -1,0 +1,32 @@
+"""How a rule between fields is reported: every broken one at once, each with the key that it is about.
+
+pydantic knows one message for a model-level check; these carry their parts to `wording`. The rules
+themselves stand in `models`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pydantic_core import PydanticCustomError
+
+BROKEN_RULE = "broken_rule"
+
+
+class Broken(NamedTuple):
+    """One broken rule. `key` is dotted and relative to the section that checks it."""
+
+    key: str
+    message: str
+    expected: str
+    found: str
+    known: tuple[str, ...] = ()
+    """Valid values, when what was found may be one of them mistyped."""
+
+
+def refuse_broken(broken: Sequence[Broken]) -> None:
+    """Raise one pydantic error that carries all of `broken`; return when there is none."""
+    if broken:
+        text = "; ".join(f"{b.key}: {b.message}, expected {b.expected}, found {b.found}" for b in broken)
+        raise PydanticCustomError(BROKEN_RULE, "{text}", {"text": text, "broken": tuple(broken)})

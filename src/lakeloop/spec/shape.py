@@ -1,0 +1,92 @@
+"""The models as a tree of keys: which keys a section has, and where in the file pydantic's location is.
+
+Introspection only; no values and no wording.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from lakeloop.spec.models import LoopSpec
+from lakeloop.spec.problems import Key
+
+
+class Place(NamedTuple):
+    key: Key
+    """As in the file: without the tags that pydantic adds for `kind`."""
+    shape: Any
+    """The type that is expected there; None when nothing is known there."""
+    section: type[BaseModel] | None
+    """The innermost section around it."""
+
+
+def locate(location: tuple[int | str, ...]) -> Place:
+    """Where `location`, from a pydantic error of `LoopSpec`, is in the file."""
+    key: Key = ()
+    shape: Any = LoopSpec
+    section: type[BaseModel] | None = LoopSpec
+    for part in location:
+        if part == "[key]":  # pydantic's mark for a key of a mapping that is itself wrong
+            continue
+        if kinds := kinds_of(shape):
+            shape = kinds.get(str(part))
+            continue
+        if _is_model(shape):
+            section = shape
+        key = (*key, part)
+        shape = _child(shape, part)
+    return Place(key, shape, section)
+
+
+def kinds_of(shape: Any) -> Mapping[str, type[BaseModel]]:
+    """The sections that `kind` chooses from, by kind; empty when `shape` is no such choice."""
+    members = [m for m in _members(shape) if _is_model(m) and "kind" in m.model_fields]
+    if len(members) < 2:
+        return {}
+    return {tag: m for m in members for tag in get_args(m.model_fields["kind"].annotation)}
+
+
+@functools.cache
+def dotted_keys() -> tuple[str, ...]:
+    """All keys that a loop file can have, dotted; without the insides of lists and of free mappings."""
+    return tuple(dict.fromkeys(_walk(LoopSpec, "")))
+
+
+def _walk(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, info in model.model_fields.items():
+        yield f"{prefix}{name}"
+        inner = kinds_of(info.annotation).values() or filter(_is_model, _members(info.annotation))
+        for section in inner:
+            yield from _walk(section, f"{prefix}{name}.")
+
+
+def _child(shape: Any, part: int | str) -> Any:
+    if _is_model(shape):
+        info = shape.model_fields.get(part)
+        return info.annotation if info else None
+    for member in _members(shape):
+        if get_origin(member) is tuple and isinstance(part, int):
+            return get_args(member)[0]
+        if get_origin(member) is dict:
+            return get_args(member)[1]
+        if _is_model(member):
+            return _child(member, part)
+    return None
+
+
+def _members(shape: Any) -> tuple[Any, ...]:
+    """The types that `shape` is a union of; itself when it is none."""
+    if get_origin(shape) is Annotated:
+        return _members(get_args(shape)[0])
+    if get_origin(shape) in (Union, types.UnionType):
+        return tuple(inner for member in get_args(shape) for inner in _members(member))
+    return (shape,)
+
+
+def _is_model(shape: Any) -> bool:
+    return isinstance(shape, type) and issubclass(shape, BaseModel)

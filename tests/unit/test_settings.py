@@ -1,0 +1,86 @@
+"""Where things are: found from the working folder, set by variables, derived from each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lakeloop.errors import ConfigurationError
+from lakeloop.settings import find_root, get_settings
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name in ("loops", "dbt", "deep/er"):
+        (tmp_path / "project" / name).mkdir(parents=True)
+    return tmp_path / "project"
+
+
+def test_the_root_is_found_from_below(project: Path) -> None:
+    assert find_root(project / "deep/er") == project
+
+
+def test_outside_of_a_project_the_error_says_what_a_project_is(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        find_root(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path}: not inside a Lakeloop project\n"
+        "  expected: a folder with loops/ and dbt/, here or above\n"
+        "  to do: change into the project, or set LAKELOOP_ROOT"
+    )
+
+
+def test_everything_made_at_run_time_is_below_home(project: Path) -> None:
+    settings = get_settings(root=project)
+    assert settings.home == project / ".lakeloop"
+    places = [
+        Path(settings.lake),
+        settings.work("news", "ingest", "2026-11-20"),
+        settings.docs("news"),
+        settings.reports("news"),
+        settings.journals,
+        settings.wandb_dir,
+    ]
+    assert all(place.is_relative_to(settings.home) for place in places)
+    assert len(set(places)) == len(places)
+
+
+def test_variables_set_fields(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LAKELOOP_ROOT", str(project))
+    monkeypatch.setenv("LAKELOOP_HOME", "elsewhere")
+    monkeypatch.setenv("LAKELOOP_DATA_ROOTS", f'["{tmp_path}"]')
+    monkeypatch.setenv("LAKELOOP_STORAGE_OPTIONS", '{"region": "eu"}')
+    settings = get_settings()
+    assert settings.home == project / "elsewhere"
+    assert settings.lake == str(project / "elsewhere/lake")
+    assert settings.data_roots == (tmp_path,)
+    assert settings.storage_options == {"region": "eu"}
+
+
+def test_an_argument_wins_over_a_variable(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKELOOP_SERVER_URL", "http://127.0.0.1:1")
+    settings = get_settings(root=project, server_url="http://127.0.0.1:2")
+    assert settings.server_url == "http://127.0.0.1:2"
+
+
+def test_an_address_of_object_storage_is_kept_as_it_is(project: Path) -> None:
+    assert get_settings(root=project, lake="s3://bucket/lake").lake == "s3://bucket/lake"
+
+
+@pytest.mark.parametrize(
+    ("key", "mode", "expected"),
+    [
+        ("", "", "offline"),
+        ("secret", "", "online"),
+        ("secret", "offline", "offline"),
+        ("", "online", "online"),
+        ("secret", "disabled", "disabled"),
+    ],
+)
+def test_weights_and_biases_is_online_only_when_it_was_asked_for(
+    project: Path, monkeypatch: pytest.MonkeyPatch, key: str, mode: str, expected: str
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", key)
+    monkeypatch.setenv("WANDB_MODE", mode)
+    assert get_settings(root=project).wandb_mode == expected
