@@ -1,0 +1,129 @@
+"""Who may publish: the newest attempt that claimed a stage of a partition, and nobody else.
+
+Two attempts of one task can run at once (a scheduler that restarts takes a healthy task for lost). So an
+attempt claims its work first, and its fence is checked before each commit; the commit itself is made on the
+snapshot that was there at the claim, so that a write in between is a conflict.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from lakeloop.attempt import Attempt
+from lakeloop.errors import FenceError
+from lakeloop.lake.delta import DeltaStore, matching
+from lakeloop.lake.tables import CLAIMS, REPLACEABLE
+from lakeloop.records import now
+
+RETRY_SECONDS = 60.0
+"""How long a small append waits for its turn among other writers of the same table."""
+
+
+@dataclass
+class Fence:
+    """The right of one attempt to replace a partition; worth something until a newer attempt claims."""
+
+    scope: str
+    partition: str
+    attempt: Attempt
+    claim_id: str
+    pinned: dict[str, DeltaTable] = field(repr=False)
+    """The tables as they were when the claim was made; a table moves on with each own commit."""
+
+    @property
+    def where(self) -> str:
+        return f"{self.scope} {self.partition}"
+
+
+def provenance(attempt: Attempt) -> dict[str, str]:
+    """What every commit says about who made it."""
+    return {"run_id": attempt.run_id, "try_number": str(attempt.try_number)}
+
+
+def contended() -> Retrying:
+    """Retry a compare-and-swap that somebody else won, for as long as `RETRY_SECONDS`."""
+    return Retrying(
+        retry=retry_if_exception_type(CommitFailedError),
+        wait=wait_random_exponential(multiplier=0.02, max=1.0),
+        stop=stop_after_delay(RETRY_SECONDS),
+        reraise=True,
+    )
+
+
+class Claims:
+    """Table `claims`: one row for each stage (scope) and partition, the newest claim."""
+
+    def __init__(self, store: DeltaStore) -> None:
+        self._store = store
+
+    def take(self, scope: str, partition: str, attempt: Attempt) -> Fence:
+        """Claim; older claims on the same work are worth nothing from here on.
+
+        Raises:
+            FenceError: a later try of the same run holds the claim already: this one woke up too late.
+        """
+        claim_id = uuid.uuid4().hex
+        row = {
+            "scope": scope,
+            "partition": partition,
+            "claim_id": claim_id,
+            "run_id": attempt.run_id,
+            "try_number": attempt.try_number,
+            "claimed_at": now(),
+        }
+        for turn in contended():
+            with turn:
+                claims = self._store.open("claims")
+                self._refuse_older_try(scope, partition, attempt, claims.version())
+                self._store.commit(
+                    "claims",
+                    claims,
+                    pa.Table.from_pylist([row], CLAIMS),
+                    replace={"scope": scope, "partition": partition},
+                    metadata={**provenance(attempt), "stage": scope},
+                )
+        # Pinned after the claim: from here on every commit of somebody else is a conflict.
+        pinned = {name: self._store.open(name) for name in REPLACEABLE}
+        return Fence(scope, partition, attempt, claim_id, pinned)
+
+    def check(self, fence: Fence) -> None:
+        """Raises FenceError when a newer attempt has claimed this work."""
+        holder = self._holder(fence.scope, fence.partition)
+        if holder is None or holder["claim_id"] != fence.claim_id:
+            raise FenceError(
+                "a newer attempt took over",
+                where=fence.where,
+                expected=f"the claim of {fence.attempt.token}",
+                found=_describe(holder),
+                remedy="nothing was written by this attempt; the newer one goes on",
+            )
+
+    def _holder(self, scope: str, partition: str, version: int | None = None) -> dict[str, object] | None:
+        equals = {"scope": scope, "partition": partition}
+        rows = self._store.dataset("claims", version, equals).to_table(filter=matching(equals)).to_pylist()
+        return rows[0] if rows else None
+
+    def _refuse_older_try(self, scope: str, partition: str, attempt: Attempt, version: int) -> None:
+        holder = self._holder(scope, partition, version)
+        if holder is None or holder["run_id"] != attempt.run_id:
+            return
+        if int(str(holder["try_number"])) > attempt.try_number:
+            raise FenceError(
+                "a later try of the same run holds the claim",
+                where=f"{scope} {partition}",
+                expected=f"no claim newer than {attempt.token}",
+                found=_describe(holder),
+                remedy="nothing was written by this attempt; the later one goes on",
+            )
+
+
+def _describe(holder: dict[str, object] | None) -> str:
+    if holder is None:
+        return "no claim at all"
+    return f"{holder['run_id']}#{holder['try_number']}, claimed at {holder['claimed_at']}"

@@ -1,0 +1,212 @@
+"""Folders of the lake: model versions, frozen data sets; immutable, and verified when they are fetched.
+
+A folder is there when its manifest is, and the manifest (name -> sha256 of each file) is written last. Rows
+belong in tables (`store`); scratch files belong in the work folder of a stage.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import re
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from fsspec.core import url_to_fs
+
+from lakeloop.durable import fsync_directory, fsync_tree, sha256_file, write_atomically
+from lakeloop.errors import ArtifactError, ConfigurationError
+from lakeloop.lake.delta import local_path
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+_MANIFEST = ".manifest.json"
+_BLOCK = 1 << 20
+
+
+class LakeFiles:
+    """Folders below one path or URI, by names such as `models/v3`."""
+
+    def __init__(self, base: str, storage_options: Mapping[str, str] | None = None) -> None:
+        self._local = local_path(base)
+        self._base = str(self._local) if self._local else base.rstrip("/")
+        self._fs, self._root = url_to_fs(self._base, **({} if self._local else dict(storage_options or {})))
+
+    def uri(self, name: str) -> str:
+        """Address of a folder, there or not."""
+        return f"{self._base}/{_checked(name)}"
+
+    def exists(self, name: str) -> bool:
+        return bool(self._fs.exists(self._path(name) + _MANIFEST))
+
+    def names(self, prefix: str) -> list[str]:
+        """Names of the folders directly below `prefix`, sorted."""
+        folder = self._path(prefix)
+        if not self._fs.isdir(folder):
+            return []
+        found = (str(path).rsplit("/", 1)[-1] for path in self._fs.ls(folder, detail=False))
+        stems = (file.removesuffix(_MANIFEST) for file in found if file.endswith(_MANIFEST))
+        return sorted(f"{prefix}/{stem}" for stem in stems)
+
+    def put(self, folder: Path, name: str) -> str:
+        """Store a copy of `folder` under `name` and return its address; durable when this returns.
+
+        The same content again is fine: nothing is written. On an object store, two writers that put
+        different contents under one new name at the same moment are not kept apart; on a local disk
+        the second is refused.
+
+        Raises:
+            ArtifactError: there is another content under this name, or `folder` has no file.
+        """
+        manifest = _manifest_of(folder)
+        if self._local:
+            target = Path(self._path(name))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with _locked(target.parent / ".lock"):
+                if not self.exists(name):
+                    _copy_durably(folder, target)
+                    write_atomically(Path(self._path(name) + _MANIFEST), _as_json(manifest))
+        elif not self.exists(name):
+            for file in manifest:
+                self._fs.makedirs(f"{self._path(name)}/{file}".rsplit("/", 1)[0], exist_ok=True)
+                self._fs.put_file(str(folder / file), f"{self._path(name)}/{file}")
+            self._fs.pipe_file(self._path(name) + _MANIFEST, _as_json(manifest))
+        self._require_same(folder, name, manifest)
+        return self.uri(name)
+
+    def fetch(self, name: str, into: Path) -> Path:
+        """Copy the folder to the local path `into`, verify it and return `into`.
+
+        When `into` is there already with the same content, nothing is copied.
+
+        Raises:
+            ArtifactError: there is no such folder, a file of it is not the one that was stored, or `into`
+                holds something else.
+        """
+        manifest = self.manifest(name)
+        if into.exists():
+            if _manifest_of(into) != manifest:
+                raise ArtifactError(
+                    "the target holds something else",
+                    where=str(into),
+                    expected=f"nothing, or the content of {self.uri(name)}",
+                    remedy="remove it, or fetch elsewhere",
+                )
+            return into
+        temporary = into.with_name(f".{into.name}.{uuid.uuid4().hex}.tmp")
+        try:
+            for file in manifest:
+                target = temporary / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                self._fs.get_file(f"{self._path(name)}/{file}", str(target))
+            self._require_intact(name, manifest, _manifest_of(temporary))
+            fsync_tree(temporary)
+            temporary.rename(into)
+            fsync_directory(into.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return into
+
+    def manifest(self, name: str) -> dict[str, str]:
+        """Relative file name -> sha256. Raises ArtifactError when there is no such folder."""
+        try:
+            with self._fs.open(self._path(name) + _MANIFEST, "rb") as file:
+                content: dict[str, str] = json.loads(file.read())
+        except FileNotFoundError as error:
+            raise ArtifactError("no such folder in the lake", where=self.uri(name)) from error
+        return content
+
+    def read(self, name: str, file: str) -> bytes:
+        """The content of one small file of a folder, verified.
+
+        Raises:
+            ArtifactError: there is no such folder or file, or it is not the one that was stored.
+        """
+        manifest = self.manifest(name)
+        if file not in manifest:
+            raise ArtifactError(
+                "no such file", where=self.uri(name), expected=", ".join(manifest), found=repr(file)
+            )
+        content: bytes = self._fs.cat_file(f"{self._path(name)}/{file}")
+        found = hashlib.sha256(content).hexdigest()
+        self._require_intact(name, {file: manifest[file]}, {file: found})
+        return content
+
+    def digest(self, name: str) -> str:
+        """One sha256 over the names and contents of the folder."""
+        return hashlib.sha256(_as_json(self.manifest(name))).hexdigest()
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{_checked(name)}"
+
+    def _require_same(self, folder: Path, name: str, manifest: Mapping[str, str]) -> None:
+        stored = self.manifest(name)
+        if stored != manifest:
+            raise ArtifactError(
+                "there is another content under this name; folders of the lake never change",
+                where=self.uri(name),
+                expected=_short(stored),
+                found=f"{folder}: {_short(manifest)}",
+                remedy="store it under a new name",
+            )
+
+    def _require_intact(self, name: str, stored: Mapping[str, str], found: Mapping[str, str]) -> None:
+        damaged = sorted(file for file in stored if stored[file] != found.get(file))
+        if damaged:
+            raise ArtifactError(
+                "files of this folder are not the ones that were stored",
+                where=self.uri(name),
+                expected=", ".join(f"{file} sha256 {stored[file][:12]}" for file in damaged),
+                found=", ".join(str(found.get(file, "nothing"))[:12] for file in damaged),
+                remedy="store it again under a new name, and find out who changed the lake",
+            )
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            "not a name of a folder of the lake",
+            expected="parts of letters, digits and . _ - joined by /, as in models/v3",
+            found=repr(name),
+        )
+    return name
+
+
+def _manifest_of(folder: Path) -> dict[str, str]:
+    found = {
+        path.relative_to(folder).as_posix(): sha256_file(path) for path in folder.rglob("*") if path.is_file()
+    }
+    if not found:
+        raise ArtifactError("a folder without files cannot be stored", where=str(folder))
+    return dict(sorted(found.items()))
+
+
+def _copy_durably(folder: Path, target: Path) -> None:
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        shutil.copytree(folder, temporary)
+        fsync_tree(temporary)
+        if target.exists():  # without a manifest: left by a writer that was killed before it was stored
+            shutil.rmtree(target)
+        temporary.rename(target)
+        fsync_directory(target.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _as_json(manifest: Mapping[str, str]) -> bytes:
+    return json.dumps(manifest, sort_keys=True, indent=1).encode()
+
+
+def _short(manifest: Mapping[str, str]) -> str:
+    return ", ".join(f"{file} {digest[:12]}" for file, digest in manifest.items())

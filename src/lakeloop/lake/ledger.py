@@ -1,0 +1,113 @@
+"""The ledger: what was done for which partition, from what, by which attempt, with which counts.
+
+One entry for each ended stage, appended after its data is durable. It is the only place that answers "was
+this done already?", and it answers only while the output is really there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from lakeloop.lake.claims import contended
+from lakeloop.lake.delta import DeltaStore, matching
+from lakeloop.lake.tables import LEDGER
+from lakeloop.records import StageRecord, Status, fingerprint
+
+log = logging.getLogger(__name__)
+
+Statuses = Status | Collection[Status] | None
+
+
+class Ledger:
+    """Table `ledger`. `holds(record)` says whether the output that a record speaks of is in the lake."""
+
+    def __init__(self, store: DeltaStore, holds: Callable[[StageRecord], bool]) -> None:
+        self._store = store
+        self._holds = holds
+
+    def record(self, record: StageRecord) -> str:
+        """Append an entry and return its id; the same record twice is one entry.
+
+        Waits for its turn when other stages write at the same moment.
+        """
+        entry_id = fingerprint(record=record)[:32]
+        entry = pa.Table.from_pylist([_entry(entry_id, record)], LEDGER)
+        equals = {"stage": record.stage, "entry_id": entry_id}
+        for turn in contended():
+            with turn:
+                snapshot = self._store.open("ledger")
+                present = self._store.files_of("ledger", snapshot, equals)
+                if present.count_rows(filter=matching(equals)):
+                    return entry_id
+                # As the next version or not at all: the check above then still holds at the commit.
+                self._store.commit(
+                    "ledger",
+                    snapshot,
+                    entry,
+                    replace=None,
+                    metadata={"entry_id": entry_id, "stage": record.stage},
+                    only_next=True,
+                )
+        return entry_id
+
+    def latest(self, stage: str, partition: str | None = None, status: Statuses = None) -> StageRecord | None:
+        """The newest entry of a stage; without `partition` the newest of any day."""
+        rows = self._rows(stage, partition, status, ["finished_at", "record"])
+        return StageRecord.model_validate_json(rows[-1]["record"]) if rows else None
+
+    def entries(
+        self, stage: str | None = None, partition: str | None = None, status: Statuses = None
+    ) -> list[StageRecord]:
+        """All matching entries, oldest first."""
+        rows = self._rows(stage, partition, status, ["finished_at", "record"])
+        return [StageRecord.model_validate_json(row["record"]) for row in rows]
+
+    def done(self, stage: str, partition: str, fingerprint: str) -> StageRecord | None:
+        """The entry that makes this work unnecessary, or None.
+
+        It is the newest result (done or refused) of this stage and partition, has this fingerprint, and
+        its output is in the lake. An older equal one does not count: its output has been replaced since.
+        """
+        newest = self.latest(stage, partition, ("done", "refused"))
+        if newest is None or newest.fingerprint != fingerprint:
+            return None
+        if not self._holds(newest):
+            log.warning("%s %s: done according to the ledger, but not in the lake; again", stage, partition)
+            return None
+        return newest
+
+    def _rows(
+        self, stage: str | None, partition: str | None, status: Statuses, columns: list[str]
+    ) -> list[dict[str, Any]]:
+        """Rows of the matching entries, oldest first."""
+        wanted = {"stage": stage, "partition": partition}
+        equals = {name: value for name, value in wanted.items() if value is not None}
+        condition = matching(equals)
+        if status is not None:
+            allowed = [status] if isinstance(status, str) else list(status)
+            by_status = ds.field("status").isin(allowed)
+            condition = by_status if condition is None else condition & by_status
+        rows = self._store.dataset("ledger", None, equals).to_table(columns=columns, filter=condition)
+        return sorted(rows.to_pylist(), key=lambda row: row["finished_at"])
+
+
+def _entry(entry_id: str, record: StageRecord) -> dict[str, Any]:
+    counts = record.counts.model_dump() if record.counts else {}
+    return {
+        "entry_id": entry_id,
+        "stage": record.stage,
+        "partition": record.partition,
+        "status": record.status,
+        "reason": record.reason,
+        "fingerprint": record.fingerprint,
+        "run_id": record.provenance.run_id,
+        "try_number": record.provenance.try_number,
+        "finished_at": record.provenance.finished_at,
+        **counts,
+        "record": record.model_dump_json(),
+    }

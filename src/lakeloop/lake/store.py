@@ -1,0 +1,255 @@
+"""`Lake`: the one way in which stages read and publish.
+
+Every publish is fenced (`claims`), replaces whole partitions or appends once, is durable when it returns,
+and says what it wrote as a content digest. Readers pin a version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
+
+from lakeloop.attempt import Attempt
+from lakeloop.errors import DataError, FenceError
+from lakeloop.lake.claims import Claims, Fence, contended, provenance
+from lakeloop.lake.delta import DeltaStore, matching, pruning, require_safe
+from lakeloop.lake.digest import content_digest
+from lakeloop.lake.files import LakeFiles
+from lakeloop.lake.ledger import Ledger
+from lakeloop.lake.tables import create_tables
+from lakeloop.records import StageRecord
+from lakeloop.settings import Settings
+from lakeloop.spec.models import LoopSpec
+
+
+@dataclass(frozen=True)
+class Published:
+    """What one commit wrote."""
+
+    table: str
+    version: int
+    """Version of the table that holds it; readers can pin it."""
+    rows: int
+    digest: str
+    """Content digest of these rows: equal rows, equal digest."""
+    uri: str
+
+
+class Lake:
+    """The tables and folders of one loop, below `<root_uri>/<loop>`.
+
+    Args:
+        root_uri: a path or URI (`file:`, `s3:`, `gs:`, `abfs:`).
+        storage_options: credentials and options of the object store; not needed for a local disk.
+    """
+
+    def __init__(self, root_uri: str, loop: str, storage_options: Mapping[str, str] | None = None) -> None:
+        self.loop = loop
+        self._store = DeltaStore(f"{root_uri.rstrip('/')}/{loop}", storage_options)
+        self._claims = Claims(self._store)
+        self.ledger = Ledger(self._store, self._holds)
+        self.files = LakeFiles(f"{self._store.base}/files", storage_options)
+
+    @classmethod
+    def from_settings(cls, settings: Settings, loop: LoopSpec) -> Lake:
+        return cls(settings.lake, loop.name, settings.storage_options)
+
+    def bootstrap(self, spec: LoopSpec) -> None:
+        """Create all tables of the loop that are missing; cheap when they are there.
+
+        Raises:
+            ConfigurationError: the columns of the loop file are not those of the existing table.
+        """
+        create_tables(self._store, spec)
+
+    def claim(self, scope: str, partition: str, attempt: Attempt) -> Fence:
+        """Take over the work of a stage (`scope`) on a partition; the newest claim wins.
+
+        Raises:
+            FenceError: a later try of the same run was here before.
+        """
+        require_safe({"scope": scope, "partition": partition})
+        return self._claims.take(scope, partition, attempt)
+
+    def replace(self, table: str, rows: pa.Table, *, where: Mapping[str, str], fence: Fence) -> Published:
+        """Replace the rows of `table` that have the values `where` by `rows` (none clears them).
+
+        `rows` has the table's columns in any order; the columns of `where` may be left out. `where` names
+        partition columns, among them the fence's partition. Durable when it returns.
+
+        Raises:
+            FenceError: a newer attempt claimed this work, or somebody else changed the partition since
+                the claim; nothing was written.
+            DataError: `rows` has other columns, or rows of another partition.
+        """
+        snapshot = self._pinned(table, where, fence)
+        rows = _conform(rows, snapshot, where, table)
+        self._claims.check(fence)
+        try:
+            version = self._store.commit(
+                table,
+                snapshot,
+                rows,
+                replace=where,
+                metadata={**provenance(fence.attempt), "stage": fence.scope, "partition": fence.partition},
+            )
+        except CommitFailedError as error:
+            raise FenceError(
+                f"somebody else changed {table!r} since this attempt began",
+                where=fence.where,
+                expected=f"version {snapshot.version()} of the rows where {dict(where)}",
+                found=str(error).splitlines()[0],
+                remedy="nothing was written; a new attempt starts from the newest version",
+            ) from error
+        return Published(table, version, rows.num_rows, content_digest(rows), self.uri(table))
+
+    def append_once(self, table: str, rows: pa.Table, *, batch_id: str) -> Published:
+        """Append a batch, or do nothing when a batch with this id is there; durable when it returns.
+
+        `rows` has the table's columns (`batch_id` may be left out). A batch is looked for in the
+        partitions of its rows, so a batch that is sent again must have the same rows. Ids that begin with
+        a time make the look-up cheap.
+        """
+        require_safe({"batch_id": batch_id})
+        for turn in contended():
+            with turn:
+                snapshot = self._store.open(table)
+                batch = _conform(rows, snapshot, {"batch_id": batch_id}, table)
+                version = snapshot.version()
+                if batch.num_rows and not self._has_batch(table, snapshot, batch, batch_id):
+                    metadata = {"batch_id": batch_id}
+                    # As the next version or not at all: the check then still holds at the commit.
+                    version = self._store.commit(
+                        table, snapshot, batch, replace=None, metadata=metadata, only_next=True
+                    )
+        return Published(table, version, batch.num_rows, content_digest(batch), self.uri(table))
+
+    def append_at(self, table: str, rows: pa.Table, *, version: int, attempt: Attempt) -> Published:
+        """Append `rows` only if `version` is still the table's newest: a compare-and-swap.
+
+        Raises:
+            FenceError: the table has moved on since; nothing was written. Read it again, then decide.
+        """
+        snapshot = self._store.open(table, version)
+        rows = _conform(rows, snapshot, {}, table)
+        try:
+            written = self._store.commit(
+                table, snapshot, rows, replace=None, metadata=provenance(attempt), only_next=True
+            )
+        except CommitFailedError as error:
+            raise FenceError(
+                f"{table!r} has moved on",
+                where=self.uri(table),
+                expected=f"version {version}",
+                found=f"version {self.version(table)}",
+                remedy="nothing was written; read the table again and decide anew",
+            ) from error
+        return Published(table, written, rows.num_rows, content_digest(rows), self.uri(table))
+
+    def read(
+        self,
+        table: str,
+        *,
+        version: int | None = None,
+        columns: Sequence[str] | None = None,
+        **equals: str,
+    ) -> pa.Table:
+        """The rows of a version (default: the newest) where the columns of `equals` have these values."""
+        return self.scan(table, version=version, columns=columns, **equals).read_all()
+
+    def scan(
+        self,
+        table: str,
+        *,
+        version: int | None = None,
+        columns: Sequence[str] | None = None,
+        **equals: str,
+    ) -> pa.RecordBatchReader:
+        """The same as a stream of record batches, for tables that do not fit in memory."""
+        dataset = self.dataset(table, version=version, **equals)
+        names = list(columns) if columns is not None else None
+        return dataset.scanner(columns=names, filter=matching(equals)).to_reader()
+
+    def dataset(self, table: str, *, version: int | None = None, **equals: str) -> ds.Dataset:
+        """The files of a version that may hold such rows, as an Arrow dataset (not filtered by row)."""
+        return self._store.dataset(table, version, equals)
+
+    def version(self, table: str) -> int:
+        """The newest version; pin it to read the same rows again."""
+        return self._store.open(table).version()
+
+    def uri(self, table: str) -> str:
+        return self._store.uri(table)
+
+    def file_uris(self, table: str, version: int | None = None, **equals: str) -> list[str]:
+        """Parquet files of a version; `equals` names partition columns."""
+        return self._store.open(table, version).file_uris(file_pruning_predicate=pruning(equals))
+
+    def digest(self, table: str, *, version: int | None = None, **equals: str) -> str:
+        """Content digest of the rows as they are read; equals `Published.digest` of the commit."""
+        return content_digest(self.scan(table, version=version, **equals))
+
+    def _pinned(self, table: str, where: Mapping[str, str], fence: Fence) -> DeltaTable:
+        snapshot = fence.pinned.get(table)
+        if snapshot is None:
+            raise ValueError(f"table {table!r} is not one that is replaced: {', '.join(fence.pinned)}")
+        allowed = snapshot.metadata().partition_columns
+        if not set(where) <= set(allowed) or where.get("partition") != fence.partition:
+            raise ValueError(
+                f"where={dict(where)}: expected partition={fence.partition!r} and columns of {allowed}"
+            )
+        return snapshot
+
+    def _has_batch(self, table: str, snapshot: DeltaTable, batch: pa.Table, batch_id: str) -> bool:
+        partitions = pc.unique(batch["partition"]).to_pylist()
+        for partition in partitions:
+            equals = {"partition": partition, "batch_id": batch_id}
+            dataset = self._store.files_of(table, snapshot, equals)
+            if dataset.count_rows(filter=matching(equals)):
+                return True
+        return False
+
+    def _holds(self, record: StageRecord) -> bool:
+        """True when each table that `record.outputs` names with a digest still has that content.
+
+        Looked at are raw, quarantine, staging and mart: `outputs["raw"] = Published.digest`.
+        """
+        for table in ("raw", "quarantine", "staging", "mart"):
+            digest = record.outputs.get(table, "").removeprefix("sha256:")
+            if len(digest) != 64:
+                continue
+            equals = {"partition": record.partition}
+            if table == "quarantine":
+                equals["stage"] = record.stage
+            rows = self._store.dataset(table, None, equals).scanner(filter=matching(equals))
+            if content_digest(rows.to_reader()) != digest:
+                return False
+        return True
+
+
+def _conform(rows: pa.Table, snapshot: DeltaTable, constants: Mapping[str, str], table: str) -> pa.Table:
+    """`rows` with exactly the table's columns, in its order and types, `constants` filled in and checked."""
+    schema = pa.schema(snapshot.schema().to_arrow())
+    for name, value in constants.items():
+        if name not in rows.column_names:
+            rows = rows.append_column(name, pa.repeat(pa.scalar(value, pa.string()), rows.num_rows))
+        elif rows.num_rows and pc.unique(rows[name]).to_pylist() != [value]:
+            found = ", ".join(map(repr, pc.unique(rows[name]).to_pylist()[:5]))
+            raise DataError(f"rows of another {name}", where=table, expected=repr(value), found=found)
+    if set(rows.column_names) != set(schema.names):
+        raise DataError(
+            "other columns than the table has",
+            where=table,
+            expected=", ".join(schema.names),
+            found=", ".join(rows.column_names),
+        )
+    try:
+        return rows.select(schema.names).cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError("values do not fit the table's types", where=table, found=str(error)) from error

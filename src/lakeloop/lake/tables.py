@@ -1,0 +1,248 @@
+"""The tables of a loop: their columns, how they are partitioned, and their creation in one step.
+
+Writers never create a table: writers that race to create one double its rows. Reading and writing are in
+`store`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable
+from deltalake.exceptions import DeltaError
+
+from lakeloop.errors import ConfigurationError
+from lakeloop.lake.delta import DeltaStore
+from lakeloop.spec.models import ColumnType, LoopSpec
+
+TIMESTAMP = pa.timestamp("us", "UTC")
+
+ARROW_TYPES: Mapping[ColumnType, pa.DataType] = {
+    "string": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+    "timestamp": TIMESTAMP,
+    "date": pa.date32(),
+}
+
+QUARANTINE = pa.schema(
+    [
+        ("partition", pa.string()),
+        ("stage", pa.string()),  # ingest | validate
+        ("reason", pa.string()),  # a code, see sources.lines and quality.rows
+        ("detail", pa.string()),  # for a person
+        ("column", pa.string()),
+        ("source_file", pa.string()),
+        ("source_line", pa.int64()),  # from 1
+        ("byte_offset", pa.int64()),  # of the line's first byte in the file
+        ("raw", pa.string()),  # the whole line, or the whole row as JSON
+        ("row_key", pa.string()),
+        ("readmitted", pa.bool_()),
+    ]
+)
+MART = pa.schema(
+    [
+        ("row_id", pa.string()),  # the source's key
+        ("text", pa.string()),
+        ("label", pa.string()),
+        ("text_key", pa.string()),  # equal for near duplicates
+        ("event_time", TIMESTAMP),
+        ("source_file", pa.string()),
+        ("source_line", pa.int64()),
+        ("partition", pa.string()),
+    ]
+)
+PREDICTIONS = pa.schema(
+    [
+        ("partition", pa.string()),
+        ("batch_id", pa.string()),
+        ("request_id", pa.string()),
+        ("predicted_at", TIMESTAMP),
+        ("model_version", pa.string()),
+        ("text_sha256", pa.string()),
+        ("text", pa.string()),
+        ("label", pa.string()),
+        ("score", pa.float64()),
+        ("scores", pa.string()),  # JSON object label -> score
+        ("latency_ms", pa.float64()),
+    ]
+)
+FEEDBACK = pa.schema(
+    [
+        ("partition", pa.string()),
+        ("batch_id", pa.string()),
+        ("request_id", pa.string()),
+        ("received_at", TIMESTAMP),
+        ("label", pa.string()),
+        ("source", pa.string()),  # who said so
+    ]
+)
+EVALUATIONS = pa.schema(
+    [
+        ("partition", pa.string()),
+        ("candidate", pa.string()),
+        ("model_digest", pa.string()),
+        ("row_id", pa.string()),
+        ("label", pa.string()),
+        ("predicted", pa.string()),
+        ("score", pa.float64()),
+        ("split", pa.string()),
+    ]
+)
+LEDGER = pa.schema(
+    [
+        ("entry_id", pa.string()),
+        ("stage", pa.string()),
+        ("partition", pa.string()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("fingerprint", pa.string()),
+        ("run_id", pa.string()),
+        ("try_number", pa.int64()),
+        ("finished_at", TIMESTAMP),
+        ("read", pa.int64()),
+        ("accepted", pa.int64()),
+        ("quarantined", pa.int64()),
+        ("duplicates", pa.int64()),
+        ("record", pa.string()),  # the StageRecord whole, as JSON
+    ]
+)
+CLAIMS = pa.schema(
+    [
+        ("scope", pa.string()),
+        ("partition", pa.string()),
+        ("claim_id", pa.string()),
+        ("run_id", pa.string()),
+        ("try_number", pa.int64()),
+        ("claimed_at", TIMESTAMP),
+    ]
+)
+REGISTRY = pa.schema(
+    [
+        ("sequence", pa.int64()),  # position in the history, from 1
+        ("event", pa.string()),  # what happened: a version registered, an alias moved
+        ("version", pa.string()),
+        ("alias", pa.string()),
+        ("previous", pa.string()),  # the version the alias pointed at before
+        ("digest", pa.string()),  # of the model artifact
+        ("reason", pa.string()),
+        ("run_id", pa.string()),
+        ("try_number", pa.int64()),
+        ("recorded_at", TIMESTAMP),
+        ("record", pa.string()),  # everything else, as JSON
+    ]
+)
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """One table: columns, and the columns that a replace can select by."""
+
+    name: str
+    schema: pa.Schema
+    partition_by: tuple[str, ...] = ("partition",)
+
+
+def raw_schema(spec: LoopSpec) -> pa.Schema:
+    """The declared columns, typed, then where each row came from."""
+    declared = [(name, ARROW_TYPES[kind]) for name, kind in spec.source.columns.items()]
+    return pa.schema(
+        [
+            *declared,
+            ("row_hash", pa.string()),  # over the declared columns: equal for exact duplicates
+            ("source_line", pa.int64()),
+            ("source_file", pa.string()),
+            ("partition", pa.string()),
+        ]
+    )
+
+
+FIXED_TABLES = (
+    TableSpec("quarantine", QUARANTINE, ("partition", "stage")),
+    TableSpec("staging", MART),
+    TableSpec("mart", MART),
+    TableSpec("predictions", PREDICTIONS),
+    TableSpec("feedback", FEEDBACK),
+    TableSpec("evaluations", EVALUATIONS, ("partition", "candidate")),
+    # By stage only: the entries of a stage can then be compacted into one file.
+    TableSpec("ledger", LEDGER, ("stage",)),
+    TableSpec("claims", CLAIMS, ("scope", "partition")),
+    TableSpec("registry", REGISTRY, ()),
+)
+
+REPLACEABLE = ("raw", "quarantine", "staging", "mart", "evaluations")
+"""Tables whose partitions are replaced under a fence; the others are appended to."""
+
+
+def tables_of(spec: LoopSpec) -> tuple[TableSpec, ...]:
+    return (TableSpec("raw", raw_schema(spec)), *FIXED_TABLES)
+
+
+def create_tables(store: DeltaStore, spec: LoopSpec) -> None:
+    """Create what is missing and compare what is there; safe to run in many processes at once.
+
+    Raises:
+        ConfigurationError: a table has other columns than it should; names them.
+    """
+    for table in tables_of(spec):
+        try:
+            existing = store.open(table.name)
+        except ConfigurationError:
+            _create(store, table)
+            existing = store.open(table.name)
+        _require_same_columns(store.uri(table.name), table, pa.schema(existing.schema().to_arrow()))
+
+
+def _create(store: DeltaStore, table: TableSpec) -> None:
+    try:
+        DeltaTable.create(
+            store.uri(table.name),
+            table.schema,
+            # Not "ignore": two creators at once then commit a second creation on top of the first.
+            mode="error",
+            partition_by=list(table.partition_by),
+            name=table.name,
+            storage_options=store.storage_options or None,
+            commit_properties=CommitProperties(max_commit_retries=0),
+        )
+    except DeltaError as error:
+        _require_created_by_others(store, table, error)
+    store.make_durable(table.name, range(1))
+
+
+def _require_created_by_others(store: DeltaStore, table: TableSpec, error: DeltaError) -> None:
+    try:
+        store.open(table.name)
+    except ConfigurationError:
+        raise ConfigurationError(
+            f"table {table.name!r} could not be created",
+            where=store.uri(table.name),
+            found=str(error),
+            remedy="look at LAKELOOP_LAKE and LAKELOOP_STORAGE_OPTIONS: can this place be written to",
+        ) from error
+
+
+def _require_same_columns(uri: str, table: TableSpec, existing: pa.Schema) -> None:
+    wanted = {field.name: field.type for field in table.schema}
+    present = {field.name: field.type for field in existing}
+    if wanted == present:
+        return
+    differences = [
+        *(f"{name}: missing in the table" for name in wanted if name not in present),
+        *(f"{name}: only in the table" for name in present if name not in wanted),
+        *(
+            f"{name}: {present[name]} in the table, {kind} declared"
+            for name, kind in wanted.items()
+            if name in present and present[name] != kind
+        ),
+    ]
+    raise ConfigurationError(
+        f"the columns of table {table.name!r} changed",
+        where=uri,
+        expected=", ".join(f"{name} {kind}" for name, kind in wanted.items()),
+        found="; ".join(differences),
+        remedy="give the loop the old columns again, or a new name (the lake keeps one schema per loop)",
+    )

@@ -1,0 +1,93 @@
+"""Keeping the lake small: many small files become few, and what no version needs any more is deleted.
+
+Nothing that a reader may still have pinned is touched: deleted is only what left the table longer ago than
+the retention. Rows and digests stay the same. When this runs is decided in `lakeloop.stages.maintain`.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import unquote
+
+from deltalake.exceptions import CommitFailedError
+from fsspec.core import url_to_fs
+
+from lakeloop.durable import fsync_tree
+from lakeloop.lake.delta import DeltaStore
+from lakeloop.records import now
+
+_LEFTOVER = re.compile(r"\.parquet#\d+$|^\..+\.tmp$")
+"""Names of files and folders that a killed writer leaves: delta-rs's staging files, `LakeFiles`' copies."""
+
+
+@dataclass(frozen=True)
+class Tidied:
+    """What was done to one table."""
+
+    table: str
+    compacted: int
+    """Small files that were replaced by larger ones."""
+    deleted: int
+    """Files that no version within the retention needs."""
+    busy: bool = False
+    """Somebody wrote at the same moment; compaction is left to the next time."""
+
+
+def tidy_table(store: DeltaStore, table: str, retention: timedelta) -> Tidied:
+    """Compact `table` and vacuum it; durable when it returns."""
+    snapshot = store.open(table)
+    compacted, busy = 0, False
+    try:
+        compacted = int(snapshot.optimize.compact()["numFilesRemoved"])
+    except CommitFailedError:
+        busy = True
+    if compacted and store.local:
+        fsync_tree(store.local / table)
+    return Tidied(table, compacted, _vacuum(store, table, retention), busy)
+
+
+def _vacuum(store: DeltaStore, table: str, retention: timedelta) -> int:
+    """Delete files, and return how many; without any, the table gets no new version."""
+    snapshot = store.open(table)
+    hours = int(retention / timedelta(hours=1))
+    # Full: files of killed writers are in no version, so that the short way would never find them.
+    # Not enforced: the table's own limit is the default of `retention`, and the caller's choice counts.
+    listed = snapshot.vacuum(hours, full=True, enforce_retention_duration=False)
+    files, root = url_to_fs(store.uri(table), **store.storage_options)
+    # Files that an earlier vacuum deleted are listed as long as the log names them.
+    if not (present := [name for name in listed if files.exists(f"{root}/{unquote(name)}")]):
+        return 0
+    snapshot.vacuum(hours, dry_run=False, full=True, enforce_retention_duration=False)
+    return len(present)
+
+
+def tidy_tables(store: DeltaStore, tables: Iterable[str], retention: timedelta) -> list[Tidied]:
+    return [tidy_table(store, table, retention) for table in tables]
+
+
+def remove_leftovers(store: DeltaStore, retention: timedelta) -> list[str]:
+    """Delete what killed writers left behind longer ago than `retention`; returns the names.
+
+    Only on a local disk: elsewhere an object is there whole or not at all.
+    """
+    if store.local is None:
+        return []
+    oldest = (now() - retention).timestamp()
+    removed = []
+    for path in sorted(store.local.rglob("*")):
+        if _LEFTOVER.search(path.name) and path.exists() and path.stat().st_mtime < oldest:
+            removed.append(path.relative_to(store.local).as_posix())
+            _remove(path)
+    return removed
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()

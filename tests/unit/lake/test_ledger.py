@@ -1,0 +1,159 @@
+"""The ledger: one entry for each end, and "done" only while the output is there."""
+
+from __future__ import annotations
+
+import multiprocessing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from lakeloop.attempt import Attempt
+from lakeloop.lake import Lake, Published
+from lakeloop.lake.tables import MART
+from lakeloop.records import Counts, Provenance, StageRecord
+from tests.support.small_loop import mart_rows, small_loop
+
+DAY, OTHER_DAY = "2026-11-16", "2026-11-17"
+START = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def record(minute: int = 0, **changes: Any) -> StageRecord:
+    at = START + timedelta(minutes=minute)
+    provenance = Provenance(
+        run_id="run",
+        try_number=1,
+        started_at=at,
+        finished_at=at,
+        git_sha="x",
+        host="h",
+        python="3",
+        versions={},
+    )
+    fields = {"loop": "small", "stage": "validate", "partition": DAY, "status": "done", "reason": "3 rows"}
+    return StageRecord.model_validate({**fields, "fingerprint": "A", "provenance": provenance, **changes})
+
+
+def publish(lake: Lake, count: int) -> Published:
+    fence = lake.claim("validate", DAY, Attempt("run"))
+    rows = pa.Table.from_pylist(mart_rows(DAY, count), MART)
+    return lake.replace("mart", rows, where={"partition": DAY}, fence=fence)
+
+
+def test_a_record_comes_back_whole(lake: Lake) -> None:
+    written = record(
+        counts=Counts(read=3, accepted=2, quarantined=1), metrics={"share": 0.5}, inputs={"a": "b"}
+    )
+    lake.ledger.record(written)
+    assert lake.ledger.latest("validate", DAY) == written
+    row = lake.read("ledger").to_pylist()[0]
+    assert (row["read"], row["accepted"], row["quarantined"], row["duplicates"]) == (3, 2, 1, 0)
+    assert row["finished_at"] == START
+
+
+def test_the_same_record_is_one_entry(lake: Lake) -> None:
+    first = lake.ledger.record(record())
+    assert lake.ledger.record(record()) == first
+    assert lake.ledger.record(record(minute=1)) != first
+    assert lake.read("ledger").num_rows == 2
+
+
+def test_the_latest_entry_is_chosen_by_time_and_not_by_arrival(lake: Lake) -> None:
+    for minute in (5, 9, 7):
+        lake.ledger.record(record(minute=minute, reason=f"minute {minute}"))
+    latest = lake.ledger.latest("validate", DAY)
+    assert latest is not None
+    assert latest.reason == "minute 9"
+    assert [entry.reason for entry in lake.ledger.entries()] == ["minute 5", "minute 7", "minute 9"]
+
+
+def test_entries_are_found_by_stage_partition_and_status(lake: Lake) -> None:
+    lake.ledger.record(record(minute=0))
+    lake.ledger.record(record(minute=1, partition=OTHER_DAY, status="skipped"))
+    lake.ledger.record(record(minute=2, stage="ingest", status="refused"))
+
+    def minutes(entries: list[StageRecord]) -> list[int]:
+        return [entry.provenance.finished_at.minute for entry in entries]
+
+    assert minutes(lake.ledger.entries("validate")) == [0, 1]
+    assert minutes(lake.ledger.entries(partition=DAY)) == [0, 2]
+    assert minutes(lake.ledger.entries(status="skipped")) == [1]
+    assert minutes(lake.ledger.entries(status=("done", "refused"))) == [0, 2]
+    newest = lake.ledger.latest("validate")
+    assert newest is not None
+    assert newest.partition == OTHER_DAY
+    assert lake.ledger.latest("train") is None
+    assert lake.ledger.latest("validate", DAY, "refused") is None
+
+
+@pytest.mark.parametrize("status", ["done", "refused"])
+def test_a_result_with_this_fingerprint_is_done(lake: Lake, status: str) -> None:
+    lake.ledger.record(record(status=status))
+    assert lake.ledger.done("validate", DAY, "A") == record(status=status)
+    assert lake.ledger.done("validate", DAY, "B") is None
+    assert lake.ledger.done("validate", OTHER_DAY, "A") is None
+
+
+def test_a_skip_neither_makes_nor_unmakes_a_result(lake: Lake) -> None:
+    lake.ledger.record(record(minute=0, status="skipped"))
+    assert lake.ledger.done("validate", DAY, "A") is None
+    lake.ledger.record(record(minute=1))
+    lake.ledger.record(record(minute=2, status="skipped", fingerprint="B"))
+    assert lake.ledger.done("validate", DAY, "A") is not None
+
+
+def test_only_the_newest_result_counts(lake: Lake) -> None:
+    """After A and then B the table holds B, so A has to be done again; then it is A's once more."""
+    lake.ledger.record(record(minute=0, fingerprint="A"))
+    lake.ledger.record(record(minute=1, fingerprint="B"))
+    assert lake.ledger.done("validate", DAY, "A") is None
+    assert lake.ledger.done("validate", DAY, "B") is not None
+    lake.ledger.record(record(minute=2, fingerprint="A"))
+    assert lake.ledger.done("validate", DAY, "A") == record(minute=2, fingerprint="A")
+    assert lake.ledger.done("validate", DAY, "B") is None
+
+
+def test_a_result_whose_output_was_replaced_since_is_not_done(lake: Lake) -> None:
+    """Somebody published and was killed before the ledger entry: the ledger's newest is not what is there."""
+    published = publish(lake, 3)
+    lake.ledger.record(record(outputs={"mart": published.digest}))
+    assert lake.ledger.done("validate", DAY, "A") is not None
+    publish(lake, 2)
+    assert lake.ledger.done("validate", DAY, "A") is None
+    publish(lake, 3)
+    assert lake.ledger.done("validate", DAY, "A") is not None
+
+
+def test_the_output_is_looked_for_in_the_quarantine_of_the_stage(lake: Lake) -> None:
+    fence = lake.claim("validate", DAY, Attempt("run"))
+    where = {"partition": DAY, "stage": "validate"}
+    empty = lake.read("quarantine")
+    published = lake.replace("quarantine", empty, where=where, fence=fence)
+    lake.ledger.record(record(outputs={"quarantine": f"sha256:{published.digest}", "report": "not a table"}))
+    assert lake.ledger.done("validate", DAY, "A") is not None
+
+
+def record_many(root: str, barrier: Any, writer: int) -> None:
+    lake = Lake(root, "small")
+    barrier.wait()
+    for minute in range(4):
+        lake.ledger.record(record(minute=minute, stage=f"stage{writer}"))
+        lake.ledger.record(record(minute=minute, stage="shared"))
+
+
+@pytest.mark.slow
+def test_processes_that_record_at_once_lose_and_double_nothing(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path), "small")
+    lake.bootstrap(small_loop())
+    context = multiprocessing.get_context("spawn")  # the runtime of delta-rs does not survive a fork
+    barrier = context.Barrier(3)
+    writers = [context.Process(target=record_many, args=(str(tmp_path), barrier, n)) for n in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(120)
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    stages = lake.read("ledger")["stage"].to_pylist()
+    assert sorted(stages) == sorted(["shared"] * 4 + ["stage0", "stage1", "stage2"] * 4)
