@@ -1,0 +1,1 @@
+"""Where rows come from: daily drops (`base`, `files`, `package`) and reading their lines (`lines`)."""

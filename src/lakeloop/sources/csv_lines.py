@@ -1,0 +1,105 @@
+"""CSV with a header, one record a line (RFC 4180). A block at once by Arrow, or one line by a pattern.
+
+An empty field is null. The header may leave out declared columns (they are null), never the key.
+`parse_block` returns None for whatever it is not sure of; it never accepts what `parse_line` refuses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import pyarrow as pa
+import pyarrow.csv as pcsv
+
+from lakeloop.errors import DataError
+from lakeloop.sources.rejects import LineError, Reason
+from lakeloop.sources.values import Value, cast, parse
+from lakeloop.spec.models import ColumnType
+
+# Possessive, so that a hostile line costs no backtracking.
+_FIELD = r'(?:"(?:[^"]++|"")*+"|[^",\r\n]*+)'
+_LINE = re.compile(rf"{_FIELD}(?:,{_FIELD})*+")
+_FIELDS = re.compile(rf"(?:^|,)({_FIELD})")
+# Without line ends inside of quotes: Arrow would take them for a record that spans lines.
+_PLAIN_FIELD = rb'(?:"(?:[^"\r\n]++|"")*+"|[^",\r\n]*+)'
+_BLOCK = re.compile(rb"(?:" + _PLAIN_FIELD + rb"(?:," + _PLAIN_FIELD + rb")*+\r?\n)*+")
+
+
+class CsvLines:
+    """Parser for lines below `header`.
+
+    Raises:
+        DataError: the header names a column twice, one that is not declared, or not the key.
+    """
+
+    header_lines = 1
+
+    def __init__(self, columns: Mapping[str, ColumnType], key: str, header: str, where: str) -> None:
+        self._columns = dict(columns)
+        self._key = key
+        self._header = split(header) if _LINE.fullmatch(header) else [header]
+        unknown = [name for name in self._header if name not in columns]
+        if unknown or len(set(self._header)) != len(self._header) or key not in self._header:
+            raise DataError(
+                "the header is not the one that the loop file declares",
+                where=f"{where}, line 1",
+                expected=f"{', '.join(columns)} in any order, each once, {key} among them",
+                found=", ".join(self._header)[:500],
+                remedy="correct the file, or source.columns in the loop file",
+            )
+        self._convert = pcsv.ConvertOptions(
+            column_types=dict.fromkeys(self._header, pa.string()),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+        )
+
+    def parse_block(self, block: bytes, lines: int) -> list[pa.Array] | None:
+        """The declared columns of a block of whole lines; None when a line may not be a row."""
+        if b"\0" in block or block.count(b"\r") != block.count(b"\r\n"):
+            return None
+        if b'"' in block and not _BLOCK.fullmatch(block):
+            return None
+        options = pcsv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=self._header)
+        try:
+            table = pcsv.read_csv(pa.BufferReader(block), read_options=options, convert_options=self._convert)
+        except pa.ArrowInvalid:
+            return None
+        if table.num_rows != lines:
+            return None
+        columns = []
+        for name, kind in self._columns.items():
+            if name not in self._header:
+                columns.append(cast(pa.nulls(lines, pa.string()), kind))
+                continue
+            column = cast(table[name].combine_chunks(), kind)
+            if column is None:
+                return None
+            columns.append(column)
+        return columns
+
+    def parse_line(self, text: str) -> dict[str, Value | None]:
+        """One row. Raises LineError."""
+        if not _LINE.fullmatch(text):
+            raise LineError(Reason.BROKEN_CSV, "a quote is not closed, or stands inside of a field")
+        fields = split(text)
+        if len(fields) != len(self._header):
+            detail = f"expected {len(self._header)} fields, found {len(fields)}"
+            raise LineError(Reason.COLUMN_COUNT, detail)
+        texts = dict(zip(self._header, fields, strict=True))
+        row: dict[str, Value | None] = {}
+        for name, kind in self._columns.items():
+            field = texts.get(name) or None
+            try:
+                row[name] = None if field is None else parse(field, kind)
+            except ValueError as error:
+                detail = f"{name}: expected {kind}, found {field!r:.100} ({error})"
+                raise LineError(Reason.WRONG_TYPE, detail, name, texts[self._key] or None) from error
+        return row
+
+
+def split(line: str) -> list[str]:
+    """The fields of a line that `_LINE` matches, unquoted."""
+    fields = (match[1] for match in _FIELDS.finditer(line))
+    return [field[1:-1].replace('""', '"') if field.startswith('"') else field for field in fields]

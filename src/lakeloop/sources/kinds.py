@@ -1,0 +1,25 @@
+"""The kinds of sources: `source.kind` of the loop file -> class. A new kind is a module and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lakeloop.settings import Settings
+from lakeloop.sources.base import Source
+from lakeloop.sources.files import FileDrops
+from lakeloop.sources.package import PackageReplay
+from lakeloop.spec.models import LoopSpec
+
+KINDS: dict[str, Callable[[LoopSpec, Settings], Source]] = {
+    "files": FileDrops,
+    "package": PackageReplay,
+}
+
+
+def open_source(loop: LoopSpec, settings: Settings) -> Source:
+    """The source of a loop.
+
+    Raises:
+        ConfigurationError: what the loop file asks of it is not there, such as a package.
+    """
+    return KINDS[loop.source.kind](loop, settings)

@@ -1,0 +1,80 @@
+"""Why a line is not a row: the reason codes of quarantined lines, and a rejected line kept whole.
+
+Checks of the values themselves (empty text, unknown label) are not here but in `lakeloop.quality`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Code of a quarantined line; the detail beside it is for a person."""
+
+    BLANK_LINE = "blank_line"
+    BROKEN_JSON = "broken_json"
+    NOT_AN_OBJECT = "not_an_object"
+    DUPLICATE_FIELD = "duplicate_field"
+    """A JSON object names a field twice: which value is meant is a guess."""
+    EXTRA_FIELD = "extra_field"
+    """A field that the loop file does not declare."""
+    BROKEN_CSV = "broken_csv"
+    """Quotes that do not fit (RFC 4180, one record a line)."""
+    COLUMN_COUNT = "column_count"
+    WRONG_TYPE = "wrong_type"
+    MISSING_KEY = "missing_key"
+    NULL_KEY = "null_key"
+    """The key is there, and null or empty."""
+    BAD_UTF8 = "bad_utf8"
+    NUL_BYTE = "nul_byte"
+    LINE_TOO_LONG = "line_too_long"
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A line that is not a row."""
+
+    line: int
+    """Number of the line in its file, from 1."""
+    byte_offset: int
+    """Offset of the line's first byte in its file."""
+    reason: Reason
+    detail: str
+    raw: str
+    """The whole line without its line end. When its bytes are not UTF-8: those bytes as \\xNN and each
+    backslash doubled, so that the bytes can be had back. A line that is too long is cut at the limit."""
+    column: str | None = None
+    row_key: str | None = None
+
+
+class LineError(Exception):
+    """A line cannot become a row; caught by the reader, which knows line and offset."""
+
+    def __init__(
+        self, reason: Reason, detail: str, column: str | None = None, row_key: str | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.column = column
+        self.row_key = row_key
+
+    def at(self, line: int, byte_offset: int, content: bytes) -> Reject:
+        """The reject for this error in this line."""
+        column, row_key = (None if name is None else _storable(name) for name in (self.column, self.row_key))
+        raw = raw_text(content)
+        return Reject(line, byte_offset, self.reason, _storable(self.detail), raw, column, row_key)
+
+
+def raw_text(line: bytes) -> str:
+    """`line` as text that keeps every byte: as it is when it is UTF-8, else escaped (see `Reject.raw`)."""
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.replace(b"\\", b"\\\\").decode(errors="backslashreplace")
+
+
+def _storable(text: str) -> str:
+    """JSON can name half a surrogate pair, which no UTF-8 file can hold."""
+    return text.encode(errors="backslashreplace").decode()

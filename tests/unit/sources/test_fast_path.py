@@ -1,0 +1,199 @@
+"""What Arrow accepts for a block is what the line-by-line path accepts, value by value."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from lakeloop.lake.tables import ARROW_TYPES
+from lakeloop.sources.csv_lines import CsvLines
+from lakeloop.sources.json_lines import JsonLines
+from lakeloop.sources.lines import LineReader, Parser
+from lakeloop.sources.rejects import LineError
+from lakeloop.sources.values import cast, parse
+from lakeloop.spec.models import ColumnType
+
+COLUMNS: dict[str, ColumnType] = {
+    "id": "string",
+    "n": "integer",
+    "x": "number",
+    "ok": "boolean",
+    "at": "timestamp",
+    "day": "date",
+}
+
+EDGES = """
+    0 -0 -0.0 1 01 +1 1.0 1. .5 1e5 1E+5 1e 1e-400 1e400 -1e400 NaN Infinity -Infinity nan inf 0x10 1_000 1,5
+    9223372036854775807 9223372036854775808 -9223372036854775808 -9223372036854775809 0.1 1e22 1e23 8.41
+    123456789012345678901234567890 2.5e-3 5e-324 2.2250738585072011e-308 \u0661
+"""
+NUMBERS = st.sampled_from(EDGES.split()) | st.floats().map(repr) | st.integers().map(str)
+MOMENTS = st.from_regex(
+    r"(0000|0001|1969|2026|9999|10000)-(01|02|11|12|13|1)-(00|01|29|30|31)"
+    r"([T t ]([012][0-9]):(00|30|59|60)(:(00|59|60)((\.|,)[0-9]{0,7})?)?"
+    r"(Z|z|[+-][0-9]{2}:?[0-9]{0,2})?)?[ ]?",
+    fullmatch=True,
+)
+WORDS = st.sampled_from(
+    ["true", "false", "True", "TRUE", "tRue", "null", "", " ", "a", "ﬁ", "1", "\u2028", "é"]
+)
+TEXTS = NUMBERS | MOMENTS | WORDS | st.text(max_size=5) | st.datetimes().map(str) | st.dates().map(str)
+
+
+def slowly(parser: Parser, block: bytes) -> list[dict[str, Any]] | None:
+    """The rows of a block line by line, or None when a line is rejected."""
+    reader = LineReader.__new__(LineReader)
+    reader._max_line_bytes = 1 << 20
+    reader._key = "id"
+    try:
+        return [reader._row(parser, line.removesuffix(b"\r")) for line in block.split(b"\n")[:-1]]
+    except LineError:
+        return None
+
+
+def quickly(parser: Parser, block: bytes) -> list[dict[str, Any]] | None:
+    columns = parser.parse_block(block, block.count(b"\n"))
+    if columns is None:
+        return None
+    schema = pa.schema([(name, ARROW_TYPES[kind]) for name, kind in COLUMNS.items()])
+    rows: list[dict[str, Any]] = pa.RecordBatch.from_arrays(columns, schema=schema).to_pylist()
+    # The reader itself sends blocks with such keys the slow way.
+    return None if any(row["id"] in (None, "") for row in rows) else rows
+
+
+def assert_same(parser: Parser, block: bytes) -> None:
+    quick = quickly(parser, block)
+    if quick is not None:
+        assert repr(quick) == repr(_as_arrow(slowly(parser, block)))
+
+
+def _as_arrow(rows: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+    if rows is None:
+        return None
+    schema = pa.schema([(name, ARROW_TYPES[kind]) for name, kind in COLUMNS.items()])
+    result: list[dict[str, Any]] = pa.RecordBatch.from_pylist(rows, schema).to_pylist()
+    return result
+
+
+JSON_VALUES = (
+    NUMBERS
+    | TEXTS.map(json.dumps)
+    | TEXTS.map(lambda text: json.dumps(text, ensure_ascii=False))
+    | st.sampled_from(
+        [
+            "null",
+            "true",
+            "false",
+            "{}",
+            "[]",
+            '{"a":{}',
+            '"\\ud800"',
+            '"\\ud83d\\ude00"',
+            '"\\u0000"',
+            '"a\tb"',
+            '"',
+        ]
+    )
+)
+BLANKS = st.sampled_from(["", "", "", " ", "\t", "\r", "\n", "\f", "\u00a0", "\v"])
+JSON_FIELDS = st.tuples(
+    BLANKS, st.sampled_from([*(json.dumps(name) for name in COLUMNS), '"extra"', '"\\u0069d"', "id"]), BLANKS,
+    JSON_VALUES, BLANKS,
+).map(lambda parts: f"{parts[0]}{parts[1]}{parts[2]}:{parts[3]}{parts[4]}")  # fmt: skip
+JSON_OBJECTS = st.lists(JSON_FIELDS, max_size=3).map(
+    lambda fields: "{" + ",".join(['"id":"k"', *fields]) + "}"
+)
+JSON_LINES = st.lists(
+    JSON_OBJECTS
+    | st.tuples(JSON_OBJECTS, BLANKS, JSON_OBJECTS).map("".join)
+    | st.sampled_from(["", " ", "{}", '{"id":"k"', '"n":1}', '{"id":""}', "//{}", "{}{}", '{"id":', '"k"}']),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(JSON_LINES, st.sampled_from(["\n", "\r\n"]))
+@example(['{"id":"a"}{"id":"b"}', ""], "\n")
+@example(['{"id":', '"a"}', '{"id":"b"}{"id":"c"}'], "\n")
+@example(['{"id":"a","id":"b"}'], "\n")
+@example(['{"id":"a","x":-0}'], "\n")
+@example(['{"id":"a","n":-0}'], "\n")
+def test_json_blocks(lines: list[str], line_end: str) -> None:
+    block = (line_end.join(lines) + "\n").encode("utf-8", "surrogatepass")
+    assert_same(JsonLines(COLUMNS, "id"), block)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=8), st.integers(0, 60))
+def test_json_blocks_with_bytes_put_in(noise: bytes, place: int) -> None:
+    block = b'{"id":"a","n":1,"at":"2026-11-20"}\n{"id":"b","x":0.5,"ok":true}\n'
+    assert_same(JsonLines(COLUMNS, "id"), block[:place] + noise + block[place:])
+
+
+def _quoted(text: str) -> str:
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"'
+
+
+CSV_FIELDS = (
+    TEXTS | TEXTS.map(_quoted) | st.sampled_from(['"a', 'a"', '"a"b', '""', '"a""b"', '"a,b"', '"a\rb"'])
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(
+        st.lists(CSV_FIELDS, min_size=5, max_size=5).map(lambda fields: ",".join(["k", *fields]))
+        | st.lists(CSV_FIELDS, max_size=7).map(",".join),
+        min_size=1,
+        max_size=3,
+    ),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+)
+@example(['k,"a', '1",1,true,2026-11-20,2026-11-20'], "\n")
+@example(["k,,,,,"], "\r\n")
+@example(["k,,,,,\rj,,,,,", ""], "\n")
+def test_csv_blocks(lines: list[str], line_end: str) -> None:
+    block = (line_end.join(lines) + "\n").encode("utf-8", "surrogatepass")
+    assert_same(CsvLines(COLUMNS, "id", ",".join(COLUMNS), "test"), block)
+
+
+@settings(max_examples=600, deadline=None)
+@given(TEXTS, st.sampled_from(["integer", "number", "boolean", "timestamp", "date"]))
+def test_a_column_of_texts_is_cast_as_its_values_are_parsed(text: str, kind: ColumnType) -> None:
+    try:
+        column = pa.array([text, None], pa.string())
+    except UnicodeEncodeError:
+        return
+    quick = cast(column, kind)
+    try:
+        value = parse(text, kind)
+    except ValueError:
+        assert quick is None
+    else:
+        assert quick is not None, "the slow path accepts what the quick path could do"
+        assert repr(quick.to_pylist()) == repr(pa.array([value, None], ARROW_TYPES[kind]).to_pylist())
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.fixed_dictionaries({"id": st.text(min_size=1), "n": st.none() | st.integers(-9, 9)}), min_size=1
+    )
+)
+def test_plain_rows_take_the_fast_path(rows: list[dict[str, Any]]) -> None:
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    if any("\0" in row["id"] or "\\u0000" in line for row, line in zip(rows, lines, strict=True)):
+        return
+    try:
+        block = "".join(f"{line}\n" for line in lines).encode()
+    except UnicodeEncodeError:
+        return
+    quick = quickly(JsonLines(COLUMNS, "id"), block)
+    assert quick is not None
+    assert [(row["id"], row["n"]) for row in quick] == [(row["id"], row["n"]) for row in rows]
