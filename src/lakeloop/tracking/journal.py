@@ -21,6 +21,7 @@ from typing import Any, Literal, Self, get_args
 
 from lakeloop.durable import fsync_directory
 from lakeloop.errors import DataError, FenceError
+from lakeloop.tracking.footprint import footprint
 from lakeloop.tracking.scrub import known_secrets, scrub
 
 Kind = Literal["open", "config", "log", "table", "artifact", "summary", "close"]
@@ -104,7 +105,7 @@ class JournalTracker:
 
     def artifact(self, name: str, kind: str, path: Path, metadata: Mapping[str, Any] | None = None) -> None:
         data = {"name": name, "kind": kind, "path": str(path.resolve()), "metadata": dict(metadata or {})}
-        self._append("artifact", data)
+        self._append("artifact", {**data, "footprint": footprint(path)})
 
     def summary(self, values: Mapping[str, Any]) -> None:
         self._append("summary", dict(values))

@@ -20,6 +20,8 @@ from lakeloop.settings import Settings
 
 log = logging.getLogger(__name__)
 
+LINGER_SECONDS = 20.0
+"""A mirror stays that long without work: the next stage ends soon, and a start costs more than a copy."""
 _LOCK = ".mirror.lock"
 _MARK = ".mirror.wake"
 
@@ -53,7 +55,7 @@ def is_marked(journals: Path) -> bool:
 
 @contextmanager
 def mirror_lock(journals: Path) -> Iterator[bool]:
-    """Hold the right to mirror, if it is free: yields whether it was. It ends with its holder, also by a kill."""
+    """Hold the right to mirror, if it is free: yields whether it was. A kill of its holder frees it."""
     journals.mkdir(parents=True, exist_ok=True)
     with (journals / _LOCK).open("a") as file:
         try:
@@ -69,6 +71,7 @@ def _start(settings: Settings) -> None:
     log_file.parent.mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "lakeloop.tracking.mirror"]
     argv += ["--journals", str(settings.journals), "--wandb-dir", str(settings.wandb_dir)]
+    argv += ["--linger", str(LINGER_SECONDS)]
     # The shell ends at once and the mirror is nobody's child: no zombie is left in a long-lived process.
     with log_file.open("ab") as output:
         subprocess.run(

@@ -1,0 +1,256 @@
+"""One journal told to W&B as one run. The only module that speaks to W&B; it runs in the mirror's process.
+
+Each point or table of a journal is one W&B step, counted from the journal's beginning, so that a replay of
+what W&B already has adds nothing. Which journals, and when, is `mirror`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakeloop.durable import fsync_file
+from lakeloop.errors import DataError, ServiceError
+from lakeloop.records import now
+from lakeloop.tracking.footprint import footprint
+from lakeloop.tracking.journal import Entry, JournalReader
+from lakeloop.tracking.progress import Mirrored, run_id
+
+if TYPE_CHECKING:
+    import wandb
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = {
+    "WANDB_INIT_TIMEOUT": "10",
+    "WANDB_LOGIN_TIMEOUT": "10",
+    "WANDB_FINISH_TIMEOUT": "60",
+}
+"""Seconds, unless the environment says otherwise. W&B's own limits: 90 to begin, none at all to finish."""
+_ARTIFACT_BYTES = {"online": 2 << 30, "offline": 16 << 20}
+"""Larger artifacts are logged as references with digests: offline, W&B would keep a copy of each model."""
+_FOREIGN = ("WANDB_RUN_ID", "WANDB_RESUME", "WANDB_NAME", "WANDB_RUN_GROUP", "WANDB_JOB_TYPE", "WANDB_TAGS")
+"""Meant for somebody else's run; each run here gets its own from its journal."""
+_CRASHED = 1
+_SPELLED = ("NaN", "Infinity", "-Infinity")
+
+
+def prepare_environment(wandb_dir: Path) -> None:
+    """Keep W&B's files in `wandb_dir`, its reports at home and the environment's run settings out of it.
+
+    To be called before wandb is imported.
+    """
+    for name, seconds in _PATIENCE.items():
+        os.environ.setdefault(name, seconds)
+    for name in _FOREIGN:
+        os.environ.pop(name, None)
+    os.environ.update(
+        WANDB_DIR=str(wandb_dir),
+        WANDB_DATA_DIR=str(wandb_dir / "data"),
+        WANDB_CACHE_DIR=str(wandb_dir / "cache"),
+        WANDB_CONFIG_DIR=str(wandb_dir / "config"),
+        WANDB_ERROR_REPORTING="false",
+        WANDB_DISABLE_CODE="true",
+        WANDB_DISABLE_GIT="true",
+        WANDB_CONSOLE="off",
+        WANDB_SILENT="true",
+    )
+    wandb_dir.mkdir(parents=True, exist_ok=True)
+
+
+class Replay:
+    """Reads one journal and tells W&B, as far as the journal goes; `finish` when the journal has ended."""
+
+    def __init__(self, path: Path, wandb_dir: Path, *, online: bool) -> None:
+        self.path = path
+        self._wandb_dir = wandb_dir
+        self._online = online
+        self._reader = JournalReader(path)
+        self._run: wandb.Run | None = None
+        self._run_id = ""
+        self._size = 0
+        self._points = 0
+        self._has_steps = False
+        self._exit_code = _CRASHED
+
+    def advance(self) -> int:
+        """Tell W&B what was written since the last call; returns the number of entries.
+
+        Raises:
+            DataError: the file is no journal.
+            ServiceError: W&B does not answer, or does not let us in.
+        """
+        # Before reading: what comes in between is read twice rather than never.
+        self._size = self.path.stat().st_size
+        entries = self._reader.advance()
+        if entries and self._run is None:
+            self._run = self._start(entries[0])
+        for entry in entries:
+            self._apply(entry)
+        return len(entries)
+
+    def finish(self) -> Mirrored:
+        """End the W&B run as the journal ended, and write down how far it is mirrored.
+
+        Raises:
+            ServiceError: W&B did not take all of it in time; the journal goes on waiting.
+        """
+        where = ""
+        if self._run is not None:
+            try:
+                self._run.finish(exit_code=self._exit_code)
+            except Exception as error:
+                raise _unreachable(self.path, error) from error
+            if not self._online:
+                fsync_file(Path(self._run.settings.sync_file))
+            where = (self._run.url if self._online else self._run.settings.sync_dir) or ""
+        done = Mirrored(
+            size=self._size,
+            mode="online" if self._online else "offline",
+            run_id=self._run_id,
+            run=where,
+            exit_code=self._exit_code,
+            finished_at=now(),
+        )
+        done.write(self.path)
+        return done
+
+    def _start(self, first: Entry) -> wandb.Run:
+        import wandb
+
+        if first.kind != "open":
+            raise DataError("not the beginning of a journal", where=str(self.path), found=first.kind)
+        identity = first.data
+        self._run_id = run_id(first)
+        if not self._online:
+            self._drop_earlier_folders()
+        try:
+            run = wandb.init(
+                mode="online" if self._online else "offline",
+                project=os.environ.get("WANDB_PROJECT") or "lakeloop",
+                dir=str(self._wandb_dir),
+                id=self._run_id,
+                resume="allow" if self._online else None,
+                group=f"{identity['loop']}/{identity['partition']}",
+                job_type=identity["stage"],
+                name=f"{identity['stage']} {identity['partition']}",
+                tags=[identity["loop"], identity["stage"]],
+                config=dict(identity),
+                reinit="create_new",
+                settings=_settings(),
+            )
+        except Exception as error:
+            # W&B raises its own, requests' and plain ones; each means the same here.
+            raise _unreachable(self.path, error) from error
+        return run
+
+    def _drop_earlier_folders(self) -> None:
+        # Of a mirror that died half-way, or of the same journal before a resumed training went on with it.
+        for folder in self._wandb_dir.glob(f"wandb/offline-run-*-{self._run_id}"):
+            shutil.rmtree(folder)
+
+    def _apply(self, entry: Entry) -> None:
+        assert self._run is not None
+        data = entry.data
+        match entry.kind:
+            case "open":
+                self._exit_code = _CRASHED
+            case "config":
+                self._run.config.update(data, allow_val_change=True)  # type: ignore[no-untyped-call] # theirs
+            case "log":
+                self._point(_metrics(data), entry.time)
+            case "table":
+                self._table(data, entry.time)
+            case "artifact":
+                self._artifact(data)
+            case "summary":
+                self._run.summary.update(data)
+            case "close":
+                self._exit_code = int(data["exit_code"])
+
+    def _point(self, values: dict[str, Any], time: float) -> None:
+        assert self._run is not None
+        if "step" in values and not self._has_steps:
+            self._run.define_metric("*", step_metric="step")
+            self._has_steps = True
+        # A resumed run begins where the server's history ends; W&B would warn about each earlier step.
+        if self._points >= self._run.starting_step:
+            self._run.log({**values, "_timestamp": time}, step=self._points, commit=True)
+        self._points += 1
+
+    def _table(self, data: Mapping[str, Any], time: float) -> None:
+        import wandb
+
+        try:
+            table = wandb.Table(columns=data["columns"], data=data["rows"], allow_mixed_types=True)
+        except (TypeError, ValueError, AssertionError) as error:
+            log.warning("%s: table %s is not mirrored: %s", self.path, data["name"], error)
+            return
+        self._point({data["name"]: table}, time)
+
+    def _artifact(self, data: Mapping[str, Any]) -> None:
+        import wandb
+
+        assert self._run is not None
+        path = Path(data["path"])
+        noted = data["footprint"]
+        metadata = {**data["metadata"], "path": str(path), "footprint": noted}
+        artifact = wandb.Artifact(_artifact_name(data["name"]), type=data["kind"], metadata=metadata)
+        try:
+            if noted is None or footprint(path) != noted:
+                # Other bytes under a name that promises these would be worse than none.
+                artifact.metadata["contents"] = "left out: changed or gone since it was logged"
+            elif noted["bytes"] > _ARTIFACT_BYTES["online" if self._online else "offline"]:
+                artifact.add_reference(path.as_uri())
+                artifact.metadata["contents"] = "by reference: too large to copy"
+            elif path.is_dir():
+                artifact.add_dir(str(path))
+            else:
+                artifact.add_file(str(path))
+        except (OSError, ValueError) as error:
+            log.warning("%s: artifact %s is mirrored without contents: %s", self.path, data["name"], error)
+        self._run.log_artifact(artifact)
+
+
+def _settings() -> wandb.Settings:
+    import wandb
+
+    return wandb.Settings(
+        console="off",
+        silent=True,
+        disable_git=True,
+        disable_code=True,
+        save_code=False,
+        symlink=False,
+        finish_timeout_raises=True,
+        # The mirror's own machine load, packages and command line say nothing about the run.
+        x_disable_stats=True,
+        x_disable_meta=True,
+        x_disable_machine_info=True,
+        x_save_requirements=False,
+    )
+
+
+def _metrics(data: Mapping[str, Any]) -> dict[str, Any]:
+    values = {name: float(value) if value in _SPELLED else value for name, value in data["metrics"].items()}
+    if data["step"] is not None:
+        values.setdefault("step", data["step"])
+    return values
+
+
+def _artifact_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name)[:128]
+
+
+def _unreachable(path: Path, error: Exception) -> ServiceError:
+    return ServiceError(
+        "W&B did not take the run; its journal waits for the next mirror",
+        where=str(path),
+        found=f"{type(error).__name__}: {error}",
+        remedy="check WANDB_API_KEY and WANDB_BASE_URL, or set WANDB_MODE=offline",
+    )
