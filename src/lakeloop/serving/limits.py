@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lakeloop.serving.problems import ProblemError
+from lakeloop.serving.problems import ProblemError, unavailable
 
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -22,15 +22,17 @@ class Limits(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LAKELOOP_SERVE_", frozen=True, extra="ignore")
 
-    texts: int = Field(default=256, ge=1)
+    texts: int = Field(default=128, ge=1)
     """Texts in one request."""
     characters: int = Field(default=50_000, ge=1)
     """Characters of one text; the model itself cuts at its own number of tokens."""
     body_bytes: int = Field(default=2 << 20, ge=1)
     """Bytes of one request's body."""
+    open_bodies: int = Field(default=256, ge=1)
+    """Requests with a body that may be open at once; this times `body_bytes` bounds their memory."""
     body_seconds: float = Field(default=10.0, gt=0)
     """A body that takes longer to arrive is given up."""
-    answer_seconds: float = Field(default=10.0, gt=0)
+    answer_seconds: float = Field(default=30.0, gt=0)
     """A request that was not answered by then is refused with 503."""
     lanes: int = Field(default=1, ge=1)
     """Requests that the model works on at the same time."""
@@ -56,16 +58,30 @@ class BodyLimit:
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._app = app
         self._limits = limits
+        self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] not in _METHODS_WITH_BODY:
             await self._app(scope, receive, send)
             return
+        self._open += 1
+        try:
+            await self._guarded(scope, receive, send)
+        finally:
+            self._open -= 1
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._open > self._limits.open_bodies:
+            busy = unavailable("overloaded", f"{self._limits.open_bodies} requests are open; try again soon")
+            await busy.response()(scope, receive, send)
+            return
         try:
             async with asyncio.timeout(self._limits.body_seconds):
                 body = await self._read(scope, receive)
         except TimeoutError:
-            late = ProblemError(408, "body_timeout", f"the body took longer than {self._limits.body_seconds:g} s")
+            late = ProblemError(
+                408, "body_timeout", f"the body took longer than {self._limits.body_seconds:g} s"
+            )
             await late.response()(scope, receive, send)
         except ProblemError as problem:
             await problem.response()(scope, receive, send)

@@ -6,6 +6,7 @@ the client gets at most a short piece of its own value back.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -60,9 +61,12 @@ class ProblemError(Exception):
         return JSONResponse(body, status_code=self.status, headers=self.headers)
 
 
-def unavailable(code: str, message: str, *, found: str | None = None, retry_seconds: int = 1) -> ProblemError:
+def unavailable(
+    code: str, message: str, *, expected: str | None = None, found: str | None = None, retry_seconds: int = 1
+) -> ProblemError:
     """A 503: the same request may succeed after `retry_seconds`."""
-    return ProblemError(503, code, message, found=found, headers={"Retry-After": str(retry_seconds)})
+    headers = {"Retry-After": str(retry_seconds)}
+    return ProblemError(503, code, message, expected=expected, found=found, headers=headers)
 
 
 def install(app: FastAPI) -> None:
@@ -72,9 +76,9 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, ProblemError)
         return error.response()
 
-    async def invalid(_: Request, error: Exception) -> JSONResponse:
+    async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        return _invalid(error.errors()).response()
+        return (_not_json(request) or _invalid(error.errors())).response()
 
     async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
@@ -88,6 +92,20 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Exception, internal)
+
+
+def _not_json(request: Request) -> ProblemError | None:
+    """415 when the body is not declared as JSON: then it was not even read as such."""
+    declared = request.headers.get("content-type", "")
+    if re.fullmatch(r"application/([\w.-]+\+)?json", declared.split(";")[0].strip(), re.IGNORECASE):
+        return None
+    return ProblemError(
+        415,
+        "not_json",
+        "the body must be declared as JSON",
+        expected="Content-Type: application/json",
+        found=f"Content-Type: {declared[:_SHOWN_CHARACTERS]}" if declared else "no Content-Type",
+    )
 
 
 def _invalid(errors: Sequence[Any]) -> ProblemError:
@@ -123,7 +141,9 @@ def _http(error: HTTPException, request: Request) -> ProblemError:
 
 
 def _place(location: Sequence[Any]) -> str:
-    return ".".join(str(part) for part in location)
+    place = ".".join(str(part) for part in location)
+    # A key of the client's: it may be long, and not encodable (see _short).
+    return place[:_SHOWN_CHARACTERS].encode("ascii", "backslashreplace").decode()
 
 
 def _short(value: Any) -> str:

@@ -18,7 +18,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from lakeloop.records import now
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ _LOCK = "lock"
 _REJECTED = "rejected"
 
 Row = Mapping[str, Any]
+Kept = Literal["kept", "filled", "dropped"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ class _OpenBatch:
 
     def __init__(self, folder: Path, partition: str) -> None:
         self.partition = partition
-        self.path = folder / f"{partition}-{uuid.uuid4().hex}{_SUFFIX}"
+        # Beginning with the time: the lake finds ids that grow faster than random ones.
+        self.path = folder / f"{partition}T{now():%H%M%S.%f}-{uuid.uuid4().hex[:12]}{_SUFFIX}"
         self.rows = 0
         self.bytes = 0
         # Unbuffered: after write() the rows are the kernel's and outlive this process.
@@ -73,15 +77,18 @@ class _OpenBatch:
     def append(self, rows: Sequence[Row]) -> None:
         data = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
         try:
-            written = self._file.write(data)
-            if written != len(data):
-                raise OSError(f"only {written} of {len(data)} bytes could be written to {self.path}")
+            self._write(data)
         except OSError:
             os.ftruncate(self._file.fileno(), self.bytes)
             self._file.seek(self.bytes)
             raise
         self.rows += len(rows)
         self.bytes += len(data)
+
+    def _write(self, data: bytes) -> None:
+        written = self._file.write(data)
+        if written != len(data):
+            raise OSError(f"only {written} of {len(data)} bytes could be written to {self.path}")
 
     def close(self) -> Batch:
         self._file.close()
@@ -100,9 +107,7 @@ class Spool:
         self._open: _OpenBatch | None = None
         self._closed: list[Batch] = []
         self._locks: dict[Path, int] = {}
-        self._folder = root / uuid.uuid4().hex
-        self._folder.mkdir(parents=True)
-        self._hold(self._folder)
+        self._folder = self._own_folder()
         self._adopt()
 
     @property
@@ -111,14 +116,8 @@ class Spool:
         with self._lock:
             return sum(batch.rows for batch in self._closed) + (self._open.rows if self._open else 0)
 
-    @property
-    def closed(self) -> int:
-        """Number of closed batches that wait."""
-        with self._lock:
-            return len(self._closed)
-
-    def append(self, partition: date, rows: Sequence[Row]) -> bool:
-        """Keep `rows` of one day; False when the backlog is full: then they are not kept.
+    def append(self, partition: date, rows: Sequence[Row]) -> Kept:
+        """Keep `rows` of one day, unless the backlog is full; says so, and when they filled a batch.
 
         Raises:
             OSError: the disk did not take them; none of them is kept.
@@ -126,7 +125,7 @@ class Spool:
         day = partition.isoformat()
         with self._lock:
             if self._bytes() >= self._backlog_bytes:
-                return False
+                return "dropped"
             if self._open and self._open.partition != day:
                 self._close()
             if self._open is None:
@@ -134,13 +133,18 @@ class Spool:
             self._open.append(rows)
             if self._open.rows >= self._batch_rows or self._open.bytes >= BATCH_BYTES:
                 self._close()
-            return True
+                return "filled"
+            return "kept"
 
-    def take(self) -> Batch | None:
-        """The oldest batch, which stays in the spool until `remove`; closes the open one when it is next."""
+    def cut(self) -> None:
+        """Close the open batch, so that its rows can go."""
         with self._lock:
-            if not self._closed and self._open and self._open.rows:
+            if self._open:
                 self._close()
+
+    def oldest(self) -> Batch | None:
+        """The oldest closed batch; it stays in the spool until `remove` or `reject`."""
+        with self._lock:
             return self._closed[0] if self._closed else None
 
     def remove(self, batch: Batch) -> None:
@@ -158,9 +162,8 @@ class Spool:
 
     def close(self) -> None:
         """Give up the locks; what is left is adopted by the next process."""
+        self.cut()
         with self._lock:
-            if self._open:
-                self._close()
             for folder, descriptor in self._locks.items():
                 if not any(folder.glob(f"*{_SUFFIX}")):
                     shutil.rmtree(folder, ignore_errors=True)
@@ -176,16 +179,27 @@ class Spool:
         self._open = None
         if batch.rows:
             self._closed.append(batch)
-        else:
+        else:  # the disk was full when its first row came
             batch.path.unlink()
 
     def _forget(self, batch: Batch) -> None:
         with self._lock:
             self._closed.remove(batch)
 
+    def _own_folder(self) -> Path:
+        # A process that starts at the same moment may see the new folder unlocked and adopt it: try another.
+        while True:
+            folder = self._root / uuid.uuid4().hex
+            folder.mkdir(parents=True)
+            if self._hold(folder):
+                return folder
+
     def _hold(self, folder: Path) -> bool:
-        """Lock a folder for this process; False when a living process has it."""
-        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        """Lock a folder for this process; False when a living process has it, or it is gone."""
+        try:
+            descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:
+            return False
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -195,11 +209,12 @@ class Spool:
         return True
 
     def _adopt(self) -> None:
-        for folder in sorted(self._root.iterdir()):
-            if not folder.is_dir() or folder.name == _REJECTED or folder in self._locks:
-                continue
-            if self._hold(folder):
-                self._closed.extend(_left_over(path) for path in sorted(folder.glob(f"*{_SUFFIX}")))
+        left: list[Path] = []
+        for folder in self._root.iterdir():
+            known = folder.name == _REJECTED or folder in self._locks
+            if folder.is_dir() and not known and self._hold(folder):
+                left.extend(folder.glob(f"*{_SUFFIX}"))
+        self._closed = [_left_over(path) for path in sorted(left, key=lambda path: path.name)]
         if self._closed:
             rows = sum(batch.rows for batch in self._closed)
             log.info("%d predictions of an earlier process are still to go to the lake", rows)

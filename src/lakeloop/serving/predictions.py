@@ -1,0 +1,157 @@
+"""The prediction log: every answer goes to the lake's table `predictions`, in batches, behind the requests.
+
+The way is: the local spool before the answer is sent, the lake in the background, by `append_once` under the
+batch's id, so that a batch that is tried again after a crash is there once. The lake being away never fails
+a request: the backlog grows on disk up to its limit, then the oldest rows are kept and new ones are counted
+as dropped.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import pyarrow as pa
+
+from lakeloop.errors import DataError
+from lakeloop.serving.metrics import ServerMetrics
+from lakeloop.serving.predictor import Prediction
+from lakeloop.serving.spool import Batch, Spool
+
+log = logging.getLogger(__name__)
+
+MAX_BACKOFF_SECONDS = 60.0
+
+Publish = Callable[[pa.Table, str], object]
+"""Takes rows and a batch id; returns when the lake has them, once."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One request and what was answered."""
+
+    request_id: str
+    at: datetime
+    """UTC; its day is the partition."""
+    model_version: str
+    texts: Sequence[str]
+    predictions: Sequence[Prediction]
+    latency_ms: float
+    """From the parsed request to the answer of the model, for all its texts together."""
+
+
+class PredictionLog:
+    """Keeps answers and publishes them. `record` may be called from any thread."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        publish: Publish,
+        schema: pa.Schema,
+        metrics: ServerMetrics,
+        *,
+        flush_seconds: float,
+    ) -> None:
+        self._spool = spool
+        self._publish = publish
+        self._schema = schema
+        self._metrics = metrics
+        self._flush_seconds = flush_seconds
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._publisher = threading.Thread(target=self._run, name="prediction-log", daemon=True)
+        metrics.backlog.set_function(lambda: spool.rows)
+
+    def start(self) -> None:
+        self._publisher.start()
+
+    def record(self, answered: Answered) -> None:
+        """Keep one answer. Never fails the request: what cannot be kept is counted and logged."""
+        try:
+            kept = self._spool.append(answered.at.date(), _rows(answered))
+        except OSError:
+            log.exception("an answer could not be written to the prediction log")
+            kept = "dropped"
+        if kept == "dropped":
+            self._metrics.dropped.inc(len(answered.texts))
+        elif kept == "filled":
+            self._wake.set()
+
+    def flush(self) -> None:
+        """Publish everything that waits.
+
+        Raises:
+            Exception: whatever the lake raised; the batch stays, and flush can be called again.
+        """
+        # The open batch is cut once, and only when the lake takes batches: rows that come meanwhile wait for
+        # the next flush, else a busy server would publish every row in a commit of its own.
+        self._publish_closed()
+        self._spool.cut()
+        self._publish_closed()
+
+    def _publish_closed(self) -> None:
+        while batch := self._spool.oldest():
+            try:
+                self._publish(self._table(batch), batch.id)
+            except DataError:
+                kept = self._spool.reject(batch)
+                self._metrics.dropped.inc(batch.rows)
+                log.exception("the lake refuses a batch of %d predictions; kept in %s", batch.rows, kept)
+            else:
+                self._spool.remove(batch)
+                self._metrics.published.inc(batch.rows)
+
+    def stop(self, seconds: float) -> None:
+        """Publish what waits, for at most `seconds`; the rest is on disk for the next start."""
+        self._stopping.set()
+        self._wake.set()
+        self._publisher.join(seconds)
+        if rows := self._spool.rows:
+            log.warning("%d predictions stay in the spool until the next start", rows)
+        if not self._publisher.is_alive():  # else it still holds a batch; the locks end with the process
+            self._spool.close()
+
+    def _run(self) -> None:
+        failures = 0
+        while True:
+            wait = min(MAX_BACKOFF_SECONDS, self._flush_seconds * 2.0**failures)
+            # While the lake is away a full batch is no reason to try earlier.
+            (self._stopping if failures else self._wake).wait(wait)
+            stopping = self._stopping.is_set()
+            self._wake.clear()
+            try:
+                self.flush()
+                failures = 0
+            except Exception as error:
+                failures += 1
+                self._metrics.log_failures.inc()
+                log.warning("predictions wait, the lake did not take them: %s", error, exc_info=error)
+            if stopping:
+                return
+
+    def _table(self, batch: Batch) -> pa.Table:
+        rows = [{**row, "partition": batch.partition, "batch_id": batch.id} for row in batch.read()]
+        return pa.Table.from_pylist(rows, schema=self._schema)
+
+
+def _rows(answered: Answered) -> list[dict[str, Any]]:
+    return [
+        {
+            "request_id": answered.request_id,
+            "predicted_at": int(answered.at.timestamp() * 1_000_000),
+            "model_version": answered.model_version,
+            "text_sha256": sha256(text.encode()).hexdigest(),
+            "text": text,
+            "label": prediction.label,
+            "score": prediction.score,
+            "scores": json.dumps(prediction.scores),
+            "latency_ms": answered.latency_ms,
+        }
+        for text, prediction in zip(answered.texts, answered.predictions, strict=True)
+    ]

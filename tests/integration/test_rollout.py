@@ -1,0 +1,74 @@
+"""The rollout stage against a real server: proven by asking, and ended for each way in which it can end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lakeloop.errors import ArtifactError, ServiceError
+from lakeloop.settings import get_settings
+from lakeloop.stages.rollout import rollout
+from lakeloop.stages.session import StageContext
+from tests.support.serving import SMOKE_TEXTS, ServerProcess, open_project, promote, register
+
+pytestmark = pytest.mark.slow
+
+DAY = "2026-11-20"
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServerProcess]:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    context = open_project(tmp_path / "project")
+    running = ServerProcess.start(context.settings, poll_seconds=0.05, flush_seconds=0.2)
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def context(server: ServerProcess, tmp_path: Path) -> StageContext:
+    return StageContext.open("news", get_settings(root=tmp_path / "project", server_url=server.url))
+
+
+def test_a_champion_is_rolled_out_once_and_again_when_it_does_not_answer_any_more(
+    context: StageContext, server: ServerProcess
+) -> None:
+    version = promote(context, 1)
+    first = rollout(context, DAY)
+    again = rollout(context, DAY)
+
+    assert (first.status, again.status) == ("done", "unchanged")
+    assert (first.outputs["version"], first.outputs["digest"]) == ("v1", version.digest)
+    answers = json.loads(first.outputs["answers"])
+    assert [(answer["text"], answer["label"]) for answer in answers] == [
+        (SMOKE_TEXTS[0], "sports"),
+        (SMOKE_TEXTS[1], "tech"),
+    ]
+    assert first.links["api_docs"] == f"{context.settings.server_url}/docs"
+    assert again.links == first.links
+
+    promote(context, 2)
+    assert rollout(context, DAY).outputs["version"] == "v2"
+    server.terminate()
+    with pytest.raises(ServiceError, match="lakeloop serve news"):
+        rollout(context, DAY, timeout_seconds=0)
+
+
+def test_a_champion_that_the_server_refused_is_not_waited_for(context: StageContext) -> None:
+    damaged = register(context, 1)
+    (Path(context.lake.files.uri(damaged.folder_name)) / "model.onnx").write_bytes(b"damaged")
+    promote(context, 1)
+
+    with pytest.raises(ArtifactError, match=r"refused v1 and stays with no version[\s\S]*model\.onnx"):
+        rollout(context, DAY)
+
+    promote(context, 2)
+    rollout(context, DAY)
+    damaged = register(context, 3)
+    (Path(context.lake.files.uri(damaged.folder_name)) / "model.onnx").write_bytes(b"damaged")
+    promote(context, 3)
+    with pytest.raises(ArtifactError, match="refused v3 and stays with v2"):
+        rollout(context, DAY)

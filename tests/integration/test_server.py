@@ -1,0 +1,195 @@
+"""The model server as a process under real HTTP: swaps, kills and outages fail no request, lose no answer."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import httpx
+import pytest
+
+from lakeloop.errors import ConfigurationError
+from lakeloop.serving.server import serve
+from lakeloop.stages.session import StageContext
+from tests.support.serving import ServerProcess, open_project, promote, register
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+FAST = {"poll_seconds": 0.05, "flush_seconds": 0.2}
+
+
+@dataclass
+class Load:
+    """Clients that ask one after the other until they are told to stop."""
+
+    url: str
+    clients: int = 4
+    answered: dict[str, str] = field(default_factory=dict)
+    """Request id -> model version."""
+    sent: set[str] = field(default_factory=set)
+    failures: list[str] = field(default_factory=list)
+    slowest: float = 0.0
+    """Seconds."""
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        self._threads = [threading.Thread(target=self._ask, args=(n,)) for n in range(self.clients)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, client: int) -> None:
+        versions = []
+        with httpx.Client(base_url=self.url, timeout=10) as http:
+            number = 0
+            while not self._stop.is_set():
+                number += 1
+                name = f"c{client}-{number}"
+                self.sent.add(name)
+                started = time.monotonic()
+                try:
+                    answer = http.post("/v1/predict", json={"texts": ["tech", "sports"], "request_id": name})
+                except httpx.TransportError as error:
+                    self.failures.append(repr(error))
+                    return
+                self.slowest = max(self.slowest, time.monotonic() - started)
+                labels = [prediction["label"] for prediction in answer.json().get("predictions", [])]
+                if answer.status_code != 200 or labels != ["tech", "sports"]:
+                    self.failures.append(answer.text)
+                    continue
+                self.answered[name] = answer.json()["model_version"]
+                versions.append(int(answer.json()["model_version"][1:]))
+        if versions != sorted(versions):
+            self.failures.append(f"client {client}: an older version answered after a newer one")
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> StageContext:
+    return open_project(tmp_path / "project")
+
+
+@pytest.fixture
+def server(context: StageContext) -> Iterator[ServerProcess]:
+    running = ServerProcess.start(context.settings, **FAST)
+    yield running
+    running.kill()
+
+
+def logged(context: StageContext) -> Counter[str]:
+    """Rows of the table `predictions` by request id; two texts a request are two rows."""
+    return Counter(context.lake.read("predictions", columns=["request_id"])["request_id"].to_pylist())
+
+
+def test_no_request_fails_over_many_swaps_and_each_answer_is_logged_once(
+    context: StageContext, server: ServerProcess
+) -> None:
+    promote(context, 1)
+    server.await_answer("/readyz", model_version="v1")
+
+    with Load(server.url) as load:
+        for number in range(2, 7):
+            version = promote(context, number)
+            server.await_answer("/v1/model", version=version.name, digest=version.digest)
+            time.sleep(0.1)
+    server.terminate()
+
+    assert load.failures == []
+    assert len(load.answered) > 100
+    assert set(load.answered.values()) == {f"v{number}" for number in range(1, 7)}
+    assert load.slowest < 5
+    assert logged(context) == Counter(dict.fromkeys(load.answered, 2))
+
+
+def test_a_damaged_release_is_refused_and_clients_see_nothing_of_it(
+    context: StageContext, server: ServerProcess
+) -> None:
+    promote(context, 1)
+    server.await_answer("/readyz")
+    damaged = register(context, 2)
+    (Path(context.lake.files.uri(damaged.folder_name)) / "model.onnx").write_bytes(b"damaged")
+    with Load(server.url, clients=2) as load:
+        promote(context, 2)
+        while not (refused := httpx.get(f"{server.url}/v1/model").json()["refused"]):
+            time.sleep(0.05)
+
+    assert (refused["version"], refused["digest"]) == (damaged.name, damaged.digest)
+    assert "model.onnx" in refused["reason"]
+    assert load.failures == []
+    assert set(load.answered.values()) == {"v1"}
+    assert "v2 is refused, v1 stays in use" in server.log.read_text()
+
+
+def test_a_kill_loses_no_answer_and_doubles_none(context: StageContext, server: ServerProcess) -> None:
+    promote(context, 1)
+    server.await_answer("/readyz")
+    with Load(server.url) as load:
+        time.sleep(1)
+        server.kill()
+
+    restarted = ServerProcess.start(context.settings, **FAST)
+    restarted.await_answer("/readyz")
+    restarted.terminate()
+
+    rows = logged(context)
+    assert len(load.answered) > 10
+    assert {name: rows[name] for name in load.answered} == dict.fromkeys(load.answered, 2)
+    # A request that the kill cut off may be logged: it was answered, and the answer did not arrive.
+    assert all(rows[name] in (0, 2) for name in load.sent - set(load.answered))
+
+
+def test_requests_are_answered_while_the_lake_is_away_and_logged_when_it_is_back(
+    context: StageContext, server: ServerProcess
+) -> None:
+    promote(context, 1)
+    server.await_answer("/readyz")
+    lake = Path(context.settings.lake)
+    lake.rename(lake.with_name("away"))
+    with Load(server.url, clients=1) as load:
+        time.sleep(1)
+    lake.with_name("away").rename(lake)
+    server.terminate()
+
+    assert "predictions wait, the lake did not take them" in server.log.read_text()
+    assert load.failures == []
+    assert len(load.answered) > 10
+    assert logged(context) == Counter(dict.fromkeys(load.answered, 2))
+
+
+def test_errors_have_one_shape_over_a_real_socket_and_texts_are_not_in_the_log(
+    context: StageContext, server: ServerProcess
+) -> None:
+    no_model = httpx.post(f"{server.url}/v1/predict", json={"texts": ["a"]})
+    promote(context, 1)
+    server.await_answer("/readyz")
+    private = httpx.post(f"{server.url}/v1/predict", json={"texts": ["a very private text about tech"]})
+    too_large = httpx.post(f"{server.url}/v1/predict", json={"texts": ["a" * 5_000_000]})
+    chunked = httpx.post(f"{server.url}/v1/predict", content=(b"a" * 65536 for _ in range(100)))
+    missing = httpx.get(f"{server.url}/nothing/here")
+    server.terminate()
+
+    answers = [no_model, too_large, chunked, missing]
+    assert [answer.status_code for answer in answers] == [503, 413, 413, 404]
+    assert all(set(answer.json()) == {"error"} for answer in answers)
+    assert "lakeloop run news" in no_model.json()["error"]["message"]
+    assert private.status_code == 200
+    assert "private" not in server.log.read_text()
+
+
+def test_an_address_in_use_is_said_before_anything_starts(context: StageContext) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(ConfigurationError, match=r"cannot listen there[\s\S]*--port"),
+    ):
+        serve("news", port=taken.getsockname()[1], settings=context.settings)

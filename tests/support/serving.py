@@ -1,0 +1,174 @@
+"""Model servers for tests: releases without training, and a real server process to ask over HTTP."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from lakeloop.gate.gate import Decision
+from lakeloop.registry.history import ModelCard, ModelVersion
+from lakeloop.registry.registry import Registry
+from lakeloop.serving.champion import Release
+from lakeloop.serving.metrics import ServerMetrics
+from lakeloop.settings import Settings, get_settings
+from lakeloop.stages.session import StageContext
+from tests.support.artifacts import make_artifact
+
+LABELS = ("sports", "tech")
+SMOKE_TEXTS = ("A story about sports.", "A story about tech.")
+
+_LOOP = f"""
+name: news
+source:
+  kind: files
+  path: drops/{{partition}}.jsonl
+  key: id
+  columns: {{id: string, text: string, desk: string}}
+task: {{text: text, label: desk, labels: [{", ".join(LABELS)}]}}
+deploy:
+  smoke_texts: [{", ".join(SMOKE_TEXTS)}]
+"""
+_SCRIPT = """
+import logging, sys
+from lakeloop.serving.server import serve
+logging.basicConfig(level="INFO")
+serve("news", port=int(sys.argv[1]))
+"""
+
+
+class FolderSource:
+    """A registry and a lake in one folder: a `ReleaseSource` whose versions are folders below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.release: Release | None = None
+        self.failure: Exception | None = None
+        """Raised instead of naming a champion."""
+        self.fetched: list[str] = []
+
+    def promote(self, number: int) -> Release:
+        """Make version `number` the champion; its artifact is written when it is not there."""
+        version = f"v{number}"
+        if not (self.root / version).exists():
+            make_artifact(self.root / version, LABELS, seed=number)
+        digest = make_artifact(self.root / "twin", LABELS, seed=number).digest
+        shutil.rmtree(self.root / "twin")
+        self.release = Release(version, digest, {"macro_f1": 0.9})
+        return self.release
+
+    def champion(self) -> Release | None:
+        if self.failure:
+            raise self.failure
+        return self.release
+
+    def fetch(self, release: Release, folder: Path) -> None:
+        self.fetched.append(release.version)
+        shutil.copytree(self.root / release.version, folder)
+
+
+def value(metrics: ServerMetrics, name: str, **labels: str) -> float:
+    """Value of one sample; 0 when it was never counted."""
+    return metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+def open_project(root: Path, **settings: str) -> StageContext:
+    """A project with a loop `news` of two desks, in `root`, and its bootstrapped lake."""
+    (root / "loops/news").mkdir(parents=True)
+    (root / "dbt").mkdir()
+    (root / "loops/news/loop.yaml").write_text(_LOOP)
+    return StageContext.open("news", get_settings(root=root, **settings))
+
+
+def register(context: StageContext, number: int, shares: Mapping[str, float] | None = None) -> ModelVersion:
+    """Register an artifact of its own for each `number`; the same number again is the same version."""
+    folder = context.settings.root / "artifacts" / str(number)
+    if not folder.exists():
+        make_artifact(folder, LABELS, seed=number, train_label_shares=shares)
+    card = ModelCard(
+        candidate="baseline",
+        method="keywords",
+        dataset_digest="0" * 64,
+        metrics={"macro_f1": 0.9},
+        decision=Decision(accepted=None, reason="for a test", checks=()),
+    )
+    return Registry(context.lake).register(folder, card)
+
+
+def promote(context: StageContext, number: int, shares: Mapping[str, float] | None = None) -> ModelVersion:
+    """Make the version of `number` champion; it is registered when it is not."""
+    version = register(context, number, shares)
+    before = Registry(context.lake).champion()
+    over = before.name if before else None
+    Registry(context.lake).promote(version.name, over=over, reason="for a test", cause="test")
+    return version
+
+
+@dataclass
+class ServerProcess:
+    """`serve("news")` in a process of its own, on a free port of loopback."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    @classmethod
+    def start(cls, settings: Settings, port: int = 0, **limits: object) -> ServerProcess:
+        """Start it and wait until it answers; `limits` are fields of `Limits`."""
+        env = {name: value for name, value in os.environ.items() if not name.startswith("LAKELOOP_")}
+        env |= {"LAKELOOP_ROOT": str(settings.root), "LAKELOOP_HOME": str(settings.home)}
+        env |= {f"LAKELOOP_SERVE_{name.upper()}": str(value) for name, value in limits.items()}
+        log = settings.root / "server.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen([sys.executable, "-c", _SCRIPT, str(port)], env=env, stderr=file)
+        server = cls(process, "", log)
+        try:
+            server.url = server._await_address()
+            server.await_answer("/healthz")
+        except BaseException:
+            server.kill()
+            raise
+        return server
+
+    def await_answer(self, path: str, seconds: float = 30, **wanted: str) -> dict[str, object]:
+        """What `path` answers once it is 200 and holds the values `wanted`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                answer = httpx.get(self.url + path)
+                body: dict[str, object] = answer.json()
+                if answer.status_code == 200 and wanted.items() <= body.items():
+                    return body
+            except httpx.TransportError as error:
+                body = {"error": str(error)}
+            assert time.monotonic() < deadline, f"{path} never was {wanted}: {body}\n{self.log.read_text()}"
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.02)
+
+    def terminate(self) -> int:
+        """SIGTERM; returns the exit status once it has drained and ended."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+    def kill(self) -> None:
+        """SIGKILL, if it still lives."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def _await_address(self) -> str:
+        deadline = time.monotonic() + 60
+        while not (found := re.search(r"serving news at (http://\S+)", self.log.read_text())):
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+        return found[1]

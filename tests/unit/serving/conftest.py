@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lakeloop.serving.metrics import ServerMetrics
+from tests.support.serving import FolderSource
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> FolderSource:
+    return FolderSource(tmp_path / "registry")
+
+
+@pytest.fixture
+def metrics() -> ServerMetrics:
+    return ServerMetrics()

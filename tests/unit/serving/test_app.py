@@ -1,0 +1,323 @@
+"""The server's answers: right ones to right requests, and one shape of clear error to all others."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from starlette.testclient import TestClient
+
+from lakeloop.lake.tables import PREDICTIONS
+from lakeloop.serving.app import Service, create_app
+from lakeloop.serving.champion import Champion
+from lakeloop.serving.limits import Limits
+from lakeloop.serving.metrics import ServerMetrics
+from lakeloop.serving.predictions import PredictionLog
+from lakeloop.serving.predictor import Predictor
+from lakeloop.serving.spool import Spool
+from tests.support.serving import FolderSource, value
+
+LIMITS = Limits(
+    texts=4,
+    characters=100,
+    body_bytes=2000,
+    poll_seconds=0.02,
+    flush_seconds=0.05,
+    answer_seconds=5,
+    waiting=2,
+)
+
+
+class Server:
+    """A client, and what the server behind it is made of."""
+
+    def __init__(self, tmp_path: Path, source: FolderSource, limits: Limits = LIMITS) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.metrics = ServerMetrics()
+        self.champion = Champion(
+            source, tmp_path / "cache", self.metrics, threads=1, poll_seconds=limits.poll_seconds
+        )
+        spool = Spool(tmp_path / "spool", batch_rows=limits.batch_rows, backlog_bytes=limits.backlog_bytes)
+        log = PredictionLog(
+            spool, self._publish, PREDICTIONS, self.metrics, flush_seconds=limits.flush_seconds
+        )
+        self.app = create_app(Service("news", self.champion, log, limits, self.metrics))
+        self.client = TestClient(self.app, raise_server_exceptions=False)
+
+    def _publish(self, rows: pa.Table, _: str) -> None:
+        self.rows += rows.to_pylist()
+
+    def await_version(self, version: str) -> None:
+        deadline = time.monotonic() + 5
+        while self.client.get("/readyz").json().get("model_version") != version:
+            assert time.monotonic() < deadline, f"{version} never became ready"
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def empty(tmp_path: Path, source: FolderSource) -> Iterator[Server]:
+    """A server whose registry has no champion yet."""
+    server = Server(tmp_path, source)
+    with server.client:
+        yield server
+
+
+@pytest.fixture
+def server(empty: Server, source: FolderSource) -> Server:
+    """A server with version 1 in use."""
+    source.promote(1)
+    empty.await_version("v1")
+    return empty
+
+
+def test_texts_are_answered_in_order_with_the_version_and_the_request_id(server: Server) -> None:
+    answer = server.client.post("/v1/predict", json={"texts": ["tech", "sports", ""], "request_id": "mine-1"})
+
+    assert answer.status_code == 200
+    body = answer.json()
+    assert (body["model_version"], body["request_id"]) == ("v1", "mine-1")
+    assert [prediction["label"] for prediction in body["predictions"]] == ["tech", "sports", "sports"]
+    first = body["predictions"][0]
+    assert first["score"] == first["scores"]["tech"] > 0.9
+    assert sum(first["scores"].values()) == pytest.approx(1)
+
+
+def test_no_texts_are_no_answers_and_an_id_is_made_up(server: Server) -> None:
+    body = server.client.post("/v1/predict", json={"texts": []}).json()
+
+    assert body["predictions"] == []
+    assert len(body["request_id"]) == 32
+
+
+def test_the_model_page_says_what_answers(server: Server, source: FolderSource) -> None:
+    body = server.client.get("/v1/model").json()
+
+    assert source.release is not None
+    assert (body["loop"], body["version"], body["digest"]) == ("news", "v1", source.release.digest)
+    assert body["labels"] == ["sports", "tech"]
+    assert body["scores"] == {"macro_f1": 0.9}
+    assert body["refused"] is None
+    assert {"method", "candidate", "dataset_digest", "loaded_at", "max_tokens"} <= set(body)
+
+
+def test_without_a_champion_it_lives_is_not_ready_and_says_what_to_do(empty: Server) -> None:
+    assert empty.client.get("/healthz").json() == {"status": "alive"}
+    for answer in (
+        empty.client.get("/readyz"),
+        empty.client.get("/v1/model"),
+        empty.client.post("/v1/predict", json={"texts": ["tech"]}),
+    ):
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) > 0
+        assert answer.json()["error"]["code"] == "no_model"
+        assert "lakeloop run news" in answer.json()["error"]["message"]
+
+
+def test_a_refused_champion_shows_with_its_reason_while_the_old_one_answers(
+    server: Server, source: FolderSource
+) -> None:
+    source.promote(2)
+    (source.root / "v2" / "model.onnx").unlink()
+    source.promote(2)
+    deadline = time.monotonic() + 5
+    while server.client.get("/v1/model").json()["refused"] is None:
+        assert time.monotonic() < deadline
+    body = server.client.get("/v1/model").json()
+
+    assert body["version"] == "v1"
+    assert body["refused"]["version"] == "v2"
+    assert "model.onnx" in body["refused"]["reason"]
+    assert server.client.post("/v1/predict", json={"texts": ["tech"]}).json()["model_version"] == "v1"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "body.texts: Field required"),
+        ({"texts": "tech"}, "body.texts: Input should be a valid list"),
+        ({"texts": [1]}, "body.texts.0: Input should be a valid string"),
+        ({"texts": ["a", None]}, "body.texts.1: Input should be a valid string"),
+        ({"texts": [], "model": "v2"}, "body.model: Extra inputs are not permitted"),
+        ({"texts": [], "request_id": "a b"}, "body.request_id: String should match pattern"),
+        ({"texts": [], "request_id": "x" * 129}, "body.request_id: String should match pattern"),
+        ({"texts": [], "request_id": 7}, "body.request_id: Input should be a valid string"),
+        ([], "body: Input should be"),
+    ],
+)
+def test_a_request_of_the_wrong_shape_is_refused_by_place(server: Server, body: Any, said: str) -> None:
+    answer = server.client.post("/v1/predict", json=body)
+
+    assert answer.status_code == 422
+    error = answer.json()["error"]
+    assert error["code"] == "invalid_request"
+    assert said in error["message"]
+    assert "texts" in error["expected"]
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b'{"texts": ["tech"', 422),
+        (b"", 422),
+        (b'{"texts": ["\xff"]}', 400),
+        (b"[" * 1500, 400),
+        (b'{"texts": ["\\ud800"]}', 422),
+        (b'{"texts": [NaN]}', 422),
+        (b'{"texts": [' + b"1" * 1900 + b"]}", 422),
+        (b'{"texts": [], "\\ud800": 1}', 422),
+        (b"null", 422),
+    ],
+)
+def test_garbage_is_a_clear_4xx_of_the_one_shape(server: Server, content: bytes, status: int) -> None:
+    answer = server.client.post("/v1/predict", content=content, headers={"content-type": "application/json"})
+
+    assert answer.status_code == status
+    error = answer.json()["error"]
+    assert error["code"]
+    assert error["message"]
+
+
+def test_a_body_that_is_not_declared_as_json_is_refused(server: Server) -> None:
+    answer = server.client.post(
+        "/v1/predict", content=b'{"texts": ["tech"]}', headers={"content-type": "text/plain"}
+    )
+
+    assert answer.status_code == 415
+    assert "application/json" in answer.json()["error"]["expected"]
+    assert "text/plain" in answer.json()["error"]["found"]
+
+
+def test_sizes_over_the_limits_are_413_and_say_the_limit(server: Server) -> None:
+    too_many = server.client.post("/v1/predict", json={"texts": ["a"] * 5})
+    too_long = server.client.post("/v1/predict", json={"texts": ["a", "b" * 101]})
+    too_big = server.client.post("/v1/predict", json={"texts": ["é" * 1500]})
+    chunked = server.client.post("/v1/predict", content=(b"x" * 1000 for _ in range(3)))
+
+    errors = [answer.json()["error"] for answer in (too_many, too_long, too_big, chunked)]
+    assert {answer.status_code for answer in (too_many, too_long, too_big, chunked)} == {413}
+    assert [error["code"] for error in errors] == [
+        "too_many_texts",
+        "text_too_long",
+        "body_too_large",
+        "body_too_large",
+    ]
+    assert (errors[0]["expected"], errors[0]["found"]) == ("at most 4 texts", "5 texts")
+    assert (errors[1]["expected"], errors[1]["found"]) == ("at most 100 characters", "101 characters")
+    assert "texts.1" in errors[1]["message"]
+
+
+def test_unknown_paths_and_methods_are_json_too(server: Server) -> None:
+    missing = server.client.get("/v2/predict")
+    wrong = server.client.get("/v1/predict")
+
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "not_found")
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert wrong.headers["allow"] == "POST"
+
+
+def test_a_failing_model_is_500_without_our_insides(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("secret text")
+
+    monkeypatch.setattr(Predictor, "predict", fail)
+    answer = server.client.post("/v1/predict", json={"texts": ["tech"]})
+
+    assert answer.status_code == 500
+    assert answer.json()["error"]["code"] == "internal"
+    assert "secret" not in answer.text
+
+
+def test_a_busy_server_refuses_soon_says_when_to_come_back_and_stays_healthy(
+    tmp_path: Path, source: FolderSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.promote(1)
+    server = Server(tmp_path, source, LIMITS.model_copy(update={"answer_seconds": 0.5, "waiting": 1}))
+    release = threading.Event()
+    with server.client:
+        server.await_version("v1")
+        real = Predictor.predict
+
+        def slow(self: Predictor, texts: list[str]) -> Any:
+            release.wait(5)
+            return real(self, texts)
+
+        monkeypatch.setattr(Predictor, "predict", slow)
+        answers = []
+        callers = [
+            threading.Thread(
+                target=lambda: answers.append(server.client.post("/v1/predict", json={"texts": ["tech"]}))
+            )
+            for _ in range(4)
+        ]
+        for caller in callers:
+            caller.start()
+        assert server.client.get("/healthz").status_code == 200
+        for caller in callers:
+            caller.join()
+        assert value(server.metrics, "lakeloop_requests_pending") == 1
+        release.set()
+
+    assert [answer.status_code for answer in answers] == [503] * 4
+    assert (
+        sorted(answer.json()["error"]["code"] for answer in answers) == ["overloaded"] * 2 + ["timeout"] * 2
+    )
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
+    assert server.rows == []
+
+
+def test_answers_are_logged_by_the_time_the_server_has_stopped(tmp_path: Path, source: FolderSource) -> None:
+    source.promote(1)
+    server = Server(tmp_path, source, LIMITS.model_copy(update={"flush_seconds": 60.0}))
+    with server.client:
+        server.await_version("v1")
+        server.client.post("/v1/predict", json={"texts": ["tech", "sports"], "request_id": "a"})
+        server.client.post("/v1/predict", json={"texts": ["a"] * 5, "request_id": "refused"})
+
+    assert [(row["request_id"], row["label"]) for row in server.rows] == [("a", "tech"), ("a", "sports")]
+    assert list((tmp_path / "spool").glob("*/*.jsonl")) == []
+
+
+def test_metrics_count_requests_by_path_and_code_and_name_the_model(server: Server) -> None:
+    server.client.post("/v1/predict", json={"texts": ["tech", "tech"]})
+    server.client.post("/v1/predict", json={})
+    server.client.get("/some/path")
+    server.client.post("/v1/predict", content=b"x" * 3000)
+
+    text = server.client.get("/metrics").text
+    for line in (
+        'lakeloop_requests_total{code="200",method="POST",path="/v1/predict"} 1.0',
+        'lakeloop_requests_total{code="422",method="POST",path="/v1/predict"} 1.0',
+        'lakeloop_requests_total{code="413",method="POST",path="/v1/predict"} 1.0',
+        'lakeloop_requests_total{code="404",method="GET",path="other"} 1.0',
+        "lakeloop_request_texts_sum 2.0",
+        'lakeloop_model_info{digest="',
+        "lakeloop_predictions_backlog_rows",
+        "lakeloop_predictions_dropped_total 0.0",
+    ):
+        assert line in text
+
+
+def test_the_docs_page_works_without_the_internet(server: Server) -> None:
+    page = server.client.get("/docs").text
+
+    assert "http://" not in page.replace("http://testserver", "")
+    assert "https://" not in page
+    for asset in ("swagger-ui-bundle.js", "swagger-ui.css"):
+        assert asset in page
+        assert server.client.get(f"/static-offline-docs/{asset}").status_code == 200
+    paths = server.client.get("/openapi.json").json()["paths"]
+    assert set(paths) == {"/healthz", "/readyz", "/v1/model", "/metrics", "/v1/predict"}
+
+
+def test_texts_are_in_no_log(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        server.client.post("/v1/predict", json={"texts": ["a very private text"]})
+        server.client.post("/v1/predict", json={"texts": ["a very private text"] * 5})
+        server.client.post("/v1/predict", json={"texts": "a very private text"})
+
+    assert "private" not in caplog.text

@@ -1,0 +1,189 @@
+"""A new champion takes over whole or not at all; a bad one changes nothing but what is said about it."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from pathlib import Path
+
+import pytest
+
+from lakeloop.serving import champion as champion_module
+from lakeloop.serving.champion import Champion
+from lakeloop.serving.metrics import ServerMetrics
+from tests.support.serving import FolderSource, value
+
+
+@pytest.fixture
+def champion(source: FolderSource, tmp_path: Path, metrics: ServerMetrics) -> Champion:
+    return Champion(source, tmp_path / "cache", metrics, threads=1, poll_seconds=0.01)
+
+
+def test_no_release_is_no_model_and_no_failure(champion: Champion, metrics: ServerMetrics) -> None:
+    champion.poll()
+
+    assert champion.current is None
+    assert champion.refused is None
+    assert value(metrics, "lakeloop_model_load_failures_total", kind="postponed") == 0
+
+
+def test_a_new_champion_is_taken_into_use_once(
+    champion: Champion, source: FolderSource, metrics: ServerMetrics
+) -> None:
+    release = source.promote(1)
+
+    champion.poll()
+    first = champion.current
+    champion.poll()
+
+    assert first is not None
+    assert champion.current is first
+    assert first.release == release
+    assert source.fetched == ["v1"]
+    assert value(metrics, "lakeloop_model_info", version="v1", digest=release.digest) == 1
+
+
+def test_the_old_version_is_freed_when_its_last_request_lets_go(
+    champion: Champion, source: FolderSource
+) -> None:
+    source.promote(1)
+    champion.poll()
+    in_flight = champion.current
+    assert in_flight is not None
+    old = weakref.ref(in_flight.predictor)
+
+    source.promote(2)
+    champion.poll()
+    assert in_flight.predictor.predict(["tech"])[0].label == "tech"
+
+    del in_flight
+    gc.collect()
+    assert old() is None
+
+
+def test_a_damaged_artifact_is_refused_and_the_old_version_stays(
+    champion: Champion, source: FolderSource, metrics: ServerMetrics
+) -> None:
+    source.promote(1)
+    champion.poll()
+    bad = source.promote(2)
+    (source.root / "v2" / "model.onnx").write_bytes(b"other")
+
+    champion.poll()
+
+    assert champion.current is not None
+    assert champion.current.release.version == "v1"
+    assert champion.refused is not None
+    assert (champion.refused.version, champion.refused.digest) == ("v2", bad.digest)
+    assert "model.onnx is not the file that was registered" in champion.refused.reason
+    assert value(metrics, "lakeloop_model_load_failures_total", kind="refused") == 1
+
+
+def test_an_intact_artifact_that_is_not_the_registered_one_is_refused(
+    champion: Champion, source: FolderSource
+) -> None:
+    source.promote(1)
+    source.promote(2)
+    (source.root / "v2").rename(source.root / "aside")
+    (source.root / "v1").rename(source.root / "v2")
+
+    champion.poll()
+
+    assert champion.current is None
+    assert champion.refused is not None
+    assert "not the artifact that was registered" in champion.refused.reason
+
+
+def test_a_refused_version_is_not_fetched_again_until_the_registry_changes(
+    champion: Champion, source: FolderSource
+) -> None:
+    source.promote(1)
+    champion.poll()
+    source.promote(2)
+    damaged = source.root / "v2" / "tokenizer.json"
+    good = damaged.read_bytes()
+    damaged.write_bytes(b"{}")
+    for _ in range(5):
+        champion.poll()
+    assert source.fetched == ["v1", "v2"]
+
+    damaged.write_bytes(good)
+    source.promote(1)
+    champion.poll()
+    assert champion.refused is None
+    source.promote(2)
+    champion.poll()
+
+    assert champion.current is not None
+    assert champion.current.release.version == "v2"
+
+
+def test_a_damaged_local_copy_is_fetched_again(
+    source: FolderSource, tmp_path: Path, metrics: ServerMetrics
+) -> None:
+    source.promote(1)
+    Champion(source, tmp_path / "cache", metrics, threads=1, poll_seconds=1).poll()
+    (tmp_path / "cache" / "v1" / "model.onnx").write_bytes(b"half")
+
+    restarted = Champion(source, tmp_path / "cache", metrics, threads=1, poll_seconds=1)
+    restarted.poll()
+
+    assert restarted.current is not None
+    assert source.fetched == ["v1", "v1"]
+
+
+def test_a_restart_uses_the_local_copy(source: FolderSource, tmp_path: Path, metrics: ServerMetrics) -> None:
+    source.promote(1)
+    Champion(source, tmp_path / "cache", metrics, threads=1, poll_seconds=1).poll()
+    source.fetched.clear()
+
+    restarted = Champion(source, tmp_path / "cache", metrics, threads=1, poll_seconds=1)
+    restarted.poll()
+
+    assert restarted.current is not None
+    assert source.fetched == []
+
+
+def test_a_lake_that_is_away_is_asked_ever_more_slowly_and_the_model_stays(
+    champion: Champion, source: FolderSource, metrics: ServerMetrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(champion_module.time, "monotonic", lambda: clock[0])
+    source.promote(1)
+    champion.poll()
+    source.promote(2)
+    source.failure = OSError("no route to host")
+    for _ in range(1000):
+        clock[0] += 0.01
+        champion.poll()
+
+    assert champion.current is not None
+    assert champion.current.release.version == "v1"
+    assert champion.refused is None
+    failures = value(metrics, "lakeloop_model_load_failures_total", kind="postponed")
+    assert 5 <= failures <= 12
+
+    source.failure = None
+    clock[0] += 60
+    champion.poll()
+    assert champion.current.release.version == "v2"
+
+
+def test_only_this_version_and_the_one_before_stay_on_disk(
+    champion: Champion, source: FolderSource, tmp_path: Path
+) -> None:
+    for number in (1, 2, 3):
+        source.promote(number)
+        champion.poll()
+
+    assert sorted(folder.name for folder in (tmp_path / "cache").iterdir()) == ["v2", "v3"]
+
+
+def test_a_rollback_is_a_swap_like_any_other(champion: Champion, source: FolderSource) -> None:
+    for number in (1, 2, 1):
+        source.promote(number)
+        champion.poll()
+
+    assert champion.current is not None
+    assert champion.current.release.version == "v1"
+    assert source.fetched == ["v1", "v2"]
