@@ -1,4 +1,4 @@
-"""Real model artifacts of a few kilobytes, for tests of everything that loads, judges, registers or serves one.
+"""Real model artifacts of a few kilobytes, for tests of what loads, judges, registers or serves one.
 
 `make_artifact(folder, labels)` writes a sealed artifact folder with the same files, inputs and outputs as a
 trained one: `model.onnx` (input_ids, attention_mask int64 [batch, tokens] -> logits float32 [batch, labels],

@@ -1,0 +1,1 @@
+"""The gate: rules and scores in, a decision with its reason out."""

@@ -1,0 +1,88 @@
+"""Whether it is time to train. A pure function of what was published and what was tried before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lakeloop.datasets.published import PublishedPartition, describe_days
+from lakeloop.spec.models import Train
+
+
+@dataclass(frozen=True)
+class TrainingDecision:
+    """Yes or no, with a sentence for people."""
+
+    train: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class EarlierTraining:
+    """A training that went as far as the gate, whatever the gate said."""
+
+    partition: str
+    """The newest day of its data set."""
+    partitions: Mapping[str, str]
+    """Day -> content digest of its rows in the mart."""
+    config: Mapping[str, Any]
+    """What decided its outcome besides the rows."""
+
+
+def decide(
+    published: Mapping[str, PublishedPartition],
+    earlier: Sequence[EarlierTraining],
+    rules: Train,
+    config: Mapping[str, Any],
+) -> TrainingDecision:
+    """Decide from the published days and the earlier trainings, oldest first.
+
+    Rows of a day that was published again with another content count as new. A training with another
+    `config` teaches nothing about this one: then all that is asked is `min_rows`.
+    """
+    rows = sum(day.rows for day in published.values())
+    days = f"{rows} rows published in {len(published)} partition(s)"
+    if published:
+        days += f", {describe_days(published)}"
+    if rows < rules.min_rows:
+        missing = rules.min_rows - rows
+        return TrainingDecision(False, f"{days}; training needs {rules.min_rows} rows, {missing} more")
+    if not earlier:
+        return TrainingDecision(True, f"first training: {days}; at least {rules.min_rows} needed")
+    alike = [training for training in earlier if training.config == config]
+    if not alike:
+        changes = describe_changes(earlier[-1].config, config)
+        return TrainingDecision(
+            True, f"configuration changed since the training of {earlier[-1].partition}: {changes}; {days}"
+        )
+    return _decide_on_new_rows(published, alike[-1], rules)
+
+
+def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> str:
+    """`train.method top_layers -> lora, train.epochs 4 -> 3`; keys of nested mappings are joined by dots."""
+    parts = []
+    for key in sorted({*old, *new}):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            if inner := describe_changes(before, after, f"{prefix}{key}."):
+                parts.append(inner)
+        elif before != after:
+            parts.append(f"{prefix}{key} {before} -> {after}")
+    return ", ".join(parts)
+
+
+def _decide_on_new_rows(
+    published: Mapping[str, PublishedPartition], before: EarlierTraining, rules: Train
+) -> TrainingDecision:
+    new = [day for day in published.values() if before.partitions.get(day.partition) != day.digest]
+    count = sum(day.rows for day in new)
+    since = f"since the training of {before.partition}"
+    if not new:
+        return TrainingDecision(
+            False, f"nothing new {since}: all {len(published)} published partition(s) were in its data set"
+        )
+    news = f"{count} new rows {since} ({describe_days(day.partition for day in new)})"
+    if count >= rules.min_new_rows:
+        return TrainingDecision(True, f"{news}; at least {rules.min_new_rows} needed")
+    return TrainingDecision(False, f"{news}; {rules.min_new_rows} needed, {rules.min_new_rows - count} more")

@@ -1,0 +1,124 @@
+"""What the registry says at one version of its table: models, moves of aliases, and what follows from them.
+
+The table is a history: events are appended and never changed, and where an alias points now is its last
+move. Writing events is `registry`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from lakeloop.gate.gate import Decision
+from lakeloop.records import Frozen
+
+Alias = Literal["champion", "challenger", "previous"]
+
+REGISTERED = "registered"
+MOVED = "moved"
+
+
+class ModelCard(Frozen):
+    """What is known of a version besides its name and digest."""
+
+    candidate: Literal["baseline", "finetune"]
+    method: str
+    dataset_digest: str
+    metrics: dict[str, float] = Field(default_factory=dict)
+    """Scores on the test rows, by name."""
+    decision: Decision
+    """Of the gate that let it in."""
+
+
+class ModelVersion(Frozen):
+    """One immutable model."""
+
+    name: str
+    """v1, v2, ..."""
+    digest: str
+    """Of the artifact."""
+    card: ModelCard
+    created_at: datetime
+    run_id: str
+
+    @property
+    def number(self) -> int:
+        return int(self.name.removeprefix("v"))
+
+    @property
+    def folder_name(self) -> str:
+        """Name of the artifact's folder in the lake."""
+        return f"models/{self.name}"
+
+
+class Move(Frozen):
+    """An alias that was pointed at a version."""
+
+    sequence: int
+    alias: Alias
+    version: str
+    previous: str | None
+    """The version that the alias pointed at before."""
+    reason: str
+    moved_at: datetime
+    run_id: str
+    cause: str
+    """What asked for the move: the fingerprint of an evaluation, or `rollback`."""
+
+
+@dataclass(frozen=True)
+class History:
+    """The registry as one version of its table has it."""
+
+    table_version: int
+    length: int
+    """Events."""
+    versions: Mapping[str, ModelVersion]
+    """By name, oldest first."""
+    moves: tuple[Move, ...]
+    """Oldest first."""
+
+    def alias(self, alias: Alias) -> ModelVersion | None:
+        """The version that `alias` points at now."""
+        move = self.last_move(alias)
+        return self.versions[move.version] if move else None
+
+    def last_move(self, alias: Alias) -> Move | None:
+        return next((move for move in reversed(self.moves) if move.alias == alias), None)
+
+    def by_digest(self, digest: str) -> ModelVersion | None:
+        return next((version for version in self.versions.values() if version.digest == digest), None)
+
+
+def read_history(rows: Iterable[Mapping[str, Any]], table_version: int) -> History:
+    """The history from the rows of the table, in any order."""
+    versions: dict[str, ModelVersion] = {}
+    moves: list[Move] = []
+    ordered = sorted(rows, key=lambda row: row["sequence"])
+    for row in ordered:
+        if row["event"] == REGISTERED:
+            versions[row["version"]] = ModelVersion(
+                name=row["version"],
+                digest=row["digest"],
+                card=ModelCard.model_validate_json(row["record"]),
+                created_at=row["recorded_at"],
+                run_id=row["run_id"],
+            )
+        else:
+            moves.append(
+                Move(
+                    sequence=row["sequence"],
+                    alias=row["alias"],
+                    version=row["version"],
+                    previous=row["previous"],
+                    reason=row["reason"],
+                    moved_at=row["recorded_at"],
+                    run_id=row["run_id"],
+                    cause=row["record"],
+                )
+            )
+    return History(table_version, len(ordered), versions, tuple(moves))

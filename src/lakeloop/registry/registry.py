@@ -1,0 +1,195 @@
+"""Registering versions and moving aliases, each as one compare-and-swap on the table `registry`.
+
+A writer appends its events to the version of the table that it read, or fails: two releases at once cannot
+both win, and a decision is never carried out on another champion than it was made against. What the events
+mean is `history`; which model deserves to be champion is the gate's business.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lakeloop.artifact import MANIFEST, open_artifact
+from lakeloop.attempt import Attempt
+from lakeloop.durable import sha256_file
+from lakeloop.errors import ConfigurationError, FenceError
+from lakeloop.lake.store import Lake
+from lakeloop.lake.tables import REGISTRY
+from lakeloop.records import now
+from lakeloop.registry.history import (
+    MOVED,
+    REGISTERED,
+    Alias,
+    History,
+    ModelCard,
+    ModelVersion,
+    Move,
+    read_history,
+)
+
+ROLLBACK = "rollback"
+
+
+class Registry:
+    """The registry of one loop. Every call reads the newest state."""
+
+    def __init__(self, lake: Lake, attempt: Attempt | None = None) -> None:
+        self._lake = lake
+        self._attempt = attempt or Attempt.local()
+
+    def read(self) -> History:
+        version = self._lake.version("registry")
+        return read_history(self._lake.read("registry", version=version).to_pylist(), version)
+
+    def champion(self) -> ModelVersion | None:
+        return self.read().alias("champion")
+
+    def history(self) -> tuple[Move, ...]:
+        """All moves of aliases, oldest first."""
+        return self.read().moves
+
+    def fetch(self, version: ModelVersion, into: Path) -> Path:
+        """Copy the artifact to the local folder `into`, verified.
+
+        Raises:
+            ArtifactError: it is not what was stored, or `into` holds something else.
+        """
+        return self._lake.files.fetch(version.folder_name, into)
+
+    def register(self, artifact: Path, card: ModelCard) -> ModelVersion:
+        """Store an artifact folder as the next version; the same artifact again is the same version.
+
+        The folder is stored before the event: a version that is known is there. A folder that a killed
+        registration left behind is taken over.
+
+        Raises:
+            ArtifactError: `artifact` is not whole.
+            FenceError: somebody else changed the registry meanwhile.
+        """
+        digest = open_artifact(artifact).digest
+        history = self.read()
+        if known := history.by_digest(digest):
+            return known
+        name = self._free_name(history, artifact)
+        self._lake.files.put(artifact, f"models/{name}")
+        event = {"event": REGISTERED, "version": name, "digest": digest, "record": card.model_dump_json()}
+        self._append(history, [event])
+        return self._require(self.read(), name)
+
+    def promote(self, version: str, *, over: str | None, reason: str, cause: str) -> None:
+        """Make `version` champion; the one before becomes `previous`. One event each, in one commit.
+
+        When `version` is champion already, nothing happens.
+
+        Args:
+            version: name of a registered version.
+            over: name of the champion that the decision was made against; None when there was none.
+            reason: a sentence for people.
+            cause: what asked for it (see `Move.cause`).
+
+        Raises:
+            ConfigurationError: there is no such version.
+            FenceError: the champion is another one than `over`, or changed meanwhile.
+        """
+        history = self.read()
+        target = self._require(history, version)
+        champion = history.alias("champion")
+        if champion == target:
+            return
+        if (champion.name if champion else None) != over:
+            raise FenceError(
+                "the champion is not the one that was judged against",
+                where=f"{self._lake.loop} registry",
+                expected=over or "no champion",
+                found=champion.name if champion else "no champion",
+                remedy="evaluate again, then release",
+            )
+        self._swap(history, target, champion, reason, cause)
+
+    def rollback(self, reason: str) -> ModelVersion:
+        """Make `previous` champion again, and the champion `previous`; returns the new champion.
+
+        Raises:
+            ConfigurationError: there is no previous version.
+            FenceError: somebody else moved an alias meanwhile.
+        """
+        history = self.read()
+        previous, champion = history.alias("previous"), history.alias("champion")
+        if previous is None or champion is None:
+            raise ConfigurationError(
+                "there is no previous version to go back to",
+                where=f"{self._lake.loop} registry",
+                found=f"champion {champion.name if champion else 'none'}, no previous",
+            )
+        self._swap(history, previous, champion, reason, ROLLBACK)
+        return previous
+
+    def move(self, alias: Alias, version: str, *, reason: str, cause: str) -> None:
+        """Point one alias at a version; nothing happens when it points there already."""
+        history = self.read()
+        target, before = self._require(history, version), history.alias(alias)
+        if target != before:
+            self._append(history, [_moved(alias, target, before, reason, cause)])
+
+    def _swap(
+        self, history: History, target: ModelVersion, champion: ModelVersion | None, reason: str, cause: str
+    ) -> None:
+        events = [_moved("champion", target, champion, reason, cause)]
+        if champion:
+            events.append(_moved("previous", champion, history.alias("previous"), reason, cause))
+        self._append(history, events)
+
+    def _append(self, history: History, events: list[dict[str, Any]]) -> None:
+        """Raises FenceError when the table is not at the version of `history` any more."""
+        common = {
+            "run_id": self._attempt.run_id,
+            "try_number": self._attempt.try_number,
+            "recorded_at": now(),
+        }
+        rows = [
+            {**common, **event, "sequence": history.length + number}
+            for number, event in enumerate(events, start=1)
+        ]
+        self._lake.append_at(
+            "registry",
+            pa.Table.from_pylist(rows, REGISTRY),
+            version=history.table_version,
+            attempt=self._attempt,
+        )
+
+    def _free_name(self, history: History, artifact: Path) -> str:
+        """The next version's name, past folders that killed registrations of other artifacts left behind."""
+        manifest = sha256_file(artifact / MANIFEST)
+        number = max((version.number for version in history.versions.values()), default=0) + 1
+        while self._lake.files.exists(folder := f"models/v{number}"):
+            if self._lake.files.manifest(folder).get(MANIFEST) == manifest:
+                break
+            number += 1
+        return f"v{number}"
+
+    def _require(self, history: History, name: str) -> ModelVersion:
+        if name in history.versions:
+            return history.versions[name]
+        raise ConfigurationError(
+            "no such model version",
+            where=f"{self._lake.loop} registry",
+            expected=", ".join(history.versions) or "no version is registered yet",
+            found=name,
+        )
+
+
+def _moved(
+    alias: Alias, target: ModelVersion, before: ModelVersion | None, reason: str, cause: str
+) -> dict[str, Any]:
+    return {
+        "event": MOVED,
+        "alias": alias,
+        "version": target.name,
+        "previous": before.name if before else None,
+        "digest": target.digest,
+        "reason": reason,
+        "record": cause,
+    }

@@ -1,0 +1,185 @@
+"""Whether to train, and what on: the published days up to a partition, frozen as a data set.
+
+How rows are dealt is `lakeloop.datasets.assemble`, when training is due is `lakeloop.datasets.decision`; here
+is what connects them with the lake and the ledger.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lakeloop.datasets.decision import EarlierTraining, TrainingDecision, decide
+from lakeloop.datasets.published import PublishedPartition, describe_days, published_partitions
+from lakeloop.durable import write_atomically
+from lakeloop.errors import FenceError
+from lakeloop.records import Counts, StageRecord
+from lakeloop.spec.models import LoopSpec
+from lakeloop.stages.session import StageContext, StageSession
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lakeloop.datasets.freeze import DatasetCard
+
+_WHEN_NOT_WHAT = {"min_rows", "min_new_rows", "time_limit_minutes"}
+"""Keys of `train` that decide when to train, or for how long at most, and not what comes out."""
+
+
+def decide_training(context: StageContext, partition: str) -> TrainingDecision:
+    """Whether a training on the days up to `partition` is due; reads the ledger, changes nothing."""
+    return decide_from(context.loop, context.lake.ledger.entries(), partition)
+
+
+def decide_from(loop: LoopSpec, entries: Sequence[StageRecord], partition: str) -> TrainingDecision:
+    """The same from entries of the ledger, oldest first."""
+    return decide(
+        published_partitions(entries, up_to=partition),
+        earlier_trainings(entries),
+        loop.train,
+        training_config(loop),
+    )
+
+
+def training_config(loop: LoopSpec) -> dict[str, Any]:
+    """What decides the outcome of a training besides its rows."""
+    return {
+        "train": loop.train.model_dump(mode="json", exclude=_WHEN_NOT_WHAT),
+        "split": loop.split.model_dump(mode="json"),
+        "labels": list(loop.task.labels),
+    }
+
+
+def earlier_trainings(entries: Sequence[StageRecord]) -> list[EarlierTraining]:
+    """Trainings whose candidates were evaluated, oldest first."""
+    datasets = {
+        (entry.partition, entry.outputs["digest"]): entry
+        for entry in entries
+        if entry.stage == "dataset" and entry.status == "done"
+    }
+    evaluated = [
+        (entry, datasets[key])
+        for entry in entries
+        if entry.stage == "evaluate"
+        and entry.status == "done"
+        and (key := (entry.partition, entry.inputs["dataset"])) in datasets
+    ]
+    return [
+        EarlierTraining(entry.partition, _days_of(dataset), _as_mapping(entry.config["training"]))
+        for entry, dataset in evaluated
+    ]
+
+
+def dataset(context: StageContext, partition: str) -> StageRecord:
+    """Freeze all published days up to and including `partition` into a folder of the lake.
+
+    Outputs: dataset (name of the folder), digest, rows, mart_version, partitions.
+
+    Raises:
+        DataError: a split would be empty, or the training rows have one label only.
+        FenceError: a day of the mart is being published at this moment.
+    """
+    config = {"split": context.loop.split, "labels": list(context.loop.task.labels)}
+    with context.stage("dataset", partition, config=config) as stage:
+        published = published_partitions(context.lake.ledger.entries("validate"), up_to=partition)
+        if not published:
+            return stage.skipped(f"no day of the mart up to {partition} is published")
+        stage.inputs(**{f"mart/{day}": found.digest for day, found in published.items()})
+        if (done := stage.unchanged()) and context.lake.files.exists(done.outputs["dataset"]):
+            return done
+        return _freeze(context, stage, published)
+
+
+def _freeze(
+    context: StageContext, stage: StageSession, published: Mapping[str, PublishedPartition]
+) -> StageRecord:
+    from lakeloop.datasets.assemble import assemble
+    from lakeloop.datasets.freeze import describe, write_dataset
+
+    version = context.lake.version("mart")
+    assembled = assemble(_read_published(context, published, version), context.loop.split)
+    digests = {day: found.digest for day, found in published.items()}
+    card = describe(assembled, context.loop.task.labels, digests, version)
+    # An equal data set may be there, frozen at another version of the mart: its card stays.
+    if not context.lake.files.exists(card.folder_name):
+        folder = stage.work / "frozen"
+        shutil.rmtree(folder, ignore_errors=True)
+        write_dataset(assembled, card, folder)
+        context.lake.files.put(folder, card.folder_name)
+        shutil.rmtree(folder)
+    _track(stage, card)
+    days = describe_days(published)
+    sizes = ", ".join(f"{name} {count}" for name, count in card.rows.items())
+    return stage.done(
+        reason=f"{assembled.rows} rows of {len(published)} day(s), {days}: {sizes};"
+        f" {assembled.duplicates} repeated texts left out",
+        outputs={
+            "dataset": card.folder_name,
+            "digest": card.digest,
+            "rows": str(assembled.rows),
+            "mart_version": str(version),
+            "partitions": days,
+        },
+        counts=Counts(
+            read=assembled.rows + assembled.duplicates,
+            accepted=assembled.rows,
+            duplicates=assembled.duplicates,
+        ),
+        metrics={f"rows/{name}": float(count) for name, count in card.rows.items()},
+    )
+
+
+def _read_published(
+    context: StageContext, published: Mapping[str, PublishedPartition], version: int
+) -> pa.Table:
+    """The rows of the published days at this version of the mart, proved to be the published ones."""
+    import pyarrow as pa
+
+    from lakeloop.lake.digest import content_digest
+
+    tables = []
+    for day, found in published.items():
+        rows = context.lake.read("mart", version=version, partition=day)
+        if (digest := content_digest(rows)) != found.digest:
+            raise FenceError(
+                f"the mart holds other rows of {day} than the ledger says were published",
+                where=f"{context.loop.name} mart version {version}",
+                expected=f"digest {found.digest[:12]}",
+                found=f"digest {digest[:12]}",
+                remedy="it is being published now: try again; if it stays so, validate this day again",
+            )
+        tables.append(rows)
+    return pa.concat_tables(tables)
+
+
+def _track(stage: StageSession, card: DatasetCard) -> None:
+    """Counts and the card: no text of rows leaves the lake."""
+    stage.table(
+        "label shares",
+        ["label", *card.rows],
+        [[label, *(card.label_shares[name][label] for name in card.rows)] for label in card.labels],
+    )
+    path = stage.work / "dataset.json"
+    write_atomically(path, card.model_dump_json(indent=2) + "\n")
+    stage.artifact(
+        f"{stage.context.loop.name}-dataset",
+        "dataset",
+        path,
+        {
+            "digest": card.digest,
+            "rows": dict(card.rows),
+            "uri": stage.context.lake.files.uri(card.folder_name),
+        },
+    )
+
+
+def _days_of(dataset: StageRecord) -> dict[str, str]:
+    prefix = "mart/"
+    return {
+        name.removeprefix(prefix): value for name, value in dataset.inputs.items() if name.startswith(prefix)
+    }
+
+
+def _as_mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

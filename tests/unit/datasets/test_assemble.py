@@ -1,0 +1,77 @@
+"""Dealing rows into splits: stable, free of leaks, and every row accounted for."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lakeloop.datasets.assemble import COLUMNS, SPLITS, Assembled, assemble, deal
+from lakeloop.lake.tables import MART
+from lakeloop.spec.models import Split
+from tests.support.small_loop import mart_rows
+
+SPLIT = Split(validation=0.1, test=0.2)
+
+
+def mart(*days: list[dict[str, object]]) -> pa.Table:
+    return pa.Table.from_pylist([row for day in days for row in day], MART)
+
+
+def ids(assembled: Assembled) -> dict[str, set[str]]:
+    return {name: set(assembled.tables[name]["row_id"].to_pylist()) for name in SPLITS}
+
+
+def test_shares_are_those_of_the_loop_file() -> None:
+    assembled = assemble(mart(mart_rows("2026-11-16", 5000)), SPLIT)
+    shares = {name: table.num_rows / 5000 for name, table in assembled.tables.items()}
+    assert shares == pytest.approx({"train": 0.7, "validation": 0.1, "test": 0.2}, abs=0.02)
+    assert tuple(assembled.tables["train"].column_names) == COLUMNS
+
+
+def test_yesterdays_rows_keep_their_split_when_a_day_comes() -> None:
+    first = mart_rows("2026-11-16", 300)
+    before = ids(assemble(mart(first), SPLIT))
+    after = ids(assemble(mart(first, mart_rows("2026-11-17", 300)), SPLIT))
+    assert all(before[name] <= after[name] for name in SPLITS)
+
+
+def test_another_salt_deals_anew() -> None:
+    rows = mart(mart_rows("2026-11-16", 300))
+    assert ids(assemble(rows, SPLIT)) != ids(assemble(rows, Split(salt="again")))
+
+
+def test_of_equal_texts_the_earliest_day_is_kept() -> None:
+    late, early = mart_rows("2026-11-17", 3), mart_rows("2026-11-16", 3)
+    late[1]["text_key"] = early[2]["text_key"]
+    assembled = assemble(mart(late, early), SPLIT)
+    kept = set().union(*ids(assembled).values())
+    assert kept == {f"2026-11-16-{n}" for n in range(3)} | {"2026-11-17-0", "2026-11-17-2"}
+    assert assembled.duplicates == 1
+
+
+keys = st.lists(st.text(alphabet="abc", min_size=1, max_size=3), min_size=1, max_size=60)
+
+
+@given(keys=keys, seed=st.randoms(use_true_random=False))
+def test_no_text_is_in_two_splits_no_row_is_lost_and_order_does_not_matter(
+    keys: list[str], seed: st.DataObject
+) -> None:
+    rows = mart_rows("2026-11-16", len(keys))
+    for row, key in zip(rows, keys, strict=True):
+        row["text_key"] = key
+    assembled = assemble(mart(rows), SPLIT)
+    texts = [key for table in assembled.tables.values() for key in table["text_key"].to_pylist()]
+    assert sorted(texts) == sorted(set(keys))
+    assert assembled.rows + assembled.duplicates == len(keys)
+    seed.shuffle(rows)  # type: ignore[attr-defined]
+    again = assemble(mart(rows), SPLIT)
+    assert all(again.tables[name].equals(assembled.tables[name]) for name in SPLITS)
+
+
+@given(st.text(), st.floats(0.01, 0.49), st.floats(0.01, 0.49))
+def test_a_larger_test_share_takes_rows_but_gives_none_back(key: str, one: float, other: float) -> None:
+    small, large = sorted((one, other))
+    if deal(key, Split(test=small)) == "test":
+        assert deal(key, Split(test=large)) == "test"

@@ -1,0 +1,63 @@
+"""A data set on disk: named by its rows, the same for the same rows, refused when it cannot be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from lakeloop.datasets.assemble import Assembled, assemble
+from lakeloop.datasets.freeze import CARD, describe, read_card, read_split, write_dataset
+from lakeloop.durable import digest_folder
+from lakeloop.errors import DataError
+from lakeloop.lake.tables import MART
+from lakeloop.spec.models import Split
+from tests.support.small_loop import LABELS, mart_rows
+
+
+def assembled(count: int = 60, labels: tuple[str, ...] = LABELS) -> Assembled:
+    return assemble(pa.Table.from_pylist(mart_rows("2026-11-16", count, labels=labels), MART), Split())
+
+
+def test_the_card_says_what_is_in_the_folder(tmp_path: Path) -> None:
+    rows = assembled()
+    card = describe(rows, LABELS, {"2026-11-16": "a" * 64}, 7)
+    write_dataset(rows, card, tmp_path / "data")
+    assert read_card(tmp_path / "data") == card
+    assert {name: read_split(tmp_path / "data", name).num_rows for name in card.rows} == card.rows
+    assert sum(card.rows.values()) == 60
+    assert all(sum(shares.values()) == pytest.approx(1) for shares in card.label_shares.values())
+    assert card.folder_name == f"datasets/{card.digest[:16]}"
+
+
+def test_the_digest_depends_on_rows_and_labels_only() -> None:
+    card = describe(assembled(), LABELS, {"2026-11-16": "a"}, 7)
+    assert describe(assembled(), LABELS, {"2026-11-16": "b"}, 8).digest == card.digest
+    assert describe(assembled(61), LABELS, {"2026-11-16": "a"}, 7).digest != card.digest
+    assert describe(assembled(), (*LABELS, "new"), {"2026-11-16": "a"}, 7).digest != card.digest
+
+
+def test_the_same_rows_give_the_same_files(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        rows = assembled()
+        write_dataset(rows, describe(rows, LABELS, {}, 7), tmp_path / name)
+    assert digest_folder(tmp_path / "one") == digest_folder(tmp_path / "two")
+
+
+def test_an_empty_split_is_refused() -> None:
+    with pytest.raises(DataError, match=r"has no rows(.|\n)*publish more partitions"):
+        describe(assembled(2), LABELS, {}, 7)
+
+
+def test_one_label_only_is_refused() -> None:
+    with pytest.raises(DataError, match="the training rows have one label"):
+        describe(assembled(60, ("tech",)), LABELS, {}, 7)
+
+
+def test_a_folder_without_a_card_or_with_a_broken_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not a data set"):
+        read_card(tmp_path)
+    (tmp_path / CARD).write_text('{"digest": 3')
+    with pytest.raises(DataError, match="not a data set"):
+        read_card(tmp_path)
