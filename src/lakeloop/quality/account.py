@@ -1,0 +1,50 @@
+"""The account of a day: every line that ingest read is in the mart, in quarantine, or a duplicate; once.
+
+Pure arithmetic on counts; where they come from is the stage's business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lakeloop.errors import CountsError
+from lakeloop.records import Counts
+
+
+@dataclass(frozen=True)
+class Account:
+    """What became of the lines of a day, over all stages up to the mart."""
+
+    lines_read: int
+    candidates: int
+    """Rows that may be published."""
+    quarantined: int
+    duplicates: int
+
+    @classmethod
+    def of(cls, ingest: Counts, transform: Counts, *, candidates: int, rejected: int) -> Account:
+        """Add up the stages: what ingest and transform recorded, and what validation has found now."""
+        return cls(
+            lines_read=ingest.read,
+            candidates=candidates,
+            quarantined=ingest.quarantined + transform.quarantined + rejected,
+            duplicates=ingest.duplicates + transform.duplicates,
+        )
+
+    @property
+    def quarantined_share(self) -> float:
+        return self.quarantined / self.lines_read if self.lines_read else 0.0
+
+    def require_balanced(self, where: str) -> None:
+        """Raises CountsError when a line was lost or counted twice on its way."""
+        accounted = self.candidates + self.quarantined + self.duplicates
+        if accounted == self.lines_read:
+            return
+        happened = "lost" if accounted < self.lines_read else "doubled"
+        raise CountsError(
+            f"{abs(self.lines_read - accounted)} line(s) {happened} between ingest and mart",
+            where=where,
+            expected=f"{self.lines_read} lines read = rows of the mart + quarantined + duplicates",
+            found=f"{self.candidates} + {self.quarantined} + {self.duplicates} = {accounted}",
+            remedy="nothing was published; run the day again from ingest, and report it when it stays so",
+        )

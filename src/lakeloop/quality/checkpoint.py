@@ -1,0 +1,170 @@
+"""Runs the checks of a day with Great Expectations on a DuckDB file, and writes its Data Docs.
+
+The context lives in memory and writes nothing but the pages; the checks come from `expectations`, the page
+that we show from `report`. Great Expectations is imported inside functions: it takes three seconds.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakeloop.errors import ConfigurationError
+from lakeloop.quality.expectations import Check
+from lakeloop.transform.scratch import limits
+
+if TYPE_CHECKING:
+    from great_expectations import Checkpoint, ValidationDefinition
+    from great_expectations.checkpoint.checkpoint import CheckpointResult
+    from great_expectations.data_context.data_context.ephemeral_data_context import EphemeralDataContext
+    from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
+
+EXAMPLES = 20
+"""Failing values that GX collects for each check."""
+_SITE = "day"
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What one check found."""
+
+    name: str
+    success: bool
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The result of all checks of a day."""
+
+    checks: tuple[CheckResult, ...]
+    raw: Mapping[str, Any]
+    """What Great Expectations says itself, as plain JSON."""
+
+    @property
+    def failed(self) -> tuple[CheckResult, ...]:
+        return tuple(check for check in self.checks if not check.success)
+
+
+def run_checks(database: Path, checks: Sequence[Check], *, name: str, pages: Path) -> Audit:
+    """Evaluate `checks` on their tables in the DuckDB file `database`.
+
+    Args:
+        database: no connection that writes may be open to it.
+        checks: of any tables of the file.
+        name: name of the suite in the pages.
+        pages: folder for GX's own pages; replaced.
+
+    Raises:
+        ConfigurationError: a check could not be evaluated.
+    """
+    from lakeloop.quality.adapter import url
+
+    shutil.rmtree(pages, ignore_errors=True)
+    context = _context(pages)
+    source = context.data_sources.add_sql("duckdb", connection_string=url(database, limits(database)))
+    try:
+        result = _checkpoint(context, source, checks, name).run()
+    finally:
+        # Both hold a connection, and DuckDB's lock on the file goes with the last one.
+        source.get_execution_engine().close()
+        source.get_engine().dispose()
+    _remove_decoration(pages)
+    return Audit(tuple(_results(result, checks)), _plain(result))
+
+
+def _context(pages: Path) -> EphemeralDataContext:
+    from great_expectations import get_context
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
+
+    site = {
+        "class_name": "SiteBuilder",
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(pages)},
+    }
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        data_docs_sites={_SITE: site},
+        progress_bars=ProgressBarsConfig(globally=False),
+        analytics_enabled=False,
+    )
+    return get_context(mode="ephemeral", project_config=config)
+
+
+def _checkpoint(
+    context: EphemeralDataContext, source: SQLDatasource, checks: Sequence[Check], name: str
+) -> Checkpoint:
+    from great_expectations import Checkpoint
+    from great_expectations.checkpoint.actions import UpdateDataDocsAction
+
+    tables = dict.fromkeys(check.table for check in checks)
+    validations = [
+        _validation(context, source, table, [check for check in checks if check.table == table], name)
+        for table in tables
+    ]
+    return context.checkpoints.add(
+        Checkpoint(
+            name=name,
+            validation_definitions=validations,
+            actions=[UpdateDataDocsAction(name="pages", site_names=[_SITE])],
+            result_format={"result_format": "SUMMARY", "partial_unexpected_count": EXAMPLES},
+        )
+    )
+
+
+def _validation(
+    context: EphemeralDataContext, source: SQLDatasource, table: str, checks: Sequence[Check], name: str
+) -> ValidationDefinition:
+    from great_expectations import ExpectationSuite, ValidationDefinition
+
+    suite = ExpectationSuite(f"{name}.{table}", expectations=[check.expectation for check in checks])
+    batch = source.add_table_asset(table, table_name=table).add_batch_definition_whole_table("day")
+    return context.validation_definitions.add(
+        ValidationDefinition(name=f"{name}.{table}", data=batch, suite=context.suites.add(suite))
+    )
+
+
+def _remove_decoration(pages: Path) -> None:
+    """Fonts and animations: four megabytes a day, of use only together with files from the net."""
+    shutil.rmtree(pages / "static" / "fonts", ignore_errors=True)
+    for animation in (pages / "static" / "images").glob("*.gif"):
+        animation.unlink()
+
+
+def _results(result: CheckpointResult, checks: Sequence[Check]) -> Iterator[CheckResult]:
+    evaluated: dict[str, Any] = {
+        one["expectation_config"]["meta"]["check"]: one
+        for validation in result.run_results.values()
+        for one in validation.results
+    }
+    for check in checks:
+        one = evaluated[check.name]
+        _refuse_exception(check, one.exception_info)
+        yield CheckResult(check.name, bool(one.success), check.expected, check.found(one.result))
+
+
+def _refuse_exception(check: Check, info: Mapping[str, Any]) -> None:
+    """A check that could not be evaluated is neither passed nor failed."""
+    # One such mapping, or one for each metric of the expectation.
+    for one in (info,) if "raised_exception" in info else info.values():
+        if one["raised_exception"]:
+            raise ConfigurationError(
+                "a check could not be evaluated",
+                where=f"check {check.name}",
+                expected=check.expected,
+                found=str(one["exception_message"]).strip(),
+                remedy="correct the check in the loop file",
+            )
+
+
+def _plain(result: CheckpointResult) -> dict[str, Any]:
+    validations: list[Any] = list(result.run_results.values())
+    return {"success": bool(result.success), "validations": [one.to_json_dict() for one in validations]}

@@ -1,0 +1,79 @@
+"""The page about a day's checks: one HTML file that needs nothing from the net, and the same as JSON.
+
+Great Expectations' own pages are beside it (`checkpoint` writes them); without a network they have no style.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from lakeloop.durable import write_atomically
+from lakeloop.quality.checkpoint import Audit
+
+_NUMBERS = {
+    "lines_read": "lines read",
+    "candidates": "rows to publish",
+    "quarantined": "quarantined, by any stage",
+    "duplicates": "duplicates",
+}
+
+
+@dataclass(frozen=True)
+class DayReport:
+    """What the page tells."""
+
+    loop: str
+    partition: str
+    attempt: str
+    audit: Audit
+    account: Mapping[str, int]
+    """Lines read, and what became of them: the fields of `account.Account`."""
+    reasons: Mapping[str, int]
+    """Rows that validation quarantines, by reason."""
+    examples: list[dict[str, Any]]
+    """The first of these rows, as in the table quarantine."""
+
+    def write(self, folder: Path) -> Path:
+        """Write index.html and result.json into `folder`; return the path of the page."""
+        write_atomically(
+            folder / "result.json", json.dumps(self._plain(), indent=2, ensure_ascii=False) + "\n"
+        )
+        page = folder / "index.html"
+        write_atomically(page, self.html())
+        return page
+
+    def html(self) -> str:
+        environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("lakeloop.quality", "."),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        return environment.get_template("page.html.j2").render(
+            loop=self.loop,
+            partition=self.partition,
+            attempt=self.attempt,
+            passed=not self.audit.failed,
+            checks=self.audit.checks,
+            checks_passed=len(self.audit.checks) - len(self.audit.failed),
+            numbers=[(words, self.account[name]) for name, words in _NUMBERS.items()],
+            reasons=self.reasons,
+            examples=self.examples,
+        )
+
+    def _plain(self) -> dict[str, Any]:
+        return {
+            "loop": self.loop,
+            "partition": self.partition,
+            "attempt": self.attempt,
+            "success": not self.audit.failed,
+            "account": dict(self.account),
+            "reasons": dict(self.reasons),
+            "checks": [asdict(check) for check in self.audit.checks],
+            "great_expectations": self.audit.raw,
+        }

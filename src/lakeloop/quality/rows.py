@@ -1,0 +1,128 @@
+"""The verdict on every row, by one SQL pass: what may be published, and what is quarantined, why.
+
+The checks come from the loop file (`sql`); a row keeps all its reasons, the first one is its code. Checks
+of the day as a whole are not here: they are in `expectations`.
+"""
+
+# Names and values are quoted in `sql`.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+import duckdb
+import pyarrow as pa
+
+from lakeloop.errors import ConfigurationError
+from lakeloop.lake.tables import MART, QUARANTINE
+from lakeloop.quality.sql import Rule, identifier, literal, rules_of
+from lakeloop.spec.models import LoopSpec, NotNull
+
+JUDGED = "judged"
+"""Table with the rows and their reasons."""
+CANDIDATE = "candidate"
+"""View of the rows without one: what is about to be published."""
+
+KEY_REPEATED = "row_id_repeated"
+_FOUND_CHARACTERS = 200
+"""Of a bad value, so much is quoted; the whole row is kept beside it."""
+
+_COLUMNS = ", ".join(identifier(name) for name in MART.names)
+
+
+def rules(loop: LoopSpec) -> tuple[Rule, ...]:
+    """All rules for a row of `loop`, in the order in which they are its reason."""
+    checks = (NotNull(kind="not_null", column="row_id"), *loop.row_checks)
+    return tuple(rule for check in checks for rule in rules_of(check))
+
+
+def judge(
+    connection: duckdb.DuckDBPyConnection, rows: pa.Table | pa.RecordBatchReader, loop: LoopSpec
+) -> None:
+    """Make the table `JUDGED` of `rows` (columns of the mart), and the view `CANDIDATE` on it.
+
+    A key that several otherwise good rows have is nobody's: nothing says which of them is right, so all of
+    them are bad. A row that was delivered again because its first delivery was bad is not such a case.
+
+    Raises:
+        ConfigurationError: a check cannot be evaluated (a regular expression that RE2 does not know).
+    """
+    reasons = ",\n    ".join(_reason(rule) for rule in rules(loop))
+    repeated = _struct(KEY_REPEATED, "row_id", literal("expected a key of its own, found it in several rows"))
+    connection.register("incoming", rows)
+    try:
+        connection.execute(
+            f"""
+            create or replace table {JUDGED} as
+            with each_row as (
+                select {_COLUMNS}, list_filter([{reasons}], lambda reason: reason is not null) as reasons
+                from incoming
+            ),
+            counted as (
+                select *, count(*) filter (where len(reasons) = 0) over (partition by row_id) as good_with_key
+                from each_row
+            )
+            select {_COLUMNS},
+                case when len(reasons) = 0 and good_with_key > 1 then [{repeated}] else reasons end as reasons
+            from counted
+            """
+        )
+    except duckdb.InvalidInputException as error:
+        raise ConfigurationError(
+            "a row check cannot be evaluated",
+            where="checks.rows",
+            expected="regular expressions in RE2 syntax",
+            found=str(error).strip().splitlines()[0],
+            remedy="correct the check in the loop file",
+        ) from error
+    finally:
+        connection.unregister("incoming")
+    connection.execute(
+        f"create or replace view {CANDIDATE} as select {_COLUMNS} from {JUDGED} where len(reasons) = 0"
+    )
+
+
+def candidates(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The rows that may be published, with the columns of the mart."""
+    return connection.sql(f"select * from {CANDIDATE}").to_arrow_table().cast(MART)
+
+
+def rejected(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The other rows for the table `quarantine`: first reason, all reasons in words, the row as JSON."""
+    row = ", ".join(f"{literal(name)}: {identifier(name)}" for name in MART.names)
+    return (
+        connection.sql(
+            f"""
+            select "partition", 'validate' as stage, reasons[1].code as reason,
+                list_aggregate(
+                    list_transform(reasons, lambda reason: reason.code || ': ' || reason.detail),
+                    'string_agg', '; '
+                ) as detail,
+                reasons[1]."column" as "column", source_file, source_line,
+                cast(null as bigint) as byte_offset, cast(to_json({{{row}}}) as varchar) as raw,
+                row_id as row_key, false as readmitted
+            from {JUDGED} where len(reasons) > 0 order by source_file, source_line
+            """
+        )
+        .to_arrow_table()
+        .cast(QUARANTINE)
+    )
+
+
+def reason_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Rows by their first reason, most frequent first."""
+    return dict(
+        connection.execute(
+            f"select reasons[1].code as code, count(*) as times from {JUDGED} where len(reasons) > 0 "
+            "group by code order by times desc, code"
+        ).fetchall()
+    )
+
+
+def _reason(rule: Rule) -> str:
+    found = f"coalesce(', found ' || left({rule.found}, {_FOUND_CHARACTERS}), '')"
+    detail = f"{literal(f'expected {rule.expected}')} || {found}"
+    return f"case when {rule.violated} then {_struct(rule.code, rule.column, detail)} end"
+
+
+def _struct(code: str, column: str, detail: str) -> str:
+    return f"{{'code': {literal(code)}, 'column': {literal(column)}, 'detail': {detail}}}"

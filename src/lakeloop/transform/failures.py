@@ -1,0 +1,99 @@
+"""What a failed dbt run means: whose fault it is, in words that name the model or the test, and what to do.
+
+Only wording and classification; running dbt is in `dbt`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lakeloop.errors import ConfigurationError, DataError, LakeloopError, ServiceError
+
+_BUSY = re.compile(r"Could not set lock on file|database is locked")
+_MEMORY = re.compile(r"Out of Memory Error|failed to (allocate|pin)")
+_VALUE = re.compile(r"(Conversion|Constraint|Out of Range|Invalid Input) Error")
+_FAILED = frozenset({"error", "runtime error", "fail", "partial success"})
+_MESSAGE_LINES = 20
+
+
+def parse_failure(outcome: Any, project: Path) -> LakeloopError:
+    """The error for a project that dbt cannot read; `outcome` is a dbtRunnerResult."""
+    return ConfigurationError(
+        f"dbt cannot read the project: {_shortened(outcome.exception)}",
+        where=str(project),
+        remedy="correct the file that is named",
+    )
+
+
+def build_failure(outcome: Any, project: Path, database: Path) -> LakeloopError:
+    """The error for a build in which something failed; `outcome` is a dbtRunnerResult."""
+    failed = [result for result in outcome.result or () if str(result.status) in _FAILED]
+    if not failed:
+        message = _shortened(outcome.exception or "no model or test failed, and yet dbt says so")
+        return _classified(message, f"dbt did not run: {message}", str(project), database)
+    models = [result for result in failed if str(result.node.resource_type) != "test"]
+    if models:
+        node, message = models[0].node, _shortened(models[0].message)
+        return _classified(
+            message,
+            f"{node.resource_type} {node.name}: {message}{_others(failed)}",
+            _file(node, project),
+            database,
+        )
+    return _failed_tests(failed, project, database)
+
+
+def _classified(message: str, text: str, where: str, database: Path) -> LakeloopError:
+    if _BUSY.search(message):
+        return ServiceError(text, where=where, remedy="another process has the file open; try again")
+    if _MEMORY.search(message):
+        remedy = "give DuckDB more memory: LAKELOOP_DUCKDB_MEMORY=4GB"
+        return ConfigurationError(text, where=where, remedy=remedy)
+    if _VALUE.search(message):
+        remedy = f"look at the rows in {database}; handle the value in the model, or correct the source"
+        return DataError(text, where=where, remedy=remedy)
+    remedy = "correct the model, or the contract in the yml beside it"
+    return ConfigurationError(text, where=where, remedy=remedy)
+
+
+def _failed_tests(failed: Sequence[Any], project: Path, database: Path) -> LakeloopError:
+    broken = [result for result in failed if str(result.status) != "fail"]
+    if broken:
+        node, message = broken[0].node, _shortened(broken[0].message)
+        text = f"test {node.name} of {_tested(node)} could not run: {message}{_others(failed)}"
+        return ConfigurationError(
+            text, where=_file(node, project), remedy="correct the test or its arguments"
+        )
+    counted = "; ".join(f"{r.node.name} of {_tested(r.node)}: {r.failures}" for r in failed)
+    query = failed[0].node.compiled_code or ""
+    return DataError(
+        f"{len(failed)} data test(s) of dbt failed",
+        where=_file(failed[0].node, project),
+        expected="no failing row",
+        found=f"failing rows: {counted}",
+        remedy=f"see the rows: duckdb {database} then\n{query.strip()}",
+    )
+
+
+def _tested(node: Any) -> str:
+    """Name of the model that a test is about."""
+    attached = getattr(node, "attached_node", None) or next(iter(node.depends_on.nodes), "")
+    return attached.rpartition(".")[2] or "the project"
+
+
+def _file(node: Any, project: Path) -> str:
+    return str(project / node.original_file_path)
+
+
+def _others(failed: Sequence[Any]) -> str:
+    others = ", ".join(result.node.name for result in failed[1:])
+    return f"\n  (also failed: {others})" if others else ""
+
+
+def _shortened(message: object) -> str:
+    lines = [line.rstrip() for line in str(message).strip().splitlines() if line.strip()]
+    more = len(lines) - _MESSAGE_LINES
+    return "\n".join([*lines[:_MESSAGE_LINES], *([f"({more} more lines)"] if more > 0 else [])])
