@@ -15,10 +15,10 @@ from pathlib import Path
 
 from lakeloop.durable import sha256_file
 from lakeloop.errors import ConfigurationError
+from lakeloop.spec.models import PACKAGE_PREFIX
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
-PREFIX = "package:"
 
 
 @dataclass(frozen=True)
@@ -58,19 +58,18 @@ class BaseModel:
         return self.folder / TOKENIZER
 
 
-def find_base_model(name: str, root: Path) -> BaseModel:
-    """The base model that a loop file names: `package:<name>`, or a folder relative to `root`.
+def find_base_model(name: str, folder: Path | None = None) -> BaseModel:
+    """The base model that a loop file names: in `folder`, or in the package of `package:<name>`.
 
     Raises:
         ConfigurationError: there is no such model, it is not the published one, or it cannot be read safely.
     """
-    if name.startswith(PREFIX):
+    if folder is None:
         packaged = _packaged(name)
         folder = _package_folder(name, packaged)
         digests = {file: sha256_file(_existing(name, folder / file)) for file in packaged.sha256}
         _require_published(name, folder, packaged.sha256, digests)
     else:
-        folder = (root / name).resolve()
         digests = {file.name: sha256_file(file) for file in _model_files(name, folder)}
     _refuse_own_code(name, folder)
     lines = "".join(f"{file}\0{digest}\n" for file, digest in sorted(digests.items()))
@@ -78,12 +77,12 @@ def find_base_model(name: str, root: Path) -> BaseModel:
 
 
 def _packaged(name: str) -> PackagedModel:
-    packaged = PACKAGED.get(name.removeprefix(PREFIX))
+    packaged = PACKAGED.get(name.removeprefix(PACKAGE_PREFIX))
     if packaged is None:
         raise ConfigurationError(
             "no such base model",
             where="train.base_model",
-            expected=f"a folder, or one of {', '.join(PREFIX + known for known in PACKAGED)}",
+            expected=f"a folder, or one of {', '.join(PACKAGE_PREFIX + known for known in PACKAGED)}",
             found=name,
         )
     return packaged
@@ -94,9 +93,9 @@ def _package_folder(name: str, packaged: PackagedModel) -> Path:
     spec = importlib.util.find_spec(packaged.module)
     if spec is None or spec.origin is None:
         raise ConfigurationError(
-            f"package {name.removeprefix(PREFIX)} is not installed",
+            f"package {name.removeprefix(PACKAGE_PREFIX)} is not installed",
             where="train.base_model",
-            remedy=f"pip install {name.removeprefix(PREFIX)}",
+            remedy=f"pip install {name.removeprefix(PACKAGE_PREFIX)}",
         )
     return Path(spec.origin).parent / packaged.folder
 

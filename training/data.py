@@ -6,7 +6,6 @@ batches is the business of the jobs.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field, ValidationError
 from tokenizers import Tokenizer
 
 from lakeloop.errors import ConfigurationError, DataError
@@ -33,6 +33,13 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+
+class _Description(BaseModel):
+    """What training needs of dataset.json, which says more."""
+
+    labels: tuple[str, ...] = Field(min_length=2)
+    digest: str = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -88,10 +95,10 @@ def read_dataset(folder: Path) -> Dataset:
             empty.
     """
     description = _read_description(folder / "dataset.json")
-    labels = tuple(description["labels"])
+    labels = description.labels
     dataset = Dataset(
         labels=labels,
-        digest=str(description["digest"]),
+        digest=description.digest,
         train=_read_rows(folder / "train.parquet", labels),
         validation=_read_rows(folder / "validation.parquet", labels),
     )
@@ -106,19 +113,16 @@ def read_dataset(folder: Path) -> Dataset:
     return dataset
 
 
-def _read_description(path: Path) -> dict[str, object]:
+def _read_description(path: Path) -> _Description:
     try:
-        description = json.loads(path.read_bytes())
-        if not description["labels"] or not description["digest"]:
-            raise ValueError("labels or digest is empty")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return _Description.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
         raise DataError(
             "dataset description cannot be read",
             where=str(path),
             expected="JSON with labels and digest",
-            found=repr(error),
+            found=str(error),
         ) from None
-    return dict(description)
 
 
 def _read_rows(path: Path, labels: Sequence[str]) -> Rows:
@@ -158,7 +162,7 @@ def load_tokenizer(path: Path, max_tokens: int) -> Tokenizer:
     """
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the Rust extension raises plain Exception
+    except Exception as error:  # noqa: BLE001 - the Rust extension raises nothing narrower
         raise ConfigurationError(
             "tokenizer cannot be read", where=str(path), expected="a tokenizer.json", found=str(error)
         ) from None
@@ -167,9 +171,13 @@ def load_tokenizer(path: Path, max_tokens: int) -> Tokenizer:
     return tokenizer
 
 
-def tokenise(tokenizer: Tokenizer, texts: Sequence[str], pad_id: int) -> Tokens:
+def tokenise(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
     encodings = tokenizer.encode_batch_fast(list(texts))
-    return Tokens(tuple(np.array(encoding.ids, dtype=np.int32) for encoding in encodings), pad_id)
+    pads = (tokenizer.token_to_id(name) for name in ("[PAD]", "<pad>"))
+    return Tokens(
+        ids=tuple(np.array(encoding.ids, dtype=np.int32) for encoding in encodings),
+        pad_id=next((number for number in pads if number is not None), 0),
+    )
 
 
 def bucketed_batches(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import cast
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
@@ -25,11 +26,12 @@ class TextClassifier(nn.Module):
         self.head = nn.Linear(encoder.config.hidden_size, labels)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        pooled = self.embed(input_ids, attention_mask)
-        return cast(torch.Tensor, self.head(pooled)).float()
+        logits: torch.Tensor = self.head(self.embed(input_ids, attention_mask))
+        return logits.float()
 
     def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Mean of the last hidden states over the text's own tokens, float32 [rows, hidden]."""
+        hidden: torch.Tensor
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         # Summed in float32: bfloat16 has 8 bits of mantissa, too few for a sum of hundreds.
         mask = attention_mask.unsqueeze(-1).to(torch.float32)
@@ -44,18 +46,31 @@ def load_encoder(base: BaseModel, max_tokens: int) -> PreTrainedModel:
     """
     try:
         config = AutoConfig.from_pretrained(base.folder, trust_remote_code=False, local_files_only=True)
-        encoder = AutoModel.from_pretrained(
+        encoder, loading = AutoModel.from_pretrained(
             base.folder,
             config=config,
             trust_remote_code=False,
             local_files_only=True,
             use_safetensors=True,
             dtype=torch.float32,
+            output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ConfigurationError(
-            "base model cannot be loaded", where=f"{base.name} ({base.folder})", found=str(error).splitlines()[0]
+            "base model cannot be loaded",
+            where=f"{base.name} ({base.folder})",
+            found=str(error).splitlines()[0],
         ) from error
+    if getattr(encoder, "pooler", None) is not None:
+        # Its output is not used here, and many published models leave its weights out.
+        encoder.pooler = None
+    if missing := sorted(key for key in loading["missing_keys"] if not key.startswith("pooler.")):
+        raise ConfigurationError(
+            f"base model lacks {len(missing)} of its weights, the first is {missing[0]}",
+            where=f"{base.name} ({base.folder})",
+            expected=f"all weights of {type(encoder).__name__}",
+            remedy="name a folder saved from the encoder that its config.json describes",
+        )
     limit = getattr(encoder.config, "max_position_embeddings", max_tokens)
     if max_tokens > limit:
         raise ConfigurationError(
@@ -66,7 +81,7 @@ def load_encoder(base: BaseModel, max_tokens: int) -> PreTrainedModel:
         )
     # The path of this machine would end in the artifact's config and in its digest.
     encoder.config.name_or_path = base.name
-    return cast(PreTrainedModel, encoder.eval())
+    return cast("PreTrainedModel", encoder.eval())
 
 
 def layers_of(encoder: PreTrainedModel) -> nn.ModuleList:

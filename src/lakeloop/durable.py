@@ -41,8 +41,16 @@ def fsync_directory(path: Path) -> None:
 
 
 def fsync_tree(path: Path) -> None:
-    """Make every file and directory below `path` durable, files before the names that point at them."""
-    for folder, _, names in os.walk(path, topdown=False):
+    """Make every file and directory below `path` durable, files before the names that point at them.
+
+    Raises:
+        OSError: `path` is not there, or a folder in it cannot be read.
+    """
+
+    def fail(error: OSError) -> None:  # os.walk passes over what it cannot read, unless told otherwise
+        raise error
+
+    for folder, _, names in os.walk(path, topdown=False, onerror=fail):
         for name in names:
             fsync_file(Path(folder) / name)
         fsync_directory(Path(folder))

@@ -24,6 +24,7 @@ POINTS = (
     "train.mid-epoch",
     "train.before-manifest",
     "train.after-artifact",
+    "train.before-ledger",
     "release.before-alias",
     "release.after-alias",
 )

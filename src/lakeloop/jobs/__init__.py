@@ -1,0 +1,15 @@
+"""Detached jobs: work that outlives who asked for it, and is done once however often it is asked for.
+
+    job_id = submit(JobSpec(...))   # starts it, or attaches to the one that runs or has succeeded
+    wait(job_id, on_line=print)     # streams its log; raises when it failed
+    result(job_id)
+
+A job is a process `python -m <job> --config WORKDIR/config.json` under a small runner that records its state
+in WORKDIR/job.json. What a job does is no business of this package. Imported while DAG files are parsed:
+nothing heavy.
+"""
+
+from lakeloop.jobs.client import cancel, result, status, submit, wait
+from lakeloop.jobs.state import JobSpec, JobState, JobStatus
+
+__all__ = ["JobSpec", "JobState", "JobStatus", "cancel", "result", "status", "submit", "wait"]

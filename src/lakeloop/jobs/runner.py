@@ -1,0 +1,157 @@
+"""The process that watches one job: `python -m lakeloop.jobs.runner WORKDIR`.
+
+It leaves its parent, takes the lock of the folder, starts the job, writes a heartbeat and at last how the job
+ended. Deciding whether a job is needed is `client`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lakeloop.errors import EXIT_CONFIGURATION, EXIT_DONE
+from lakeloop.jobs.state import (
+    HEARTBEAT_SECONDS,
+    JobRecord,
+    JobSpec,
+    ProcessIdentity,
+    Workdir,
+    worker_environment,
+)
+from lakeloop.records import now
+
+log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 10.0
+"""Between asking a job to end and ending it."""
+_LOCK_SECONDS = 10.0
+_PR_SET_PDEATHSIG = 1
+
+
+class StopJobError(Exception):
+    """Somebody wants the job to end; the message says why."""
+
+
+def main() -> None:
+    workdir = Workdir(Path(sys.argv[1]))
+    # Who submits waits for this process, and so leaves no zombie; its child belongs to nobody, and what
+    # ends the submitter with all its children does not end the job.
+    if os.fork() > 0:
+        os._exit(0)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    descriptor = _lock(workdir.run_lock)
+    if descriptor is None:
+        log.error("another runner or its job is alive in %s", workdir.path)
+        sys.exit(1)
+    run(workdir, descriptor)
+
+
+def run(workdir: Workdir, lock: int) -> None:
+    """Run the job of `workdir` to its end; `lock` is a locked descriptor that the job shares."""
+    spec = JobSpec.model_validate_json(workdir.spec.read_bytes())
+    record = JobRecord(state="running", fingerprint=spec.fingerprint, runner=ProcessIdentity.of(os.getpid()))
+    with workdir.log.open("wb") as output:
+        child = subprocess.Popen(
+            [sys.executable, "-m", spec.job, "--config", str(workdir.config)],
+            cwd=spec.root,
+            env={**os.environ, **worker_environment(spec.threads)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=[lock],
+            process_group=0,
+            preexec_fn=_die_with_parent(),  # noqa: PLW1509 - the runner has one thread
+        )
+    record = record.model_copy(update={"process": ProcessIdentity.of(child.pid)})
+    reason = ""
+    try:
+        signal.signal(signal.SIGTERM, _raise_stop)
+        _watch(child, workdir, record, spec.time_limit_seconds)
+        code = child.returncode
+    except StopJobError as stop:
+        reason = str(stop)
+        _end(child)
+        code = EXIT_CONFIGURATION if isinstance(stop, OutOfTimeError) else child.returncode
+    if code == EXIT_DONE and not workdir.result.is_file():
+        code, reason = 1, f"it ended well without writing {workdir.result.name}"
+    state = "succeeded" if code == EXIT_DONE and not reason else "failed"
+    end = {"state": state, "exit_code": code, "reason": reason, "heartbeat": now()}
+    workdir.write_record(record.model_copy(update=end))
+    log.info("%s %s: exit code %d %s", spec.job, state, code, reason)
+
+
+class OutOfTimeError(StopJobError):
+    """The job is over its time limit."""
+
+
+def _watch(
+    child: subprocess.Popen[bytes], workdir: Workdir, record: JobRecord, limit_seconds: float | None
+) -> None:
+    began = time.monotonic()
+    while True:
+        workdir.write_record(record.model_copy(update={"heartbeat": now()}))
+        try:
+            child.wait(timeout=HEARTBEAT_SECONDS)
+        except subprocess.TimeoutExpired:
+            if limit_seconds is not None and time.monotonic() - began > limit_seconds:
+                raise OutOfTimeError(f"it took longer than its limit of {limit_seconds:g} s") from None
+        else:
+            return
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End the job and all it started: politely, then surely."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for wish in (signal.SIGTERM, signal.SIGKILL):
+        if child.poll() is None:
+            os.killpg(child.pid, wish)
+            try:
+                child.wait(timeout=GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                continue
+
+
+def _raise_stop(_number: int, _frame: object) -> None:
+    raise StopJobError("it was cancelled")
+
+
+def _lock(path: Path) -> int | None:
+    """A descriptor with an exclusive lock on `path`; None when somebody keeps it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                return None
+            time.sleep(0.05)
+        else:
+            return descriptor
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """What a child calls so that the kernel ends it when the runner dies, however it dies. Linux only."""
+    if not sys.platform.startswith("linux"):
+        return None
+    libc, runner = ctypes.CDLL(None, use_errno=True), os.getpid()
+
+    def prepare() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != runner:  # it died before the line above
+            os._exit(1)
+
+    return prepare
+
+
+if __name__ == "__main__":
+    main()

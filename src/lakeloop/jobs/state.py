@@ -1,0 +1,188 @@
+"""What is on disk about a job: its order (spec.json), its state (job.json), and who is alive.
+
+Only reads and writes; starting and ending processes is `client` and `runner`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import psutil
+from pydantic import Field, StringConstraints, ValidationError
+
+from lakeloop.durable import write_atomically
+from lakeloop.records import Frozen, fingerprint, now
+
+JobState = Literal["pending", "running", "succeeded", "failed", "lost"]
+
+HEARTBEAT_SECONDS = 1.0
+STALE_SECONDS = 60.0
+"""A heartbeat older than this, on another machine, means that the job is lost."""
+_CLOCK_TOLERANCE_SECONDS = 2.0
+
+
+class JobSpec(Frozen):
+    """An order for one job. Equal `job` and `config` are the same work, wherever and whenever."""
+
+    job: Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*$")]
+    """Module that is run, like `training.finetune`."""
+    config: dict[str, Any]
+    """What the job is given, as config.json; plain data."""
+    workdir: Path
+    """The job's own folder: log, state, result and whatever it makes. `inputs/` in it is never cleared."""
+    root: Path
+    """Where the job is started: the folder from which its module can be imported."""
+    threads: int = Field(default=0, ge=0)
+    """CPU threads; 0 means all cores."""
+    time_limit_seconds: float | None = Field(default=None, gt=0)
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(job=self.job, config=self.config)
+
+
+class ProcessIdentity(Frozen):
+    """A process, also when its number has been given to another one since."""
+
+    pid: int
+    started: float
+    """Seconds since the epoch."""
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessIdentity:
+        return cls(pid=pid, started=psutil.Process(pid).create_time())
+
+    def find(self) -> psutil.Process | None:
+        """The process, while it is alive."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.started) < _CLOCK_TOLERANCE_SECONDS
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.NoSuchProcess:
+            return None
+
+
+class JobRecord(Frozen):
+    """job.json: written by who submits, then by the runner, at least every `HEARTBEAT_SECONDS`."""
+
+    state: Literal["pending", "running", "succeeded", "failed"]
+    fingerprint: str
+    host: str = Field(default_factory=socket.gethostname)
+    runner: ProcessIdentity | None = None
+    process: ProcessIdentity | None = None
+    """The job itself; it is the leader of its process group."""
+    started_at: datetime = Field(default_factory=now)
+    heartbeat: datetime = Field(default_factory=now)
+    exit_code: int | None = None
+    """Of the job; -n when signal n ended it."""
+    reason: str = ""
+    """Why it failed, where that is not in the log."""
+
+    @property
+    def local(self) -> bool:
+        return self.host == socket.gethostname()
+
+    @property
+    def lost(self) -> bool:
+        """It should be at work, and nobody is."""
+        if self.state not in ("pending", "running"):
+            return False
+        if self.local and self.runner is not None:
+            # A machine that was suspended has old heartbeats and live processes.
+            return self.runner.find() is None
+        return (now() - self.heartbeat).total_seconds() > STALE_SECONDS
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    state: JobState
+    exit_code: int | None = None
+    reason: str = ""
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ("succeeded", "failed", "lost")
+
+
+@dataclass(frozen=True)
+class Workdir:
+    """The files of one job."""
+
+    path: Path
+
+    @property
+    def spec(self) -> Path:
+        return self.path / "spec.json"
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def record(self) -> Path:
+        return self.path / "job.json"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "job.log"
+
+    @property
+    def runner_log(self) -> Path:
+        return self.path / "runner.log"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def inputs(self) -> Path:
+        return self.path / "inputs"
+
+    @property
+    def submit_lock(self) -> Path:
+        """Held while a job is submitted."""
+        return self.path / "submit.lock"
+
+    @property
+    def run_lock(self) -> Path:
+        """Held by the runner and the job for as long as one of them lives."""
+        return self.path / "run.lock"
+
+    def read_record(self) -> JobRecord | None:
+        """The state on disk; None where there is none, or none that can be read."""
+        try:
+            return JobRecord.model_validate_json(self.record.read_bytes())
+        except (FileNotFoundError, NotADirectoryError, ValidationError):
+            return None
+
+    def write_record(self, record: JobRecord) -> None:
+        write_atomically(self.record, record.model_dump_json(indent=2) + "\n")
+
+
+def worker_environment(threads: int) -> dict[str, str]:
+    """What a job gets on top of the environment of who submitted it."""
+    count = str(threads or os.cpu_count() or 1)
+    return {
+        # Threads that wait for work by spinning halve the speed of everything else on the machine.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "OMP_NUM_THREADS": count,
+        "MKL_NUM_THREADS": count,
+        # Its threads spin while they wait; what is left to numpy here is small.
+        "OPENBLAS_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUNBUFFERED": "1",
+        # The same weights from the same seed: order of sets, and cuBLAS without its own scratch memory.
+        "PYTHONHASHSEED": "0",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        # A job reads local files only, and reports to its journal only.
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "WANDB_MODE": "disabled",
+        "WANDB_ERROR_REPORTING": "false",
+    }

@@ -1,0 +1,262 @@
+"""Stages `train-baseline` and `train-finetune`: a candidate from the newest data set of a partition.
+
+The training itself is a detached job (`lakeloop.jobs`), so that neither a retry nor a dead scheduler trains
+twice. Here is what the job is given, and where its artifact goes. `train` does all of it in one call; an
+orchestrator that must survive restarts calls `prepare`, the functions of `lakeloop.jobs`, and `finish`.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lakeloop.artifact import open_artifact
+from lakeloop.durable import digest_folder, write_atomically
+from lakeloop.errors import ArtifactError, ConfigurationError, DataError, JobError
+from lakeloop.faults import reach
+from lakeloop.jobs import JobSpec, cancel, result, status, submit, wait
+from lakeloop.records import StageRecord, fingerprint
+from lakeloop.spec.models import Train
+from lakeloop.spec.paths import base_model_folder
+from lakeloop.stages.session import StageContext, StageSession
+from lakeloop.tracking.tracker import NoopTracker
+
+log = logging.getLogger(__name__)
+
+Candidate = Literal["baseline", "finetune"]
+
+_FIELDS: Mapping[Candidate, Sequence[str]] = {
+    "baseline": ("base_model", "max_tokens", "seed"),
+    "finetune": (
+        "base_model", "method", "max_tokens", "epochs", "patience", "batch_size", "learning_rate", "seed",
+    ),
+}  # fmt: skip
+"""What of section `train` decides the weights; a change of anything else is no reason to train."""
+_METHOD_FIELDS = {"top_layers": "top_layers", "lora": "lora_rank"}
+_DATASET_FILES = ("dataset.json", "train.parquet", "validation.parquet")
+"""What a job sees of a data set: not its test rows."""
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A training, by all that decides its outcome."""
+
+    candidate: Candidate
+    dataset: str
+    """Name of the folder in the lake."""
+    train: Mapping[str, Any]
+    inputs: Mapping[str, str]
+
+    @property
+    def stage(self) -> str:
+        return f"train-{self.candidate}"
+
+    @property
+    def folder(self) -> str:
+        """Name of the job's folder: the same order finds its job again, another one gets another folder."""
+        return f"job-{fingerprint(train=self.train, inputs=self.inputs)[:16]}"
+
+
+def train(context: StageContext, partition: str, candidate: Candidate) -> StageRecord:
+    """Train a candidate on the data set of `partition`, wait for it and store it in the lake.
+
+    Outputs: artifact (name of the folder in the lake) and its digest. Metrics: scores on validation rows,
+    seconds.
+
+    Raises:
+        ConfigurationError, DataError: it cannot be done as it is ordered.
+        JobError: the job was ended or lost; call again.
+    """
+    order = _order(context, partition, candidate)
+    with context.stage(order.stage, partition, config=order.train) as stage:
+        stage.inputs(**order.inputs)
+        if done := _stored_before(stage):
+            return done
+        job_id = submit(_job(context, partition, order))
+        reach("train.after-submit")
+        try:
+            wait(job_id, on_line=_say)
+        except KeyboardInterrupt:
+            cancel(job_id)  # who types Ctrl-C wants the processor back
+            raise
+        return _publish(stage, order, job_id)
+
+
+def prepare(context: StageContext, partition: str, candidate: Candidate) -> JobSpec:
+    """The job that trains a candidate, with its inputs in its folder; the same inputs make the same job.
+
+    Raises:
+        DataError: no data set was made for this partition.
+        ConfigurationError: the base model or the training code is not where it should be.
+    """
+    return _job(context, partition, _order(context, partition, candidate))
+
+
+def stored(context: StageContext, partition: str, candidate: Candidate) -> bool:
+    """Whether this very training was done and its artifact is in the lake; then `finish` needs no job."""
+    order = _order(context, partition, candidate)
+    work = context.work(order.stage, partition)
+    look = StageSession(context, order.stage, partition, dict(order.train), work, NoopTracker())
+    look.inputs(**order.inputs)
+    return _stored_before(look) is not None
+
+
+def finish(context: StageContext, partition: str, candidate: Candidate, job_id: str) -> StageRecord:
+    """Store the artifact of a job that has succeeded, and record it; see `train`.
+
+    Raises:
+        JobError: the job has no result, or is not the one that would be ordered now.
+        ArtifactError: the artifact is not whole.
+    """
+    order = _order(context, partition, candidate)
+    with context.stage(order.stage, partition, config=order.train) as stage:
+        stage.inputs(**order.inputs)
+        return _stored_before(stage) or _publish(stage, order, job_id)
+
+
+def _order(context: StageContext, partition: str, candidate: Candidate) -> _Order:
+    dataset = context.lake.ledger.latest("dataset", partition, "done")
+    if dataset is None:
+        raise DataError(
+            "no data set to train on",
+            where=f"{context.loop.name} {partition}",
+            expected="a data set frozen for this partition",
+            remedy=f"lakeloop dataset {context.loop.name} --partition {partition}",
+        )
+    code = context.settings.root / "training"
+    if not code.is_dir():
+        raise ConfigurationError(
+            "training code is missing", where=str(context.settings.root), expected=str(code)
+        )
+    return _Order(
+        candidate=candidate,
+        dataset=dataset.outputs["dataset"],
+        train=_deciding(context.loop.train, candidate),
+        inputs={
+            "dataset": dataset.outputs["digest"],
+            "base": _base_identity(context),
+            "code": digest_folder(code, "*.py"),
+        },
+    )
+
+
+def _deciding(train: Train, candidate: Candidate) -> dict[str, Any]:
+    fields = {*_FIELDS[candidate]}
+    if candidate == "finetune" and train.method in _METHOD_FIELDS:
+        fields.add(_METHOD_FIELDS[train.method])
+    return train.model_dump(mode="json", include=fields)
+
+
+def _base_identity(context: StageContext) -> str:
+    folder = base_model_folder(context.loop.train, context.settings)
+    if folder is None:
+        # Its digest is pinned in the training code, which is among the inputs, and checked by the job.
+        return context.loop.train.base_model
+    if not folder.is_dir():
+        raise ConfigurationError(
+            "no such base model",
+            where="train.base_model",
+            expected="a folder, or package:<name>",
+            found=str(folder),
+        )
+    return fingerprint(weights=digest_folder(folder, "*.safetensors"), config=digest_folder(folder, "*.json"))
+
+
+def _job(context: StageContext, partition: str, order: _Order) -> JobSpec:
+    workdir = context.work(order.stage, partition) / order.folder
+    return JobSpec(
+        job=f"training.{order.candidate}",
+        config={
+            "loop": context.loop.name,
+            "partition": partition,
+            "candidate": order.candidate,
+            "train": dict(order.train),
+            "dataset": str(_fetch_dataset(context, order, workdir / "inputs" / "dataset")),
+            "base_folder": str(base_model_folder(context.loop.train, context.settings) or "") or None,
+            "cache": str(context.settings.home / "cache"),
+            "journals": str(context.settings.journals),
+            "stage": f"{order.stage}-job",
+            "key": order.folder,
+        },
+        workdir=workdir,
+        root=context.settings.root,
+        threads=context.settings.training_threads,
+        time_limit_seconds=60 * context.loop.train.time_limit_minutes,
+    )
+
+
+def _fetch_dataset(context: StageContext, order: _Order, into: Path) -> Path:
+    """Copy what a job may see; files that are there stay: the folder belongs to this order alone."""
+    for name in _DATASET_FILES:
+        if not (into / name).is_file():
+            write_atomically(into / name, context.lake.files.read(order.dataset, name))
+    return into
+
+
+def _stored_before(stage: StageSession) -> StageRecord | None:
+    done = stage.unchanged()
+    return done if done and stage.context.lake.files.exists(done.outputs["artifact"]) else None
+
+
+def _publish(stage: StageSession, order: _Order, job_id: str) -> StageRecord:
+    """Store the artifact, then record it."""
+    workdir = Path(job_id)
+    if workdir.name != order.folder:
+        raise JobError(
+            "the job is not the one that would be ordered now",
+            where=job_id,
+            expected=order.folder,
+            remedy="its data set, its configuration or the training code changed since; train again",
+        )
+    found = result(job_id)
+    artifact = workdir / "artifact"
+    name = f"candidates/{found['digest'][:16]}"
+    if (digest := open_artifact(artifact).digest) != found["digest"]:
+        raise ArtifactError(
+            "artifact is not the one that the job made",
+            where=str(artifact),
+            expected=found["digest"],
+            found=digest,
+        )
+    uri = stage.context.lake.files.put(artifact, name)
+    reach("train.before-ledger")
+    _track(stage, order, found, artifact, uri)
+    scores = found["metrics"]
+    record = stage.done(
+        reason=f"{found['method']}: macro-F1 {scores['macro_f1']:.4f} on validation rows,"
+        f" {found['seconds']:.0f} s on {found['device']}",
+        outputs={"artifact": name, "digest": digest},
+        metrics={
+            **{f"validation/{key}": float(value) for key, value in scores.items()},
+            "seconds": float(found["seconds"]),
+            "cpu_seconds": float(found["cpu_seconds"]),
+        },
+        links={"log": str(workdir / "job.log")},
+    )
+    _forget_others(stage, workdir)
+    return record
+
+
+def _track(stage: StageSession, order: _Order, found: Mapping[str, Any], artifact: Path, uri: str) -> None:
+    """The epochs and the model, for the stage's own run; each step is in the journal of the job."""
+    for epoch in found["details"].get("epochs", ()):
+        validation = {f"validation/{key}": float(value) for key, value in epoch["validation"].items()}
+        stage.log({"train/loss": float(epoch["loss"]), **validation}, step=int(epoch["number"]))
+    stage.log({f"seconds/{part}": float(value) for part, value in found["seconds_by_part"].items()})
+    metadata = {"digest": found["digest"], "dataset": order.dataset, "uri": uri, **found["metrics"]}
+    stage.artifact(f"{stage.context.loop.name}-{order.candidate}", "model", artifact, metadata)
+
+
+def _forget_others(stage: StageSession, kept: Path) -> None:
+    """Remove the folders of this candidate's earlier jobs: their artifacts are in the lake, 200 MB each."""
+    for folder in stage.work.parent.glob("*/job-*"):
+        if folder.resolve() != kept.resolve() and status(str(folder)).ended:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _say(line: str) -> None:
+    log.info("%s", line)

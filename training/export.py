@@ -1,0 +1,164 @@
+"""From a trained network to the sealed artifact folder that is judged, registered and served.
+
+The ONNX file is compared with the network before the folder is sealed: what is shipped is what was trained.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+
+from lakeloop.artifact import (
+    ONNX_MODEL,
+    TOKENIZER,
+    Artifact,
+    ArtifactDescription,
+    open_artifact,
+    write_manifest,
+)
+from lakeloop.durable import fsync_directory, write_atomically
+from lakeloop.errors import ArtifactError
+from lakeloop.faults import reach
+from training.data import tokenise
+from training.model import TextClassifier
+
+log = logging.getLogger(__name__)
+
+OPSET = 18
+TOLERANCE = 1e-3
+"""Largest difference of a logit between ONNX Runtime and torch; float32 rounding gives some 1e-6."""
+_COMPARED_ROWS = 16
+
+
+def export_artifact(
+    model: TextClassifier,
+    tokenizer: Tokenizer,
+    description: ArtifactDescription,
+    texts: Sequence[str],
+    *,
+    rows: Mapping[str, int],
+    into: Path,
+) -> Artifact:
+    """Write the artifact of `model` to the folder `into`, which appears whole or not at all.
+
+    `texts` are real ones to compare ONNX Runtime with torch on; `rows` are for the card: split -> count.
+
+    Raises:
+        ArtifactError: the ONNX file does not compute what the network computes.
+    """
+    partial = into.with_name(f"{into.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    model = model.to("cpu").eval()
+    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    save_file(weights, partial / "model.safetensors")
+    write_onnx(model, partial / ONNX_MODEL)
+    difference = compare(model, partial / ONNX_MODEL, tokenizer, texts[:_COMPARED_ROWS])
+    log.info("ONNX Runtime and torch differ by at most %.1e", difference)
+    tokenizer.save(str(partial / TOKENIZER))
+    write_atomically(partial / "base_config.json", model.encoder.config.to_json_string(use_diff=False))
+    write_atomically(partial / "card.md", card(description, rows))
+    reach("train.before-manifest")
+    write_manifest(partial, description)
+    partial.rename(into)
+    fsync_directory(into.parent)
+    return open_artifact(into)
+
+
+def write_onnx(model: TextClassifier, path: Path) -> None:
+    """Save `model` as ONNX: int64 [batch, tokens] twice -> float32 [batch, labels], batch and tokens free."""
+    mask = torch.ones(2, 8, dtype=torch.int64)
+    mask[0, 5:] = 0
+    shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens")}
+    with warnings.catch_warnings():
+        # About torch's own internals, and about axes named once for two inputs, which is meant.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            model,
+            (torch.ones_like(mask), mask),
+            input_names=["input_ids", "attention_mask"],
+            output_names=["logits"],
+            dynamic_shapes=(shape, shape),
+            opset_version=OPSET,
+            external_data=False,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    proto = program.model_proto
+    _forget_origin(proto)
+    onnx.save(proto, path)
+
+
+def _forget_origin(proto: onnx.ModelProto) -> None:
+    """Drop notes on the source lines a node came from: paths of this machine, which change the digest."""
+    graph = proto.graph
+    for item in (proto, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
+        del item.metadata_props[:]
+        item.doc_string = ""
+    # Shapes that only hold for the traced call; quantisation stumbles over them.
+    del graph.value_info[:]
+
+
+def compare(model: TextClassifier, path: Path, tokenizer: Tokenizer, texts: Sequence[str]) -> float:
+    """The largest difference of a logit between the ONNX file and `model`, over `texts` in one padded batch.
+
+    Raises:
+        ArtifactError: it is above `TOLERANCE`.
+    """
+    tokens = tokenise(tokenizer, texts)
+    batch = tokens.batch(np.arange(len(texts)))
+    with torch.inference_mode():
+        wanted = model(batch.input_ids, batch.attention_mask).numpy()
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    inputs = {"input_ids": batch.input_ids.numpy(), "attention_mask": batch.attention_mask.numpy()}
+    (found,) = session.run(["logits"], inputs)
+    difference = float(np.abs(np.asarray(found) - wanted).max())
+    if not difference <= TOLERANCE:
+        raise ArtifactError(
+            "the exported model does not compute what the trained one does",
+            where=str(path),
+            expected=f"logits within {TOLERANCE:g}",
+            found=f"{difference:g} apart",
+            remedy="report it with the name of the base model",
+        )
+    return difference
+
+
+def card(description: ArtifactDescription, rows: Mapping[str, int]) -> str:
+    """The model card, Markdown."""
+    shares = description.train_label_shares
+    lines = [
+        f"# {description.loop}: {description.candidate}",
+        "",
+        f"Puts a text into one of {len(description.labels)} classes. Made by Lakeloop.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| Method | {description.method} |",
+        f"| Base model | {description.base_model} |",
+        f"| Base model digest | sha256 {description.base_digest} |",
+        f"| Dataset digest | sha256 {description.dataset_digest} |",
+        *(f"| Rows, {split} | {count} |" for split, count in rows.items()),
+        f"| Longest text | {description.max_tokens} tokens; what follows is not read |",
+        f"| Seed | {description.seed} |",
+        *(f"| Validation {name} | {value:.4f} |" for name, value in description.validation_metrics.items()),
+        "",
+        "These scores chose the settings; those on test rows are in the evaluation report.",
+        "",
+        "| Label | Share of the training rows |",
+        "|---|---|",
+        *(f"| {label} | {shares[label]:.1%} |" for label in description.labels),
+        "",
+    ]
+    return "\n".join(lines)

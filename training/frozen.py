@@ -1,0 +1,102 @@
+"""The layers that `top_layers` does not train: run once for each text instead of once in every epoch.
+
+Frozen layers in eval mode give the same hidden states each time. They are kept in memory and replayed
+into the trained layers, which then cost what only they cost.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pad_sequence
+
+from training.data import Batch, Tokens, sorted_batches
+from training.device import Device
+from training.embed import BATCH_SIZE
+from training.model import TextClassifier, layers_of
+from training.progress import Passage
+
+LIMIT_BYTES = 2 << 30
+"""Hidden states that take more are not kept. A constant instead of the memory that is free at the moment:
+the choice changes the last bits of the weights."""
+
+
+class FrozenLayers:
+    """What the lower layers of `model` give for each row of `tokens`.
+
+    `model` here is a network of the trained layers only, which shares its weights with the whole one.
+    """
+
+    def __init__(self, model: TextClassifier, frozen: int, tokens: Tokens, device: Device) -> None:
+        self._device = device
+        self._hidden = _hidden_states(model, frozen, tokens, device)
+        self._replay = _Replay()
+        self.model = _share(model)
+        stack = layers_of(self.model.encoder)
+        del stack[: frozen - 1]
+        stack[0] = self._replay
+        self.model.encoder.config.num_hidden_layers = len(stack)
+
+    def feed(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """What `model` is called with for this batch; good for one call."""
+        self._replay.hidden = pad_sequence([self._hidden[row] for row in batch.rows], batch_first=True).to(
+            self._device.target
+        )
+        return self._device.place(batch)
+
+
+def worth_keeping(tokens: Tokens, hidden_size: int, frozen: int, device: Device) -> bool:
+    size = int(tokens.lengths.sum()) * hidden_size * (2 if device.bf16 else 4)
+    return frozen > 0 and size <= LIMIT_BYTES
+
+
+class _Replay(nn.Module):
+    """Stands for the frozen layers: gives what they gave, whatever comes in."""
+
+    hidden: torch.Tensor
+
+    def forward(self, *_: Any, **__: Any) -> torch.Tensor:
+        return self.hidden
+
+
+class _Reached(Exception):  # noqa: N818 - no error, a way out
+    """The last frozen layer has run; the rest of the network need not."""
+
+
+@torch.no_grad()
+def _hidden_states(model: TextClassifier, frozen: int, tokens: Tokens, device: Device) -> list[torch.Tensor]:
+    """Output of the last frozen layer for each row, [tokens, hidden], on the CPU."""
+    captured: list[torch.Tensor] = []
+
+    def capture(_module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
+        captured.append(output)
+        raise _Reached
+
+    dtype = torch.bfloat16 if device.bf16 else torch.float32
+    hidden: list[torch.Tensor] = [torch.empty(0)] * len(tokens.ids)
+    lengths = tokens.lengths
+    hook = layers_of(model.encoder)[frozen - 1].register_forward_hook(capture)
+    model.eval()
+    try:
+        passage = Passage("frozen layers", len(lengths), int(lengths.sum()))
+        for rows in sorted_batches(lengths, BATCH_SIZE):
+            try:
+                with device.autocast():
+                    model(*device.place(tokens.batch(rows)))
+            except _Reached:
+                output = captured.pop().to(dtype).cpu()
+            for line, row in enumerate(rows):
+                hidden[row] = output[line, : lengths[row]].clone()
+            passage.add(len(rows), int(lengths[rows].sum()))
+    finally:
+        hook.remove()
+    return hidden
+
+
+def _share(model: TextClassifier) -> TextClassifier:
+    """A copy of the structure of `model` around the very same weights."""
+    shared: dict[int, Any] = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    return copy.deepcopy(model, shared)
