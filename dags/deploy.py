@@ -1,0 +1,42 @@
+"""Let the better model through the gate, and put it behind the model server.
+
+**Purpose.** `release` judges the evaluated candidates: good enough, no worse than the champion on the same
+rows? The winner becomes a version of the registry and its champion, by compare-and-swap. `rollout` waits
+until the model server answers with the champion, and sends it the loop file's smoke texts.
+
+**Schedule.** Whenever `train` evaluated candidates (asset `lakeloop.<loop>.candidate`). Can be triggered
+by hand, with other rules for the gate, for the partition of an evaluation.
+
+**Inputs and outputs.** In: the evaluated candidates, the champion. Out: a model version, the alias
+`champion`, asset `lakeloop.<loop>.champion`. A refused candidate is a result: `release` ends green and
+says why; the champion stays.
+
+**When it fails.** `release`: `FenceError` means that another release was first; the retry judges anew.
+`rollout`: the server is away or does not take the version; its log says why. Start it, clear the task: the
+version is released already, nothing is done twice. To go back: `lakeloop rollback`.
+
+**Owner.** The `owner` of the loop file.
+"""
+
+from airflow.sdk import DAG, PartitionedAssetTimetable, TriggerRule
+from lakeloop_airflow.assets import loop_assets
+from lakeloop_airflow.defaults import Tag, dag_arguments
+from lakeloop_airflow.forms import PARTITION, loop_fields
+from lakeloop_airflow.loops import readable_loops
+from lakeloop_airflow.stage_task import StageOperator
+
+for loop in readable_loops():
+    assets = loop_assets(loop.name)
+    with DAG(
+        **dag_arguments(loop, "deploy", Tag.MODEL, __doc__),
+        schedule=PartitionedAssetTimetable(assets=assets.candidate),
+        params={"partition": PARTITION, **loop_fields(loop, "gate.min_score", "gate.max_regression")},
+    ):
+        release = StageOperator(loop=loop.name, stage="release", inlets=[assets.candidate])
+        rollout = StageOperator(
+            loop=loop.name,
+            stage="rollout",
+            trigger_rule=TriggerRule.NONE_FAILED,
+            outlets=[assets.champion],
+        )
+        release >> rollout

@@ -1,0 +1,45 @@
+"""Bring one day of raw rows into the lake.
+
+**Purpose.** Read the day's drop, keep every good line typed in the table `raw`, and every bad one whole,
+with the reason, in `quarantine`. Lines read = rows + quarantined + exact duplicates, or nothing is
+published.
+
+**Schedule.** Daily at the loop file's `schedule.cron`: the partition is the day before, which is complete
+by then. Can be triggered by hand for any day, and backfilled from the web UI.
+
+**Inputs and outputs.** In: the source of the loop file. Out: tables `raw` and `quarantine`, asset
+`lakeloop.<loop>.raw`. A day whose drop has not changed is skipped and announces nothing.
+
+**When it fails.** `DataError`, `ConfigurationError`: not retried; the log says where, what was expected
+and what came. Mend the drop or the loop file, then clear the task. Anything else is retried three times.
+Running it again is always safe: a partition is replaced whole or not at all.
+
+**Owner.** The `owner` of the loop file.
+"""
+
+from airflow.sdk import DAG, CronPartitionTimetable
+from lakeloop_airflow.assets import loop_assets
+from lakeloop_airflow.defaults import Tag, dag_arguments, writers_pool
+from lakeloop_airflow.forms import PARTITION
+from lakeloop_airflow.loops import readable_loops
+from lakeloop_airflow.stage_task import StageOperator
+
+THE_DAY_BEFORE = -1
+
+for loop in readable_loops():
+    with DAG(
+        **dag_arguments(loop, "ingest", Tag.DATA, __doc__),
+        schedule=CronPartitionTimetable(
+            loop.schedule.cron,
+            timezone=loop.schedule.timezone,
+            run_offset=THE_DAY_BEFORE,
+            key_format="%Y-%m-%d",
+        ),
+        params={"partition": PARTITION},
+    ):
+        StageOperator(
+            loop=loop.name,
+            stage="ingest",
+            pool=writers_pool(loop.name),
+            outlets=[loop_assets(loop.name).raw],
+        )

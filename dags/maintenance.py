@@ -1,0 +1,39 @@
+"""Find what was left behind, and keep the lake small.
+
+**Purpose.** `pending` asks the lake which partitions were published and never used, and `trigger` starts
+the DAG of each: asset events can get lost, the lake does not. `maintain` compacts and vacuums the tables,
+and copies journals to W&B that it missed.
+
+**Schedule.** Daily at 04:00 UTC, when the night's runs are over. Can be triggered by hand at any time;
+with "dry run" it only says what is left to do.
+
+**Inputs and outputs.** In: the ledger. Out: runs of the other DAGs; fewer and larger files. Versions of
+the tables that a reader may still have pinned are kept.
+
+**When it fails.** Read the log; nothing depends on this DAG, and the next run does what this one left.
+`trigger` leaves out DAGs that are paused, and says so.
+
+**Owner.** The `owner` of the loop file.
+"""
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG, CronTriggerTimetable
+from lakeloop_airflow.defaults import Tag, dag_arguments, writers_pool
+from lakeloop_airflow.forms import DRY_RUN, switch
+from lakeloop_airflow.loops import readable_loops
+from lakeloop_airflow.stage_task import StageOperator
+from lakeloop_airflow.upkeep import PendingOperator
+
+AFTER_THE_NIGHTS_RUNS = "0 4 * * *"
+
+for loop in readable_loops():
+    with DAG(
+        **dag_arguments(loop, "maintenance", Tag.UPKEEP, __doc__),
+        schedule=CronTriggerTimetable(AFTER_THE_NIGHTS_RUNS, timezone="UTC"),
+        params={DRY_RUN: switch("Dry run", "Only say what is left to do: trigger and delete nothing.")},
+    ):
+        pending = PendingOperator(loop=loop.name)
+        TriggerDagRunOperator.partial(
+            task_id="trigger", logical_date=None, skip_when_already_exists=True
+        ).expand_kwargs(pending.output)
+        StageOperator(loop=loop.name, stage="maintain", pool=writers_pool(loop.name))

@@ -1,0 +1,37 @@
+"""Compare what the model answered on one day with what it was trained on.
+
+**Purpose.** Count the day's logged predictions and set the shares of their labels beside those of the
+champion's training rows. It records and decides nothing.
+
+**Schedule.** Daily at 01:00 UTC, for the day before: a day's predictions are complete at midnight UTC, and
+the server writes its last batch within minutes. Can be triggered by hand for any day, and backfilled.
+
+**Inputs and outputs.** In: table `predictions`, the champion's description. Out: metrics in the ledger and
+in W&B. A day without predictions is skipped.
+
+**When it fails.** Read the log; nothing depends on this DAG, and any day can be counted again later.
+
+**Owner.** The `owner` of the loop file.
+"""
+
+from airflow.sdk import DAG, CronPartitionTimetable
+from lakeloop_airflow.defaults import Tag, dag_arguments
+from lakeloop_airflow.forms import PARTITION
+from lakeloop_airflow.loops import readable_loops
+from lakeloop_airflow.stage_task import StageOperator
+
+AN_HOUR_AFTER_MIDNIGHT = "0 1 * * *"
+THE_DAY_BEFORE = -1
+
+for loop in readable_loops():
+    with DAG(
+        **dag_arguments(loop, "monitor", Tag.MODEL, __doc__),
+        schedule=CronPartitionTimetable(
+            AN_HOUR_AFTER_MIDNIGHT,
+            timezone="UTC",
+            run_offset=THE_DAY_BEFORE,
+            key_format="%Y-%m-%d",
+        ),
+        params={"partition": PARTITION},
+    ):
+        StageOperator(loop=loop.name, stage="monitor")

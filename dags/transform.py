@@ -1,0 +1,49 @@
+"""Build one day of the mart from its raw rows, check it, and publish it.
+
+**Purpose.** `transform` runs dbt: text normalised, near-duplicates dropped, into `staging`, which nobody
+else reads. `validate` judges every row, quarantines the bad ones, has Great Expectations check what is
+left, and only then publishes the day in `mart`.
+
+**Schedule.** Whenever `ingest` published a day of raw rows (asset `lakeloop.<loop>.raw`), for that day.
+Can be triggered by hand for any day.
+
+**Inputs and outputs.** In: table `raw`. Out: tables `staging`, `mart` and `quarantine`, the day's Data
+Docs, asset `lakeloop.<loop>.mart`. What has not changed is skipped: `validate` decides for itself, so a
+changed check is applied even when `transform` had nothing to do. When both were skipped nothing is
+announced.
+
+**When it fails.** A batch check stopped the day: nothing was published, yesterday's mart stands; open Data
+Docs on the task `validate`, mend the source or the check, clear the task. dbt failed: the log names the
+model.
+
+**Owner.** The `owner` of the loop file.
+"""
+
+from airflow.sdk import DAG, PartitionedAssetTimetable, TriggerRule
+from lakeloop_airflow.assets import loop_assets
+from lakeloop_airflow.defaults import Tag, dag_arguments, writers_pool
+from lakeloop_airflow.forms import PARTITION
+from lakeloop_airflow.loops import readable_loops
+from lakeloop_airflow.stage_task import StageOperator
+
+for loop in readable_loops():
+    assets = loop_assets(loop.name)
+    with DAG(
+        **dag_arguments(loop, "transform", Tag.DATA, __doc__),
+        schedule=PartitionedAssetTimetable(assets=assets.raw),
+        params={"partition": PARTITION},
+    ):
+        transform = StageOperator(
+            loop=loop.name,
+            stage="transform",
+            pool=writers_pool(loop.name),
+            inlets=[assets.raw],
+        )
+        validate = StageOperator(
+            loop=loop.name,
+            stage="validate",
+            pool=writers_pool(loop.name),
+            trigger_rule=TriggerRule.NONE_FAILED,
+            outlets=[assets.mart],
+        )
+        transform >> validate

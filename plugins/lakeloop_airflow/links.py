@@ -1,0 +1,108 @@
+"""Buttons on the task page: where a person looks next. A button without a target is not shown.
+
+The operator leaves the targets in `urls` before it ends; Airflow then keeps each link as an XCom of the task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from airflow.sdk import BaseOperator, BaseOperatorLink, conf
+from airflow.sdk.types import TaskInstanceKey
+
+from lakeloop.records import StageRecord
+from lakeloop.settings import Settings
+
+MOUNT = "/lakeloop"
+"""Where the API server serves the Lakeloop page and the files it links to (plugins/lakeloop_ui)."""
+
+WANDB_RUN = "W&B run"
+DATA_DOCS = "Data Docs"
+REPORT = "Evaluation report"
+MODEL_VERSION = "Model version"
+
+_TITLES = {"data_docs": DATA_DOCS, "report": REPORT}
+"""Keys of a record's links -> what the button says."""
+
+
+class _StageLink(BaseOperatorLink):
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002  (Airflow's)
+        urls: Mapping[str, str] = getattr(operator, "urls", {})
+        return urls.get(self.name, "")
+
+
+class WandbRunLink(_StageLink):
+    name = WANDB_RUN
+
+
+class DataDocsLink(_StageLink):
+    name = DATA_DOCS
+
+
+class ReportLink(_StageLink):
+    name = REPORT
+
+
+class ModelVersionLink(_StageLink):
+    name = MODEL_VERSION
+
+
+_EVERY_STAGE: tuple[BaseOperatorLink, ...] = (WandbRunLink(),)
+_MORE: dict[str, tuple[BaseOperatorLink, ...]] = {
+    "validate": (DataDocsLink(),),
+    "evaluate": (ReportLink(),),
+    "release": (ReportLink(), ModelVersionLink()),
+    "rollout": (ModelVersionLink(),),
+}
+
+
+def links_of(stage: str) -> tuple[BaseOperatorLink, ...]:
+    """The links that a task of `stage` can have."""
+    return _EVERY_STAGE + _MORE.get(stage, ())
+
+
+def airflow_page(*parts: str) -> str:
+    """Path of a page of Airflow, below the path that Airflow itself is served at."""
+    base = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
+    return "/".join((base, *(quote(part) for part in parts)))
+
+
+def page(*parts: str) -> str:
+    """Path of a page or file of the Lakeloop app."""
+    return airflow_page(MOUNT.lstrip("/"), *parts)
+
+
+def urls(record: StageRecord, settings: Settings) -> dict[str, str]:
+    """The targets that `record` knows, by the name of their link.
+
+    Files below docs/ and reports/ are pages of the Lakeloop app; a file elsewhere has no URL and no link.
+    """
+    found = {
+        _TITLES[key]: published(target, settings, record.loop)
+        for key, target in record.links.items()
+        if key in _TITLES
+    }
+    if version := record.outputs.get("version"):
+        found[MODEL_VERSION] = page("models", record.loop, version)
+    return {title: url for title, url in found.items() if url}
+
+
+def evidence(settings: Settings, loop: str, stage: str, partition: str) -> dict[str, str]:
+    """What a stage that failed left for a person to read: the report of the checks that stopped the day."""
+    report = settings.docs(loop) / partition / "index.html"
+    if stage != "validate" or not report.is_file():
+        return {}
+    return {DATA_DOCS: published(str(report), settings, loop)}
+
+
+def published(target: str, settings: Settings, loop: str) -> str:
+    """Where `target`, a path or URL of a record, can be opened in a browser; empty when it cannot."""
+    if target.startswith(("http://", "https://")):
+        return target
+    path = Path(target.removeprefix("file://"))
+    for kind, folder in (("docs", settings.docs(loop)), ("reports", settings.reports(loop))):
+        if path.is_relative_to(folder):
+            return page(kind, loop, path.relative_to(folder).as_posix())
+    return ""

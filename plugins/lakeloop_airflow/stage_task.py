@@ -1,0 +1,151 @@
+"""The operator that runs one stage function of the library as one Airflow task.
+
+It builds what the function is given and says in Airflow's terms how it ended; the work itself is the
+function's, the same that `lakeloop <stage>` runs. The stage is imported when the task runs, not before.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from lakeloop.attempt import Attempt
+from lakeloop.errors import LakeloopError
+from lakeloop.records import StageRecord
+from lakeloop_airflow.forms import DRY_RUN, overridden
+from lakeloop_airflow.links import WANDB_RUN, evidence, links_of, page, urls
+from lakeloop_airflow.loops import installation
+from lakeloop_airflow.window import partition_of
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from lakeloop.stages.session import StageContext
+
+STAGES = {
+    "ingest": "lakeloop.stages.ingest",
+    "transform": "lakeloop.stages.transform",
+    "validate": "lakeloop.stages.validate",
+    "dataset": "lakeloop.stages.dataset",
+    "evaluate": "lakeloop.stages.evaluate",
+    "release": "lakeloop.stages.release",
+    "rollout": "lakeloop.stages.rollout",
+    "monitor": "lakeloop.stages.monitor",
+    "maintain": "lakeloop.stages.maintain",
+}
+"""Where the function of each stage is; it has the stage's name."""
+
+DAG_OF = {
+    "ingest": "ingest",
+    "transform": "transform",
+    "validate": "transform",
+    "dataset": "train",
+    "train": "train",
+    "train-baseline": "train",
+    "train-finetune": "train",
+    "evaluate": "train",
+    "release": "deploy",
+    "rollout": "deploy",
+    "monitor": "monitor",
+    "maintain": "maintenance",
+}
+"""Stage, as records and pending work name it -> the DAG `<loop>.<name>` that runs it."""
+
+RECORD_KEY = "record"
+"""XCom key of the stage's record, also when the task ends skipped."""
+
+_LONGEST_NAME = 256
+
+
+class StageOperator(BaseOperator):
+    """Run `stage` of `loop` for the partition of the run.
+
+    Ends green when the stage is done or refused (a refusal is a result, but no news for other DAGs: its
+    outlets are withheld), and skipped, with the reason, when there was nothing to do.
+    """
+
+    def __init__(self, *, loop: str, stage: str, **options: Any) -> None:
+        super().__init__(task_id=stage, **options)
+        self.loop = loop
+        self.stage = stage
+        self.operator_extra_links = links_of(stage)
+        self.urls: dict[str, str] = {}
+
+    def execute(self, context: Context) -> None:
+        if context["params"].get(DRY_RUN):
+            raise AirflowSkipException(f"dry run: {self.stage} is left out")
+        partition = partition_of(context["dag_run"], context["params"])
+        stage_context = open_context(self.loop, context)
+        self.urls[WANDB_RUN] = wandb_page(stage_context, self.stage, partition)
+        try:
+            record = stage_function(self.stage)(stage_context, partition)
+        except LakeloopError:
+            self.urls |= evidence(stage_context.settings, self.loop, self.stage, partition)
+            raise
+        self.urls |= urls(record, stage_context.settings)
+        settle(self, record, context)
+
+
+def stage_function(stage: str) -> Callable[..., StageRecord]:
+    """The function of a stage; imports all that it needs."""
+    function: Callable[..., StageRecord] = getattr(importlib.import_module(STAGES[stage]), stage)
+    return function
+
+
+def open_context(loop: str, context: Context) -> StageContext:
+    """What a stage is given: the loop file with the form's overrides, the lake, and this attempt."""
+    from lakeloop.stages.session import StageContext
+
+    run = context["dag_run"]
+    attempt = Attempt(run_id=f"{run.dag_id}:{run.run_id}", try_number=context["ti"].try_number)
+    opened = StageContext.open(loop, installation(), attempt)
+    return replace(opened, loop=overridden(opened.loop, context["params"]))
+
+
+def wandb_page(context: StageContext, stage: str, partition: str) -> str:
+    """Where the W&B run of this attempt can be found, now or as soon as it is mirrored."""
+    from lakeloop.tracking.journal import JournalIdentity
+
+    identity = JournalIdentity(context.loop.name, stage, partition, context.attempt.token)
+    journal = identity.path(context.settings.journals)
+    return page("wandb", context.loop.name, stage, partition, journal.stem)
+
+
+def settle(task: BaseOperator, record: StageRecord, context: Context) -> None:
+    """End the task as `record` says: leave the record as an XCom, name the partition to the outlets.
+
+    Raises:
+        AirflowSkipException: nothing was done; the reason is the record's.
+    """
+    context["ti"].xcom_push(RECORD_KEY, describe(record))
+    # An earlier try of this very run did the work and died before Airflow knew: then it is news still.
+    own = record.provenance.run_id == f"{context['dag_run'].dag_id}:{context['dag_run'].run_id}"
+    if record.status == "skipped" or (record.status == "unchanged" and not own):
+        raise AirflowSkipException(f"{record.status}: {record.reason}")
+    if record.status == "refused":
+        task.outlets = []
+    announce(task.outlets, record, context)
+
+
+def announce(outlets: Sequence[Any], record: StageRecord, context: Context) -> None:
+    """Give the asset events of this task their partition, whatever kind of run it is, and a small extra."""
+    for outlet in outlets:
+        event = context["outlet_events"][outlet]
+        event.add_partitions(record.partition)
+        event.extra = {"stage": record.stage, "fingerprint": record.fingerprint, **_names(record.outputs)}
+
+
+def describe(record: StageRecord) -> dict[str, Any]:
+    """The part of a record that travels through Airflow: names, versions, digests and counts, no data."""
+    fields = {"stage", "partition", "status", "reason", "fingerprint", "counts", "links"}
+    return {**record.model_dump(mode="json", include=fields), "outputs": _names(record.outputs)}
+
+
+def _names(outputs: Mapping[str, str]) -> dict[str, str]:
+    """Without what is too long to be a name, a version or a digest: it is data, and stays in the lake."""
+    return {name: value for name, value in outputs.items() if len(value) <= _LONGEST_NAME}

@@ -1,0 +1,142 @@
+"""The operators of the train DAG: whether to train at all, and a training that survives its task.
+
+A training is a detached process (`lakeloop.jobs`); its task only watches. The task may be killed, retried or
+started twice: whoever comes next finds the process, or its result, by the id in the task state store, and by
+the job's own folder when Airflow lost that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.sdk import BaseOperator, ResumableJobMixin, SkipMixin, conf
+
+from lakeloop import jobs
+from lakeloop.faults import reach
+from lakeloop_airflow.forms import FORCE
+from lakeloop_airflow.links import WANDB_RUN, links_of
+from lakeloop_airflow.stage_task import RECORD_KEY, open_context, settle, wandb_page
+from lakeloop_airflow.window import partition_of
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from pydantic import JsonValue
+
+    from lakeloop.records import StageRecord
+
+_ANSWER_SECONDS = 2.0
+
+
+class PlanOperator(BaseOperator, SkipMixin):
+    """Decide whether a training is due; when it is not, end green with the reason and skip the rest.
+
+    The form's field `force` trains all the same.
+    """
+
+    inherits_from_skipmixin = True
+
+    def __init__(self, *, loop: str, **options: Any) -> None:
+        super().__init__(task_id="plan", **options)
+        self.loop = loop
+
+    def execute(self, context: Context) -> None:
+        from lakeloop.stages.dataset import decide_training
+
+        partition = partition_of(context["dag_run"], context["params"])
+        decision = decide_training(open_context(self.loop, context), partition)
+        forced = bool(context["params"].get(FORCE)) and not decision.train
+        reason = f"asked for by hand, although: {decision.reason}" if forced else decision.reason
+        train = decision.train or forced
+        self.log.info("%s: %s", "train" if train else "do not train", reason)
+        context["ti"].xcom_push(
+            RECORD_KEY,
+            {
+                "stage": "plan",
+                "partition": partition,
+                "status": "done" if train else "skipped",
+                "reason": reason,
+            },
+        )
+        if not train:
+            # All of them, whatever their trigger rules: those are about stages that have nothing to do.
+            self.skip(context["ti"], context["task"].get_flat_relatives(upstream=False))
+
+
+class TrainOperator(ResumableJobMixin, BaseOperator):
+    """Train one candidate of `loop` for the partition of the run: submit, watch, store.
+
+    The log of the process is the log of the task, from its first line also after a retry.
+    """
+
+    external_id_key = "lakeloop_job"
+
+    def __init__(self, *, loop: str, candidate: Literal["baseline", "finetune"], **options: Any) -> None:
+        super().__init__(task_id=candidate, **options)
+        self.loop = loop
+        self.candidate = candidate
+        self.operator_extra_links = links_of(f"train-{candidate}")
+        self.urls: dict[str, str] = {}
+        self.job: jobs.JobSpec | None = None
+        self.job_id = ""
+
+    def execute(self, context: Context) -> None:
+        settle(self, self._train(context), context)
+
+    def _train(self, context: Context) -> StageRecord:
+        from lakeloop.stages.train import finish, prepare, stored
+
+        partition = partition_of(context["dag_run"], context["params"])
+        opened = open_context(self.loop, context)
+        self.urls[WANDB_RUN] = wandb_page(opened, f"train-{self.candidate}", partition)
+        if not stored(opened, partition, self.candidate):
+            self.job = prepare(opened, partition, self.candidate)
+            self.execute_resumable(context)
+        return finish(opened, partition, self.candidate, self.job_id)
+
+    def submit_job(self, context: Context) -> JsonValue:  # noqa: ARG002  (Airflow's)
+        assert self.job is not None
+        self.job_id = jobs.submit(self.job)
+        reach("train.after-submit")
+        return self.job_id
+
+    def get_job_status(self, external_id: JsonValue, context: Context) -> str:  # noqa: ARG002  (Airflow's)
+        assert self.job is not None
+        self.job_id = str(external_id)
+        if self.job_id != str(self.job.workdir.resolve()):
+            # A cleared task remembers the job of its earlier run; another data set or form is another job.
+            return "another"
+        return jobs.status(self.job_id).state
+
+    def is_job_active(self, status: str) -> bool:
+        return status in {"pending", "running"}
+
+    def is_job_succeeded(self, status: str) -> bool:
+        return status == "succeeded"
+
+    def poll_until_complete(self, external_id: JsonValue, context: Context) -> None:  # noqa: ARG002  (Airflow's)
+        jobs.wait(str(external_id), on_line=lambda line: self.log.info("%s", line))
+
+    def get_job_result(self, external_id: JsonValue, context: Context) -> str:  # noqa: ARG002  (Airflow's)
+        return str(external_id)
+
+    def on_kill(self) -> None:
+        """End the training when a person ends the task; leave it alone when Airflow itself is in trouble.
+
+        A task is also killed when its API server did not answer for a while. Its retry comes back then.
+        """
+        if self.job_id and _airflow_answers():
+            self.log.info("ending the training: the task was stopped")
+            jobs.cancel(self.job_id)
+
+
+def _airflow_answers() -> bool:
+    import httpx
+
+    base = conf.get("core", "execution_api_server_url", fallback="") or (
+        conf.get("api", "base_url", fallback="http://localhost:8080").rstrip("/") + "/execution/"
+    )
+    try:
+        httpx.get(base.rstrip("/") + "/health", timeout=_ANSWER_SECONDS)
+    except httpx.HTTPError:
+        return False
+    return True

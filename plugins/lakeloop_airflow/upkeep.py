@@ -1,0 +1,55 @@
+"""The operator that asks the lake what is left to do, and words it for the operator that triggers DAGs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from lakeloop_airflow.forms import DRY_RUN
+from lakeloop_airflow.stage_task import DAG_OF, open_context
+from lakeloop_airflow.window import PARAM
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PendingOperator(BaseOperator):
+    """Return, for each partition that nobody processed, the arguments of a TriggerDagRunOperator.
+
+    Asset events are hints and get lost; the lake knows what was published and not yet used. Runs of a paused
+    DAG are left out: they would pile up behind the pause.
+    """
+
+    def __init__(self, *, loop: str, **options: Any) -> None:
+        super().__init__(task_id="pending", **options)
+        self.loop = loop
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        from lakeloop.stages.maintain import pending
+
+        task, run = context["ti"], context["dag_run"]
+        found: dict[tuple[str, str], str] = {}
+        for step in pending(open_context(self.loop, context)):
+            self.log.info("%s of %s: %s", step.stage, step.partition, step.reason)
+            found.setdefault((f"{self.loop}.{DAG_OF[step.stage]}", step.partition), step.reason)
+        paused = {dag_id for dag_id in {dag_id for dag_id, _ in found} if task.get_dag(dag_id).is_paused}
+        for dag_id in sorted(paused):
+            self.log.warning("%s is paused: what it should do waits", dag_id)
+        triggers = [
+            # 3.3 gives operator-triggered runs no partition key; the form's field says the same.
+            {
+                "trigger_dag_id": dag_id,
+                "trigger_run_id": f"maintenance__{partition}__{run.run_id}",
+                "conf": {PARAM: partition},
+                "note": reason,
+            }
+            for (dag_id, partition), reason in found.items()
+            if dag_id not in paused
+        ]
+        if context["params"].get(DRY_RUN):
+            raise AirflowSkipException(f"dry run: {len(triggers)} run(s) are left out, see the log")
+        if not triggers:
+            raise AirflowSkipException("what is left is paused" if found else "nothing is left to do")
+        return triggers

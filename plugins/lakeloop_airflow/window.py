@@ -1,0 +1,43 @@
+"""Which partition a run works on. The only place that decides it, for every kind of run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from lakeloop.errors import ConfigurationError
+from lakeloop.spec.days import require_day
+
+PARAM = "partition"
+
+
+class Run(Protocol):
+    """What is read of Airflow's DagRun."""
+
+    run_id: str
+    run_after: datetime
+    partition_key: str | None
+
+
+def partition_of(run: Run, params: Mapping[str, Any]) -> str:
+    """The partition ("YYYY-MM-DD", a UTC day) of `run`.
+
+    Scheduled, backfilled and asset-triggered runs carry it as their partition key; so does a manual run that
+    was given one. Else it is the form's field `partition`, and else the day before the run.
+
+    Raises:
+        ConfigurationError: it is no day, or key and field name different days.
+    """
+    key, field = run.partition_key, params.get(PARAM)
+    if key and field and key != field:
+        raise ConfigurationError(
+            "a run works on one partition, and was given two",
+            where=f"run {run.run_id}",
+            expected="partition key and field `partition` equal, or one of them empty",
+            found=f"partition key {key}, field {field}",
+            remedy="trigger it again with one of them",
+        )
+    if named := key or field:
+        return require_day(named, where=f"partition of run {run.run_id}")
+    return (run.run_after - timedelta(days=1)).date().isoformat()

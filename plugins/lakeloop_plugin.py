@@ -1,0 +1,35 @@
+"""The Airflow plugin: the page "Lakeloop" in the menu, and the files that task pages link to.
+
+Every Airflow process loads this file, the tasks too, so the web application is imported only when an API
+server asks for it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from airflow.plugins_manager import AirflowPlugin
+from lakeloop_airflow.links import MOUNT, page
+
+
+class LakeloopPlugin(AirflowPlugin):
+    """Registered by Airflow because it is a subclass of `AirflowPlugin` in the plugins folder."""
+
+    name = "lakeloop"
+    external_views = [  # noqa: RUF012  (declared so by Airflow)
+        {
+            "name": "Lakeloop",
+            "href": page(""),
+            "destination": "nav",
+            "url_route": "lakeloop",
+            "icon": page("icon.svg"),
+            "nav_top_level": True,
+        }
+    ]
+
+    @cached_property
+    def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override] # made on first use
+        from lakeloop_ui.app import create_app
+
+        return [{"app": create_app(), "url_prefix": MOUNT, "name": "Lakeloop"}]

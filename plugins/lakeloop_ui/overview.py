@@ -1,0 +1,86 @@
+"""The values of the overview: each loop's status and where its parts open. A bad loop spoils only itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from lakeloop_airflow.links import DATA_DOCS, REPORT, airflow_page, published
+from lakeloop_airflow.stage_task import DAG_OF
+
+from lakeloop.attempt import Attempt
+from lakeloop.errors import ConfigurationError, LakeloopError
+from lakeloop.lake import Lake
+from lakeloop.settings import Settings
+from lakeloop.spec.load import load_named, loop_names
+from lakeloop.stages.session import StageContext
+from lakeloop.stages.status import LoopStatus, PartitionStatus, loop_status
+
+log = logging.getLogger(__name__)
+
+SHOWN_PARTITIONS = 14
+
+
+@dataclass(frozen=True)
+class Link:
+    title: str
+    url: str
+    leave: str = ""
+    """`_blank` for a page that is not ours: it opens outside of Airflow's frame."""
+
+
+@dataclass(frozen=True)
+class LoopView:
+    """One loop on the page."""
+
+    name: str
+    status: LoopStatus | None = None
+    """None when nothing ran yet, or the status cannot be read."""
+    error: str = ""
+    links: tuple[Link, ...] = ()
+
+    @property
+    def newest_partitions(self) -> tuple[PartitionStatus, ...]:
+        """Newest first."""
+        return self.status.partitions[::-1][:SHOWN_PARTITIONS] if self.status else ()
+
+    def dag_page(self, stage: str) -> str:
+        """The page of the DAG that runs `stage`."""
+        return airflow_page("dags", f"{self.name}.{DAG_OF[stage]}")
+
+
+def overview(settings: Settings, visible: Callable[[str], bool]) -> list[LoopView]:
+    """A view of each loop that is `visible`, by name."""
+    return [_view(name, settings) for name in loop_names(settings) if visible(name)]
+
+
+def _view(name: str, settings: Settings) -> LoopView:
+    try:
+        status = _status(name, settings)
+    except Exception as error:
+        log.warning("status of loop %s", name, exc_info=True)
+        words = str(error) if isinstance(error, LakeloopError) else f"{type(error).__name__}: {error}"
+        return LoopView(name, error=words)
+    return LoopView(name, status, links=tuple(_links(status, settings)) if status else ())
+
+
+def _status(name: str, settings: Settings) -> LoopStatus | None:
+    loop = load_named(name, settings)
+    lake = Lake.from_settings(settings, loop)
+    try:
+        lake.version("ledger")
+    except ConfigurationError:
+        return None  # No tables yet: looking at a page must not create them.
+    status = loop_status(StageContext(loop, lake, settings, Attempt.local()))
+    return status if status.stages else None
+
+
+def _links(status: LoopStatus, settings: Settings) -> Iterator[Link]:
+    for key, title in (("report", REPORT), ("data_docs", DATA_DOCS)):
+        if url := published(status.links.get(key, ""), settings, status.loop):
+            yield Link(title, url)
+    if server := status.links.get("server"):
+        yield Link("Model server", f"{server}/docs", leave="_blank")
+    if (wandb := status.links.get("wandb", "")).startswith(("http://", "https://")):
+        yield Link("W&B", wandb, leave="_blank")

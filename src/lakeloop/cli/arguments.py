@@ -1,0 +1,42 @@
+"""The arguments that many verbs share, and what they mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lakeloop.spec.days import yesterday
+
+if TYPE_CHECKING:
+    from lakeloop.settings import Settings
+    from lakeloop.spec.models import LoopSpec
+
+LoopName = Annotated[str, typer.Argument(metavar="LOOP", help="Name of the loop: the folder loops/LOOP.")]
+Partition = Annotated[
+    str,
+    typer.Option(
+        "--partition",
+        "-p",
+        metavar="YYYY-MM-DD",
+        default_factory=yesterday,
+        show_default="yesterday, UTC",
+        help="The day to work on.",
+    ),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the stage's whole record as JSON on stdout, for other programs.")
+]
+
+
+def known_loop(name: str) -> tuple[LoopSpec, Settings]:
+    """The loop called `name`, and the settings of this project.
+
+    Raises:
+        ConfigurationError: there is no such loop (the known ones are listed), or its file is wrong.
+    """
+    from lakeloop.settings import get_settings
+    from lakeloop.spec.load import load_named
+
+    settings = get_settings()
+    return load_named(name, settings), settings

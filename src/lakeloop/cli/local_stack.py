@@ -1,0 +1,44 @@
+"""Verbs for everything on this machine: Airflow and the model server, and the demo that shows the loop."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+_PANEL = "This machine"
+_DEMO_LOOP = "news"
+
+Loop = Annotated[str, typer.Argument(metavar="[LOOP]", help="The loop whose model is served.")]
+
+
+@app.command(rich_help_panel=_PANEL)
+def up(loop: Loop = _DEMO_LOOP) -> None:
+    """Start Airflow and the model server, and leave them running."""
+    from lakeloop.local import demo as local
+
+    local.up(loop)
+
+
+@app.command(rich_help_panel=_PANEL)
+def down() -> None:
+    """Stop them."""
+    from lakeloop.local import demo as local
+
+    local.down()
+
+
+@app.command(rich_help_panel=_PANEL)
+def demo(
+    loop: Loop = _DEMO_LOOP,
+    once: Annotated[bool, typer.Option("--once", help="Stop everything at the end.")] = False,
+) -> None:
+    """Run several days of a loop through Airflow and show what came out.
+
+    Ends with exit code 1 when a stage failed.
+    """
+    from lakeloop.local import demo as local
+
+    if not local.demo(once=once, loop=loop):
+        raise typer.Exit(1)

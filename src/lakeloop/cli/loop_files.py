@@ -1,0 +1,97 @@
+"""Verbs for the files that a person edits: check them, describe them to editors, begin a new one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lakeloop.cli.logs import err
+
+app = typer.Typer()
+_PANEL = "The loop file"
+
+
+@app.command(rich_help_panel=_PANEL)
+def check(
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="[FILE|LOOP]", help="A loop file or the name of a loop; default: all."),
+    ] = None,
+) -> None:
+    """Check loop files; say everything that is wrong, with file, line and what is right."""
+    from lakeloop.errors import ConfigurationError
+    from lakeloop.settings import get_settings
+    from lakeloop.spec.load import load_loop, loop_names
+
+    settings = get_settings()
+    names = [target] if target else loop_names(settings)
+    if not names:
+        raise ConfigurationError("no loops", where=str(settings.loops), remedy="make one: lakeloop new NAME")
+    console, failed = Console(), None
+    for name in names:
+        path = Path(name) if _is_file_name(name) else settings.loop_file(name)
+        try:
+            loop = load_loop(path, settings)
+        except ConfigurationError as error:
+            if len(names) == 1:
+                raise
+            failed = error
+            err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        else:
+            what = f"{loop.source.kind} source, {len(loop.task.labels)} labels, {loop.train.method}"
+            console.print(f"[green]ok[/]  {loop.name}  [dim]{what}[/]", highlight=False)
+    if failed:
+        raise typer.Exit(failed.exit_code)
+
+
+def _is_file_name(name: str) -> bool:
+    return "/" in name or name.endswith((".yaml", ".yml"))
+
+
+@app.command(rich_help_panel=_PANEL)
+def schema(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail when the file is out of step.")
+    ] = False,
+) -> None:
+    """Write loops/loop.schema.json, by which editors complete and check loop files."""
+    from lakeloop.durable import write_atomically
+    from lakeloop.errors import ConfigurationError
+    from lakeloop.settings import get_settings
+    from lakeloop.spec.schema import schema_path, schema_text
+
+    path, text = schema_path(get_settings()), schema_text()
+    in_step = path.exists() and path.read_text(encoding="utf-8") == text
+    if check and not in_step:
+        raise ConfigurationError(
+            "the schema is not what the models say", where=str(path), remedy="write it again: lakeloop schema"
+        )
+    if not in_step:
+        write_atomically(path, text)
+    typer.echo(f"{path}: {'in step' if in_step else 'written'}")
+
+
+@app.command(rich_help_panel=_PANEL)
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Small letters, digits and _.")],
+) -> None:
+    """Begin a loop: a loop file of about 15 lines that reads daily files, and its dbt models."""
+    from lakeloop.cli.scaffold import scaffold
+    from lakeloop.settings import get_settings
+
+    settings = get_settings()
+    console = Console()
+    for path in scaffold(name, settings):
+        console.print(f"[green]new[/]  {path.relative_to(settings.root)}", highlight=False)
+    console.print(
+        f"\nNext: say in loops/{name}/loop.yaml what your columns and labels are (the SQL names the columns\n"
+        "too), put a day's file where source.path says, and try it:\n"
+        f"  lakeloop check {name}\n"
+        f"  lakeloop ingest {name} --partition YYYY-MM-DD",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,76 @@
+"""What a person sees while all stages run: a bar on stderr, a line for each step, a table at the end."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self, get_args
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from lakeloop.cli.logs import err
+from lakeloop.cli.report import COLOURS
+from lakeloop.records import Status
+from lakeloop.stages.run import RunEvent
+
+_STAGES_OF_A_DAY = 3
+_STAGES_AT_THE_END = 6
+
+
+class RunView:
+    """Follows the events of `lakeloop.stages.run`."""
+
+    def __init__(self, loop: str, days: Sequence[str]) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=err,
+            transient=True,
+        )
+        # An upper bound: days without a drop and trainings that are not due take fewer steps.
+        total = len(days) * _STAGES_OF_A_DAY + _STAGES_AT_THE_END
+        self._task = self._progress.add_task(loop, total=total)
+        self._ended: dict[str, list[RunEvent]] = defaultdict(list)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def show(self, event: RunEvent) -> None:
+        """Show that a step began or how it ended."""
+        if event.state == "started":
+            self._progress.update(self._task, description=f"{event.stage} {event.partition}")
+            return
+        self._progress.advance(self._task)
+        self._ended[event.stage].append(event)
+        status = event.record.status if event.record else ("failed" if event.state == "failed" else "")
+        colour = COLOURS[event.record.status] if event.record else "red" if status else "default"
+        line = Text.assemble(
+            f"{event.partition}  {event.stage:<15} ", (f"{status:<10}", colour), event.message
+        )
+        err.print(line, soft_wrap=True)
+
+    def summary(self) -> Table:
+        """Steps and seconds by stage."""
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for name in ("stage", *get_args(Status), "seconds"):
+            table.add_column(name, justify="left" if name == "stage" else "right")
+        for stage, events in self._ended.items():
+            records = [event.record for event in events if event.record]
+            if not records:
+                continue
+            how = Counter(record.status for record in records)
+            seconds = sum(r.provenance.seconds for r in records if r.status != "unchanged")
+            counts = (str(how[status] or "") for status in get_args(Status))
+            table.add_row(stage, *counts, f"{seconds:.1f}")
+        return table

@@ -1,0 +1,79 @@
+"""Runs one stage function for a verb: opens the loop, shows that it works, shows what came back."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from lakeloop.cli.arguments import known_loop
+from lakeloop.cli.logs import err
+from lakeloop.cli.report import show_record
+from lakeloop.errors import ConfigurationError
+from lakeloop.records import StageRecord
+from lakeloop.spec.days import require_day
+from lakeloop.spec.problems import quote
+from lakeloop.stages.session import StageContext
+
+Stage = Callable[..., StageRecord]
+
+
+def run_stage(
+    stage: Stage,
+    loop: str,
+    partition: str,
+    *,
+    as_json: bool,
+    changes: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> None:
+    """Run `stage` of `loop` for one day and print its record; `changes` override the loop file.
+
+    Raises:
+        LakeloopError: as the stage does, or the loop, the day or an override is wrong.
+    """
+    require_day(partition, where="--partition")
+    context = open_loop(loop, changes or {})
+    with working(f"{stage.__name__} {loop} {partition}"):
+        record = stage(context, partition, **options)
+    show_record(record, as_json=as_json)
+
+
+def open_loop(name: str, changes: Mapping[str, Any]) -> StageContext:
+    """The context of the loop called `name`, with `changes` on top of its file."""
+    from lakeloop.spec.override import override
+
+    spec, settings = known_loop(name)
+    spec = override(spec, changes)
+    return dataclasses.replace(StageContext.open(name, settings), loop=spec)
+
+
+@contextlib.contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show a moving line while the work goes on; what libraries print goes to stderr, not into the result."""
+    with err.status(what), contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+def overrides(assignments: Sequence[str], **named: Any) -> dict[str, Any]:
+    """Changes of the loop file from `KEY=VALUE` texts and from options of a verb (None: not given).
+
+    Raises:
+        ConfigurationError: a text is no assignment, or a key is set twice.
+    """
+    from lakeloop.spec.document import scalar
+
+    changes = {f"train.{name}": value for name, value in named.items() if value is not None}
+    for text in assignments:
+        key, separator, value = text.partition("=")
+        if not separator or key.strip() in changes:
+            raise ConfigurationError(
+                "set twice" if separator else "not an assignment",
+                where="--set",
+                expected="KEY=VALUE, such as train.epochs=3, each key once",
+                found=quote(text),
+            )
+        changes[key.strip()] = scalar(value.strip())
+    return changes

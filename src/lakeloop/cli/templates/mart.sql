@@ -1,0 +1,1 @@
+{{ first_of_near_duplicates(ref('stg_$name')) }}
