@@ -28,6 +28,12 @@ def root() -> Path:
     return ROOT
 
 
+@pytest.fixture(autouse=True)
+def no_wandb_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stages in a test wake no process that imports wandb; tests of the mirror set a mode of their own."""
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """A real Airflow and a real model server with a small loop `news`; started once for all tests."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import yaml
 from lakeloop.attempt import Attempt
 from lakeloop.local import stack as local_stack
 from lakeloop.local.airflow_api import AirflowApi
+from lakeloop.local.airflow_env import free_port
 from lakeloop.local.stack import Stack
 from lakeloop.settings import Settings, get_settings
 from lakeloop.spec.load import load_loop
@@ -57,7 +57,7 @@ def small_news(folder: Path, **changes: dict[str, Any]) -> Path:
 
 @contextmanager
 def running_stack(folder: Path) -> Iterator[RunningStack]:
-    ports = _free_port(), _free_port()
+    ports = free_port(), free_port()
     settings = get_settings(
         root=ROOT,
         home=folder / "home",
@@ -71,9 +71,3 @@ def running_stack(folder: Path) -> Iterator[RunningStack]:
         yield RunningStack(settings, stack, loop.source.partitions)  # type: ignore[union-attr]
     finally:
         local_stack.stop(settings)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

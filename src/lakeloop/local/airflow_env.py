@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import socket
 import sys
 from pathlib import Path
 
 from lakeloop.durable import write_atomically
+from lakeloop.errors import ServiceError
 from lakeloop.settings import Settings
 
 
@@ -28,12 +30,14 @@ def airflow_environment(settings: Settings, airflow_url: str, server_url: str) -
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(settings.root / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        # Two tasks at a time, more only where there are more cores: a task is a process of its own.
-        "AIRFLOW__CORE__PARALLELISM": str(max(2, os.cpu_count() or 2)),
+        # A worker that has just ended a task is busy for another second; pools limit the real work.
+        "AIRFLOW__CORE__PARALLELISM": str(3 * max(2, os.cpu_count() or 2)),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{airflow_url}/execution/",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
         # One person on the loopback address: no log-in.
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        # The scheduler's log server; the default port would collide with another Airflow on this machine.
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": port,
         "AIRFLOW__API__BASE_URL": airflow_url,
@@ -47,6 +51,8 @@ def airflow_environment(settings: Settings, airflow_url: str, server_url: str) -
 
 
 _FASTER_THAN_DEFAULT = {
+    # A task's supervisor often sees only at its next heartbeat (default: 5 s) that the task has ended.
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     # The scheduler sleeps this long when a round found nothing to do; it is the dead time between tasks.
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
     "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
@@ -59,8 +65,8 @@ _FASTER_THAN_DEFAULT = {
 _STEADIER_THAN_DEFAULT = {
     # A scheduler that was killed and restarted adopts or resets its tasks after 30 s instead of 5 minutes.
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
-    # An API server that is away for 50 s kills every task by default.
-    "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "20",
+    # An API server that is away for 50 s kills every task by default; here it may be away for two minutes.
+    "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "120",
     "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "15",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "3600",
     "AIRFLOW__CORE__DEFAULT_TASK_RETRIES": "3",
@@ -90,6 +96,19 @@ def _lakeloop(settings: Settings, airflow_url: str, server_url: str) -> dict[str
         "LAKELOOP_AIRFLOW_URL": airflow_url,
         "LAKELOOP_TRAINING_THREADS": str(settings.training_threads),
     }
+
+
+def free_port(wanted: int = 0) -> int:
+    """A free port of 127.0.0.1: `wanted`, or one that the system picks when somebody has it."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise ServiceError("no free port on 127.0.0.1")
 
 
 def _secret_keys(path: Path) -> dict[str, str]:

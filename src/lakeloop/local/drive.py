@@ -15,7 +15,7 @@ from typing import Any
 from lakeloop.errors import ServiceError
 from lakeloop.local.airflow_api import ACTIVE_STATES, AirflowApi
 from lakeloop.records import now
-from lakeloop.stages.maintain import Pending
+from lakeloop.stages.progress import Pending
 
 Say = Callable[[str], None]
 
@@ -107,7 +107,8 @@ def drive(
             waiting = list(pending())
             if not waiting:
                 return _outcome(api, runs, clock, [])
-            fresh = {(p.stage, p.partition) for p in waiting} - asked
+            fresh: set[tuple[str, str]] = {(p.stage, p.partition) for p in waiting}
+            fresh -= asked
             if not fresh:
                 return _outcome(
                     api, runs, clock, [f"{p.stage} {p.partition} is still to do: {p.reason}" for p in waiting]

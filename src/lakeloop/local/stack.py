@@ -5,7 +5,6 @@ What they do once they run is not known here. State is one file, `<home>/stack.j
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -14,11 +13,12 @@ from pathlib import Path
 
 import httpx
 
+from lakeloop import jobs
 from lakeloop.durable import write_atomically
 from lakeloop.errors import ServiceError
 from lakeloop.local import processes
 from lakeloop.local.airflow_api import AirflowApi
-from lakeloop.local.airflow_env import airflow_environment
+from lakeloop.local.airflow_env import airflow_environment, free_port
 from lakeloop.local.processes import Component
 from lakeloop.records import Frozen
 from lakeloop.settings import Settings
@@ -63,7 +63,7 @@ def start(settings: Settings, loop: LoopSpec, *, say: Say, ports: tuple[int, int
         say(f"already running: Airflow at {running.airflow_url}")
         return running
     stop(settings)
-    airflow_port, server_port = ports or (_free(AIRFLOW_PORT), _free(SERVER_PORT))
+    airflow_port, server_port = ports or (free_port(AIRFLOW_PORT), free_port(SERVER_PORT))
     urls = f"http://127.0.0.1:{airflow_port}", f"http://127.0.0.1:{server_port}"
     env = airflow_environment(settings, *urls)
     stack = Stack(airflow_url=urls[0], server_url=urls[1], components=())
@@ -100,12 +100,17 @@ def find(settings: Settings) -> Stack | None:
 
 
 def stop(settings: Settings) -> bool:
-    """Stop what runs from this home; False when nothing did."""
+    """Stop what runs from this home, its training jobs too; False when nothing did."""
     stack = _read(settings)
     if stack is None:
         return False
     processes.stop(stack.components)
     _state(settings).unlink(missing_ok=True)
+    # A job outlives its task on purpose; it must not outlive the installation that a person stops.
+    for record in settings.home.glob("work/*/*/*/*/job.json"):
+        job = str(record.parent)
+        if jobs.status(job).state in ("pending", "running"):
+            jobs.cancel(job)
     return True
 
 
@@ -167,6 +172,28 @@ def _wait_healthy(stack: Stack, say: Say) -> None:
     )
 
 
+def wait_for_server(server: Component, url: str) -> None:
+    """Return when the model server answers; without a champion it does so too.
+
+    Raises:
+        ServiceError: it ended by itself, or did not answer in time.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        processes.require_alive(server)
+        if _answers(url):
+            return
+        time.sleep(0.5)
+    raise ServiceError("the model server does not answer", where=url, found=server.log_tail())
+
+
+def _answers(server_url: str) -> bool:
+    try:
+        return httpx.get(f"{server_url}/healthz", timeout=5).is_success
+    except httpx.HTTPError:
+        return False
+
+
 def _not_ready(stack: Stack) -> list[str]:
     try:
         with AirflowApi(stack.airflow_url) as api:
@@ -174,9 +201,7 @@ def _not_ready(stack: Stack) -> list[str]:
     except httpx.HTTPError:
         return ["Airflow's API server"]
     missing = [name for name, state in states.items() if state != "healthy"]
-    try:
-        httpx.get(f"{stack.server_url}/healthz", timeout=5).raise_for_status()
-    except httpx.HTTPError:
+    if not _answers(stack.server_url):
         missing.append(_SERVER)
     return missing
 
@@ -185,16 +210,3 @@ def _make_pools(stack: Stack, loop: LoopSpec) -> None:
     with AirflowApi(stack.airflow_url) as api:
         api.set_pool("gpu", 1, "Training jobs, one at a time a device")
         api.set_pool(f"lakeloop_{loop.name}_writers", 1, f"Writers of the lake of loop {loop.name}")
-
-
-def _free(wanted: int) -> int:
-    """`wanted`, or a port that the system picks when somebody has it."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise ServiceError("no free port on 127.0.0.1")

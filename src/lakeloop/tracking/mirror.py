@@ -103,10 +103,9 @@ class Mirror:
             self._runs[path] = replay
             return
         self._runs.pop(path, None)
-        if done := replay.finish():
-            log.info(
-                "%s -> %s (%.1f s)", path.relative_to(self._journals), done.run, time.monotonic() - began
-            )
+        done = replay.finish()
+        name = path.relative_to(self._journals)
+        log.info("%s -> %s (%.1f s)", name, done.run or "nothing in it", time.monotonic() - began)
 
 
 def run(journals: Path, wandb_dir: Path, *, online: bool, linger: float) -> None:

@@ -1,0 +1,121 @@
+"""Writes the generated pages of the guide; `--check` says which are out of step and exits with 1.
+
+`loop-file.md` comes from the models that check a loop file, `dags.md` from the docstrings of the DAG files,
+so neither can tell another story than the code. Pictures are made by `pictures.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from lakeloop.spec.models import LoopSpec
+
+log = logging.getLogger("docs")
+DOCS = Path(__file__).resolve().parent
+DAGS = DOCS.parent / "dags"
+
+
+def loop_file_page() -> str:
+    """One table a section: key, type, default, meaning."""
+    schema = LoopSpec.model_json_schema()
+    lines = [
+        "# The loop file",
+        "",
+        "Generated from `src/lakeloop/spec/models.py` by `make docs`. A loop is `loops/<name>/loop.yaml`;",
+        "check it with `lakeloop check`. Unknown keys are refused.",
+        "",
+        *_section("Top level", schema),
+    ]
+    for name, definition in schema["$defs"].items():
+        if "properties" in definition:
+            lines += _section(name, definition)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _section(title: str, definition: dict[str, Any]) -> list[str]:
+    required = set(definition.get("required", ()))
+    summary = definition.get("description", "").split("\n\n")[0].replace("\n", " ")
+    rows = [
+        f"| `{key}` | {_type(field)} | {_default(key, field, required)} | {_meaning(field)} |"
+        for key, field in definition["properties"].items()
+    ]
+    head = [f"## {title}", "", *([summary, ""] if summary else [])]
+    return [*head, "| key | type | default | meaning |", "|---|---|---|---|", *rows, ""]
+
+
+def _default(key: str, field: dict[str, Any], required: set[str]) -> str:
+    if key in required:
+        return "required"
+    value = field.get("default")
+    return "" if value is None or isinstance(value, dict) else f"`{value}`"
+
+
+def _type(field: dict[str, Any]) -> str:
+    if "$ref" in field:
+        return _link(field["$ref"])
+    if choices := field.get("oneOf") or field.get("anyOf"):
+        return " or ".join(dict.fromkeys(_type(choice) for choice in choices if choice.get("type") != "null"))
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    if "const" in field:
+        return f"`{field['const']}`"
+    if field.get("type") == "array":
+        return f"list of {_type(field.get('items', {}))}"
+    limits = [
+        f"{sign} {field[name]}"
+        for name, sign in (
+            ("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"),
+        )
+        if name in field
+    ]  # fmt: skip
+    return " ".join([field.get("format") or field.get("type", "any"), *limits])
+
+
+def _link(reference: str) -> str:
+    name = reference.rsplit("/", 1)[1]
+    return f"[{name}](#{name.lower()})"
+
+
+def _meaning(field: dict[str, Any]) -> str:
+    text: str = field.get("description", "")
+    return text.replace("\n", " ").replace("|", "\\|")
+
+
+def dags_page() -> str:
+    """The docstring of each DAG file: what the web UI shows as the DAG's documentation."""
+    parts = ["# The DAGs", "", "Generated from the docstrings in `dags/` by `make docs`.", ""]
+    for path in sorted(DAGS.glob("*.py")):
+        text = ast.get_docstring(ast.parse(path.read_text())) or ""
+        if "DAG(" in path.read_text() or "@dag" in path.read_text():
+            parts += [f"## `<loop>.{path.stem}`", "", text, ""]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+PAGES = {"loop-file.md": loop_file_page, "dags.md": dags_page}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    stale = []
+    for name, page in PAGES.items():
+        path, text = DOCS / name, page()
+        if not path.exists() or path.read_text() != text:
+            stale.append(name)
+            if not check:
+                path.write_text(text)
+                log.info("wrote %s", path.relative_to(DOCS.parent))
+    if check and stale:
+        log.error("out of step with the code: %s; run: make docs", ", ".join(stale))
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    sys.exit(main())

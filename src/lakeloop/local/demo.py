@@ -1,0 +1,123 @@
+"""The demo: start everything, send the loop's days through Airflow, show what came out, stop.
+
+Also `up` and `down`, the same start and stop for daily use. What is shown is laid out in `summary`.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+
+from lakeloop.attempt import Attempt
+from lakeloop.errors import ConfigurationError
+from lakeloop.local import stack as stacks
+from lakeloop.local.airflow_api import AirflowApi
+from lakeloop.local.drive import Outcome, drive
+from lakeloop.local.reporter import Reporter
+from lakeloop.local.stack import Stack
+from lakeloop.local.summary import show_summary
+from lakeloop.settings import Settings, get_settings
+from lakeloop.spec.load import load_loop
+from lakeloop.spec.models import LoopSpec, PackageSource
+from lakeloop.stages.session import StageContext
+from lakeloop.tracking.mirror import mirror_pending
+
+DEMO_LOOP = "news"
+
+
+def up(loop: str = DEMO_LOOP) -> None:
+    """Start Airflow and the model server of `loop`, and leave them running."""
+    console = Console()
+    settings = get_settings()
+    with Reporter(console) as reporter:
+        reporter.step("starting Airflow and the model server")
+        stack = stacks.start(settings, load_loop(settings.loop_file(loop), settings), say=reporter.say)
+    console.print(f"Airflow      {stack.airflow_url}\nModel server {stack.server_url}/docs\nStop: make down")
+
+
+def down() -> None:
+    """Stop what `up` or the demo started from this home."""
+    stopped = stacks.stop(get_settings())
+    Console().print("stopped" if stopped else "nothing was running")
+
+
+def demo(*, once: bool = False, loop: str = DEMO_LOOP) -> bool:
+    """Run `loop` through the scheduler and show the summary; True when every stage went well.
+
+    With `once` everything that this call started is stopped at the end; otherwise it runs until Ctrl-C.
+    """
+    console = Console()
+    settings = get_settings()
+    spec = load_loop(settings.loop_file(loop), settings)
+    if not isinstance(spec.source, PackageSource):
+        raise ConfigurationError(
+            "the demo replays a corpus", where=loop, expected="source.kind: package", found=spec.source.kind
+        )
+    with _terminated_like_interrupted(), Reporter(console) as reporter:
+        was_running = stacks.find(settings) is not None
+        try:
+            reporter.step("starting Airflow and the model server on 127.0.0.1")
+            stack = stacks.start(settings, spec, say=reporter.say)
+            reporter.step(
+                f"running the loop {loop} for {len(spec.source.partitions)} days (see {stack.airflow_url})"
+            )
+            context, outcome = _drive(settings, stack, spec, reporter)
+            reporter.step("copying what is left of the journals to W&B run files")
+            mirror_pending(settings)
+            reporter.finish_step()
+            show_summary(console, context, stack, outcome, reporter.steps)
+            if not once:
+                _wait_for_interrupt(console, stack, reporter)
+        except KeyboardInterrupt:
+            console.print("interrupted")
+            raise
+        finally:
+            if not was_running:
+                reporter.step("stopping Airflow and the model server")
+                stacks.stop(settings)
+    return not outcome.failures
+
+
+def _drive(
+    settings: Settings, stack: Stack, spec: LoopSpec, reporter: Reporter
+) -> tuple[StageContext, Outcome]:
+    from lakeloop.stages.maintain import pending
+
+    assert isinstance(spec.source, PackageSource)
+    # The stack may answer on other ports than the settings say.
+    settings = settings.model_copy(update={"airflow_url": stack.airflow_url, "server_url": stack.server_url})
+    context = StageContext.open(spec.name, settings, Attempt.local())
+    with AirflowApi(stack.airflow_url) as api:
+        outcome = drive(
+            api, spec.name, spec.source.partitions, pending=lambda: pending(context), say=reporter.say
+        )
+    return context, outcome
+
+
+def _wait_for_interrupt(console: Console, stack: Stack, reporter: Reporter) -> None:
+    console.print(f"\nAirflow and the model server keep running: {stack.airflow_url}. Ctrl-C stops them.")
+    try:
+        while True:
+            reporter.say("running; Ctrl-C stops everything")
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        return
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """A SIGTERM ends the demo as Ctrl-C does: what it started is stopped."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  (the signature of a handler)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,87 @@
+"""Reading the DAG files: what it imports, what it costs, and what a broken loop file does."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+
+from tests.support.airflow import ROOT
+
+FILES = sorted((ROOT / "dags").glob("*.py"))
+HEAVY = (
+    "dbt", "deltalake", "duckdb", "fastapi", "great_expectations", "numpy", "onnxruntime", "pandas",
+    "pyarrow", "sklearn", "torch", "transformers", "wandb",
+)  # fmt: skip
+CPU_SECONDS = 1.5
+"""Airflow itself not counted; 0.1 s was seen, 0.5 s for the file that triggers DAGs."""
+
+_READ = """
+import runpy, sys, time
+from airflow.sdk import DAG, Asset, BaseOperator, Param, PartitionedAssetTimetable
+sys.path.insert(0, "plugins")
+began = time.process_time()
+runpy.run_path(sys.argv[1])
+print(time.process_time() - began, *sorted(set(sys.argv[2:]) & set(sys.modules)))
+"""
+
+
+def test_there_is_a_file_for_each_stage_and_one_that_checks_the_loop_files() -> None:
+    names = ["deploy", "ingest", "loop_files", "maintenance", "monitor", "train", "transform"]
+    assert [file.stem for file in FILES] == names
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_file_is_read_quickly_and_imports_nothing_heavy(file: Path) -> None:
+    argv = [sys.executable, "-c", _READ, str(file), *HEAVY]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    seconds, *heavy = done.stdout.splitlines()[-1].split()
+    assert not heavy, (
+        f"{file.name} imports {', '.join(heavy)}: move the import into the function that needs it"
+    )
+    assert float(seconds) < CPU_SECONDS
+
+
+def test_no_stem_below_plugins_hides_a_package() -> None:
+    # The plugin loader registers each file that .airflowignore does not name under its bare stem.
+    ignored = {line.strip("/ \n") for line in (ROOT / "plugins/.airflowignore").open() if line[0] != "#"}
+    loaded = {path.stem for path in (ROOT / "plugins").glob("*.py")}
+    folders = {path.name for path in (ROOT / "plugins").iterdir() if (path / "__init__.py").exists()}
+    assert folders == ignored == {"lakeloop_airflow", "lakeloop_ui"}
+    assert loaded == {"lakeloop_plugin"}
+
+
+@pytest.fixture
+def loops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of loop files that holds `news`."""
+    shutil.copytree(ROOT / "loops" / "news", tmp_path / "loops" / "news")
+    monkeypatch.setenv("LAKELOOP_ROOT", str(ROOT))
+    monkeypatch.setenv("LAKELOOP_LOOPS", str(tmp_path / "loops"))
+    return tmp_path / "loops"
+
+
+def test_a_second_loop_gets_dags_of_its_own(loops: Path) -> None:
+    text = (loops / "news" / "loop.yaml").read_text()
+    (loops / "sport").mkdir()
+    (loops / "sport" / "loop.yaml").write_text(text.replace("name: news", "name: sport"))
+    found = DagBag(ROOT / "dags")
+    assert len(found.dags) == 12
+    assert found.import_errors == {}
+
+
+def test_a_broken_loop_file_is_shown_and_leaves_the_other_loops_alone(loops: Path) -> None:
+    (loops / "sport").mkdir()
+    (loops / "sport" / "loop.yaml").write_text("name: sport\nsauce: {kind: files}\n")
+    found = DagBag(ROOT / "dags")
+    assert {dag_id.split(".")[0] for dag_id in found.dags} == {"news"}
+    assert len(found.dags) == 6
+    (file, message), *others = found.import_errors.items()
+    assert not others
+    assert file.endswith("loop_files.py")
+    assert "sport" in message
+    assert "sauce" in message
+    assert "source" in message

@@ -1,0 +1,90 @@
+"""The data set stage on a real lake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lakeloop.attempt import Attempt
+from lakeloop.datasets.freeze import read_card, read_split
+from lakeloop.errors import FenceError
+from lakeloop.stages.dataset import dataset, decide_training
+from lakeloop.stages.session import StageContext
+from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> StageContext:
+    context = small_context(tmp_path)
+    for day in DAYS:
+        publish(context, day, mart_rows(day, 30))
+    return context
+
+
+def test_the_published_days_up_to_the_partition_are_frozen(context: StageContext, tmp_path: Path) -> None:
+    record = dataset(context, DAYS[1])
+    assert record.status == "done"
+    assert record.outputs["partitions"] == "2026-11-16..2026-11-17"
+    assert record.counts is not None
+    assert (record.counts.read, record.counts.accepted) == (60, 60)
+    folder = context.lake.files.fetch(record.outputs["dataset"], tmp_path / "fetched")
+    card = read_card(folder)
+    assert card.digest == record.outputs["digest"]
+    assert sum(read_split(folder, name).num_rows for name in card.rows) == 60
+    assert str(card.mart_version) == record.outputs["mart_version"]
+
+
+def test_rows_that_were_never_published_are_not_in_it(context: StageContext) -> None:
+    day = "2026-11-19"
+    fence = context.lake.claim("validate", day, context.attempt)
+    rows = context.lake.read("mart", partition=DAYS[0]).drop_columns(["partition"])
+    context.lake.replace("mart", rows, where={"partition": day}, fence=fence)
+    assert dataset(context, day).outputs["partitions"] == "2026-11-16..2026-11-18"
+
+
+def test_nothing_published_is_a_skip_that_says_so(tmp_path: Path) -> None:
+    record = dataset(small_context(tmp_path), DAYS[0])
+    assert (record.status, record.reason) == ("skipped", "no day of the mart up to 2026-11-16 is published")
+
+
+def test_again_from_the_same_days_is_unchanged(context: StageContext, tmp_path: Path) -> None:
+    first = dataset(context, DAYS[2])
+    again = dataset(small_context(tmp_path, attempt=Attempt("another-run")), DAYS[2])
+    assert again.status == "unchanged"
+    assert again.outputs == first.outputs
+
+
+def test_a_record_without_its_folder_does_not_count(context: StageContext) -> None:
+    first = dataset(context, DAYS[2])
+    uri = Path(context.lake.files.uri(first.outputs["dataset"]))
+    uri.with_name(f"{uri.name}.manifest.json").unlink()
+    again = dataset(context, DAYS[2])
+    assert again.status == "done"
+    assert again.outputs == first.outputs
+    assert context.lake.files.exists(first.outputs["dataset"])
+
+
+def test_a_mart_that_is_not_the_published_one_is_refused(context: StageContext) -> None:
+    fence = context.lake.claim("validate", DAYS[1], context.attempt)
+    rows = context.lake.read("mart", partition=DAYS[1]).slice(1)
+    context.lake.replace("mart", rows, where={"partition": DAYS[1]}, fence=fence)
+    with pytest.raises(FenceError, match="other rows of 2026-11-17 than the ledger says"):
+        dataset(context, DAYS[2])
+
+
+def test_a_day_published_again_with_the_same_rows_changes_nothing(context: StageContext) -> None:
+    first = dataset(context, DAYS[2])
+    publish(context, DAYS[1], list(reversed(mart_rows(DAYS[1], 30))))
+    assert dataset(context, DAYS[2]).outputs == first.outputs
+
+
+def test_training_waits_for_enough_rows(tmp_path: Path) -> None:
+    context = small_context(tmp_path, small_loop(train={"min_rows": 50, "min_new_rows": 20}))
+    publish(context, DAYS[0], mart_rows(DAYS[0], 30))
+    assert not decide_training(context, DAYS[0]).train
+    publish(context, DAYS[1], mart_rows(DAYS[1], 30))
+    assert not decide_training(context, DAYS[0]).train
+    decision = decide_training(context, DAYS[1])
+    assert decision.train
+    assert decision.reason.startswith("first training: 60 rows published in 2 partition(s)")

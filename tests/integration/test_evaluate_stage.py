@@ -1,0 +1,130 @@
+"""The evaluation stage on a real lake with real, tiny models."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lakeloop.errors import ArtifactError, DataError
+from lakeloop.gate.gate import Decision
+from lakeloop.registry.history import ModelCard
+from lakeloop.registry.registry import Registry
+from lakeloop.stages.dataset import dataset, decide_training
+from lakeloop.stages.evaluate import evaluate
+from lakeloop.stages.session import StageContext
+from tests.support.artifacts import make_artifact
+from tests.support.small_loop import DAYS, LABELS, mart_rows, publish, small_context, trained
+
+DAY = DAYS[0]
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> StageContext:
+    context = small_context(tmp_path)
+    publish(context, DAY, mart_rows(DAY, 60))
+    dataset(context, DAY)
+    return context
+
+
+def make_champion(context: StageContext) -> None:
+    folder = context.settings.root / "champion"
+    make_artifact(folder, LABELS, seed=99, confuse={"tech": "sports"})
+    registry = Registry(context.lake)
+    decision = Decision(accepted=None, reason="for the test", checks=())
+    card = ModelCard(candidate="baseline", method="keywords", dataset_digest="d", decision=decision)
+    registry.promote(registry.register(folder, card).name, over=None, reason="first", cause="e")
+
+
+def test_candidates_and_champion_answer_the_same_rows(context: StageContext) -> None:
+    make_champion(context)
+    baseline = trained(context, "baseline", DAY)
+    trained(context, "finetune", DAY, confuse={"business": "sports"})
+    record = evaluate(context, DAY)
+    assert record.status == "done"
+    assert record.outputs["baseline"] == baseline.outputs["digest"]
+    assert record.metrics["baseline/macro_f1"] == 1.0
+    assert 0 < record.metrics["finetune/macro_f1"] < 1
+    assert 0 < record.metrics["champion/macro_f1"] < 1
+
+    answers = context.lake.read("evaluations", partition=DAY).to_pylist()
+    by_model: dict[str, set[str]] = {}
+    for row in answers:
+        by_model.setdefault(row["candidate"], set()).add(row["row_id"])
+    assert set(by_model) == {"baseline", "finetune", "champion"}
+    assert len({frozenset(ids) for ids in by_model.values()}) == 1
+    assert len(by_model["baseline"]) == int(record.outputs["rows"])
+
+    page = Path(record.links["report"])
+    assert page == context.settings.reports("small") / DAY / "index.html"
+    assert "The best candidate is the baseline" in page.read_text()
+    stored = context.lake.files.fetch(record.outputs["report"], context.settings.root / "fetched")
+    assert (stored / "index.html").read_bytes() == page.read_bytes()
+    assert list((context.work("evaluate", DAY)).iterdir()) == [context.work("evaluate", DAY) / "record.json"]
+
+
+def test_one_candidate_is_enough(context: StageContext) -> None:
+    trained(context, "finetune", DAY)
+    assert evaluate(context, DAY).reason.startswith("macro F1 on ")
+
+
+def test_again_is_unchanged_until_there_is_another_candidate(context: StageContext) -> None:
+    trained(context, "baseline", DAY)
+    first = evaluate(context, DAY)
+    again = evaluate(context, DAY)
+    assert (again.status, again.outputs, again.links) == ("unchanged", first.outputs, first.links)
+    trained(context, "baseline", DAY, seed=18)
+    assert evaluate(context, DAY).status == "done"
+    rows = context.lake.read("evaluations", partition=DAY)
+    assert rows.num_rows == int(first.outputs["rows"])
+
+
+def test_nothing_to_evaluate_is_a_skip_that_says_so(tmp_path: Path, context: StageContext) -> None:
+    assert evaluate(context, DAYS[1]).reason == "no data set was frozen for 2026-11-17"
+    assert evaluate(context, DAY).reason == "no candidate was trained for 2026-11-16"
+
+
+def test_a_candidate_of_another_data_set_is_refused(context: StageContext) -> None:
+    trained(context, "baseline", DAY, dataset_digest="f" * 64)
+    with pytest.raises(DataError, match="trained on another data set"):
+        evaluate(context, DAY)
+    assert context.lake.read("evaluations").num_rows == 0
+
+
+def test_a_candidate_that_was_changed_in_the_lake_is_refused(context: StageContext) -> None:
+    record = trained(context, "baseline", DAY)
+    model = Path(context.lake.files.uri(record.outputs["artifact"])) / "model.onnx"
+    model.write_bytes(model.read_bytes() + b"\0")
+    with pytest.raises(ArtifactError, match=r"not the ones that were stored"):
+        evaluate(context, DAY)
+
+
+def test_an_evaluated_training_is_not_due_again(context: StageContext) -> None:
+    assert decide_training(context, DAY).train
+    trained(context, "baseline", DAY)
+    evaluate(context, DAY)
+    assert decide_training(context, DAY).reason.startswith("nothing new since the training of 2026-11-16")
+    publish(context, DAYS[1], mart_rows(DAYS[1], 25))
+    assert decide_training(context, DAYS[1]).reason.startswith("25 new rows since the training of 2026-11-16")
+
+
+_EVALUATE = """
+import sys
+from pathlib import Path
+from tests.support.small_loop import small_context
+from lakeloop.stages.evaluate import evaluate
+record = evaluate(small_context(Path(sys.argv[1])), sys.argv[2])
+assert record.status == "done", record
+loaded = {"torch", "transformers", "wandb", "great_expectations", "duckdb"} & set(sys.modules)
+assert not loaded, loaded
+"""
+
+
+@pytest.mark.slow
+def test_evaluation_needs_no_torch(context: StageContext, root: Path) -> None:
+    trained(context, "baseline", DAY)
+    argv = [sys.executable, "-c", _EVALUATE, str(context.settings.root), DAY]
+    done = subprocess.run(argv, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr

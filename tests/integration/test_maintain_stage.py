@@ -1,0 +1,108 @@
+"""Upkeep on a real lake: fewer files, the same rows, pinned versions readable, leftovers gone."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from lakeloop.lake.delta import DeltaStore
+from lakeloop.lake.upkeep import remove_leftovers, tidy_table
+from lakeloop.stages.dataset import dataset
+from lakeloop.stages.evaluate import evaluate
+from lakeloop.stages.maintain import maintain, pending
+from lakeloop.stages.release import release
+from lakeloop.stages.session import StageContext
+from tests.support.small_loop import DAYS, mart_rows, publish, small_context, trained
+
+WEEK = timedelta(days=7)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> StageContext:
+    return small_context(tmp_path)
+
+
+@pytest.fixture
+def store(context: StageContext) -> DeltaStore:
+    return DeltaStore(f"{context.settings.lake}/small")
+
+
+def test_small_files_become_one_and_the_rows_stay(context: StageContext) -> None:
+    for day in DAYS:
+        publish(context, day, mart_rows(day, 5))
+    before = context.lake.read("ledger", stage="validate").sort_by("partition")
+    assert len(context.lake.file_uris("ledger", stage="validate")) == len(DAYS)
+    digests = [context.lake.digest("mart", partition=day) for day in DAYS]
+
+    record = maintain(context, DAYS[2])
+    assert record.status == "done"
+    assert record.metrics["files/compacted"] >= len(DAYS)
+    assert record.metrics["files/deleted"] == 0
+    assert len(context.lake.file_uris("ledger", stage="validate")) == 1
+    assert context.lake.read("ledger", stage="validate").sort_by("partition") == before
+    assert [context.lake.digest("mart", partition=day) for day in DAYS] == digests
+
+
+def test_a_version_within_the_retention_stays_readable(context: StageContext) -> None:
+    publish(context, DAYS[0], mart_rows(DAYS[0], 5))
+    pinned = context.lake.version("mart")
+    publish(context, DAYS[0], mart_rows(DAYS[0], 7))
+    maintain(context, DAYS[0])
+    assert context.lake.read("mart", version=pinned).num_rows == 5
+
+
+def test_what_is_older_than_the_retention_goes(context: StageContext, store: DeltaStore) -> None:
+    publish(context, DAYS[0], mart_rows(DAYS[0], 5))
+    publish(context, DAYS[0], mart_rows(DAYS[0], 7))
+    time.sleep(0.01)
+    assert tidy_table(store, "mart", timedelta(0)).deleted == 1
+    assert context.lake.read("mart").num_rows == 7
+    version = context.lake.version("mart")
+    assert tidy_table(store, "mart", timedelta(0)).deleted == 0
+    assert context.lake.version("mart") == version
+
+
+def test_files_of_killed_writers_are_removed_when_they_are_old(
+    context: StageContext, store: DeltaStore
+) -> None:
+    publish(context, DAYS[0], mart_rows(DAYS[0], 5))
+    root = Path(context.settings.lake) / "small"
+    orphan = root / "mart" / f"partition={DAYS[0]}" / "part-00000-killed.parquet"
+    staging = orphan.with_name(f"{orphan.name}#1")
+    copy = root / "files" / "models" / ".v1.abc.tmp"
+    copy.mkdir(parents=True)
+    young = orphan.with_name("part-00001-at-work.parquet#1")
+    for path in (orphan, staging, young, copy / "model.onnx"):
+        path.write_bytes(b"half")
+    eight_days_ago = time.time() - 8 * 24 * 3600
+    for path in (orphan, staging, copy):
+        os.utime(path, (eight_days_ago, eight_days_ago))
+
+    assert tidy_table(store, "mart", WEEK).deleted == 1
+    assert remove_leftovers(store, WEEK) == [
+        "files/models/.v1.abc.tmp",
+        f"mart/partition={DAYS[0]}/part-00000-killed.parquet#1",
+    ]
+    assert young.exists()
+    assert not orphan.exists()
+    assert context.lake.read("mart").num_rows == 5
+
+
+def test_what_is_due_is_found_in_the_lake(context: StageContext) -> None:
+    assert pending(context) == []
+    publish(context, DAYS[0], mart_rows(DAYS[0], 60))
+    assert [(step.stage, step.partition) for step in pending(context)] == [("train", DAYS[0])]
+    dataset(context, DAYS[0])
+    trained(context, "baseline", DAYS[0])
+    evaluate(context, DAYS[0])
+    assert [(step.stage, step.partition) for step in pending(context)] == [("release", DAYS[0])]
+    release(context, DAYS[0])
+    (step,) = pending(context)
+    assert (step.stage, step.partition) == ("rollout", DAYS[0])
+    assert step.reason == "v1 is champion and not rolled out; nothing was rolled out yet"
+    record = maintain(context, DAYS[0])
+    assert record.metrics["pending"] == 1.0

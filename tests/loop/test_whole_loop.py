@@ -1,0 +1,101 @@
+"""The whole loop through a real scheduler: two days of stories to a model that answers over HTTP."""
+
+from __future__ import annotations
+
+import logging
+
+import httpx
+import pytest
+
+from lakeloop.local.drive import Outcome, drive
+from lakeloop.registry.registry import Registry
+from lakeloop.stages.maintain import pending
+from lakeloop.tracking.mirror import mirror_pending
+from tests.support.stack import RunningStack
+from tests.support.wandb_files import wandb_summaries
+
+pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.timeout(900)]
+log = logging.getLogger(__name__)
+
+
+def run_all_days(running: RunningStack) -> Outcome:
+    context = running.context
+    with running.api() as api:
+        return drive(
+            api, "news", running.partitions, pending=lambda: pending(context), say=log.info, time_limit=600
+        )
+
+
+@pytest.fixture(scope="module")
+def first(stack: RunningStack) -> Outcome:
+    return run_all_days(stack)
+
+
+def test_every_run_succeeds_and_nothing_is_left_to_do(stack: RunningStack, first: Outcome) -> None:
+    assert first.failures == []
+    assert list(pending(stack.context)) == []
+    ran = {(task.dag_id, task.task_id) for task in first.tasks if task.state == "success"}
+    assert {"news.ingest", "news.transform", "news.train", "news.deploy"} <= {dag for dag, _ in ran}
+    assert len(ran) >= 10
+
+
+def test_rows_read_are_all_in_the_mart_in_quarantine_or_counted_as_duplicates(
+    stack: RunningStack, first: Outcome
+) -> None:
+    lake, ledger = stack.context.lake, stack.context.lake.ledger
+    for day in stack.partitions:
+        ingest, transform, validate = (
+            ledger.latest(name, day) for name in ("ingest", "transform", "validate")
+        )
+        assert ingest and transform and validate
+        assert ingest.counts and transform.counts and validate.counts
+        drop = stack.settings.home / "drops" / "news" / f"{day}.jsonl"
+        lines = len(drop.read_bytes().splitlines())
+        mart = lake.read("mart", partition=day).num_rows
+        bad = lake.read("quarantine", partition=day).num_rows
+        assert ingest.counts.read == lines
+        assert lines == mart + bad + ingest.counts.duplicates + transform.counts.duplicates
+        assert bad > 0, "the drops are dirty on purpose"
+
+
+def test_the_better_candidate_is_champion_and_answers_over_http(
+    stack: RunningStack, first: Outcome
+) -> None:
+    champion = Registry(stack.context.lake).champion()
+    assert champion is not None
+    evaluation = stack.context.lake.ledger.latest("evaluate")
+    assert evaluation is not None
+    scores = {
+        name: evaluation.metrics[f"{name}/macro_f1"] for name in ("baseline", "finetune")
+    }
+    assert champion.card.candidate == max(scores, key=lambda name: (scores[name], name == "baseline"))
+    answer = httpx.post(
+        f"{stack.stack.server_url}/v1/predict",
+        json={"texts": ["The striker scored twice as the home side won the cup final."]},
+        timeout=30,
+    ).raise_for_status()
+    assert answer.json()["model_version"] == champion.name
+    assert answer.json()["predictions"][0]["label"] == "sports"
+
+
+def test_wandb_holds_a_run_of_every_stage(stack: RunningStack, first: Outcome) -> None:
+    mirror_pending(stack.settings)
+    summaries = wandb_summaries(stack.settings.wandb_dir)
+    stages = {summary["stage"] for summary in summaries}
+    assert {"ingest", "transform", "validate", "dataset", "evaluate", "release", "rollout"} <= stages
+    evaluation = next(summary for summary in summaries if summary["stage"] == "evaluate")
+    record = stack.context.lake.ledger.latest("evaluate")
+    assert record is not None
+    assert evaluation["finetune/macro_f1"] == pytest.approx(record.metrics["finetune/macro_f1"])
+
+
+def test_a_second_run_redoes_nothing_and_says_so(stack: RunningStack, first: Outcome) -> None:
+    ledger = stack.context.lake.ledger
+    before = [(record.stage, record.partition, record.fingerprint) for record in ledger.entries()]
+    second = run_all_days(stack)
+    assert second.failures == []
+    after = [(record.stage, record.partition, record.fingerprint) for record in ledger.entries()]
+    assert after == before
+    ingests = [task for task in second.tasks if task.dag_id == "news.ingest" and task.task_id == "ingest"]
+    assert len(ingests) == len(stack.partitions)
+    assert {task.state for task in ingests} == {"skipped"}

@@ -1,0 +1,106 @@
+"""check, schema and new."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lakeloop.spec.schema import schema_text
+from tests.support.command import LOOP, Run
+
+
+def test_check_says_in_a_line_what_each_loop_is(run: Run, project: Path) -> None:
+    (project / "loops/reviews").mkdir()
+    (project / "loops/reviews/loop.yaml").write_text(LOOP.replace("name: tickets", "name: reviews"))
+    ended = run("check")
+    assert ended.code == 0
+    assert ended.out == (
+        "ok  reviews  files source, 2 labels, top_layers\nok  tickets  files source, 2 labels, top_layers\n"
+    )
+
+
+@pytest.mark.parametrize("target", ["tickets", "loops/tickets/loop.yaml", "./loops/tickets/loop.yaml"])
+def test_check_takes_a_name_or_a_file(run: Run, target: str) -> None:
+    assert run("check", target).out.startswith("ok  tickets")
+
+
+def test_check_takes_a_file_from_the_folder_it_is_in(
+    run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project / "loops/tickets")
+    assert run("check", "loop.yaml").out.startswith("ok  tickets")
+
+
+def test_check_tells_of_every_mistake_and_goes_on_with_the_next_loop(run: Run, project: Path) -> None:
+    (project / "loops/reviews").mkdir()
+    (project / "loops/reviews/loop.yaml").write_text(LOOP.replace("label: team", "lable: team"))
+    ended = run("check")
+    assert ended.code == 64
+    assert ended.out.startswith("ok  tickets")
+    assert "loops/reviews/loop.yaml: 2 problems" in ended.err
+    assert "    did you mean: label\n" in ended.err
+
+
+def test_check_of_a_missing_file_lists_the_loops(run: Run) -> None:
+    ended = run("check", "loops/ticket/loop.yaml")
+    assert ended.code == 64
+    assert "loops/ticket/loop.yaml: no such loop\n  expected: one of tickets" in ended.err
+
+
+def test_check_without_any_loop_is_no_success(run: Run, project: Path) -> None:
+    (project / "loops/tickets/loop.yaml").unlink()
+    ended = run("check")
+    assert ended.code == 64
+    assert "no loops\n  to do: make one: lakeloop new NAME" in ended.err
+
+
+def test_schema_is_written_once_and_then_in_step(run: Run, project: Path) -> None:
+    path = project / "loops/loop.schema.json"
+    assert run("schema", "--check").code == 64
+    assert not path.exists()
+    assert run("schema").out == f"{path}: written\n"
+    assert path.read_text() == schema_text()
+    assert run("schema").out == f"{path}: in step\n"
+    assert run("schema", "--check").code == 0
+
+
+def test_schema_check_fails_on_a_file_that_was_edited(run: Run, project: Path) -> None:
+    (project / "loops/loop.schema.json").write_text(schema_text().replace("Texts are cut", "Text is cut"))
+    ended = run("schema", "--check")
+    assert ended.code == 64
+    assert "the schema is not what the models say\n  to do: write it again: lakeloop schema" in ended.err
+
+
+def test_a_new_loop_passes_check_and_is_short(run: Run, project: Path) -> None:
+    ended = run("new", "complaints")
+    assert ended.code == 0
+    written = [line.split()[1] for line in ended.out.splitlines() if line.startswith("new  ")]
+    assert written == [
+        "loops/complaints/loop.yaml",
+        "dbt/models/complaints/staging/stg_complaints.sql",
+        "dbt/models/complaints/staging/stg_complaints.yml",
+        "dbt/models/complaints/marts/mart_complaints.sql",
+        "dbt/models/complaints/marts/mart_complaints.yml",
+    ]
+    text = (project / "loops/complaints/loop.yaml").read_text()
+    assert text.startswith("# yaml-language-server: $schema=../loop.schema.json\nname: complaints\n")
+    assert len(text.splitlines()) <= 16
+    assert run("check", "complaints").out.startswith("ok  complaints  files source, 2 labels")
+
+
+@pytest.mark.parametrize("name", ["../outside", "Tickets", "my loop", "", "a: b", "x" * 41, "a\0b", "9lives"])
+def test_a_name_that_no_loop_can_have_writes_nothing(run: Run, project: Path, name: str) -> None:
+    before = sorted(project.parent.rglob("*"))
+    ended = run("new", name)
+    assert ended.code == 64
+    assert "problem" in ended.err
+    assert sorted(project.parent.rglob("*")) == before
+
+
+def test_a_loop_that_is_there_is_not_written_over(run: Run, project: Path) -> None:
+    ended = run("new", "tickets")
+    assert ended.code == 64
+    assert 'there is a loop "tickets" already' in ended.err
+    assert (project / "loops/tickets/loop.yaml").read_text() == LOOP
+    assert not (project / "dbt/models").exists()

@@ -1,0 +1,75 @@
+"""Overrides from the command line become typed changes of the loop file."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import pytest
+
+from lakeloop.cli import logs
+from lakeloop.cli.running import overrides, working
+from lakeloop.errors import ConfigurationError
+
+
+def test_values_are_typed_as_in_the_loop_file() -> None:
+    changes = overrides(
+        ["train.epochs=3", "gate.min_score = 0.5", "train.method=lora", "train.learning_rate=~"]
+    )
+    assert changes == {
+        "train.epochs": 3,
+        "gate.min_score": 0.5,
+        "train.method": "lora",
+        "train.learning_rate": None,
+    }
+
+
+def test_named_options_are_keys_of_train_when_they_are_given() -> None:
+    assert overrides([], method="lora", epochs=None) == {"train.method": "lora"}
+
+
+def test_a_value_may_hold_the_equals_sign() -> None:
+    assert overrides(["train.base_model=models/a=b"]) == {"train.base_model": "models/a=b"}
+
+
+@pytest.mark.parametrize("text", ["train.epochs", "train.epochs:3", ""])
+def test_what_is_no_assignment_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"--set: not an assignment\n  expected: KEY=VALUE"):
+        overrides([text])
+
+
+def test_a_key_set_twice_is_refused_and_not_decided_by_order() -> None:
+    with pytest.raises(ConfigurationError, match="set twice"):
+        overrides(["train.method=full"], method="lora")
+
+
+def test_what_libraries_print_stays_out_of_the_result(capsys: pytest.CaptureFixture[str]) -> None:
+    with working("busy"):
+        sys.stdout.write("noise\n")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "noise" in captured.err
+
+
+@pytest.mark.parametrize(("verbosity", "shown"), [(0, "wE"), (1, "iwE"), (2, "diwE"), (5, "diwE")])
+def test_verbosity_chooses_the_level(capsys: pytest.CaptureFixture[str], verbosity: int, shown: str) -> None:
+    logs.configure(verbosity)
+    log = logging.getLogger("lakeloop.somewhere")
+    log.debug("d")
+    log.info("i")
+    log.warning("w [bold]%s[/]", "E")
+    logging.getLogger("chatty.library").info("x")
+    lines = capsys.readouterr().err.splitlines()
+    assert "".join(line.rsplit(": ", 1)[1][0] for line in lines) == shown.replace("E", "")
+    assert lines[-1].endswith("WARNING lakeloop.somewhere: w [bold]E[/]")
+    assert lines[-1][8] == "Z"
+
+
+def test_a_library_that_sets_its_own_level_is_not_heard(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(1)
+    chatty = logging.getLogger("chatty.library")
+    chatty.setLevel(logging.INFO)
+    chatty.info("created a temporary folder")
+    chatty.warning("something is wrong")
+    assert "created" not in (shown := capsys.readouterr().err)
+    assert "something is wrong" in shown

@@ -1,0 +1,59 @@
+"""Stage verbs run the real stage functions and show their records."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lakeloop.records import StageRecord
+from tests.support.command import DAY, Run
+
+
+def test_a_stage_shows_status_reason_and_counts(run: Run) -> None:
+    ended = run("ingest", "tickets", "--partition", DAY)
+    assert ended.code == 0
+    assert f"tickets ingest {DAY}: done" in ended.out
+    assert "4 read = 3 accepted + 1 quarantined + 0 duplicates" in ended.out
+    assert f"{DAY}.jsonl" in ended.out
+
+
+def test_run_again_the_stage_says_that_nothing_changed(run: Run) -> None:
+    run("ingest", "tickets", "--partition", DAY)
+    ended = run("ingest", "tickets", "--partition", DAY)
+    assert ended.code == 0
+    assert f"tickets ingest {DAY}: unchanged" in ended.out
+    assert "inputs unchanged since" in ended.out
+
+
+def test_a_skip_is_a_result_that_explains_itself(run: Run) -> None:
+    ended = run("ingest", "tickets", "--partition", "2026-11-01")
+    assert ended.code == 0
+    assert "tickets ingest 2026-11-01: skipped" in ended.out
+    assert "2026-11-01.jsonl" in ended.out
+
+
+def test_json_is_the_whole_record_and_nothing_else(run: Run, project: Path) -> None:
+    ended = run("-v", "ingest", "tickets", "--partition", DAY, "--json")
+    record = StageRecord.model_validate_json(ended.out)
+    assert record == StageRecord.read(project / f".lakeloop/work/tickets/ingest/{DAY}/record.json")
+    assert "INFO    lakeloop.stages.session: tickets ingest" in ended.err
+
+
+def test_without_a_day_it_is_yesterday(run: Run) -> None:
+    from lakeloop.spec.days import yesterday
+
+    before = yesterday()
+    record = json.loads(run("ingest", "tickets", "--json").out)
+    assert record["partition"] in {before, yesterday()}
+
+
+def test_an_override_that_is_unknown_is_refused_with_the_nearest(run: Run) -> None:
+    ended = run("release", "tickets", "--set", "gate.minscore=0.5")
+    assert ended.code == 64
+    assert "gate.minscore: unknown key" in ended.err
+    assert "did you mean: gate.min_score" in ended.err
+
+
+def test_the_work_of_one_home_is_not_seen_in_another(run: Run, project: Path) -> None:
+    run("ingest", "tickets", "--partition", DAY)
+    assert (project / ".lakeloop/lake/tickets/raw").is_dir()

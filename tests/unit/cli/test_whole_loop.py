@@ -1,0 +1,67 @@
+"""run and status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lakeloop.cli.whole_loop import _days
+from lakeloop.errors import ConfigurationError
+from lakeloop.settings import get_settings
+from lakeloop.spec.days import yesterday
+from lakeloop.spec.load import load_named
+from tests.support.command import DAY, Run
+
+
+def test_a_corpus_is_run_over_all_its_days_whatever_the_date_is(root: Path) -> None:
+    news = load_named("news", get_settings(root=root))
+    days = _days(news, None, None)
+    assert (days[0], days[-1], len(days)) == ("2026-11-16", "2026-11-20", 5)
+    assert _days(news, "2026-11-18", None) == days[2:]
+    assert _days(news, None, "2026-11-17") == days[:2]
+
+
+def test_files_are_run_for_yesterday_unless_days_are_named(project: Path) -> None:
+    tickets = load_named("tickets", get_settings(root=project))
+    assert _days(tickets, None, DAY) == [DAY]
+    assert _days(tickets, "2026-11-19", DAY) == ["2026-11-19", DAY]
+    assert _days(tickets, None, None) == [yesterday()]
+
+
+def test_days_the_wrong_way_round_are_refused(project: Path) -> None:
+    tickets = load_named("tickets", get_settings(root=project))
+    with pytest.raises(ConfigurationError, match="not a range of days"):
+        _days(tickets, DAY, "2026-11-19")
+
+
+def test_status_of_a_loop_that_never_ran_says_how_to_begin(run: Run) -> None:
+    ended = run("status")
+    assert ended.code == 0
+    assert "Nothing ran yet. Begin: lakeloop run tickets" in ended.out
+    assert "champion  none yet" in ended.out
+
+
+def test_status_shows_stages_rows_and_what_is_due(run: Run) -> None:
+    run("ingest", "tickets", "--partition", DAY)
+    ended = run("status", "tickets")
+    lines = [line.strip("│ ") for line in ended.out.splitlines()]
+    assert any(line.startswith(f"ingest  {DAY}  done") for line in lines)
+    day = next(line for line in lines if line.startswith(f"{DAY} "))
+    assert day.split()[1:5] == ["4", "3", "1", "0"]
+    assert day.endswith("no, only ingest")
+    assert any(line.startswith(f"due       transform {DAY}: 3 raw rows") for line in lines)
+
+
+def test_status_as_json_is_a_list_of_loops(run: Run) -> None:
+    run("ingest", "tickets", "--partition", DAY)
+    (status,) = json.loads(run("status", "--json").out)
+    assert status["loop"] == "tickets"
+    assert status["totals"] == {"read": 4, "accepted": 3, "quarantined": 1, "duplicates": 0}
+
+
+def test_status_of_an_unknown_loop_lists_the_known(run: Run) -> None:
+    ended = run("status", "ticket")
+    assert ended.code == 64
+    assert "did you mean tickets?" in ended.err

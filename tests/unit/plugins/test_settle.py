@@ -1,0 +1,105 @@
+"""How the end of a stage becomes the end of a task: green, skipped, with or without an asset event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.execution_time.context import OutletEventAccessors
+from lakeloop_airflow.assets import loop_assets
+from lakeloop_airflow.stage_task import RECORD_KEY, StageOperator, settle
+
+from lakeloop.records import Counts, Provenance, StageRecord, Status
+
+RAW = loop_assets("news").raw
+
+
+@dataclass
+class Task:
+    """A task instance that keeps what is pushed."""
+
+    pushed: dict[str, Any] = field(default_factory=dict)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+
+def record(status: Status, run_id: str = "news.ingest:earlier") -> StageRecord:
+    moment = datetime(2026, 11, 20, tzinfo=UTC)
+    return StageRecord(
+        loop="news",
+        stage="ingest",
+        partition="2026-11-18",
+        status=status,
+        reason="because of 3 lines",
+        fingerprint="f" * 64,
+        outputs={"raw": "d" * 64, "answers": "x" * 5000},
+        counts=Counts(read=3, accepted=3),
+        metrics={"share": 0.5},
+        provenance=Provenance(
+            run_id=run_id,
+            try_number=1,
+            started_at=moment,
+            finished_at=moment,
+            git_sha="0",
+            host="h",
+            python="3.11",
+            versions={},
+        ),
+    )
+
+
+def run(made: StageRecord) -> tuple[StageOperator, Task, OutletEventAccessors]:
+    operator = StageOperator(loop="news", stage="ingest", outlets=[RAW])
+    task, events = Task(), OutletEventAccessors()
+    context = {
+        "ti": task,
+        "dag_run": SimpleNamespace(dag_id="news.ingest", run_id="now"),
+        "outlet_events": events,
+    }
+    try:
+        settle(operator, made, context)  # type: ignore[arg-type]
+    except AirflowSkipException as skipped:
+        task.pushed["skipped"] = str(skipped)
+    return operator, task, events
+
+
+def test_a_stage_that_is_done_announces_its_partition_with_a_small_extra() -> None:
+    operator, task, events = run(record("done"))
+    assert operator.outlets == [RAW]
+    assert events[RAW].partition_keys == {"2026-11-18"}
+    assert events[RAW].extra == {"stage": "ingest", "fingerprint": "f" * 64, "raw": "d" * 64}
+    assert "skipped" not in task.pushed
+
+
+@pytest.mark.parametrize("status", ["unchanged", "skipped"])
+def test_a_stage_with_nothing_to_do_is_skipped_with_its_reason(status: Status) -> None:
+    _, task, events = run(record(status))
+    assert task.pushed["skipped"] == f"{status}: because of 3 lines"
+    assert task.pushed[RECORD_KEY]["reason"] == "because of 3 lines"
+    assert not events
+
+
+def test_a_refusal_ends_green_and_announces_nothing() -> None:
+    operator, task, events = run(record("refused"))
+    assert "skipped" not in task.pushed
+    assert operator.outlets == []
+    assert not events
+
+
+def test_work_that_an_earlier_try_of_this_run_finished_is_announced_by_the_retry() -> None:
+    _, task, events = run(record("unchanged", run_id="news.ingest:now"))
+    assert "skipped" not in task.pushed
+    assert events[RAW].partition_keys == {"2026-11-18"}
+
+
+def test_the_record_that_travels_holds_no_metrics_and_no_data() -> None:
+    _, task, _ = run(record("done"))
+    assert set(task.pushed[RECORD_KEY]) == {
+        "stage", "partition", "status", "reason", "fingerprint", "outputs", "counts", "links",
+    }  # fmt: skip
+    assert task.pushed[RECORD_KEY]["outputs"] == {"raw": "d" * 64}

@@ -1,0 +1,154 @@
+"""The task around a training: it submits once, comes back to what runs, and ends it only for a person."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lakeloop_airflow.training import TrainOperator
+
+from lakeloop import jobs
+from lakeloop.errors import DataError
+from lakeloop.jobs import JobSpec
+
+Order = Callable[..., JobSpec]
+
+JOB = """
+import json, pathlib, sys, time
+path = pathlib.Path(sys.argv[sys.argv.index("--config") + 1])
+order = json.loads(path.read_text())
+with (path.parent.parent / "starts").open("a") as starts:
+    starts.write("started\\n")
+print("epoch 1", flush=True)
+time.sleep(order["seconds"])
+if order["exit"]:
+    sys.exit(order["exit"])
+(path.parent / "result.json").write_text("{}")
+"""
+
+
+@dataclass
+class StateStore:
+    """What Airflow keeps for a task over its tries."""
+
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def get(self, key: str) -> Any:
+        return self.kept.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        self.kept[key] = value
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> Iterator[Order]:
+    package = tmp_path / "root" / "sample_trainings"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "one.py").write_text(JOB)
+    made: list[JobSpec] = []
+
+    def make(name: str = "job", seconds: float = 0, exit_code: int = 0) -> JobSpec:
+        config = {"seconds": seconds, "exit": exit_code, "name": name}
+        spec = JobSpec(
+            job="sample_trainings.one", config=config, workdir=tmp_path / name, root=package.parent, threads=1
+        )
+        made.append(spec)
+        return spec
+
+    yield make
+    for spec in made:
+        jobs.cancel(str(spec.workdir))
+
+
+def attempt(spec: JobSpec, store: StateStore) -> TrainOperator:
+    """A try of the task that is to do `spec`, as far as the wait for the job."""
+    operator = TrainOperator(loop="news", candidate="finetune")
+    operator.job = spec
+    operator.execute_resumable({"task_state_store": store})  # type: ignore[typeddict-item]
+    return operator
+
+
+def starts(spec: JobSpec) -> int:
+    return len((spec.workdir.parent / "starts").read_text().splitlines())
+
+
+def test_a_retry_comes_back_to_the_running_job_and_sees_its_whole_log(
+    order: Order, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec, store = order(seconds=1), StateStore()
+    store.set("lakeloop_job", jobs.submit(spec))
+    operator = attempt(spec, store)
+    assert operator.job_id == str(spec.workdir)
+    assert starts(spec) == 1
+
+
+def test_a_retry_after_success_was_recorded_starts_nothing(order: Order) -> None:
+    spec, store = order(), StateStore()
+    attempt(spec, store)
+    assert attempt(spec, store).job_id == str(spec.workdir)
+    assert starts(spec) == 1
+
+
+def test_the_job_is_found_by_its_folder_when_airflow_lost_its_id(order: Order) -> None:
+    spec = order(seconds=1)
+    jobs.submit(spec)
+    attempt(spec, StateStore())
+    assert starts(spec) == 1
+
+
+def test_bad_data_is_an_error_that_is_not_retried_and_a_new_try_starts_anew(order: Order) -> None:
+    spec, store = order(exit_code=65), StateStore()
+    for _ in range(2):
+        with pytest.raises(DataError):
+            attempt(spec, store)
+    assert starts(spec) == 2
+
+
+def test_a_cleared_task_with_another_order_does_not_take_the_old_job_for_its_own(order: Order) -> None:
+    old, new, store = order("old"), order("new"), StateStore()
+    attempt(old, store)
+    assert attempt(new, store).job_id == str(new.workdir)
+    assert jobs.status(str(new.workdir)).state == "succeeded"
+
+
+@pytest.fixture
+def airflow() -> Iterator[str]:
+    """Something that answers where Airflow should, if only with 404."""
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/execution/"
+    server.shutdown()
+    server.server_close()
+
+
+def watching(spec: JobSpec) -> TrainOperator:
+    operator = TrainOperator(loop="news", candidate="finetune")
+    operator.job, operator.job_id = spec, jobs.submit(spec)
+    return operator
+
+
+def test_a_person_who_stops_the_task_ends_the_training(
+    order: Order, airflow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", airflow)
+    spec = order(seconds=60)
+    began = time.monotonic()
+    watching(spec).on_kill()
+    assert jobs.status(str(spec.workdir)).state == "failed"
+    assert time.monotonic() - began < 30
+
+
+def test_a_task_that_airflow_could_not_keep_leaves_the_training_alone(
+    order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "http://127.0.0.1:9/execution/")
+    spec = order(seconds=60)
+    watching(spec).on_kill()
+    assert jobs.status(str(spec.workdir)).state == "running"

@@ -1,0 +1,48 @@
+"""The pages are for logged-in users. Airflow's own auth manager and tokens, no stand-ins."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.api_fastapi.app import init_auth_manager
+from airflow.api_fastapi.core_api.security import get_user
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+from lakeloop_ui.access import visible_loop
+
+
+def calls(dependant: Dependant) -> set[object]:
+    return {dependant.call} | {call for inner in dependant.dependencies for call in calls(inner)}
+
+
+def test_every_route_asks_airflow_who_is_there(app: FastAPI) -> None:
+    assert len(app.routes) >= 6
+    for route in app.routes:
+        assert isinstance(route, APIRoute), f"{route}: a mounted application would be open to everybody"
+        assert get_user in calls(route.dependant), f"{route.path} does not ask for a user"
+        assert route.methods == {"GET"}, f"{route.path}: the pages only show"
+
+
+def test_every_route_of_a_loop_asks_whether_the_user_may_see_it(app: FastAPI) -> None:
+    of_loops = [route for route in app.routes if isinstance(route, APIRoute) and "{loop}" in route.path]
+    assert len(of_loops) >= 4
+    for route in of_loops:
+        assert visible_loop in calls(route.dependant), f"{route.path}: take the loop as LoopName"
+
+
+PATHS = ["/", "/icon.svg", "/docs/news/index.html", "/models/news/v1", "/wandb/news/ingest/2026-11-18/x"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_nobody_gets_in_without_a_token(app: FastAPI, path: str) -> None:
+    init_auth_manager()
+    with TestClient(app) as client:
+        assert client.get(path).status_code == 401
+        assert client.get(path, headers={"Authorization": "Bearer nonsense"}).status_code in {401, 403}
+
+
+def test_a_viewer_gets_in(client: TestClient) -> None:
+    assert "Nothing has run yet" in client.get("/").text
+    assert client.get("/icon.svg").headers["content-type"] == "image/svg+xml"
+    assert client.get("/docs/unknown/index.html").status_code == 404

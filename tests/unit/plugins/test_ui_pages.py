@@ -1,0 +1,119 @@
+"""The pages, filled from a real lake and a real journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from lakeloop.attempt import Attempt
+from lakeloop.records import Counts, now
+from lakeloop.settings import Settings
+from lakeloop.stages.session import StageContext
+from lakeloop.tracking.journal import JournalIdentity
+from lakeloop.tracking.progress import Mirrored
+from tests.support.airflow import ROOT
+
+ATTEMPT = Attempt("news.ingest:manual__1")
+
+
+@pytest.fixture
+def ran(settings: Settings) -> StageContext:
+    """A loop of which one stage ended."""
+    context = StageContext.open("news", settings, ATTEMPT)
+    with context.stage("ingest", "2026-11-18", config={"files": 1}) as stage:
+        stage.log({"quarantined_share": 0.25})
+        stage.done(
+            reason="4 lines <b>of</b> a drop",
+            outputs={"raw": "0" * 64},
+            counts=Counts(read=4, accepted=3, quarantined=1),
+        )
+    return context
+
+
+def test_the_overview_says_how_each_stage_ended_and_what_is_left(
+    client: TestClient, ran: StageContext
+) -> None:
+    page = client.get("/").text
+    assert "2026-11-18" in page
+    assert "3 of 4" in page
+    assert "3 raw rows of 2026-11-18 are not transformed" in page
+    assert 'href="/dags/news.ingest"' in page
+
+
+def test_what_comes_from_data_is_shown_as_text(client: TestClient, ran: StageContext) -> None:
+    page = client.get("/").text
+    assert "4 lines &lt;b&gt;of&lt;/b&gt; a drop" in page
+    assert "<b>of</b>" not in page
+
+
+def test_looking_at_the_page_makes_no_tables(client: TestClient, settings: Settings) -> None:
+    assert client.get("/").status_code == 200
+    assert not settings.home.exists()
+
+
+def test_a_broken_loop_spoils_only_itself(
+    client: TestClient, ran: StageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in (("broken", "name: broken\n"), ("news", (ROOT / "loops/news/loop.yaml").read_text())):
+        (tmp_path / "loops" / name).mkdir(parents=True)
+        (tmp_path / "loops" / name / "loop.yaml").write_text(text)
+    monkeypatch.setenv("LAKELOOP_LOOPS", str(tmp_path / "loops"))
+    page = client.get("/").text
+    assert "The status of this loop cannot be read" in page
+    assert "loops/broken/loop.yaml" in page
+    assert "3 of 4" in page
+
+
+def test_without_loops_the_page_says_how_to_begin(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKELOOP_LOOPS", str(tmp_path))
+    assert "There are no loops yet" in client.get("/").text
+
+
+@pytest.fixture
+def journal(ran: StageContext) -> Path:
+    identity = JournalIdentity("news", "ingest", "2026-11-18", ATTEMPT.token)
+    return identity.path(ran.settings.journals)
+
+
+def test_a_run_that_is_not_mirrored_yet_shows_its_journal(client: TestClient, journal: Path) -> None:
+    page = client.get(f"/wandb/news/ingest/2026-11-18/{journal.stem}").text
+    assert "Not copied to W&amp;B yet" in page
+    assert "4 lines &lt;b&gt;of&lt;/b&gt; a drop" in page
+    assert "0.25" in page
+
+
+def test_an_offline_run_shows_its_files_and_how_to_send_them(
+    client: TestClient, journal: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "offline-run-1"
+    folder.mkdir()
+    (folder / "run-1.wandb").write_bytes(b"12345")
+    _mirrored(journal, "offline", str(folder))
+    page = client.get(f"/wandb/news/ingest/2026-11-18/{journal.stem}").text
+    assert f"wandb sync {folder}" in page
+    assert "run-1.wandb" in page
+    assert "5 bytes" in page
+
+
+def test_an_online_run_leads_to_it(client: TestClient, journal: Path) -> None:
+    _mirrored(journal, "online", "https://wandb.ai/team/lakeloop/runs/1")
+    answer = client.get(f"/wandb/news/ingest/2026-11-18/{journal.stem}", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (307, "https://wandb.ai/team/lakeloop/runs/1")
+
+
+@pytest.mark.parametrize("path", ["news/ingest/2026-11-18/nothing", "news/..%2f..%2fhome/x/y"])
+def test_a_run_that_is_not_there_is_not_found(client: TestClient, journal: Path, path: str) -> None:
+    assert client.get(f"/wandb/{path}").status_code == 404
+
+
+def test_a_model_version_that_is_not_there_is_not_found(client: TestClient, ran: StageContext) -> None:
+    assert client.get("/models/news/v1").status_code == 404
+
+
+def _mirrored(journal: Path, mode: str, run: str) -> None:
+    values = {"size": 1, "mode": mode, "run_id": "1", "run": run, "exit_code": 0, "finished_at": now()}
+    Mirrored.model_validate(values).write(journal)

@@ -1,0 +1,182 @@
+"""Great Expectations on a DuckDB file: it agrees with the verdict on rows, and leaves only its pages."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from lakeloop.errors import ConfigurationError
+from lakeloop.quality.checkpoint import Audit, run_checks
+from lakeloop.quality.expectations import ACCOUNT, checks_of
+from lakeloop.quality.page import DayReport
+from lakeloop.quality.rows import CANDIDATE, JUDGED, judge, reason_counts, rejected
+from lakeloop.spec.models import LoopSpec
+from lakeloop.transform.scratch import fill, open_duckdb
+from tests.support.small_loop import small_loop
+from tests.unit.quality.conftest import mart_table
+from tests.unit.quality.test_rows import HOSTILE
+
+pytestmark = pytest.mark.slow
+
+BAD_ROWS: list[dict[str, Any]] = [
+    {},
+    {"label": "sports"},
+    {"text": None},
+    {"text": "  "},
+    {"label": None},
+    {"label": "cooking"},
+    {"label": "cooking", "text": "nothing"},
+    {"text": "x" * 30},
+    {"row_id": "twice"},
+    {"row_id": "twice"},
+    {"row_id": None},
+]
+STRICT = {
+    "rows": [
+        {"kind": "length", "column": "text", "min": 3, "max": 20},
+        {"kind": "matches", "column": "text", "regex": "^text"},
+    ],
+    "max_quarantined_share": 0.5,
+}
+
+
+def database(folder: Path, loop: LoopSpec, rows: Sequence[dict[str, Any]], share: float = 0.0) -> Path:
+    file = folder / "audit.duckdb"
+    with open_duckdb(file) as connection:
+        judge(connection, mart_table(rows), loop)
+        fill(connection, "main", ACCOUNT, pa.table({"quarantined_share": [share]}))
+    return file
+
+
+def audited(folder: Path, loop: LoopSpec, file: Path) -> Audit:
+    return run_checks(file, checks_of(loop), name=loop.name, pages=folder / "gx")
+
+
+def test_rows_that_passed_pass_the_gate(tmp_path: Path) -> None:
+    loop = small_loop(checks=STRICT)
+    audit = audited(tmp_path, loop, database(tmp_path, loop, BAD_ROWS))
+    assert not audit.failed
+    assert {check.name for check in audit.checks} >= {"day_min_rows", "row_id_unique", "no_text_mismatch"}
+
+
+def test_the_gate_finds_exactly_the_rows_that_the_verdict_finds(tmp_path: Path) -> None:
+    """GX is shown all rows, good and bad: each check counts as many bad rows as there are reasons."""
+    loop = small_loop(checks=STRICT)
+    file = database(tmp_path, loop, BAD_ROWS)
+    with open_duckdb(file) as connection:
+        counted = dict(
+            connection.execute(
+                f"select r.code, count(*) from (select unnest(reasons) as r from {JUDGED}) group by r.code"
+            ).fetchall()
+        )
+        connection.execute(f"create or replace view {CANDIDATE} as select * exclude (reasons) from {JUDGED}")
+    audit = audited(tmp_path, loop, file)
+    found = {
+        check.name: int(check.found.split()[0]) for check in audit.checks if "row(s) fail" in check.found
+    }
+    # The text has two length checks, the task's own and the file's: the second has a name of its own.
+    assert found == {
+        "row_id_not_null": counted["row_id_missing"],
+        "row_id_unique": counted["row_id_repeated"],
+        "no_text_too_short": 2,
+        "no_text_too_short_2": 2,
+        "no_text_too_long": counted["text_too_long"],
+        "no_text_mismatch": counted["text_mismatch"],
+        "no_label_missing": counted["label_missing"],
+        "no_label_unknown": counted["label_unknown"],
+    }
+    assert counted["text_too_short"] == 4
+
+
+def test_checks_of_the_day_say_what_they_wanted_and_what_they_found(tmp_path: Path) -> None:
+    loop = small_loop(checks={"min_rows": 3, "min_labels": 3, "max_quarantined_share": 0.25})
+    file = database(tmp_path, loop, [{}, {"label": "sports"}], share=0.3)
+    audit = audited(tmp_path, loop, file)
+    assert [(check.name, check.expected, check.found) for check in audit.failed] == [
+        ("day_min_rows", "at least 3 row(s) pass", "2 row(s)"),
+        ("day_min_labels", "at least 3 different label(s)", "2 different label(s)"),
+        (
+            "day_quarantined_share",
+            "at most 25.0% of the lines in quarantine",
+            "30.0% of the lines in quarantine",
+        ),
+    ]
+
+
+def test_an_empty_day_passes_when_it_may_be_empty(tmp_path: Path) -> None:
+    loop = small_loop(checks={"min_rows": 0, "min_labels": 0})
+    assert not audited(tmp_path, loop, database(tmp_path, loop, [])).failed
+
+
+def test_hostile_values_neither_break_the_queries_nor_the_pages(tmp_path: Path) -> None:
+    checks = [{"kind": "one_of", "column": "label", "values": HOSTILE}]
+    checks += [
+        {"kind": "matches", "column": "text", "regex": regex} for regex in (r"it's|:x|x{1}|%s", r"\$\d::")
+    ]
+    loop = small_loop(
+        checks={"rows": checks},
+        task={"text": "text", "label": "label", "labels": HOSTILE, "min_characters": 1},
+    )
+    rows = [{"label": value, "text": f"it's {value} $1::"} for value in HOSTILE]
+    audit = audited(tmp_path, loop, database(tmp_path, loop, rows))
+    assert not audit.failed
+    assert int(next(c.found for c in audit.checks if c.name == "no_label_unknown").split()[2]) == len(HOSTILE)
+
+
+def test_a_check_that_cannot_be_evaluated_is_neither_passed_nor_failed(tmp_path: Path) -> None:
+    loop = small_loop()
+    file = database(tmp_path, loop, [{}])
+    broken = small_loop(checks={"rows": [{"kind": "matches", "column": "text", "regex": "(unclosed"}]})
+    with pytest.raises(ConfigurationError, match="no_text_mismatch") as caught:
+        audited(tmp_path, broken, file)
+    assert "missing )" in caught.value.found
+
+
+def test_only_pages_are_left_and_the_file_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "tmp"
+    empty.mkdir()
+    monkeypatch.setenv("TMPDIR", str(empty))
+    handlers = list(logging.getLogger().handlers)
+    loop = small_loop()
+    audited(tmp_path, loop, database(tmp_path, loop, [{}]))
+    assert list(empty.iterdir()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["audit.duckdb", "gx", "tmp"]
+    assert (tmp_path / "gx/index.html").is_file()
+    assert sum(file.stat().st_size for file in (tmp_path / "gx").rglob("*") if file.is_file()) < 1_000_000
+    assert logging.getLogger().handlers == handlers
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "")  # no progress bars in a log
+    with duckdb.connect(str(tmp_path / "audit.duckdb"), config={"threads": "1"}):
+        pass  # another configuration is refused while a connection is open
+
+
+def test_the_page_shows_results_and_rows_and_needs_no_net(tmp_path: Path) -> None:
+    loop = small_loop(checks={"min_rows": 3})
+    rows = [{}, {"label": "<script>alert(1)</script>"}]
+    file = database(tmp_path, loop, rows, share=0.5)
+    with open_duckdb(file) as connection:
+        bad, reasons = rejected(connection), reason_counts(connection)
+    account = {"lines_read": 2345, "candidates": 1, "quarantined": 1, "duplicates": 0}
+    audit = audited(tmp_path, loop, file)
+    report = DayReport("small", "2026-11-16", "run#1", audit, account, reasons, bad.to_pylist())
+    page = report.write(tmp_path / "docs").read_text()
+    assert "the day was stopped, nothing of it was published" in page
+    assert "at least 3 row(s) pass" in page
+    assert "2,345" in page
+    assert "drop.jsonl:2" in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script" not in page
+    assert "http" not in page
+    result = json.loads((tmp_path / "docs/result.json").read_text())
+    assert result["success"] is False
+    assert result["reasons"] == {"label_unknown": 1}
+    assert result["great_expectations"]["validations"]

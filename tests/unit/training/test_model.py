@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from lakeloop.errors import ConfigurationError
+from tests.support.tiny_bert import MAX_POSITIONS, make_rows
+from training.base_model import BaseModel
+from training.data import Tokens, load_tokenizer, tokenise
+from training.model import TextClassifier, layers_of, load_encoder
+
+
+@pytest.fixture
+def tokens(base: BaseModel) -> Tokens:
+    return tokenise(load_tokenizer(base.tokenizer, 24), make_rows(12, seed=5)["text"].to_pylist())
+
+
+@pytest.fixture
+def model(base: BaseModel) -> Iterator[TextClassifier]:
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        yield TextClassifier(load_encoder(base, 24), 3).eval()
+
+
+def test_padding_changes_no_logit(model: TextClassifier, tokens: Tokens) -> None:
+    together = tokens.batch(np.arange(12))
+    logits = model(together.input_ids, together.attention_mask)
+    assert logits.dtype == torch.float32
+    for row in range(12):
+        alone = tokens.batch(np.array([row]))
+        torch.testing.assert_close(
+            model(alone.input_ids, alone.attention_mask)[0], logits[row], atol=1e-5, rtol=0
+        )
+
+
+def test_the_mean_is_over_the_own_tokens_of_a_text(model: TextClassifier, tokens: Tokens) -> None:
+    batch = tokens.batch(np.arange(2))
+    hidden = model.encoder(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
+    own = torch.stack([hidden[row, : len(tokens.ids[row])].mean(dim=0) for row in range(2)])
+    torch.testing.assert_close(model.embed(batch.input_ids, batch.attention_mask), own)
+
+    noise = torch.where(batch.attention_mask == 1, batch.input_ids, torch.full_like(batch.input_ids, 7))
+    torch.testing.assert_close(
+        model.embed(noise, batch.attention_mask), model.embed(batch.input_ids, batch.attention_mask)
+    )
+
+
+def test_the_config_does_not_say_where_the_model_lay(base: BaseModel) -> None:
+    assert str(base.folder) not in load_encoder(base, 24).config.to_json_string(use_diff=False)
+
+
+def test_texts_longer_than_the_model_reads_are_refused(base: BaseModel) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        load_encoder(base, MAX_POSITIONS + 1)
+    assert raised.value.expected == f"at most {MAX_POSITIONS}"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: (folder / "config.json").write_text('{"model_type": "unheard-of"}'),
+        lambda folder: (folder / "model.safetensors").write_bytes(b"torn"),
+        lambda folder: save_file(
+            {"embeddings.LayerNorm.bias": torch.zeros(32)}, folder / "model.safetensors"
+        ),
+        lambda folder: save_file({"embeddings.LayerNorm.bias": torch.zeros(7)}, folder / "model.safetensors"),
+    ],
+    ids=["architecture", "torn weights", "missing weights", "weights of another shape"],
+)
+def test_a_base_model_that_cannot_be_loaded_whole_is_refused(
+    base: BaseModel, tmp_path: Path, spoil: Callable[[Path], object]
+) -> None:
+    folder = shutil.copytree(base.folder, tmp_path / "model")
+    spoil(folder)
+    with pytest.raises(ConfigurationError, match="base model"):
+        load_encoder(replace(base, folder=folder), 24)
+
+
+def test_the_pooler_that_nobody_uses_is_not_there(model: TextClassifier) -> None:
+    assert not any("pooler" in name for name in model.state_dict())
+
+
+def test_the_stack_of_layers_is_found(base: BaseModel) -> None:
+    assert len(layers_of(load_encoder(base, 24))) == 2

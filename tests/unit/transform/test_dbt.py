@@ -1,0 +1,191 @@
+"""dbt run in this process: what it builds, what it leaves behind, and what its failures look like."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from lakeloop.errors import ConfigurationError, DataError, ServiceError
+from lakeloop.spec.models import Clean
+from lakeloop.transform.dbt import NodeResult, build, project_digest
+from tests.support.dbt_project import MART, STAGING, raw_database, write_dbt_project
+from tests.support.small_loop import small_loop
+
+ROWS = [
+    {"id": "a", "text": "one", "label": "tech"},
+    {"id": "b", "text": "two", "label": "tech"},
+    {"id": "c", "text": "Two!", "label": "tech"},
+]
+
+
+class Bench:
+    """A project, a database and a place for what dbt writes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.project = write_dbt_project(folder / "dbt")
+        self.database = raw_database(folder, small_loop(), ROWS)
+
+    def write(self, **files: str) -> None:
+        write_dbt_project(self.project, **files)
+
+    def build(self, database: Path | None = None) -> tuple[NodeResult, ...]:
+        return build(
+            self.project,
+            database or self.database,
+            loop="small",
+            clean=Clean(),
+            target=self.folder / "target",
+            cache=self.folder / "cache",
+        )
+
+    def rows(self, database: Path | None = None) -> Sequence[Any]:
+        with duckdb.connect(str(database or self.database)) as connection:
+            return connection.execute("select row_id from mart_small order by 1").fetchall()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def process_state() -> Mapping[str, Any]:
+    names = ("", "file_log", "stdout_log", "lakeloop")
+    return {
+        "environment": dict(os.environ),
+        "folder": Path.cwd(),
+        "handlers": {name: list(logging.getLogger(name).handlers) for name in names},
+        "level": logging.getLogger().level,
+    }
+
+
+@pytest.mark.slow
+def test_models_are_built_and_tested_and_nothing_is_left_behind(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DBT_EMPTY", "1")  # with it, dbt would build empty tables
+    files = sorted(bench.project.rglob("*"))
+    before = process_state()
+    results = bench.build()
+    assert process_state() == before
+    assert capsys.readouterr().out == ""
+    assert sorted(bench.project.rglob("*")) == files
+    assert [(r.name, r.kind, r.status) for r in results] == [
+        ("stg_small", "model", "success"),
+        ("mart_small", "model", "success"),
+        ("unique_together_mart_small_source_file__source_line", "test", "pass"),
+    ]
+    assert bench.rows() == [("a",), ("b",)]
+
+
+@pytest.mark.slow
+def test_another_partition_in_the_same_process_has_its_own_file_and_parses_nothing(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.build()
+    (parsed,) = (bench.folder / "cache").iterdir()
+    other = raw_database(tmp_path / "other", small_loop(), ROWS[1:])
+    parsed_before = parsed.stat().st_mtime_ns
+    bench.build(other)
+    assert [file.stat().st_mtime_ns for file in (bench.folder / "cache").iterdir()] == [parsed_before]
+    assert (bench.rows(), bench.rows(other)) == ([("a",), ("b",)], [("b",)])
+
+
+@pytest.mark.slow
+def test_a_changed_model_is_parsed_again(bench: Bench) -> None:
+    bench.build()
+    bench.write(mart=MART.strip() + "\n  and row_id <> 'a'\n")
+    bench.build()
+    assert bench.rows() == [("b",)]
+
+
+def test_the_digest_is_of_the_loops_own_models_and_the_shared_macros(tmp_path: Path) -> None:
+    project = write_dbt_project(tmp_path)
+    before = project_digest(project, "small")
+    write_dbt_project(tmp_path, "other")
+    assert project_digest(project, "small") == before
+    write_dbt_project(tmp_path, mart="select 1")
+    assert project_digest(project, "small") != before
+    write_dbt_project(tmp_path)
+    assert project_digest(project, "small") == before
+    (tmp_path / "macros/classification.sql").write_text("")
+    assert project_digest(project, "small") != before
+
+
+def test_a_loop_without_models_is_told_where_to_write_them(tmp_path: Path) -> None:
+    project = write_dbt_project(tmp_path, "other")
+    with pytest.raises(ConfigurationError, match=r"models/small/marts/mart_small\.sql") as caught:
+        build(project, tmp_path / "x", loop="small", clean=Clean(), target=tmp_path, cache=tmp_path)
+    assert "macros/classification.sql" in caught.value.remedy
+
+
+@pytest.mark.slow
+def test_sql_that_names_no_column_says_model_file_and_column(bench: Bench) -> None:
+    bench.write(staging=STAGING.replace("text='text'", "text='body'"))
+    with pytest.raises(ConfigurationError) as caught:
+        bench.build()
+    message = str(caught.value)
+    assert "model stg_small" in message
+    assert '"body" not found' in message
+    assert "models/small/staging/stg_small.sql" in message
+    assert "correct the model" in message
+
+
+@pytest.mark.slow
+def test_a_project_that_cannot_be_parsed_names_the_file(bench: Bench) -> None:
+    bench.write(mart="select {{ unclosed ")
+    with pytest.raises(ConfigurationError, match=r"mart_small\.sql"):
+        bench.build()
+
+
+@pytest.mark.slow
+def test_a_broken_contract_names_the_column(bench: Bench) -> None:
+    bench.write(mart="select * exclude (label), 1 as label from {{{{ ref('stg_{loop}') }}}}")
+    with pytest.raises(ConfigurationError, match="enforced contract that failed") as caught:
+        bench.build()
+    assert "label" in str(caught.value)
+    assert "contract in the yml" in caught.value.remedy
+
+
+@pytest.mark.slow
+def test_a_value_that_does_not_fit_is_a_matter_of_data(bench: Bench) -> None:
+    bench.write(
+        mart="select * replace (cast(row_id as bigint) as source_line) from {{{{ ref('stg_{loop}') }}}}"
+    )
+    with pytest.raises(DataError, match="Could not convert string 'a' to INT64") as caught:
+        bench.build()
+    assert str(bench.database) in caught.value.remedy
+
+
+@pytest.mark.slow
+def test_a_failed_data_test_names_test_model_rows_and_query(bench: Bench) -> None:
+    doubled = "select * from {{{{ ref('stg_{loop}') }}}} union all select * from {{{{ ref('stg_{loop}') }}}}"
+    bench.write(mart=doubled)
+    with pytest.raises(DataError, match="data test") as caught:
+        bench.build()
+    assert "unique_together_mart_small_source_file__source_line of mart_small: 3" in caught.value.found
+    assert "having count(*) > 1" in caught.value.remedy
+
+
+@pytest.mark.slow
+def test_a_file_that_somebody_holds_open_is_worth_a_retry(bench: Bench) -> None:
+    code = (
+        "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(bench.database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == b"open\n"
+        with pytest.raises(ServiceError, match="lock"):
+            bench.build()
+        holder.communicate()
+    assert bench.build()
