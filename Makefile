@@ -57,8 +57,8 @@ status: setup ## What each loop did last, and what waits
 test: setup ## Run all tests: unit tests first, then the whole loop through a real Airflow
 	@echo "==> unit tests"
 	@$(BIN)/pytest -q tests/unit
-	@echo "==> all others: DAGs, dbt, integration, faults, loop, browser"
-	@$(BIN)/pytest -q tests --ignore=tests/unit
+	@echo "==> DAGs, dbt, integration, faults, the whole loop, browser"
+	@$(BIN)/pytest -q tests/dags tests/dbt tests/integration tests/faults tests/loop tests/browser
 
 test-unit: setup ## Run the unit tests only
 	@$(BIN)/pytest -q tests/unit

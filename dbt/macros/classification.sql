@@ -7,9 +7,13 @@
     models/<loop>/marts/mart_<loop>.sql
       {{ first_of_near_duplicates(ref('stg_<loop>')) }}
 
+  and a yml beside each, which declares the source (schema and name <loop>, table raw), the eight columns of
+  the contract, data tests and unit tests: those of `news` with other words. dbt_project.yml needs no entry.
+
   Each argument after the source is an SQL expression over the raw columns, so a text can be made of
   several: text="concat_ws(' ', subject, body)". A loop that needs more writes its SQL around or instead of
-  the call; what counts is the contract in the yml beside the model.
+  the call; what counts is the contract. The stage `transform` counts a row that the mart leaves out as a
+  duplicate if another with its text_key stayed, and refuses to publish when it finds none.
 
   `clean` of the loop file arrives as LAKELOOP_NORMALISE and LAKELOOP_DROP_NEAR_DUPLICATES; by hand both
   are on. Environment and not --vars, because dbt parses the whole project again when a var changes.

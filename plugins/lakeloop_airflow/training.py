@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk import BaseOperator, ResumableJobMixin, SkipMixin, conf
+from airflow.sdk import BaseOperator, ResumableJobMixin, SkipMixin
 
 from lakeloop import jobs
 from lakeloop.faults import reach
@@ -20,11 +20,13 @@ from lakeloop_airflow.window import partition_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.types import RuntimeTaskInstanceProtocol
     from pydantic import JsonValue
 
     from lakeloop.records import StageRecord
 
-_ANSWER_SECONDS = 2.0
+_ENDED_BY_A_PERSON = frozenset({"failed", "success", "skipped", "removed"})
+"""States that a running task is never given by Airflow itself."""
 
 
 class PlanOperator(BaseOperator, SkipMixin):
@@ -78,8 +80,10 @@ class TrainOperator(ResumableJobMixin, BaseOperator):
         self.urls: dict[str, str] = {}
         self.job: jobs.JobSpec | None = None
         self.job_id = ""
+        self.task_instance: RuntimeTaskInstanceProtocol | None = None
 
     def execute(self, context: Context) -> None:
+        self.task_instance = context["ti"]
         settle(self, self._train(context), context)
 
     def _train(self, context: Context) -> StageRecord:
@@ -120,23 +124,23 @@ class TrainOperator(ResumableJobMixin, BaseOperator):
         return str(external_id)
 
     def on_kill(self) -> None:
-        """End the training when a person ends the task; leave it alone when Airflow itself is in trouble.
+        """End the training when a person ended the task; in all other cases somebody comes back for it.
 
-        A task is also killed when its API server did not answer for a while. Its retry comes back then.
+        A task is also killed when a newer try of it was started (by a scheduler that came back and took the
+        task for dead), and when its API server did not answer for a while.
         """
-        if self.job_id and _airflow_answers():
-            self.log.info("ending the training: the task was stopped")
+        if self.job_id and self._state() in _ENDED_BY_A_PERSON:
+            self.log.info("ending the training: the task was ended")
             jobs.cancel(self.job_id)
 
-
-def _airflow_answers() -> bool:
-    import httpx
-
-    base = conf.get("core", "execution_api_server_url", fallback="") or (
-        conf.get("api", "base_url", fallback="http://localhost:8080").rstrip("/") + "/execution/"
-    )
-    try:
-        httpx.get(base.rstrip("/") + "/health", timeout=_ANSWER_SECONDS)
-    except httpx.HTTPError:
-        return False
-    return True
+    def _state(self) -> str | None:
+        """What Airflow takes this task for now; None when it cannot be asked."""
+        task = self.task_instance
+        if task is None:
+            return None
+        try:
+            states = task.get_task_states(dag_id=task.dag_id, task_ids=[task.task_id], run_ids=[task.run_id])
+        except Exception as error:  # noqa: BLE001  (whatever is wrong with Airflow, the training goes on)
+            self.log.warning("the training goes on: Airflow did not say what became of the task: %s", error)
+            return None
+        return str(states.get(task.run_id, {}).get(task.task_id))

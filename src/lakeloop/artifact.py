@@ -68,6 +68,8 @@ def write_manifest(folder: Path, description: ArtifactDescription) -> Artifact:
     Raises:
         ArtifactError: a required file is missing.
     """
+    for leftover in folder.rglob(".*.tmp"):  # of a writer that was killed
+        leftover.unlink()
     write_atomically(folder / DESCRIPTION, description.model_dump_json(indent=2) + "\n")
     names = _names(folder)
     if missing := [name for name in REQUIRED if name not in names]:

@@ -24,11 +24,11 @@ from transformers import BertConfig, BertModel
 
 LABELS = ("business", "sports", "tech")
 _TELLING = {
-    "business": ("market", "shares", "profit"),
-    "sports": ("match", "goal", "team"),
-    "tech": ("software", "phone", "chip"),
+    "business": ("business", "market", "shares"),
+    "sports": ("sports", "goal", "team"),
+    "tech": ("tech", "phone", "chip"),
 }
-_FILLING = ("the", "a", "of", "today", "new", "old", "said", "big", "small", "was", "is", "after")
+_FILLING = ("the", "a", "of", "today", "new", "old", "said", "big", "small", "was", "story", "about")
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 MAX_POSITIONS = 32
 

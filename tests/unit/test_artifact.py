@@ -89,3 +89,10 @@ def test_an_incomplete_folder_cannot_be_sealed(tmp_path: Path, name: str) -> Non
     with pytest.raises(ArtifactError, match=rf"artifact is incomplete\n  expected: {name}"):
         write_manifest(tmp_path, DESCRIPTION)
     assert not (tmp_path / MANIFEST).exists()
+
+
+def test_what_a_killed_writer_left_behind_is_not_sealed(artifact: Artifact) -> None:
+    clean = artifact.digest
+    (artifact.folder / MANIFEST).unlink()
+    (artifact.folder / ".model.onnx.4711.tmp").write_bytes(b"half")
+    assert write_manifest(artifact.folder, DESCRIPTION).digest == clean

@@ -8,6 +8,7 @@ PostgreSQL catalogues that DuckDB does not have; so they are asked from DuckDB. 
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ from sqlalchemy.types import NullType
 
 _DRIVER = "lakeloop"
 registry.register(f"duckdb.{_DRIVER}", __name__, "Dialect")
+
+# duckdb-engine hangs functions on classes of SQLAlchemy that GX keeps beyond the end of the interpreter, and
+# through their globals DuckDB's own types: its binding then ends the process with a page about leaks.
+atexit.register(vars(duckdb_engine).clear)
 
 
 def url(database: Path, options: Mapping[str, str]) -> str:

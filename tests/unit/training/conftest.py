@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 from lakeloop.spec.models import Train
 from lakeloop.tracking.tracker import RecordingTracker
@@ -20,8 +21,11 @@ SMALL = {"max_tokens": 24, "batch_size": 8, "epochs": 3, "patience": 3, "learnin
 
 
 @pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As a runner sets it for a job; here the libraries are loaded already."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from lakeloop.registry.registry import Registry
 from lakeloop.stages.maintain import pending
 from lakeloop.tracking.mirror import mirror_pending
 from tests.support.stack import RunningStack
-from tests.support.wandb_files import wandb_summaries
+from tests.support.wandb_files import wandb_runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.timeout(900)]
 log = logging.getLogger(__name__)
@@ -58,16 +58,12 @@ def test_rows_read_are_all_in_the_mart_in_quarantine_or_counted_as_duplicates(
         assert bad > 0, "the drops are dirty on purpose"
 
 
-def test_the_better_candidate_is_champion_and_answers_over_http(
-    stack: RunningStack, first: Outcome
-) -> None:
+def test_the_better_candidate_is_champion_and_answers_over_http(stack: RunningStack, first: Outcome) -> None:
     champion = Registry(stack.context.lake).champion()
     assert champion is not None
     evaluation = stack.context.lake.ledger.latest("evaluate")
     assert evaluation is not None
-    scores = {
-        name: evaluation.metrics[f"{name}/macro_f1"] for name in ("baseline", "finetune")
-    }
+    scores = {name: evaluation.metrics[f"{name}/macro_f1"] for name in ("baseline", "finetune")}
     assert champion.card.candidate == max(scores, key=lambda name: (scores[name], name == "baseline"))
     answer = httpx.post(
         f"{stack.stack.server_url}/v1/predict",
@@ -78,15 +74,20 @@ def test_the_better_candidate_is_champion_and_answers_over_http(
     assert answer.json()["predictions"][0]["label"] == "sports"
 
 
-def test_wandb_holds_a_run_of_every_stage(stack: RunningStack, first: Outcome) -> None:
-    mirror_pending(stack.settings)
-    summaries = wandb_summaries(stack.settings.wandb_dir)
-    stages = {summary["stage"] for summary in summaries}
-    assert {"ingest", "transform", "validate", "dataset", "evaluate", "release", "rollout"} <= stages
-    evaluation = next(summary for summary in summaries if summary["stage"] == "evaluate")
+def test_wandb_holds_a_run_of_every_stage(
+    stack: RunningStack, first: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert mirror_pending(stack.settings) == 0, "no journal is left waiting"
+    runs = {run.config["stage"]: run for run in wandb_runs(stack.settings.wandb_dir)}
+    assert {
+        "ingest", "transform", "validate", "dataset", "train-baseline", "train-finetune",
+        "evaluate", "release", "rollout",
+    } <= set(runs)  # fmt: skip
     record = stack.context.lake.ledger.latest("evaluate")
     assert record is not None
-    assert evaluation["finetune/macro_f1"] == pytest.approx(record.metrics["finetune/macro_f1"])
+    score = runs["evaluate"].summary["finetune/macro_f1"]
+    assert score == pytest.approx(record.metrics["finetune/macro_f1"])
 
 
 def test_a_second_run_redoes_nothing_and_says_so(stack: RunningStack, first: Outcome) -> None:

@@ -1,0 +1,70 @@
+"""A scheduler that dies while a model is trained costs neither the training nor a second one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from lakeloop.jobs.state import JobRecord
+from lakeloop.local import stack as local_stack
+from lakeloop.local.airflow_api import ACTIVE_STATES
+from tests.support.stack import RunningStack
+
+pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.timeout(900)]
+
+SEED = 4242
+PATIENCE_SECONDS = 400.0
+
+
+def finetunes(running: RunningStack) -> dict[str, JobRecord]:
+    """The fine-tunes with this test's seed, by folder."""
+    found = {}
+    for spec in running.settings.home.glob("work/news/train-finetune/*/job-*/spec.json"):
+        record = spec.with_name("job.json")
+        if f'"seed":{SEED}' in spec.read_text().replace(" ", "") and record.exists():
+            found[str(spec.parent)] = JobRecord.model_validate_json(record.read_bytes())
+    return found
+
+
+def test_a_scheduler_killed_during_training_does_not_train_twice(stack: RunningStack) -> None:
+    day = stack.partitions[-1]
+    with stack.api() as api:
+        assert api.dag_ids("news")
+        if stack.context.lake.ledger.latest("validate", day) is None:
+            pytest.fail("the loop's own tests, which run before, left no mart to train from")
+        api.set_paused("news.train", paused=False)
+        run_id = api.trigger(
+            "news.train", day, {"force": True, "train.seed": SEED, "train.epochs": 6, "train.max_tokens": 96}
+        )
+        before = _wait_for_training(stack)
+
+        os.killpg(stack.stack.component("scheduler").pid, signal.SIGKILL)
+        local_stack.restart(stack.settings, "scheduler", stack.context.loop)
+
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            run = next(run for run in api.runs(["news.train"]) if run["dag_run_id"] == run_id)
+            if run["state"] not in ACTIVE_STATES:
+                break
+            time.sleep(1)
+        tasks = {task["task_id"]: task for task in api.tasks("news.train", run_id)}
+    assert run["state"] == "success", tasks
+    after = finetunes(stack)
+    assert list(after) == list(before), "one training was asked for"
+    (folder,) = after
+    assert after[folder].state == "succeeded"
+    assert after[folder].process == before[folder].process, "the same process trained from start to end"
+    assert after[folder].started_at == before[folder].started_at
+
+
+def _wait_for_training(running: RunningStack) -> dict[str, JobRecord]:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        found = finetunes(running)
+        if any(record.state == "running" and record.process for record in found.values()):
+            return found
+        time.sleep(0.2)
+    raise AssertionError("no fine-tune began")
