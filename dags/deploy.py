@@ -13,7 +13,7 @@ says why; the champion stays.
 
 **When it fails.** `release`: `FenceError` means that another release was first; the retry judges anew.
 `rollout`: the server is away or does not take the version; its log says why. Start it, clear the task: the
-version is released already, nothing is done twice. To go back: `lakeloop rollback`.
+version is released already, nothing is done twice.
 
 **Owner.** The `owner` of the loop file.
 """

@@ -23,7 +23,7 @@ Ended by SIGKILL is most often too little memory: lower `train.batch_size` or `t
 
 from airflow.sdk import DAG, PartitionedAssetTimetable, TriggerRule
 from lakeloop_airflow.assets import loop_assets
-from lakeloop_airflow.defaults import GPU_POOL, Tag, dag_arguments
+from lakeloop_airflow.defaults import GPU_POOL, GPU_QUEUE, Tag, dag_arguments
 from lakeloop_airflow.forms import FORCE, PARTITION, loop_fields, switch
 from lakeloop_airflow.loops import readable_loops
 from lakeloop_airflow.stage_task import StageOperator
@@ -54,8 +54,13 @@ for loop in readable_loops():
     ):
         plan = PlanOperator(loop=loop.name, inlets=[assets.mart])
         dataset = StageOperator(loop=loop.name, stage="dataset")
-        options = {"loop": loop.name, "pool": GPU_POOL, "trigger_rule": TriggerRule.NONE_FAILED}
-        baseline = TrainOperator(candidate="baseline", **options)
+        options = {
+            "loop": loop.name,
+            "pool": GPU_POOL,
+            "queue": GPU_QUEUE,
+            "trigger_rule": TriggerRule.NONE_FAILED,
+        }
+        baseline = TrainOperator(candidate="baseline", priority_weight=2, **options)  # the cheap one first
         finetune = TrainOperator(candidate="finetune", **options)
         evaluate = StageOperator(
             loop=loop.name,

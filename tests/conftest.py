@@ -1,4 +1,4 @@
-"""What all tests share: no phoning home, no inherited settings, and one real Airflow for those that need it."""
+"""What all tests share: no phoning home, no inherited settings, one real Airflow for those that need it."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from lakeloop.spec.models import Method
+from training.attention import fuse_attention, restore_attention
 from training.fit import Fit
 from training.frozen import FrozenLayers, worth_keeping
 from training.job import Job, Trained, main
@@ -22,7 +23,9 @@ def train_finetune(job: Job) -> Trained:
     """Train by the method of the loop file; the best epoch on validation is kept."""
     train = job.config.train
     tokens = job.tokenise()
-    model = TextClassifier(load_encoder(job.base, train.max_tokens), len(job.dataset.labels))
+    encoder = load_encoder(job.base, train.max_tokens)
+    fuse_attention(encoder)
+    model = TextClassifier(encoder, len(job.dataset.labels))
     frozen = open_weights(model, train)
     model.to(job.device.target)
     network, feed = model, job.device.place
@@ -44,6 +47,7 @@ def train_finetune(job: Job) -> Trained:
     with job.timed("train"):
         epochs, best = fit.run()
     close_weights(model)
+    restore_attention(model.encoder)
     return Trained(
         model=model,
         method=train.method,

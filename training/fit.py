@@ -95,7 +95,7 @@ class Fit:
     ) -> float:
         """Train on every row once; the mean loss."""
         self._train_mode()
-        labels = torch.from_numpy(self.dataset.train.labels).to(self.device.target)
+        labels = torch.from_numpy(self.dataset.train.labels)
         lengths = self.tokens.lengths[: len(labels)]
         batches = bucketed_batches(lengths, self.train.batch_size, seed=self.train.seed, epoch=number)
         total = 0.0
@@ -104,7 +104,7 @@ class Fit:
                 reach("train.mid-epoch")
             with self.device.autocast():
                 logits = self.network(*self.feed(self.tokens.batch(rows)))
-            loss = cross_entropy(logits.float(), labels[rows])
+            loss = cross_entropy(logits.float(), labels[rows].to(self.device.target))
             loss.backward()  # type: ignore[no-untyped-call]
             clip_grad_norm_(self._open, GRADIENT_NORM)
             learning_rate = float(schedule.get_last_lr()[0])

@@ -13,6 +13,9 @@ from lakeloop.spec.models import LoopSpec
 GPU_POOL = "gpu"
 """One slot for each device that can train."""
 
+GPU_QUEUE = "gpu"
+"""Queue of the Celery workers that have torch, and a device to train on; one machine ignores it."""
+
 RETRIES = 3
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[

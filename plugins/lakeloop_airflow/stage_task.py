@@ -101,9 +101,7 @@ def open_context(loop: str, context: Context) -> StageContext:
     """What a stage is given: the loop file with the form's overrides, the lake, and this attempt."""
     from lakeloop.stages.session import StageContext
 
-    run = context["dag_run"]
-    attempt = Attempt(run_id=f"{run.dag_id}:{run.run_id}", try_number=context["ti"].try_number)
-    opened = StageContext.open(loop, installation(), attempt)
+    opened = StageContext.open(loop, installation(), Attempt(_run_of(context), context["ti"].try_number))
     return replace(opened, loop=overridden(opened.loop, context["params"]))
 
 
@@ -124,7 +122,7 @@ def settle(task: BaseOperator, record: StageRecord, context: Context) -> None:
     """
     context["ti"].xcom_push(RECORD_KEY, describe(record))
     # An earlier try of this very run did the work and died before Airflow knew: then it is news still.
-    own = record.provenance.run_id == f"{context['dag_run'].dag_id}:{context['dag_run'].run_id}"
+    own = record.provenance.run_id == _run_of(context)
     if record.status == "skipped" or (record.status == "unchanged" and not own):
         raise AirflowSkipException(f"{record.status}: {record.reason}")
     if record.status == "refused":
@@ -138,6 +136,11 @@ def announce(outlets: Sequence[Any], record: StageRecord, context: Context) -> N
         event = context["outlet_events"][outlet]
         event.add_partitions(record.partition)
         event.extra = {"stage": record.stage, "fingerprint": record.fingerprint, **_names(record.outputs)}
+
+
+def _run_of(context: Context) -> str:
+    """The run's name in records and claims: run ids are unique within a DAG only."""
+    return f"{context['dag_run'].dag_id}:{context['dag_run'].run_id}"
 
 
 def describe(record: StageRecord) -> dict[str, Any]:

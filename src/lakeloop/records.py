@@ -154,6 +154,7 @@ def installed_versions() -> dict[str, str]:
 @functools.lru_cache
 def git_sha(root: Path) -> str:
     """Commit of the checkout at `root`, with `+dirty` when it was changed; `unknown` outside of git."""
+
     def ask(*argv: str) -> str:
         done = subprocess.run(
             ["git", "-C", str(root), *argv], capture_output=True, text=True, timeout=10, check=True

@@ -65,6 +65,7 @@ def test_its_tasks_are_owned_retried_and_pooled(dag: DAG) -> None:
 def test_what_cannot_get_better_is_not_retried(dag: DAG, error: type[Exception], decision: str) -> None:
     for task in dag.tasks:
         policy = dag.default_args["retry_policy"] if task.is_mapped else task.retry_policy
+        assert policy is not None, f"{dag.dag_id}.{task.task_id}: use dag_arguments"
         assert policy.evaluate(error("x"), try_number=1, max_tries=3).action.value == decision
 
 

@@ -47,8 +47,11 @@ def test_rows_read_are_all_in_the_mart_in_quarantine_or_counted_as_duplicates(
         ingest, transform, validate = (
             ledger.latest(name, day) for name in ("ingest", "transform", "validate")
         )
-        assert ingest and transform and validate
-        assert ingest.counts and transform.counts and validate.counts
+        assert ingest is not None
+        assert transform is not None
+        assert validate is not None
+        assert ingest.counts is not None
+        assert transform.counts is not None
         drop = stack.settings.home / "drops" / "news" / f"{day}.jsonl"
         lines = len(drop.read_bytes().splitlines())
         mart = lake.read("mart", partition=day).num_rows

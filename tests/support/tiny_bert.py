@@ -1,8 +1,8 @@
 """A random BERT of some thousand weights and texts it can learn, for tests that train for real.
 
 `make_base_model(folder)` writes what a base model's folder holds: config, safetensors, tokenizer.
-`make_dataset(folder, ...)` writes what training sees of a data set. The texts are of 5 to 18 words; four words
-in each say its label.
+`make_dataset(folder, ...)` writes what training sees of a data set. The texts are of 5 to 18 words; four
+words in each say its label.
 """
 
 from __future__ import annotations

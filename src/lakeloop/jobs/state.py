@@ -164,9 +164,16 @@ class Workdir:
         write_atomically(self.record, record.model_dump_json(indent=2) + "\n")
 
 
+def usable_cores() -> int:
+    """Cores that this process may use, which in a container can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def worker_environment(threads: int) -> dict[str, str]:
     """What a job gets on top of the environment of who submitted it."""
-    count = str(threads or os.cpu_count() or 1)
+    count = str(threads or usable_cores())
     return {
         # Threads that wait for work by spinning halve the speed of everything else on the machine.
         "OMP_WAIT_POLICY": "PASSIVE",

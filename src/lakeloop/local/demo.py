@@ -5,6 +5,7 @@ Also `up` and `down`, the same start and stop for daily use. What is shown is la
 
 from __future__ import annotations
 
+import functools
 import signal
 import time
 from collections.abc import Iterator
@@ -94,9 +95,22 @@ def _drive(
     context = StageContext.open(spec.name, settings, Attempt.local())
     with AirflowApi(stack.airflow_url) as api:
         outcome = drive(
-            api, spec.name, spec.source.partitions, pending=lambda: pending(context), say=reporter.say
+            api,
+            spec.name,
+            spec.source.partitions,
+            pending=lambda: pending(context),
+            say=reporter.say,
+            detail=functools.partial(_training_progress, context),
         )
     return context, outcome
+
+
+def _training_progress(context: StageContext, task_id: str, partition: str) -> str:
+    """The last line that the training process of this task wrote."""
+    folder = context.settings.work(context.loop.name, f"train-{task_id}", partition)
+    logs = sorted(folder.glob("*/job.log"), key=lambda path: path.stat().st_mtime)
+    lines = logs[-1].read_text(errors="replace").splitlines() if logs else []
+    return lines[-1].partition(" INFO ")[2] if lines else ""
 
 
 def _wait_for_interrupt(console: Console, stack: Stack, reporter: Reporter) -> None:

@@ -81,11 +81,13 @@ def drive(
     *,
     pending: Callable[[], Sequence[Pending]],
     say: Say,
+    detail: Callable[[str, str], str] = lambda task_id, partition: "",  # noqa: ARG005  (named for its callers)
     time_limit: float = 1800.0,
 ) -> Outcome:
     """Ingest `partitions` and follow everything that comes of them.
 
-    `pending` asks the lake what is still to do. Runs that were there before are left out of the outcome.
+    `pending` asks the lake what is still to do; `detail` says how far a long task is. Runs that were there
+    before are left out of the outcome.
     """
     began, clock = now(), time.monotonic()
     dag_ids = wait_for_dags(api, loop, say)
@@ -100,7 +102,7 @@ def drive(
         runs = [run for run in api.runs(followed) if _after(run, began)]
         if any(run["state"] in ACTIVE_STATES for run in runs):
             quiet_since = time.monotonic()
-            say(describe(api, runs))
+            say(describe(api, runs, detail))
         elif failed := [run for run in runs if run["state"] == "failed"]:
             return _outcome(api, runs, clock, [_explain(api, run) for run in failed])
         elif time.monotonic() - quiet_since > _QUIET_SECONDS:
@@ -119,10 +121,10 @@ def drive(
             api.trigger(f"{loop}.maintenance")
             quiet_since = time.monotonic()
         time.sleep(_POLL_SECONDS)
-    return _outcome(api, runs, clock, [f"not done after {time_limit:.0f} s: {describe(api, runs)}"])
+    return _outcome(api, runs, clock, [f"not done after {time_limit:.0f} s: {describe(api, runs, detail)}"])
 
 
-def describe(api: AirflowApi, runs: Sequence[dict[str, Any]]) -> str:
+def describe(api: AirflowApi, runs: Sequence[dict[str, Any]], detail: Callable[[str, str], str]) -> str:
     """One line on how far the runs are: `ingest 5/5 · transform 2/5 (validate 2026-11-18)`."""
     parts = []
     for dag_id in dict.fromkeys(run["dag_id"] for run in runs):
@@ -131,15 +133,17 @@ def describe(api: AirflowApi, runs: Sequence[dict[str, Any]]) -> str:
         text = f"{dag_id.split('.', 1)[1]} {ended}/{len(own)}"
         running = [run for run in own if run["state"] == "running"]
         if running:
-            text += f" ({_running_tasks(api, running[0])})"
+            text += f" ({_running_tasks(api, running[0], detail)})"
         parts.append(text)
     return " · ".join(parts)
 
 
-def _running_tasks(api: AirflowApi, run: dict[str, Any]) -> str:
+def _running_tasks(api: AirflowApi, run: dict[str, Any], detail: Callable[[str, str], str]) -> str:
     tasks = api.tasks(run["dag_id"], run["dag_run_id"])
     names = [task["task_id"] for task in tasks if task["state"] == "running"]
-    return " ".join((*names, run.get("partition_key") or "")).strip()
+    partition = run.get("partition_key") or ""
+    details = [text for name in names if (text := detail(name, partition))]
+    return " ".join((*names, partition, *details)).strip()
 
 
 def _after(run: dict[str, Any], began: datetime) -> bool:

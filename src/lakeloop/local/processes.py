@@ -75,7 +75,7 @@ def require_alive(component: Component) -> None:
 
 def stop(components: Sequence[Component], *, grace: float = 15.0) -> None:
     """End the groups of `components`: ask all of them, wait up to `grace` seconds, then kill what is left."""
-    alive = [c for c in components if c.alive]
+    alive = [c for c in components if _has_group(c)]
     for component in alive:
         _signal_group(component.pid, signal.SIGTERM)
     deadline = time.monotonic() + grace
@@ -84,6 +84,17 @@ def stop(components: Sequence[Component], *, grace: float = 15.0) -> None:
     for component in alive:
         _signal_group(component.pid, signal.SIGKILL)
         _reap(component.pid)
+
+
+def _has_group(component: Component) -> bool:
+    """True while its group has members; a leader that was killed leaves its children behind.
+
+    The number of a group is not given to a new process while the group lives: when another process has it,
+    nothing of ours is left.
+    """
+    if psutil.pid_exists(component.pid) and not component.alive:
+        _reap(component.pid)
+    return component.alive or (not psutil.pid_exists(component.pid) and _group_lives(component.pid))
 
 
 def _group_lives(group: int) -> bool:

@@ -209,4 +209,4 @@ def _not_ready(stack: Stack) -> list[str]:
 def _make_pools(stack: Stack, loop: LoopSpec) -> None:
     with AirflowApi(stack.airflow_url) as api:
         api.set_pool("gpu", 1, "Training jobs, one at a time a device")
-        api.set_pool(f"lakeloop_{loop.name}_writers", 1, f"Writers of the lake of loop {loop.name}")
+        api.set_pool(f"lakeloop_{loop.name}_writers", 2, f"Writers of the lake of loop {loop.name}")

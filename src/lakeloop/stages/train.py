@@ -254,7 +254,7 @@ def _track(stage: StageSession, order: _Order, found: Mapping[str, Any], artifac
 def _forget_others(stage: StageSession, kept: Path) -> None:
     """Remove the folders of this candidate's earlier jobs: their artifacts are in the lake, 200 MB each."""
     for folder in stage.work.parent.glob("*/job-*"):
-        if folder.resolve() != kept.resolve() and status(str(folder)).ended:
+        if folder.resolve() != kept.resolve() and status(str(folder)).state in ("succeeded", "failed"):
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -77,9 +77,14 @@ def test_a_broken_cache_is_computed_again(make_job: MakeJob, spoil: Callable[[Pa
     assert path.read_bytes() == whole
 
 
-def test_of_equal_heads_the_more_regularised_is_taken() -> None:
-    embeddings = np.eye(2, dtype=np.float32).repeat(5, axis=0)
-    labels = np.array([0, 1]).repeat(5)
-    head = fit_head(embeddings, labels, embeddings, labels, choices=(0.1, 1.0, 10.0))
-    assert head.validation.macro_f1 == 1
-    assert head.regularisation == 0.1
+@pytest.mark.parametrize(("noise", "chosen"), [(0.0, 100.0), (1.0, 0.01)], ids=["clean", "noisy"])
+def test_validation_chooses_how_much_the_head_is_regularised(noise: float, chosen: float) -> None:
+    draw = np.random.default_rng(0)
+    labels = np.arange(40) % 2
+    signal = np.eye(2, 20)[labels]
+    train, validation = (
+        ((1 - 0.9 * noise) * signal + noise * draw.normal(size=signal.shape)).astype(np.float32)
+        for _ in range(2)
+    )
+    head = fit_head(train, labels, validation, labels, choices=(0.01, 100.0))
+    assert head.regularisation == chosen

@@ -1,0 +1,81 @@
+"""A stop ends a component with all its children, also when the component itself was killed before."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lakeloop.errors import ServiceError
+from lakeloop.local.processes import Component, require_alive, start, stop
+
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> tuple[Component, psutil.Process]:
+    """A component and the child it started."""
+    log = tmp_path / "logs" / "parent.log"
+    argv = [sys.executable, "-c", PARENT]
+    component = start("parent", argv, env=dict(os.environ), log=log, cwd=tmp_path)
+    deadline = time.monotonic() + 10
+    while not log.read_text().strip():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return component, psutil.Process(int(log.read_text()))
+
+
+def test_a_stop_ends_the_children_too(family: tuple[Component, psutil.Process]) -> None:
+    component, child = family
+    assert component.alive
+    stop([component])
+    assert not component.alive
+    assert not _runs(child)
+
+
+def test_the_children_of_a_killed_component_are_found_and_ended(
+    family: tuple[Component, psutil.Process],
+) -> None:
+    component, child = family
+    os.kill(component.pid, signal.SIGKILL)
+    os.waitpid(component.pid, 0)
+    assert _runs(child)
+    stop([component])
+    assert not _runs(child)
+
+
+def test_another_process_with_the_same_number_is_left_alone(
+    family: tuple[Component, psutil.Process],
+) -> None:
+    component, child = family
+    stop([component.model_copy(update={"started": component.started - 100})])
+    assert component.alive
+    assert _runs(child)
+    stop([component])
+
+
+def test_a_component_that_ended_by_itself_is_told_with_its_last_words(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", "print('no port'); raise SystemExit(3)"]
+    component = start("server", argv, env=dict(os.environ), log=tmp_path / "server.log", cwd=tmp_path)
+    deadline = time.monotonic() + 10
+    with pytest.raises(ServiceError, match=r"server ended by itself\n  found: no port"):
+        while time.monotonic() < deadline:
+            require_alive(component)
+            time.sleep(0.05)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
