@@ -79,6 +79,14 @@ class AirflowApi:
         content = self._get(path, full_content=True)["content"]
         return "\n".join(_log_line(entry) for entry in content)
 
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:
+        """What a task left under `key`; None when it left nothing."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
+        answer = self._read(path, {"deserialize": True})
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        return _require_ok(answer).json()["value"]
+
     def _get(self, path: str, **params: Any) -> Any:
         return _require_ok(self._read(path, params)).json()
 

@@ -52,7 +52,7 @@ def demo(*, once: bool = False, loop: str = DEMO_LOOP) -> bool:
 
     With `once` everything that this call started is stopped at the end; otherwise it runs until Ctrl-C.
     """
-    console = Console()
+    console = _console()
     settings = get_settings()
     spec = load_loop(settings.loop_file(loop), settings)
     if not isinstance(spec.source, PackageSource):
@@ -82,6 +82,12 @@ def demo(*, once: bool = False, loop: str = DEMO_LOOP) -> bool:
                 reporter.step("stopping Airflow and the model server")
                 stacks.stop(settings)
     return not outcome.failures
+
+
+def _console() -> Console:
+    """As wide as the terminal; a file or a pipe has no width of its own."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=120)
 
 
 def _drive(

@@ -37,6 +37,8 @@ class TaskTime:
     state: str
     start: datetime | None
     end: datetime | None
+    reason: str = ""
+    """Why it did nothing, when it says so."""
 
     @property
     def seconds(self) -> float:
@@ -159,11 +161,19 @@ def _outcome(api: AirflowApi, runs: Sequence[dict[str, Any]], clock: float, fail
             state=task["state"] or "none",
             start=_time(task["start_date"]),
             end=_time(task["end_date"]),
+            reason=_reason(api, run, task),
         )
         for run in runs
         for task in api.tasks(run["dag_id"], run["dag_run_id"])
     ]
     return Outcome(tasks, failures, time.monotonic() - clock)
+
+
+def _reason(api: AirflowApi, run: dict[str, Any], task: dict[str, Any]) -> str:
+    if task["state"] != "skipped" and task["task_id"] != "plan":
+        return ""
+    record = api.xcom(run["dag_id"], run["dag_run_id"], task["task_id"], "record")
+    return f"{record['status']}: {record['reason']}" if record and record["status"] != "done" else ""
 
 
 def _time(text: str | None) -> datetime | None:

@@ -103,13 +103,14 @@ def _print_answers(console: Console, context: StageContext, stack: Stack) -> Non
 
 
 def _print_unchanged(console: Console, outcome: Outcome) -> None:
-    skipped = [task for task in outcome.tasks if task.state == "skipped"]
-    ran = [task for task in outcome.tasks if task.state == "success"]
-    console.print(
-        f"\nTasks      {len(ran)} ran, {len(skipped)} skipped themselves "
-        "(nothing new; the reason is in each task's log and XCom)",
-        highlight=False,
-    )
+    ran = sum(task.state == "success" for task in outcome.tasks)
+    skipped = sum(task.state == "skipped" for task in outcome.tasks)
+    console.print(f"\nTasks      {ran} ran, {skipped} had nothing to do", highlight=False)
+    if not ran:
+        console.print("           Nothing has changed since the last run: nothing was done again.")
+    for (dag_id, task_id), tasks in _by_task(t for t in outcome.tasks if t.reason).items():
+        days = ", ".join(task.partition for task in tasks)
+        console.print(f"  {dag_id} · {task_id} of {days}\n    {tasks[-1].reason}", highlight=False)
 
 
 def _times(outcome: Outcome, steps: Sequence[tuple[str, float]]) -> Table:
@@ -121,7 +122,7 @@ def _times(outcome: Outcome, steps: Sequence[tuple[str, float]]) -> Table:
     for name, seconds in steps:
         table.add_row(name, "", f"{seconds:.0f}", "")
     table.add_section()
-    for (dag_id, task_id), tasks in _by_task(outcome.tasks).items():
+    for (dag_id, task_id), tasks in _by_task(t for t in outcome.tasks if t.seconds).items():
         each = [task.seconds for task in tasks]
         table.add_row(f"{dag_id} · {task_id}", str(len(tasks)), f"{sum(each):.1f}", f"{max(each):.1f}")
     return table
