@@ -42,11 +42,7 @@ def main() -> int:
         log.warning("pictures left as they are: %s", "nothing runs" if running is None else "no Chromium")
         return 0
     status = loop_status(StageContext.open(LOOP, settings, Attempt.local()))
-    pictures = [
-        Picture("lakeloop-page", f"{running.airflow_url}/lakeloop/", LOOP),
-        Picture("airflow-dags", f"{running.airflow_url}/dags?tags={LOOP}", f"{LOOP}.train"),
-        Picture("airflow-train", f"{running.airflow_url}/dags/{LOOP}.train", "evaluate"),
-    ]
+    pictures = [Picture("lakeloop-page", f"{running.airflow_url}/lakeloop/", LOOP)]
     pictures += [
         Picture(name.replace("_", "-"), Path(status.links[name]).as_uri(), LOOP)
         for name in ("report", "data_docs")

@@ -75,7 +75,7 @@ def _prove(
     stage.log(metrics)
     url = str(server.base_url).rstrip("/")
     return stage.done(
-        reason=f"{champion.name} answers at {url} since {seconds:.1f} s, and answered {len(answers)} texts",
+        reason=f"{champion.name} answers at {url} after {seconds:.1f} s; {len(answers)} smoke text(s) answered",
         outputs={
             "version": champion.name,
             "digest": champion.digest,
