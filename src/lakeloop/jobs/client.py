@@ -20,6 +20,7 @@ import psutil
 from lakeloop.durable import write_atomically
 from lakeloop.errors import EXIT_CONFIGURATION, EXIT_DATA, ConfigurationError, DataError, JobError
 from lakeloop.jobs.state import JobRecord, JobSpec, JobStatus, Workdir
+from lakeloop.locks import is_locked
 
 _POLL_SECONDS = 0.25
 _START_SECONDS = 60.0
@@ -114,7 +115,7 @@ def _attach(workdir: Workdir, spec: JobSpec) -> bool:
     record = workdir.read_record()
     if record is None or record.lost or record.state == "failed":
         return False
-    if record.state == "pending" and not _locked(workdir.run_lock):
+    if record.state == "pending" and not is_locked(workdir.run_lock):
         return False  # who submitted it died before the runner was there
     same = record.fingerprint == spec.fingerprint
     if record.state == "succeeded":
@@ -231,18 +232,6 @@ class _Lines:
             self._rest = b""
         for line in lines:
             yield line.decode(errors="replace")
-
-
-def _locked(path: Path) -> bool:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

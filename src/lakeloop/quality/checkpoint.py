@@ -6,6 +6,7 @@ that we show from `report`. Great Expectations is imported inside functions: it 
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -85,6 +86,9 @@ def _context(pages: Path) -> EphemeralDataContext:
         ProgressBarsConfig,
     )
 
+    # One of its loggers is set to INFO when it is imported; at INFO it tells a task's log every default.
+    for name in ("great_expectations", "great_expectations.data_context.types.base"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     site = {
         "class_name": "SiteBuilder",
         "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},

@@ -75,7 +75,7 @@ def _prove(
     stage.log(metrics)
     url = str(server.base_url).rstrip("/")
     return stage.done(
-        reason=f"{champion.name} answers at {url} after {seconds:.1f} s; {len(answers)} smoke text(s) answered",
+        reason=f"{champion.name} answers at {url} after {seconds:.1f} s; {len(answers)} texts answered",
         outputs={
             "version": champion.name,
             "digest": champion.digest,

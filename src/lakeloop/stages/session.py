@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from lakeloop.attempt import Attempt
+from lakeloop.errors import FenceError
 from lakeloop.records import Counts, Provenance, StageRecord, Status, fingerprint, now
 from lakeloop.settings import Settings, get_settings
 from lakeloop.spec.models import LoopSpec
@@ -59,6 +60,22 @@ class StageContext:
         folder = self.settings.work(self.loop.name, stage, partition)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def require_as_recorded(self, table: str, record: StageRecord, version: int) -> None:
+        """The rows that are about to be read must be those that the ledger speaks of.
+
+        Raises:
+            FenceError: somebody is publishing them anew at this moment.
+        """
+        digest = self.lake.digest(table, version=version, partition=record.partition)
+        if digest != record.outputs[table]:
+            raise FenceError(
+                f"{table} holds other rows than the ledger says stage {record.stage} left",
+                where=f"{self.loop.name} {record.partition}",
+                expected=f"digest {record.outputs[table][:12]}",
+                found=f"digest {digest[:12]} in version {version}",
+                remedy=f"they are being replaced: try again; if it stays so, {record.stage} this day again",
+            )
 
     @contextmanager
     def stage(self, name: str, partition: str, *, config: Any = None) -> Iterator[StageSession]:

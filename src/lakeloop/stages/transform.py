@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakeloop.errors import DataError, FenceError
+from lakeloop.errors import DataError
 from lakeloop.faults import reach
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.days import require_day
@@ -68,7 +68,7 @@ def _transform(context: StageContext, stage: StageSession, ingested: StageRecord
     where = f"{context.loop.name} transform {stage.partition}"
     fence = context.lake.claim("transform", stage.partition, context.attempt)
     version = context.lake.version("raw")
-    _require_ingested(context, ingested, version, where)
+    context.require_as_recorded("raw", ingested, version)
     with scratch_folder(stage.work, _BUILD) as folder:
         rows, counts, nodes = _build(context, stage, version, folder)
     counts.reconcile(where)
@@ -91,19 +91,6 @@ def _transform(context: StageContext, stage: StageSession, ingested: StageRecord
         metrics=metrics,
         links={"dbt": str(stage.work / _BUILD)},
     )
-
-
-def _require_ingested(context: StageContext, ingested: StageRecord, version: int, where: str) -> None:
-    """The rows that are about to be read must be those that the ledger speaks of."""
-    digest = context.lake.digest("raw", version=version, partition=ingested.partition)
-    if digest != ingested.outputs["raw"]:
-        raise FenceError(
-            "raw holds other rows than the ledger says were ingested",
-            where=where,
-            expected=f"digest {ingested.outputs['raw'][:12]}",
-            found=f"digest {digest[:12]} in version {version}",
-            remedy="they are being ingested now: try again; if it stays so, ingest this day again",
-        )
 
 
 def _build(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakeloop.durable import write_atomically
-from lakeloop.errors import DataError, FenceError
+from lakeloop.errors import DataError
 from lakeloop.faults import reach
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.days import require_day
@@ -155,7 +155,7 @@ def _judge(
 
     where = f"{context.loop.name} validate {stage.partition}"
     version = context.lake.version("staging")
-    _require_transformed(context, transformed, version, where)
+    context.require_as_recorded("staging", transformed, version)
     with open_duckdb(database) as connection:
         staging = context.lake.scan("staging", version=version, partition=stage.partition)
         rows.judge(connection, staging, context.loop)
@@ -170,19 +170,6 @@ def _judge(
         line = {**asdict(account), "quarantined_share": account.quarantined_share}
         fill(connection, "main", ACCOUNT, pa.Table.from_pylist([line]))
         return _Judged(good, bad, rows.reason_counts(connection), account)
-
-
-def _require_transformed(context: StageContext, transformed: StageRecord, version: int, where: str) -> None:
-    """The rows that are about to be judged must be those that the ledger speaks of."""
-    digest = context.lake.digest("staging", version=version, partition=transformed.partition)
-    if digest != transformed.outputs["staging"]:
-        raise FenceError(
-            "staging holds other rows than the ledger says were built",
-            where=where,
-            expected=f"digest {transformed.outputs['staging'][:12]}",
-            found=f"digest {digest[:12]} in version {version}",
-            remedy="they are being built now: try again; if it stays so, transform this day again",
-        )
 
 
 def _as_stored(context: StageContext, partition: str, ingested: Counts) -> Counts:

@@ -21,6 +21,7 @@ from typing import Any, Literal, Self, get_args
 
 from lakeloop.durable import fsync_directory
 from lakeloop.errors import DataError, FenceError
+from lakeloop.locks import is_locked
 from lakeloop.tracking.footprint import footprint
 from lakeloop.tracking.scrub import known_secrets, scrub
 
@@ -187,15 +188,7 @@ def read_journal(path: Path) -> list[Entry]:
 
 def has_writer(path: Path) -> bool:
     """Whether a process is writing this journal now; false when it was closed or its writer died."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(descriptor)
+    return is_locked(path)
 
 
 def _claim(descriptor: int, path: Path) -> None:
