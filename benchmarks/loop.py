@@ -138,10 +138,13 @@ def whole(tasks: Sequence[TaskTime]) -> float:
 
 
 def dead_times(tasks: Sequence[TaskTime]) -> list[float]:
-    """Seconds between the end of a task and the start of the next one of the same run."""
+    """Seconds between the end of a task and the start of the next one of the same run.
+
+    Only tasks that ran count: one that was skipped with its run's plan waited for nothing.
+    """
     runs: dict[tuple[str, str], list[tuple[datetime, datetime]]] = defaultdict(list)
     for task in tasks:
-        if task.start and task.end:
+        if task.start and task.end and task.state == "success":
             runs[task.dag_id, task.partition].append((task.start, task.end))
     gaps = []
     for spans in runs.values():
