@@ -89,19 +89,12 @@ def build(
         TransientError: the file was busy.
     """
     _require_models(project, loop)
-    environment = {
-        "LAKELOOP_DUCKDB": str(database),
-        "LAKELOOP_DUCKDB_MEMORY": memory_limit(),
-        "LAKELOOP_DUCKDB_TEMP": str(spill_folder(database)),
-        "LAKELOOP_NORMALISE": str(clean.normalise).lower(),
-        "LAKELOOP_DROP_NEAR_DUPLICATES": str(clean.drop_near_duplicates).lower(),
-    }
     arguments = [
         "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(target),
         "--log-path", str(target), "--log-level", "none", "--log-level-file", "info", "--no-use-colors-file",
         "--no-send-anonymous-usage-stats", "--no-version-check", "--no-partial-parse", "--no-print",
     ]  # fmt: skip
-    with _dbt_alone(environment):
+    with _dbt_alone(_environment(database, clean)):
         manifest = _parsed(project, arguments, cache, clean)
         # Unit tests are about the models' code, not about today's rows: they run with the project's tests.
         selection = ["--select", f"path:models/{loop}", "--exclude-resource-type", "unit_test"]
@@ -117,6 +110,17 @@ def build(
         )
         for result in outcome.result
     )
+
+
+def _environment(database: Path, clean: Clean) -> dict[str, str]:
+    """What the project's profile and macros read; not --vars, which would have everything parsed anew."""
+    return {
+        "LAKELOOP_DUCKDB": str(database),
+        "LAKELOOP_DUCKDB_MEMORY": memory_limit(),
+        "LAKELOOP_DUCKDB_TEMP": str(spill_folder(database)),
+        "LAKELOOP_NORMALISE": str(clean.normalise).lower(),
+        "LAKELOOP_DROP_NEAR_DUPLICATES": str(clean.drop_near_duplicates).lower(),
+    }
 
 
 def _require_models(project: Path, loop: str) -> None:
