@@ -24,7 +24,7 @@ _FOLLOWED = ("ingest", "transform", "train", "deploy", "maintenance")
 _QUIET_SECONDS = 4.0
 """No run is active for so long: the scheduler has turned every asset event into a run."""
 _PARSE_SECONDS = 120.0
-_POLL_SECONDS = 1.0
+_POLL_SECONDS = 2.0
 
 
 @dataclass(frozen=True)

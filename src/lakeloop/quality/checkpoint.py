@@ -86,9 +86,8 @@ def _context(pages: Path) -> EphemeralDataContext:
         ProgressBarsConfig,
     )
 
-    # One of its loggers is set to INFO when it is imported; at INFO it tells a task's log every default.
-    for name in ("great_expectations", "great_expectations.data_context.types.base"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # It is set to INFO when it is imported; at INFO it tells a task's log every default.
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
     site = {
         "class_name": "SiteBuilder",
         "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -157,6 +159,14 @@ def test_only_pages_are_left_and_the_file_is_free(
     assert (captured.out, captured.err) == ("", "")  # no progress bars in a log
     with duckdb.connect(str(tmp_path / "audit.duckdb"), config={"threads": "1"}):
         pass  # another configuration is refused while a connection is open
+
+
+@pytest.mark.slow
+def test_importing_great_expectations_fills_no_log(tmp_path: Path) -> None:
+    code = "import logging; logging.basicConfig(level=0); from lakeloop.quality import checkpoint; import {}"
+    imported = [sys.executable, "-c", code.format("great_expectations.expectations.core")]
+    done = subprocess.run(imported, capture_output=True, text=True, check=True, env={"HOME": str(tmp_path)})
+    assert [line for line in done.stderr.splitlines() if "great_expectations" in line] == []
 
 
 def test_the_page_shows_results_and_rows_and_needs_no_net(tmp_path: Path) -> None:
