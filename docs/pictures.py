@@ -32,6 +32,8 @@ class Picture:
     url: str
     wait_for: str
     """Text that is there when the page is complete."""
+    framed: bool = False
+    """The page is a frame within Airflow's."""
 
 
 def main() -> int:
@@ -42,7 +44,7 @@ def main() -> int:
         log.warning("pictures left as they are: %s", "nothing runs" if running is None else "no Chromium")
         return 0
     status = loop_status(StageContext.open(LOOP, settings, Attempt.local()))
-    pictures = [Picture("lakeloop-page", f"{running.airflow_url}/lakeloop/", LOOP)]
+    pictures = [Picture("lakeloop-page", f"{running.airflow_url}/plugin/lakeloop", LOOP, framed=True)]
     pictures += [
         Picture(name.replace("_", "-"), Path(status.links[name]).as_uri(), LOOP)
         for name in ("report", "data_docs")
@@ -64,7 +66,8 @@ def main() -> int:
 
 def _take(page: Page, picture: Picture) -> None:
     page.goto(picture.url)
-    page.get_by_text(picture.wait_for).first.wait_for(timeout=60_000)
+    shown = page.frame_locator("iframe") if picture.framed else page
+    shown.get_by_text(picture.wait_for).first.wait_for(timeout=60_000)
     page.wait_for_timeout(2000)  # charts and tables of Airflow's pages come after their words
     page.screenshot(path=PICTURES / f"{picture.name}.png")
     log.info("took %s", picture.name)

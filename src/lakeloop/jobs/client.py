@@ -50,7 +50,7 @@ def status(job_id: str) -> JobStatus:
     record = Workdir(Path(job_id)).read_record()
     if record is None or record.lost:
         return JobStatus("lost", reason="its processes are gone and left no result")
-    return JobStatus(record.state, record.exit_code, record.reason)
+    return JobStatus(record.state, record.started_at, record.exit_code, record.reason)
 
 
 def wait(job_id: str, on_line: Callable[[str], None] | None = None) -> JobStatus:

@@ -101,6 +101,8 @@ class JobRecord(Frozen):
 @dataclass(frozen=True)
 class JobStatus:
     state: JobState
+    started_at: datetime | None = None
+    """None when nothing is known of the job."""
     exit_code: int | None = None
     reason: str = ""
 

@@ -213,6 +213,9 @@ def _publish(stage: StageSession, order: _Order, job_id: str) -> StageRecord:
             remedy="its data set, its configuration or the training code changed since; train again",
         )
     found = result(job_id)
+    if begun := status(job_id).started_at:
+        # Whoever finishes a job did not wait for all of it: the stage took as long as the job did.
+        stage.started_at = min(stage.started_at, begun)
     artifact = workdir / "artifact"
     name = f"candidates/{found['digest'][:16]}"
     if (digest := open_artifact(artifact).digest) != found["digest"]:

@@ -136,6 +136,7 @@ def test_an_orchestrator_does_the_same_in_steps(project: Path) -> None:
     assert submit(prepare(small_context(project), DAY, "baseline")) == job_id
     wait(job_id)
     record = finish(context, DAY, "baseline", job_id)
+    assert record.provenance.started_at == status(job_id).started_at, "it took as long as its job"
     assert record.status == "done"
     assert finish(small_context(project), DAY, "baseline", job_id).status == "unchanged"
     assert trainings(project) == ["baseline"]
