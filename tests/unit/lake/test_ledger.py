@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +13,17 @@ import pytest
 from lakeloop.attempt import Attempt
 from lakeloop.lake import Lake, Published
 from lakeloop.lake.tables import MART
-from lakeloop.records import Counts, Provenance, StageRecord
+from lakeloop.records import Counts, StageRecord
+from tests.support.records import NOON, provenance
 from tests.support.small_loop import mart_rows, small_loop
 
 DAY, OTHER_DAY = "2026-11-16", "2026-11-17"
-START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def record(minute: int = 0, **changes: Any) -> StageRecord:
-    at = START + timedelta(minutes=minute)
-    provenance = Provenance(
-        run_id="run",
-        try_number=1,
-        started_at=at,
-        finished_at=at,
-        git_sha="x",
-        host="h",
-        python="3",
-        versions={},
-    )
+    origin = provenance(started_at=NOON + timedelta(minutes=minute))
     fields = {"loop": "small", "stage": "validate", "partition": DAY, "status": "done", "reason": "3 rows"}
-    return StageRecord.model_validate({**fields, "fingerprint": "A", "provenance": provenance, **changes})
+    return StageRecord.model_validate({**fields, "fingerprint": "A", "provenance": origin, **changes})
 
 
 def publish(lake: Lake, count: int) -> Published:
@@ -50,7 +40,7 @@ def test_a_record_comes_back_whole(lake: Lake) -> None:
     assert lake.ledger.latest("validate", DAY) == written
     row = lake.read("ledger").to_pylist()[0]
     assert (row["read"], row["accepted"], row["quarantined"], row["duplicates"]) == (3, 2, 1, 0)
-    assert row["finished_at"] == START
+    assert row["finished_at"] == NOON
 
 
 def test_the_same_record_is_one_entry(lake: Lake) -> None:

@@ -1,25 +1,13 @@
-from datetime import UTC, datetime
-
 import pytest
 from lakeloop_airflow.links import links_of, page, urls
 from lakeloop_airflow.stage_task import STAGES, StageOperator
 
-from lakeloop.records import Provenance, StageRecord
+from lakeloop.records import StageRecord
 from lakeloop.settings import Settings
+from tests.support.records import provenance
 
 
 def record(links: dict[str, str], outputs: dict[str, str] | None = None) -> StageRecord:
-    moment = datetime(2026, 11, 20, tzinfo=UTC)
-    made = Provenance(
-        run_id="r",
-        try_number=1,
-        started_at=moment,
-        finished_at=moment,
-        git_sha="",
-        host="",
-        python="",
-        versions={},
-    )
     return StageRecord(
         loop="news",
         stage="release",
@@ -28,7 +16,7 @@ def record(links: dict[str, str], outputs: dict[str, str] | None = None) -> Stag
         reason="",
         links=links,
         outputs=outputs or {},
-        provenance=made,
+        provenance=provenance(),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +12,8 @@ from airflow.sdk.execution_time.context import OutletEventAccessors
 from lakeloop_airflow.assets import loop_assets
 from lakeloop_airflow.stage_task import RECORD_KEY, StageOperator, settle
 
-from lakeloop.records import Counts, Provenance, StageRecord, Status
+from lakeloop.records import Counts, StageRecord, Status
+from tests.support.records import provenance
 
 RAW = loop_assets("news").raw
 
@@ -29,7 +29,6 @@ class Task:
 
 
 def record(status: Status, run_id: str = "news.ingest:earlier") -> StageRecord:
-    moment = datetime(2026, 11, 20, tzinfo=UTC)
     return StageRecord(
         loop="news",
         stage="ingest",
@@ -40,16 +39,7 @@ def record(status: Status, run_id: str = "news.ingest:earlier") -> StageRecord:
         outputs={"raw": "d" * 64, "answers": "x" * 5000},
         counts=Counts(read=3, accepted=3),
         metrics={"share": 0.5},
-        provenance=Provenance(
-            run_id=run_id,
-            try_number=1,
-            started_at=moment,
-            finished_at=moment,
-            git_sha="0",
-            host="h",
-            python="3.11",
-            versions={},
-        ),
+        provenance=provenance(run_id),
     )
 
 

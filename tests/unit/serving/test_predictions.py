@@ -99,15 +99,23 @@ def test_full_batches_go_at_once_and_a_part_after_a_while(tmp_path: Path, metric
     assert value(metrics, "lakeloop_predictions_backlog_rows") == 0
 
 
+def open_busy_log(
+    folder: Path, table: Table, metrics: ServerMetrics, *, rows: int, flush_seconds: float
+) -> PredictionLog:
+    """A log that gets one more answer while each batch is published."""
+
+    def busy(batch: pa.Table, batch_id: str) -> None:
+        log.record(answered(table.calls))
+        table.append_once(batch, batch_id)
+
+    spool = Spool(folder, batch_rows=rows, backlog_bytes=1 << 20)
+    log = PredictionLog(spool, busy, PREDICTIONS, metrics, flush_seconds=flush_seconds)
+    return log
+
+
 def test_rows_that_come_during_a_flush_wait_for_the_next_one(tmp_path: Path, metrics: ServerMetrics) -> None:
     table = Table()
-    spool = Spool(tmp_path, batch_rows=100, backlog_bytes=1 << 20)
-
-    def busy(rows: pa.Table, batch_id: str) -> None:
-        log.record(answered(table.calls))
-        table.append_once(rows, batch_id)
-
-    log = PredictionLog(spool, busy, PREDICTIONS, metrics, flush_seconds=1)
+    log = open_busy_log(tmp_path, table, metrics, rows=100, flush_seconds=1)
     log.record(answered(0))
     log.flush()
 
@@ -116,13 +124,7 @@ def test_rows_that_come_during_a_flush_wait_for_the_next_one(tmp_path: Path, met
 
 def test_only_a_full_batch_is_published_before_its_time(tmp_path: Path, metrics: ServerMetrics) -> None:
     table = Table()
-    spool = Spool(tmp_path, batch_rows=5, backlog_bytes=1 << 20)
-
-    def busy(rows: pa.Table, batch_id: str) -> None:
-        log.record(answered(table.calls))
-        table.append_once(rows, batch_id)
-
-    log = PredictionLog(spool, busy, PREDICTIONS, metrics, flush_seconds=60)
+    log = open_busy_log(tmp_path, table, metrics, rows=5, flush_seconds=60)
     log.start()
     for number in range(5):
         log.record(answered(number))

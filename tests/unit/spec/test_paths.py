@@ -10,7 +10,7 @@ from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings, get_settings
 from lakeloop.spec.models import FilesSource, Train
 from lakeloop.spec.paths import base_model_folder, confine, day_file
-from tests.support.loops import Refuse
+from tests.support.loops import LOOP, Refuse
 
 FILES = "  kind: files\n  path: {path}\n"
 PACKAGE = """\
@@ -117,13 +117,4 @@ def test_a_path_must_name_the_day_and_nothing_else(refuse: Refuse, path: str) ->
     )
 
 
-LOOP_DIRT = """\
-  dirt:
-    missing_label: 0.01
-    empty_text: 0.005
-    unknown_label: 0.01
-    wrong_type: 0.005
-    broken_line: 0.005
-    exact_duplicate: 0.01
-    near_duplicate: 0.01
-"""
+LOOP_DIRT = LOOP[LOOP.index("  dirt:\n") : LOOP.index("\ntask:")]

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from lakeloop.gate.gate import Decision
-from lakeloop.records import Counts, Provenance, StageRecord
+from lakeloop.records import Counts, StageRecord
 from lakeloop.registry.history import ModelCard, ModelVersion
 from lakeloop.stages.dataset import training_config
 from lakeloop.stages.progress import days_of, pending_work
+from tests.support.records import NOON, provenance
 from tests.support.small_loop import small_loop
 
 LOOP = small_loop(train={"min_rows": 10, "min_new_rows": 5})
 DAY, NEXT = "2026-11-16", "2026-11-17"
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 CHAMPION = ModelVersion(
     name="v1",
     digest="m1",
@@ -41,16 +40,6 @@ def record(
     accepted: int | None = None,
     **fields: Any,
 ) -> StageRecord:
-    provenance = Provenance(
-        run_id="run",
-        try_number=1,
-        started_at=NOON,
-        finished_at=NOON + timedelta(seconds=2),
-        git_sha="unknown",
-        host="host",
-        python="3.11",
-        versions={},
-    )
     counts = None if accepted is None else Counts(read=accepted, accepted=accepted)
     values = {"status": "done", "reason": f"{stage} done", "fingerprint": f"{stage} {partition}", **fields}
     return StageRecord(
@@ -60,7 +49,7 @@ def record(
         inputs=dict(inputs or {}),
         outputs=dict(outputs or {}),
         counts=counts,
-        provenance=provenance,
+        provenance=provenance(seconds=2),
         **values,
     )
 
