@@ -7,6 +7,7 @@ inside functions only.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import threading
@@ -89,6 +90,17 @@ def build(
         TransientError: the file was busy.
     """
     _require_models(project, loop)
+    try:
+        return _build(project, database, loop, clean, target, cache, kept_as or database)
+    finally:
+        # dbt's semaphores go with its objects, which hold each other. A task ends without clearing up, and
+        # the end of its log would complain of them as leaked.
+        gc.collect()
+
+
+def _build(
+    project: Path, database: Path, loop: str, clean: Clean, target: Path, cache: Path, kept_as: Path
+) -> tuple[NodeResult, ...]:
     arguments = [
         "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(target),
         "--log-path", str(target), "--log-level", "none", "--log-level-file", "info", "--no-use-colors-file",
@@ -100,7 +112,7 @@ def build(
         selection = ["--select", f"path:models/{loop}", "--exclude-resource-type", "unit_test"]
         outcome = _invoke(["build", *arguments, *selection], manifest)
     if not outcome.success:
-        raise build_failure(outcome, project, kept_as or database)
+        raise build_failure(outcome, project, kept_as)
     return tuple(
         NodeResult(
             name=result.node.name,
@@ -200,12 +212,14 @@ def _dbt_alone(environment: Mapping[str, str]) -> Iterator[None]:
 
 
 def _let_go() -> None:
-    """Close what dbt keeps open between invocations: the DuckDB file, and the handler of its log file."""
+    """Drop what dbt keeps between invocations: the DuckDB file, its adapter, the handler of its log file."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.adapters.factory import reset_adapters
     from dbt_common.events.event_manager_client import cleanup_event_logger
 
     connections: Any = DuckDBConnectionManager
     connections.close_all_connections()
+    reset_adapters()  # type: ignore[no-untyped-call]
     cleanup_event_logger()
     for name in ("stdout_log", "file_log"):
         logger = logging.getLogger(name)

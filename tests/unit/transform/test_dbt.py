@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from multiprocessing import util
 from pathlib import Path
 from typing import Any
 
@@ -67,15 +68,21 @@ def process_state() -> Mapping[str, Any]:
     }
 
 
+def semaphores() -> set[str]:
+    """What this process would still have to give back when it ends."""
+    return {str(finaliser) for finaliser in util._finalizer_registry.values()}
+
+
 @pytest.mark.slow
 def test_models_are_built_and_tested_and_nothing_is_left_behind(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DBT_EMPTY", "1")  # with it, dbt would build empty tables
     files = sorted(bench.project.rglob("*"))
-    before = process_state()
+    before, held = process_state(), semaphores()
     results = bench.build()
     assert process_state() == before
+    assert semaphores() <= held
     assert capsys.readouterr().out == ""
     assert sorted(bench.project.rglob("*")) == files
     assert [(r.name, r.kind, r.status) for r in results] == [
