@@ -29,7 +29,6 @@ class PreloadingExecutor(LocalExecutor):
         for name in PRELOADED:
             try:
                 importlib.import_module(name)
-            except ImportError as error:
-                # A scheduler without the libraries of the stages is in order; the tasks import them.
-                self.log.warning("not loaded before the fork: %s (%s)", name, error)
+            except Exception as error:  # noqa: BLE001  (whatever a library does, the scheduler starts)
+                self.log.warning("not loaded before the fork, each task does it itself: %s (%s)", name, error)
         super().start()

@@ -69,7 +69,7 @@ class Report:
             f"with {self.metric.title} {score:.4f} on {self.leader.scores.rows} test rows"
         )
         if self.champion is None:
-            return f"{sentence}. There is no champion yet."
+            return f"{sentence}. There was no champion to compare with."
         lead = self.metric.advantage(score, self.score(self.champion))
         compared = f"{abs(lead):.4f} {'better' if lead >= 0 else 'worse'} than" if lead else "as good as"
         return f"{sentence}: {compared} the champion {self.champion_version}."

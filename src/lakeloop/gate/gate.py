@@ -77,7 +77,7 @@ def judge(candidates: Sequence[Scored], champion: Scored | None, rules: Gate, me
     failed = [check for check in checks if not check.passed]
     ranking = _ranking(best, candidates, metric)
     if not failed:
-        against = f"champion {champion.score:.4f}" if champion else "there is no champion yet"
+        against = f"champion {champion.score:.4f}" if champion else "no champion to compare with"
         reason = f"{ranking} passes: at least {rules.min_score:.4f} asked; {against}"
         return Decision(accepted=best, reason=f"{reason}; {best.rows} test rows", checks=checks)
     why = "; ".join(f"{check.name}: {check.found}, expected {check.expected}" for check in failed)

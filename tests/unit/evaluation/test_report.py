@@ -139,7 +139,7 @@ def test_a_first_evaluation_has_no_champion_and_may_have_no_mistakes(report: Rep
     page = render(
         Report(**{**vars(report), "models": report.models[:2], "champion_version": None, "mistakes": []})
     )
-    assert "There is no champion yet." in page
+    assert "There was no champion to compare with." in page
     assert "answered every test row right" in page
 
 

@@ -35,7 +35,7 @@ def test_the_better_candidate_is_accepted_without_a_champion() -> None:
     decision = judge([scored("baseline", 0.95), scored("finetune", 0.968)], None, RULES, F1)
     assert decision.accepted == scored("finetune", 0.968)
     assert "finetune with macro F1 0.9680 (baseline 0.9500) passes" in decision.reason
-    assert "no champion yet" in decision.reason
+    assert "no champion to compare with" in decision.reason
 
 
 def test_of_equal_candidates_the_cheaper_baseline_is_accepted() -> None:
