@@ -88,3 +88,15 @@ def test_training_waits_for_enough_rows(tmp_path: Path) -> None:
     decision = decide_training(context, DAYS[1])
     assert decision.train
     assert decision.reason.startswith("first training: 60 rows published in 2 partition(s)")
+
+
+def test_an_old_day_that_is_published_anew_is_no_reason_to_train_on_old_days_alone(tmp_path: Path) -> None:
+    context = small_context(tmp_path, small_loop(train={"min_rows": 20, "min_new_rows": 10}))
+    for day in DAYS[:2]:
+        publish(context, day, mart_rows(day, 30))
+    decision = decide_training(context, DAYS[0])
+    assert (decision.train, decision.reason) == (
+        False,
+        f"{DAYS[0]} is not the newest day: trainings are of {DAYS[1]}",
+    )
+    assert decide_training(context, DAYS[1]).train

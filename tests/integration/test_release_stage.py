@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -129,9 +130,24 @@ def test_a_rollback_is_not_undone_by_a_retry(context: StageContext) -> None:
     release(context, DAYS[1])
     Registry(context.lake).rollback("answers look wrong")
     assert release(context, DAYS[1]).status == "unchanged"
+    # Other rules make it other work, and the evaluation has had its turn all the same.
+    stricter = replace(context, loop=small_loop(gate={"min_score": 0.4}))
+    again = release(stricter, DAYS[1])
+    assert (again.status, again.reason) == (
+        "skipped",
+        "this evaluation made v2 champion before; by now it is v1",
+    )
     champion = Registry(context.lake).champion()
     assert champion is not None
     assert champion.name == "v1"
+
+
+def test_a_release_that_was_carried_out_keeps_its_reason_under_other_rules(context: StageContext) -> None:
+    train_and_evaluate(context, DAYS[0])
+    first = release(context, DAYS[0])
+    again = release(replace(context, loop=small_loop(gate={"min_score": 1.0})), DAYS[0])
+    assert (again.status, again.reason) == ("done", first.reason)
+    assert again.metrics == first.metrics
 
 
 def test_nothing_evaluated_is_a_skip(context: StageContext) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from lakeloop.errors import ArtifactError, ServiceError
+from lakeloop.registry.registry import Registry
 from lakeloop.settings import get_settings
+from lakeloop.stages.maintain import pending
 from lakeloop.stages.rollout import rollout
 from lakeloop.stages.session import StageContext
 from tests.support.serving import SMOKE_TEXTS, ServerProcess, open_project, promote, register
@@ -55,6 +57,17 @@ def test_a_champion_is_rolled_out_once_and_again_when_it_does_not_answer_any_mor
     server.terminate()
     with pytest.raises(ServiceError, match="lakeloop serve news"):
         rollout(context, DAY, timeout_seconds=0)
+
+
+def test_a_champion_that_came_back_is_rolled_out_again(context: StageContext) -> None:
+    for number in (1, 2):
+        promote(context, number)
+        rollout(context, DAY)
+    back = Registry(context.lake).rollback("answers look wrong")
+    record = rollout(context, DAY)
+
+    assert (record.status, record.outputs["version"]) == ("done", back.name)
+    assert [step.stage for step in pending(context)] == []
 
 
 def test_a_champion_that_the_server_refused_is_not_waited_for(context: StageContext) -> None:

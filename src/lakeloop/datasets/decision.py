@@ -56,7 +56,9 @@ def decide(
         return TrainingDecision(
             True, f"configuration changed since the training of {earlier[-1].partition}: {changes}; {days}"
         )
-    return _decide_on_new_rows(published, alike[-1], rules)
+    # Not simply the newest one: somebody may have trained on an older day by hand since.
+    best = max(reversed(alike), key=lambda training: _known_rows(published, training))
+    return _decide_on_new_rows(published, best, rules)
 
 
 def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> str:
@@ -70,6 +72,11 @@ def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str
         elif before != after:
             parts.append(f"{prefix}{key} {before} -> {after}")
     return ", ".join(parts)
+
+
+def _known_rows(published: Mapping[str, PublishedPartition], training: EarlierTraining) -> int:
+    """Rows of the published days that were in the data set of `training` as they are now."""
+    return sum(day.rows for day in published.values() if training.partitions.get(day.partition) == day.digest)
 
 
 def _decide_on_new_rows(

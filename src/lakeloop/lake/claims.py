@@ -101,7 +101,7 @@ class Claims:
                 where=fence.where,
                 expected=f"the claim of {fence.attempt.token}",
                 found=_describe(holder),
-                remedy="nothing was written by this attempt; the newer one goes on",
+                remedy="the newer one goes on; what this attempt had still to write was not written",
             )
 
     def _holder(self, scope: str, partition: str, version: int | None = None) -> dict[str, object] | None:

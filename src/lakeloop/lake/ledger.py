@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from lakeloop.lake.claims import contended
@@ -30,21 +32,25 @@ class Ledger:
         self._store = store
         self._holds = holds
 
-    def record(self, record: StageRecord) -> str:
+    def record(self, record: StageRecord, allow: Callable[[], None] | None = None) -> str:
         """Append an entry and return its id; the same record twice is one entry.
 
-        Waits for its turn when other stages write at the same moment.
+        Waits for its turn when other stages write at the same moment. `allow` is called right before the
+        commit and may raise: nothing is written then.
         """
         entry_id = fingerprint(record=record)[:32]
-        entry = pa.Table.from_pylist([_entry(entry_id, record)], LEDGER)
-        equals = {"stage": record.stage, "entry_id": entry_id}
+        equals = {"stage": record.stage}
         for turn in contended():
             with turn:
                 snapshot = self._store.open("ledger")
                 present = self._store.files_of("ledger", snapshot, equals)
-                if present.count_rows(filter=matching(equals)):
+                known = present.to_table(columns=["entry_id", "finished_at"], filter=matching(equals))
+                if entry_id in known["entry_id"].to_pylist():
                     return entry_id
-                # As the next version or not at all: the check above then still holds at the commit.
+                entry = pa.Table.from_pylist([_entry(entry_id, record, known)], LEDGER)
+                if allow:
+                    allow()
+                # As the next version or not at all: the checks above then still hold at the commit.
                 self._store.commit(
                     "ledger",
                     snapshot,
@@ -96,8 +102,15 @@ class Ledger:
         return sorted(rows.to_pylist(), key=lambda row: row["finished_at"])
 
 
-def _entry(entry_id: str, record: StageRecord) -> dict[str, Any]:
+def _entry(entry_id: str, record: StageRecord, known: pa.Table) -> dict[str, Any]:
+    """The row of `record`, later than all that are known.
+
+    Entries are ordered by this time, and the clocks of two machines are not the same.
+    """
     counts = record.counts.model_dump() if record.counts else {}
+    finished_at = record.provenance.finished_at
+    if newest := pc.max(known["finished_at"]).as_py():
+        finished_at = max(finished_at, newest + timedelta(microseconds=1))
     return {
         "entry_id": entry_id,
         "stage": record.stage,
@@ -107,7 +120,7 @@ def _entry(entry_id: str, record: StageRecord) -> dict[str, Any]:
         "fingerprint": record.fingerprint,
         "run_id": record.provenance.run_id,
         "try_number": record.provenance.try_number,
-        "finished_at": record.provenance.finished_at,
+        "finished_at": finished_at,
         **counts,
         "record": record.model_dump_json(),
     }

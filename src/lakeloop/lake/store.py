@@ -6,6 +6,7 @@ and says what it wrote as a content digest. Readers pin a version.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -76,6 +77,14 @@ class Lake:
         """
         require_safe({"scope": scope, "partition": partition})
         return self._claims.take(scope, partition, attempt)
+
+    def record(self, record: StageRecord, fence: Fence | None) -> None:
+        """Write the end of a stage into the ledger; with a fence only while it holds.
+
+        Raises:
+            FenceError: a newer attempt took over; its own entry will tell what is in the lake.
+        """
+        self.ledger.record(record, allow=functools.partial(self._claims.check, fence) if fence else None)
 
     def replace(self, table: str, rows: pa.Table, *, where: Mapping[str, str], fence: Fence) -> Published:
         """Replace the rows of `table` that have the values `where` by `rows` (none clears them).

@@ -34,6 +34,11 @@ def decide_training(context: StageContext, partition: str) -> TrainingDecision:
 
 def decide_from(loop: LoopSpec, entries: Sequence[StageRecord], partition: str) -> TrainingDecision:
     """The same from entries of the ledger, oldest first."""
+    newest = max(published_partitions(entries), default=partition)
+    if newest > partition:
+        # A model of the days up to an old one has seen less than those there are, and is not compared with
+        # them on the same rows: an old day that is published anew is news for the newest day's training.
+        return TrainingDecision(False, f"{partition} is not the newest day: trainings are of {newest}")
     return decide(
         published_partitions(entries, up_to=partition),
         earlier_trainings(entries),

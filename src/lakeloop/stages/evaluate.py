@@ -101,7 +101,7 @@ def _evaluate(
     from lakeloop.evaluation.predict import prediction_rows
     from lakeloop.lake.digest import content_digest
 
-    fence = context.lake.claim("evaluate", stage.partition, context.attempt)
+    fence = stage.claim()
     with _scratch(stage.work) as scratch:
         folder = context.lake.files.fetch(dataset.outputs["dataset"], scratch / "dataset")
         card, rows = read_card(folder), read_split(folder, "test")

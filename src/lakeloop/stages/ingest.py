@@ -46,7 +46,7 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
         stage.inputs(drop=f"sha256:{drop.digest}")
         if done := stage.unchanged():
             return done
-        fence = context.lake.claim("ingest", partition, context.attempt)
+        fence = stage.claim()
         intake = take_in(drop, context.loop, partition)
         reach("ingest.before-quarantine")
         where = {"partition": partition, "stage": "ingest"}

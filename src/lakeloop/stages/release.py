@@ -8,6 +8,7 @@ whether it was done before, so a new attempt ends with one version and one move.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -22,7 +23,7 @@ from lakeloop.stages.evaluate import evaluate
 from lakeloop.stages.session import StageContext, StageSession
 
 if TYPE_CHECKING:
-    from lakeloop.registry.history import History, ModelCard, ModelVersion
+    from lakeloop.registry.history import History, ModelCard, ModelVersion, Move
     from lakeloop.registry.registry import Registry
 
 
@@ -49,17 +50,16 @@ def release(context: StageContext, partition: str) -> StageRecord:
             return done
         registry = Registry(context.lake, context.attempt)
         history = registry.read()
-        moved = _moved_before(history, evaluation)
-        if not moved and _champion_changed(history, evaluation):
+        if moved := _moved_before(history, evaluation):
+            return _settled(stage, evaluation, history, moved)
+        if _champion_changed(history, evaluation):
             evaluation = evaluate(context, partition)
             stage.inputs(evaluation=evaluation.fingerprint)
             history = registry.read()
         decision = _judge(context, evaluation)
+        metrics = _metrics(evaluation, decision)
         _track(stage, decision)
-        if moved:
-            return _released(stage, evaluation, decision, moved)
         if decision.accepted is None:
-            metrics = _metrics(evaluation, decision)
             return stage.refused(decision.reason, metrics=metrics, links=evaluation.links)
         version = _register(context, registry, stage, evaluation, decision, decision.accepted)
         reach("release.before-alias")
@@ -71,7 +71,16 @@ def release(context: StageContext, partition: str) -> StageRecord:
             cause=evaluation.fingerprint,
         )
         reach("release.after-alias")
-        return _released(stage, evaluation, decision, version)
+        return _released(stage, evaluation, version, decision.reason, metrics)
+
+
+def _settled(stage: StageSession, evaluation: StageRecord, history: History, move: Move) -> StageRecord:
+    """End a release whose evaluation has moved the champion before: as was decided then."""
+    version, champion = history.versions[move.version], history.alias("champion")
+    if champion != version:
+        now = champion.name if champion else "no version"
+        return stage.skipped(f"this evaluation made {version.name} champion before; by now it is {now}")
+    return _released(stage, evaluation, version, move.reason, _metrics(evaluation, version.card.decision))
 
 
 def _judge(context: StageContext, evaluation: StageRecord) -> Decision:
@@ -92,14 +101,13 @@ def _scored(
     )
 
 
-def _moved_before(history: History, evaluation: StageRecord) -> ModelVersion | None:
-    """The version that this very evaluation made champion: an earlier attempt died after the move.
+def _moved_before(history: History, evaluation: StageRecord) -> Move | None:
+    """The move by which this very evaluation made a version champion: an earlier attempt died after it.
 
     It counts also when a person went back since: a retry must not undo that.
     """
-    causes = {move.cause: move.version for move in history.moves if move.alias == "champion"}
-    version = causes.get(evaluation.fingerprint)
-    return history.versions[version] if version else None
+    moves = (move for move in reversed(history.moves) if move.alias == "champion")
+    return next((move for move in moves if move.cause == evaluation.fingerprint), None)
 
 
 def _champion_changed(history: History, evaluation: StageRecord) -> bool:
@@ -116,13 +124,14 @@ def _register(
     decision: Decision,
     accepted: Scored,
 ) -> ModelVersion:
-    folder = stage.work / "accepted"
-    shutil.rmtree(folder, ignore_errors=True)
+    # Of this attempt alone: another one may be at work in the same folder, and cleans up at its end.
+    scratch = Path(tempfile.mkdtemp(prefix="accepted-", dir=stage.work))
+    folder = scratch / "artifact"
     try:
         context.lake.files.fetch(evaluation.outputs[f"{accepted.name}_folder"], folder)
         version = registry.register(folder, _card(folder, evaluation, accepted, decision))
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
     # The card, not the weights: the training that made them has them in its own run.
     path = stage.work / "version.json"
     write_atomically(path, version.model_dump_json(indent=2) + "\n")
@@ -150,10 +159,14 @@ def _card(folder: Path, evaluation: StageRecord, accepted: Scored, decision: Dec
 
 
 def _released(
-    stage: StageSession, evaluation: StageRecord, decision: Decision, version: ModelVersion
+    stage: StageSession,
+    evaluation: StageRecord,
+    version: ModelVersion,
+    reason: str,
+    metrics: Mapping[str, float],
 ) -> StageRecord:
     return stage.done(
-        reason=f"{version.name} became champion: {decision.reason}",
+        reason=f"{version.name} became champion: {reason}",
         outputs={
             "version": version.name,
             "digest": version.digest,
@@ -161,7 +174,7 @@ def _released(
             "model": version.folder_name,
             "dataset": version.card.dataset_digest,
         },
-        metrics=_metrics(evaluation, decision),
+        metrics=metrics,
         links=evaluation.links,
     )
 

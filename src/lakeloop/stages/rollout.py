@@ -50,13 +50,20 @@ def rollout(context: StageContext, partition: str, *, timeout_seconds: float = 1
         if champion is None:
             return stage.skipped(f"{context.loop.name} has no champion yet")
         stage.inputs(champion=champion.name, digest=champion.digest, server=url)
-        if _serves(_model(server), champion) and (done := stage.unchanged()):
+        served_last = _was_last(context, champion) and _serves(_model(server), champion)
+        if served_last and (done := stage.unchanged()):
             return done
         started = time.monotonic()
         if newer := _await(server, registry, champion, context.loop.name, started + timeout_seconds):
             return stage.skipped(f"{champion.name} was overtaken by {newer.name}, which has its own roll-out")
         seconds = time.monotonic() - started
         return _prove(stage, server, champion, context.loop.deploy.smoke_texts, seconds)
+
+
+def _was_last(context: StageContext, champion: ModelVersion) -> bool:
+    """True when the newest roll-out of any partition was of this model, and not of one rolled back since."""
+    last = context.lake.ledger.latest(STAGE, status="done")
+    return last is not None and last.outputs.get("digest") == champion.digest
 
 
 def _prove(

@@ -85,7 +85,7 @@ def run(
     state = _Run(context, on_event or _ignore)
     for partition in sorted(set(partitions)):
         _prepare(state, partition)
-    if newest := _newest_published(context, partitions):
+    if newest := _newest_published(context):
         _train_and_release(state, newest)
         if roll_out:
             _roll_out(state, newest)
@@ -105,12 +105,9 @@ def _prepare(state: _Run, partition: str) -> None:
             return
 
 
-def _newest_published(context: StageContext, partitions: Sequence[str]) -> str | None:
-    """The newest published day up to the newest of `partitions`."""
-    published = published_partitions(
-        context.lake.ledger.entries("validate"), up_to=max(partitions, default=None)
-    )
-    return max(published, default=None)
+def _newest_published(context: StageContext) -> str | None:
+    """The newest published day: an old day that was run again is trained on with all that came after it."""
+    return max(published_partitions(context.lake.ledger.entries("validate")), default=None)
 
 
 def _train_and_release(state: _Run, partition: str) -> None:

@@ -24,6 +24,7 @@ from lakeloop.spec.models import LoopSpec
 
 if TYPE_CHECKING:
     from lakeloop.lake import Lake
+    from lakeloop.lake.claims import Fence
     from lakeloop.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
@@ -106,6 +107,16 @@ class StageSession:
     started_at: datetime = field(default_factory=now)
     _inputs: dict[str, str] = field(default_factory=dict)
     _record: StageRecord | None = None
+    _fence: Fence | None = None
+
+    def claim(self) -> Fence:
+        """Take over this work on the partition; a newer claim stops all that this attempt would write.
+
+        Raises:
+            FenceError: a later try of the same run was here before.
+        """
+        self._fence = self.context.lake.claim(self.name, self.partition, self.context.attempt)
+        return self._fence
 
     def inputs(self, **named: str) -> None:
         """Name what the output is made from, each with a digest or a pinned version."""
@@ -219,7 +230,7 @@ class StageSession:
             ),
         )
         record.write(self.work / "record.json")
-        self.context.lake.ledger.record(record)
+        self.context.lake.record(record, self._fence)
         log.info("%s: %s: %s", where, status, reason)
         self._record = record
         return record

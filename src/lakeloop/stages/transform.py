@@ -66,7 +66,7 @@ def _transform(context: StageContext, stage: StageSession, ingested: StageRecord
     from lakeloop.transform.scratch import scratch_folder
 
     where = f"{context.loop.name} transform {stage.partition}"
-    fence = context.lake.claim("transform", stage.partition, context.attempt)
+    fence = stage.claim()
     version = context.lake.version("raw")
     context.require_as_recorded("raw", ingested, version)
     with scratch_folder(stage.work, _BUILD) as folder:

@@ -110,7 +110,7 @@ def _validate(
 ) -> StageRecord:
     from lakeloop.transform.scratch import scratch_folder
 
-    fence = context.lake.claim("validate", stage.partition, context.attempt)
+    fence = stage.claim()
     with scratch_folder(stage.work, "audit") as folder:
         judged = _judge(context, stage, ingested, transformed, folder / "audit.duckdb")
         audit, page = _audit(context, stage, judged, folder)

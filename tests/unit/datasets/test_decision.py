@@ -87,6 +87,13 @@ def test_an_older_day_is_in_the_newer_data_set() -> None:
     assert not decide(published(d16=100), [trained("2026-11-18", "16", "17", "18")], RULES, CONFIG).train
 
 
+def test_a_training_on_older_days_by_hand_does_not_make_the_newest_days_new_again() -> None:
+    earlier = [trained("2026-11-18", "16", "17", "18"), trained("2026-11-16", "16")]
+    decision = decide(published(d16=100, d17=100, d18=100), earlier, RULES, CONFIG)
+    assert not decision.train
+    assert decision.reason.startswith("nothing new since the training of 2026-11-18")
+
+
 def test_changes_name_added_and_removed_keys() -> None:
     assert describe_changes({"a": 1, "b": {"c": 2}}, {"b": {"c": 3, "d": 4}}) == (
         "a 1 -> None, b.c 2 -> 3, b.d None -> 4"

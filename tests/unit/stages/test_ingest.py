@@ -10,6 +10,7 @@ import pytest
 
 from lakeloop.attempt import Attempt
 from lakeloop.errors import ConfigurationError, CountsError, DataError, FenceError
+from lakeloop.lake import Lake
 from lakeloop.lake.tables import QUARANTINE
 from lakeloop.records import Counts
 from lakeloop.stages.ingest import ingest
@@ -141,6 +142,25 @@ def test_an_attempt_that_is_overtaken_while_it_reads_publishes_nothing(
         return read(*args)
 
     monkeypatch.setattr(intake, "take_in", overtaken)
+    with pytest.raises(FenceError, match="took over"):
+        ingest(context, DAY)
+    assert context.lake.read("raw")["id"].to_pylist() == ["b", "c"]
+    assert [entry.provenance.try_number for entry in context.lake.ledger.entries()] == [2]
+
+
+def test_an_attempt_that_is_overtaken_after_it_has_published_leaves_no_record(
+    context: StageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(context, [row("a")])
+    record = Lake.record
+
+    def overtaken(*args: Any) -> None:
+        monkeypatch.setattr(Lake, "record", record)
+        put(context, [row("b"), row("c")])
+        ingest(small_context(tmp_path, attempt=Attempt("test-run", 2)), DAY)
+        record(*args)
+
+    monkeypatch.setattr(Lake, "record", overtaken)
     with pytest.raises(FenceError, match="took over"):
         ingest(context, DAY)
     assert context.lake.read("raw")["id"].to_pylist() == ["b", "c"]
