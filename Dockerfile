@@ -60,7 +60,9 @@ COPY dags dags
 COPY plugins plugins
 COPY dbt dbt
 COPY loops loops
-RUN python -m compileall -q dags plugins
+# Part of what a training is made from, so its stages want to see the files; the trainer runs them from here.
+COPY training training
+RUN python -m compileall -q dags plugins training
 USER 10001:10001
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s \

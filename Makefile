@@ -33,10 +33,14 @@ help: ## List the verbs
 setup: .venv/.installed ## Make the virtual environment and install the pinned versions
 
 .venv/.installed: requirements.lock pyproject.toml
+	@command -v "$(PYTHON)" >/dev/null || { echo "Python 3.11 is needed, and there is no $(or $(PYTHON),python3). Install it, or say where: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; v=sys.version_info[:2]; sys.exit(0 if v == (3, 11) else f"Python 3.11 is needed, $(PYTHON) is {v[0]}.{v[1]}. Install it, or say where: make PYTHON=/path/to/python3.11")'
 	@echo "==> virtual environment .venv (Python 3.11)"
+	@# Without the mark at the end an environment is half made, and installing into it fails for ever.
+	@test -e $@ || rm -rf .venv
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	@rm -f $@
 	@echo "==> installing $$(grep -cE '^[a-z0-9]' requirements.lock) pinned packages (minutes the first time, seconds when cached)"
 	@$(UV) install --quiet --compile-bytecode --python $(BIN)/python $(FIND_LINKS) -r requirements.lock
 	@$(UV) install --quiet --python $(BIN)/python --no-deps --editable .
@@ -91,7 +95,7 @@ docs: setup ## Write the generated pages of the guide, and its pictures from the
 bench: setup ## Measure: the loop without Airflow and through it
 	@$(BIN)/python benchmarks/loop.py
 
-lock: ## Resolve the versions anew and write requirements.lock
+lock: setup ## Resolve the versions anew and write requirements.lock
 	@$(UV) compile pyproject.toml --extra all --extra dev --python-version 3.11 $(FIND_LINKS) --upgrade --quiet \
 	  --no-header --no-emit-find-links --no-emit-index-url --annotation-style line -o requirements.lock
 	@sed -i 's/+cpu//' requirements.lock

@@ -18,7 +18,7 @@ the tables that a reader may still have pinned are kept.
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, CronTriggerTimetable
-from lakeloop_airflow.defaults import Tag, dag_arguments, writers_pool
+from lakeloop_airflow.defaults import WRITERS_POOL, Tag, dag_arguments
 from lakeloop_airflow.forms import DRY_RUN, switch
 from lakeloop_airflow.loops import readable_loops
 from lakeloop_airflow.stage_task import StageOperator
@@ -36,4 +36,4 @@ for loop in readable_loops():
         TriggerDagRunOperator.partial(
             task_id="trigger", logical_date=None, skip_when_already_exists=True
         ).expand_kwargs(pending.output)
-        StageOperator(loop=loop.name, stage="maintain", pool=writers_pool(loop.name))
+        StageOperator(loop=loop.name, stage="maintain", pool=WRITERS_POOL)

@@ -2,7 +2,7 @@
   The two steps that every classification loop shares. A loop's own models are one call each:
 
     models/<loop>/staging/stg_<loop>.sql
-      {{ staged_texts(source('<loop>', 'raw'), key='ticket_id', text='body', label='team', event_time='opened_at') }}
+      {{ staged_texts(source('<loop>', 'raw')) }}
 
     models/<loop>/marts/mart_<loop>.sql
       {{ first_of_near_duplicates(ref('stg_<loop>')) }}
@@ -10,8 +10,9 @@
   and a yml beside each, which declares the source (schema and name <loop>, table raw), the eight columns of
   the contract, data tests and unit tests: those of `news` with other words. dbt_project.yml needs no entry.
 
-  Each argument after the source is an SQL expression over the raw columns, so a text can be made of
-  several: text="concat_ws(' ', subject, body)". A loop that needs more writes its SQL around or instead of
+  Which raw column is the key, the text, the label and the event time says the loop file: the stage adds them
+  to the source as lakeloop_key, lakeloop_text, lakeloop_label and lakeloop_event_time. Each can be replaced by
+  an SQL expression over the raw columns: text="concat_ws(' ', subject, body)". A loop that needs more writes its SQL around or instead of
   the call; what counts is the contract. The stage `transform` counts a row that the mart leaves out as a
   duplicate if another with its text_key stayed, and refuses to publish when it finds none.
 
@@ -19,13 +20,15 @@
   are on. Environment and not --vars, because dbt parses the whole project again when a var changes.
 #}
 
-{% macro staged_texts(source, key, text, label, event_time=none) -%}
+{% macro staged_texts(
+    source, key='lakeloop_key', text='lakeloop_text', label='lakeloop_label', event_time='lakeloop_event_time'
+) -%}
 with renamed as (
     select
         cast({{ key }} as varchar) as row_id,
         {{ normalised(text) }} as text,
         nullif({{ normalised(label) }}, '') as label,
-        {% if event_time %}cast({{ event_time }} as timestamptz){% else %}cast(null as timestamptz){% endif %} as event_time,
+        cast({{ event_time }} as timestamptz) as event_time,
         source_file,
         source_line,
         "partition"

@@ -13,6 +13,10 @@ from lakeloop.spec.models import LoopSpec
 GPU_POOL = "gpu"
 """One slot for each device that can train."""
 
+WRITERS_POOL = "lakeloop_writers"
+"""Tasks that write tables, of all loops: a loop that is new tomorrow cannot bring a pool of its own, and a
+task of a pool that is not there waits for ever. Within a loop the DAGs' `max_active_runs` keeps order."""
+
 GPU_QUEUE = "gpu"
 """Queue of the Celery workers that have torch, and a device to train on; one machine ignores it."""
 
@@ -35,11 +39,6 @@ class Tag(StrEnum):
     DATA = "data"
     MODEL = "model"
     UPKEEP = "upkeep"
-
-
-def writers_pool(loop: str) -> str:
-    """The pool of the tasks that write the tables of `loop`."""
-    return f"lakeloop_{loop}_writers"
 
 
 def dag_arguments(loop: LoopSpec, stage: str, tag: Tag, doc: str | None) -> dict[str, Any]:

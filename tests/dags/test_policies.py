@@ -6,14 +6,14 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
-from lakeloop_airflow.defaults import GPU_POOL, Tag, writers_pool
+from lakeloop_airflow.defaults import GPU_POOL, WRITERS_POOL, Tag
 
 from lakeloop.errors import ConfigurationError, DataError, FenceError, TransientError
 from tests.support.airflow import ROOT
 
 HEADINGS = ("**Purpose.**", "**Schedule.**", "**Inputs and outputs.**", "**When it fails.**", "**Owner.**")
 STAGES = ("ingest", "transform", "train", "deploy", "monitor", "maintenance")
-POOLS = {"default_pool", GPU_POOL, writers_pool("news")}
+POOLS = {"default_pool", GPU_POOL, WRITERS_POOL}
 
 
 def test_every_loop_has_its_dags_and_nothing_fails_to_import(dag_bag: DagBag, dags: dict[str, DAG]) -> None:

@@ -12,12 +12,12 @@ import pyarrow as pa
 from lakeloop.lake.tables import raw_schema
 from lakeloop.spec.models import LoopSpec
 from lakeloop.transform.dbt import DATABASE_FILE
-from lakeloop.transform.scratch import fill, open_duckdb
+from lakeloop.transform.scratch import hand_over, open_duckdb
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = "2026-11-16"
 
-STAGING = "{{{{ staged_texts(source('{loop}', 'raw'), key='id', text='text', label='label') }}}}\n"
+STAGING = "{{{{ staged_texts(source('{loop}', 'raw')) }}}}\n"
 MART = "{{{{ first_of_near_duplicates(ref('stg_{loop}')) }}}}\n"
 _YML = """\
 sources:
@@ -44,7 +44,7 @@ models:
 def write_dbt_project(
     folder: Path, loop: str = "small", *, staging: str = STAGING, mart: str = MART, yml: str = _YML
 ) -> Path:
-    """Make `folder` a dbt project for `loop`, whose source has the columns id, text and label."""
+    """Make `folder` a dbt project for `loop`, with the project's own macros."""
     ignored = shutil.ignore_patterns("models", "target", "logs")
     shutil.copytree(ROOT / "dbt", folder, ignore=ignored, dirs_exist_ok=True)
     models = folder / "models" / loop
@@ -73,5 +73,5 @@ def raw_database(folder: Path, loop: LoopSpec, rows: Sequence[Mapping[str, Any]]
     folder.mkdir(parents=True, exist_ok=True)
     database = folder / DATABASE_FILE
     with open_duckdb(database) as connection:
-        fill(connection, loop.name, "raw", raw_table(loop, rows))
+        hand_over(connection, loop, raw_table(loop, rows))
     return database

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from lakeloop_airflow.defaults import GPU_POOL, WRITERS_POOL
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
@@ -37,7 +38,8 @@ def test_a_service_can_write_only_where_it_must_and_gain_no_rights(name: str) ->
     assert "no-new-privileges:true" in service.get("security_opt", [])
     assert service.get("init") is True, f"{name}: detached jobs need an init that reaps them"
     assert not service.get("privileged")
-    assert not [volume for volume in service.get("volumes", []) if volume.startswith(("/", "."))]
+    folders = [volume for volume in service.get("volumes", []) if volume.startswith(("/", ".", "$"))]
+    assert all(folder.endswith(":ro") for folder in folders), f"{name}: a folder of the machine is read only"
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES.keys() - ENDS))
@@ -125,6 +127,17 @@ def test_images_install_extras_that_exist_and_the_server_has_no_torch() -> None:
     assert set(re.findall(r"--extra (\w+)", DOCKERFILE)) <= extras.keys()
     heavy = re.compile(r"^(torch|transformers|apache-airflow|dbt|great-expectations|lakeloop\[)")
     assert [package for package in extras["serve"] if heavy.search(package)] == []
+
+
+def test_the_workers_have_all_that_a_stage_reads_from_the_project() -> None:
+    body = DOCKERFILE.partition(" AS airflow\n")[2].partition("\nFROM ")[0]
+    copied = set(re.findall(r"^COPY (\w+) ", body, re.MULTILINE))
+    assert copied == {"dags", "plugins", "dbt", "loops", "training"}
+
+
+def test_the_pools_that_the_dags_name_are_made() -> None:
+    made = set(re.findall(r"airflow pools set (\S+) ", COMPOSE))
+    assert made == {GPU_POOL, WRITERS_POOL}
 
 
 def test_what_an_image_copies_is_let_through_by_dockerignore() -> None:

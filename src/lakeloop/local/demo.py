@@ -39,6 +39,7 @@ def up(loop: str = DEMO_LOOP) -> None:
         reporter.step("starting Airflow and the model server")
         stack = stacks.start(settings, load_loop(settings.loop_file(loop), settings), say=reporter.say)
     console.print(f"Airflow      {stack.airflow_url}\nModel server {stack.server_url}/docs\nStop: make down")
+    console.print("DAGs start paused: switch them on in the web UI (`make demo` does it for its loop).")
 
 
 def down() -> None:
@@ -108,6 +109,8 @@ def _drive(
             say=reporter.say,
             detail=functools.partial(_training_progress, context),
         )
+        # Last, so that it does not look for lost events while days are still on their way.
+        api.set_paused(f"{spec.name}.maintenance", paused=False)
     return context, outcome
 
 

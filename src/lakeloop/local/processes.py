@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from lakeloop.errors import ServiceError
+from lakeloop.jobs.state import ProcessIdentity
 from lakeloop.records import Frozen
 
 
@@ -29,11 +30,7 @@ class Component(Frozen):
 
     @property
     def alive(self) -> bool:
-        try:
-            process = psutil.Process(self.pid)
-            return process.create_time() == self.started and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
+        return ProcessIdentity(pid=self.pid, started=self.started).find() is not None
 
     def log_tail(self, lines: int = 15) -> str:
         path = Path(self.log)

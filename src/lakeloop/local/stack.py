@@ -62,7 +62,8 @@ def start(settings: Settings, loop: LoopSpec, *, say: Say, ports: tuple[int, int
     if running := find(settings):
         say(f"already running: Airflow at {running.airflow_url}")
         return running
-    stop(settings)
+    # What is left of a broken stack; a training goes on, its task finds it again.
+    _stop_processes(settings)
     airflow_port, server_port = ports or (free_port(AIRFLOW_PORT), free_port(SERVER_PORT))
     urls = f"http://127.0.0.1:{airflow_port}", f"http://127.0.0.1:{server_port}"
     env = airflow_environment(settings, *urls)
@@ -73,7 +74,7 @@ def start(settings: Settings, loop: LoopSpec, *, say: Say, ports: tuple[int, int
         for name in (*_AIRFLOW_PARTS, _SERVER):
             stack = _add(settings, stack, _start(settings, name, env, loop, server_port))
         _wait_healthy(stack, say)
-        _make_pools(stack, loop)
+        _make_pools(stack)
     except BaseException:
         processes.stop(stack.components)
         raise
@@ -101,16 +102,22 @@ def find(settings: Settings) -> Stack | None:
 
 def stop(settings: Settings) -> bool:
     """Stop what runs from this home, its training jobs too; False when nothing did."""
-    stack = _read(settings)
-    if stack is None:
-        return False
-    processes.stop(stack.components)
-    _state(settings).unlink(missing_ok=True)
+    stopped = _stop_processes(settings)
     # A job outlives its task on purpose; it must not outlive the installation that a person stops.
     for record in settings.home.glob("work/*/*/*/*/job.json"):
         job = str(record.parent)
         if jobs.status(job).state in ("pending", "running"):
             jobs.cancel(job)
+            stopped = True
+    return stopped
+
+
+def _stop_processes(settings: Settings) -> bool:
+    stack = _read(settings)
+    if stack is None:
+        return False
+    processes.stop(stack.components)
+    _state(settings).unlink(missing_ok=True)
     return True
 
 
@@ -206,7 +213,7 @@ def _not_ready(stack: Stack) -> list[str]:
     return missing
 
 
-def _make_pools(stack: Stack, loop: LoopSpec) -> None:
+def _make_pools(stack: Stack) -> None:
     with AirflowApi(stack.airflow_url) as api:
         api.set_pool("gpu", 1, "Training jobs, one at a time a device")
-        api.set_pool(f"lakeloop_{loop.name}_writers", 2, f"Writers of the lake of loop {loop.name}")
+        api.set_pool("lakeloop_writers", 2, "Tasks that write tables of the lake")

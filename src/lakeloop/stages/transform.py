@@ -35,9 +35,11 @@ def transform(context: StageContext, partition: str) -> StageRecord:
         FenceError: a newer attempt took over, or the day is being ingested at this moment.
     """
     from lakeloop.transform.dbt import project_digest
+    from lakeloop.transform.scratch import roles
 
     require_day(partition)
-    with context.stage("transform", partition, config=context.loop.clean) as stage:
+    config = {"clean": context.loop.clean, "columns": roles(context.loop)}
+    with context.stage("transform", partition, config=config) as stage:
         ingested = _ingested(context, partition)
         if ingested.status == "skipped":
             return stage.skipped(f"nothing to transform: {ingested.reason}")
@@ -105,12 +107,12 @@ def _build(
     """
     from lakeloop.transform.built import built_rows, dropped_duplicates
     from lakeloop.transform.dbt import DATABASE_FILE, build
-    from lakeloop.transform.scratch import fill, open_duckdb
+    from lakeloop.transform.scratch import hand_over, open_duckdb
 
     loop, database = context.loop, folder / DATABASE_FILE
     with open_duckdb(database) as connection:
         raw = context.lake.scan("raw", version=version, partition=stage.partition)
-        read = fill(connection, loop.name, "raw", raw)
+        read = hand_over(connection, loop, raw)
     nodes = build(
         context.settings.dbt,
         database,

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from lakeloop.quality.sql import identifier
+from lakeloop.spec.models import LoopSpec
 
 MEMORY_LIMIT = "1GB"
 """Of each connection unless LAKELOOP_DUCKDB_MEMORY is set; DuckDB's default is most of the machine."""
@@ -72,15 +73,46 @@ def spill_folder(file: Path) -> Path:
 
 
 def fill(
-    connection: duckdb.DuckDBPyConnection, schema: str, table: str, rows: pa.Table | pa.RecordBatchReader
+    connection: duckdb.DuckDBPyConnection,
+    schema: str,
+    table: str,
+    rows: pa.Table | pa.RecordBatchReader,
+    also: Sequence[str] = (),
 ) -> int:
-    """Create `schema`.`table` from `rows`, streamed when they come as a reader; return how many."""
+    """Create `schema`.`table` from `rows`, streamed when they come as a reader; return how many.
+
+    `also` are further columns, as SQL over those of `rows`.
+    """
     connection.execute(f"create schema if not exists {identifier(schema)}")
     connection.register("incoming", rows)
     name = f"{identifier(schema)}.{identifier(table)}"
-    connection.execute(f"create table {name} as select * from incoming")
+    connection.execute(f"create table {name} as select {', '.join(('*', *also))} from incoming")
     connection.unregister("incoming")
     return count(connection, name)
+
+
+def roles(loop: LoopSpec) -> dict[str, str | None]:
+    """What dbt's models read -> the column that the loop file says it is; None where it names none."""
+    return {
+        "lakeloop_key": loop.source.key,
+        "lakeloop_text": loop.task.text,
+        "lakeloop_label": loop.task.label,
+        "lakeloop_event_time": loop.source.event_time,
+    }
+
+
+def hand_over(
+    connection: duckdb.DuckDBPyConnection, loop: LoopSpec, rows: pa.Table | pa.RecordBatchReader
+) -> int:
+    """Create dbt's source table from rows of `raw`, each role as a column of its own; return how many.
+
+    So that the loop file alone says which column is the text and which the label: no model repeats it.
+    """
+    columns = [
+        f"{identifier(column) if column else 'null::timestamptz'} as {identifier(role)}"
+        for role, column in roles(loop).items()
+    ]
+    return fill(connection, loop.name, "raw", rows, columns)
 
 
 def count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:

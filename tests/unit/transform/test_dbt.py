@@ -136,7 +136,7 @@ def test_a_loop_without_models_is_told_where_to_write_them(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_sql_that_names_no_column_says_model_file_and_column(bench: Bench) -> None:
-    bench.write(staging=STAGING.replace("text='text'", "text='body'"))
+    bench.write(staging=STAGING.replace("'raw')", "'raw'), text='body'"))
     with pytest.raises(ConfigurationError) as caught:
         bench.build()
     message = str(caught.value)

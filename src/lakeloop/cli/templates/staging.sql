@@ -1,1 +1,1 @@
-{{ staged_texts(source('$name', 'raw'), key='id', text='text', label='label', event_time='created_at') }}
+{{ staged_texts(source('$name', 'raw')) }}
