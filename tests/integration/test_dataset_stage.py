@@ -9,6 +9,7 @@ import pytest
 from lakeloop.attempt import Attempt
 from lakeloop.datasets.freeze import read_card, read_split
 from lakeloop.errors import FenceError
+from lakeloop.lake import LakeFiles
 from lakeloop.stages.dataset import dataset, decide_training
 from lakeloop.stages.session import StageContext
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop
@@ -32,7 +33,8 @@ def test_the_published_days_up_to_the_partition_are_frozen(context: StageContext
     card = read_card(folder)
     assert card.digest == record.outputs["digest"]
     assert sum(read_split(folder, name).num_rows for name in card.rows) == 60
-    assert str(card.mart_version) == record.outputs["mart_version"]
+    assert record.outputs["mart_version"] == str(context.lake.version("mart"))
+    assert [path.name for path in context.work("dataset", DAYS[1]).iterdir() if path.is_dir()] == []
 
 
 def test_rows_that_were_never_published_are_not_in_it(context: StageContext) -> None:
@@ -63,6 +65,45 @@ def test_a_record_without_its_folder_does_not_count(context: StageContext) -> No
     assert again.status == "done"
     assert again.outputs == first.outputs
     assert context.lake.files.exists(first.outputs["dataset"])
+
+
+def test_overlapping_attempts_store_one_whole_data_set(
+    context: StageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second runs from end to end while the first is about to store, and the mart moves on between."""
+    put, late = LakeFiles.put, []
+
+    def put_after_another_attempt(files: LakeFiles, folder: Path, name: str) -> str:
+        if not late:
+            late.append("now the second")
+            publish(context, "2026-11-19", mart_rows("2026-11-19", 30))
+            second = small_context(tmp_path, attempt=Attempt("test-run", 2))
+            assert dataset(second, DAYS[2]).status == "done"
+        return put(files, folder, name)
+
+    monkeypatch.setattr(LakeFiles, "put", put_after_another_attempt)
+    record = dataset(context, DAYS[2])
+    assert record.status == "done"
+    folder = context.lake.files.fetch(record.outputs["dataset"], tmp_path / "fetched")
+    assert read_card(folder).digest == record.outputs["digest"]
+
+
+def test_an_equal_data_set_of_other_days_that_was_stored_meanwhile_stays(
+    context: StageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = dataset(context, DAYS[2])
+    repeated = [{**row, "partition": "2026-11-19"} for row in mart_rows(DAYS[0], 30)]
+    publish(context, "2026-11-19", repeated)
+    exists, asked = LakeFiles.exists, []
+
+    def not_at_first(files: LakeFiles, name: str) -> bool:
+        asked.append(name)
+        return len(asked) > 1 and exists(files, name)
+
+    monkeypatch.setattr(LakeFiles, "exists", not_at_first)
+    record = dataset(context, "2026-11-19")
+    assert record.outputs["dataset"] == first.outputs["dataset"]
+    assert read_card(context.lake.files.fetch(first.outputs["dataset"], tmp_path / "fetched")).duplicates == 0
 
 
 def test_a_mart_that_is_not_the_published_one_is_refused(context: StageContext) -> None:

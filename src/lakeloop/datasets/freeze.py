@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from lakeloop.datasets.assemble import SPLITS, Assembled, SplitName
 from lakeloop.durable import write_atomically
@@ -25,7 +25,12 @@ _REMEDY = "publish more partitions, or change split in the loop file"
 
 
 class DatasetCard(Frozen):
-    """What is in a data set and what it was made from."""
+    """What is in a data set and what it was made from.
+
+    Not the version of the mart: equal rows can be read at many, and are one data set. The ledger has it.
+    """
+
+    model_config = ConfigDict(extra="ignore")  # cards that were frozen earlier hold mart_version
 
     digest: str
     """Of the rows of each split and the labels; not of the files."""
@@ -37,8 +42,6 @@ class DatasetCard(Frozen):
     """Rows left out because their text was there already."""
     partitions: dict[str, str]
     """Day -> content digest of its rows in the mart."""
-    mart_version: int
-    """Version of the table `mart` that was read."""
 
     @property
     def folder_name(self) -> str:
@@ -46,9 +49,7 @@ class DatasetCard(Frozen):
         return f"datasets/{self.digest[:16]}"
 
 
-def describe(
-    assembled: Assembled, labels: tuple[str, ...], partitions: Mapping[str, str], mart_version: int
-) -> DatasetCard:
+def describe(assembled: Assembled, labels: tuple[str, ...], partitions: Mapping[str, str]) -> DatasetCard:
     """The card of a data set.
 
     Raises:
@@ -66,7 +67,6 @@ def describe(
         },
         duplicates=assembled.duplicates,
         partitions=dict(partitions),
-        mart_version=mart_version,
     )
 
 

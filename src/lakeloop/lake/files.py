@@ -59,7 +59,8 @@ class LakeFiles:
         the second is refused.
 
         Raises:
-            ArtifactError: there is another content under this name, or `folder` has no file.
+            ArtifactError: there is another content under this name, `folder` has no file, or it changed
+                while it was copied; then nothing is stored.
         """
         manifest = _manifest_of(folder)
         if self._local:
@@ -67,12 +68,14 @@ class LakeFiles:
             target.parent.mkdir(parents=True, exist_ok=True)
             with _locked(target.parent / ".lock"):
                 if not self.exists(name):
-                    _copy_durably(folder, target)
+                    _copy_durably(folder, target, manifest)
                     write_atomically(Path(self._path(name) + _MANIFEST), _as_json(manifest))
         elif not self.exists(name):
             for file in manifest:
                 self._fs.makedirs(f"{self._path(name)}/{file}".rsplit("/", 1)[0], exist_ok=True)
                 self._fs.put_file(str(folder / file), f"{self._path(name)}/{file}")
+            # Objects without a manifest are no folder, and another writer's may be among them: they stay.
+            _require_copied(folder, manifest, {file: self._sha256(name, file) for file in manifest})
             self._fs.pipe_file(self._path(name) + _MANIFEST, _as_json(manifest))
         self._require_same(folder, name, manifest)
         return self.uri(name)
@@ -142,6 +145,13 @@ class LakeFiles:
     def _path(self, name: str) -> str:
         return f"{self._root}/{_checked(name)}"
 
+    def _sha256(self, name: str, file: str) -> str:
+        digest = hashlib.sha256()
+        with self._fs.open(f"{self._path(name)}/{file}", "rb") as stored:
+            while block := stored.read(_BLOCK):
+                digest.update(block)
+        return digest.hexdigest()
+
     def _require_same(self, folder: Path, name: str, manifest: Mapping[str, str]) -> None:
         stored = self.manifest(name)
         if stored != manifest:
@@ -184,10 +194,22 @@ def _manifest_of(folder: Path) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _copy_durably(folder: Path, target: Path) -> None:
+def _require_copied(folder: Path, manifest: Mapping[str, str], copied: Mapping[str, str]) -> None:
+    if changed := sorted({file for file, _ in manifest.items() ^ copied.items()}):
+        raise ArtifactError(
+            "the folder changed while it was copied; nothing was stored",
+            where=str(folder),
+            expected=", ".join(f"{file} sha256 {manifest.get(file, 'nothing')[:12]}" for file in changed),
+            found=", ".join(copied.get(file, "nothing")[:12] for file in changed),
+            remedy="store it again when nothing else writes into it",
+        )
+
+
+def _copy_durably(folder: Path, target: Path, manifest: Mapping[str, str]) -> None:
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
         shutil.copytree(folder, temporary)
+        _require_copied(folder, manifest, _manifest_of(temporary))
         fsync_tree(temporary)
         if target.exists():  # without a manifest: left by a writer that was killed before it was stored
             shutil.rmtree(target)

@@ -6,14 +6,15 @@ is what connects them with the lake and the ledger.
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakeloop.datasets.decision import EarlierTraining, TrainingDecision, decide
 from lakeloop.datasets.published import PublishedPartition, describe_days, published_partitions
 from lakeloop.durable import write_atomically
-from lakeloop.errors import FenceError
+from lakeloop.errors import ArtifactError, FenceError
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.models import LoopSpec
 from lakeloop.stages.session import StageContext, StageSession
@@ -21,6 +22,7 @@ from lakeloop.stages.session import StageContext, StageSession
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakeloop.datasets.assemble import Assembled
     from lakeloop.datasets.freeze import DatasetCard
 
 _WHEN_NOT_WHAT = {"min_rows", "min_new_rows", "time_limit_minutes"}
@@ -100,19 +102,13 @@ def _freeze(
     context: StageContext, stage: StageSession, published: Mapping[str, PublishedPartition]
 ) -> StageRecord:
     from lakeloop.datasets.assemble import assemble
-    from lakeloop.datasets.freeze import describe, write_dataset
+    from lakeloop.datasets.freeze import describe
 
     version = context.lake.version("mart")
     assembled = assemble(_read_published(context, published, version), context.loop.split)
     digests = {day: found.digest for day, found in published.items()}
-    card = describe(assembled, context.loop.task.labels, digests, version)
-    # An equal data set may be there, frozen at another version of the mart: its card stays.
-    if not context.lake.files.exists(card.folder_name):
-        folder = stage.work / "frozen"
-        shutil.rmtree(folder, ignore_errors=True)
-        write_dataset(assembled, card, folder)
-        context.lake.files.put(folder, card.folder_name)
-        shutil.rmtree(folder)
+    card = describe(assembled, context.loop.task.labels, digests)
+    _store(stage, assembled, card)
     _track(stage, card)
     days = describe_days(published)
     sizes = ", ".join(f"{name} {count}" for name, count in card.rows.items())
@@ -133,6 +129,24 @@ def _freeze(
         ),
         metrics={f"rows/{name}": float(count) for name, count in card.rows.items()},
     )
+
+
+def _store(stage: StageSession, assembled: Assembled, card: DatasetCard) -> None:
+    """Put the data set into the lake, unless an equal one is there, of these days or of others."""
+    from lakeloop.datasets.freeze import write_dataset
+
+    files = stage.context.lake.files
+    if files.exists(card.folder_name):
+        return
+    # Attempts can overlap (a retry does not wait for the death of the first): each has its own folder.
+    with tempfile.TemporaryDirectory(prefix="frozen-", dir=stage.work) as folder:
+        write_dataset(assembled, card, Path(folder))
+        try:
+            files.put(Path(folder), card.folder_name)
+        except ArtifactError:
+            # Of an equal data set that another attempt stored meanwhile, the card may name other days.
+            if not files.exists(card.folder_name):
+                raise
 
 
 def _read_published(

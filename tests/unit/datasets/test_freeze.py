@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,7 +23,7 @@ def assembled(count: int = 60, labels: tuple[str, ...] = LABELS) -> Assembled:
 
 def test_the_card_says_what_is_in_the_folder(tmp_path: Path) -> None:
     rows = assembled()
-    card = describe(rows, LABELS, {"2026-11-16": "a" * 64}, 7)
+    card = describe(rows, LABELS, {"2026-11-16": "a" * 64})
     write_dataset(rows, card, tmp_path / "data")
     assert read_card(tmp_path / "data") == card
     assert {name: read_split(tmp_path / "data", name).num_rows for name in card.rows} == card.rows
@@ -32,27 +33,37 @@ def test_the_card_says_what_is_in_the_folder(tmp_path: Path) -> None:
 
 
 def test_the_digest_depends_on_rows_and_labels_only() -> None:
-    card = describe(assembled(), LABELS, {"2026-11-16": "a"}, 7)
-    assert describe(assembled(), LABELS, {"2026-11-16": "b"}, 8).digest == card.digest
-    assert describe(assembled(61), LABELS, {"2026-11-16": "a"}, 7).digest != card.digest
-    assert describe(assembled(), (*LABELS, "new"), {"2026-11-16": "a"}, 7).digest != card.digest
+    card = describe(assembled(), LABELS, {"2026-11-16": "a"})
+    assert describe(assembled(), LABELS, {"2026-11-16": "b"}).digest == card.digest
+    assert describe(assembled(61), LABELS, {"2026-11-16": "a"}).digest != card.digest
+    assert describe(assembled(), (*LABELS, "new"), {"2026-11-16": "a"}).digest != card.digest
 
 
 def test_the_same_rows_give_the_same_files(tmp_path: Path) -> None:
     for name in ("one", "two"):
         rows = assembled()
-        write_dataset(rows, describe(rows, LABELS, {}, 7), tmp_path / name)
+        write_dataset(rows, describe(rows, LABELS, {}), tmp_path / name)
     assert digest_folder(tmp_path / "one") == digest_folder(tmp_path / "two")
+
+
+def test_a_card_says_nothing_that_differs_between_equal_data_sets(tmp_path: Path) -> None:
+    rows = assembled()
+    card = describe(rows, LABELS, {"2026-11-16": "a" * 64})
+    write_dataset(rows, card, tmp_path / "data")
+    frozen = json.loads((tmp_path / "data" / CARD).read_text())
+    assert "mart_version" not in frozen
+    (tmp_path / "data" / CARD).write_text(json.dumps({**frozen, "mart_version": 7}))
+    assert read_card(tmp_path / "data") == card, "a card of before is read as well"
 
 
 def test_an_empty_split_is_refused() -> None:
     with pytest.raises(DataError, match=r"has no rows(.|\n)*publish more partitions"):
-        describe(assembled(2), LABELS, {}, 7)
+        describe(assembled(2), LABELS, {})
 
 
 def test_one_label_only_is_refused() -> None:
     with pytest.raises(DataError, match="the training rows have one label"):
-        describe(assembled(60, ("tech",)), LABELS, {}, 7)
+        describe(assembled(60, ("tech",)), LABELS, {})
 
 
 def test_a_folder_without_a_card_or_with_a_broken_one_is_refused(tmp_path: Path) -> None:

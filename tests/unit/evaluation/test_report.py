@@ -57,7 +57,7 @@ def report(models: list[Judged]) -> Report:
         leader=models[0],
         champion_version="v3",
         mistakes=worst_mistakes(models[0], ROWS, 20),
-        card=describe(assemble(mart, Split()), LABELS, {"2026-11-16": "a" * 64}, 5),
+        card=describe(assemble(mart, Split()), LABELS, {"2026-11-16": "a" * 64}),
         made_at=datetime(2026, 11, 22, tzinfo=UTC),
         run_id="run",
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import lakeloop.lake.files
 from lakeloop.errors import ArtifactError, ConfigurationError
 from lakeloop.lake import LakeFiles
 
@@ -58,6 +59,27 @@ def test_a_file_more_or_less_is_another_content(files: LakeFiles, folder: Path, 
         (folder / "weights.bin").unlink()
     with pytest.raises(ArtifactError):
         files.put(folder, "models/v1")
+
+
+def test_a_folder_that_changes_while_it_is_copied_is_not_stored(
+    files: LakeFiles, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest_of = lakeloop.lake.files._manifest_of
+
+    def changed_after_it_was_listed(listed: Path) -> dict[str, str]:
+        manifest = manifest_of(listed)
+        if listed == folder:
+            (folder / "weights.bin").write_bytes(b"of another attempt")
+        return manifest
+
+    monkeypatch.setattr(lakeloop.lake.files, "_manifest_of", changed_after_it_was_listed)
+    with pytest.raises(ArtifactError, match="changed while it was copied"):
+        files.put(folder, "models/v1")
+    assert not files.exists("models/v1")
+    assert files.names("models") == []
+    monkeypatch.undo()
+    files.put(folder, "models/v1")
+    assert files.read("models/v1", "weights.bin") == b"of another attempt"
 
 
 def test_names_lists_what_is_whole(files: LakeFiles, folder: Path) -> None:
