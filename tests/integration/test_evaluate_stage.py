@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lakeloop.errors import ArtifactError, DataError
+from lakeloop.attempt import Attempt
+from lakeloop.errors import ArtifactError, DataError, FenceError
+from lakeloop.evaluation import predict
+from lakeloop.evaluation.predict import Judged
 from lakeloop.gate.gate import Decision
 from lakeloop.registry.history import ModelCard
 from lakeloop.registry.registry import Registry
@@ -108,6 +113,38 @@ def test_an_evaluated_training_is_not_due_again(context: StageContext) -> None:
     assert decide_training(context, DAY).reason.startswith("nothing new since the training of 2026-11-16")
     publish(context, DAYS[1], mart_rows(DAYS[1], 25))
     assert decide_training(context, DAYS[1]).reason.startswith("25 new rows since the training of 2026-11-16")
+
+
+def test_overlapping_attempts_keep_off_each_others_models(
+    context: StageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second runs from end to end while the first has a model fetched and not yet judged."""
+    trained(context, "baseline", DAY)
+    judge, late = predict.judge_artifact, []
+
+    def judge_after_another_attempt(*args: Any, **kwargs: Any) -> Judged:
+        if not late:
+            late.append("now the second")
+            evaluate(small_context(tmp_path, attempt=Attempt("test-run", 2)), DAY)
+        return judge(*args, **kwargs)
+
+    monkeypatch.setattr(predict, "judge_artifact", judge_after_another_attempt)
+    with pytest.raises(FenceError):  # it comes as far as the lake, which is the second's by then
+        evaluate(context, DAY)
+    record = context.lake.ledger.latest("evaluate", DAY, "done")
+    assert record is not None
+    assert context.lake.read("evaluations", partition=DAY).num_rows == int(record.outputs["rows"])
+    assert [path.name for path in context.work("evaluate", DAY).iterdir()] == ["record.json"]
+
+
+def test_what_a_killed_attempt_left_is_removed_when_nobody_can_need_it(context: StageContext) -> None:
+    trained(context, "baseline", DAY)
+    old, new = (context.work("evaluate", DAY) / f"fetched-{name}" for name in ("old", "new"))
+    for folder in (old, new):
+        folder.mkdir()
+    os.utime(old, (0, 0))
+    evaluate(context, DAY)
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 _EVALUATE = """

@@ -6,15 +6,18 @@ Judged are stored artifacts, reloaded as the model server would; torch is not ne
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lakeloop.durable import sha256_file, write_atomically
+from lakeloop.durable import write_atomically
 from lakeloop.errors import DataError
 from lakeloop.evaluation.catalogue import metric_named
 from lakeloop.gate.gate import CHEAPEST_FIRST, Scored, best_of
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
     from lakeloop.registry.history import ModelVersion
 
 _SHOWN_MISTAKES = 20
+_SCRATCH = "fetched-"
+_ABANDONED_SECONDS = 24 * 3600
+"""A folder of an attempt that was killed is removed by a later one when it is older than this."""
 
 
 @dataclass(frozen=True)
@@ -197,8 +203,10 @@ def _write_report(
     path = context.settings.reports(context.loop.name) / stage.partition / "index.html"
     write_atomically(path, page)
     # By content: the page of a second evaluation is another folder, for these never change.
-    name = f"reports/{stage.partition}/{sha256_file(path)[:16]}"
-    context.lake.files.put(path.parent, name)
+    name = f"reports/{stage.partition}/{hashlib.sha256(page.encode()).hexdigest()[:16]}"
+    with _scratch(stage.work) as folder:  # the page for a browser belongs to whoever evaluates last
+        write_atomically(folder / path.name, page)
+        context.lake.files.put(folder, name)
     return path, name
 
 
@@ -271,11 +279,11 @@ def _done(
 
 @contextmanager
 def _scratch(work: Path) -> Iterator[Path]:
-    """A folder for what is fetched, empty before and gone after."""
-    folder = work / "fetched"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    """A folder for this attempt alone, gone afterwards: attempts can overlap, and must not share models."""
+    oldest = time.time() - _ABANDONED_SECONDS
+    for left in work.glob(f"{_SCRATCH}*"):
+        with suppress(FileNotFoundError):  # its attempt ended in this moment
+            if left.stat().st_mtime < oldest:
+                shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=work, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
