@@ -217,7 +217,7 @@ def _publish(stage: StageSession, order: _Order, job_id: str) -> StageRecord:
         # Whoever finishes a job did not wait for all of it: the stage took as long as the job did.
         stage.started_at = min(stage.started_at, begun)
     artifact = workdir / "artifact"
-    name = f"candidates/{found['digest'][:16]}"
+    name = _artifact_name(found)
     if (digest := open_artifact(artifact).digest) != found["digest"]:
         raise ArtifactError(
             "artifact is not the one that the job made",
@@ -255,10 +255,29 @@ def _track(stage: StageSession, order: _Order, found: Mapping[str, Any], artifac
 
 
 def _forget_others(stage: StageSession, kept: Path) -> None:
-    """Remove the folders of this candidate's earlier jobs: their artifacts are in the lake, 200 MB each."""
+    """Remove the folders, 200 MB each, of this candidate's earlier jobs that nobody needs any more."""
     for folder in stage.work.parent.glob("*/job-*"):
-        if folder.resolve() != kept.resolve() and status(str(folder)).state in ("succeeded", "failed"):
+        if folder.resolve() != kept.resolve() and _is_spent(stage, folder):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_spent(stage: StageSession, folder: Path) -> bool:
+    """Whether the artifact is in the lake; of a failed job, whether its partition has a better one now."""
+    state = status(str(folder)).state
+    if state == "failed":  # that of another partition holds the log that somebody may be looking for
+        return folder.parent.resolve() == stage.work.resolve()
+    if state != "succeeded":
+        return False
+    try:
+        name = _artifact_name(result(str(folder)))
+    except (JobError, KeyError):  # removed at this moment, or not to be read: not ours to judge
+        return False
+    return stage.context.lake.files.exists(name)
+
+
+def _artifact_name(found: Mapping[str, Any]) -> str:
+    """Name in the lake of what a job has made."""
+    return f"candidates/{found['digest'][:16]}"
 
 
 def _say(line: str) -> None:

@@ -206,13 +206,41 @@ def test_a_lost_artifact_is_trained_again(project: Path) -> None:
     assert trainings(project) == ["baseline"]  # the job's own copy was still there
 
 
-def test_of_earlier_jobs_only_those_at_work_keep_their_folder(project: Path) -> None:
+def test_of_stored_jobs_only_the_newest_keeps_its_folder(project: Path) -> None:
+    train(open_with(project, seed=1), DAY, "finetune")
     first = prepare(open_with(project, seed=1), DAY, "finetune")
-    wait(submit(first))
     train(open_with(project, seed=2), DAY, "finetune")
     kept = prepare(open_with(project, seed=2), DAY, "finetune")
     assert not first.workdir.exists()
     assert status(str(kept.workdir)).state == "succeeded"
+
+
+def test_a_job_whose_artifact_is_not_stored_yet_keeps_its_folder(project: Path) -> None:
+    """Its task may have died, and will find it again: another day must not make it train twice."""
+    waiting = submit(prepare(small_context(project), DAY, "finetune"))
+    wait(waiting)
+    context = small_context(project)
+    publish(context, DAYS[1], mart_rows(DAYS[1], 60))
+    dataset(context, DAYS[1])
+    train(context, DAYS[1], "finetune")
+    assert finish(small_context(project), DAY, "finetune", waiting).status == "done"
+    assert trainings(project) == ["finetune"] * 2
+
+
+@pytest.mark.parametrize(("day", "stays"), [(DAY, False), (DAYS[1], True)])
+def test_a_failed_job_keeps_its_folder_until_its_own_day_is_trained(
+    project: Path, day: str, stays: bool
+) -> None:
+    (project / "exit").write_text("65")
+    failed = submit(prepare(open_with(project, seed=1), DAY, "finetune"))
+    with pytest.raises(DataError):
+        wait(failed)
+    (project / "exit").unlink()
+    context = open_with(project, seed=2)
+    publish(context, DAYS[1], mart_rows(DAYS[1], 60))
+    dataset(context, DAYS[1])
+    train(context, day, "finetune")
+    assert Path(failed).exists() == stays
 
 
 def test_a_base_model_folder_is_confined_and_must_be_there(project: Path) -> None:
