@@ -8,7 +8,7 @@ import pytest
 
 from lakeloop.attempt import Attempt
 from lakeloop.datasets.freeze import read_card, read_split
-from lakeloop.errors import FenceError
+from lakeloop.errors import DataError, FenceError
 from lakeloop.lake import LakeFiles
 from lakeloop.stages.dataset import dataset, decide_training
 from lakeloop.stages.session import StageContext
@@ -104,6 +104,21 @@ def test_an_equal_data_set_of_other_days_that_was_stored_meanwhile_stays(
     record = dataset(context, "2026-11-19")
     assert record.outputs["dataset"] == first.outputs["dataset"]
     assert read_card(context.lake.files.fetch(first.outputs["dataset"], tmp_path / "fetched")).duplicates == 0
+
+
+def test_a_label_that_was_taken_out_of_the_task_is_named_with_what_to_do(
+    context: StageContext, tmp_path: Path
+) -> None:
+    publish(context, DAYS[0], mart_rows(DAYS[0], 30, labels=("business", "sports")))
+    task = {"text": "text", "label": "label", "labels": ("business", "sports")}
+    changed = small_context(tmp_path, small_loop(task=task))
+    with pytest.raises(DataError) as raised:
+        dataset(changed, DAYS[2])
+    assert raised.value.found == "tech in 20 rows"
+    assert f"2 day(s), {DAYS[1]}..{DAYS[2]}" in raised.value.where
+    assert f"lakeloop validate small --partition {DAYS[1]}" in raised.value.remedy
+    assert changed.lake.files.names("datasets") == []
+    assert dataset(changed, DAYS[0]).status == "done"
 
 
 def test_a_mart_that_is_not_the_published_one_is_refused(context: StageContext) -> None:

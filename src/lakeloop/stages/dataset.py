@@ -7,6 +7,7 @@ is what connects them with the lake and the ledger.
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lakeloop.datasets.decision import EarlierTraining, TrainingDecision, decide
 from lakeloop.datasets.published import PublishedPartition, describe_days, published_partitions
 from lakeloop.durable import write_atomically
-from lakeloop.errors import ArtifactError, FenceError
+from lakeloop.errors import ArtifactError, DataError, FenceError
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.models import LoopSpec
 from lakeloop.stages.session import StageContext, StageSession
@@ -84,7 +85,8 @@ def dataset(context: StageContext, partition: str) -> StageRecord:
     Outputs: dataset (name of the folder), digest, rows, mart_version, partitions.
 
     Raises:
-        DataError: a split would be empty, or the training rows have one label only.
+        DataError: a split would be empty, the training rows have one label only, or rows have a label that
+            is not among the task's.
         FenceError: a day of the mart is being published at this moment.
     """
     config = {"split": context.loop.split, "labels": list(context.loop.task.labels)}
@@ -105,7 +107,9 @@ def _freeze(
     from lakeloop.datasets.freeze import describe
 
     version = context.lake.version("mart")
-    assembled = assemble(_read_published(context, published, version), context.loop.split)
+    rows = _read_published(context, published, version)
+    _require_known_labels(context.loop, rows)
+    assembled = assemble(rows, context.loop.split)
     digests = {day: found.digest for day, found in published.items()}
     card = describe(assembled, context.loop.task.labels, digests)
     _store(stage, assembled, card)
@@ -170,6 +174,27 @@ def _read_published(
             )
         tables.append(rows)
     return pa.concat_tables(tables)
+
+
+def _require_known_labels(loop: LoopSpec, rows: pa.Table) -> None:
+    """A label may have been taken out of the task since a day was published."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    known = pa.array(loop.task.labels, pa.string())
+    strange = rows.filter(pc.invert(pc.is_in(rows["label"].cast(pa.string()), value_set=known)))
+    if not strange.num_rows:
+        return
+    counts = Counter(map(str, strange["label"].to_pylist()))
+    days = sorted(set(strange["partition"].to_pylist()))
+    raise DataError(
+        "published rows have labels that the task does not have",
+        where=f"{loop.name} mart, {len(days)} day(s), {describe_days(days)}",
+        expected=f"task.labels: {', '.join(loop.task.labels)}",
+        found=", ".join(f"{label} in {count} rows" for label, count in sorted(counts.items())),
+        remedy=f"validate these days again (lakeloop validate {loop.name} --partition {days[0]}),"
+        " or put the label back into task.labels",
+    )
 
 
 def _track(stage: StageSession, card: DatasetCard) -> None:
