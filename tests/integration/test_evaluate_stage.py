@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from lakeloop.attempt import Attempt
+from lakeloop.datasets.assemble import SplitName
+from lakeloop.datasets.freeze import read_split
 from lakeloop.errors import ArtifactError, DataError, FenceError
 from lakeloop.evaluation import predict
 from lakeloop.evaluation.predict import Judged
@@ -21,9 +23,10 @@ from lakeloop.stages.dataset import dataset, decide_training
 from lakeloop.stages.evaluate import evaluate
 from lakeloop.stages.session import StageContext
 from tests.support.artifacts import make_artifact
-from tests.support.small_loop import DAYS, LABELS, mart_rows, publish, small_context, trained
+from tests.support.small_loop import DAYS, LABELS, mart_rows, publish, small_context, small_loop, trained
 
 DAY = DAYS[0]
+LEARNED: tuple[SplitName, ...] = ("train", "validation")
 
 
 @pytest.fixture
@@ -37,9 +40,15 @@ def context(tmp_path: Path) -> StageContext:
 def make_champion(context: StageContext) -> None:
     folder = context.settings.root / "champion"
     make_artifact(folder, LABELS, seed=99, confuse={"tech": "sports"})
+    promote(context, folder, "d")
+
+
+def promote(context: StageContext, folder: Path, dataset_digest: str) -> None:
     registry = Registry(context.lake)
     decision = Decision(accepted=None, reason="for the test", checks=())
-    card = ModelCard(candidate="baseline", method="keywords", dataset_digest="d", decision=decision)
+    card = ModelCard(
+        candidate="baseline", method="keywords", dataset_digest=dataset_digest, decision=decision
+    )
     registry.promote(registry.register(folder, card).name, over=None, reason="first", cause="e")
 
 
@@ -113,6 +122,37 @@ def test_an_evaluated_training_is_not_due_again(context: StageContext) -> None:
     assert decide_training(context, DAY).reason.startswith("nothing new since the training of 2026-11-16")
     publish(context, DAYS[1], mart_rows(DAYS[1], 25))
     assert decide_training(context, DAYS[1]).reason.startswith("25 new rows since the training of 2026-11-16")
+
+
+def test_a_champion_is_not_asked_what_it_learned_by_heart(tmp_path: Path) -> None:
+    """It was trained on rows that another split takes for its test; it knows these and no others."""
+    context = small_context(tmp_path)
+    rows = mart_rows(DAY, 150)
+    publish(context, DAY, rows)
+    old = dataset(context, DAY)
+    folder = context.lake.files.fetch(old.outputs["dataset"], tmp_path / "old")
+    learned = {row_id for split in LEARNED for row_id in _row_ids(folder, split)}
+    artifact = make_artifact(
+        tmp_path / "champion", LABELS, confuse={"tech": "sports"}, dataset_digest=old.outputs["digest"]
+    )
+    promote(context, tmp_path / "champion", artifact.description.dataset_digest)
+
+    changed = small_context(tmp_path, small_loop(split={"salt": "another"}))
+    new = dataset(changed, DAY)
+    test_rows = _row_ids(changed.lake.files.fetch(new.outputs["dataset"], tmp_path / "new"), "test")
+    assert learned & test_rows
+    trained(changed, "baseline", DAY)
+    record = evaluate(changed, DAY)
+    asked = changed.lake.read("evaluations", partition=DAY)
+    assert set(asked["row_id"].to_pylist()) == test_rows - learned
+    assert int(record.outputs["rows"]) == len(test_rows - learned) == asked.num_rows / 2
+    note = f"{len(learned & test_rows)} of {len(test_rows)} test rows were left out for all models"
+    assert note in record.reason
+    assert note in Path(record.links["report"]).read_text()
+
+
+def _row_ids(folder: Path, split: SplitName) -> set[str]:
+    return set(read_split(folder, split)["row_id"].to_pylist())
 
 
 def test_overlapping_attempts_keep_off_each_others_models(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +20,9 @@ from lakeloop.durable import write_atomically
 from lakeloop.errors import DataError
 from lakeloop.lake.digest import content_digest
 from lakeloop.records import Frozen, fingerprint
+
+if TYPE_CHECKING:
+    from lakeloop.lake import LakeFiles
 
 CARD = "dataset.json"
 _REMEDY = "publish more partitions, or change split in the loop file"
@@ -46,7 +50,12 @@ class DatasetCard(Frozen):
     @property
     def folder_name(self) -> str:
         """Name of the folder in the lake."""
-        return f"datasets/{self.digest[:16]}"
+        return folder_name_of(self.digest)
+
+
+def folder_name_of(digest: str) -> str:
+    """Name in the lake of the data set with this digest."""
+    return f"datasets/{digest[:16]}"
 
 
 def describe(assembled: Assembled, labels: tuple[str, ...], partitions: Mapping[str, str]) -> DatasetCard:
@@ -88,6 +97,23 @@ def read_card(folder: Path) -> DatasetCard:
 
 def read_split(folder: Path, name: SplitName) -> pa.Table:
     return pq.read_table(folder / f"{name}.parquet")
+
+
+def read_training_keys(files: LakeFiles, name: str) -> pa.Array | None:
+    """The text keys that a model of the data set `name` was fitted or chosen on; None when it is gone.
+
+    Raises:
+        ArtifactError: its files are not the ones that were stored.
+    """
+    if not files.exists(name):
+        return None
+    splits: tuple[SplitName, ...] = ("train", "validation")
+    try:
+        contents = [files.read(name, f"{split}.parquet") for split in splits]
+    except FileNotFoundError:  # its manifest is all that is left
+        return None
+    tables = [pq.read_table(pa.BufferReader(content), columns=["text_key"]) for content in contents]
+    return pa.concat_tables(tables)["text_key"].cast(pa.large_string()).combine_chunks()
 
 
 def _require_usable(counted: Mapping[SplitName, Mapping[str, int]]) -> None:

@@ -39,6 +39,8 @@ class Report:
     card: DatasetCard
     made_at: datetime
     run_id: str
+    note: str = ""
+    """On the test rows that were left out, see `fair`; empty when none were."""
 
     @property
     def champion(self) -> Judged | None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lakeloop.datasets.freeze import DatasetCard
+    from lakeloop.evaluation.fair import FairRows
     from lakeloop.evaluation.predict import Judged
     from lakeloop.lake import Published
     from lakeloop.registry.history import ModelVersion
@@ -51,11 +52,12 @@ class _Contender:
 def evaluate(context: StageContext, partition: str) -> StageRecord:
     """Score the newest candidates of this partition's data set, and the champion, on its test rows.
 
-    Outputs: evaluations (digest of the answers), report, dataset, rows and rows_digest of the test split,
-    and for each model `<name>` its digest and `<name>_folder`. Metrics: `<name>/macro_f1` and so on.
+    Test rows that the champion was trained on are left out, for all models. Outputs: evaluations (digest of
+    the answers), report, dataset, rows and rows_digest of the rows that were asked, and for each model
+    `<name>` its digest and `<name>_folder`. Metrics: `<name>/macro_f1` and so on.
 
     Raises:
-        DataError: a candidate was trained on another data set.
+        DataError: a candidate was trained on another data set, or the champion on too many test rows.
         ArtifactError: an artifact is not whole, or is not the one that was trained.
         FenceError: a newer attempt took over.
     """
@@ -104,24 +106,24 @@ def _evaluate(
     champion: ModelVersion | None,
 ) -> StageRecord:
     from lakeloop.datasets.freeze import read_card, read_split
+    from lakeloop.evaluation.fair import fair_rows
     from lakeloop.evaluation.predict import prediction_rows
-    from lakeloop.lake.digest import content_digest
 
     fence = stage.claim()
     with _scratch(stage.work) as scratch:
         folder = context.lake.files.fetch(dataset.outputs["dataset"], scratch / "dataset")
-        card, rows = read_card(folder), read_split(folder, "test")
-        models = _judge_all(context, contenders, rows, card, scratch)
-    rows_digest = content_digest(rows)
+        card = read_card(folder)
+        rows = fair_rows(context.lake.files, read_split(folder, "test"), card, champion)
+        models = _judge_all(context, contenders, rows.table, card, scratch)
     candidates = [model for model in models if model.name != "champion"]
-    leader = _leader(context, candidates, rows_digest)
+    leader = _leader(context, candidates, rows.digest)
     report = _write_report(context, stage, models, leader, champion, card, rows)
-    answers = prediction_rows(models, rows)
+    answers = prediction_rows(models, rows.table)
     published = context.lake.replace(
         "evaluations", answers, where={"partition": stage.partition}, fence=fence
     )
     _track(stage, models, leader)
-    return _done(stage, dataset, contenders, models, published, rows_digest, report)
+    return _done(stage, dataset, contenders, models, published, rows, report)
 
 
 def _judge_all(
@@ -179,7 +181,7 @@ def _write_report(
     leader: Judged,
     champion: ModelVersion | None,
     card: DatasetCard,
-    rows: pa.Table,
+    rows: FairRows,
 ) -> tuple[Path, str]:
     """Write the page for a browser and into the lake; returns its path and its name in the lake."""
     from lakeloop.evaluation.predict import worst_mistakes
@@ -194,7 +196,8 @@ def _write_report(
             models=models,
             leader=leader,
             champion_version=champion.name if champion else None,
-            mistakes=worst_mistakes(leader, rows, _SHOWN_MISTAKES),
+            mistakes=worst_mistakes(leader, rows.table, _SHOWN_MISTAKES),
+            note=rows.note,
             card=card,
             made_at=now(),
             run_id=context.attempt.run_id,
@@ -254,21 +257,22 @@ def _done(
     contenders: Sequence[_Contender],
     models: Sequence[Judged],
     published: Published,
-    rows_digest: str,
+    rows: FairRows,
     report: tuple[Path, str],
 ) -> StageRecord:
     metric = metric_named(stage.context.loop.evaluate.metric)
     scores = ", ".join(f"{model.name} {model.scores.named()[metric.name]:.4f}" for model in models)
     path, name = report
     return stage.done(
-        reason=f"{metric.title} on {models[0].scores.rows} test rows: {scores}",
+        reason=f"{metric.title} on {models[0].scores.rows} test rows: {scores}"
+        + (f"; {rows.note}" if rows.note else ""),
         outputs={
             "evaluations": published.digest,
             "evaluations_version": str(published.version),
             "report": name,
             "dataset": dataset.outputs["dataset"],
             "rows": str(models[0].scores.rows),
-            "rows_digest": rows_digest,
+            "rows_digest": rows.digest,
             **{contender.name: contender.digest for contender in contenders},
             **{f"{contender.name}_folder": contender.folder_name for contender in contenders},
         },

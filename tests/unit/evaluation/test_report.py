@@ -143,6 +143,12 @@ def test_a_first_evaluation_has_no_champion_and_may_have_no_mistakes(report: Rep
     assert "answered every test row right" in page
 
 
+def test_the_page_says_which_test_rows_were_left_out(report: Report) -> None:
+    assert "Of the test rows" not in render(report)
+    page = render(Report(**{**vars(report), "note": "3 of 12 test rows were left out"}))
+    assert "Of the test rows: 3 of 12 test rows were left out." in page
+
+
 def test_long_texts_are_cut_at_a_space() -> None:
     cut = excerpt("word " * 200)
     assert cut.endswith("word …")
