@@ -82,6 +82,17 @@ def test_the_status_says_everything_a_person_asks_first(tmp_path: Path) -> None:
     assert type(status).model_validate_json(status.model_dump_json()) == status
 
 
+def test_a_restated_day_that_is_not_published_yet_is_said_to_stand_as_it_was(tmp_path: Path) -> None:
+    context = small_context(tmp_path)
+    prepare(context, DAYS[0])
+    with context.stage("ingest", DAYS[0]) as stage:
+        counts = Counts(read=9, accepted=9)
+        stage.done(reason="restated", outputs={"raw": "other rows"}, counts=counts)
+    (day,) = loop_status(context).partitions
+    assert not day.published
+    assert day.in_the_mart == "an earlier version; done: ingest"
+
+
 def test_lost_rows_are_not_called_reconciled(tmp_path: Path) -> None:
     context = small_context(tmp_path)
     prepare(context, DAYS[0])

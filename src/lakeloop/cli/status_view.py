@@ -53,8 +53,7 @@ def _days(status: LoopStatus) -> Table:
     hidden = status.partitions[:-_DAYS_SHOWN]
     for day in status.partitions[-_DAYS_SHOWN:]:
         counts = (day.read, day.accepted, day.quarantined, day.duplicates)
-        published = "yes" if day.published else f"no, only {', '.join(day.stages)}"
-        marked = published if day.reconciled else "the counts do not add up"
+        marked = day.in_the_mart if day.reconciled else "the counts do not add up"
         checks = f"{day.checks_passed}/{day.checks_total}"
         table.add_row(day.partition, *map(str, counts), checks, marked)
     total = status.totals

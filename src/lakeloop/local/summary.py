@@ -50,7 +50,7 @@ def _partitions(status: LoopStatus) -> Table:
             day.partition,
             *map(str, (day.read, day.accepted, day.quarantined, day.duplicates)),
             f"{day.checks_passed} of {day.checks_total}",
-            "yes" if day.published else f"no, done: {', '.join(day.stages)}",
+            day.in_the_mart,
         )
     totals = status.totals
     table.add_section()

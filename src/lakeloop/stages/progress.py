@@ -42,6 +42,8 @@ class Day:
     ingest: StageRecord | None
     transform: StageRecord | None
     validate: StageRecord | None
+    standing: StageRecord | None = None
+    """The publication of an earlier version of the day, which stands until this one is published."""
 
     @property
     def records(self) -> tuple[StageRecord, ...]:
@@ -56,8 +58,9 @@ def days_of(entries: Iterable[StageRecord]) -> list[Day]:
     for partition in sorted({partition for partition, stage in newest if stage == "ingest"}):
         ingest = newest.get((partition, "ingest"))
         transform = _made_from(newest.get((partition, "transform")), ingest, "raw")
-        validate = _made_from(newest.get((partition, "validate")), transform, "staging")
-        days.append(Day(partition, ingest, transform, validate))
+        published = newest.get((partition, "validate"))
+        validate = _made_from(published, transform, "staging")
+        days.append(Day(partition, ingest, transform, validate, None if validate else published))
     return days
 
 

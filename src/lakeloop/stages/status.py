@@ -51,10 +51,19 @@ class PartitionStatus(Frozen):
     checks_total: int
     seconds: float
     """Of all these stages together."""
+    standing: bool
+    """Not published, and an earlier version of the day is still in the mart."""
 
     @property
     def published(self) -> bool:
         return "validate" in self.stages
+
+    @property
+    def in_the_mart(self) -> str:
+        """For people: yes, or how far the day is and what stands meanwhile."""
+        if self.published:
+            return "yes"
+        return f"{'an earlier version' if self.standing else 'no'}; done: {', '.join(self.stages)}"
 
 
 class ChampionStatus(Frozen):
@@ -177,6 +186,7 @@ def _partition(day: Day) -> PartitionStatus:
         checks_passed=int(checks.get("checks/passed", 0)),
         checks_total=int(checks.get("checks/total", 0)),
         seconds=sum(record.provenance.seconds for record in day.records),
+        standing=day.standing is not None,
     )
 
 

@@ -50,7 +50,7 @@ def test_status_shows_stages_rows_and_what_is_due(run: Run) -> None:
     assert any(line.startswith(f"ingest  {DAY}  done") for line in lines)
     day = next(line for line in lines if line.startswith(f"{DAY} "))
     assert day.split()[1:5] == ["4", "3", "1", "0"]
-    assert day.endswith("no, only ingest")
+    assert day.endswith("no; done: ingest")
     assert any(line.startswith(f"due       transform {DAY}: 3 raw rows") for line in lines)
 
 

@@ -102,6 +102,7 @@ def test_a_day_that_was_ingested_again_with_other_rows_is_due_from_there_on() ->
     assert [(stage, day) for stage, day, _ in due(entries)] == [("transform", DAY)]
     (day,) = days_of(entries)
     assert [entry.stage for entry in day.records] == ["ingest"]
+    assert day.standing == entries[2], "what was published before stands meanwhile"
 
 
 def test_a_day_that_was_ingested_again_with_the_same_rows_is_not() -> None:
