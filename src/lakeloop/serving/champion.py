@@ -19,12 +19,12 @@ from typing import Protocol
 
 from lakeloop.errors import ArtifactError
 from lakeloop.records import now
+from lakeloop.serving.backoff import Backoff
 from lakeloop.serving.metrics import ServerMetrics
 from lakeloop.serving.predictor import Predictor
 
 log = logging.getLogger(__name__)
 
-MAX_BACKOFF_SECONDS = 60.0
 _SELF_CHECK = "A short text that every model must be able to answer."
 _WARM_UP = [_SELF_CHECK, _SELF_CHECK * 40]
 """A short and a long one: two shapes of batch, so that the first requests meet warm memory."""
@@ -84,7 +84,7 @@ class Champion:
         self._metrics = metrics
         self._threads = threads
         self._poll_seconds = poll_seconds
-        self._failures = 0
+        self._backoff = Backoff(poll_seconds)
         self._not_before = 0.0
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="champion", daemon=True)
@@ -107,17 +107,21 @@ class Champion:
             return
         try:
             release = self._source.champion()
-            if release is None or self._is_known(release):
-                return
-            self._use(self._load(release))
-        except ArtifactError as error:
-            assert release is not None
-            self._refuse(release, error)
+            if release and not self._is_known(release):
+                self._take(release)
         except Exception as error:
             wait = self._postpone()
             log.warning("the champion cannot be read, next try in %.0f s: %s", wait, error, exc_info=error)
         else:
-            self._failures = 0
+            self._backoff.worked()
+
+    def _take(self, release: Release) -> None:
+        try:
+            model = self._load(release)
+        except ArtifactError as error:
+            self._refuse(release, error)
+        else:
+            self._use(model)
 
     def _is_known(self, release: Release) -> bool:
         wanted = (release.version, release.digest)
@@ -176,8 +180,8 @@ class Champion:
 
     def _postpone(self) -> float:
         """Seconds until the next try."""
-        wait = min(MAX_BACKOFF_SECONDS, self._poll_seconds * 2.0**self._failures)
-        self._failures += 1
+        wait = self._backoff.seconds
+        self._backoff.failed()
         self._not_before = time.monotonic() + wait
         self._metrics.load_failures.labels("postponed").inc()
         return wait

@@ -20,13 +20,12 @@ from typing import Any
 import pyarrow as pa
 
 from lakeloop.errors import DataError
+from lakeloop.serving.backoff import Backoff
 from lakeloop.serving.metrics import ServerMetrics
 from lakeloop.serving.predictor import Prediction
 from lakeloop.serving.spool import Batch, Spool
 
 log = logging.getLogger(__name__)
-
-MAX_BACKOFF_SECONDS = 60.0
 
 Publish = Callable[[pa.Table, str], object]
 """Takes rows and a batch id; returns when the lake has them, once."""
@@ -118,18 +117,17 @@ class PredictionLog:
             self._spool.close()
 
     def _run(self) -> None:
-        failures = 0
+        backoff = Backoff(self._flush_seconds)
         while True:
-            wait = min(MAX_BACKOFF_SECONDS, self._flush_seconds * 2.0**failures)
             # While the lake is away a full batch is no reason to try earlier.
-            (self._stopping if failures else self._wake).wait(wait)
+            (self._stopping if backoff.failures else self._wake).wait(backoff.seconds)
             stopping = self._stopping.is_set()
             self._wake.clear()
             try:
                 self.flush()
-                failures = 0
+                backoff.worked()
             except Exception as error:
-                failures += 1
+                backoff.failed()
                 self._metrics.log_failures.inc()
                 log.warning("predictions wait, the lake did not take them: %s", error, exc_info=error)
             if stopping:

@@ -169,6 +169,40 @@ def test_a_lake_that_is_away_is_asked_ever_more_slowly_and_the_model_stays(
     assert champion.current.release.version == "v2"
 
 
+def test_a_lake_that_is_away_for_a_day_does_not_end_the_watcher(
+    champion: Champion, source: FolderSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(champion_module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(champion_module.log, "disabled", True)  # tracebacks would be most of the time
+    source.promote(1)
+    source.failure = OSError("no route to host")
+    for _ in range(1500):
+        clock[0] += 60
+        champion.poll()
+    source.failure = None
+    clock[0] += 60
+    champion.poll()
+
+    assert champion.current is not None
+
+
+def test_a_look_without_news_ends_a_row_of_failures(
+    champion: Champion, source: FolderSource, metrics: ServerMetrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(champion_module.time, "monotonic", lambda: clock[0])
+    source.promote(1)
+    champion.poll()
+    for _ in range(10):  # hours between them, each shorter than one look
+        for failure in (OSError("no route to host"), None):
+            source.failure = failure
+            clock[0] += 0.02
+            champion.poll()
+
+    assert value(metrics, "lakeloop_model_load_failures_total", kind="postponed") == 10
+
+
 def test_only_this_version_and_the_one_before_stay_on_disk(
     champion: Champion, source: FolderSource, tmp_path: Path
 ) -> None:
