@@ -96,15 +96,32 @@ class PredictionLog:
 
     def _publish_closed(self) -> None:
         while batch := self._spool.oldest():
+            if (rows := self._readable(batch)) is None:
+                continue
             try:
-                self._publish(self._table(batch), batch.id)
-            except DataError:
-                kept = self._spool.reject(batch)
-                self._metrics.dropped.inc(batch.rows)
-                log.exception("the lake refuses a batch of %d predictions; kept in %s", batch.rows, kept)
+                self._publish(rows, batch.id)
+            except DataError as error:
+                self._reject(batch, error)
             else:
                 self._spool.remove(batch)
                 self._metrics.published.inc(batch.rows)
+
+    def _readable(self, batch: Batch) -> pa.Table | None:
+        """The rows of a batch; None when it never will have any: then it is out of the way, and counted."""
+        try:
+            return self._table(batch)
+        except FileNotFoundError:
+            log.error("%s is gone, and %d predictions with it", batch.path, batch.rows)  # noqa: TRY400
+            self._spool.remove(batch)
+            self._metrics.dropped.inc(batch.rows)
+        except (TypeError, ValueError, pa.ArrowException) as error:  # its lines are no predictions
+            self._reject(batch, error)
+        return None
+
+    def _reject(self, batch: Batch, error: Exception) -> None:
+        kept = self._spool.reject(batch)
+        self._metrics.dropped.inc(batch.rows)
+        log.error("%d predictions never can go to the lake; kept in %s", batch.rows, kept, exc_info=error)
 
     def stop(self, seconds: float) -> None:
         """Publish what waits, for at most `seconds`; the rest is on disk for the next start."""

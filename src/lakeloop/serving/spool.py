@@ -148,8 +148,8 @@ class Spool:
             return self._closed[0] if self._closed else None
 
     def remove(self, batch: Batch) -> None:
-        """Forget a batch that the lake has."""
-        batch.path.unlink()
+        """Forget a batch that the lake has, or that is not there any more."""
+        batch.path.unlink(missing_ok=True)
         self._forget(batch)
 
     def reject(self, batch: Batch) -> Path:

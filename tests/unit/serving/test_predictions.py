@@ -205,6 +205,38 @@ def test_a_batch_that_the_lake_refuses_is_put_aside_and_does_not_block_the_next(
     assert len(list((tmp_path / "rejected").iterdir())) == 1
 
 
+def test_a_batch_whose_file_is_gone_is_counted_and_does_not_block_the_next(
+    tmp_path: Path, metrics: ServerMetrics
+) -> None:
+    table = Table()
+    log = open_log(tmp_path, table, metrics, rows=2)
+    for number in range(4):
+        log.record(answered(number))
+    min(tmp_path.glob("*/*.jsonl")).unlink()
+    log.flush()
+
+    assert [row["request_id"] for row in table.rows] == ["r2", "r3"]
+    assert value(metrics, "lakeloop_predictions_dropped_total") == 2
+    assert value(metrics, "lakeloop_predictions_backlog_rows") == 0
+
+
+@pytest.mark.parametrize(
+    "line", [b"5", b'{"request_id": 3}', b'{"score": "high"}', b'{"text": "\\ud800"}', b"\xff"]
+)
+def test_a_batch_of_lines_that_are_no_predictions_is_put_aside(
+    tmp_path: Path, metrics: ServerMetrics, line: bytes
+) -> None:
+    (tmp_path / "dead").mkdir()
+    (tmp_path / "dead/2026-11-20T000000.0-aa.jsonl").write_bytes(line + b"\n")
+    table = Table()
+    log = open_log(tmp_path, table, metrics)
+    log.record(answered(1))
+    log.flush()
+
+    assert [row["request_id"] for row in table.rows if row["request_id"]] == ["r1"]
+    assert value(metrics, "lakeloop_predictions_backlog_rows") == 0
+
+
 def test_a_spool_is_left_alone_while_its_process_lives_and_adopted_when_it_died(
     tmp_path: Path, metrics: ServerMetrics
 ) -> None:
