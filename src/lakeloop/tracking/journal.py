@@ -127,12 +127,20 @@ class JournalTracker:
         with self._lock:
             if self._descriptor < 0:
                 raise ValueError(f"{self.path}: the journal is closed")
-            written = 0
-            while written < len(line):
-                written += os.write(self._descriptor, line[written:])
+            self._write(line)
             if durable or time.monotonic() - self._synced_at >= _FSYNC_SECONDS:
                 os.fsync(self._descriptor)
                 self._synced_at = time.monotonic()
+
+    def _write(self, line: bytes) -> None:
+        size = os.fstat(self._descriptor).st_size
+        written = 0
+        try:
+            while written < len(line):
+                written += os.write(self._descriptor, line[written:])
+        except OSError:  # the next line would be glued onto the part that a full disk took
+            os.ftruncate(self._descriptor, size)
+            raise
 
 
 class JournalReader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -67,6 +68,23 @@ def test_closing_twice_writes_one_line_and_later_words_are_refused(path: Path) -
     assert [entry.kind for entry in read_journal(path)] == ["open", "close"]
     with pytest.raises(ValueError, match="closed"):
         tracker.log({"loss": 1.0})
+
+
+def test_a_full_disk_loses_the_line_and_nothing_else(path: Path) -> None:
+    with JournalTracker(path, IDENTITY) as tracker:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        # Takes a part of the next line, as a disk does that is full.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, hard))
+        try:
+            with pytest.raises(OSError, match="too large"):
+                tracker.log({"loss": 0.5})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        tracker.log({"loss": 0.25})
+
+    entries = read_journal(path)
+    assert [entry.kind for entry in entries] == ["open", "log", "close"]
+    assert entries[1].data["metrics"] == {"loss": 0.25}
 
 
 @pytest.mark.parametrize("torn", [b'{"kind": "log", "ti', b"{", b"\x00" * 70_000])
