@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, status
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from lakeloop_airflow.links import page
 from lakeloop_airflow.loops import installation
 
+from lakeloop.errors import TerminalError
 from lakeloop.settings import Settings
 from lakeloop_ui.access import LOGGED_IN, LoopName, User, may_see
 from lakeloop_ui.files import HARMLESS, locate, serve
@@ -36,7 +37,13 @@ def create_app() -> FastAPI:
     """The application; FastAPI's own pages are left out, they would be open to everybody."""
     app = FastAPI(title="Lakeloop", dependencies=[LOGGED_IN], docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(router)
+    app.add_exception_handler(TerminalError, _unreadable)
     return app
+
+
+async def _unreadable(_: Request, error: Exception) -> JSONResponse:
+    """What a page is about is broken, or not there yet: the message says it, a traceback would not."""
+    return JSONResponse({"detail": str(error)}, status.HTTP_409_CONFLICT, headers=HARMLESS)
 
 
 @router.get("/")

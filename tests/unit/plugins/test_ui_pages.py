@@ -114,6 +114,31 @@ def test_a_model_version_that_is_not_there_is_not_found(client: TestClient, ran:
     assert client.get("/models/news/v1").status_code == 404
 
 
+def test_a_journal_that_cannot_be_read_says_so(client: TestClient, journal: Path) -> None:
+    journal.with_name("bad.jsonl").write_text("garbage\n")
+    answer = client.get("/wandb/news/ingest/2026-11-18/bad")
+    assert answer.status_code == 409
+    assert "bad.jsonl:1: not a journal entry" in answer.json()["detail"]
+
+
+def test_a_model_of_a_loop_without_tables_says_so(client: TestClient, settings: Settings) -> None:
+    answer = client.get("/models/news/v1")
+    assert answer.status_code == 409
+    assert "registry" in answer.json()["detail"]
+    assert not settings.home.exists()
+
+
+def test_a_model_of_a_broken_loop_says_so(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "loops/broken").mkdir(parents=True)
+    (tmp_path / "loops/broken/loop.yaml").write_text("name: broken\n")
+    monkeypatch.setenv("LAKELOOP_LOOPS", str(tmp_path / "loops"))
+    answer = client.get("/models/broken/v1")
+    assert answer.status_code == 409
+    assert "loops/broken/loop.yaml" in answer.json()["detail"]
+
+
 def _mirrored(journal: Path, mode: str, run: str) -> None:
     values = {"size": 1, "mode": mode, "run_id": "1", "run": run, "exit_code": 0, "finished_at": now()}
     Mirrored.model_validate(values).write(journal)
