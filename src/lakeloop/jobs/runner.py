@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tenacity import before_sleep_log, retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
 from lakeloop.errors import EXIT_CONFIGURATION, EXIT_DONE
 from lakeloop.jobs.state import (
     HEARTBEAT_SECONDS,
@@ -33,6 +35,8 @@ log = logging.getLogger(__name__)
 GRACE_SECONDS = 10.0
 """Between asking a job to end and ending it."""
 _LOCK_SECONDS = 10.0
+_RECORD_SECONDS = 300.0
+"""How long the end of a job is tried to be written: without it, hours of work count as lost."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -84,7 +88,7 @@ def run(workdir: Workdir, lock: int) -> None:
         code, reason = 1, f"it ended well without writing {workdir.result.name}"
     state = "succeeded" if code == EXIT_DONE and not reason else "failed"
     end = {"state": state, "exit_code": code, "reason": reason, "heartbeat": now()}
-    workdir.write_record(record.model_copy(update=end))
+    _write_end(workdir, record.model_copy(update=end))
     log.info("%s %s: exit code %d %s", spec.job, state, code, reason)
 
 
@@ -97,7 +101,7 @@ def _watch(
 ) -> None:
     began = time.monotonic()
     while True:
-        workdir.write_record(record.model_copy(update={"heartbeat": now()}))
+        _beat(workdir, record)
         try:
             child.wait(timeout=HEARTBEAT_SECONDS)
         except subprocess.TimeoutExpired:
@@ -105,6 +109,24 @@ def _watch(
                 raise OutOfTimeError(f"it took longer than its limit of {limit_seconds:g} s") from None
         else:
             return
+
+
+def _beat(workdir: Workdir, record: JobRecord) -> None:
+    try:
+        workdir.write_record(record.model_copy(update={"heartbeat": now()}))
+    except OSError:  # a disk that is full for a moment is no reason to end the job
+        log.warning("the heartbeat could not be written", exc_info=True)
+
+
+@retry(
+    retry=retry_if_exception_type(OSError),
+    stop=stop_after_delay(_RECORD_SECONDS),
+    wait=wait_fixed(0.5),
+    before_sleep=before_sleep_log(log, logging.WARNING),
+    reraise=True,
+)
+def _write_end(workdir: Workdir, record: JobRecord) -> None:
+    workdir.write_record(record)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

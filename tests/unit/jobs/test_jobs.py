@@ -17,7 +17,7 @@ import pytest
 
 from lakeloop.errors import ConfigurationError, DataError, JobError, TerminalError, TransientError
 from lakeloop.jobs import JobSpec, cancel, result, status, submit, wait
-from lakeloop.jobs.state import JobRecord, ProcessIdentity, Workdir
+from lakeloop.jobs.state import HEARTBEAT_SECONDS, JobRecord, ProcessIdentity, Workdir
 from lakeloop.records import now
 
 Order = Callable[..., JobSpec]
@@ -259,6 +259,22 @@ def test_a_cancelled_job_is_gone_with_its_runner(order: Order, starts: Starts) -
     assert (ended.state, ended.reason) == ("failed", "it was cancelled")
     assert gone(starts()[0])
     assert cancel(job_id) == ended
+
+
+def test_a_disk_that_takes_no_record_for_a_while_ends_no_job(order: Order, starts: Starts) -> None:
+    job_id = submit(order(seconds=1.5 * HEARTBEAT_SECONDS))
+    runner, workdir = record_of(job_id).runner, Workdir(Path(job_id))
+    assert runner is not None
+    in_the_way = workdir.record.with_name(f".{workdir.record.name}.{runner.pid}.tmp")
+    in_the_way.mkdir()
+    until(lambda: bool(starts()) and gone(starts()[0]))
+    until(workdir.result.exists, 1)
+    time.sleep(0.2)
+    assert status(job_id).state == "running"
+    in_the_way.rmdir()
+
+    assert wait(job_id).state == "succeeded"
+    assert "heartbeat could not be written" in workdir.runner_log.read_text()
 
 
 def test_nothing_known_of_a_job_means_lost(tmp_path: Path) -> None:
