@@ -7,10 +7,11 @@ secret here (loop files name their key column so), nor is `max_tokens`.
 from __future__ import annotations
 
 import functools
+import json
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 HIDDEN = "[hidden]"
@@ -28,6 +29,8 @@ _SECRET_NAME = re.compile(
 _URL_LOGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.\-]*://)[^/\s@]+@", re.IGNORECASE)
 _SHORTEST_SECRET = 8
 """Characters. A shorter value of a secret variable is likely a common word, and would blot out text."""
+_NO_SECRETS = frozenset({"PWD", "OLDPWD"})
+"""Variables of every shell: the working folder. Hidden, no path below it could be followed any more."""
 
 
 @functools.lru_cache(maxsize=4096)
@@ -37,11 +40,23 @@ def is_secret_name(name: str) -> bool:
 
 
 def known_secrets() -> tuple[str, ...]:
-    """Values of this process's environment variables whose names say that they are secret; longest first."""
+    """Values of variables and of storage options whose names say that they are secret; longest first."""
+    named = [*os.environ.items(), *_storage_options()]
     found = {
-        value for name, value in os.environ.items() if len(value) >= _SHORTEST_SECRET and is_secret_name(name)
+        value
+        for name, value in named
+        if len(value) >= _SHORTEST_SECRET and is_secret_name(name) and name not in _NO_SECRETS
     }
     return tuple(sorted(found, key=len, reverse=True))
+
+
+def _storage_options() -> Iterator[tuple[str, str]]:
+    try:
+        options = json.loads(os.environ.get("LAKELOOP_STORAGE_OPTIONS", "{}"))
+    except ValueError:  # `Settings` tells who wrote it
+        return
+    if isinstance(options, dict):
+        yield from ((name, value) for name, value in options.items() if isinstance(value, str))
 
 
 def scrub(value: Any, secrets: tuple[str, ...]) -> Any:
@@ -56,7 +71,9 @@ def scrub(value: Any, secrets: tuple[str, ...]) -> Any:
         return float(value) if math.isfinite(value) else _spelled(value)
     if isinstance(value, Mapping):
         return {
-            _text(str(key), secrets): HIDDEN if item and is_secret_name(str(key)) else scrub(item, secrets)
+            _text(str(key), secrets): HIDDEN
+            if is_secret_name(str(key)) and _holds_text(item)
+            else scrub(item, secrets)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
@@ -64,6 +81,21 @@ def scrub(value: Any, secrets: tuple[str, ...]) -> Any:
     if not isinstance(value, str) and callable(item := getattr(value, "item", None)):
         return scrub(item(), secrets)
     return _text(str(value), secrets)
+
+
+def _holds_text(value: Any) -> bool:
+    # A number under such a name is a count or a score: of tokens, of the label `password reset`.
+    if value is None or isinstance(value, bool | int | float):
+        return False
+    if isinstance(value, str):
+        return value != ""
+    if isinstance(value, Mapping):
+        return any(_holds_text(item) for item in value.values())
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(_holds_text(item) for item in value)
+    if callable(item := getattr(value, "item", None)):
+        return _holds_text(item())
+    return True
 
 
 def _text(text: str, secrets: tuple[str, ...]) -> str:

@@ -44,6 +44,41 @@ def test_a_value_of_a_secret_variable_is_hidden_wherever_it_occurs(monkeypatch: 
     assert scrub({"note": "sent s3cr3t-value to news"}, known_secrets()) == {"note": f"sent {HIDDEN} to news"}
 
 
+def test_numbers_are_kept_whatever_their_name() -> None:
+    value = {
+        "finetune/f1/password reset": 0.93,
+        "finetune/f1/credential": np.float32(0.5),
+        "support/secret": 12,
+        "is_secret": True,
+        "password_lengths": [8, 9],
+    }
+    assert scrub(value, ()) == value
+    assert scrub({"passwords": [1, "hunter22"], "secrets": {"a": "b"}}, ()) == {
+        "passwords": HIDDEN,
+        "secrets": HIDDEN,
+    }
+
+
+def test_a_secret_storage_option_is_hidden_wherever_it_occurs(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI-K7MDENG", "AWS_REGION": "eu-central-1"}
+    monkeypatch.setenv("LAKELOOP_STORAGE_OPTIONS", json.dumps(options))
+    assert scrub("eu-central-1 refuses wJalrXUtnFEMI-K7MDENG", known_secrets()) == (
+        f"eu-central-1 refuses {HIDDEN}"
+    )
+
+
+@pytest.mark.parametrize("options", ['{"a', "[]", "5"])
+def test_storage_options_that_are_none_hide_nothing(monkeypatch: pytest.MonkeyPatch, options: str) -> None:
+    monkeypatch.setenv("LAKELOOP_STORAGE_OPTIONS", options)
+    assert options not in known_secrets()
+
+
+def test_the_working_folder_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PWD", "/srv/project")
+    monkeypatch.setenv("OLDPWD", "/srv/project")
+    assert scrub("/srv/project/model.onnx", known_secrets()) == "/srv/project/model.onnx"
+
+
 def test_the_login_of_a_url_is_hidden() -> None:
     assert scrub("postgresql+psycopg2://me:pw@db:5432/x", ()) == f"postgresql+psycopg2://{HIDDEN}@db:5432/x"
     assert scrub("see https://example.org/a@b", ()) == "see https://example.org/a@b"
