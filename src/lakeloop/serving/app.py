@@ -174,6 +174,13 @@ def _require_model(service: Service) -> ServedModel:
             found=refused.reason,
             retry_seconds=_RETRY_SECONDS,
         )
+    if error := service.champion.postponed:
+        raise unavailable(
+            "model_unavailable",
+            f"the champion of {service.loop} cannot be loaded now; it is tried again",
+            found=error,
+            retry_seconds=_RETRY_SECONDS,
+        )
     raise unavailable(
         "no_model",
         f"{service.loop} has no champion yet; train and release one: lakeloop run {service.loop}",

@@ -25,6 +25,7 @@ from lakeloop.serving.predictor import Predictor
 
 log = logging.getLogger(__name__)
 
+_SHOWN_CHARACTERS = 500
 _SELF_CHECK = "A short text that every model must be able to answer."
 _WARM_UP = [_SELF_CHECK, _SELF_CHECK * 40]
 """A short and a long one: two shapes of batch, so that the first requests meet warm memory."""
@@ -79,6 +80,8 @@ class Champion:
     ) -> None:
         self.current: ServedModel | None = None
         self.refused: Refusal | None = None
+        self.postponed = ""
+        """Why the last look at the registry, or at a new version in it, failed; empty when it did not."""
         self._source = source
         self._cache = cache
         self._metrics = metrics
@@ -110,10 +113,11 @@ class Champion:
             if release and not self._is_known(release):
                 self._take(release)
         except Exception as error:
-            wait = self._postpone()
+            wait = self._postpone(error)
             log.warning("the champion cannot be read, next try in %.0f s: %s", wait, error, exc_info=error)
         else:
             self._backoff.worked()
+            self.postponed = ""
 
     def _take(self, release: Release) -> None:
         try:
@@ -178,8 +182,9 @@ class Champion:
         kept = self.current.release.version if self.current else "no version"
         log.error("%s is refused, %s stays in use: %s", release.version, kept, error)
 
-    def _postpone(self) -> float:
+    def _postpone(self, error: Exception) -> float:
         """Seconds until the next try."""
+        self.postponed = f"{type(error).__name__}: {error}"[:_SHOWN_CHARACTERS]
         wait = self._backoff.seconds
         self._backoff.failed()
         self._not_before = time.monotonic() + wait

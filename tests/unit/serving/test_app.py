@@ -118,6 +118,26 @@ def test_without_a_champion_it_lives_is_not_ready_and_says_what_to_do(empty: Ser
         assert "lakeloop run news" in answer.json()["error"]["message"]
 
 
+def test_a_champion_that_cannot_be_loaded_is_not_reported_as_missing(
+    empty: Server, source: FolderSource
+) -> None:
+    source.failure = OSError("no route to host")
+    deadline = time.monotonic() + 5
+    while not empty.champion.postponed:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    for answer in (empty.client.get("/readyz"), empty.client.post("/v1/predict", json={"texts": ["tech"]})):
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) > 0
+        assert answer.json()["error"]["code"] == "model_unavailable"
+        assert answer.json()["error"]["found"] == "OSError: no route to host"
+
+    source.failure = None
+    source.promote(1)
+    empty.await_version("v1")
+    assert empty.champion.postponed == ""
+
+
 def test_a_refused_champion_shows_with_its_reason_while_the_old_one_answers(
     server: Server, source: FolderSource
 ) -> None:
