@@ -87,7 +87,7 @@ def open_artifact(folder: Path) -> Artifact:
     """Verify every file of `folder` against its manifest.
 
     Raises:
-        ArtifactError: no manifest, or a file is missing, extra or changed.
+        ArtifactError: no manifest, or a file is missing, extra or changed, or the description is none.
     """
     manifest = _read_manifest(folder)
     names = _names(folder)
@@ -107,8 +107,7 @@ def open_artifact(folder: Path) -> Artifact:
                 found=f"sha256 {found}",
                 remedy=_REMEDY,
             )
-    description = ArtifactDescription.model_validate_json((folder / DESCRIPTION).read_bytes())
-    return Artifact(folder, description, _digest(manifest))
+    return Artifact(folder, _read_description(folder), _digest(manifest))
 
 
 _REMEDY = "do not serve it; fetch it again from the lake, or release the model again"
@@ -128,6 +127,23 @@ def _read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         raise ArtifactError(
             "manifest cannot be read", where=str(folder / MANIFEST), found=str(error), remedy=_REMEDY
+        ) from None
+
+
+def _read_description(folder: Path) -> ArtifactDescription:
+    try:
+        return ArtifactDescription.model_validate_json((folder / DESCRIPTION).read_bytes())
+    except FileNotFoundError:  # nor is it in the manifest
+        raise ArtifactError(
+            "artifact is incomplete", where=str(folder), expected=DESCRIPTION, remedy=_REMEDY
+        ) from None
+    except ValidationError as error:
+        raise ArtifactError(
+            "description cannot be read",
+            where=str(folder / DESCRIPTION),
+            expected="what this version of Lakeloop writes",
+            found=str(error),
+            remedy="serve it with the version that wrote it, or release the model again",
         ) from None
 
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from lakeloop.artifact import MANIFEST, Artifact, ArtifactDescription, open_artifact, write_manifest
+from lakeloop.artifact import (
+    MANIFEST,
+    Artifact,
+    ArtifactDescription,
+    FileEntry,
+    Manifest,
+    open_artifact,
+    write_manifest,
+)
+from lakeloop.durable import sha256_file
 from lakeloop.errors import ArtifactError
 
 DESCRIPTION = ArtifactDescription(
@@ -79,6 +89,35 @@ def test_a_folder_without_a_manifest_is_no_artifact(artifact: Artifact) -> None:
 def test_a_broken_manifest_is_refused(artifact: Artifact, content: str) -> None:
     (artifact.folder / MANIFEST).write_text(content)
     with pytest.raises(ArtifactError, match="manifest cannot be read"):
+        open_artifact(artifact.folder)
+
+
+def reseal(folder: Path) -> None:
+    """Write a manifest that fits whatever is in `folder`."""
+    (folder / MANIFEST).unlink()
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    files = {
+        path.relative_to(folder).as_posix(): FileEntry(sha256=sha256_file(path), size=path.stat().st_size)
+        for path in paths
+    }
+    (folder / MANIFEST).write_text(Manifest(files=files).model_dump_json())
+
+
+@pytest.mark.parametrize("change", [{"new_field": 1}, {"labels": 5}, {"seed": None}])
+def test_a_description_that_this_version_cannot_read_is_refused(
+    artifact: Artifact, change: dict[str, object]
+) -> None:
+    path = artifact.folder / "description.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    reseal(artifact.folder)
+    with pytest.raises(ArtifactError, match=rf"description cannot be read[\s\S]*{next(iter(change))}"):
+        open_artifact(artifact.folder)
+
+
+def test_a_folder_without_a_description_is_refused(artifact: Artifact) -> None:
+    (artifact.folder / "description.json").unlink()
+    reseal(artifact.folder)
+    with pytest.raises(ArtifactError, match=r"artifact is incomplete\n  expected: description\.json"):
         open_artifact(artifact.folder)
 
 
