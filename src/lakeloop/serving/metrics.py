@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_CLIENT_GONE = 499
+"""nginx's code for a client that went away before its answer."""
 _TEXTS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -76,7 +78,7 @@ class Timing:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        code = 500
+        code = 0
 
         async def watched(message: Message) -> None:
             nonlocal code
@@ -86,8 +88,11 @@ class Timing:
 
         try:
             await self._app(scope, receive, watched)
+        except BaseException:
+            code = code or 500
+            raise
         finally:
             path = scope["path"] if scope["path"] in self._paths else "other"
             method = scope["method"] if scope["method"] in ("GET", "POST") else "other"
-            self._metrics.requests.labels(method, path, str(code)).inc()
+            self._metrics.requests.labels(method, path, str(code or _CLIENT_GONE)).inc()
             self._metrics.seconds.labels(path).observe(time.perf_counter() - started)
