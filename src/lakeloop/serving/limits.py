@@ -17,6 +17,9 @@ from lakeloop.serving.problems import ProblemError, unavailable
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
+_DIGITS = 20
+
+
 class Limits(BaseSettings):
     """Limits of one server process; each can be set by the variable LAKELOOP_SERVE_<FIELD>."""
 
@@ -92,8 +95,11 @@ class BodyLimit:
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
         """The whole body, or None when the client went away."""
         declared = dict(scope["headers"]).get(b"content-length", b"")
-        if declared.isdigit() and int(declared) > self._limits.body_bytes:
-            raise self._too_large(f"{int(declared)} bytes")
+        if declared.isdigit():
+            # int() refuses thousands of digits, which are as good as any number that is too large.
+            size = int(declared.lstrip(b"0")[:_DIGITS] or b"0")
+            if size > self._limits.body_bytes:
+                raise self._too_large(f"{size} bytes" if len(declared) <= _DIGITS else "more")
         body = bytearray()
         while True:
             message = await receive()

@@ -61,9 +61,10 @@ def test_a_body_in_parts_reaches_the_app_whole() -> None:
     [
         ([b"01234", b"567890"], []),
         ([None], [(b"content-length", b"11")]),
+        ([None], [(b"content-length", b"0" * 5 + b"9" * 5000)]),
         ([b"0" * 11], [(b"content-length", b"nonsense")]),
     ],
-    ids=["more than it may be", "declared too large, not even read", "undeclared"],
+    ids=["more than it may be", "declared too large, not even read", "declared endless", "undeclared"],
 )
 def test_a_body_over_the_limit_never_reaches_the_app(parts: list[bytes | None], headers: Any) -> None:
     app = Echo()
