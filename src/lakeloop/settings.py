@@ -7,13 +7,16 @@ from environment variables (`LAKELOOP_*`). Built where a process starts and pass
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from lakeloop.errors import ConfigurationError
+
+Kind = TypeVar("Kind", bound=BaseSettings)
 
 
 def find_root(start: Path | None = None) -> Path:
@@ -108,5 +111,44 @@ class Settings(BaseSettings):
 
 
 def get_settings(**overrides: Any) -> Settings:
-    """Settings from the environment, with `overrides` on top."""
-    return Settings(**overrides)
+    """Settings from the environment, with `overrides` on top.
+
+    Raises:
+        ConfigurationError: as for `read_settings`; or there is no project here.
+    """
+    return read_settings(Settings, **overrides)
+
+
+def read_settings(kind: type[Kind], **overrides: Any) -> Kind:
+    """Settings of a kind from its variables, with `overrides` on top.
+
+    Raises:
+        ConfigurationError: a variable has a value that its field does not take; the first such is told.
+    """
+    try:
+        return kind(**overrides)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        name, *inner = (str(part) for part in wrong["loc"])
+        expected = wrong["msg"].removeprefix("Input should be ")
+        if inner:
+            expected = f"{'.'.join(inner)}: {expected}"
+        # What stands in JSON may be a key of the storage: of that only its kind is told.
+        plain = kind.model_fields[name].annotation in (int, float, str, Path)
+        found = repr(wrong["input"]) if plain else f"a JSON value of type {type(wrong['input']).__name__}"
+        raise _wrong_setting(kind, name, expected, found) from None
+    except SettingsError as error:
+        # Its words are all it has: `error parsing value for field "data_roots" from source ...`.
+        named = re.search(r'field "(\w+)"', str(error))
+        raise _wrong_setting(kind, named[1] if named else "*", "JSON", str(error.__cause__)) from None
+
+
+def _wrong_setting(kind: type[BaseSettings], field: str, expected: str, found: str) -> ConfigurationError:
+    variable = f"{kind.model_config['env_prefix']}{field}".upper()
+    return ConfigurationError(
+        "not a value for this setting",
+        where=variable,
+        expected=expected,
+        found=found,
+        remedy=f"set {variable} to one, or unset it",
+    )

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lakeloop.errors import ConfigurationError
-from lakeloop.settings import find_root, get_settings
+from lakeloop.serving.limits import Limits
+from lakeloop.settings import find_root, get_settings, read_settings
 
 
 @pytest.fixture
@@ -56,6 +57,51 @@ def test_variables_set_fields(project: Path, monkeypatch: pytest.MonkeyPatch, tm
     assert settings.lake == str(project / "elsewhere/lake")
     assert settings.data_roots == (tmp_path,)
     assert settings.storage_options == {"region": "eu"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected", "found"),
+    [
+        ("TRAINING_THREADS", "x", "a valid integer", "'x'"),
+        ("TRAINING_THREADS", "-1", "greater than or equal to 0", "'-1'"),
+        ("STORAGE_OPTIONS", '{"a"', "JSON", "Expecting ':' delimiter"),
+        ("STORAGE_OPTIONS", '{"a": 4711}', "a: a valid string", "of type int"),
+        ("DATA_ROOTS", "/data", "JSON", "Expecting value"),
+        ("DATA_ROOTS", "5", "a valid tuple", "of type int"),
+    ],
+)
+def test_a_wrong_value_names_its_variable_and_what_was_expected(
+    project: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str, found: str
+) -> None:
+    monkeypatch.setenv(f"LAKELOOP_{name}", value)
+    with pytest.raises(ConfigurationError) as caught:
+        get_settings(root=project)
+    assert caught.value.where == f"LAKELOOP_{name}"
+    assert expected in caught.value.expected
+    assert found in caught.value.found
+
+
+def test_a_wrong_value_of_a_secret_is_not_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in (
+        '{"account_key": "hunter22"',
+        '["hunter22"]',
+        '"hunter22"',
+        '{"account_key": ["hunter22"]}',
+    ):
+        monkeypatch.setenv("LAKELOOP_STORAGE_OPTIONS", value)
+        with pytest.raises(ConfigurationError) as caught:
+            get_settings(root=project)
+        assert "hunter22" not in str(caught.value)
+
+
+def test_a_wrong_limit_of_the_model_server_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKELOOP_SERVE_TEXTS", "abc")
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings(Limits)
+    assert str(caught.value).startswith(
+        "LAKELOOP_SERVE_TEXTS: not a value for this setting\n  expected: a valid integer"
+    )
+    assert caught.value.found == "'abc'"
 
 
 def test_an_argument_wins_over_a_variable(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

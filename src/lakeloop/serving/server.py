@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import uvicorn
@@ -24,10 +23,8 @@ from lakeloop.serving.limits import Limits
 from lakeloop.serving.metrics import ServerMetrics
 from lakeloop.serving.predictions import PredictionLog
 from lakeloop.serving.spool import Spool
+from lakeloop.settings import Settings, read_settings
 from lakeloop.stages.session import StageContext
-
-if TYPE_CHECKING:
-    from lakeloop.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -77,11 +74,11 @@ def serve(loop: str, host: str = "127.0.0.1", port: int = 8100, *, settings: Set
     takes a free one; the log says which.
 
     Raises:
-        ConfigurationError: the loop file is wrong, or the address cannot be used.
+        ConfigurationError: the loop file or a setting is wrong, or the address cannot be used.
         ServiceError: the server could not start.
     """
+    limits = read_settings(Limits)
     context = StageContext.open(loop, settings)
-    limits = Limits()
     if host not in _LOOPBACK:
         log.warning("listening on %s: everybody who reaches it can ask and read /metrics", host)
     listener = _listen(host, port)
