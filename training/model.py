@@ -79,9 +79,26 @@ def load_encoder(base: BaseModel, max_tokens: int) -> PreTrainedModel:
             expected=f"at most {limit}",
             found=str(max_tokens),
         )
+    _require_reads(encoder.eval(), max_tokens)
     # The path of this machine would end in the artifact's config and in its digest.
     encoder.config.name_or_path = base.name
-    return cast("PreTrainedModel", encoder.eval())
+    return cast("PreTrainedModel", encoder)
+
+
+def _require_reads(encoder: PreTrainedModel, max_tokens: int) -> None:
+    # Some encoders (RoBERTa) keep a few of their positions for themselves, and no name in a config says so.
+    token = 1 if getattr(encoder.config, "pad_token_id", None) == 0 else 0  # padding takes no position there
+    row = torch.full((1, max_tokens), token)
+    try:
+        with torch.inference_mode():
+            encoder(input_ids=row, attention_mask=torch.ones_like(row))
+    except (IndexError, RuntimeError) as error:
+        raise ConfigurationError(
+            "base model cannot read texts that long",
+            where="train.max_tokens",
+            expected=f"fewer tokens: {type(encoder).__name__} does not have all its positions for texts",
+            found=f"{max_tokens} ({str(error).splitlines()[0]})",
+        ) from error
 
 
 def layers_of(encoder: PreTrainedModel) -> nn.ModuleList:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from transformers import RobertaConfig, RobertaModel
 
 from lakeloop.errors import ConfigurationError
 from tests.support.tiny_bert import MAX_POSITIONS, make_rows
@@ -60,6 +61,28 @@ def test_texts_longer_than_the_model_reads_are_refused(base: BaseModel) -> None:
     with pytest.raises(ConfigurationError) as raised:
         load_encoder(base, MAX_POSITIONS + 1)
     assert raised.value.expected == f"at most {MAX_POSITIONS}"
+
+
+def test_positions_that_an_encoder_keeps_for_itself_are_not_for_texts(
+    base: BaseModel, tmp_path: Path
+) -> None:
+    config = RobertaConfig(
+        vocab_size=30,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=MAX_POSITIONS,
+        pad_token_id=1,
+    )
+    RobertaModel(config, add_pooling_layer=False).save_pretrained(tmp_path)
+    roberta = replace(base, folder=tmp_path)
+
+    assert load_encoder(roberta, MAX_POSITIONS - 2) is not None
+    for too_many in (MAX_POSITIONS - 1, MAX_POSITIONS):
+        with pytest.raises(ConfigurationError, match="cannot read texts that long") as raised:
+            load_encoder(roberta, too_many)
+        assert raised.value.where == "train.max_tokens"
 
 
 @pytest.mark.parametrize(
