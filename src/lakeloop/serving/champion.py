@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 
 _SHOWN_CHARACTERS = 500
 _SELF_CHECK = "A short text that every model must be able to answer."
-_WARM_UP = [_SELF_CHECK, _SELF_CHECK * 40]
-"""A short and a long one: two shapes of batch, so that the first requests meet warm memory."""
+_SELF_CHECK_TOKENS = 10
+"""The least that a tokenizer makes of it."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class Champion:
             shutil.rmtree(folder)
             self._source.fetch(release, folder)
             predictor = self._verified(release, folder)
-        predictor.predict(_WARM_UP)
+        predictor.predict(_warm_up(predictor.description.max_tokens))
         return ServedModel(release, predictor, now())
 
     def _verified(self, release: Release, folder: Path) -> Predictor:
@@ -202,3 +202,11 @@ class Champion:
             self.poll()
             if self._stopping.wait(self._poll_seconds):
                 return
+
+
+def _warm_up(max_tokens: int) -> list[str]:
+    """A short text and one of the most tokens: two shapes of batch, the widest among them.
+
+    So the first requests meet warm memory, and none finds out that the model cannot read that far.
+    """
+    return [_SELF_CHECK, " ".join([_SELF_CHECK] * (max_tokens // _SELF_CHECK_TOKENS + 1))]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
 from tokenizers import Tokenizer
 
 from lakeloop.artifact import ONNX_MODEL, TOKENIZER, ArtifactDescription, open_artifact
@@ -70,7 +71,8 @@ class Predictor:
         Texts are cut at `description.max_tokens` tokens.
 
         Raises:
-            ArtifactError: the model's output has another shape than its labels, or is not finite.
+            ArtifactError: the model fails on such texts; its output has another shape than its labels, or is
+            not finite.
         """
         if not texts:
             return []
@@ -89,7 +91,16 @@ class Predictor:
         for index, row in enumerate(rows):
             ids[index, : len(row)] = row
             mask[index, : len(row)] = 1
-        (output,) = self._session.run(None, {"input_ids": ids, "attention_mask": mask})
+        try:
+            (output,) = self._session.run(None, {"input_ids": ids, "attention_mask": mask})
+        except (Fail, InvalidArgument) as error:  # and not what memory or the machine is to blame for
+            raise ArtifactError(
+                "the model fails on its input",
+                where=str(self.folder / ONNX_MODEL),
+                expected=f"texts of up to {self.description.max_tokens} tokens can be read",
+                found=f"at {width} tokens: {error}",
+                remedy=_REMEDY,
+            ) from error
         logits: Floats = np.asarray(output, dtype=np.float64)
         wanted = (len(rows), len(self.description.labels))
         if logits.shape != wanted or not np.isfinite(logits).all():

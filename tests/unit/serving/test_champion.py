@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import gc
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 
+from lakeloop.artifact import ArtifactDescription, write_manifest
 from lakeloop.serving import champion as champion_module
 from lakeloop.serving.champion import Champion
 from lakeloop.serving.metrics import ServerMetrics
+from lakeloop.serving.predictor import Predictor
 from tests.support.serving import FolderSource, value
 
 
@@ -92,6 +97,45 @@ def test_an_intact_artifact_that_is_not_the_registered_one_is_refused(
     assert champion.current is None
     assert champion.refused is not None
     assert "not the artifact that was registered" in champion.refused.reason
+
+
+def test_a_model_that_cannot_read_a_longest_text_is_refused(champion: Champion, source: FolderSource) -> None:
+    before = source.promote(1)
+    folder = source.root / "v1"
+    digest = limit_positions(folder, 20)
+    source.release = replace(before, digest=digest)
+    assert Predictor(folder).predict(["tech"])[0].label == "tech"
+
+    champion.poll()
+
+    assert champion.current is None
+    assert champion.refused is not None
+    assert "the model fails on its input" in champion.refused.reason
+    assert "at 32 tokens" in champion.refused.reason
+
+
+def limit_positions(folder: Path, limit: int) -> str:
+    """Give the model of an artifact `limit` positions, as encoders have; returns the new digest."""
+    model = onnx.load(folder / "model.onnx")
+    graph = model.graph
+    table = np.zeros((limit, 2), dtype=np.float32)
+    constants = {"positions": table, "zero": np.array([0]), "one": np.array([1]), "two": np.array([2])}
+    graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in constants.items())
+    at = [node.op_type for node in graph.node].index("Mul")
+    graph.node[at].input[0] = "placed"
+    for node in (
+        onnx.helper.make_node("Add", ["said", "places"], ["placed"]),
+        onnx.helper.make_node("Slice", ["positions", "zero", "width"], ["places"]),
+        onnx.helper.make_node("Slice", ["shape", "one", "two"], ["width"]),
+        onnx.helper.make_node("Shape", ["input_ids"], ["shape"]),
+    ):
+        graph.node.insert(at, node)
+    onnx.save(model, folder / "model.onnx")
+    return write_manifest(folder, open_description(folder)).digest
+
+
+def open_description(folder: Path) -> ArtifactDescription:
+    return ArtifactDescription.model_validate_json((folder / "description.json").read_bytes())
 
 
 def test_a_refused_version_is_not_fetched_again_until_the_registry_changes(
