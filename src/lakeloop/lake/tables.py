@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable
-from deltalake.exceptions import DeltaError
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.lake.delta import DeltaStore
@@ -184,8 +184,10 @@ def tables_of(spec: LoopSpec) -> tuple[TableSpec, ...]:
 def create_tables(store: DeltaStore, spec: LoopSpec) -> None:
     """Create what is missing and compare what is there; safe to run in many processes at once.
 
+    A look at a loop creates its tables: until the first row comes, its columns may still change.
+
     Raises:
-        ConfigurationError: a table has other columns than it should; names them.
+        ConfigurationError: a table with rows has other columns than it should; names them.
     """
     for table in tables_of(spec):
         try:
@@ -193,7 +195,10 @@ def create_tables(store: DeltaStore, spec: LoopSpec) -> None:
         except ConfigurationError:
             _create(store, table)
             existing = store.open(table.name)
-        _require_same_columns(store.uri(table.name), table, pa.schema(existing.schema().to_arrow()))
+        if _columns(table.schema) != _columns(existing) and _never_held_a_row(existing):
+            _create_anew(store, table, existing)
+            existing = store.open(table.name)
+        _require_same_columns(store.uri(table.name), table, existing)
 
 
 def _create(store: DeltaStore, table: TableSpec) -> None:
@@ -225,9 +230,39 @@ def _require_created_by_others(store: DeltaStore, table: TableSpec, error: Delta
         ) from error
 
 
-def _require_same_columns(uri: str, table: TableSpec, existing: pa.Schema) -> None:
-    wanted = {field.name: field.type for field in table.schema}
-    present = {field.name: field.type for field in existing}
+def _never_held_a_row(existing: DeltaTable) -> bool:
+    """The whole history is there, and no commit in it added a file."""
+    history = existing.history()
+    return len(history) == existing.version() + 1 and all(
+        commit.get("operation") == "CREATE TABLE"
+        or commit.get("operationMetrics", {}).get("num_added_files") == 0
+        for commit in history
+    )
+
+
+def _create_anew(store: DeltaStore, table: TableSpec, existing: DeltaTable) -> None:
+    """Give an empty table the declared columns, as the version right after `existing` or not at all."""
+    try:
+        write_deltalake(
+            existing,
+            table.schema.empty_table(),
+            mode="overwrite",
+            schema_mode="overwrite",
+            # No retry: whoever committed in between may have brought the first rows.
+            commit_properties=CommitProperties(max_commit_retries=0),
+        )
+    except CommitFailedError:
+        return  # the comparison that follows judges what the other one left
+    store.make_durable(table.name, range(existing.version(), existing.version() + 1))
+
+
+def _columns(columns: pa.Schema | DeltaTable) -> dict[str, pa.DataType]:
+    schema = columns if isinstance(columns, pa.Schema) else pa.schema(columns.schema().to_arrow())
+    return {field.name: field.type for field in schema}
+
+
+def _require_same_columns(uri: str, table: TableSpec, existing: DeltaTable) -> None:
+    wanted, present = _columns(table.schema), _columns(existing)
     if wanted == present:
         return
     differences = [

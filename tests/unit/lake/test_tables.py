@@ -6,13 +6,16 @@ import multiprocessing
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
 from lakeloop.attempt import Attempt
 from lakeloop.errors import ConfigurationError
 from lakeloop.lake import Lake
+from lakeloop.lake import tables as tables_module
 from lakeloop.lake.tables import raw_schema, tables_of
+from lakeloop.spec.models import LoopSpec
 from tests.support.small_loop import small_loop
 
 SOURCE: dict[str, Any] = {
@@ -23,8 +26,18 @@ SOURCE: dict[str, Any] = {
 }
 
 
+DAY = "2026-11-16"
+
+
 def with_columns(**columns: str) -> dict[str, Any]:
     return {"source": {**SOURCE, "columns": {"id": "string", "text": "string", "label": "string", **columns}}}
+
+
+def ingest_rows(lake: Lake, count: int, loop: LoopSpec | None = None) -> None:
+    loop = loop or small_loop()
+    row = dict.fromkeys(raw_schema(loop).names) | {"partition": DAY}
+    table = pa.Table.from_pylist([row] * count, raw_schema(loop))
+    lake.replace("raw", table, where={"partition": DAY}, fence=lake.claim("ingest", DAY, Attempt("run")))
 
 
 def test_bootstrap_makes_every_table_once(lake: Lake) -> None:
@@ -73,6 +86,7 @@ def test_processes_that_bootstrap_at_once_end_with_one_table_each(tmp_path: Path
     ],
 )
 def test_changed_columns_are_refused_by_name(lake: Lake, columns: dict[str, str], difference: str) -> None:
+    ingest_rows(lake, 1)
     changed = small_loop(**with_columns(**columns)) if "text" not in columns else _text_as_integer()
     with pytest.raises(ConfigurationError) as caught:
         lake.bootstrap(changed)
@@ -89,9 +103,48 @@ def _text_as_integer() -> Any:
 
 def test_a_removed_column_is_named(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path), "small")
-    lake.bootstrap(small_loop(**with_columns(colour="string")))
+    loop = small_loop(**with_columns(colour="string"))
+    lake.bootstrap(loop)
+    ingest_rows(lake, 1, loop)
     with pytest.raises(ConfigurationError, match="colour: only in the table"):
         lake.bootstrap(small_loop())
+
+
+def test_a_table_that_never_held_a_row_takes_other_columns_as_often_as_they_change(lake: Lake) -> None:
+    for columns in ({"colour": "string"}, {"size": "integer"}):
+        changed = small_loop(**with_columns(**columns))
+        lake.bootstrap(changed)
+        lake.bootstrap(changed)
+        assert lake.read("raw").schema == raw_schema(changed)
+        ingest_rows(lake, 0, changed)
+    table = DeltaTable(lake.uri("raw"))
+    assert table.metadata().partition_columns == ["partition"]
+    assert table.version() == 4  # two changes, two publishes without rows
+    ingest_rows(lake, 2, changed)
+    assert lake.read("raw").num_rows == 2
+
+
+def test_rows_that_left_the_table_again_keep_its_columns(lake: Lake) -> None:
+    ingest_rows(lake, 1)
+    ingest_rows(lake, 0)
+    assert lake.read("raw").num_rows == 0
+    with pytest.raises(ConfigurationError, match="the columns of table 'raw' changed"):
+        lake.bootstrap(small_loop(**with_columns(colour="string")))
+
+
+def test_rows_that_come_while_an_empty_table_is_made_anew_are_kept(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows_come(existing: DeltaTable) -> bool:
+        found = empty(existing)
+        ingest_rows(lake, 1)
+        return found
+
+    empty = tables_module._never_held_a_row
+    monkeypatch.setattr(tables_module, "_never_held_a_row", rows_come)
+    with pytest.raises(ConfigurationError, match="the columns of table 'raw' changed"):
+        lake.bootstrap(small_loop(**with_columns(colour="string")))
+    assert lake.read("raw").num_rows == 1
 
 
 def test_a_table_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
