@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,9 +11,12 @@ import typer
 from rich.console import Console
 
 from lakeloop.cli.arguments import AsJson, LoopName, known_loop
+from lakeloop.cli.logs import err
+from lakeloop.errors import LakeloopError
 
 if TYPE_CHECKING:
     from lakeloop.spec.models import LoopSpec
+    from lakeloop.stages.status import LoopStatus
 
 app = typer.Typer()
 _PANEL = "The loop"
@@ -85,18 +89,41 @@ def status(
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON, for other programs.")] = False,
 ) -> None:
     """Show where each loop stands: last stages, rows, champion, latest decision, what is due."""
-    from lakeloop.cli.running import open_loop, working
+    from lakeloop.cli.running import working
     from lakeloop.cli.status_view import status_panel
     from lakeloop.settings import get_settings
     from lakeloop.spec.load import loop_names
-    from lakeloop.stages.status import loop_status
 
     with working("reading the ledger"):
-        names = [loop] if loop else loop_names(get_settings())
-        statuses = [loop_status(open_loop(name, {})) for name in names]
+        statuses, errors = _statuses([loop] if loop else loop_names(get_settings()))
     if json:
         lines = ",\n".join(status.model_dump_json() for status in statuses)
         typer.echo(f"[{lines}]")
-        return
-    for found in statuses:
-        Console().print(status_panel(found))
+    else:
+        for found in statuses:
+            Console().print(status_panel(found))
+    for error in errors:
+        err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+    if errors:
+        raise typer.Exit(errors[-1].exit_code)
+
+
+def _statuses(names: Sequence[str]) -> tuple[list[LoopStatus], list[LakeloopError]]:
+    """Where each loop stands, and an error for each that cannot be shown: it must not hide the others.
+
+    Raises:
+        LakeloopError: there is only one loop, and it cannot be shown.
+    """
+    from lakeloop.cli.running import open_loop
+    from lakeloop.stages.status import loop_status
+
+    statuses: list[LoopStatus] = []
+    errors: list[LakeloopError] = []
+    for name in names:
+        try:
+            statuses.append(loop_status(open_loop(name, {})))
+        except LakeloopError as error:
+            if len(names) == 1:
+                raise
+            errors.append(error)
+    return statuses, errors

@@ -12,7 +12,7 @@ from lakeloop.errors import ConfigurationError
 from lakeloop.settings import get_settings
 from lakeloop.spec.days import yesterday
 from lakeloop.spec.load import load_named
-from tests.support.command import DAY, Run
+from tests.support.command import DAY, LOOP, Run
 
 
 def test_a_corpus_is_run_over_all_its_days_whatever_the_date_is(root: Path) -> None:
@@ -65,3 +65,33 @@ def test_status_of_an_unknown_loop_lists_the_known(run: Run) -> None:
     ended = run("status", "ticket")
     assert ended.code == 64
     assert "did you mean tickets?" in ended.err
+
+
+def test_a_loop_that_cannot_be_shown_does_not_hide_the_others(run: Run, project: Path) -> None:
+    for name, change in {
+        "aaa": ("label: team", "lable: team"),
+        "reviews": ("team: string", "team: text"),
+    }.items():
+        (project / "loops" / name).mkdir()
+        text = LOOP.replace("name: tickets", f"name: {name}").replace(*change)
+        (project / "loops" / name / "loop.yaml").write_text(text)
+    ended = run("status")
+    assert ended.code == 64
+    assert "Begin: lakeloop run tickets" in ended.out
+    assert "loops/aaa/loop.yaml: 1 problem" in ended.err
+    assert "loops/reviews/loop.yaml: 2 problems" in ended.err
+    as_json = run("status", "--json")
+    assert as_json.code == 64
+    assert [status["loop"] for status in json.loads(as_json.out)] == ["tickets"]
+
+
+def test_a_loop_whose_columns_changed_does_not_hide_the_others(run: Run, project: Path) -> None:
+    run("ingest", "tickets", "--partition", DAY)
+    (project / "loops/reviews").mkdir()
+    (project / "loops/reviews/loop.yaml").write_text(LOOP.replace("name: tickets", "name: reviews"))
+    changed = LOOP.replace("team: string}", "team: string, colour: string}")
+    (project / "loops/tickets/loop.yaml").write_text(changed)
+    ended = run("status")
+    assert ended.code == 64
+    assert "Begin: lakeloop run reviews" in ended.out
+    assert "the columns of table 'raw' changed" in ended.err
