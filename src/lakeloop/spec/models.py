@@ -30,6 +30,9 @@ PACKAGE_PREFIX = "package:"
 
 RESERVED_COLUMNS = frozenset({"partition", "row_id", "row_hash", "text_key", "source_file", "source_line"})
 
+RESERVED_NAMES = frozenset({"information_schema", "main", "pg_catalog", "system", "temp", "transform"})
+"""A loop's name is its schema in the DuckDB file transform.duckdb, where these mean something else."""
+
 
 class Section(Frozen):
     """Base of the sections: their field docstrings become the descriptions of the JSON schema."""
@@ -337,6 +340,13 @@ class LoopSpec(Section):
     gate: Gate = Gate()
     deploy: Deploy = Deploy()
     schedule: Schedule = Schedule()
+
+    @field_validator("name")
+    @classmethod
+    def _not_reserved(cls, value: str) -> str:
+        if value in RESERVED_NAMES:
+            raise ValueError(f"another name: DuckDB uses {', '.join(sorted(RESERVED_NAMES))} itself")
+        return value
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:

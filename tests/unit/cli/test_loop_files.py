@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lakeloop.spec.models import RESERVED_NAMES
 from lakeloop.spec.schema import schema_text
 from tests.support.command import LOOP, Run
 
@@ -96,6 +97,16 @@ def test_a_name_that_no_loop_can_have_writes_nothing(run: Run, project: Path, na
     assert ended.code == 64
     assert "problem" in ended.err
     assert sorted(project.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
+def test_a_name_that_duckdb_uses_itself_writes_nothing(run: Run, project: Path, name: str) -> None:
+    ended = run("new", name)
+    assert ended.code == 64
+    assert "name: wrong value\n    expected: another name: DuckDB uses information_schema" in ended.err
+    assert f'found: "{name}" (text)' in ended.err
+    assert not (project / "loops" / name).exists()
+    assert not (project / "dbt/models").exists()
 
 
 def test_a_loop_that_is_there_is_not_written_over(run: Run, project: Path) -> None:

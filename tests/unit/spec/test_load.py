@@ -10,7 +10,7 @@ import pytest
 from lakeloop.errors import ConfigurationError, exit_code
 from lakeloop.settings import Settings
 from lakeloop.spec.load import load_all, load_loop, load_named, loop_names
-from lakeloop.spec.models import FilesSource, LoopSpec, PackageSource, Task
+from lakeloop.spec.models import RESERVED_NAMES, FilesSource, LoopSpec, PackageSource, Task
 from tests.support.loops import Change, Refuse
 
 SHORT = """\
@@ -376,3 +376,11 @@ def test_every_key_has_words_for_the_person_who_left_it_out() -> None:
     ]
     assert len(required) > 10
     assert [name for name, info in required if not info.description] == []
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
+def test_a_name_that_duckdb_uses_itself_is_refused(settings: Settings, name: str) -> None:
+    path = write(settings, name, SHORT.replace("010", "ten").replace("name: tickets", f"name: {name}"))
+    with pytest.raises(ConfigurationError) as caught:
+        load_loop(path, settings)
+    assert f"loops/{name}/loop.yaml:1: name: wrong value\n    expected: another name" in str(caught.value)
