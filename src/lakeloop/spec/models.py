@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import zoneinfo
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal, Self
 
@@ -220,7 +221,7 @@ class Task(Section):
     @field_validator("labels")
     @classmethod
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if twice := sorted({label for label in value if value.count(label) > 1}):
+        if twice := sorted(label for label, times in Counter(value).items() if times > 1):
             raise ValueError(f"distinct labels; {', '.join(twice)} is there more than once")
         return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date
 from pathlib import Path
 
@@ -384,3 +385,10 @@ def test_a_name_that_duckdb_uses_itself_is_refused(settings: Settings, name: str
     with pytest.raises(ConfigurationError) as caught:
         load_loop(path, settings)
     assert f"loops/{name}/loop.yaml:1: name: wrong value\n    expected: another name" in str(caught.value)
+
+
+def test_many_labels_are_checked_in_time_that_grows_with_them() -> None:
+    labels = [f"label {number}" for number in range(30_000)]
+    begun = time.process_time()
+    assert len(Task(text="text", label="label", labels=tuple(labels)).labels) == len(labels)
+    assert time.process_time() - begun < 5  # compared pairwise: half a minute
