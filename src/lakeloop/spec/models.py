@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 import zoneinfo
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from lakeloop.records import Frozen
+from lakeloop.spec.normal import normalised
+from lakeloop.spec.problems import quote
 from lakeloop.spec.rules import Broken, refuse_broken
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -214,7 +217,7 @@ class Task(Section):
     label: Identifier
     """Column with the right answer."""
     labels: tuple[Words, ...] = Field(min_length=2)
-    """The known labels; a row with another one is quarantined."""
+    """The known labels; a row with another one is quarantined. Written as `clean.normalise` leaves them."""
     min_characters: int = Field(default=1, ge=1)
     """A shorter text is quarantined."""
 
@@ -361,8 +364,21 @@ class LoopSpec(Section):
         if self.checks.min_labels > most:
             few = str(self.checks.min_labels)
             broken.append(Broken("checks.min_labels", "no day can pass", f"at most {most} labels", few))
+        if self.clean.normalise:
+            broken += self._labels_that_no_row_has()
         refuse_broken(broken)
         return self
+
+    def _labels_that_no_row_has(self) -> Iterator[Broken]:
+        """Labels that are not as `clean.normalise` leaves those of the rows: all of their rows would go."""
+        named = {f"task.labels.{n}": label for n, label in enumerate(self.task.labels)}
+        for number, check in enumerate(self.checks.rows):
+            if isinstance(check, OneOf) and check.column == "label":
+                named |= {f"checks.rows.{number}.values.{n}": label for n, label in enumerate(check.values)}
+        for key, label in named.items():
+            if (form := normalised(label)) != label:
+                wanted = f"{quote(form)}, in Unicode NFC, trimmed, with single blanks" if form else "a label"
+                yield Broken(key, "no row has this label after clean.normalise", wanted, label)
 
     @property
     def row_checks(self) -> tuple[RowCheck, ...]:

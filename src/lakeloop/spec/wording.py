@@ -117,7 +117,7 @@ def _wrong_value(place: Place, error: ErrorDetails) -> Finding:
 
 
 def _broken(section: Key, broken: Broken) -> Finding:
-    key = (*section, *broken.key.split("."))
+    key = (*section, *(int(part) if part.isdecimal() else part for part in broken.key.split(".")))
     close = nearest(broken.found, broken.known)
     return Finding(key, broken.message, broken.expected, quote(broken.found), close)
 
