@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 from lakeloop.durable import sha256_file
@@ -24,16 +25,28 @@ class FileDrops:
         """The file of the day.
 
         Raises:
-            ConfigurationError: the path leads out of the allowed folders, or to a folder.
+            ConfigurationError: the path leads out of the allowed folders, or to a folder; or what is there
+                cannot be read.
         """
         path = self._path(partition)
-        if not path.exists():
+        try:
+            # Not Path.exists: whether it hides an error such as a forbidden folder depends on the error.
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise ConfigurationError(
+                    "not a file", where="source.path", expected="a path of one file a day", found=str(path)
+                )
+            digest = sha256_file(path)
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        if not path.is_file():
+        except OSError as error:
             raise ConfigurationError(
-                "not a file", where="source.path", expected="a path of one file a day", found=str(path)
-            )
-        return Drop(path, sha256_file(path), self._source.path.replace("{partition}", partition))
+                "cannot read it",
+                where=str(path),
+                expected="a file that this user may read, each name at most 255 bytes long",
+                found=error.strerror or str(error),
+                remedy="correct source.path in the loop file, or the permissions of the file and its folders",
+            ) from error
+        return Drop(path, digest, self._source.path.replace("{partition}", partition))
 
     def absence(self, partition: str) -> str:
         return f"no file for {partition}: looked for {self._path(partition)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,37 @@ def test_a_folder_is_no_drop(settings: Settings) -> None:
     (settings.root / "drops" / f"{DAY}.jsonl").mkdir()
     with pytest.raises(ConfigurationError, match="not a file"):
         source(settings).drop(DAY)
+
+
+def test_a_folder_that_is_a_file_holds_no_drop(settings: Settings) -> None:
+    (settings.root / "drops" / DAY).write_text("")
+    assert source(settings, "drops/{partition}/rows.jsonl").drop(DAY) is None
+
+
+def test_a_name_that_is_too_long_for_the_disk_is_a_clear_error(settings: Settings) -> None:
+    with pytest.raises(ConfigurationError, match="cannot read it") as caught:
+        source(settings, "drops/" + "x" * 250 + "{partition}").drop(DAY)
+    assert caught.value.found == "File name too long"
+    assert caught.value.where.endswith(f"xxx{DAY}")
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_what_may_not_be_read_is_a_clear_error(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    path = settings.root / "drops" / f"{DAY}.jsonl"
+    path.write_text("")
+
+    def forbidden(*_: object, **__: object) -> None:  # as modes do; tests may run as root, who may read all
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    if what == "file":
+        monkeypatch.setattr("lakeloop.sources.files.sha256_file", forbidden)
+    else:
+        monkeypatch.setattr(Path, "stat", forbidden)
+    with pytest.raises(ConfigurationError, match="cannot read it") as caught:
+        source(settings).drop(DAY)
+    assert (caught.value.where, caught.value.found) == (str(path), "Permission denied")
 
 
 def test_a_link_out_of_the_project_is_refused(settings: Settings, tmp_path: Path) -> None:
