@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import typer
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -18,11 +19,11 @@ _LONGEST_OUTPUT = 60
 
 def show_record(record: StageRecord, *, as_json: bool) -> None:
     """Print `record` on stdout."""
-    console = Console()
     if as_json:
-        console.print(record.model_dump_json(indent=2), markup=False, highlight=False, soft_wrap=True)
+        # Not rich: it would put pictures in place of texts such as ":bug:".
+        typer.echo(record.model_dump_json(indent=2))
     else:
-        console.print(record_panel(record))
+        Console().print(record_panel(record))
 
 
 def record_panel(record: StageRecord) -> Panel:

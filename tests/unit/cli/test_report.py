@@ -8,12 +8,12 @@ from typing import Any, get_args
 import pytest
 from rich.console import Console
 
-from lakeloop.cli.report import COLOURS, record_panel
+from lakeloop.cli.report import COLOURS, record_panel, show_record
 from lakeloop.records import Counts, Provenance, StageRecord, Status, now
 
 
-def shown(root: Path, **parts: Any) -> str:
-    record = StageRecord.model_validate(
+def make_record(root: Path, **parts: Any) -> StageRecord:
+    return StageRecord.model_validate(
         {
             "loop": "news",
             "stage": "ingest",
@@ -24,6 +24,10 @@ def shown(root: Path, **parts: Any) -> str:
             **parts,
         }
     )
+
+
+def shown(root: Path, **parts: Any) -> str:
+    record = make_record(root, **parts)
     console = Console(width=100, color_system=None)
     with console.capture() as capture:
         console.print(record_panel(record))
@@ -66,3 +70,9 @@ def test_many_metrics_are_cut_and_counted(root: Path) -> None:
 def test_the_seconds_of_an_earlier_run_are_not_shown_as_those_of_this_one(root: Path) -> None:
     assert "0.0 s" in shown(root, status="done")
     assert "0.0 s" not in shown(root, status="unchanged")
+
+
+def test_json_is_the_record_to_the_letter(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = make_record(root, reason=f"see :bug: and [red]this[/] {'word ' * 100}")
+    show_record(record, as_json=True)
+    assert StageRecord.model_validate_json(capsys.readouterr().out) == record
