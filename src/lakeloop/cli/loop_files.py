@@ -22,6 +22,7 @@ def check(
     ] = None,
 ) -> None:
     """Check loop files; say everything that is wrong, with file, line and what is right."""
+    from lakeloop.cli.patterns import require_patterns
     from lakeloop.errors import ConfigurationError
     from lakeloop.settings import get_settings
     from lakeloop.spec.load import load_loop, loop_names
@@ -35,6 +36,7 @@ def check(
         path = Path(name) if _is_file_name(name) else settings.loop_file(name)
         try:
             loop = load_loop(path, settings)
+            require_patterns(loop, path, settings)
         except ConfigurationError as error:
             if len(names) == 1:
                 raise

@@ -33,7 +33,7 @@ def load_loop(path: Path, settings: Settings) -> LoopSpec:
         ConfigurationError: there is no such file (known loops are listed), or it is wrong: each problem with
             file, line, key, what was expected, what was found and the nearest valid name.
     """
-    label = _label(path, settings)
+    label = path_label(path, settings)
     try:
         text = read_text(path, label)
     except FileNotFoundError:
@@ -47,7 +47,7 @@ def read_loop(text: str, path: Path, settings: Settings) -> LoopSpec:
     Raises:
         ConfigurationError: as for `load_loop`.
     """
-    label = _label(path, settings)
+    label = path_label(path, settings)
     document = parse(text, label)
     spec, problems = _validate(document)
     problems += _misplaced(document, path)
@@ -171,7 +171,7 @@ def _misled(spec: LoopSpec, document: Document, settings: Settings) -> Iterator[
         )
 
 
-def _label(path: Path, settings: Settings) -> str:
+def path_label(path: Path, settings: Settings) -> str:
     """`path` as people know it: relative to the project when it is inside."""
     try:
         return str(path.absolute().relative_to(settings.root))

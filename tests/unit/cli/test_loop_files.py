@@ -43,6 +43,26 @@ def test_check_tells_of_every_mistake_and_goes_on_with_the_next_loop(run: Run, p
     assert "    did you mean: label\n" in ended.err
 
 
+def test_check_compiles_regular_expressions_as_validate_will(run: Run, project: Path) -> None:
+    checks = """\
+checks:
+  rows:
+    - {kind: matches, column: text, regex: '^[a-z]+:'}
+    - {kind: matches, column: text, regex: '(?=no look-ahead)'}
+    - kind: matches
+      column: row_id
+      regex: '[open'
+"""
+    (project / "loops/tickets/loop.yaml").write_text(LOOP + checks)
+    ended = run("check")
+    assert ended.code == 64
+    assert ended.out == ""
+    assert "loops/tickets/loop.yaml: 2 problems" in ended.err
+    assert "  loops/tickets/loop.yaml:14: checks.rows[1].regex: not a regular expression" in ended.err
+    assert "  loops/tickets/loop.yaml:17: checks.rows[2].regex: not a regular expression" in ended.err
+    assert 'found: "[open" (' in ended.err
+
+
 def test_check_of_a_missing_file_lists_the_loops(run: Run) -> None:
     ended = run("check", "loops/ticket/loop.yaml")
     assert ended.code == 64

@@ -1,0 +1,55 @@
+"""Compiles the regular expressions of a loop file with DuckDB, whose RE2 will judge the rows.
+
+Not in `spec`, which DAG files import while they are parsed: DuckDB is heavy.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lakeloop.settings import Settings
+from lakeloop.spec.document import parse, read_text
+from lakeloop.spec.load import path_label
+from lakeloop.spec.models import LoopSpec, Matches
+from lakeloop.spec.problems import Problem, list_problems, plain, quote
+
+
+def require_patterns(loop: LoopSpec, path: Path, settings: Settings) -> None:
+    """Compile each `regex` of `loop`, which is the loop of the file at `path`.
+
+    Raises:
+        ConfigurationError: one or more do not compile, each with its line and key.
+    """
+    refused = {
+        ("checks", "rows", number, "regex"): (check.regex, reason)
+        for number, check in enumerate(loop.checks.rows)
+        if isinstance(check, Matches) and (reason := _refusal(check.regex))
+    }
+    if refused:
+        label = path_label(path, settings)
+        document = parse(read_text(path, label), label)
+        raise list_problems(
+            label,
+            [
+                Problem(
+                    document.line(key),
+                    key,
+                    "not a regular expression that can be used",
+                    "RE2 syntax: no look-around, no back references",
+                    f"{quote(regex)} ({plain(reason, 200)})",
+                )
+                for key, (regex, reason) in refused.items()
+            ],
+        )
+
+
+def _refusal(regex: str) -> str:
+    """Why DuckDB cannot compile `regex`; empty when it can."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        try:
+            connection.execute("select regexp_matches('', ?)", [regex])
+        except duckdb.Error as error:
+            return str(error).strip().splitlines()[0]
+    return ""
