@@ -25,6 +25,9 @@ _FIELDS = re.compile(rf"(?:^|,)({_FIELD})")
 _PLAIN_FIELD = rb'(?:"(?:[^"\r\n]++|"")*+"|[^",\r\n]*+)'
 _BLOCK = re.compile(rb"(?:" + _PLAIN_FIELD + rb"(?:," + _PLAIN_FIELD + rb")*+\r?\n)*+")
 
+# Of a header with the key only, Arrow would take it for a row.
+_BLANK_LINE = re.compile(rb"^[ \t\r]*+\n", re.MULTILINE)
+
 
 class CsvLines:
     """Parser for lines below `header`.
@@ -57,9 +60,7 @@ class CsvLines:
 
     def parse_block(self, block: bytes, lines: int) -> list[pa.Array] | None:
         """The declared columns of a block of whole lines; None when a line may not be a row."""
-        if b"\0" in block or block.count(b"\r") != block.count(b"\r\n"):
-            return None
-        if b'"' in block and not _BLOCK.fullmatch(block):
+        if not self._is_plain(block):
             return None
         options = pcsv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=self._header)
         try:
@@ -78,6 +79,14 @@ class CsvLines:
                 return None
             columns.append(column)
         return columns
+
+    def _is_plain(self, block: bytes) -> bool:
+        """Arrow and `parse_line` see the same lines and fields in `block`, or Arrow refuses it."""
+        if b"\0" in block or block.count(b"\r") != block.count(b"\r\n"):
+            return False
+        if len(self._header) == 1 and _BLANK_LINE.search(block):
+            return False
+        return b'"' not in block or bool(_BLOCK.fullmatch(block))
 
     def parse_line(self, text: str) -> dict[str, Value | None]:
         """One row. Raises LineError."""

@@ -163,6 +163,16 @@ def test_csv_blocks(lines: list[str], line_end: str) -> None:
     assert_same(CsvLines(COLUMNS, "id", ",".join(COLUMNS), "test"), block)
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.lists(BLANKS | TEXTS | TEXTS.map(_quoted), min_size=1, max_size=3), st.sampled_from(["\n", "\r\n"]))
+@example(["a", "  ", "b"], "\n")
+@example(["a", " \t"], "\r\n")
+@example(["a", '"  "'], "\n")
+def test_csv_blocks_with_the_key_only(lines: list[str], line_end: str) -> None:
+    block = (line_end.join(lines) + line_end).encode("utf-8", "surrogatepass")
+    assert_same(CsvLines(COLUMNS, "id", "id", "test"), block)
+
+
 @settings(max_examples=600, deadline=None)
 @given(TEXTS, st.sampled_from(["integer", "number", "boolean", "timestamp", "date"]))
 def test_a_column_of_texts_is_cast_as_its_values_are_parsed(text: str, kind: ColumnType) -> None:
