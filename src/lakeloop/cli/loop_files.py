@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from lakeloop.cli.logs import err
 
@@ -83,13 +84,19 @@ def new(
     """Begin a loop: a loop file of about 15 lines that reads daily files, and its dbt models."""
     from lakeloop.cli.scaffold import scaffold
     from lakeloop.settings import get_settings
+    from lakeloop.spec.load import path_label
 
     settings = get_settings()
     console = Console()
     for path in scaffold(name, settings):
-        console.print(f"[green]new[/]  {path.relative_to(settings.root)}", highlight=False)
+        console.print(
+            Text.assemble(("new", "green"), f"  {path_label(path, settings)}"),
+            highlight=False,
+            soft_wrap=True,
+        )
+    file = path_label(settings.loop_file(name), settings)
     console.print(
-        f"\nNext: say in loops/{name}/loop.yaml what your columns and labels are (the SQL names the columns\n"
+        f"\nNext: say in {file} what your columns and labels are (the SQL names the columns\n"
         "too), put a day's file where source.path says, and try it:\n"
         f"  lakeloop check {name}\n"
         f"  lakeloop ingest {name} --partition YYYY-MM-DD",

@@ -110,6 +110,19 @@ def test_a_new_loop_passes_check_and_is_short(run: Run, project: Path) -> None:
     assert run("check", "complaints").out.startswith("ok  complaints  files source, 2 labels")
 
 
+def test_a_new_loop_outside_of_the_project_is_named_by_its_whole_path(
+    run: Run, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loops = tmp_path_factory.mktemp("[elsewhere]")
+    monkeypatch.setenv("LAKELOOP_LOOPS", str(loops))
+    ended = run("new", "complaints")
+    assert ended.code == 0
+    file = loops / "complaints/loop.yaml"
+    assert file.exists()
+    assert f"new  {file}\nnew  dbt/models/complaints/staging/" in ended.out
+    assert f"Next: say in {file} what your columns" in ended.out
+
+
 @pytest.mark.parametrize("name", ["../outside", "Tickets", "my loop", "", "a: b", "x" * 41, "a\0b", "9lives"])
 def test_a_name_that_no_loop_can_have_writes_nothing(run: Run, project: Path, name: str) -> None:
     before = sorted(project.parent.rglob("*"))
