@@ -377,7 +377,11 @@ class LoopSpec(Section):
                 named |= {f"checks.rows.{number}.values.{n}": label for n, label in enumerate(check.values)}
         for key, label in named.items():
             if (form := normalised(label)) != label:
-                wanted = f"{quote(form)}, in Unicode NFC, trimmed, with single blanks" if form else "a label"
+                wanted = (
+                    f"{quote(form)}, in Unicode NFC, trimmed, with single blanks"
+                    if form
+                    else "a label that is not blank"
+                )
                 yield Broken(key, "no row has this label after clean.normalise", wanted, label)
 
     @property
