@@ -123,6 +123,7 @@ def test_hostile_values_neither_break_the_queries_nor_the_pages(tmp_path: Path) 
         {"kind": "matches", "column": "text", "regex": regex} for regex in (r"it's|:x|x{1}|%s", r"\$\d::")
     ]
     loop = small_loop(
+        clean={"normalise": False},  # a hostile label is none that normalising leaves
         checks={"rows": checks},
         task={"text": "text", "label": "label", "labels": HOSTILE, "min_characters": 1},
     )

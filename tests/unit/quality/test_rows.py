@@ -37,6 +37,7 @@ def loop_with(*checks: NotNull | Length | OneOf | Matches, **task: Any) -> LoopS
     if task:
         labels = ("business", "sports", "tech")
         sections["task"] = {"text": "text", "label": "label", "labels": labels, **task}
+        sections["clean"] = {"normalise": False}  # any label will do
     return small_loop(**sections)
 
 
