@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     """Options for object storage, handed to delta-rs and fsspec (JSON object)."""
     server_url: str = "http://127.0.0.1:8100"
     """Where the model server answers."""
+    server_link: str = ""
+    """Where a person's browser finds it, when that is another address; for links only."""
     airflow_url: str = "http://127.0.0.1:8080"
     """Where Airflow's web UI and API answer."""
     training_threads: int = Field(default=0, ge=0)

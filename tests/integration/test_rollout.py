@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,13 @@ def test_a_champion_is_rolled_out_once_and_again_when_it_does_not_answer_any_mor
     server.terminate()
     with pytest.raises(ServiceError, match="lakeloop serve news"):
         rollout(context, DAY, timeout_seconds=0)
+
+
+def test_links_lead_where_a_browser_finds_the_server(context: StageContext) -> None:
+    settings = context.settings.model_copy(update={"server_link": "https://models.example.org/"})
+    promote(context, 1)
+    links = rollout(replace(context, settings=settings), DAY).links
+    assert links["api_docs"] == "https://models.example.org/docs"
 
 
 def test_a_champion_that_came_back_is_rolled_out_again(context: StageContext) -> None:

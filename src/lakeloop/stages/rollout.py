@@ -81,6 +81,7 @@ def _prove(
         stage.table("smoke", ["text", "label", "score"], rows)
     stage.log(metrics)
     url = str(server.base_url).rstrip("/")
+    page = stage.context.settings.server_link.rstrip("/") or url
     return stage.done(
         reason=f"{champion.name} answers at {url} after {seconds:.1f} s; {len(answers)} texts answered",
         outputs={
@@ -89,7 +90,7 @@ def _prove(
             "answers": json.dumps(answers, ensure_ascii=False),
         },
         metrics=metrics,
-        links={"api_docs": f"{url}/docs", "model": f"{url}/v1/model"},
+        links={"api_docs": f"{page}/docs", "model": f"{page}/v1/model"},
     )
 
 

@@ -241,6 +241,6 @@ def _links(context: StageContext, entries: Sequence[StageRecord]) -> dict[str, s
         "report": evaluation.links.get("report", "") if evaluation else "",
         "data_docs": validate.links.get("data_docs", "") if validate else "",
         "wandb": str(context.settings.wandb_dir) if context.settings.wandb_dir.exists() else "",
-        "server": context.settings.server_url,
+        "server": context.settings.server_link or context.settings.server_url,
     }
     return {name: link for name, link in links.items() if link}
