@@ -70,12 +70,14 @@ class Settings(BaseSettings):
     def _derive(cls, values: dict[str, Any]) -> dict[str, Any]:
         values = dict(values)
         root = Path(values.get("root") or find_root()).resolve()
-        home = Path(values.get("home") or root / ".lakeloop").expanduser()
         values["root"] = root
-        values["home"] = home = (home if home.is_absolute() else root / home).resolve()
-        values["lake"] = str(values.get("lake") or home / "lake")
-        values["loops"] = Path(values.get("loops") or root / "loops").resolve()
-        values["dbt"] = Path(values.get("dbt") or root / "dbt").resolve()
+        values["home"] = home = _below(root, values.get("home") or ".lakeloop")
+        lake = str(values.get("lake") or home / "lake")
+        values["lake"] = lake if "://" in lake else str(_below(root, lake))
+        values["loops"] = _below(root, values.get("loops") or "loops")
+        values["dbt"] = _below(root, values.get("dbt") or "dbt")
+        if isinstance(roots := values.get("data_roots"), list | tuple):
+            values["data_roots"] = tuple(_below(root, path) for path in roots)
         return values
 
     @property
@@ -110,6 +112,11 @@ class Settings(BaseSettings):
     @property
     def wandb_dir(self) -> Path:
         return self.home / "wandb"
+
+
+def _below(root: Path, path: str | Path) -> Path:
+    """`path`, taken from the root when it is relative: it means the same from every working folder."""
+    return (root / Path(path).expanduser()).resolve()
 
 
 def get_settings(**overrides: Any) -> Settings:

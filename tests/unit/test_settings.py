@@ -110,6 +110,17 @@ def test_an_argument_wins_over_a_variable(project: Path, monkeypatch: pytest.Mon
     assert settings.server_url == "http://127.0.0.1:2"
 
 
+def test_a_relative_path_means_the_same_from_every_working_folder(
+    project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LAKELOOP_DATA_ROOTS", '["drops"]')
+    monkeypatch.chdir(tmp_path)
+    settings = get_settings(root=project, lake="lake", loops="loops", home="home")
+    assert settings.lake == str(project / "lake")
+    assert (settings.loops, settings.home) == (project / "loops", project / "home")
+    assert settings.data_roots == (project / "drops",)
+
+
 def test_an_address_of_object_storage_is_kept_as_it_is(project: Path) -> None:
     assert get_settings(root=project, lake="s3://bucket/lake").lake == "s3://bucket/lake"
 

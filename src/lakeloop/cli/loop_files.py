@@ -96,8 +96,8 @@ def new(
         )
     file = path_label(settings.loop_file(name), settings)
     console.print(
-        f"\nNext: say in {file} what your columns and labels are (the SQL names the columns\n"
-        "too), put a day's file where source.path says, and try it:\n"
+        f"\nNext: say in {file} what your columns and labels are, put a day's file where\n"
+        "source.path says, and try it:\n"
         f"  lakeloop check {name}\n"
         f"  lakeloop ingest {name} --partition YYYY-MM-DD",
         markup=False,
