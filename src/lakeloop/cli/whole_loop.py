@@ -82,6 +82,20 @@ def serve(
 
 
 @app.command(rich_help_panel=_PANEL)
+def rollback(
+    loop: LoopName,
+    reason: Annotated[str, typer.Option(help="Why; it is kept in the registry's history.")],
+) -> None:
+    """Make the version before the champion champion again; model servers take it within seconds."""
+    from lakeloop.cli.running import open_loop
+    from lakeloop.registry.registry import Registry
+
+    context = open_loop(loop, {})
+    version = Registry(context.lake, context.attempt).rollback(reason)
+    typer.echo(f"{version.name} is champion of {loop} again")
+
+
+@app.command(rich_help_panel=_PANEL)
 def status(
     loop: Annotated[
         str | None, typer.Argument(metavar="[LOOP]", help="Name of a loop; default: all.")

@@ -33,7 +33,14 @@ class LakeFiles:
     def __init__(self, base: str, storage_options: Mapping[str, str] | None = None) -> None:
         self._local = local_path(base)
         self._base = str(self._local) if self._local else base.rstrip("/")
-        self._fs, self._root = url_to_fs(self._base, **({} if self._local else dict(storage_options or {})))
+        try:
+            self._fs, self._root = url_to_fs(
+                self._base, **({} if self._local else dict(storage_options or {}))
+            )
+        except ImportError as error:
+            raise ConfigurationError(
+                "the driver of this storage is not installed", where=self._base, found=str(error)
+            ) from None
 
     def uri(self, name: str) -> str:
         """Address of a folder, there or not."""

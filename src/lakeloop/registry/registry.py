@@ -127,13 +127,6 @@ class Registry:
         self._swap(history, previous, champion, reason, ROLLBACK)
         return previous
 
-    def move(self, alias: Alias, version: str, *, reason: str, cause: str) -> None:
-        """Point one alias at a version; nothing happens when it points there already."""
-        history = self.read()
-        target, before = self._require(history, version), history.alias(alias)
-        if target != before:
-            self._append(history, [_moved(alias, target, before, reason, cause)])
-
     def _swap(
         self, history: History, target: ModelVersion, champion: ModelVersion | None, reason: str, cause: str
     ) -> None:

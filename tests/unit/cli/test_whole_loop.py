@@ -9,10 +9,13 @@ import pytest
 
 from lakeloop.cli.whole_loop import _days
 from lakeloop.errors import ConfigurationError
+from lakeloop.registry.registry import Registry
 from lakeloop.settings import get_settings
 from lakeloop.spec.days import yesterday
 from lakeloop.spec.load import load_named
+from lakeloop.stages.session import StageContext
 from tests.support.command import DAY, LOOP, Run
+from tests.support.serving import promote
 
 
 def test_a_corpus_is_run_over_all_its_days_whatever_the_date_is(root: Path) -> None:
@@ -34,6 +37,21 @@ def test_days_the_wrong_way_round_are_refused(project: Path) -> None:
     tickets = load_named("tickets", get_settings(root=project))
     with pytest.raises(ConfigurationError, match="not a range of days"):
         _days(tickets, DAY, "2026-11-19")
+
+
+def test_rollback_makes_the_version_before_champion_again(run: Run, project: Path) -> None:
+    nothing = run("rollback", "tickets", "--reason", "answers look wrong")
+    assert (nothing.code, "no previous version to go back to" in nothing.err) == (64, True)
+    context = StageContext.open("tickets", get_settings(root=project))
+    for number in (1, 2):
+        promote(context, number)
+    ended = run("rollback", "tickets", "--reason", "answers look wrong")
+    assert (ended.code, ended.out) == (0, "v1 is champion of tickets again\n")
+    registry = Registry(context.lake)
+    champion = registry.champion()
+    assert champion is not None
+    assert champion.name == "v1"
+    assert registry.history()[-1].reason == "answers look wrong"
 
 
 def test_status_of_a_loop_that_never_ran_says_how_to_begin(run: Run) -> None:

@@ -153,13 +153,6 @@ def test_of_two_writers_that_read_the_same_state_one_wins(
     assert len(registry.history()) == 1
 
 
-def test_an_alias_can_be_pointed_at_a_challenger(registry: Registry, models: list[Path]) -> None:
-    registry.register(models[0], CARD)
-    registry.move("challenger", "v1", reason="to be shadowed", cause="e1")
-    registry.move("challenger", "v1", reason="again", cause="e1")
-    assert [(m.alias, m.version, m.run_id) for m in registry.history()] == [("challenger", "v1", "run")]
-
-
 def test_unknown_versions_and_missing_previous_are_named(registry: Registry, models: list[Path]) -> None:
     with pytest.raises(ConfigurationError, match="no version is registered yet"):
         registry.promote("v1", over=None, reason="", cause="")
