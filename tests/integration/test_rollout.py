@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lakeloop.errors import ArtifactError, ServiceError
+from lakeloop.errors import ArtifactError, ConfigurationError, ServiceError
 from lakeloop.registry.registry import Registry
 from lakeloop.settings import get_settings
 from lakeloop.stages.maintain import pending
@@ -65,6 +65,17 @@ def test_links_lead_where_a_browser_finds_the_server(context: StageContext) -> N
     promote(context, 1)
     links = rollout(replace(context, settings=settings), DAY).links
     assert links["api_docs"] == "https://models.example.org/docs"
+
+
+def test_a_server_of_another_loop_is_not_waited_for(context: StageContext) -> None:
+    promote(context, 1)
+    rollout(context, DAY)
+    other = replace(context, loop=context.loop.model_copy(update={"name": "tickets"}))
+    promote(context, 2)
+    with pytest.raises(
+        ConfigurationError, match=r"expected: tickets[\s\S]*found: news[\s\S]*lakeloop up tickets"
+    ):
+        rollout(other, DAY)
 
 
 def test_a_champion_that_came_back_is_rolled_out_again(context: StageContext) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lakeloop.errors import ArtifactError, ServiceError
+from lakeloop.errors import ArtifactError, ConfigurationError, ServiceError
 from lakeloop.records import StageRecord
 from lakeloop.stages.session import StageContext, StageSession
 
@@ -33,6 +33,7 @@ def rollout(context: StageContext, partition: str, *, timeout_seconds: float = 1
     when there is no champion, or when another one came while this one was awaited.
 
     Raises:
+        ConfigurationError: the server serves another loop.
         ServiceError: no server, or it did not take the champion within `timeout_seconds`.
         ArtifactError: the server refused the champion's artifact.
     """
@@ -102,6 +103,7 @@ def _await(
         model = _model(server)
         if _serves(model, champion):
             return None
+        _require_own(server, model, loop)
         _require_not_refused(model, champion)
         now = registry.champion()
         if now is not None and now.digest != champion.digest:
@@ -130,6 +132,17 @@ def _model(server: httpx.Client) -> dict[str, Any]:
 
 def _serves(model: dict[str, Any], champion: ModelVersion) -> bool:
     return (model.get("version"), model.get("digest")) == (champion.name, champion.digest)
+
+
+def _require_own(server: httpx.Client, model: dict[str, Any], loop: str) -> None:
+    if (found := model.get("loop", loop)) != loop:
+        raise ConfigurationError(
+            "the model server serves another loop",
+            where=str(server.base_url),
+            expected=loop,
+            found=str(found),
+            remedy=f"serve this one (make down, then lakeloop up {loop}), or set LAKELOOP_SERVER_URL",
+        )
 
 
 def _require_not_refused(model: dict[str, Any], champion: ModelVersion) -> None:
