@@ -101,9 +101,9 @@ def _await(
     """Return None once the server answers with `champion`, or the champion that took its place meanwhile."""
     while True:
         model = _model(server)
+        _require_own(server, model, loop)
         if _serves(model, champion):
             return None
-        _require_own(server, model, loop)
         _require_not_refused(model, champion)
         now = registry.champion()
         if now is not None and now.digest != champion.digest:
