@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -82,13 +83,15 @@ class AirflowApi:
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:
         """What a task left under `key`; None when it left nothing."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
-        answer = self._read(path, {"deserialize": True})
+        with self._answering():
+            answer = self._read(path, {"deserialize": True})
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
         return _require_ok(answer).json()["value"]
 
     def _get(self, path: str, **params: Any) -> Any:
-        return _require_ok(self._read(path, params)).json()
+        with self._answering():
+            return _require_ok(self._read(path, params)).json()
 
     @retry(
         retry=retry_if_exception_type(httpx.TransportError),
@@ -100,7 +103,20 @@ class AirflowApi:
         return self._request("GET", path, params=params)
 
     def _send(self, method: str, path: str, body: dict[str, Any]) -> Any:
-        return _require_ok(self._request(method, path, json=body)).json()
+        with self._answering():
+            return _require_ok(self._request(method, path, json=body)).json()
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.TransportError as error:
+            raise ServiceError(
+                "Airflow does not answer",
+                where=self.url,
+                found=str(error),
+                remedy="was it stopped? Start it again: make up; else see the api-server's log",
+            ) from error
 
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
         for _ in range(2):
