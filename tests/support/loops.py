@@ -1,8 +1,11 @@
-"""A loop file with known line numbers, for tests that spoil one line of it."""
+"""Loop files with known line numbers, for tests that spoil one line of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+
+from lakeloop.settings import Settings
 
 Change = tuple[str, str]
 """What is replaced by what."""
@@ -61,3 +64,23 @@ deploy:
     - The new handset streams music and video over a faster wireless network.
 """
 """A whole loop file with known line numbers; the one that the project ships is tested by itself."""
+
+SHORT = """\
+name: tickets
+source:
+  kind: files
+  path: data/tickets/{partition}.jsonl
+  key: id
+  columns: {id: string, text: string, team: string}
+task:
+  text: text
+  label: team
+  labels: [billing, technical, no, 010]
+"""
+
+
+def write_loop(settings: Settings, name: str, text: str) -> Path:
+    path = settings.loop_file(name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from lakeloop.records import StageRecord
+from lakeloop.settings import get_settings
 from tests.support.command import DAY, Run
 
 
@@ -35,7 +36,9 @@ def test_a_skip_is_a_result_that_explains_itself(run: Run) -> None:
 def test_json_is_the_whole_record_and_nothing_else(run: Run, project: Path) -> None:
     ended = run("-v", "ingest", "tickets", "--partition", DAY, "--json")
     record = StageRecord.model_validate_json(ended.out)
-    assert record == StageRecord.read(project / f".lakeloop/work/tickets/ingest/{DAY}/record.json")
+    assert record == StageRecord.read(
+        get_settings(root=project).work("tickets", "ingest", DAY) / "record.json"
+    )
     assert "INFO    lakeloop.stages.session: tickets ingest" in ended.err
 
 

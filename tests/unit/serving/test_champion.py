@@ -24,6 +24,14 @@ def champion(source: FolderSource, tmp_path: Path, metrics: ServerMetrics) -> Ch
     return Champion(source, tmp_path / "cache", metrics, threads=1, poll_seconds=0.01)
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The one number is the time, in seconds; a test moves it on."""
+    now = [0.0]
+    monkeypatch.setattr(champion_module.time, "monotonic", lambda: now[0])
+    return now
+
+
 def test_no_release_is_no_model_and_no_failure(champion: Champion, metrics: ServerMetrics) -> None:
     champion.poll()
 
@@ -189,10 +197,8 @@ def test_a_restart_uses_the_local_copy(source: FolderSource, tmp_path: Path, met
 
 
 def test_a_lake_that_is_away_is_asked_ever_more_slowly_and_the_model_stays(
-    champion: Champion, source: FolderSource, metrics: ServerMetrics, monkeypatch: pytest.MonkeyPatch
+    champion: Champion, source: FolderSource, metrics: ServerMetrics, clock: list[float]
 ) -> None:
-    clock = [0.0]
-    monkeypatch.setattr(champion_module.time, "monotonic", lambda: clock[0])
     source.promote(1)
     champion.poll()
     source.promote(2)
@@ -214,10 +220,8 @@ def test_a_lake_that_is_away_is_asked_ever_more_slowly_and_the_model_stays(
 
 
 def test_a_lake_that_is_away_for_a_day_does_not_end_the_watcher(
-    champion: Champion, source: FolderSource, monkeypatch: pytest.MonkeyPatch
+    champion: Champion, source: FolderSource, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = [0.0]
-    monkeypatch.setattr(champion_module.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(champion_module.log, "disabled", True)  # tracebacks would be most of the time
     source.promote(1)
     source.failure = OSError("no route to host")
@@ -232,10 +236,8 @@ def test_a_lake_that_is_away_for_a_day_does_not_end_the_watcher(
 
 
 def test_a_look_without_news_ends_a_row_of_failures(
-    champion: Champion, source: FolderSource, metrics: ServerMetrics, monkeypatch: pytest.MonkeyPatch
+    champion: Champion, source: FolderSource, metrics: ServerMetrics, clock: list[float]
 ) -> None:
-    clock = [0.0]
-    monkeypatch.setattr(champion_module.time, "monotonic", lambda: clock[0])
     source.promote(1)
     champion.poll()
     for _ in range(10):  # hours between them, each shorter than one look

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
 from datetime import date
 from pathlib import Path
 
@@ -12,28 +10,8 @@ import pytest
 from lakeloop.errors import ConfigurationError, exit_code
 from lakeloop.settings import Settings
 from lakeloop.spec.load import load_all, load_loop, load_named, loop_names
-from lakeloop.spec.models import RESERVED_NAMES, FilesSource, LoopSpec, PackageSource, Task
-from tests.support.loops import Change, Refuse
-
-SHORT = """\
-name: tickets
-source:
-  kind: files
-  path: data/tickets/{partition}.jsonl
-  key: id
-  columns: {id: string, text: string, team: string}
-task:
-  text: text
-  label: team
-  labels: [billing, technical, no, 010]
-"""
-
-
-def write(settings: Settings, name: str, text: str) -> Path:
-    path = settings.loop_file(name)
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
-    return path
+from lakeloop.spec.models import PackageSource
+from tests.support.loops import SHORT, Change, Refuse, write_loop
 
 
 def test_the_real_loop_file_loads_with_its_dates_and_numbers(root: Path, settings: Settings) -> None:
@@ -46,7 +24,7 @@ def test_the_real_loop_file_loads_with_its_dates_and_numbers(root: Path, setting
 
 
 def test_ten_lines_make_a_loop(settings: Settings) -> None:
-    loop = load_loop(write(settings, "tickets", SHORT.replace("010", "'010'")), settings)
+    loop = load_loop(write_loop(settings, "tickets", SHORT.replace("010", "'010'")), settings)
     assert loop.train.method == "top_layers"
     assert loop.task.labels == ("billing", "technical", "no", "010")  # text, not false and eight
 
@@ -316,8 +294,8 @@ def test_configuration_errors_are_not_worth_a_retry(settings: Settings) -> None:
 
 
 def test_a_missing_file_lists_the_loops_that_exist(settings: Settings) -> None:
-    write(settings, "tickets", SHORT)
-    write(settings, "reviews", SHORT)
+    write_loop(settings, "tickets", SHORT)
+    write_loop(settings, "reviews", SHORT)
     with pytest.raises(ConfigurationError) as caught:
         load_loop(settings.loop_file("ticket"), settings)
     assert str(caught.value) == (
@@ -335,15 +313,15 @@ def test_a_missing_file_in_an_empty_project_says_how_to_make_one(settings: Setti
 
 @pytest.mark.parametrize("name", ["../loops/tickets", "", ".", "tickets/", "ticket\0s", "t" * 5000])
 def test_a_loop_is_found_by_its_name_and_not_by_a_path(settings: Settings, name: str) -> None:
-    write(settings, "tickets", SHORT)
+    write_loop(settings, "tickets", SHORT)
     with pytest.raises(ConfigurationError, match="no such loop"):
         load_named(name, settings)
 
 
 def test_load_all_reads_every_loop_and_ignores_what_is_no_loop(settings: Settings) -> None:
     good = SHORT.replace("010", "other")
-    write(settings, "tickets", good)
-    write(settings, "reviews", good.replace("name: tickets", "name: reviews"))
+    write_loop(settings, "tickets", good)
+    write_loop(settings, "reviews", good.replace("name: tickets", "name: reviews"))
     (settings.loops / "loop.schema.json").write_text("{}")
     (settings.loops / "notes").mkdir()
     assert loop_names(settings) == ["reviews", "tickets"]
@@ -351,8 +329,8 @@ def test_load_all_reads_every_loop_and_ignores_what_is_no_loop(settings: Setting
 
 
 def test_load_all_lists_the_problems_of_all_files(settings: Settings) -> None:
-    write(settings, "tickets", SHORT)
-    write(settings, "reviews", SHORT)
+    write_loop(settings, "tickets", SHORT)
+    write_loop(settings, "reviews", SHORT)
     with pytest.raises(ConfigurationError) as caught:
         load_all(settings)
     text = str(caught.value)
@@ -361,69 +339,3 @@ def test_load_all_lists_the_problems_of_all_files(settings: Settings) -> None:
         "loops/tickets/loop.yaml:10: task.labels[3]: wrong value\n    expected: text\n    found: 10" in text
     )
     assert "loops/reviews/loop.yaml:1: name: in the wrong folder" in text
-
-
-def test_what_was_loaded_cannot_be_changed(root: Path, settings: Settings) -> None:
-    loop = load_loop(root / "loops/news/loop.yaml", settings)
-    with pytest.raises(ValueError, match="frozen"):
-        loop.name = "other"  # type: ignore[misc]
-
-
-def test_every_key_has_words_for_the_person_who_left_it_out() -> None:
-    required = [
-        (name, info)
-        for model in (LoopSpec, PackageSource, FilesSource, Task)
-        for name, info in model.model_fields.items()
-        if info.is_required() and name not in {"kind", "name"}
-    ]
-    assert len(required) > 10
-    assert [name for name, info in required if not info.description] == []
-
-
-@pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
-def test_a_name_that_duckdb_uses_itself_is_refused(settings: Settings, name: str) -> None:
-    path = write(settings, name, SHORT.replace("010", "ten").replace("name: tickets", f"name: {name}"))
-    with pytest.raises(ConfigurationError) as caught:
-        load_loop(path, settings)
-    assert f"loops/{name}/loop.yaml:1: name: wrong value\n    expected: another name" in str(caught.value)
-
-
-def test_many_labels_are_checked_in_time_that_grows_with_them() -> None:
-    labels = [f"label {number}" for number in range(30_000)]
-    begun = time.process_time()
-    assert len(Task(text="text", label="label", labels=tuple(labels)).labels) == len(labels)
-    assert time.process_time() - begun < 3  # compared pairwise: ten seconds
-
-
-@pytest.mark.parametrize(
-    ("label", "form", "found"),
-    [
-        ("Late  delivery", '"Late delivery", in Unicode NFC', '"Late  delivery"'),
-        (" late", '"late", in Unicode NFC', '" late"'),
-        ("late\u00a0one", '"late one", in Unicode NFC', '"late\\xa0one"'),
-        ("retarde\u0301", '"retard\u00e9", in Unicode NFC', '"retarde\u0301"'),
-        ("  ", "a label that is not blank", '"  "'),
-    ],
-)
-def test_a_label_that_normalising_would_change_is_refused(
-    settings: Settings, label: str, form: str, found: str
-) -> None:
-    text = SHORT.replace("010", json.dumps(label))
-    with pytest.raises(ConfigurationError) as caught:
-        load_loop(write(settings, "tickets", text), settings)
-    error = str(caught.value)
-    assert "loop.yaml:10: task.labels[3]: no row has this label after clean.normalise" in error
-    assert f"\n    expected: {form}" in error
-    assert error.endswith(f"\n    found: {found}")
-    kept = load_loop(write(settings, "tickets", text + "clean: {normalise: false}\n"), settings)
-    assert kept.task.labels[3] == label
-
-
-def test_a_check_on_labels_that_normalising_would_change_is_refused(settings: Settings) -> None:
-    check = "checks: {rows: [{kind: one_of, column: %s, values: [billing, 'no  ']}]}\n"
-    text = SHORT.replace("010", "ten")
-    with pytest.raises(
-        ConfigurationError, match=r":11: checks\.rows\[0\]\.values\[1\]: no row has this label"
-    ):
-        load_loop(write(settings, "tickets", text + check % "label"), settings)
-    load_loop(write(settings, "tickets", text + check % "row_id"), settings)

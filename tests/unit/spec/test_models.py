@@ -1,0 +1,81 @@
+"""What a loop file may say: rules on names, labels and keys, whichever file they stand in."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from lakeloop.errors import ConfigurationError
+from lakeloop.settings import Settings
+from lakeloop.spec.load import load_loop
+from lakeloop.spec.models import RESERVED_NAMES, FilesSource, LoopSpec, PackageSource, Task
+from tests.support.loops import SHORT, write_loop
+
+
+def test_what_was_loaded_cannot_be_changed(root: Path, settings: Settings) -> None:
+    loop = load_loop(root / "loops/news/loop.yaml", settings)
+    with pytest.raises(ValueError, match="frozen"):
+        loop.name = "other"  # type: ignore[misc]
+
+
+def test_every_key_has_words_for_the_person_who_left_it_out() -> None:
+    required = [
+        (name, info)
+        for model in (LoopSpec, PackageSource, FilesSource, Task)
+        for name, info in model.model_fields.items()
+        if info.is_required() and name not in {"kind", "name"}
+    ]
+    assert len(required) > 10
+    assert [name for name, info in required if not info.description] == []
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
+def test_a_name_that_duckdb_uses_itself_is_refused(settings: Settings, name: str) -> None:
+    path = write_loop(settings, name, SHORT.replace("010", "ten").replace("name: tickets", f"name: {name}"))
+    with pytest.raises(ConfigurationError) as caught:
+        load_loop(path, settings)
+    assert f"loops/{name}/loop.yaml:1: name: wrong value\n    expected: another name" in str(caught.value)
+
+
+def test_many_labels_are_checked_in_time_that_grows_with_them() -> None:
+    labels = [f"label {number}" for number in range(30_000)]
+    begun = time.process_time()
+    assert len(Task(text="text", label="label", labels=tuple(labels)).labels) == len(labels)
+    assert time.process_time() - begun < 3  # compared pairwise: ten seconds
+
+
+@pytest.mark.parametrize(
+    ("label", "form", "found"),
+    [
+        ("Late  delivery", '"Late delivery", in Unicode NFC', '"Late  delivery"'),
+        (" late", '"late", in Unicode NFC', '" late"'),
+        ("late\u00a0one", '"late one", in Unicode NFC', '"late\\xa0one"'),
+        ("retarde\u0301", '"retard\u00e9", in Unicode NFC', '"retarde\u0301"'),
+        ("  ", "a label that is not blank", '"  "'),
+    ],
+)
+def test_a_label_that_normalising_would_change_is_refused(
+    settings: Settings, label: str, form: str, found: str
+) -> None:
+    text = SHORT.replace("010", json.dumps(label))
+    with pytest.raises(ConfigurationError) as caught:
+        load_loop(write_loop(settings, "tickets", text), settings)
+    error = str(caught.value)
+    assert "loop.yaml:10: task.labels[3]: no row has this label after clean.normalise" in error
+    assert f"\n    expected: {form}" in error
+    assert error.endswith(f"\n    found: {found}")
+    kept = load_loop(write_loop(settings, "tickets", text + "clean: {normalise: false}\n"), settings)
+    assert kept.task.labels[3] == label
+
+
+def test_a_check_on_labels_that_normalising_would_change_is_refused(settings: Settings) -> None:
+    check = "checks: {rows: [{kind: one_of, column: %s, values: [billing, 'no  ']}]}\n"
+    text = SHORT.replace("010", "ten")
+    with pytest.raises(
+        ConfigurationError, match=r":11: checks\.rows\[0\]\.values\[1\]: no row has this label"
+    ):
+        load_loop(write_loop(settings, "tickets", text + check % "label"), settings)
+    load_loop(write_loop(settings, "tickets", text + check % "row_id"), settings)
