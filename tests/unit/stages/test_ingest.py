@@ -126,6 +126,17 @@ def test_a_wrong_csv_header_publishes_nothing(tmp_path: Path) -> None:
     assert context.lake.version("raw") == 0
 
 
+def overtake(context: StageContext, folder: Path) -> None:
+    """A later try of the same run ingests another drop."""
+    put(context, [row("b"), row("c")])
+    ingest(small_context(folder, attempt=Attempt("test-run", 2)), DAY)
+
+
+def assert_only_the_newer_try_left_something(context: StageContext) -> None:
+    assert context.lake.read("raw")["id"].to_pylist() == ["b", "c"]
+    assert [entry.provenance.try_number for entry in context.lake.ledger.entries()] == [2]
+
+
 def test_an_attempt_that_is_overtaken_while_it_reads_publishes_nothing(
     context: StageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,16 +147,14 @@ def test_an_attempt_that_is_overtaken_while_it_reads_publishes_nothing(
 
     def overtaken(*args: Any) -> Any:
         monkeypatch.setattr(intake, "take_in", read)
-        put(context, [row("b"), row("c")])
-        ingest(small_context(tmp_path, attempt=Attempt("test-run", 2)), DAY)
+        overtake(context, tmp_path)
         put(context, [row("a")])
         return read(*args)
 
     monkeypatch.setattr(intake, "take_in", overtaken)
     with pytest.raises(FenceError, match="took over"):
         ingest(context, DAY)
-    assert context.lake.read("raw")["id"].to_pylist() == ["b", "c"]
-    assert [entry.provenance.try_number for entry in context.lake.ledger.entries()] == [2]
+    assert_only_the_newer_try_left_something(context)
 
 
 def test_an_attempt_that_is_overtaken_after_it_has_published_leaves_no_record(
@@ -156,15 +165,13 @@ def test_an_attempt_that_is_overtaken_after_it_has_published_leaves_no_record(
 
     def overtaken(*args: Any) -> None:
         monkeypatch.setattr(Lake, "record", record)
-        put(context, [row("b"), row("c")])
-        ingest(small_context(tmp_path, attempt=Attempt("test-run", 2)), DAY)
+        overtake(context, tmp_path)
         record(*args)
 
     monkeypatch.setattr(Lake, "record", overtaken)
     with pytest.raises(FenceError, match="took over"):
         ingest(context, DAY)
-    assert context.lake.read("raw")["id"].to_pylist() == ["b", "c"]
-    assert [entry.provenance.try_number for entry in context.lake.ledger.entries()] == [2]
+    assert_only_the_newer_try_left_something(context)
 
 
 def test_no_text_of_a_row_reaches_the_tracker(context: StageContext) -> None:
