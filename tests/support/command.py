@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 DAY = "2026-11-20"
@@ -27,3 +29,16 @@ class Ended(NamedTuple):
 
 
 Run = Callable[..., Ended]
+
+
+@contextmanager
+def logging_kept() -> Iterator[None]:
+    """The command configures the process's logging; what comes after it must not see that."""
+    loggers = [logging.getLogger(name) for name in ("", "lakeloop", "training")]
+    before = [(logger.level, logger.handlers[:]) for logger in loggers]
+    try:
+        yield
+    finally:
+        for logger, (level, handlers) in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+            logger.handlers[:] = handlers

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lakeloop.cli.main import main
-from tests.support.command import DAY, LOOP, Ended, Run
+from tests.support.command import DAY, LOOP, Ended, Run, logging_kept
 
 
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
-    """The command configures the process's logging; the next test must not see that."""
-    loggers = [logging.getLogger(name) for name in ("", "lakeloop", "training")]
-    before = [(logger.level, logger.handlers[:]) for logger in loggers]
-    yield
-    for logger, (level, handlers) in zip(loggers, before, strict=True):
-        logger.setLevel(level)
-        logger.handlers[:] = handlers
+    with logging_kept():
+        yield
 
 
 @pytest.fixture
