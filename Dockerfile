@@ -1,4 +1,5 @@
-# The images of Lakeloop: `docker build --target airflow .`, or trainer, or server.
+# The images of Lakeloop: `docker build --target airflow .`, or trainer, or server. The trainer has torch for NVIDIA
+# devices; with `--build-arg TORCH=cpu` it has the build for the CPU and none of the CUDA packages.
 # All three run as user 10001, from a read-only file system if wanted: what they write goes to /var/lib/lakeloop
 # (the home: lake, journals, reports), /var/lib/airflow, /var/log/airflow and /tmp. Code belongs to root.
 
@@ -26,26 +27,30 @@ ENV UV_COMPILE_BYTECODE=1 \
     VIRTUAL_ENV=/opt/venv
 RUN pip install --no-cache-dir uv==0.13.9 && uv venv /opt/venv
 WORKDIR /build
-COPY pyproject.toml requirements.lock README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE ./
+COPY requirements requirements
 
 FROM build AS build-server
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv pip install --constraint requirements.lock --requirement pyproject.toml --extra serve
+    uv pip install --constraint requirements/lock.txt --requirement pyproject.toml --extra serve
 COPY src src
 COPY training training
 RUN --mount=type=cache,target=/root/.cache/uv uv pip install --no-deps .
 
 FROM build AS build-airflow
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv pip install --constraint requirements.lock --requirement pyproject.toml \
+    uv pip install --constraint requirements/lock.txt --constraint requirements/cluster.txt --requirement pyproject.toml \
         --extra data --extra serve --extra track --extra airflow --extra cluster --extra news
 COPY src src
 COPY training training
 RUN --mount=type=cache,target=/root/.cache/uv uv pip install --no-deps .
 
 FROM build-airflow AS build-trainer
+ARG TORCH=gpu
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv pip install --constraint requirements.lock --requirement pyproject.toml --extra train
+    if [ "$TORCH" = cpu ]; then export UV_TORCH_BACKEND=cpu; fi \
+    && uv pip install --constraint requirements/lock.txt --constraint requirements/cuda.txt --requirement pyproject.toml \
+        --extra train
 
 # Every Airflow component, and the worker of all stages but training.
 FROM base AS airflow

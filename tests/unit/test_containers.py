@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
-from lakeloop_airflow.defaults import GPU_POOL, WRITERS_POOL
+
+from lakeloop.stages.catalogue import POOLS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
@@ -76,6 +77,14 @@ def test_training_has_its_own_queue_with_and_without_a_gpu() -> None:
     assert "deploy" not in SERVICES["worker-cpu"]
 
 
+def test_without_a_gpu_the_trainer_is_an_image_of_its_own_without_cuda_packages() -> None:
+    gpu, cpu = SERVICES["worker-gpu"], SERVICES["worker-cpu"]
+    assert cpu["build"]["args"] == {"TORCH": "cpu"}
+    assert "args" not in gpu["build"], "the default of the Dockerfile is gpu"
+    assert "ARG TORCH=gpu\n" in DOCKERFILE
+    assert cpu["image"] != gpu["image"], "one name for two builds: the one built last would run"
+
+
 @pytest.mark.parametrize(
     ("setting", "least"),
     [
@@ -129,6 +138,18 @@ def test_images_install_extras_that_exist_and_the_server_has_no_torch() -> None:
     assert [package for package in extras["serve"] if heavy.search(package)] == []
 
 
+def test_each_image_installs_the_versions_of_the_locks() -> None:
+    installs = re.findall(r"uv pip install (.+?)(?=\n\S)", DOCKERFILE, re.DOTALL)
+    resolving = [install for install in installs if "--no-deps" not in install]
+    assert len(resolving) == 3
+    for install in resolving:
+        locks = re.findall(r"--constraint (\S+)", install)
+        assert "requirements/lock.txt" in locks
+        assert all((ROOT / lock).exists() for lock in locks)
+        assert ("requirements/cluster.txt" in locks) == ("--extra cluster" in install)
+        assert ("requirements/cuda.txt" in locks) == ("--extra train" in install)
+
+
 def test_the_workers_have_all_that_a_stage_reads_from_the_project() -> None:
     body = DOCKERFILE.partition(" AS airflow\n")[2].partition("\nFROM ")[0]
     copied = set(re.findall(r"^COPY (\w+) ", body, re.MULTILINE))
@@ -137,7 +158,7 @@ def test_the_workers_have_all_that_a_stage_reads_from_the_project() -> None:
 
 def test_the_pools_that_the_dags_name_are_made() -> None:
     made = set(re.findall(r"airflow pools set (\S+) ", COMPOSE))
-    assert made == {GPU_POOL, WRITERS_POOL}
+    assert made == set(POOLS)
 
 
 def test_what_an_image_copies_is_let_through_by_dockerignore() -> None:
