@@ -13,7 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lakeloop.spec.models import LoopSpec
+from lakeloop.spec.base import Mark
+from lakeloop.spec.identity import mark_of
+from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.shape import sections_in
 
 log = logging.getLogger("docs")
 DOCS = Path(__file__).resolve().parent
@@ -26,8 +29,9 @@ def loop_file_page() -> str:
     lines = [
         "# The loop file",
         "",
-        "Generated from `src/lakeloop/spec/models.py` by `make docs`. A loop is `loops/<name>/loop.yaml`;",
-        "check it with `lakeloop check`. Unknown keys are refused.",
+        "Generated from `src/lakeloop/spec/` by `make docs`. A loop is `loops/<name>/loop.yaml`; check it",
+        "with `lakeloop check`. Unknown keys are refused. *Decides* says which outputs are made anew when a",
+        "key changes; keys with a ● can be set for one run, in the trigger form or with `--set`.",
         "",
         *_section("Top level", schema),
     ]
@@ -39,13 +43,26 @@ def loop_file_page() -> str:
 
 def _section(title: str, definition: dict[str, Any]) -> list[str]:
     required = set(definition.get("required", ()))
+    marks = _MARKS.get(title, _MARKS["LoopSpec"])
     summary = definition.get("description", "").split("\n\n")[0].replace("\n", " ")
     rows = [
-        f"| `{key}` | {_type(field)} | {_default(key, field, required)} | {_meaning(field)} |"
+        f"| `{key}` | {_type(field)} | {_default(key, field, required)} | {_decides(marks[key])} |"
+        f" {_meaning(field)} |"
         for key, field in definition["properties"].items()
     ]
     head = [f"## {title}", "", *([summary, ""] if summary else [])]
-    return [*head, "| key | type | default | meaning |", "|---|---|---|---|", *rows, ""]
+    return [*head, "| key | type | default | decides | meaning |", "|---|---|---|---|---|", *rows, ""]
+
+
+_MARKS = {
+    section.__name__: {name: mark_of(info) for name, info in section.model_fields.items()}
+    for section in sections_in(LoopSpec)
+}
+
+
+def _decides(mark: Mark | None) -> str:
+    """What a key decides, and a dot when one run may set it; empty for a key that holds a section."""
+    return " ".join([*(mark.decides if mark else ()), *(["●"] if mark and mark.per_run else [])])
 
 
 def _default(key: str, field: dict[str, Any], required: set[str]) -> str:

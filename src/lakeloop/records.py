@@ -31,6 +31,9 @@ _RECORDED_PACKAGES = (
 )  # fmt: skip
 
 
+RECORD_FORMAT = 2
+
+
 def fingerprint(**parts: Any) -> str:
     """sha256 of `parts` as canonical JSON: equal for equal content, whatever the order of the keys."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=_plain)
@@ -117,7 +120,7 @@ class StageRecord(Frozen):
     reason: str
     """A sentence for a person: what happened and why, with numbers."""
     fingerprint: str = ""
-    """Of config, inputs and code version: equal fingerprints make equal outputs."""
+    """Of config, inputs and the stage's version: equal fingerprints make equal outputs."""
     inputs: dict[str, str] = Field(default_factory=dict)
     outputs: dict[str, str] = Field(default_factory=dict)
     counts: Counts | None = None
@@ -125,14 +128,14 @@ class StageRecord(Frozen):
     links: dict[str, str] = Field(default_factory=dict)
     """Name -> path or URL of what a person may want to open."""
     config: dict[str, JsonValue] = Field(default_factory=dict)
+    format: int = 1
+    """How `config` is said: 1 with every key, 2 without those at their default."""
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+    """For people: each setting of the work -> its value, resolved, and where it is from."""
     provenance: Provenance
 
     def write(self, path: Path) -> None:
         write_atomically(path, self.model_dump_json(indent=2) + "\n")
-
-    @classmethod
-    def read(cls, path: Path) -> StageRecord:
-        return cls.model_validate_json(path.read_bytes())
 
 
 def now() -> datetime:

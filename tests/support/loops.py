@@ -42,10 +42,10 @@ task:
   text: text
   label: desk
   labels: [business, entertainment, politics, sports, tech]
+  min_labels: 5
 
 checks:
   min_rows: 50
-  min_labels: 5
   max_quarantined_share: 0.1
 
 train:

@@ -52,37 +52,55 @@ class Document:
         return self.lines.get(key, 1)
 
 
-def read_text(path: Path, label: str) -> str:
-    """The text of the regular file at `path`; `label` names it in errors.
+def read_text(path: Path, shown_as: str) -> str:
+    """The text of the loop file at `path` (`<loops>/<name>/loop.yaml`); `shown_as` names it in errors.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ConfigurationError: it cannot be read, is too large, or is not UTF-8.
+        ConfigurationError: it leads to another file or out of the loops' folder, is not a regular file,
+            cannot be read, is too large, or is not UTF-8.
     """
     try:
         # Not blocking: opening a named pipe would otherwise wait for somebody to write to it.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
+        with os.fdopen(os.open(_real(path, shown_as), flags), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ConfigurationError("cannot read it", where=label, expected="a regular file")
+                raise ConfigurationError("cannot read it", where=shown_as, expected="a regular file")
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConfigurationError("cannot read it", where=label, found=reason or str(error)) from None
+        raise ConfigurationError("cannot read it", where=shown_as, found=reason or str(error)) from None
     if len(data) > MAX_BYTES:
         limit = f"at most {MAX_BYTES // 1024} KiB"
-        raise ConfigurationError("too large for a loop file", where=label, expected=limit)
+        raise ConfigurationError("too large for a loop file", where=shown_as, expected=limit)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         found = f"byte 0x{data[error.start]:02x} at position {error.start}"
         problem = Problem(line, (), "not UTF-8 text", "a file saved as UTF-8", found)
-        raise list_problems(label, [problem]) from None
+        raise list_problems(shown_as, [problem]) from None
 
 
-def parse(text: str, label: str) -> Document:
+def _real(path: Path, shown_as: str) -> str:
+    """The file behind `path`: errors quote lines of a loop file, so a link must not make another file one."""
+    # Not Path.resolve: it raises RuntimeError on a loop of links.
+    real = os.path.realpath(path)
+    loops = os.path.realpath(path.absolute().parent.parent)
+    if not Path(real).is_relative_to(loops) or Path(real).name != path.name:
+        raise ConfigurationError(
+            "a link to what is not a loop file",
+            where=shown_as,
+            expected=f"a file {path.name} below {loops}",
+            found=quote(real, limit=200),
+            remedy="put the file itself there; LAKELOOP_LOOPS names another folder of loops",
+        )
+    return real
+
+
+def parse(text: str, shown_as: str) -> Document:
     """Read one YAML document.
 
     Raises:
@@ -100,7 +118,7 @@ def parse(text: str, label: str) -> Document:
         wanted = "names with values, such as name: news"
         reader.problems.append(Problem(1, (), "not a loop", wanted, describe(content)))
     if reader.problems:
-        raise list_problems(label, reader.problems)
+        raise list_problems(shown_as, reader.problems)
     return Document(content, reader.lines)
 
 

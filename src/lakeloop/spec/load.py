@@ -16,11 +16,12 @@ from pydantic import ValidationError
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
 from lakeloop.spec.document import Document, parse, read_text
-from lakeloop.spec.models import LoopSpec
+from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.nearest import nearest
 from lakeloop.spec.paths import confine_all
 from lakeloop.spec.problems import Key, Problem, describe, list_problems, quote
 from lakeloop.spec.wording import MISSING_KEY, UNKNOWN_KEY, Finding, findings
+from lakeloop.spec.yesterday import lift_file, moved_key
 
 LOOP_FILE = "loop.yaml"
 _ROUNDS = 4
@@ -33,11 +34,11 @@ def load_loop(path: Path, settings: Settings) -> LoopSpec:
         ConfigurationError: there is no such file (known loops are listed), or it is wrong: each problem with
             file, line, key, what was expected, what was found and the nearest valid name.
     """
-    label = path_label(path, settings)
+    shown_as = shown_path(path, settings)
     try:
-        text = read_text(path, label)
+        text = read_text(path, shown_as)
     except FileNotFoundError:
-        raise _no_such_loop(path.parent.name, settings, label) from None
+        raise _no_such_loop(path.parent.name, settings, shown_as) from None
     return read_loop(text, path, settings)
 
 
@@ -47,14 +48,14 @@ def read_loop(text: str, path: Path, settings: Settings) -> LoopSpec:
     Raises:
         ConfigurationError: as for `load_loop`.
     """
-    label = path_label(path, settings)
-    document = parse(text, label)
+    shown_as = shown_path(path, settings)
+    document = parse(text, shown_as)
     spec, problems = _validate(document)
     problems += _misplaced(document, path)
     if spec is not None:
         problems += _misled(spec, document, settings)
     if problems or spec is None:
-        raise list_problems(label, problems)
+        raise list_problems(shown_as, problems)
     return spec
 
 
@@ -110,7 +111,7 @@ def _validate(document: Document) -> tuple[LoopSpec | None, list[Problem]]:
 
     The spec that comes back is only good for further checks when there are problems.
     """
-    content: dict[str, Any] = json.loads(json.dumps(document.content))
+    content: dict[str, Any] = lift_file(json.loads(json.dumps(document.content)))
     problems: dict[tuple[Key, str], Problem] = {}
     mended: set[Key] = set()
     for _ in range(_ROUNDS):
@@ -125,12 +126,19 @@ def _validate(document: Document) -> tuple[LoopSpec | None, list[Problem]]:
         renamed = dict(_typos(fresh))
         for finding in fresh:
             if finding.key not in renamed.values():
-                problems[finding.key, finding.message] = Problem(document.line(finding.key), *finding)
+                problems[finding.key, finding.message] = _located(finding, document)
             mended |= {finding.key, renamed.get(finding.key, finding.key)}
             _mend(content, finding.key, renamed.get(finding.key))
             if new := renamed.get(finding.key):
                 document.lines.setdefault(new, document.line(finding.key))
     return None, list(problems.values())
+
+
+def _located(finding: Finding, document: Document) -> Problem:
+    """The problem at its line; a key that was written at its place of yesterday is named so."""
+    old = moved_key(finding.key)
+    written = old if old in document.lines else finding.key
+    return Problem(document.line(written), *finding._replace(key=written))
 
 
 def _typos(fresh: list[Finding]) -> Iterator[tuple[Key, Key]]:
@@ -171,7 +179,7 @@ def _misled(spec: LoopSpec, document: Document, settings: Settings) -> Iterator[
         )
 
 
-def path_label(path: Path, settings: Settings) -> str:
+def shown_path(path: Path, settings: Settings) -> str:
     """`path` as people know it: relative to the project when it is inside."""
     try:
         return str(path.absolute().relative_to(settings.root))

@@ -1,4 +1,4 @@
-"""The form that `clean.normalise` gives texts and labels: what the dbt macro `normalised` does, in Python."""
+"""The form that `clean.normalise` gives texts and words: what the dbt macro `normalised` does, in Python."""
 
 from __future__ import annotations
 

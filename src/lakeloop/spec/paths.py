@@ -1,5 +1,8 @@
 """Which files a loop file may name: those below the project's root or an allowed data root, nothing else.
 
+Not what Lakeloop keeps in its own home, and no file or folder whose name begins with a dot: in such lie keys,
+tokens and the history of a repository.
+
 A path is judged after `..` and symbolic links are resolved, and judged again each time it is used: a link
 can change after the loop file was checked. Reading the files is the business of `lakeloop.sources` and
 `training`.
@@ -12,8 +15,10 @@ from pathlib import Path
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
-from lakeloop.spec.models import PACKAGE_PREFIX, FilesSource, LoopSpec, Train
+from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.problems import quote
+from lakeloop.spec.source import FilesSource
+from lakeloop.spec.train import PACKAGE_PREFIX, Train
 
 _ANY_DAY = "2000-01-01"
 
@@ -22,7 +27,8 @@ def confine(path: str, settings: Settings, where: str) -> Path:
     """The real, absolute path behind `path` (relative to the project's root when it is not absolute).
 
     Raises:
-        ConfigurationError: it leads out of the allowed roots, or is an address and no path.
+        ConfigurationError: it leads out of the allowed roots, into Lakeloop's home or to hidden files, or is
+            an address and no path.
     """
     roots = allowed_roots(settings)
     if "://" in path or "\0" in path:
@@ -31,8 +37,17 @@ def confine(path: str, settings: Settings, where: str) -> Path:
         )
     # Not Path.resolve: it raises RuntimeError on a loop of links.
     real = Path(os.path.realpath(settings.root / path))
-    if any(real.is_relative_to(root) for root in roots):
+    around = [root for root in roots if real.is_relative_to(root)]
+    if any(_open_to_loops(real, root, settings) for root in around):
         return real
+    if around:
+        raise ConfigurationError(
+            "the path leads to files that are not for loops",
+            where=where,
+            expected="a path with no name that begins with a dot, and not in Lakeloop's home",
+            found=f"{quote(path)}, which is {quote(str(real), limit=200)}",
+            remedy="move the file, or have its folder itself added to LAKELOOP_DATA_ROOTS",
+        )
     raise ConfigurationError(
         "the path leads out of the allowed folders",
         where=where,
@@ -40,6 +55,14 @@ def confine(path: str, settings: Settings, where: str) -> Path:
         found=f"{quote(path)}, which is {quote(str(real), limit=200)}",
         remedy="move the file, or have its folder added to LAKELOOP_DATA_ROOTS",
     )
+
+
+def _open_to_loops(real: Path, root: Path, settings: Settings) -> bool:
+    """Whether `real`, below `root`, is neither hidden nor ours; what was allowed by name as a root, is."""
+    if any(part.startswith(".") for part in real.relative_to(root).parts):
+        return False
+    home = Path(os.path.realpath(settings.home))
+    return root.is_relative_to(home) or not real.is_relative_to(home)
 
 
 def allowed_roots(settings: Settings) -> tuple[Path, ...]:
@@ -59,16 +82,39 @@ def day_file(source: FilesSource, partition: str, settings: Settings) -> Path:
 def base_model_folder(train: Train, settings: Settings) -> Path | None:
     """The confined folder of the base model; None when an installed package carries it.
 
+    The files in it may be links, as in a cache of models, to regular files that a loop file may name itself.
+
     Raises:
-        ConfigurationError: the path leads out of the allowed roots.
+        ConfigurationError: its path, or that of a file in it, leads out of the allowed roots; or there is
+            something else than files and folders in it.
     """
     if train.base_model.startswith(PACKAGE_PREFIX):
         return None
-    return confine(train.base_model, settings, "train.base_model")
+    where = "train.base_model"
+    folder = confine(train.base_model, settings, where)
+    try:
+        _require_plain(folder, settings, where)
+    except OSError as error:
+        found = f"{quote(str(folder), limit=200)}: {error.strerror}"
+        raise ConfigurationError(
+            "cannot read it", where=where, expected="a folder that this user may read", found=found
+        ) from None
+    return folder
+
+
+def _require_plain(folder: Path, settings: Settings, where: str) -> None:
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if entry.name.startswith("."):  # nobody reads them
+            continue
+        real = confine(str(entry), settings, where) if entry.is_symlink() else entry
+        if not real.is_file() and not real.is_dir():
+            raise ConfigurationError(
+                "not a file of a base model", where=where, expected="a regular file", found=str(entry)
+            )
 
 
 def confine_all(loop: LoopSpec, settings: Settings) -> list[ConfigurationError]:
-    """One error for each path in `loop` that leads out of the allowed roots; nothing is opened."""
+    """One error for each path in `loop` that may not be read; no file is opened."""
     errors = []
     try:
         base_model_folder(loop.train, settings)

@@ -15,7 +15,7 @@ BROKEN_RULE = "broken_rule"
 
 
 class Broken(NamedTuple):
-    """One broken rule. `key` is dotted (`labels.0` for an item), relative to the section that checks it."""
+    """One broken rule. `key` is dotted (`rows.0` for an item), relative to the section that checks it."""
 
     key: str
     message: str

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lakeloop.settings import Settings
-from lakeloop.spec.models import LoopSpec
+from lakeloop.spec.loop import LoopSpec
 
 SCHEMA_FILE = "loop.schema.json"
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
-from lakeloop.spec.models import LoopSpec
+from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.problems import Key
 
 
@@ -54,15 +55,29 @@ def kinds_of(shape: Any) -> Mapping[str, type[BaseModel]]:
 @functools.cache
 def dotted_keys() -> tuple[str, ...]:
     """All keys that a loop file can have, dotted; without the insides of lists and of free mappings."""
-    return tuple(dict.fromkeys(_walk(LoopSpec, "")))
+    return tuple(dict.fromkeys(key for key, _ in walk(LoopSpec)))
 
 
-def _walk(model: type[BaseModel], prefix: str) -> Iterator[str]:
+def walk(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Each key of `model` and of the sections in it, dotted, with what is known of it.
+
+    A key that several kinds have comes once for each.
+    """
     for name, info in model.model_fields.items():
-        yield f"{prefix}{name}"
+        yield f"{prefix}{name}", info
         inner = kinds_of(info.annotation).values() or filter(_is_model, _members(info.annotation))
         for section in inner:
-            yield from _walk(section, f"{prefix}{name}.")
+            yield from walk(section, f"{prefix}{name}.")
+
+
+def sections_in(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """`model` and every section that is somewhere in it, those in lists too."""
+    yield model
+    for info in model.model_fields.values():
+        for member in _members(info.annotation):
+            for inner in (member, *get_args(member)):
+                for section in kinds_of(inner).values() or filter(_is_model, _members(inner)):
+                    yield from sections_in(section)
 
 
 def _child(shape: Any, part: int | str) -> Any:

@@ -64,8 +64,15 @@ def findings(error: ErrorDetails) -> Iterator[Finding]:
 def _unknown_key(place: Place, _error: ErrorDetails) -> Finding:
     name = str(place.key[-1])
     known = list(place.section.model_fields) if place.section else []
-    close = nearest(name, known) or _elsewhere(name)
-    return Finding(place.key, UNKNOWN_KEY, f"one of {', '.join(known)}", plain(name), close)
+    close, expected = nearest(name, known) or _elsewhere(name), f"one of {', '.join(known)}"
+    if close == ".".join(map(str, place.key)):
+        return Finding(place.key, f"a key of another kind than {_kind_of(place)}", expected, plain(name))
+    return Finding(place.key, UNKNOWN_KEY, expected, plain(name), close)
+
+
+def _kind_of(place: Place) -> str:
+    kind = place.section.model_fields.get("kind") if place.section else None
+    return ", ".join(_literals(kind.annotation)) if kind else "this"
 
 
 def _elsewhere(name: str) -> str:

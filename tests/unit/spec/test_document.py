@@ -145,21 +145,56 @@ def test_a_file_too_large_is_refused_unread(refuse: Refuse) -> None:
     assert text == "loops/news/loop.yaml: too large for a loop file\n  expected: at most 256 KiB"
 
 
-@pytest.mark.parametrize("kind", ["folder", "pipe", "device"])
-def test_only_regular_files_are_read(settings: Settings, tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "loop.yaml"
+@pytest.mark.parametrize("kind", ["folder", "pipe", "circle"])
+def test_only_regular_files_are_read(settings: Settings, kind: str) -> None:
+    path = settings.loop_file("news")
+    path.parent.mkdir()
     if kind == "folder":
         path.mkdir()
     elif kind == "pipe":
         os.mkfifo(path)  # opening it in the usual way would wait for a writer, for ever
     else:
-        path.symlink_to("/dev/zero")
+        path.symlink_to(path)
     with pytest.raises(ConfigurationError, match="cannot read it"):
         load_loop(path, settings)
 
 
+@pytest.mark.parametrize("target", ["../../.env", "/dev/zero", "../notes.txt", "../../other/loop.yaml"])
+def test_a_link_to_what_is_no_loop_file_is_refused_and_nothing_of_it_is_shown(
+    settings: Settings, target: str
+) -> None:
+    path = settings.loop_file("news")
+    for file in (settings.root / ".env", settings.loops / "notes.txt", settings.root / "other/loop.yaml"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("WANDB_API_KEY=0123456789abcdef\n")
+    path.parent.mkdir()
+    path.symlink_to(target)
+    with pytest.raises(ConfigurationError, match="a link to what is not a loop file") as refused:
+        load_loop(path, settings)
+    assert "0123456789" not in str(refused.value)
+
+
+def test_a_folder_that_is_a_link_out_of_the_loops_is_refused(settings: Settings, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "loop.yaml").write_text(LOOP)
+    (settings.loops / "news").symlink_to(elsewhere)
+    with pytest.raises(ConfigurationError, match="a link to what is not a loop file"):
+        load_loop(settings.loop_file("news"), settings)
+
+
+def test_a_loop_file_may_be_a_link_within_its_folder_as_a_cluster_mounts_it(settings: Settings) -> None:
+    path = settings.loop_file("news")
+    version = path.parent / "..2026_11_16"
+    version.mkdir(parents=True)
+    (version / "loop.yaml").write_text(LOOP)
+    (path.parent / "..data").symlink_to(version.name)
+    path.symlink_to("..data/loop.yaml")
+    assert load_loop(path, settings).name == "news"
+
+
 def test_a_null_byte_in_the_path_is_no_traceback(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="embedded null byte"):
+    with pytest.raises(ConfigurationError, match="embedded null"):
         read_text(tmp_path / "a\0b", "label")
 
 

@@ -18,7 +18,7 @@ from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings, get_settings
 from lakeloop.spec.document import parse
 from lakeloop.spec.load import load_loop
-from lakeloop.spec.models import LoopSpec
+from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.shape import dotted_keys
 
 Place = tuple[str | int, ...]

@@ -9,8 +9,8 @@ import pytest
 
 from lakeloop.errors import ConfigurationError, exit_code
 from lakeloop.settings import Settings
+from lakeloop.spec.demo import PackageSource
 from lakeloop.spec.load import load_all, load_loop, load_named, loop_names
-from lakeloop.spec.models import PackageSource
 from tests.support.loops import SHORT, Change, Refuse, write_loop
 
 
@@ -25,7 +25,7 @@ def test_the_real_loop_file_loads_with_its_dates_and_numbers(root: Path, setting
 
 def test_ten_lines_make_a_loop(settings: Settings) -> None:
     loop = load_loop(write_loop(settings, "tickets", SHORT.replace("010", "'010'")), settings)
-    assert loop.train.method == "top_layers"
+    assert loop.train.method.kind == "top_layers"
     assert loop.task.labels == ("billing", "technical", "no", "010")  # text, not false and eight
 
 
@@ -92,7 +92,7 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
         ),
         pytest.param(
             ("min_score: 0.9", "min_score: 90"),
-            "gate.min_score: wrong value\n    expected: at most 1\n    found: 90",
+            'gate.min_score: wrong value\n    expected: at most 1\n    found: "90"',
             id="a percentage for a share",
         ),
         pytest.param(
@@ -127,8 +127,8 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
         ),
         pytest.param(
             ("method: top_layers", "method: top_layer"),
-            "  loops/news/loop.yaml:37: train.method: wrong value\n"
-            "    expected: top_layers, lora or full\n"
+            "  loops/news/loop.yaml:37: train.method.kind: wrong value\n"
+            "    expected: head, top_layers, lora or full\n"
             '    found: "top_layer" (text)\n'
             "    did you mean: top_layers",
             id="a value that is not one of the choices",
@@ -232,26 +232,27 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
         ),
         pytest.param(
             ("min_labels: 5", "min_labels: 6"),
-            'checks.min_labels: no day can pass\n    expected: at most 5 labels\n    found: "6"',
+            'task.min_labels: no day can pass\n    expected: at most 5 labels\n    found: "6"',
             id="more labels than there are",
         ),
         pytest.param(
             ("checks:", "checks:\n  rows: [{kind: length, column: text, min: 5, max: 3}]"),
-            "  loops/news/loop.yaml:32: checks.rows[0].max: no length can pass\n"
+            "  loops/news/loop.yaml:33: checks.rows[0].max: no length can pass\n"
             "    expected: at least min (5)\n",
             id="a check that nothing passes",
         ),
         pytest.param(
             ("checks:", "checks:\n  rows: [{kind: one_off, column: text}]"),
             "checks.rows[0].kind: wrong value\n"
-            "    expected: not_null, length, one_of or matches\n"
+            "    expected: not_null, length, one_of, matches or between\n"
             '    found: "one_off" (text)\n'
             "    did you mean: one_of",
             id="an unknown check",
         ),
         pytest.param(
             ("checks:", "checks:\n  rows: [{kind: not_null, column: desk}]"),
-            "checks.rows[0].column: wrong value\n    expected: text, label, row_id or event_time\n",
+            "checks.rows[0].column: no such column of the mart\n"
+            "    expected: one of row_id, event_time, text, label\n",
             id="a check on a column that the mart does not have",
         ),
     ],

@@ -10,8 +10,11 @@ import pytest
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
+from lakeloop.spec.demo import PackageSource
 from lakeloop.spec.load import load_loop
-from lakeloop.spec.models import RESERVED_NAMES, FilesSource, LoopSpec, PackageSource, Task
+from lakeloop.spec.loop import RESERVED_NAMES, LoopSpec
+from lakeloop.spec.source import FilesSource
+from lakeloop.spec.tasks import Classification, Regression
 from tests.support.loops import SHORT, write_loop
 
 
@@ -24,7 +27,7 @@ def test_what_was_loaded_cannot_be_changed(root: Path, settings: Settings) -> No
 def test_every_key_has_words_for_the_person_who_left_it_out() -> None:
     required = [
         (name, info)
-        for model in (LoopSpec, PackageSource, FilesSource, Task)
+        for model in (LoopSpec, PackageSource, FilesSource, Classification, Regression)
         for name, info in model.model_fields.items()
         if info.is_required() and name not in {"kind", "name"}
     ]
@@ -43,7 +46,7 @@ def test_a_name_that_duckdb_uses_itself_is_refused(settings: Settings, name: str
 def test_many_labels_are_checked_in_time_that_grows_with_them() -> None:
     labels = [f"label {number}" for number in range(30_000)]
     begun = time.process_time()
-    assert len(Task(text="text", label="label", labels=tuple(labels)).labels) == len(labels)
+    assert len(Classification(text="text", label="label", labels=tuple(labels)).labels) == len(labels)
     assert time.process_time() - begun < 3  # compared pairwise: ten seconds
 
 

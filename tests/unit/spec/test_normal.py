@@ -11,7 +11,7 @@ from lakeloop.spec.normal import normalised
 
 
 def test_it_is_what_the_macro_does_with_every_character(root: Path) -> None:
-    macro = (root / "dbt/macros/classification.sql").read_text()
+    macro = (root / "dbt/macros/texts.sql").read_text()
     found = re.search(r"^trim\(regexp_replace\(.*$", macro, re.MULTILINE)
     assert found
     sql = found[0].replace("{{ text }}", "text")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
 from lakeloop.spec.load import load_loop
-from lakeloop.spec.models import LoopSpec
+from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.methods import Lora, TopLayers
 from lakeloop.spec.override import overridable_keys, override
 
 
@@ -20,11 +22,11 @@ def loop(root: Path, settings: Settings) -> LoopSpec:
 
 def test_values_are_changed_and_everything_else_stays(loop: LoopSpec) -> None:
     changed = override(loop, {"train.method": "lora", "train.learning_rate": 1e-4, "gate.min_score": 1})
-    assert (changed.train.method, changed.train.learning_rate) == ("lora", 1e-4)
+    assert (changed.train.method.kind, changed.train.learning_rate) == ("lora", 1e-4)
     assert changed.gate.min_score == 1
     same = changed.model_copy(update={"train": loop.train, "gate": loop.gate})
     assert same == loop
-    assert loop.train.method == "top_layers"
+    assert loop.train.method.kind == "top_layers"
 
 
 def test_no_changes_give_an_equal_loop(loop: LoopSpec) -> None:
@@ -52,19 +54,40 @@ def test_every_wrong_value_is_named(loop: LoopSpec) -> None:
     with pytest.raises(ConfigurationError) as caught:
         override(loop, {"train.method": "loar", "train.epochs": "3", "gate.min_score": -1})
     assert str(caught.value) == (
-        "overrides of loop news: 3 problems\n"
-        "  train.method: wrong value\n"
-        "    expected: top_layers, lora or full\n"
+        "overrides of loop news: 2 problems\n"
+        "  train.method.kind: wrong value\n"
+        "    expected: head, top_layers, lora or full\n"
         '    found: "loar" (text)\n'
         "    did you mean: lora\n"
         "  train.epochs: wrong value\n"
         "    expected: a whole number\n"
-        '    found: "3" (text)\n'
-        "  gate.min_score: wrong value\n"
-        "    expected: at least 0\n"
-        "    found: -1"
+        '    found: "3" (text)'
     )
 
 
-def test_a_run_cannot_change_which_rows_are_held_back_or_where_they_come_from() -> None:
-    assert {key.split(".")[0] for key in overridable_keys()} == {"train", "evaluate", "gate"}
+def test_a_run_cannot_change_which_rows_are_held_back_or_where_they_come_from(loop: LoopSpec) -> None:
+    assert {key.split(".")[0] for key in overridable_keys(loop)} == {"train", "evaluate", "gate"}
+
+
+def test_a_key_of_a_method_is_set_beside_the_method_that_has_it(loop: LoopSpec) -> None:
+    changed = override(loop, {"train.method.rank": 4, "train.method": "lora"})
+    assert changed.train.method == Lora(kind="lora", rank=4)
+    assert override(loop, {"train.method.layers": 1}).train.method == TopLayers(kind="top_layers", layers=1)
+
+
+def test_a_key_of_another_method_is_refused_with_the_method_that_is_there(loop: LoopSpec) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"train\.method\.rank: a key of another kind than top_layers"
+    ):
+        override(loop, {"train.method.rank": 4})
+
+
+def test_a_candidate_that_the_loop_file_lists_is_changed_by_its_name(loop: LoopSpec) -> None:
+    content = loop.model_dump(mode="json", exclude_unset=True)
+    content["train"].pop("method")
+    content["train"]["candidates"] = [{"name": "quick", "method": "head"}, {"name": "deep", "method": "lora"}]
+    listed = LoopSpec.model_validate_json(json.dumps(content), strict=True)
+    assert "train.method" not in overridable_keys(listed)
+    changed = override(listed, {"train.candidates.deep.method.rank": 2})
+    assert changed.train.contender("deep").method == Lora(kind="lora", rank=2)
+    assert changed.train.contender("quick") == listed.train.contender("quick")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings, get_settings
-from lakeloop.spec.models import FilesSource, Train
 from lakeloop.spec.paths import base_model_folder, confine, day_file
+from lakeloop.spec.source import FilesSource
+from lakeloop.spec.train import Train
 from tests.support.loops import LOOP, Refuse
 
 FILES = "  kind: files\n  path: {path}\n"
@@ -51,6 +53,44 @@ def test_a_path_that_leads_out_is_refused(settings: Settings, path: str) -> None
         confine(path, settings, "train.base_model")
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".env",
+        ".git/config",
+        "data/.staging/x.csv",
+        ".lakeloop/airflow/secrets.json",
+        "state/lake/x.parquet",
+        "link",
+        "alias/airflow.db",
+    ],
+)
+def test_hidden_files_and_what_lakeloop_keeps_itself_are_refused(settings: Settings, path: str) -> None:
+    (settings.root / ".env").write_text("WANDB_API_KEY=0123456789abcdef")
+    (settings.root / "link").symlink_to(".env")
+    (settings.root / "state").mkdir()
+    (settings.root / "alias").symlink_to("state")
+    elsewhere = get_settings(root=settings.root, home=settings.root / "state")
+    with pytest.raises(ConfigurationError, match="files that are not for loops") as refused:
+        confine(path, elsewhere, "source.path")
+    assert "0123456789" not in str(refused.value)
+
+
+def test_a_data_root_opens_what_is_hidden_or_ours_when_it_is_named_itself(settings: Settings) -> None:
+    cache, incoming = settings.root / ".cache/models", settings.home / "incoming"
+    wider = get_settings(root=settings.root, data_roots=(cache, incoming))
+    assert confine(".cache/models/tiny", wider, "train.base_model") == cache / "tiny"
+    assert confine(f"{incoming}/x.csv", wider, "source.path") == incoming / "x.csv"
+    for path in (".cache/other", ".lakeloop/stack.json", ".cache/models/.token"):
+        with pytest.raises(ConfigurationError, match="files that are not for loops"):
+            confine(path, wider, "source.path")
+
+
+def test_a_project_within_the_home_can_still_name_its_files(settings: Settings, tmp_path: Path) -> None:
+    around = get_settings(root=settings.root, home=tmp_path)
+    assert confine("data/x.csv", around, "source.path") == settings.root / "data/x.csv"
+
+
 def test_a_neighbour_whose_name_begins_alike_is_outside(settings: Settings) -> None:
     with pytest.raises(ConfigurationError, match="leads out"):
         confine(f"../{settings.root.name}-other/model", settings, "train.base_model")
@@ -69,6 +109,50 @@ def test_a_link_that_was_changed_after_the_check_is_refused_when_it_is_used(
     link.symlink_to(outside)
     with pytest.raises(ConfigurationError, match="leads out"):
         base_model_folder(train, settings)
+
+
+@pytest.fixture
+def model(settings: Settings) -> Path:
+    """The folder `models/tiny` of the project, with a config."""
+    folder = settings.root / "models/tiny"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "/etc/passwd", "../../.env", "../../.lakeloop/stack.json"])
+def test_a_file_of_a_base_model_may_not_be_a_link_to_anywhere(
+    settings: Settings, model: Path, target: str
+) -> None:
+    (settings.root / ".env").write_text("WANDB_API_KEY=0123456789abcdef")
+    (model / "model.safetensors").symlink_to(target)
+    with pytest.raises(ConfigurationError, match=r"leads (out|to files that are not for loops)"):
+        base_model_folder(Train(base_model="models/tiny"), settings)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "dangling"])
+def test_what_is_no_file_is_not_of_a_base_model(settings: Settings, model: Path, kind: str) -> None:
+    path = model / "model.safetensors"
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to("nowhere")
+    with pytest.raises(ConfigurationError, match="not a file of a base model"):
+        base_model_folder(Train(base_model="models/tiny"), settings)
+
+
+def test_a_base_model_that_cannot_be_looked_at_is_no_traceback(settings: Settings) -> None:
+    with pytest.raises(ConfigurationError, match="cannot read it"):
+        base_model_folder(Train(base_model="a" * 300), settings)
+
+
+def test_a_base_model_may_be_links_into_a_cache_of_models(settings: Settings, tmp_path: Path) -> None:
+    cache = tmp_path / "cache/hub"
+    (cache / "models--tiny/blobs").mkdir(parents=True)
+    (cache / "models--tiny/blobs/1f").write_bytes(b"weights")
+    snapshot = cache / "models--tiny/snapshots/main"
+    snapshot.mkdir(parents=True)
+    (snapshot / "model.safetensors").symlink_to("../../blobs/1f")
+    (snapshot / ".gitattributes").symlink_to("/etc/passwd")  # nobody reads it
+    wider = get_settings(root=settings.root, data_roots=(cache,))
+    assert base_model_folder(Train(base_model=str(snapshot)), wider) == snapshot
 
 
 def test_links_that_go_round_in_circles_end(settings: Settings) -> None:

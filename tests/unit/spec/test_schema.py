@@ -44,7 +44,7 @@ def test_every_loop_file_is_valid_by_the_schema_and_points_at_it(
         ("source", "days", "5"),
         ("task", "labels", ["only one"]),
         ("train", "methd", "lora"),
-        ("gate", "min_score", 90),
+        ("gate", "max_regression", -1),
     ],
 )
 def test_the_schema_refuses_what_the_models_refuse(

@@ -1,0 +1,38 @@
+"""The one list of metrics, by kind of task; the first of a kind judges unless the loop file says another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lakeloop.errors import ConfigurationError
+from lakeloop.measures.base import MetricSpec
+from lakeloop.measures.classification import CLASSIFICATION
+from lakeloop.measures.regression import REGRESSION
+
+METRICS: Mapping[str, tuple[MetricSpec, ...]] = {
+    "classification": CLASSIFICATION,
+    "regression": REGRESSION,
+}
+
+
+def metrics_of(task: str) -> tuple[MetricSpec, ...]:
+    """The metrics of the kind of task."""
+    return METRICS[task]
+
+
+def metric_of(task: str, name: str | None = None) -> MetricSpec:
+    """The metric called `name`, or the first of the kind of task.
+
+    Raises:
+        ConfigurationError: the task has no such metric; names those that it has.
+    """
+    known = METRICS[task]
+    for metric in known:
+        if name in (None, metric.name):
+            return metric
+    raise ConfigurationError(
+        "no such metric",
+        where="evaluate.metric",
+        expected=", ".join(metric.name for metric in known),
+        found=str(name),
+    )

@@ -1,0 +1,73 @@
+"""What every section of the loop file is made of: its base class, common types, and the marks on its keys.
+
+A mark says what a key decides and whether one run may set it. Forms, the command line, fingerprints and the
+record all follow from the marks; a key without one fails a test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, StringConstraints
+from pydantic_core import CoreSchema
+
+from lakeloop.records import Frozen
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+"""Lower-case name, safe as a column, a file name and a DAG id."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Words = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+Effect = Literal["raw", "built", "mart", "dataset", "weights", "scores", "release"]
+"""An output of the loop: rows read, rows built, rows published, rows dealt into splits, a trained model, its
+scores, the gate's decision."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a key of the loop file decides, and who may set it."""
+
+    decides: tuple[Effect, ...] = ()
+    """The outputs that can be others when this key is another; empty: when, how long or in which words."""
+    per_run: bool = False
+    """One run may set the key, by its form or on the command line."""
+
+
+RAW = Mark(("raw",))
+BUILT = Mark(("built",))
+MART = Mark(("mart",))
+DATASET = Mark(("dataset",))
+WEIGHTS = Mark(("weights",), per_run=True)
+SCORES = Mark(("scores", "release"), per_run=True)
+RELEASE = Mark(("release",), per_run=True)
+NOTHING = Mark()
+PER_RUN = Mark(per_run=True)
+
+
+class Section(Frozen):
+    """Base of the sections: their field docstrings become the descriptions of the JSON schema."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True)
+class _SchemaOfShortForm:
+    names: tuple[str, ...]
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"enum": list(self.names), "type": "string"}, handler(core)]}
+
+
+def short_form(*kinds: str) -> tuple[Any, Any]:
+    """Annotations of a choice by `kind`: the name of a kind alone stands for that kind with its defaults.
+
+    The keys of such kinds hold single values: behind a validator of Python, strict JSON takes no list for
+    a tuple.
+    """
+
+    def lengthen(value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    return BeforeValidator(lengthen), _SchemaOfShortForm(kinds)

@@ -1,0 +1,86 @@
+"""What rows and days must fulfil before they are published: one class a kind of row check.
+
+What a kind does is its file in `lakeloop.quality.kinds`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from lakeloop.spec.base import MART, Identifier, Section, Share, Words
+from lakeloop.spec.rules import Broken, refuse_broken
+
+
+class CheckBase(Section):
+    """What every row check has."""
+
+    of_type: ClassVar[Literal["string", "number"] | None] = None
+    """Type that the column must have in the mart; None: any."""
+
+    column: Annotated[Identifier, MART]
+    """Column of the mart."""
+
+
+class NotNull(CheckBase):
+    kind: Annotated[Literal["not_null"], MART]
+
+
+class Length(CheckBase):
+    of_type: ClassVar[Literal["string", "number"] | None] = "string"
+
+    kind: Annotated[Literal["length"], MART]
+    min: Annotated[int, MART] = Field(default=1, ge=0)
+    """Characters after trimming."""
+    max: Annotated[int | None, MART] = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        if self.max is not None and self.max < self.min:
+            refuse_broken([Broken("max", "no length can pass", f"at least min ({self.min})", str(self.max))])
+        return self
+
+
+class OneOf(CheckBase):
+    of_type: ClassVar[Literal["string", "number"] | None] = "string"
+
+    kind: Annotated[Literal["one_of"], MART]
+    values: Annotated[tuple[str, ...], MART] = Field(min_length=1)
+
+
+class Matches(CheckBase):
+    of_type: ClassVar[Literal["string", "number"] | None] = "string"
+
+    kind: Annotated[Literal["matches"], MART]
+    regex: Annotated[Words, MART]
+    """RE2 syntax; must match somewhere in the value."""
+
+
+class Between(CheckBase):
+    of_type: ClassVar[Literal["string", "number"] | None] = "number"
+
+    kind: Annotated[Literal["between"], MART]
+    min: Annotated[float | None, MART] = None
+    max: Annotated[float | None, MART] = None
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        if self.min is not None and self.max is not None and self.max < self.min:
+            wanted = f"at least min ({self.min:g})"
+            refuse_broken([Broken("max", "no number can pass", wanted, f"{self.max:g}")])
+        return self
+
+
+RowCheck = Annotated[NotNull | Length | OneOf | Matches | Between, Field(discriminator="kind")]
+
+
+class Checks(Section):
+    """Columns are those of the mart: row_id, event_time, and the columns of the task."""
+
+    rows: tuple[RowCheck, ...] = ()
+    """A row that fails one is quarantined. The task's own checks are always added."""
+    min_rows: Annotated[int, MART] = Field(default=1, ge=0)
+    """Stop the day when fewer rows than this pass."""
+    max_quarantined_share: Annotated[Share, MART] = 0.2
+    """Stop the day when more than this share of its rows was quarantined: something upstream broke."""

@@ -1,0 +1,133 @@
+"""A whole loop: its sections and the rules between them.
+
+Reading YAML and wording errors for people is `load`; nothing here touches files. Defaults are chosen so
+that a first loop file is about 15 lines. A docstring follows each field: it is what editors show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Self
+
+from pydantic import StringConstraints, field_validator, model_validator
+
+from lakeloop.measures.base import MetricSpec
+from lakeloop.measures.registry import metric_of, metrics_of
+from lakeloop.spec.base import NOTHING, Section
+from lakeloop.spec.checks import Checks, RowCheck
+from lakeloop.spec.clean import Clean
+from lakeloop.spec.contract import column_rule
+from lakeloop.spec.release import Deploy, Evaluate, Gate
+from lakeloop.spec.rules import Broken, refuse_broken
+from lakeloop.spec.source import Source
+from lakeloop.spec.split import Split
+from lakeloop.spec.tasks import Task
+from lakeloop.spec.train import Train
+from lakeloop.spec.watch import Schedule
+
+RESERVED_NAMES = frozenset({"information_schema", "main", "pg_catalog", "system", "temp", "transform"})
+"""A loop's name is its schema in the DuckDB file transform.duckdb, where these mean something else."""
+
+_ALWAYS = {"row_id": "string", "event_time": "timestamp"}
+"""Columns of every mart that a check can look at, and their types."""
+
+
+class LoopSpec(Section):
+    """One loop: where its rows come from, what is predicted, and what is good enough."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$"), NOTHING]
+    """Same as the folder's name: loops/<name>/loop.yaml."""
+    description: Annotated[str, NOTHING] = ""
+    owner: Annotated[str, NOTHING] = "lakeloop"
+    """Shown in Airflow."""
+    source: Source
+    """Where the rows come from, by `kind`."""
+    clean: Clean = Clean()
+    checks: Checks = Checks()
+    task: Task
+    """What is predicted from what, by `kind`; see the sections below."""
+    split: Split = Split()
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+    gate: Gate = Gate()
+    deploy: Deploy = Deploy()
+    schedule: Schedule = Schedule()
+
+    @field_validator("name")
+    @classmethod
+    def _not_reserved(cls, value: str) -> str:
+        if value in RESERVED_NAMES:
+            raise ValueError(f"another name: DuckDB uses {', '.join(sorted(RESERVED_NAMES))} itself")
+        return value
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> Self:
+        refuse_broken(
+            [
+                *self._wrong_columns(),
+                *self.task.broken_rules(self.checks, normalise=self.clean.normalise),
+                *self._checks_without_column(),
+                *self._methods_that_do_not_fit(),
+                *self._wrong_metric(),
+            ]
+        )
+        return self
+
+    @property
+    def metric(self) -> MetricSpec:
+        """The score that decides."""
+        return metric_of(self.task.kind, self.evaluate.metric)
+
+    @property
+    def least_score(self) -> float | None:
+        """The worst score that the gate lets through; None: any."""
+        return self.metric.bar if self.gate.min_score is None else self.gate.min_score
+
+    @property
+    def slack(self) -> float:
+        """How much worse than the champion a candidate may be, see `gate.max_regression`."""
+        return self.metric.slack if self.gate.max_regression is None else self.gate.max_regression
+
+    @property
+    def row_checks(self) -> tuple[RowCheck, ...]:
+        """All row checks on the mart: what the task needs, then what the file adds."""
+        return (*self.task.row_checks(), *self.checks.rows)
+
+    def _wrong_columns(self) -> Iterator[Broken]:
+        taken: dict[str, str] = {}
+        for role in self.task.roles().values():
+            yield from column_rule(f"task.{role.key}", role.column, self.source.columns, role.types)
+            if role.column in taken:
+                message = f"is the {taken[role.column]} itself"
+                yield Broken(f"task.{role.key}", message, "another column", role.column)
+            taken[role.column] = role.key
+
+    def _checks_without_column(self) -> Iterator[Broken]:
+        types = _ALWAYS | {name: role.kept_as for name, role in self.task.roles().items()}
+        for number, check in enumerate(self.checks.rows):
+            found = types.get(check.column)
+            if found and check.of_type in (None, found):
+                continue
+            fitting = tuple(name for name, each in types.items() if check.of_type in (None, each))
+            message = "a column of the wrong type" if found else "no such column of the mart"
+            key = f"checks.rows.{number}.column"
+            yield Broken(key, message, f"one of {', '.join(fitting)}", check.column, fitting)
+
+    def _methods_that_do_not_fit(self) -> Iterator[Broken]:
+        for number, candidate in enumerate(self.train.contenders):
+            method = candidate.method
+            if self.task.kind in method.not_for:
+                key = f"train.candidates.{number}.method" if self.train.candidates else "train.method"
+                yield Broken(key, f"cannot learn {self.task.kind}", "another method", method.kind)
+
+    def _wrong_metric(self) -> Iterator[Broken]:
+        known = tuple(metric.name for metric in metrics_of(self.task.kind))
+        if self.evaluate.metric not in (None, *known):
+            found = str(self.evaluate.metric)
+            yield Broken("evaluate.metric", "wrong value", f"one of {', '.join(known)}", found, known)
+            return
+        score, metric = self.gate.min_score, self.metric
+        if score is not None and metric.lowest is not None and score < metric.lowest:
+            yield Broken("gate.min_score", "wrong value", f"at least {metric.lowest:g}", f"{score:g}")
+        if score is not None and metric.highest is not None and score > metric.highest:
+            yield Broken("gate.min_score", "wrong value", f"at most {metric.highest:g}", f"{score:g}")

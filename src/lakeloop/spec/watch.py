@@ -1,0 +1,43 @@
+"""When a loop runs, and what is watched after a release."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import field_validator
+
+from lakeloop.spec.base import NOTHING, Section
+
+_CRON_FIELD = r"(?:[0-9*/,-]|[A-Za-z]{3})+"
+
+
+class Schedule(Section):
+    cron: Annotated[str, NOTHING] = "0 2 * * *"
+    """When the day before is ingested (cron, in the time zone below)."""
+    timezone: Annotated[str, NOTHING] = "UTC"
+
+    @field_validator("cron")
+    @classmethod
+    def _five_fields(cls, value: str) -> str:
+        if len(value) > 100 or not re.fullmatch(rf"(?:{_CRON_FIELD} +){{4}}{_CRON_FIELD}", value):
+            raise ValueError("five cron fields: minute hour day month weekday, such as 0 2 * * *")
+        # Costs 0.1 s to import, so only for files that set it.
+        from croniter import CroniterError, croniter
+
+        try:
+            croniter(value, datetime(2000, 1, 1, tzinfo=UTC)).get_next()
+        except CroniterError:  # out of range, or a day that never comes
+            raise ValueError("five cron fields that some day match, such as 0 2 * * *") from None
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            zoneinfo.ZoneInfo(value)
+        except (KeyError, ValueError, OSError):  # not found; not a relative path; a folder of zones
+            raise ValueError("a time zone by its IANA name, such as UTC or Europe/Paris") from None
+        return value

