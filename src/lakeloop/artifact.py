@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from lakeloop.durable import fsync_tree, sha256_file, write_atomically
 from lakeloop.errors import ArtifactError
 from lakeloop.records import Frozen
+from lakeloop.tasks.base import OutputContract, Profile
 
 MANIFEST = "manifest.json"
 DESCRIPTION = "description.json"
@@ -24,22 +25,43 @@ TOKENIZER = "tokenizer.json"
 REQUIRED = (ONNX_MODEL, TOKENIZER, DESCRIPTION)
 
 
+FORMAT = 2
+"""Of descriptions: 1 had the keys of the only task that there was, and cleaned nothing before inference."""
+
+
 class ArtifactDescription(Frozen):
     """What a reader must know to use the model, and what a person must know to trust it."""
 
+    format: int = FORMAT
     loop: str
-    candidate: Literal["baseline", "finetune"]
+    candidate: str
+    """Name of the candidate in the loop file."""
     method: str
-    labels: tuple[str, ...]
-    """In the order of the model's outputs."""
+    engine: str = "onnx-encoder"
+    """What runs the network, see `lakeloop.inference.engines.registry`."""
+    contract: OutputContract
+    """What the network gives, and how answers are made of it."""
+    clean: tuple[str, ...] = ()
+    """Steps of `lakeloop.cleaning` that a text goes through before the tokenizer, in this order."""
     max_tokens: int
     base_model: str
     base_digest: str
     dataset_digest: str
     seed: int
-    train_label_shares: dict[str, float]
-    """Share of each label in the training rows, 0..1; what monitoring compares with."""
+    profile: Profile
+    """Of the training rows' target; what monitoring compares with."""
     validation_metrics: dict[str, float]
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+    """Every setting of the training, resolved."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lift_format_1(cls, content: Any) -> Any:
+        if isinstance(content, dict) and "contract" not in content and "labels" in content:
+            from lakeloop.tasks.classification import description_of_format_1
+
+            return {**description_of_format_1(content), "format": 1}
+        return content
 
 
 class FileEntry(Frozen):
@@ -83,11 +105,12 @@ def write_manifest(folder: Path, description: ArtifactDescription) -> Artifact:
     return open_artifact(folder)
 
 
-def open_artifact(folder: Path) -> Artifact:
-    """Verify every file of `folder` against its manifest.
+def open_artifact(folder: Path, expect: str = "") -> Artifact:
+    """Verify every file of `folder` against its manifest, and the whole against the digest `expect`.
 
     Raises:
-        ArtifactError: no manifest, or a file is missing, extra or changed, or the description is none.
+        ArtifactError: no manifest, or a file is missing, extra or changed, or the description is none, or
+            the artifact is another one than is expected.
     """
     manifest = _read_manifest(folder)
     names = _names(folder)
@@ -107,7 +130,16 @@ def open_artifact(folder: Path) -> Artifact:
                 found=f"sha256 {found}",
                 remedy=_REMEDY,
             )
-    return Artifact(folder, _read_description(folder), _digest(manifest))
+    digest = _digest(manifest)
+    if expect and digest != expect:
+        raise ArtifactError(
+            "this is not the artifact that is meant",
+            where=str(folder),
+            expected=f"digest {expect}",
+            found=f"digest {digest}",
+            remedy=_REMEDY,
+        )
+    return Artifact(folder, _read_description(folder), digest)
 
 
 _REMEDY = "do not serve it; fetch it again from the lake, or release the model again"

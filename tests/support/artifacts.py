@@ -1,16 +1,22 @@
 """Real model artifacts of a few kilobytes, for tests of what loads, judges, registers or serves one.
 
-`make_artifact(folder, labels)` writes a sealed artifact folder with the same files, inputs and outputs as a
-trained one: `model.onnx` (input_ids, attention_mask int64 [batch, tokens] -> logits float32 [batch, labels],
-dynamic axes), `tokenizer.json`, `model.safetensors`, `base_config.json`, `card.md`, `description.json` and
-`manifest.json`. No training happens: the model knows one keyword a label (by default the label's own name,
-in lower case) and its logits are the mean over the tokens of what each keyword says, so a test can tell
-beforehand what it will answer:
+Both makers write a sealed artifact folder with the same files and inputs as a trained one: `model.onnx`
+(input_ids, attention_mask int64 [batch, tokens] -> float32 [batch, width], dynamic axes), `tokenizer.json`,
+`model.safetensors`, `base_config.json`, `card.md`, `description.json` and `manifest.json`. No training
+happens: a model knows some words, so that a test can tell beforehand what it will answer.
+
+`make_artifact(folder, labels)` knows one keyword a label (by default the label's own name, in lower case);
+its logits are the mean over the tokens of what each keyword says:
 
     artifact = make_artifact(tmp_path / "good", ("sports", "tech"))
     # "a story about sports" -> sports; "tech tech sports" -> tech; no keyword at all -> the first label
     worse = make_artifact(tmp_path / "worse", ("sports", "tech"), confuse={"tech": "sports"})
     # "a story about tech" -> sports
+
+`make_number_artifact(folder, words)` answers with a number: `base`, and what each of its words adds:
+
+    artifact = make_number_artifact(tmp_path / "good", {"good": 2.0, "bad": -2.0}, base=0.5)
+    # "a good day" -> 2.5; "good good" -> 4.5; "bad" -> -1.5; none of the words -> 0.5
 
 Different arguments make different digests; equal arguments make equal ones, wherever the folder is.
 """
@@ -20,7 +26,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnx
@@ -33,6 +38,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
 from lakeloop.artifact import ONNX_MODEL, TOKENIZER, Artifact, ArtifactDescription, write_manifest
+from lakeloop.tasks.base import OutputContract, Profile
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 OPSET = 17
@@ -44,10 +50,11 @@ def make_artifact(
     labels: Sequence[str],
     *,
     loop: str = "news",
-    candidate: Literal["baseline", "finetune"] = "baseline",
+    candidate: str = "baseline",
     keywords: Mapping[str, str] | None = None,
     confuse: Mapping[str, str] | None = None,
     strength: float = 8.0,
+    clean: tuple[str, ...] = (),
     max_tokens: int = 32,
     dataset_digest: str = "0" * 64,
     train_label_shares: Mapping[str, float] | None = None,
@@ -69,28 +76,99 @@ def make_artifact(
     table = np.zeros((len(vocabulary), len(labels)), dtype=np.float32)
     for word, label in words.items():
         table[vocabulary[word], labels.index(label)] = strength
-    _tokenizer(vocabulary).save(str(folder / TOKENIZER))
-    (folder / ONNX_MODEL).write_bytes(_model(table).SerializeToString())
-    save_file({"table": table}, folder / "model.safetensors")
-    (folder / "base_config.json").write_text(json.dumps({"model_type": "keywords"}) + "\n")
-    (folder / "card.md").write_text(f"# {loop}: {candidate}\n\nA model of keywords, for tests.\n")
     shares = dict(train_label_shares or {label: 1 / len(labels) for label in labels})
-    return write_manifest(
+    return _seal(
         folder,
+        vocabulary,
+        _model(table, average=True),
+        table,
         ArtifactDescription(
             loop=loop,
             candidate=candidate,
             method="keywords",
-            labels=tuple(labels),
+            contract=OutputContract(kind="classification", width=len(labels), names=tuple(labels)),
+            clean=clean,
             max_tokens=max_tokens,
             base_model="none",
             base_digest="0" * 64,
             dataset_digest=dataset_digest,
             seed=seed,
-            train_label_shares=shares,
+            profile=Profile(rows=100, shares=shares),
             validation_metrics=dict(validation_metrics or {"macro_f1": 0.9}),
+            settings={"max_tokens": max_tokens, "seed": seed},
         ),
     )
+
+
+def make_number_artifact(
+    folder: Path,
+    words: Mapping[str, float],
+    *,
+    base: float = 0.0,
+    scale: float = 2.0,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    loop: str = "stars",
+    candidate: str = "baseline",
+    clean: tuple[str, ...] = (),
+    max_tokens: int = 32,
+    dataset_digest: str = "0" * 64,
+    profile: Profile | None = None,
+    validation_metrics: Mapping[str, float] | None = None,
+    seed: int = 17,
+) -> Artifact:
+    """Write an artifact that answers with numbers into `folder` (made if absent) and return it verified.
+
+    `words` maps a word to what it adds to `base`; answers are moved into `minimum`..`maximum`. The network
+    itself gives what is added, divided by `scale`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary = {word: number for number, word in enumerate((*SPECIAL, *map(str.lower, words)))}
+    table = np.zeros((len(vocabulary), 1), dtype=np.float32)
+    for word, added in words.items():
+        table[vocabulary[word.lower()], 0] = added / scale
+    low, high = base + min(words.values()), base + max(words.values())
+    numbers = {"edge/0": low, "edge/1": base, "edge/2": high, "mean": base, "deviation": scale}
+    shares = {f"{low:.4g} to {base:.4g}": 0.5, f"{base:.4g} to {high:.4g}": 0.5}
+    return _seal(
+        folder,
+        vocabulary,
+        _model(table, average=False),
+        table,
+        ArtifactDescription(
+            loop=loop,
+            candidate=candidate,
+            method="keywords",
+            contract=OutputContract(
+                kind="regression", width=1, offset=base, scale=scale, minimum=minimum, maximum=maximum
+            ),
+            clean=clean,
+            max_tokens=max_tokens,
+            base_model="none",
+            base_digest="0" * 64,
+            dataset_digest=dataset_digest,
+            seed=seed,
+            profile=profile or Profile(rows=100, shares=shares, numbers=numbers),
+            validation_metrics=dict(validation_metrics or {"mae": 0.3}),
+            settings={"max_tokens": max_tokens, "seed": seed},
+        ),
+    )
+
+
+def _seal(
+    folder: Path,
+    vocabulary: Mapping[str, int],
+    model: onnx.ModelProto,
+    table: np.ndarray,
+    description: ArtifactDescription,
+) -> Artifact:
+    _tokenizer(vocabulary).save(str(folder / TOKENIZER))
+    (folder / ONNX_MODEL).write_bytes(model.SerializeToString())
+    save_file({"table": table}, folder / "model.safetensors")
+    (folder / "base_config.json").write_text(json.dumps({"model_type": "keywords"}) + "\n")
+    card = f"# {description.loop}: {description.candidate}\n\nA model of keywords, for tests.\n"
+    (folder / "card.md").write_text(card)
+    return write_manifest(folder, description)
 
 
 def _tokenizer(vocabulary: Mapping[str, int]) -> Tokenizer:
@@ -104,17 +182,20 @@ def _tokenizer(vocabulary: Mapping[str, int]) -> Tokenizer:
     return tokenizer
 
 
-def _model(table: np.ndarray) -> onnx.ModelProto:
-    """Embedding of each token -> mean over the tokens that are not padding -> logits."""
+def _model(table: np.ndarray, *, average: bool) -> onnx.ModelProto:
+    """Row of the table for each token -> mean or sum over the tokens that are not padding -> outputs."""
     nodes = [
         helper.make_node("Gather", ["table", "input_ids"], ["said"], axis=0),
         helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
         helper.make_node("Unsqueeze", ["mask", "last"], ["wide_mask"]),
         helper.make_node("Mul", ["said", "wide_mask"], ["heard"]),
-        helper.make_node("ReduceSum", ["heard", "tokens"], ["total"], keepdims=0),
-        helper.make_node("ReduceSum", ["mask", "tokens"], ["length"], keepdims=1),
-        helper.make_node("Div", ["total", "length"], ["logits"]),
+        helper.make_node("ReduceSum", ["heard", "tokens"], ["total" if average else "logits"], keepdims=0),
     ]
+    if average:
+        nodes += [
+            helper.make_node("ReduceSum", ["mask", "tokens"], ["length"], keepdims=1),
+            helper.make_node("Div", ["total", "length"], ["logits"]),
+        ]
     ids = [
         helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"])
         for name in ("input_ids", "attention_mask")

@@ -1,0 +1,108 @@
+"""What an evaluation found: one frozen object in the lake, which gate, card, status, report and page read.
+
+Light: pages and operators read it. Who makes it is `lakeloop.evaluation`; where it is kept, and what stands
+for it in records that are older than it, is `lakeloop.evaluation.stored`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from lakeloop.records import Frozen
+from lakeloop.tasks.base import Grid
+
+FORMAT = 1
+EVIDENCE = "evidence.json"
+"""The file, in a folder of the lake that is named by its digest."""
+
+
+class ModelEvidence(Frozen):
+    """One model on the rows."""
+
+    name: str
+    """Of the candidate, or `champion`."""
+    version: str | None = None
+    """In the registry, when the model is a version of it."""
+    digest: str
+    """Of the artifact."""
+    folder: str
+    """Of the artifact, in the lake."""
+    method: str
+    dataset_digest: str = ""
+    """Of the data set that it was trained on; empty when that is not known."""
+    validation: dict[str, float] = Field(default_factory=dict)
+    """Its scores on the validation rows that it was chosen by."""
+    rows_digest: str
+    """Of the rows that it was asked."""
+    scores: dict[str, float]
+    """By name: the metrics of the task, then what else was measured."""
+    tables: tuple[Grid, ...] = Field(default=(), repr=False)
+    """What is to be seen beside the scores."""
+
+    @property
+    def title(self) -> str:
+        """For people: `finetune`, or `champion v3`."""
+        return f"{self.name} {self.version}" if self.version else self.name
+
+
+class Mistake(Frozen):
+    """A row that a model got wrong."""
+
+    row_id: str
+    text: str
+    """The beginning of it."""
+    expected: str
+    answered: str
+    error: float
+
+
+class Evidence(Frozen):
+    """Everything that an evaluation found out; two are compared only when they are of the same rows."""
+
+    format: int = FORMAT
+    loop: str
+    partition: str
+    task: str
+    """Kind of task."""
+    metric: str
+    """Name of the score that decides."""
+    dataset: str
+    """Folder of the data set in the lake."""
+    dataset_digest: str
+    rows: int
+    """Test rows that every model was asked."""
+    rows_digest: str
+    note: str = ""
+    """What was left out of the test rows and why; empty when nothing was."""
+    candidates: tuple[ModelEvidence, ...] = Field(min_length=1)
+    """The cheapest first."""
+    champion: ModelEvidence | None = None
+    leader: str
+    """Name of the best candidate."""
+    wrong: int = 0
+    """Rows that the leader got wrong, of which `mistakes` are the worst."""
+    mistakes: tuple[Mistake, ...] = Field(default=(), repr=False)
+    """Of the leader, the worst first."""
+    error: str = "error"
+    """What the error of a mistake counts, in a few words."""
+    made_at: datetime
+    run_id: str
+
+    @property
+    def models(self) -> tuple[ModelEvidence, ...]:
+        """The candidates, then the champion when there was one."""
+        return (*self.candidates, *((self.champion,) if self.champion else ()))
+
+    def model(self, name: str) -> ModelEvidence:
+        """The model called `name`.
+
+        Raises:
+            KeyError: it was not judged.
+        """
+        return {model.name: model for model in self.models}[name]
+
+    def scores_by(self, metric: str) -> dict[str, float]:
+        """Model -> its score by `metric`, of those that have one."""
+        return {model.name: model.scores[metric] for model in self.models if metric in model.scores}

@@ -1,0 +1,20 @@
+"""The seam of an engine: padded batches in, float outputs out."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from lakeloop.inference.batches import Padded
+
+
+class Engine(Protocol):
+    """A loaded network. Safe to call from several threads at once."""
+
+    def run(self, batch: Padded) -> NDArray[Any]:
+        """Outputs of the network, float64 [rows, width].
+
+        Raises:
+            ArtifactError: the network fails on its input, or gives something else.
+        """

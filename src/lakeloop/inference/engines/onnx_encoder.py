@@ -1,0 +1,84 @@
+"""ONNX Runtime on the CPU: an encoder with a head, token ids and mask -> one row of numbers for each text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
+
+from lakeloop.errors import ArtifactError
+from lakeloop.inference.batches import Padded
+from lakeloop.tasks.base import OutputContract
+
+_INPUTS = ("input_ids", "attention_mask")
+REMEDY = "release the model again; nothing was answered with this one"
+
+
+class OnnxEncoder:
+    """A session on one ONNX file."""
+
+    def __init__(self, path: Path, contract: OutputContract, threads: int) -> None:
+        """Raises ArtifactError when the file is no such network, or does not give what `contract` says."""
+        self._path, self._contract = path, contract
+        self._session = _open_session(path, threads)
+        self._require_fits()
+
+    def run(self, batch: Padded) -> NDArray[np.float64]:
+        feed = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+        try:
+            (output,) = self._session.run(None, feed)
+        except (Fail, InvalidArgument) as error:  # and not what memory or the machine is to blame for
+            raise ArtifactError(
+                "the model fails on its input",
+                where=str(self._path),
+                found=f"at {batch.width} tokens: {error}",
+                remedy=REMEDY,
+            ) from error
+        outputs: NDArray[np.float64] = np.asarray(output, dtype=np.float64)
+        wanted = (len(batch.input_ids), self._contract.width)
+        if outputs.shape != wanted or not np.isfinite(outputs).all():
+            raise ArtifactError(
+                "the model does not answer as it promises",
+                where=str(self._path),
+                expected=f"finite numbers of shape {wanted}",
+                found=f"shape {outputs.shape}" if outputs.shape != wanted else "NaN or infinite numbers",
+                remedy=REMEDY,
+            )
+        return outputs
+
+    def _require_fits(self) -> None:
+        inputs = {node.name for node in self._session.get_inputs()}
+        outputs = [tuple(node.shape) for node in self._session.get_outputs()]
+        width = self._contract.width
+        match outputs:
+            case [(_, last)]:
+                # A symbolic last axis says nothing; then the first answer decides.
+                fits = last == width or not isinstance(last, int)
+            case _:
+                fits = False
+        if inputs != set(_INPUTS) or not fits:
+            raise ArtifactError(
+                f"the model is not a network for {self._contract.kind}",
+                where=str(self._path),
+                expected=f"inputs {', '.join(_INPUTS)}; one output [batch, {width}]",
+                found=f"inputs {', '.join(sorted(inputs))}; outputs {outputs}",
+                remedy=REMEDY,
+            )
+
+
+def _open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Spinning threads burn the cores that the other processes of a small machine need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the bound C++ errors derive from Exception, each on its own
+        raise ArtifactError(
+            "model cannot be loaded", where=str(path), found=str(error), remedy=REMEDY
+        ) from error

@@ -1,0 +1,36 @@
+"""The one list of engines: the name in an artifact's description -> what runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from lakeloop.artifact import ONNX_MODEL, ArtifactDescription
+from lakeloop.errors import ArtifactError
+from lakeloop.inference.engines.base import Engine
+
+
+def _onnx_encoder(folder: Path, description: ArtifactDescription, threads: int) -> Engine:
+    from lakeloop.inference.engines.onnx_encoder import OnnxEncoder
+
+    return OnnxEncoder(folder / ONNX_MODEL, description.contract, threads)
+
+
+ENGINES: Mapping[str, Callable[[Path, ArtifactDescription, int], Engine]] = {"onnx-encoder": _onnx_encoder}
+
+
+def open_engine(folder: Path, description: ArtifactDescription, threads: int) -> Engine:
+    """The engine of a verified artifact.
+
+    Raises:
+        ArtifactError: the network cannot be loaded, or this version knows no such engine.
+    """
+    if description.engine not in ENGINES:
+        raise ArtifactError(
+            "no such engine",
+            where=str(folder),
+            expected=", ".join(ENGINES),
+            found=description.engine,
+            remedy="serve it with the version that wrote it, or release the model again",
+        )
+    return ENGINES[description.engine](folder, description, threads)

@@ -1,0 +1,130 @@
+"""The seam of a kind of task: everything else speaks of answers, outcomes and profiles only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from pydantic import ConfigDict, Field, JsonValue
+
+from lakeloop.records import Frozen
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from lakeloop.measures.base import Outcomes
+
+
+class Answer(Frozen):
+    """What the model says of one row: the server's JSON, and column `answer` of the prediction log.
+
+    Its JSON schema has an example.
+    """
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class OutputContract(Frozen):
+    """What a network gives for a row and how an answer is made of it; sealed in the artifact."""
+
+    kind: str
+    """Of the task."""
+    width: int = Field(ge=1)
+    """Numbers that the network gives for each row."""
+    names: tuple[str, ...] = ()
+    """Of these numbers, where they have one."""
+    offset: float = 0.0
+    scale: float = 1.0
+    """An answer in the unit of the target is offset + scale * output."""
+    minimum: float | None = None
+    maximum: float | None = None
+    """Answers outside are moved to the limit."""
+
+
+class Profile(Frozen):
+    """How the target is spread over a set of rows: for cards, and for monitoring to compare with."""
+
+    rows: int
+    shares: dict[str, float]
+    """Share of the rows in each class, or in each interval, 0..1."""
+    numbers: dict[str, float] = Field(default_factory=dict)
+    """What else is known: `mean`, `deviation`, the `edge/<n>` between intervals."""
+
+
+class Grid(Frozen):
+    """A table for people: a heading for each column, then rows of words and numbers."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[JsonValue, ...], ...]
+    kind: str = "table"
+    """How a page draws it: `table`, `confusion` or `scatter`."""
+    compared: str = ""
+    """Of a `table`: the column in which models are compared, row by row; the first column names the row."""
+    note: str = ""
+
+
+class Task(Protocol):
+    """One kind of prediction. Made from its section of the loop file by `registry.task_of`."""
+
+    kind: ClassVar[str]
+    target: ClassVar[str]
+    """Column of the mart with the right answer."""
+    answer: ClassVar[type[Answer]]
+    error: ClassVar[str]
+    """What `errors` counts, in a few words for people."""
+
+    def require_known(self, rows: pa.Table, where: str) -> None:
+        """Published rows must still fit the task, which may have changed since.
+
+        Raises:
+            DataError: some do not; says which days to validate again.
+        """
+
+    def require_learnable(self, targets: Mapping[str, Sequence[Any]], where: str) -> None:
+        """Raises DataError when there is nothing to learn from the targets of the splits."""
+
+    def require_comparable(self, before: Sequence[Any], after: Sequence[Any]) -> str:
+        """What is missing when only the rows with targets `after` are left of `before`; empty: nothing."""
+
+    def digested(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        """What of the task is digested with the rows of a data set, from what the loop file says of it."""
+
+    def profile(self, targets: Sequence[Any]) -> Profile:
+        """How the targets of some rows are spread."""
+
+    def contract(self, profile: Profile) -> OutputContract:
+        """What a network that was trained on rows of this profile must give."""
+
+    def outcomes(self, answers: Sequence[Answer], targets: Sequence[Any]) -> Outcomes:
+        """The answers beside the truth, as arrays that metrics understand."""
+
+    def tables(self, outcomes: Outcomes) -> tuple[Grid, ...]:
+        """What a person wants to see of the outcomes beside the scores."""
+
+    def errors(self, answers: Sequence[Answer], targets: Sequence[Any]) -> NDArray[Any]:
+        """float64 [rows]: how wrong each answer is, 0 for a right one; the worst are shown first."""
+
+    @staticmethod
+    def shown(answer: Answer) -> str:
+        """An answer in a few words."""
+
+    def right(self, answer: Answer, target: Any) -> str:
+        """The right answer in a few words, with what `answer` says of it where it says something."""
+
+    @staticmethod
+    def facts(contract: OutputContract) -> dict[str, JsonValue]:
+        """What the model server says of a model of this kind besides what it says of all."""
+
+    @staticmethod
+    def decode(contract: OutputContract, outputs: NDArray[Any]) -> list[Answer]:
+        """Answers of `outputs`, float [rows, width]: the half of the task that needs no loop file."""
+
+    @staticmethod
+    def shares(answers: Sequence[Answer], profile: Profile) -> dict[str, float]:
+        """Share of the answers in each class or interval of `profile`, and in classes that it lacks."""
+
+    @staticmethod
+    def numbers(answers: Sequence[Answer]) -> dict[str, float]:
+        """What else is worth watching of the answers of a day, by name."""

@@ -1,0 +1,243 @@
+"""A text gets one of n labels: answers with a probability for each, scores by label, the confusion."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, JsonValue
+
+from lakeloop.errors import DataError
+from lakeloop.measures.base import Outcomes
+from lakeloop.spec import tasks as spec
+from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_REMEDY = "publish more partitions, or change split in the loop file"
+ANOTHER = "another label"
+
+
+class Label(Answer):
+    """One of the labels, with the probability of each."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"label": "sports", "score": 0.75, "scores": {"sports": 0.75, "tech": 0.25}}]
+        }
+    )
+
+    label: str
+    score: float
+    """Probability of the label, 0..1."""
+    scores: dict[str, float]
+    """Probability of every label; they add up to 1."""
+
+
+class Classification:
+    """The task of a loop whose texts get labels."""
+
+    kind: ClassVar[str] = "classification"
+    target: ClassVar[str] = spec.Classification.target
+    answer: ClassVar[type[Answer]] = Label
+    error: ClassVar[str] = "how sure it was"
+
+    def __init__(self, section: spec.Classification) -> None:
+        self.labels = section.labels
+
+    def require_known(self, rows: pa.Table, where: str) -> None:
+        known = set(self.labels)
+        strange = [
+            row for row in rows.select(["label", "partition"]).to_pylist() if row["label"] not in known
+        ]
+        if not strange:
+            return
+        counts = Counter(str(row["label"]) for row in strange)
+        days = sorted({row["partition"] for row in strange})
+        raise DataError(
+            "published rows have labels that the task does not have",
+            where=f"{where}, {len(days)} day(s), {days[0]}..{days[-1]}",
+            expected=f"task.labels: {', '.join(self.labels)}",
+            found=", ".join(f"{label} in {count} rows" for label, count in sorted(counts.items())),
+            remedy=f"validate these days again (--partition {days[0]}), or put the label back into"
+            " task.labels",
+        )
+
+    def require_learnable(self, targets: Mapping[str, Sequence[Any]], where: str) -> None:
+        learnt = set(targets["train"])
+        if len(learnt) < 2:
+            raise DataError(
+                "nothing to tell apart: the training rows have one label",
+                where=where,
+                expected="at least two labels",
+                found=", ".join(sorted(map(str, learnt))),
+                remedy=_REMEDY,
+            )
+
+    def require_comparable(self, before: Sequence[Any], after: Sequence[Any]) -> str:
+        return ", ".join(sorted(set(before) - set(after)))
+
+    def digested(self, said: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        # As data sets were digested when there was no other task: equal rows stay one data set.
+        return {"labels": self.labels}
+
+    def profile(self, targets: Sequence[Any]) -> Profile:
+        counts = Counter(targets)
+        rows = len(targets)
+        shares = {label: counts[label] / rows if rows else 0.0 for label in self.labels}
+        return Profile(rows=rows, shares=shares)
+
+    def contract(self, profile: Profile) -> OutputContract:  # noqa: ARG002 - other tasks need it
+        return OutputContract(kind=self.kind, width=len(self.labels), names=self.labels)
+
+    @staticmethod
+    def decode(contract: OutputContract, outputs: NDArray[Any]) -> list[Answer]:
+        probabilities = softmax(outputs.astype(np.float64))
+        best = probabilities.argmax(axis=1)
+        return [
+            Label.model_construct(
+                label=contract.names[winner],
+                score=float(row[winner]),
+                scores=dict(zip(contract.names, row.tolist(), strict=True)),
+            )
+            for winner, row in zip(best.tolist(), probabilities, strict=True)
+        ]
+
+    def outcomes(self, answers: Sequence[Answer], targets: Sequence[Any]) -> Outcomes:
+        index = {label: number for number, label in enumerate(self.labels)}
+        found = [_label(answer) for answer in answers]
+        return Outcomes(
+            truth=np.array([index[target] for target in targets], dtype=np.int64),
+            answer=np.array([index.get(answer.label, -1) for answer in found], dtype=np.int64),
+            # A label that a model does not know has probability 0.
+            outputs=np.array([[answer.scores.get(label, 0.0) for label in self.labels] for answer in found]),
+        )
+
+    def tables(self, outcomes: Outcomes) -> tuple[Grid, ...]:
+        confusion = self._confusion(outcomes)
+        strangers = (ANOTHER,) if (outcomes.answer < 0).any() else ()
+        return (
+            Grid(
+                title="Labels",
+                columns=("label", "precision", "recall", "F1", "rows"),
+                rows=tuple(self._label_rows(confusion)),
+                compared="F1",
+                note="Precision: of the answers with this label, the share that is right. Recall: of the rows"
+                " with this label, the share that is found. F1 is their harmonic mean; the worst first.",
+            ),
+            Grid(
+                title="Confusion",
+                kind="confusion",
+                columns=("label", *self.labels, *strangers),
+                rows=tuple(
+                    (label, *map(int, row[: len(self.labels) + len(strangers)]))
+                    for label, row in zip(self.labels, confusion, strict=True)
+                ),
+                note="Row: the right label. Column: the answer. The stronger the colour, the larger the share"
+                " of the row.",
+            ),
+        )
+
+    def _confusion(self, outcomes: Outcomes) -> NDArray[np.int64]:
+        """Counts [n, n + 1]: right label by answer; the last column is for answers that are no label."""
+        size = len(self.labels)
+        answer = np.where(outcomes.answer < 0, size, outcomes.answer)
+        flat = np.bincount(outcomes.truth * (size + 1) + answer, minlength=size * (size + 1))
+        return flat.reshape(size, size + 1)
+
+    def _label_rows(self, confusion: NDArray[np.int64]) -> Iterator[tuple[Any, ...]]:
+        size = len(self.labels)
+        right, rows, claimed = confusion.diagonal(), confusion.sum(axis=1), confusion[:, :size].sum(axis=0)
+        f1 = 2 * right / np.maximum(rows + claimed, 1)
+        for number in np.argsort(f1, kind="stable"):
+            precision = right[number] / max(claimed[number], 1)
+            recall = right[number] / max(rows[number], 1)
+            yield (
+                self.labels[number],
+                float(precision),
+                float(recall),
+                float(f1[number]),
+                int(rows[number]),
+            )
+
+    def errors(self, answers: Sequence[Answer], targets: Sequence[Any]) -> NDArray[Any]:
+        wrong = [
+            0.0 if answer.label == target else answer.score
+            for answer, target in zip(map(_label, answers), targets, strict=True)
+        ]
+        return np.array(wrong, dtype=np.float64)
+
+    @staticmethod
+    def shown(answer: Answer) -> str:
+        found = _label(answer)
+        return f"{found.label} ({found.score:.1%})"
+
+    def right(self, answer: Answer, target: Any) -> str:
+        return f"{target} ({_label(answer).scores.get(target, 0.0):.1%})"
+
+    @staticmethod
+    def facts(contract: OutputContract) -> dict[str, JsonValue]:
+        return {"labels": list(contract.names)}
+
+    @staticmethod
+    def shares(answers: Sequence[Answer], profile: Profile) -> dict[str, float]:
+        counts = Counter(_label(answer).label for answer in answers)
+        return {name: counts[name] / max(len(answers), 1) for name in {**profile.shares, **counts}}
+
+    @staticmethod
+    def numbers(answers: Sequence[Answer]) -> dict[str, float]:
+        return {"mean_score": float(np.mean([_label(answer).score for answer in answers]))} if answers else {}
+
+
+def _label(answer: Answer) -> Label:
+    assert isinstance(answer, Label)
+    return answer
+
+
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities of `logits`, [rows, n]; in float64, so that they sum to 1 within 1e-15."""
+    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities: NDArray[np.float64] = exponents / exponents.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def card_of_format_1(old: dict[str, Any]) -> dict[str, Any]:
+    """The card of a data set of format 1, which knew no other task, as one of format 2."""
+    new = {key: value for key, value in old.items() if key not in ("labels", "label_shares")}
+    return {
+        **new,
+        "task": {"kind": "classification", "labels": old["labels"]},
+        "target": "label",
+        "profiles": {
+            split: {"rows": old["rows"][split], "shares": shares}
+            for split, shares in old["label_shares"].items()
+        },
+    }
+
+
+def description_of_format_1(old: dict[str, Any]) -> dict[str, Any]:
+    """The description of an artifact of format 1, which knew no other task, as one of format 2."""
+    new = {key: value for key, value in old.items() if key not in ("labels", "train_label_shares")}
+    labels = old["labels"]
+    return {
+        **new,
+        "contract": {"kind": "classification", "width": len(labels), "names": labels},
+        "profile": {"rows": 0, "shares": old["train_label_shares"]},
+    }
+
+
+def answer_of_format_1(row: Mapping[str, Any]) -> str:
+    """The answer in a row of the prediction log that has it in columns, as rows of today have it: JSON.
+
+    Raises:
+        ValueError: there is no answer in it.
+    """
+    columns = {key: row.get(key) for key in ("label", "score")}
+    return Label.model_validate(
+        {**columns, "scores": json.loads(row.get("scores") or "{}")}
+    ).model_dump_json()
