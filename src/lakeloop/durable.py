@@ -6,20 +6,25 @@ to `lakeloop.lake`.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 _BLOCK = 1 << 20
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace `path` with `content`: readers see the old file or the new one, never a part of it."""
+def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o666) -> None:
+    """Replace `path` with `content`: readers see the old file or the new one, never a part of it.
+
+    `mode`, less the umask, is that of the file from its first byte on.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
     # The process id keeps two writers of the same file from sharing one temporary file.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -57,15 +62,22 @@ def fsync_tree(path: Path) -> None:
 
 
 def sha256_file(path: Path) -> str:
+    """The sha256 of a regular file: a device has no end, and a named pipe none until somebody writes.
+
+    Raises:
+        OSError: `path` cannot be read, or leads to something else.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
 
 
 def digest_folder(path: Path, pattern: str = "**/*") -> str:
-    """One sha256 over the relative names and contents of the files below `path` that match `pattern`."""
+    """One sha256 over the names and contents of the regular files below `path` that match `pattern`."""
     digest = hashlib.sha256()
     for file in sorted(p for p in path.glob(pattern) if p.is_file() and "__pycache__" not in p.parts):
         digest.update(f"{file.relative_to(path).as_posix()}\0{sha256_file(file)}\n".encode())

@@ -68,6 +68,23 @@ def test_a_writer_killed_at_any_time_leaves_a_whole_file(tmp_path: Path) -> None
         assert len(set(content)) == 1
 
 
+@pytest.mark.usefixtures("usual_umask")
+def test_a_secret_is_its_owners_from_the_first_byte_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    sync = os.fsync
+
+    def look(descriptor: int) -> None:
+        seen.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", look)
+    write_atomically(tmp_path / "secrets.json", "{}", mode=0o600)
+    assert seen[0] == 0o600
+    assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
+
+
 def test_a_failed_write_leaves_the_old_content(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.mkdir()
@@ -80,6 +97,18 @@ def test_a_digest_of_a_file_is_its_sha256(tmp_path: Path) -> None:
     content = os.urandom(3_000_001)
     (tmp_path / "file").write_bytes(content)
     assert sha256_file(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_has_no_end_has_no_digest(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "file"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(OSError, match="not a regular file"):
+        sha256_file(path)
+    assert digest_folder(tmp_path) == hashlib.sha256().hexdigest()
 
 
 def test_a_digest_of_a_folder_depends_on_names_and_contents_alone(tmp_path: Path) -> None:

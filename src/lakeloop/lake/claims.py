@@ -12,17 +12,12 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from lakeloop.attempt import Attempt
 from lakeloop.errors import FenceError
-from lakeloop.lake.delta import DeltaStore, matching
+from lakeloop.lake.delta import DeltaStore, contended, matching
 from lakeloop.lake.tables import CLAIMS, REPLACEABLE
 from lakeloop.records import now
-
-RETRY_SECONDS = 60.0
-"""How long a small append waits for its turn among other writers of the same table."""
 
 
 @dataclass
@@ -44,16 +39,6 @@ class Fence:
 def provenance(attempt: Attempt) -> dict[str, str]:
     """What every commit says about who made it."""
     return {"run_id": attempt.run_id, "try_number": str(attempt.try_number)}
-
-
-def contended() -> Retrying:
-    """Retry a compare-and-swap that somebody else won, for as long as `RETRY_SECONDS`."""
-    return Retrying(
-        retry=retry_if_exception_type(CommitFailedError),
-        wait=wait_random_exponential(multiplier=0.02, max=1.0),
-        stop=stop_after_delay(RETRY_SECONDS),
-        reraise=True,
-    )
 
 
 class Claims:

@@ -8,30 +8,103 @@ nothing. Digests of files are in `lakeloop.durable`.
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 _BATCH_ROWS = 16_384  # bounds the memory for the text form of the rows
+_HASH_BYTES = 32
+_RUN_ROWS = 1 << 20
+"""Hashes that are held before they go to a temporary file: 32 MiB."""
+
+Hashes = npt.NDArray[np.bytes_]
 
 
 def content_digest(rows: pa.Table | Iterable[pa.RecordBatch], columns: Sequence[str] | None = None) -> str:
     """sha256 (64 hex characters) over the sorted hashes of the rows.
 
-    `rows` may be a stream of batches with one schema; 32 bytes a row are kept. `columns` (default: all of
-    the first batch) must have no nested types. An empty table and an empty stream have the same digest.
+    `rows` may be a stream of batches with one schema. `columns` (default: all of the first batch) must have
+    no nested types. An empty table and an empty stream have the same digest. Memory as for `ContentDigest`.
     """
-    batches = rows.to_batches() if isinstance(rows, pa.Table) else rows
-    hashes: list[bytes] = []
-    for batch in batches:
-        for start in range(0, batch.num_rows, _BATCH_ROWS):
-            hashes += row_hashes(batch.slice(start, _BATCH_ROWS), columns)
-    hashes.sort()
-    digest = hashlib.sha256()
-    for value in hashes:
-        digest.update(value)
+    digest = ContentDigest(columns)
+    for batch in rows.to_batches() if isinstance(rows, pa.Table) else rows:
+        digest.update(batch)
     return digest.hexdigest()
+
+
+class ContentDigest:
+    """The content digest of rows that come one batch after the other.
+
+    A million hashes (32 bytes each) are held at most; further ones lie sorted in a temporary file without a
+    name, which goes with the process.
+    """
+
+    def __init__(self, columns: Sequence[str] | None = None) -> None:
+        self._columns = columns
+        self._held = bytearray()
+        self._runs = _Runs()
+
+    def update(self, batch: pa.RecordBatch) -> None:
+        """Add the rows of `batch`. Raises TypeError when it has a column of a nested type."""
+        for start in range(0, batch.num_rows, _BATCH_ROWS):
+            self._held += b"".join(row_hashes(batch.slice(start, _BATCH_ROWS), self._columns))
+            if len(self._held) >= _RUN_ROWS * _HASH_BYTES:
+                self._runs.add(_sorted(self._held))
+                self._held = bytearray()
+
+    def hexdigest(self) -> str:
+        """Of all rows so far; nothing can be added afterwards."""
+        digest = hashlib.sha256()
+        last = _sorted(self._held)
+        if not self._runs:
+            digest.update(last.data)
+            return digest.hexdigest()
+        self._runs.add(last)
+        for part in self._runs.merged():
+            digest.update(part.data)
+        return digest.hexdigest()
+
+
+class _Runs:
+    """Sorted runs of hashes in a temporary file, read back in the order of all."""
+
+    def __init__(self) -> None:
+        self._file: Any = None
+        self._borders: list[list[int]] = []
+        """For each run: where in the file the hashes begin whose first byte is 0, 1, ... 255, and its end."""
+
+    def __bool__(self) -> bool:
+        return bool(self._borders)
+
+    def add(self, run: Hashes) -> None:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115  (closed by `merged`, or with the process)
+        first_bytes = run.view(np.uint8).reshape(-1, _HASH_BYTES)[:, 0]
+        starts = np.searchsorted(first_bytes, np.arange(257)) * _HASH_BYTES + self._file.tell()
+        self._borders.append(starts.tolist())
+        self._file.write(run)
+
+    def merged(self) -> Iterable[Hashes]:
+        """All hashes in order, in 256 parts: each part holds those with the same first byte."""
+        with self._file as file:
+            for byte in range(256):
+                part = bytearray()
+                for borders in self._borders:
+                    file.seek(borders[byte])
+                    part += file.read(borders[byte + 1] - borders[byte])
+                yield _sorted(part)
+
+
+def _sorted(hashes: bytearray) -> Hashes:
+    """The hashes that `hashes` holds one behind the other, sorted in place."""
+    array: Hashes = np.frombuffer(hashes, dtype=f"S{_HASH_BYTES}")
+    array.sort()
+    return array
 
 
 def row_hashes(batch: pa.RecordBatch, columns: Sequence[str] | None = None) -> list[bytes]:

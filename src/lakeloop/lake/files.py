@@ -145,10 +145,6 @@ class LakeFiles:
         self._require_intact(name, {file: manifest[file]}, {file: found})
         return content
 
-    def digest(self, name: str) -> str:
-        """One sha256 over the names and contents of the folder."""
-        return hashlib.sha256(_as_json(self.manifest(name))).hexdigest()
-
     def _path(self, name: str) -> str:
         return f"{self._root}/{_checked(name)}"
 

@@ -15,8 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from lakeloop.lake.claims import contended
-from lakeloop.lake.delta import DeltaStore, matching
+from lakeloop.lake.delta import DeltaStore, contended, matching
 from lakeloop.lake.tables import LEDGER
 from lakeloop.records import StageRecord, Status, fingerprint
 
@@ -73,14 +72,14 @@ class Ledger:
         rows = self._rows(stage, partition, status, ["finished_at", "record"])
         return [StageRecord.model_validate_json(row["record"]) for row in rows]
 
-    def done(self, stage: str, partition: str, fingerprint: str) -> StageRecord | None:
+    def done(self, stage: str, partition: str, same: Callable[[StageRecord], bool]) -> StageRecord | None:
         """The entry that makes this work unnecessary, or None.
 
-        It is the newest result (done or refused) of this stage and partition, has this fingerprint, and
-        its output is in the lake. An older equal one does not count: its output has been replaced since.
+        It is the newest result (done or refused) of this stage and partition, it is the `same` work, and its
+        output is in the lake. An older equal one does not count: its output has been replaced since.
         """
         newest = self.latest(stage, partition, ("done", "refused"))
-        if newest is None or newest.fingerprint != fingerprint:
+        if newest is None or not same(newest):
             return None
         if not self._holds(newest):
             log.warning("%s %s: done according to the ledger, but not in the lake; again", stage, partition)

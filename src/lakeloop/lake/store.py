@@ -17,16 +17,24 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
 from lakeloop.attempt import Attempt
-from lakeloop.errors import DataError, FenceError
-from lakeloop.lake.claims import Claims, Fence, contended, provenance
-from lakeloop.lake.delta import DeltaStore, matching, pruning, require_safe
+from lakeloop.errors import FenceError
+from lakeloop.lake.claims import Claims, Fence, provenance
+from lakeloop.lake.conform import ConformedStream, conform
+from lakeloop.lake.delta import (
+    DeltaStore,
+    PartitionChangedError,
+    contended,
+    matching,
+    pruning,
+    require_safe,
+)
 from lakeloop.lake.digest import content_digest
 from lakeloop.lake.files import LakeFiles
 from lakeloop.lake.ledger import Ledger
 from lakeloop.lake.tables import create_tables
 from lakeloop.records import StageRecord
 from lakeloop.settings import Settings
-from lakeloop.spec.models import LoopSpec
+from lakeloop.spec.loop import LoopSpec
 
 
 @dataclass(frozen=True)
@@ -86,29 +94,40 @@ class Lake:
         """
         self.ledger.record(record, allow=functools.partial(self._claims.check, fence) if fence else None)
 
-    def replace(self, table: str, rows: pa.Table, *, where: Mapping[str, str], fence: Fence) -> Published:
+    def replace(
+        self,
+        table: str,
+        rows: pa.Table | pa.RecordBatchReader,
+        *,
+        where: Mapping[str, str],
+        fence: Fence,
+    ) -> Published:
         """Replace the rows of `table` that have the values `where` by `rows` (none clears them).
 
-        `rows` has the table's columns in any order; the columns of `where` may be left out. `where` names
-        partition columns, among them the fence's partition. Durable when it returns.
+        `rows` has the table's columns in any order; the columns of `where` may be left out. A reader is
+        taken batch by batch: memory is that of a row group and of `ContentDigest`, and an error that comes
+        out of it is raised as it is. `where` names partition columns, among them the fence's partition.
+        Durable when it returns.
 
         Raises:
             FenceError: a newer attempt claimed this work, or somebody else changed the partition since
                 the claim; nothing was written.
-            DataError: `rows` has other columns, or rows of another partition.
+            DataError: `rows` has other columns, or rows of another partition; nothing was written.
         """
         snapshot = self._pinned(table, where, fence)
-        rows = _conform(rows, snapshot, where, table)
+        stream = ConformedStream(rows, _schema(snapshot), where, table)
+        files = self._store.write(table, snapshot, stream)
         self._claims.check(fence)
+        metadata = {**provenance(fence.attempt), "stage": fence.scope, "partition": fence.partition}
         try:
-            version = self._store.commit(
-                table,
-                snapshot,
-                rows,
-                replace=where,
-                metadata={**provenance(fence.attempt), "stage": fence.scope, "partition": fence.partition},
-            )
-        except CommitFailedError as error:
+            if files:
+                fence.pinned[table] = self._store.commit_files(
+                    table, snapshot, files, replace=where, metadata=metadata
+                )
+            else:
+                nothing = _schema(snapshot).empty_table()
+                self._store.commit(table, snapshot, nothing, replace=where, metadata=metadata)
+        except (CommitFailedError, PartitionChangedError) as error:
             raise FenceError(
                 f"somebody else changed {table!r} since this attempt began",
                 where=fence.where,
@@ -116,7 +135,8 @@ class Lake:
                 found=str(error).splitlines()[0],
                 remedy="nothing was written; a new attempt starts from the newest version",
             ) from error
-        return Published(table, version, rows.num_rows, content_digest(rows), self.uri(table))
+        version = fence.pinned[table].version()
+        return Published(table, version, stream.rows, stream.digest(), self.uri(table))
 
     def append_once(self, table: str, rows: pa.Table, *, batch_id: str) -> Published:
         """Append a batch, or do nothing when a batch with this id is there; durable when it returns.
@@ -129,7 +149,7 @@ class Lake:
         for turn in contended():
             with turn:
                 snapshot = self._store.open(table)
-                batch = _conform(rows, snapshot, {"batch_id": batch_id}, table)
+                batch = conform(rows, _schema(snapshot), {"batch_id": batch_id}, table)
                 version = snapshot.version()
                 if batch.num_rows and not self._has_batch(table, snapshot, batch, batch_id):
                     metadata = {"batch_id": batch_id}
@@ -146,7 +166,7 @@ class Lake:
             FenceError: the table has moved on since; nothing was written. Read it again, then decide.
         """
         snapshot = self._store.open(table, version)
-        rows = _conform(rows, snapshot, {}, table)
+        rows = conform(rows, _schema(snapshot), {}, table)
         try:
             written = self._store.commit(
                 table, snapshot, rows, replace=None, metadata=provenance(attempt), only_next=True
@@ -181,9 +201,7 @@ class Lake:
         **equals: str,
     ) -> pa.RecordBatchReader:
         """The same as a stream of record batches, for tables that do not fit in memory."""
-        dataset = self.dataset(table, version=version, **equals)
-        names = list(columns) if columns is not None else None
-        return dataset.scanner(columns=names, filter=matching(equals)).to_reader()
+        return self._store.stream(table, version, equals, columns)
 
     def dataset(self, table: str, *, version: int | None = None, **equals: str) -> ds.Dataset:
         """The files of a version that may hold such rows, as an Arrow dataset (not filtered by row)."""
@@ -201,7 +219,7 @@ class Lake:
         return self._store.open(table, version).file_uris(file_pruning_predicate=pruning(equals))
 
     def digest(self, table: str, *, version: int | None = None, **equals: str) -> str:
-        """Content digest of the rows as they are read; equals `Published.digest` of the commit."""
+        """Content digest of the rows as they are read, streamed; equals `Published.digest` of the commit."""
         return content_digest(self.scan(table, version=version, **equals))
 
     def _pinned(self, table: str, where: Mapping[str, str], fence: Fence) -> DeltaTable:
@@ -236,29 +254,10 @@ class Lake:
             equals = {"partition": record.partition}
             if table == "quarantine":
                 equals["stage"] = record.stage
-            rows = self._store.dataset(table, None, equals).scanner(filter=matching(equals))
-            if content_digest(rows.to_reader()) != digest:
+            if content_digest(self._store.stream(table, None, equals)) != digest:
                 return False
         return True
 
 
-def _conform(rows: pa.Table, snapshot: DeltaTable, constants: Mapping[str, str], table: str) -> pa.Table:
-    """`rows` with exactly the table's columns, in its order and types, `constants` filled in and checked."""
-    schema = pa.schema(snapshot.schema().to_arrow())
-    for name, value in constants.items():
-        if name not in rows.column_names:
-            rows = rows.append_column(name, pa.repeat(pa.scalar(value, pa.string()), rows.num_rows))
-        elif rows.num_rows and pc.unique(rows[name]).to_pylist() != [value]:
-            found = ", ".join(map(repr, pc.unique(rows[name]).to_pylist()[:5]))
-            raise DataError(f"rows of another {name}", where=table, expected=repr(value), found=found)
-    if set(rows.column_names) != set(schema.names):
-        raise DataError(
-            "other columns than the table has",
-            where=table,
-            expected=", ".join(schema.names),
-            found=", ".join(rows.column_names),
-        )
-    try:
-        return rows.select(schema.names).cast(schema)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError("values do not fit the table's types", where=table, found=str(error)) from error
+def _schema(snapshot: DeltaTable) -> pa.Schema:
+    return pa.schema(snapshot.schema().to_arrow())

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.lake.delta import DeltaStore
-from lakeloop.spec.models import ColumnType, LoopSpec
+from lakeloop.spec.contract import ColumnType
+from lakeloop.spec.loop import LoopSpec
 
 TIMESTAMP = pa.timestamp("us", "UTC")
 
@@ -32,7 +34,7 @@ QUARANTINE = pa.schema(
     [
         ("partition", pa.string()),
         ("stage", pa.string()),  # ingest | validate
-        ("reason", pa.string()),  # a code, see sources.lines and quality.rows
+        ("reason", pa.string()),  # a code, see sources.rejects and quality.rows
         ("detail", pa.string()),  # for a person
         ("column", pa.string()),
         ("source_file", pa.string()),
@@ -41,18 +43,6 @@ QUARANTINE = pa.schema(
         ("raw", pa.string()),  # the whole line, or the whole row as JSON
         ("row_key", pa.string()),
         ("readmitted", pa.bool_()),
-    ]
-)
-MART = pa.schema(
-    [
-        ("row_id", pa.string()),  # the source's key
-        ("text", pa.string()),
-        ("label", pa.string()),
-        ("text_key", pa.string()),  # equal for near duplicates
-        ("event_time", TIMESTAMP),
-        ("source_file", pa.string()),
-        ("source_line", pa.int64()),
-        ("partition", pa.string()),
     ]
 )
 PREDICTIONS = pa.schema(
@@ -64,9 +54,7 @@ PREDICTIONS = pa.schema(
         ("model_version", pa.string()),
         ("text_sha256", pa.string()),
         ("text", pa.string()),
-        ("label", pa.string()),
-        ("score", pa.float64()),
-        ("scores", pa.string()),  # JSON object label -> score
+        ("answer", pa.string()),  # JSON, see the task's answer
         ("latency_ms", pa.float64()),
     ]
 )
@@ -76,7 +64,7 @@ FEEDBACK = pa.schema(
         ("batch_id", pa.string()),
         ("request_id", pa.string()),
         ("received_at", TIMESTAMP),
-        ("label", pa.string()),
+        ("truth", pa.string()),  # JSON, what the answer should have been
         ("source", pa.string()),  # who said so
     ]
 )
@@ -86,9 +74,8 @@ EVALUATIONS = pa.schema(
         ("candidate", pa.string()),
         ("model_digest", pa.string()),
         ("row_id", pa.string()),
-        ("label", pa.string()),
-        ("predicted", pa.string()),
-        ("score", pa.float64()),
+        ("expected", pa.string()),  # JSON
+        ("answer", pa.string()),  # JSON
         ("split", pa.string()),
     ]
 )
@@ -144,6 +131,8 @@ class TableSpec:
     name: str
     schema: pa.Schema
     partition_by: tuple[str, ...] = ("partition",)
+    given: frozenset[str] = frozenset()
+    """Columns that the loop file decides. All others are ours: a table that lacks one gets it."""
 
 
 def raw_schema(spec: LoopSpec) -> pa.Schema:
@@ -160,10 +149,24 @@ def raw_schema(spec: LoopSpec) -> pa.Schema:
     )
 
 
+def mart_schema(spec: LoopSpec) -> pa.Schema:
+    """The key, the columns of the task, then when and where each row came from."""
+    roles = [(name, ARROW_TYPES[role.kept_as]) for name, role in spec.task.roles().items()]
+    return pa.schema(
+        [
+            ("row_id", pa.string()),  # the source's key
+            *roles,
+            ("text_key", pa.string()),  # equal for near duplicates
+            ("event_time", TIMESTAMP),
+            ("source_file", pa.string()),
+            ("source_line", pa.int64()),
+            ("partition", pa.string()),
+        ]
+    )
+
+
 FIXED_TABLES = (
     TableSpec("quarantine", QUARANTINE, ("partition", "stage")),
-    TableSpec("staging", MART),
-    TableSpec("mart", MART),
     TableSpec("predictions", PREDICTIONS),
     TableSpec("feedback", FEEDBACK),
     TableSpec("evaluations", EVALUATIONS, ("partition", "candidate")),
@@ -177,14 +180,29 @@ REPLACEABLE = ("raw", "quarantine", "staging", "mart", "evaluations")
 """Tables whose partitions are replaced under a fence; the others are appended to."""
 
 
+def kept_columns(table: str, schema: pa.Schema) -> list[pa.Field]:
+    """Columns of `schema`, a table in a lake, that an earlier version wrote and this one does not."""
+    for ours in FIXED_TABLES:
+        if ours.name == table:
+            return [field for field in schema if field.name not in ours.schema.names]
+    return []
+
+
 def tables_of(spec: LoopSpec) -> tuple[TableSpec, ...]:
-    return (TableSpec("raw", raw_schema(spec)), *FIXED_TABLES)
+    mart, roles = mart_schema(spec), frozenset(spec.task.roles())
+    return (
+        TableSpec("raw", raw_schema(spec), given=frozenset(spec.source.columns)),
+        TableSpec("staging", mart, given=roles),
+        TableSpec("mart", mart, given=roles),
+        *FIXED_TABLES,
+    )
 
 
 def create_tables(store: DeltaStore, spec: LoopSpec) -> None:
     """Create what is missing and compare what is there; safe to run in many processes at once.
 
-    A look at a loop creates its tables: until the first row comes, its columns may still change.
+    A look at a loop creates its tables: until the first row comes, its columns may still change. A table of
+    an earlier version of Lakeloop gets the columns of ours that it lacks, and keeps those that it has more.
 
     Raises:
         ConfigurationError: a table with rows has other columns than it should; names them.
@@ -195,8 +213,11 @@ def create_tables(store: DeltaStore, spec: LoopSpec) -> None:
         except ConfigurationError:
             _create(store, table)
             existing = store.open(table.name)
-        if _columns(table.schema) != _columns(existing) and _never_held_a_row(existing):
+        if _given_differ(table, existing) and _never_held_a_row(existing):
             _create_anew(store, table, existing)
+            existing = store.open(table.name)
+        if missing := _ours_that_lack(table, existing):
+            _add_columns(store, table, existing, missing)
             existing = store.open(table.name)
         _require_same_columns(store.uri(table.name), table, existing)
 
@@ -256,6 +277,28 @@ def _create_anew(store: DeltaStore, table: TableSpec, existing: DeltaTable) -> N
     store.make_durable(table.name, range(existing.version(), existing.version() + 1))
 
 
+def _given_differ(table: TableSpec, existing: DeltaTable) -> bool:
+    return bool(table.given) and _columns(table.schema) != _columns(existing)
+
+
+def _ours_that_lack(table: TableSpec, existing: DeltaTable) -> list[pa.Field]:
+    present = _columns(existing)
+    return [field for field in table.schema if field.name not in present and field.name not in table.given]
+
+
+def _add_columns(store: DeltaStore, table: TableSpec, existing: DeltaTable, fields: list[pa.Field]) -> None:
+    """Add columns as the version right after `existing` or not at all; rows that are there have null."""
+    version = existing.version()
+    try:
+        existing.alter.add_columns(
+            DeltaSchema.from_arrow(pa.schema(fields)).fields,
+            commit_properties=CommitProperties(max_commit_retries=0),
+        )
+    except DeltaError:
+        return  # somebody else was first: the comparison that follows judges what is there
+    store.make_durable(table.name, range(version + 1, version + 2))
+
+
 def _columns(columns: pa.Schema | DeltaTable) -> dict[str, pa.DataType]:
     schema = columns if isinstance(columns, pa.Schema) else pa.schema(columns.schema().to_arrow())
     return {field.name: field.type for field in schema}
@@ -263,6 +306,8 @@ def _columns(columns: pa.Schema | DeltaTable) -> dict[str, pa.DataType]:
 
 def _require_same_columns(uri: str, table: TableSpec, existing: DeltaTable) -> None:
     wanted, present = _columns(table.schema), _columns(existing)
+    if not table.given:  # columns of an earlier version stay, and are null in new rows
+        present = {name: kind for name, kind in present.items() if name in wanted}
     if wanted == present:
         return
     differences = [

@@ -1,1 +1,1 @@
-"""Where rows come from: daily drops (`base`, `files`, `package`) and reading their lines (`lines`)."""
+"""Where rows come from: sources (`registry`), formats of files (`formats`), the way in (`intake`)."""

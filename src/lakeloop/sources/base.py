@@ -1,28 +1,98 @@
-"""What a source is: it hands over one file a day, or says why there is none. The kinds are in `kinds`."""
+"""What a source is: it finds the delivery of a day, or says why there is none. A delivery yields blocks.
+
+The kinds of sources are in `registry`. What becomes of the rows is the business of `intake`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
+
+import pyarrow as pa
+
+from lakeloop.errors import CountsError
+from lakeloop.lake.tables import ARROW_TYPES
+from lakeloop.sources.rejects import Reject
+from lakeloop.spec.contract import SourceBase
 
 
 @dataclass(frozen=True)
-class Drop:
-    """The file of one day."""
+class Block:
+    """Some consecutive records, read.
 
-    path: Path
-    digest: str
-    """sha256 of its bytes, hex."""
-    name: str
-    """How rows refer to it: the same on every machine."""
+    Raises:
+        CountsError: rows and rejects are not as many as the records read; a defect of the reader.
+    """
+
+    rows: pa.RecordBatch
+    """The good records, with the columns of `row_schema`."""
+    rejects: tuple[Reject, ...]
+    """The others."""
+    read: int
+    """How many records were read."""
+
+    def __post_init__(self) -> None:
+        if self.rows.num_rows + len(self.rejects) != self.read:
+            raise CountsError(
+                "rows and rejected records are not the records read",
+                expected=f"{self.read} records",
+                found=f"{self.rows.num_rows} rows + {len(self.rejects)} rejected",
+                remedy="nothing was published; this is a defect of the reader, report it with the data",
+            )
+
+
+class Delivery(Protocol):
+    """The rows of one day, as a source has them at this moment."""
+
+    @property
+    def name(self) -> str:
+        """How rows refer to it (column `source_file`): the same on every machine."""
+
+    @property
+    def identity(self) -> str:
+        """What it is made of, `<kind>:<value>`: sha256 of a file; version of a table, ETag, query and range.
+
+        Equal identities are equal rows: a day that was published from this identity is not read again.
+        """
+
+    @property
+    def where(self) -> str:
+        """A path or an address at which a person can look at it."""
+
+    def blocks(self) -> Iterator[Block]:
+        """Read it once, with the memory of a block whatever its size.
+
+        Raises:
+            DataError: it is not what the loop file declares as a whole, such as another header.
+        """
+
+    def require_unchanged(self) -> None:
+        """To be asked when the blocks have been read: were they those that `identity` names?
+
+        Raises:
+            TransientError: it changed while it was read.
+        """
 
 
 class Source(Protocol):
     """Where a loop's rows come from."""
 
-    def drop(self, partition: str) -> Drop | None:
-        """The file of the day `partition` (YYYY-MM-DD); None when there is none."""
+    def find(self, partition: str) -> Delivery | None:
+        """The delivery of the day `partition` (YYYY-MM-DD); None when there is none."""
 
     def absence(self, partition: str) -> str:
-        """A sentence on why there is no file for this day: what was looked for, and where."""
+        """A sentence on why there is no delivery for this day: what was looked for, and where."""
+
+    def partitions(self) -> tuple[str, ...]:
+        """The days that it will deliver, oldest first; none when it does not know them beforehand."""
+
+
+def row_schema(source: SourceBase) -> pa.Schema:
+    """Of `Block.rows`: the declared columns, typed, then where a record stands.
+
+    `source_line` is the number of the record's line in its file, from 1; where there are no lines,
+    its position.
+    """
+    declared = [(name, ARROW_TYPES[kind]) for name, kind in source.columns.items()]
+    return pa.schema([*declared, ("source_line", pa.int64())])

@@ -1,16 +1,63 @@
-"""Source `files`: somebody else puts one file a day where the loop file says."""
+"""Source `files`: somebody else puts one file a day where the loop file says. And a file as a delivery."""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from lakeloop.durable import sha256_file
-from lakeloop.errors import ConfigurationError
+from lakeloop.errors import ConfigurationError, TransientError
 from lakeloop.settings import Settings
-from lakeloop.sources.base import Drop
-from lakeloop.spec.models import FilesSource, LoopSpec
+from lakeloop.sources.base import Block
+from lakeloop.sources.formats.registry import reader_of
+from lakeloop.spec.contract import SourceBase
+from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.paths import day_file
+from lakeloop.spec.source import FilesSource
+
+
+class FileDelivery:
+    """One file, named by the sha256 of its bytes.
+
+    Args:
+        path: where it lies on this machine.
+        sha256: of its bytes, hex.
+        name: how rows refer to it.
+        source: what the loop file declares of it.
+    """
+
+    def __init__(self, path: Path, sha256: str, name: str, source: SourceBase) -> None:
+        self.path = path
+        self.name = name
+        self.identity = f"sha256:{sha256}"
+        self._source = source
+        self._read = hashlib.sha256()
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+    def blocks(self) -> Iterator[Block]:
+        """The records, in the order of the file; see `Delivery`. Raises OSError when it cannot be read."""
+        self._read = hashlib.sha256()
+        with self.path.open("rb", buffering=0) as file:
+            hashed = cast("BinaryIO", _HashedFile(file, self._read))
+            yield from reader_of(self._source)(hashed, self.where, self._source)
+
+    def require_unchanged(self) -> None:
+        """Compare the bytes that `blocks` has read with those that the identity names; see `Delivery`."""
+        if (found := f"sha256:{self._read.hexdigest()}") != self.identity:
+            raise TransientError(
+                "the file changed while it was read",
+                where=self.where,
+                expected=self.identity[:19],
+                found=found[:19],
+                remedy="nothing was published; put files there by renaming, then this runs again",
+            )
 
 
 class FileDrops:
@@ -21,7 +68,7 @@ class FileDrops:
         self._source = loop.source
         self._settings = settings
 
-    def drop(self, partition: str) -> Drop | None:
+    def find(self, partition: str) -> FileDelivery | None:
         """The file of the day.
 
         Raises:
@@ -46,10 +93,32 @@ class FileDrops:
                 found=error.strerror or str(error),
                 remedy="correct source.path in the loop file, or the permissions of the file and its folders",
             ) from error
-        return Drop(path, digest, self._source.path.replace("{partition}", partition))
+        name = self._source.path.replace("{partition}", partition)
+        return FileDelivery(path, digest, name, self._source)
 
     def absence(self, partition: str) -> str:
         return f"no file for {partition}: looked for {self._path(partition)}"
 
+    def partitions(self) -> tuple[str, ...]:
+        """None: files come when they come."""
+        return ()
+
     def _path(self, partition: str) -> Path:
         return day_file(self._source, partition, self._settings)
+
+
+class _HashedFile(io.RawIOBase):
+    """A file that is read from its beginning to its end, hashed on the way."""
+
+    def __init__(self, file: io.RawIOBase, digest: hashlib._Hash) -> None:
+        self._file = file
+        self._digest = digest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int | None:  # type: ignore[override]
+        count = self._file.readinto(buffer)
+        if count:
+            self._digest.update(memoryview(buffer)[:count])
+        return count

@@ -1,121 +1,179 @@
-"""One drop to the rows of `raw` and `quarantine`, with counts that add up. Publishing is the stage's.
+"""One delivery to the rows of `raw` and `quarantine`, with counts that add up. Publishing is the stage's.
 
-The rows of one day are held in memory; the file is not.
+The rows wait on the local disk (`spool`) until all is read and the counts are proved; then they are handed on
+as a stream. In memory are a few batches, and 24 bytes a row of hashes (`repeats`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from lakeloop.errors import TransientError
+from lakeloop.errors import CountsError
 from lakeloop.lake.digest import row_hashes
 from lakeloop.lake.tables import QUARANTINE, raw_schema
 from lakeloop.records import Counts
-from lakeloop.sources.base import Drop
-from lakeloop.sources.lines import LineReader
+from lakeloop.sources.base import Block, Delivery, row_schema
 from lakeloop.sources.rejects import Reject
-from lakeloop.spec.models import LoopSpec
+from lakeloop.sources.repeats import Distinct, Repeats
+from lakeloop.sources.spool import Spool, gathered
+from lakeloop.spec.loop import LoopSpec
+
+SHOWN_REJECTS = 50
 
 
 @dataclass(frozen=True)
 class Intake:
-    """A drop, read: the rows of tables `raw` and `quarantine`, and what became of every line."""
+    """A delivery, read: the rows of tables `raw` and `quarantine`, and what became of every record.
 
-    raw: pa.Table
-    quarantine: pa.Table
+    To be closed (`with`): the rows lie in files until then.
+    """
+
     counts: Counts
     reasons: dict[str, int]
-    """Reason code -> quarantined lines, most frequent first."""
+    """Reason code -> quarantined records, most frequent first."""
     repeated_keys: int
-    """Rows whose key was there before in this drop with other content; they are accepted."""
+    """Rows whose key was there before in this delivery with other content; they are accepted."""
+    shown: tuple[tuple[int, str, str | None], ...]
+    """Line, reason code and column of the first quarantined records, `SHOWN_REJECTS` at most."""
+    _raw: _RawRows = field(repr=False)
+    _quarantine: Spool = field(repr=False)
+    _files: ExitStack = field(repr=False)
+
+    def raw(self) -> pa.RecordBatchReader:
+        """The accepted rows in the order of the delivery, once. Raises CountsError when one is not there."""
+        schema = self._raw.schema
+        return pa.RecordBatchReader.from_batches(schema, self._raw.batches(self.counts.accepted))
+
+    def quarantine(self) -> pa.RecordBatchReader:
+        """The rejected records, in the order of the delivery, once."""
+        return pa.RecordBatchReader.from_batches(QUARANTINE, gathered(self._quarantine.batches()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._files.close()
 
 
-def take_in(drop: Drop, loop: LoopSpec, partition: str) -> Intake:
-    """Read a drop. Of rows that are equal in all declared columns the first stays.
+def read_delivery(delivery: Delivery, loop: LoopSpec, partition: str, folder: Path) -> Intake:
+    """Read a delivery into files in `folder`. Of rows that are equal in all declared columns the first stays.
 
     Raises:
-        CountsError: a line was lost or doubled.
-        DataError: the header is not the declared one.
-        TransientError: the file changed while it was read.
+        CountsError: a record was lost or doubled.
+        DataError: the delivery as a whole is not what is declared, such as another header.
+        TransientError: it changed while it was read.
     """
     source = loop.source
-    reader = LineReader(drop.path, source.columns, key=source.key, file_format=source.format)
-    batches: list[pa.RecordBatch] = []
-    rejects: list[Reject] = []
-    seen: set[bytes] = set()
-    duplicates = 0
-    for block in reader:
-        rows, repeated = _without_duplicates(block.rows, list(source.columns), seen)
-        batches.append(rows)
-        rejects += block.rejects
-        duplicates += repeated
-    _require_unchanged(drop, reader.sha256)
-    raw = _raw_table(batches, drop, loop, partition)
-    quarantine = _quarantine_table(rejects, drop, partition)
-    counts = Counts(
-        read=reader.lines, accepted=raw.num_rows, quarantined=quarantine.num_rows, duplicates=duplicates
-    )
-    return Intake(
-        raw=raw,
-        quarantine=quarantine,
-        counts=counts.reconcile(f"{drop.name} of {loop.name}"),
-        reasons=dict(Counter(str(reject.reason) for reject in rejects).most_common()),
-        repeated_keys=raw.num_rows - len(raw[source.key].unique()),
-    )
-
-
-def _without_duplicates(
-    rows: pa.RecordBatch, columns: list[str], seen: set[bytes]
-) -> tuple[pa.RecordBatch, int]:
-    """`rows` with `row_hash`, without those that were seen; and how many those were."""
-    hashes = row_hashes(rows, columns)
-    first = []
-    for value in hashes:
-        first.append(value not in seen)
-        seen.add(value)
-    hashed = rows.append_column("row_hash", pa.array([value.hex() for value in hashes], pa.string()))
-    return (hashed, 0) if all(first) else (hashed.filter(pa.array(first)), first.count(False))
-
-
-def _raw_table(batches: list[pa.RecordBatch], drop: Drop, loop: LoopSpec, partition: str) -> pa.Table:
-    schema = raw_schema(loop)
-    if not batches:
-        return schema.empty_table()
-    table = pa.Table.from_batches(batches)
-    for name, value in (("source_file", drop.name), ("partition", partition)):
-        table = table.append_column(name, pa.repeat(pa.scalar(value, pa.string()), table.num_rows))
-    return table.select(schema.names)
-
-
-def _quarantine_table(rejects: list[Reject], drop: Drop, partition: str) -> pa.Table:
-    rows = [
-        {
-            "partition": partition,
-            "stage": "ingest",
-            "reason": str(reject.reason),
-            "detail": reject.detail,
-            "column": reject.column,
-            "source_file": drop.name,
-            "source_line": reject.line,
-            "byte_offset": reject.byte_offset,
-            "raw": reject.raw,
-            "row_key": reject.row_key,
-            "readmitted": False,
-        }
-        for reject in rejects
-    ]
-    return pa.Table.from_pylist(rows, QUARANTINE)
-
-
-def _require_unchanged(drop: Drop, digest: str) -> None:
-    if digest != drop.digest:
-        raise TransientError(
-            "the file changed while it was read",
-            where=str(drop.path),
-            expected=f"sha256 {drop.digest[:12]}",
-            found=f"sha256 {digest[:12]}",
-            remedy="nothing was published; put files there by renaming, then this runs again",
+    with ExitStack() as stack:
+        hashed = row_schema(source).append(pa.field("row_hash", pa.string()))
+        rows = stack.enter_context(Spool(hashed, folder))
+        quarantine = stack.enter_context(Spool(QUARANTINE, folder))
+        tally = _Tally()
+        repeats, keys = Repeats(), Distinct()
+        blocks = tally.counted(_quarantining(delivery.blocks(), quarantine, delivery.name, partition))
+        for batch in gathered(block.rows for block in blocks):
+            hashes = row_hashes(batch, list(source.columns))
+            repeats.add(hashes)
+            keys.add(batch[source.key])
+            rows.append(batch.append_column("row_hash", pa.array([value.hex() for value in hashes])))
+        delivery.require_unchanged()
+        repeated = repeats.mask()
+        duplicates = int(repeated.sum())
+        counts = Counts(
+            read=tally.read,
+            accepted=rows.rows - duplicates,
+            quarantined=quarantine.rows,
+            duplicates=duplicates,
+        ).reconcile(f"{delivery.name} of {loop.name}")
+        return Intake(
+            counts=counts,
+            reasons=dict(tally.reasons.most_common()),
+            repeated_keys=counts.accepted - keys.count(),
+            shown=tuple(tally.shown),
+            _raw=_RawRows(rows, repeated, raw_schema(loop), delivery.name, partition),
+            _quarantine=quarantine,
+            _files=stack.pop_all(),
         )
+
+
+@dataclass
+class _Tally:
+    """What is counted while blocks pass."""
+
+    read: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    shown: list[tuple[int, str, str | None]] = field(default_factory=list)
+
+    def counted(self, blocks: Iterable[Block]) -> Iterator[Block]:
+        for block in blocks:
+            self.read += block.read
+            self.reasons.update(str(reject.reason) for reject in block.rejects)
+            first = block.rejects[: SHOWN_REJECTS - len(self.shown)]
+            self.shown += [(reject.line, str(reject.reason), reject.column) for reject in first]
+            yield block
+
+
+@dataclass(frozen=True)
+class _RawRows:
+    """The rows of table `raw`: those that were read, without the repeated ones."""
+
+    spool: Spool
+    repeated: npt.NDArray[np.bool_]
+    schema: pa.Schema
+    source_file: str
+    partition: str
+
+    def batches(self, promised: int) -> Iterator[pa.RecordBatch]:
+        place = given = 0
+        for batch in self.spool.batches():
+            repeated = self.repeated[place : place + batch.num_rows]
+            place += batch.num_rows
+            rows = batch.filter(pa.array(~repeated)) if repeated.any() else batch
+            for name, value in (("source_file", self.source_file), ("partition", self.partition)):
+                rows = rows.append_column(name, pa.repeat(pa.scalar(value, pa.string()), rows.num_rows))
+            given += rows.num_rows
+            yield rows.select(self.schema.names)
+        if given != promised:
+            raise CountsError(
+                "rows that were read and accepted are not all there any more",
+                where=self.source_file,
+                expected=f"{promised} rows",
+                found=f"{given} rows",
+                remedy="no row was published; is the disk in order? Run it again",
+            )
+
+
+def _quarantining(blocks: Iterable[Block], spool: Spool, source_file: str, partition: str) -> Iterator[Block]:
+    """The same blocks; their rejects are put into `spool`."""
+    for block in blocks:
+        if block.rejects:
+            spool.append(_quarantine_rows(block.rejects, source_file, partition))
+        yield block
+
+
+def _quarantine_rows(rejects: tuple[Reject, ...], source_file: str, partition: str) -> pa.RecordBatch:
+    columns = {
+        "reason": [str(reject.reason) for reject in rejects],
+        "detail": [reject.detail for reject in rejects],
+        "column": [reject.column for reject in rejects],
+        "source_line": [reject.line for reject in rejects],
+        "byte_offset": [reject.byte_offset for reject in rejects],
+        "raw": [reject.raw for reject in rejects],
+        "row_key": [reject.row_key for reject in rejects],
+    }
+    constants = {"partition": partition, "stage": "ingest", "source_file": source_file, "readmitted": False}
+    for name, value in constants.items():
+        columns[name] = [value] * len(rejects)
+    return pa.RecordBatch.from_pydict(columns, QUARANTINE)

@@ -1,6 +1,6 @@
 """Why a line is not a row: the reason codes of quarantined lines, and a rejected line kept whole.
 
-Checks of the values themselves (empty text, unknown label) are not here but in `lakeloop.quality`.
+Checks of the values themselves (an empty text, an unknown answer) are not here but in `lakeloop.quality`.
 """
 
 from __future__ import annotations

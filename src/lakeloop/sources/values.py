@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakeloop.lake.tables import TIMESTAMP
-from lakeloop.spec.models import ColumnType
+from lakeloop.spec.contract import ColumnType
 
 Value = str | int | float | bool | date | datetime
 

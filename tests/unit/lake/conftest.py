@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lakeloop.lake import Lake
+from lakeloop.lake.store import Lake
 from tests.support.small_loop import small_loop
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from lakeloop.attempt import Attempt
 from lakeloop.errors import FenceError
-from lakeloop.lake import Fence, Lake
-from lakeloop.lake.tables import MART
-from tests.support.small_loop import mart_rows
+from lakeloop.lake.claims import Fence
+from lakeloop.lake.store import Lake
+from tests.support.small_loop import MART, mart_rows
 
 DAY, OTHER_DAY = "2026-11-16", "2026-11-17"
 FIRST, SECOND = Attempt("run", 1), Attempt("run", 2)

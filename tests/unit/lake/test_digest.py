@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lakeloop.lake import digest as digest_module
 from lakeloop.lake.digest import content_digest, row_hashes
 
 SCHEMA = pa.schema(
@@ -38,6 +40,7 @@ ROWS = st.lists(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 @given(ROWS, st.randoms(use_true_random=False))
 def test_order_and_layout_change_nothing(rows: list[dict[str, Any]], random: Any) -> None:
     table = pa.Table.from_pylist(rows, SCHEMA)
@@ -54,6 +57,7 @@ def test_order_and_layout_change_nothing(rows: list[dict[str, Any]], random: Any
     assert content_digest(large) == content_digest(table)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 @given(ROWS, ROWS)
 def test_other_rows_have_another_digest(one: list[dict[str, Any]], two: list[dict[str, Any]]) -> None:
     same = sorted(map(repr, one)) == sorted(map(repr, two))
@@ -97,6 +101,17 @@ def test_the_digest_of_these_rows_stays_as_it_is() -> None:
     }
     table = pa.Table.from_pylist([row, {}], SCHEMA)
     assert content_digest(table) == "69c3dd2610d2ab342db9b0005321d6c66cc7b1c26e1f7c0ba3972e6326e682da"
+
+
+@pytest.mark.parametrize("rows", [0, 1, 999, 1000, 5001])
+def test_hashes_that_wait_in_a_file_come_back_in_the_same_order(
+    monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(digest_module, "_RUN_ROWS", 1000)
+    monkeypatch.setattr(digest_module, "_BATCH_ROWS", 300)
+    table = pa.table({"n": [number % 4000 for number in range(rows)]})
+    hashes = [value for batch in table.to_batches() for value in row_hashes(batch)]
+    assert content_digest(table) == hashlib.sha256(b"".join(sorted(hashes))).hexdigest()
 
 
 def test_hashes_are_of_the_columns_asked_for() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import lakeloop.lake.files
 from lakeloop.errors import ArtifactError, ConfigurationError
-from lakeloop.lake import LakeFiles
+from lakeloop.lake.files import LakeFiles
 
 
 @pytest.fixture(params=["disk", "object store"])
@@ -42,12 +42,12 @@ def test_a_folder_comes_back_as_it_was(files: LakeFiles, folder: Path, tmp_path:
 
 def test_the_same_content_may_be_put_again_and_another_not(files: LakeFiles, folder: Path) -> None:
     files.put(folder, "models/v1")
-    before = files.digest("models/v1")
+    before = files.manifest("models/v1")
     files.put(folder, "models/v1")
     (folder / "deep" / "card.md").write_text("another card")
     with pytest.raises(ArtifactError, match="never change"):
         files.put(folder, "models/v1")
-    assert files.digest("models/v1") == before
+    assert files.manifest("models/v1") == before
 
 
 @pytest.mark.parametrize("change", ["extra", "missing"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,10 @@ import pyarrow as pa
 import pytest
 
 from lakeloop.attempt import Attempt
-from lakeloop.lake import Lake, Published
-from lakeloop.lake.tables import MART
+from lakeloop.lake.store import Lake, Published
 from lakeloop.records import Counts, StageRecord
 from tests.support.records import NOON, provenance
-from tests.support.small_loop import mart_rows, small_loop
+from tests.support.small_loop import MART, mart_rows, small_loop
 
 DAY, OTHER_DAY = "2026-11-16", "2026-11-17"
 
@@ -30,6 +30,10 @@ def publish(lake: Lake, count: int) -> Published:
     fence = lake.claim("validate", DAY, Attempt("run"))
     rows = pa.Table.from_pylist(mart_rows(DAY, count), MART)
     return lake.replace("mart", rows, where={"partition": DAY}, fence=fence)
+
+
+def made_as(fingerprint: str) -> Callable[[StageRecord], bool]:
+    return lambda found: found.fingerprint == fingerprint
 
 
 def test_a_record_comes_back_whole(lake: Lake) -> None:
@@ -81,39 +85,39 @@ def test_entries_are_found_by_stage_partition_and_status(lake: Lake) -> None:
 @pytest.mark.parametrize("status", ["done", "refused"])
 def test_a_result_with_this_fingerprint_is_done(lake: Lake, status: str) -> None:
     lake.ledger.record(record(status=status))
-    assert lake.ledger.done("validate", DAY, "A") == record(status=status)
-    assert lake.ledger.done("validate", DAY, "B") is None
-    assert lake.ledger.done("validate", OTHER_DAY, "A") is None
+    assert lake.ledger.done("validate", DAY, made_as("A")) == record(status=status)
+    assert lake.ledger.done("validate", DAY, made_as("B")) is None
+    assert lake.ledger.done("validate", OTHER_DAY, made_as("A")) is None
 
 
 def test_a_skip_neither_makes_nor_unmakes_a_result(lake: Lake) -> None:
     lake.ledger.record(record(minute=0, status="skipped"))
-    assert lake.ledger.done("validate", DAY, "A") is None
+    assert lake.ledger.done("validate", DAY, made_as("A")) is None
     lake.ledger.record(record(minute=1))
     lake.ledger.record(record(minute=2, status="skipped", fingerprint="B"))
-    assert lake.ledger.done("validate", DAY, "A") is not None
+    assert lake.ledger.done("validate", DAY, made_as("A")) is not None
 
 
 def test_only_the_newest_result_counts(lake: Lake) -> None:
     """After A and then B the table holds B, so A has to be done again; then it is A's once more."""
     lake.ledger.record(record(minute=0, fingerprint="A"))
     lake.ledger.record(record(minute=1, fingerprint="B"))
-    assert lake.ledger.done("validate", DAY, "A") is None
-    assert lake.ledger.done("validate", DAY, "B") is not None
+    assert lake.ledger.done("validate", DAY, made_as("A")) is None
+    assert lake.ledger.done("validate", DAY, made_as("B")) is not None
     lake.ledger.record(record(minute=2, fingerprint="A"))
-    assert lake.ledger.done("validate", DAY, "A") == record(minute=2, fingerprint="A")
-    assert lake.ledger.done("validate", DAY, "B") is None
+    assert lake.ledger.done("validate", DAY, made_as("A")) == record(minute=2, fingerprint="A")
+    assert lake.ledger.done("validate", DAY, made_as("B")) is None
 
 
 def test_a_result_whose_output_was_replaced_since_is_not_done(lake: Lake) -> None:
     """Somebody published and was killed before the ledger entry: the ledger's newest is not what is there."""
     published = publish(lake, 3)
     lake.ledger.record(record(outputs={"mart": published.digest}))
-    assert lake.ledger.done("validate", DAY, "A") is not None
+    assert lake.ledger.done("validate", DAY, made_as("A")) is not None
     publish(lake, 2)
-    assert lake.ledger.done("validate", DAY, "A") is None
+    assert lake.ledger.done("validate", DAY, made_as("A")) is None
     publish(lake, 3)
-    assert lake.ledger.done("validate", DAY, "A") is not None
+    assert lake.ledger.done("validate", DAY, made_as("A")) is not None
 
 
 def test_the_output_is_looked_for_in_the_quarantine_of_the_stage(lake: Lake) -> None:
@@ -122,7 +126,7 @@ def test_the_output_is_looked_for_in_the_quarantine_of_the_stage(lake: Lake) -> 
     empty = lake.read("quarantine")
     published = lake.replace("quarantine", empty, where=where, fence=fence)
     lake.ledger.record(record(outputs={"quarantine": f"sha256:{published.digest}", "report": "not a table"}))
-    assert lake.ledger.done("validate", DAY, "A") is not None
+    assert lake.ledger.done("validate", DAY, made_as("A")) is not None
 
 
 def record_many(root: str, barrier: Any, writer: int) -> None:

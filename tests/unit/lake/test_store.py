@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ from deltalake import DeltaTable
 
 from lakeloop.attempt import Attempt
 from lakeloop.durable import fsync_directory, fsync_file
-from lakeloop.errors import ConfigurationError, DataError, FenceError
-from lakeloop.lake import Lake
+from lakeloop.errors import ConfigurationError, CountsError, DataError, FenceError
 from lakeloop.lake import delta as delta_module
-from lakeloop.lake.tables import MART, PREDICTIONS, QUARANTINE
-from tests.support.small_loop import mart_rows, small_loop
+from lakeloop.lake.delta import DeltaStore
+from lakeloop.lake.store import Lake
+from lakeloop.lake.tables import EVALUATIONS, PREDICTIONS, QUARANTINE
+from tests.support.small_loop import MART, mart_rows, small_loop
 
 DAY, OTHER_DAY = "2026-11-16", "2026-11-17"
 RUN = Attempt("run", 1)
@@ -95,6 +97,121 @@ def test_columns_may_come_in_any_order_and_those_of_where_may_be_left_out(lake: 
     assert lake.read("mart").schema == MART
 
 
+def streamed(table: pa.Table, rows_a_batch: int = 1) -> pa.RecordBatchReader:
+    return pa.RecordBatchReader.from_batches(table.schema, iter(table.to_batches(rows_a_batch)))
+
+
+def test_a_stream_publishes_what_a_table_publishes(lake: Lake) -> None:
+    fence = lake.claim("validate", DAY, RUN)
+    published = lake.replace("mart", streamed(rows(count=5)), where={"partition": DAY}, fence=fence)
+    assert (published.rows, published.digest) == (5, publish(lake, count=5).digest)
+    assert lake.read("mart", version=published.version) == lake.read("mart")
+
+
+def test_a_stream_without_rows_clears_the_partition(lake: Lake) -> None:
+    publish(lake)
+    fence = lake.claim("validate", DAY, RUN)
+    published = lake.replace("mart", streamed(MART.empty_table()), where={"partition": DAY}, fence=fence)
+    assert (published.rows, lake.read("mart").num_rows) == (0, 0)
+    assert published.digest == lake.digest("mart", partition=DAY)
+
+
+def test_a_stream_that_fails_in_the_middle_changes_nothing_and_its_error_stays(lake: Lake) -> None:
+    publish(lake)
+    version, files = lake.version("mart"), set(Path(lake.uri("mart")).rglob("*.parquet"))
+
+    def failing() -> Iterator[pa.RecordBatch]:
+        yield from rows(count=2, first=7).to_batches()
+        raise CountsError("a row is missing")
+
+    fence = lake.claim("validate", DAY, RUN)
+    stream = pa.RecordBatchReader.from_batches(MART, failing())
+    with pytest.raises(CountsError, match="a row is missing"):
+        lake.replace("mart", stream, where={"partition": DAY}, fence=fence)
+    assert lake.version("mart") == version
+    assert set(Path(lake.uri("mart")).rglob("*.parquet")) == files
+    assert lake.read("mart")["row_id"].to_pylist() == [f"{DAY}-{n}" for n in range(3)]
+
+
+@pytest.mark.parametrize("wrong", [rows(count=2).drop_columns(["label"]), rows(OTHER_DAY)])
+def test_a_stream_of_other_columns_or_another_partition_is_refused(lake: Lake, wrong: pa.Table) -> None:
+    fence = lake.claim("validate", DAY, RUN)
+    both = streamed(pa.concat_tables([rows(count=1).select(wrong.column_names), wrong]))
+    with pytest.raises(DataError, match=r"other columns|another partition"):
+        lake.replace("mart", both, where={"partition": DAY}, fence=fence)
+    assert lake.version("mart") == 0
+
+
+def test_a_claim_while_the_rows_are_written_stops_the_commit(lake: Lake) -> None:
+    fence = lake.claim("validate", DAY, RUN)
+
+    def overtaken() -> Iterator[pa.RecordBatch]:
+        yield from rows().to_batches()
+        lake.claim("validate", DAY, Attempt("run", 2))
+
+    stream = pa.RecordBatchReader.from_batches(MART, overtaken())
+    with pytest.raises(FenceError, match="took over"):
+        lake.replace("mart", stream, where={"partition": DAY}, fence=fence)
+    assert lake.version("mart") == 0
+
+
+def test_a_commit_of_another_day_in_between_is_no_conflict(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes after the look at the partition and before the commit, twice."""
+    look = delta_module._paths
+    others = iter((OTHER_DAY, "2026-11-18"))
+
+    def look_then_be_overtaken(*args: Any) -> set[str]:
+        found = look(*args)
+        monkeypatch.setattr(delta_module, "_paths", look)
+        if day := next(others, None):
+            publish(lake, day)
+            monkeypatch.setattr(delta_module, "_paths", look_then_be_overtaken)
+        return found
+
+    fence = lake.claim("validate", DAY, RUN)
+    monkeypatch.setattr(delta_module, "_paths", look_then_be_overtaken)
+    published = lake.replace("mart", rows(count=2), where={"partition": DAY}, fence=fence)
+    assert published.version == 3
+    assert [lake.read("mart", partition=day).num_rows for day in (DAY, OTHER_DAY, "2026-11-18")] == [2, 3, 3]
+
+
+def test_a_file_of_a_lake_elsewhere_is_written_through_its_own_file_system(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DeltaStore, "_local_files", lambda self, table: None)
+    published = publish(lake)
+    assert len(list(Path(lake.uri("mart")).rglob("*.parquet"))) == 1
+    monkeypatch.undo()
+    assert lake.digest("mart", partition=DAY) == published.digest
+
+
+def test_maintenance_makes_one_file_of_the_days_of_a_stream(lake: Lake) -> None:
+    for first in range(3):
+        publish(lake, DAY, 2, first=first)
+        publish(lake, OTHER_DAY, 2, first=first)
+    before = lake.digest("mart")
+    DeltaTable(lake.uri("mart")).optimize.compact()
+    DeltaTable(lake.uri("mart")).create_checkpoint()
+    assert lake.digest("mart") == before
+    assert publish(lake, DAY, 2, first=2).rows == 2
+    assert lake.digest("mart") == before
+
+
+def test_a_replace_may_leave_the_finer_partitions_to_the_rows(lake: Lake) -> None:
+    def judged(*candidates: str) -> pa.Table:
+        listed = [{"partition": DAY, "candidate": name, "row_id": "r1"} for name in candidates]
+        return pa.Table.from_pylist(listed, EVALUATIONS)
+
+    for candidates in (("baseline", "finetune"), ("finetune", "another", "finetune")):
+        fence = lake.claim("evaluate", DAY, RUN)
+        published = lake.replace("evaluations", judged(*candidates), where={"partition": DAY}, fence=fence)
+        assert published.digest == lake.digest("evaluations", partition=DAY)
+        assert sorted(lake.read("evaluations")["candidate"].to_pylist()) == sorted(candidates)
+    assert lake.read("evaluations", candidate="another").num_rows == 1
+
+
 def test_other_columns_are_refused_by_name(lake: Lake) -> None:
     fence = lake.claim("validate", DAY, RUN)
     with pytest.raises(DataError) as caught:
@@ -107,6 +224,22 @@ def test_rows_of_another_partition_are_refused(lake: Lake) -> None:
     fence = lake.claim("validate", DAY, RUN)
     with pytest.raises(DataError, match="another partition"):
         lake.replace("mart", rows(OTHER_DAY), where={"partition": DAY}, fence=fence)
+
+
+def test_rows_of_several_partitions_are_replaced_in_one_commit(lake: Lake) -> None:
+    """The answers of all models of a day: those of a model that is not judged any more are gone."""
+
+    def answers(*models: str) -> pa.Table:
+        names = ("candidate", "model_digest", "row_id", "expected", "answer", "split")
+        return pa.Table.from_pylist([dict.fromkeys(names, model) for model in models])
+
+    for models in (("baseline", "finetune", "finetune"), ("baseline", "champion")):
+        before, fence = lake.version("evaluations"), lake.claim("evaluate", DAY, RUN)
+        published = lake.replace("evaluations", answers(*models), where={"partition": DAY}, fence=fence)
+        assert published.version == before + 1
+    found = lake.read("evaluations", partition=DAY)
+    assert sorted(found["candidate"].to_pylist()) == ["baseline", "champion"]
+    assert (published.rows, published.digest) == (2, lake.digest("evaluations", partition=DAY))
 
 
 @pytest.mark.parametrize("where", [{}, {"partition": OTHER_DAY}, {"partition": DAY, "label": "tech"}])

@@ -12,10 +12,10 @@ from deltalake import DeltaTable
 
 from lakeloop.attempt import Attempt
 from lakeloop.errors import ConfigurationError
-from lakeloop.lake import Lake
 from lakeloop.lake import tables as tables_module
+from lakeloop.lake.store import Lake
 from lakeloop.lake.tables import raw_schema, tables_of
-from lakeloop.spec.models import LoopSpec
+from lakeloop.spec.loop import LoopSpec
 from tests.support.small_loop import small_loop
 
 SOURCE: dict[str, Any] = {

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from lakeloop.errors import ConfigurationError
+from lakeloop.errors import ConfigurationError, TransientError
 from lakeloop.settings import Settings
-from lakeloop.sources.base import Drop
 from lakeloop.sources.files import FileDrops
 from tests.support.small_loop import small_loop
 
@@ -34,28 +33,58 @@ def test_the_file_of_the_day_is_found_with_its_digest(settings: Settings) -> Non
     path = settings.root / "drops" / f"{DAY}.jsonl"
     path.write_bytes(b"abc")
     digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert source(settings).drop(DAY) == Drop(path, digest, f"drops/{DAY}.jsonl")
+    delivery = source(settings).find(DAY)
+    assert delivery is not None
+    assert (delivery.name, delivery.identity) == (f"drops/{DAY}.jsonl", f"sha256:{digest}")
+    assert delivery.where == str(path)
+
+
+def test_the_days_of_files_are_not_known_beforehand(settings: Settings) -> None:
+    assert source(settings).partitions() == ()
+
+
+def test_a_delivery_yields_the_records_of_the_file_as_often_as_it_is_asked(settings: Settings) -> None:
+    content = b'{"id": "a"}\nbroken\n{"id": "b"}\n'
+    (settings.root / "drops" / f"{DAY}.jsonl").write_bytes(content)
+    delivery = source(settings).find(DAY)
+    assert delivery is not None
+    for _ in range(2):
+        (block,) = delivery.blocks()
+        assert (block.rows["id"].to_pylist(), len(block.rejects), block.read) == (["a", "b"], 1, 3)
+        delivery.require_unchanged()
+
+
+@pytest.mark.parametrize("now", [b"", b'{"id": "a"}\n{"id": "b"}\n'], ids=["cut", "grown"])
+def test_a_file_that_changed_since_it_was_found_is_not_the_delivery(settings: Settings, now: bytes) -> None:
+    path = settings.root / "drops" / f"{DAY}.jsonl"
+    path.write_bytes(b'{"id": "a"}\n')
+    delivery = source(settings).find(DAY)
+    assert delivery is not None
+    path.write_bytes(now)
+    list(delivery.blocks())
+    with pytest.raises(TransientError, match="changed while it was read"):
+        delivery.require_unchanged()
 
 
 def test_a_day_without_a_file_says_where_it_looked(settings: Settings) -> None:
-    assert source(settings).drop(DAY) is None
+    assert source(settings).find(DAY) is None
     assert source(settings).absence(DAY).endswith(f"drops/{DAY}.jsonl")
 
 
 def test_a_folder_is_no_drop(settings: Settings) -> None:
     (settings.root / "drops" / f"{DAY}.jsonl").mkdir()
     with pytest.raises(ConfigurationError, match="not a file"):
-        source(settings).drop(DAY)
+        source(settings).find(DAY)
 
 
 def test_a_folder_that_is_a_file_holds_no_drop(settings: Settings) -> None:
     (settings.root / "drops" / DAY).write_text("")
-    assert source(settings, "drops/{partition}/rows.jsonl").drop(DAY) is None
+    assert source(settings, "drops/{partition}/rows.jsonl").find(DAY) is None
 
 
 def test_a_name_that_is_too_long_for_the_disk_is_a_clear_error(settings: Settings) -> None:
     with pytest.raises(ConfigurationError, match="cannot read it") as caught:
-        source(settings, "drops/" + "x" * 250 + "{partition}").drop(DAY)
+        source(settings, "drops/" + "x" * 250 + "{partition}").find(DAY)
     assert caught.value.found == "File name too long"
     assert caught.value.where.endswith(f"xxx{DAY}")
 
@@ -75,7 +104,7 @@ def test_what_may_not_be_read_is_a_clear_error(
     else:
         monkeypatch.setattr(Path, "stat", forbidden)
     with pytest.raises(ConfigurationError, match="cannot read it") as caught:
-        source(settings).drop(DAY)
+        source(settings).find(DAY)
     assert (caught.value.where, caught.value.found) == (str(path), "Permission denied")
 
 
@@ -83,13 +112,13 @@ def test_a_link_out_of_the_project_is_refused(settings: Settings, tmp_path: Path
     (tmp_path / "secret").write_text("secret")
     (settings.root / "drops" / f"{DAY}.jsonl").symlink_to(tmp_path / "secret")
     with pytest.raises(ConfigurationError, match="leads out"):
-        source(settings).drop(DAY)
+        source(settings).find(DAY)
 
 
 def test_a_data_root_may_be_elsewhere(tmp_path: Path, settings: Settings) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / f"{DAY}.jsonl").write_text("")
     allowed = Settings(root=settings.root, data_roots=(tmp_path / "data",))
-    assert source(allowed, str(tmp_path / "data" / "{partition}.jsonl")).drop(DAY) is not None
+    assert source(allowed, str(tmp_path / "data" / "{partition}.jsonl")).find(DAY) is not None
     with pytest.raises(ConfigurationError, match="leads out"):
-        source(settings, str(tmp_path / "data" / "{partition}.jsonl")).drop(DAY)
+        source(settings, str(tmp_path / "data" / "{partition}.jsonl")).find(DAY)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from lakeloop.durable import sha256_file
@@ -13,17 +14,27 @@ from lakeloop.errors import CountsError, TransientError
 from lakeloop.lake.digest import content_digest
 from lakeloop.lake.tables import QUARANTINE, raw_schema
 from lakeloop.records import Counts
-from lakeloop.sources.base import Drop
-from lakeloop.sources.intake import take_in
-from lakeloop.sources.lines import Block, LineReader
+from lakeloop.sources import intake as intake_module
+from lakeloop.sources.base import Block
+from lakeloop.sources.files import FileDelivery
+from lakeloop.sources.intake import SHOWN_REJECTS, Intake, read_delivery
 from tests.support.small_loop import small_loop
 
 DAY = "2026-11-16"
 
 
-def drop_of(path: Path, lines: list[str]) -> Drop:
+def delivery_of(path: Path, lines: list[str]) -> FileDelivery:
     path.write_text("".join(f"{line}\n" for line in lines))
-    return Drop(path, sha256_file(path), "drops/day.jsonl")
+    return FileDelivery(path, sha256_file(path), "drops/day.jsonl", small_loop().source)
+
+
+def read(path: Path, lines: list[str]) -> Intake:
+    return read_delivery(delivery_of(path, lines), small_loop(), DAY, path.parent)
+
+
+def read_raw(path: Path, lines: list[str]) -> pa.Table:
+    with read(path, lines) as intake:
+        return intake.raw().read_all()
 
 
 def row(key: str, text: str = "words", label: str = "tech") -> str:
@@ -32,17 +43,18 @@ def row(key: str, text: str = "words", label: str = "tech") -> str:
 
 def test_every_line_is_accounted_for(tmp_path: Path) -> None:
     lines = [row("a"), row("b"), "broken", row("a"), '{"text": "no key"}', row("a", "other words")]
-    intake = take_in(drop_of(tmp_path / "drop", lines), small_loop(), DAY)
+    with read(tmp_path / "drop", lines) as intake:
+        raw, quarantine = intake.raw().read_all(), intake.quarantine().read_all()
     assert intake.counts == Counts(read=6, accepted=3, quarantined=2, duplicates=1)
     assert intake.reasons == {"broken_json": 1, "missing_key": 1}
     assert intake.repeated_keys == 1
-    assert intake.raw.schema == raw_schema(small_loop())
-    assert intake.quarantine.schema == QUARANTINE
-    assert intake.raw.select(["id", "source_line", "source_file", "partition"]).to_pylist() == [
+    assert raw.schema == raw_schema(small_loop())
+    assert quarantine.schema == QUARANTINE
+    assert raw.select(["id", "source_line", "source_file", "partition"]).to_pylist() == [
         {"id": key, "source_line": line, "source_file": "drops/day.jsonl", "partition": DAY}
         for key, line in (("a", 1), ("b", 2), ("a", 6))
     ]
-    first = intake.quarantine.to_pylist()[0]
+    first = quarantine.to_pylist()[0]
     assert (first["raw"], first["source_line"], first["byte_offset"]) == (
         "broken",
         3,
@@ -52,52 +64,96 @@ def test_every_line_is_accounted_for(tmp_path: Path) -> None:
 
 def test_a_duplicate_is_equal_values_and_not_equal_bytes(tmp_path: Path) -> None:
     again = '{ "label": "tech", "text": "words", "id": "a" }'
-    intake = take_in(drop_of(tmp_path / "drop", [row("a"), again]), small_loop(), DAY)
-    assert intake.counts.duplicates == 1
+    with read(tmp_path / "drop", [row("a"), again]) as intake:
+        assert intake.counts.duplicates == 1
 
 
 def test_duplicates_are_found_across_blocks(tmp_path: Path) -> None:
     lines = [row(f"k{number % 3000}", "x" * 100) for number in range(9000)]
-    intake = take_in(drop_of(tmp_path / "drop", lines), small_loop(), DAY)
-    assert intake.counts == Counts(read=9000, accepted=3000, duplicates=6000)
-    assert intake.raw["source_line"].to_pylist() == list(range(1, 3001))
+    with read(tmp_path / "drop", lines) as intake:
+        assert intake.counts == Counts(read=9000, accepted=3000, duplicates=6000)
+        assert intake.raw().read_all()["source_line"].to_pylist() == list(range(1, 3001))
 
 
 def test_the_order_of_the_lines_decides_line_numbers_only(tmp_path: Path) -> None:
     lines = [row("a"), row("b"), "broken"]
-    one, two = (
-        take_in(drop_of(tmp_path / name, order), small_loop(), DAY)
-        for name, order in (("one", lines), ("two", lines[::-1]))
-    )
+    one, two = read_raw(tmp_path / "one", lines), read_raw(tmp_path / "two", lines[::-1])
     columns = ["id", "text", "label", "row_hash"]
-    assert content_digest(one.raw, columns) == content_digest(two.raw, columns)
+    assert content_digest(one, columns) == content_digest(two, columns)
+    assert content_digest(one) != content_digest(two)
 
 
 def test_an_empty_drop_is_no_rows(tmp_path: Path) -> None:
-    intake = take_in(drop_of(tmp_path / "drop", []), small_loop(), DAY)
-    assert intake.counts == Counts(read=0, accepted=0)
-    assert intake.raw.schema == raw_schema(small_loop())
+    with read(tmp_path / "drop", []) as intake:
+        assert intake.counts == Counts(read=0, accepted=0)
+        assert intake.raw().read_all() == raw_schema(small_loop()).empty_table()
 
 
 def test_a_drop_of_bad_lines_only_is_quarantined_whole(tmp_path: Path) -> None:
-    intake = take_in(drop_of(tmp_path / "drop", ["bad", "", "worse"]), small_loop(), DAY)
-    assert intake.counts == Counts(read=3, accepted=0, quarantined=3)
+    with read(tmp_path / "drop", ["bad", "", "worse"]) as intake:
+        assert intake.counts == Counts(read=3, accepted=0, quarantined=3)
+        assert intake.quarantine().read_all()["raw"].to_pylist() == ["bad", "", "worse"]
+
+
+def test_the_first_bad_lines_are_shown_without_their_content(tmp_path: Path) -> None:
+    with read(tmp_path / "drop", [row("a"), '{"id": 5}', *["bad"] * 100]) as intake:
+        assert intake.shown[:2] == ((2, "wrong_type", "id"), (3, "broken_json", None))
+        assert len(intake.shown) == SHOWN_REJECTS
 
 
 def test_a_file_that_changes_while_it_is_read_is_tried_again(tmp_path: Path) -> None:
-    drop = drop_of(tmp_path / "drop", [row("a")])
-    drop_of(tmp_path / "drop", [row("a"), row("b")])
+    delivery = delivery_of(tmp_path / "drop", [row("a")])
+    delivery_of(tmp_path / "drop", [row("a"), row("b")])
     with pytest.raises(TransientError, match="changed while"):
-        take_in(drop, small_loop(), DAY)
+        read_delivery(delivery, small_loop(), DAY, tmp_path)
 
 
 def test_a_reader_that_loses_a_row_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = LineReader.__iter__
+    blocks = FileDelivery.blocks
 
-    def forgetful(self: LineReader) -> Iterator[Block]:
-        for block in read(self):
-            yield Block(block.rows.slice(1), block.rejects, block.lines)
+    def forgetful(self: FileDelivery) -> Iterator[Block]:
+        for block in blocks(self):
+            yield Block(block.rows.slice(1), block.rejects, block.read)
 
-    monkeypatch.setattr(LineReader, "__iter__", forgetful)
+    monkeypatch.setattr(FileDelivery, "blocks", forgetful)
+    with pytest.raises(CountsError, match="are not the records read") as caught:
+        read(tmp_path / "drop", [row("a"), row("b")])
+    assert (caught.value.expected, caught.value.found) == ("2 records", "1 rows + 0 rejected")
+
+
+def test_an_intake_that_loses_a_row_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake_module, "gathered", lambda batches: [batch.slice(1) for batch in batches])
     with pytest.raises(CountsError, match=r"1 row\(s\) lost"):
-        take_in(drop_of(tmp_path / "drop", [row("a"), row("b")]), small_loop(), DAY)
+        read(tmp_path / "drop", [row("a"), row("b")])
+
+
+def test_rows_that_go_missing_on_the_disk_end_the_stream_with_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with read(tmp_path / "drop", [row("a"), row("b"), row("c")]) as intake:
+        spooled = list(intake._raw.spool.batches())
+        monkeypatch.setattr(intake._raw.spool, "batches", lambda: [batch.slice(1) for batch in spooled])
+        with pytest.raises(CountsError, match="not all there any more"):
+            intake.raw().read_all()
+
+
+def test_nothing_is_left_in_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    delivery = delivery_of(tmp_path / "drop", [row("a"), "bad"])
+    with read_delivery(delivery, small_loop(), DAY, folder) as intake:
+        assert intake.raw().read_all().num_rows == 1
+        assert list(folder.iterdir()) == []
+
+
+def test_a_key_that_comes_again_with_other_content_is_counted_whatever_its_type(tmp_path: Path) -> None:
+    columns = {"id": "integer", "text": "string", "label": "string"}
+    loop = small_loop(source={**small_loop().source.model_dump(), "columns": columns})
+    path = tmp_path / "drop"
+    path.write_text(
+        "".join(f'{{"id": {key}, "text": "{text}"}}\n' for key, text in ((1, "a"), (1, "b"), (2, "a")))
+    )
+    with read_delivery(
+        FileDelivery(path, sha256_file(path), "drop", loop.source), loop, DAY, tmp_path
+    ) as intake:
+        assert intake.repeated_keys == 1

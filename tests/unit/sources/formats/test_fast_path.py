@@ -10,12 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lakeloop.lake.tables import ARROW_TYPES
-from lakeloop.sources.csv_lines import CsvLines
-from lakeloop.sources.json_lines import JsonLines
-from lakeloop.sources.lines import LineReader, Parser
+from lakeloop.sources.formats.csv_lines import CsvLines
+from lakeloop.sources.formats.json_lines import JsonLines
+from lakeloop.sources.formats.lines import LineReader, Parser
 from lakeloop.sources.rejects import LineError
 from lakeloop.sources.values import cast, parse
-from lakeloop.spec.models import ColumnType
+from lakeloop.spec.contract import ColumnType
 
 COLUMNS: dict[str, ColumnType] = {
     "id": "string",

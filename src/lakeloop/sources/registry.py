@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from lakeloop.settings import Settings
 from lakeloop.sources.base import Source
+from lakeloop.sources.demo.package import PackageReplay
 from lakeloop.sources.files import FileDrops
-from lakeloop.sources.package import PackageReplay
-from lakeloop.spec.models import LoopSpec
+from lakeloop.spec.loop import LoopSpec
 
 KINDS: dict[str, Callable[[LoopSpec, Settings], Source]] = {
     "files": FileDrops,

@@ -8,8 +8,8 @@ from collections import Counter
 
 import pytest
 
-from lakeloop.sources.dirt import UNKNOWN_DESK, Story, kind_of_dirt, spoiled_lines
-from lakeloop.spec.models import Dirt
+from lakeloop.sources.demo.dirt import UNKNOWN_DESK, Story, kind_of_dirt, spoiled_lines
+from lakeloop.spec.demo import Dirt
 
 STORY = Story("bbc-0123456789", "tech", "A title, here\nFirst words. Then £15m more.", "2026-11-16T01:02:03Z")
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
+import io
 import json
 from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from lakeloop.errors import CountsError, DataError
-from lakeloop.sources.json_lines import JsonLines
-from lakeloop.sources.lines import Format, LineReader
+from lakeloop.sources.base import Block
+from lakeloop.sources.formats.csv_lines import CsvLines, read_csv
+from lakeloop.sources.formats.json_lines import JsonLines, read_json_lines
+from lakeloop.sources.formats.lines import SLOW_LINES, LineReader
 from lakeloop.sources.rejects import Reject
-from lakeloop.spec.models import ColumnType
+from lakeloop.spec.contract import ColumnType
+from lakeloop.spec.source import FilesSource
+
+Format = Literal["jsonl", "csv"]
 
 COLUMNS: dict[str, ColumnType] = {
     "id": "string",
@@ -98,28 +102,32 @@ BAD_CSV = [
 ]
 
 
+def source(file_format: Format = "jsonl") -> FilesSource:
+    return FilesSource(kind="files", path="{partition}", key="id", columns=COLUMNS, format=file_format)
+
+
+def blocks_of(content: bytes, file_format: Format = "jsonl", block_bytes: int = 256 * 1024) -> list[Block]:
+    """As the readers of the formats give them, but with blocks and lines of other lengths."""
+    declared = source(file_format)
+    reader = LineReader(io.BytesIO(content), declared, block_bytes=block_bytes, max_line_bytes=150_000)
+    if file_format == "jsonl":
+        return list(reader.blocks(JsonLines(COLUMNS, "id")))
+    header = reader.header()
+    return [] if header is None else list(reader.blocks(CsvLines(COLUMNS, "id", header, "test")))
+
+
 def read(
-    path: Path, content: bytes, *, file_format: Format = "jsonl", block_bytes: int = 256 * 1024
-) -> tuple[list[dict[str, Any]], list[Reject], LineReader]:
-    path.write_bytes(content)
-    reader = LineReader(
-        path, COLUMNS, key="id", file_format=file_format, block_bytes=block_bytes, max_line_bytes=150_000
-    )
-    rows: list[dict[str, Any]] = []
-    rejects: list[Reject] = []
-    for block in reader:
-        rows += block.rows.to_pylist()
-        rejects += block.rejects
-    return rows, rejects, reader
+    content: bytes, *, file_format: Format = "jsonl", block_bytes: int = 256 * 1024
+) -> tuple[list[dict[str, Any]], list[Reject], int]:
+    """Rows, rejected lines, and how many lines were read."""
+    blocks = blocks_of(content, file_format, block_bytes)
+    rows = [row for block in blocks for row in block.rows.to_pylist()]
+    rejects = [reject for block in blocks for reject in block.rejects]
+    return rows, rejects, sum(block.read for block in blocks)
 
 
-@pytest.fixture
-def drop(tmp_path: Path) -> Path:
-    return tmp_path / "drop"
-
-
-def test_values_are_typed(drop: Path) -> None:
-    rows, rejects, _ = read(drop, GOOD + b"\n" + b'{"id": "2"}\n')
+def test_values_are_typed() -> None:
+    rows, rejects, _ = read(GOOD + b"\n" + b'{"id": "2"}\n')
     assert not rejects
     assert rows[0] == {
         "id": "1",
@@ -135,29 +143,27 @@ def test_values_are_typed(drop: Path) -> None:
 
 
 @pytest.mark.parametrize(("line", "reason"), BAD_JSON, ids=lambda value: str(value)[:40])
-def test_a_bad_line_is_rejected_for_its_reason_and_its_neighbours_stay(
-    drop: Path, line: bytes, reason: str
-) -> None:
-    rows, rejects, reader = read(drop, GOOD + b"\n" + line + b"\n" + GOOD + b"\n")
+def test_a_bad_line_is_rejected_for_its_reason_and_its_neighbours_stay(line: bytes, reason: str) -> None:
+    rows, rejects, count = read(GOOD + b"\n" + line + b"\n" + GOOD + b"\n")
     assert [row["source_line"] for row in rows] == [1, 3]
     assert [(reject.line, reject.byte_offset, str(reject.reason)) for reject in rejects] == [
         (2, len(GOOD) + 1, reason)
     ]
-    assert (reader.lines, reader.accepted, reader.rejected) == (3, 2, 1)
+    assert count == 3
 
 
 @pytest.mark.parametrize(("line", "reason"), BAD_CSV, ids=lambda value: str(value)[:40])
-def test_a_bad_csv_line_is_rejected_for_its_reason(drop: Path, line: bytes, reason: str) -> None:
+def test_a_bad_csv_line_is_rejected_for_its_reason(line: bytes, reason: str) -> None:
     good = b'1,"a ""quoted"", text",2,2026-11-20'
     content = CSV_HEADER + b"\n" + good + b"\n" + line + b"\n" + good + b"\n"
-    rows, rejects, reader = read(drop, content, file_format="csv")
+    rows, rejects, count = read(content, file_format="csv")
     assert [(row["source_line"], row["text"]) for row in rows] == [
         (2, 'a "quoted", text'),
         (4, 'a "quoted", text'),
     ]
     assert [(reject.line, str(reject.reason)) for reject in rejects] == [(3, reason)]
     assert rejects[0].byte_offset == len(CSV_HEADER) + len(good) + 2
-    assert reader.lines == 3
+    assert count == 3
 
 
 @pytest.mark.parametrize("block_bytes", [16, 61, 1000, 256 * 1024])
@@ -165,15 +171,14 @@ def test_a_bad_csv_line_is_rejected_for_its_reason(drop: Path, line: bytes, reas
 @pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"], ids=["plain", "bom"])
 @pytest.mark.parametrize("end", ["with", "without"])
 def test_where_blocks_are_cut_changes_nothing(
-    drop: Path, block_bytes: int, line_end: bytes, start: bytes, end: str
+    block_bytes: int, line_end: bytes, start: bytes, end: str
 ) -> None:
     lines = [GOOD, *(line for line, _ in BAD_JSON if len(line) < 10_000), GOOD, b'{"id": "last"}']
     content = start + line_end.join(lines) + (line_end if end == "with" else b"")
-    rows, rejects, reader = read(drop, content, block_bytes=block_bytes)
+    rows, rejects, count = read(content, block_bytes=block_bytes)
     assert [row["source_line"] for row in rows] == [1, len(lines) - 1, len(lines)]
     assert [reject.line for reject in rejects] == list(range(2, len(lines) - 1))
-    assert reader.lines == len(lines)
-    assert reader.sha256 == hashlib.sha256(content).hexdigest()
+    assert count == len(lines)
     for reject in rejects:
         line = lines[reject.line - 1]
         assert content[reject.byte_offset :].startswith(line + line_end)
@@ -181,23 +186,23 @@ def test_where_blocks_are_cut_changes_nothing(
 
 @pytest.mark.parametrize("length", [150_001, 1_000_000])
 @pytest.mark.parametrize("end", [b"\n", b'\n{"id": "2"}\n', b""])
-def test_a_line_longer_than_a_block_is_rejected_cut_and_counted(drop: Path, length: int, end: bytes) -> None:
-    rows, rejects, reader = read(drop, b"x" * length + end, block_bytes=1000)
+def test_a_line_longer_than_a_block_is_rejected_cut_and_counted(length: int, end: bytes) -> None:
+    rows, rejects, count = read(b"x" * length + end, block_bytes=1000)
     assert [len(reject.raw) for reject in rejects] == [150_000]
     assert f"{length} bytes" in rejects[0].detail
     assert [(row["id"], row["source_line"]) for row in rows] == ([("2", 2)] if len(end) > 1 else [])
-    assert reader.lines == 1 + len(rows)
+    assert count == 1 + len(rows)
 
 
-def test_the_raw_line_gives_every_byte_back(drop: Path) -> None:
+def test_the_raw_line_gives_every_byte_back() -> None:
     every_byte = bytes(range(256)).replace(b"\n", b"")
-    _, rejects, _ = read(drop, every_byte + b"\n")
+    _, rejects, _ = read(every_byte + b"\n")
     escaped = rejects[0].raw
     assert escaped.encode("latin-1").decode("unicode_escape").encode("latin-1") == every_byte
 
 
-def test_a_reject_names_column_and_key_where_they_are_known(drop: Path) -> None:
-    _, rejects, _ = read(drop, b'{"id": "k1", "n": "many"}\n')
+def test_a_reject_names_column_and_key_where_they_are_known() -> None:
+    _, rejects, _ = read(b'{"id": "k1", "n": "many"}\n')
     assert (rejects[0].column, rejects[0].row_key) == ("n", "k1")
     assert rejects[0].detail == "n: expected integer, found string"
     assert rejects[0].raw == '{"id": "k1", "n": "many"}'
@@ -205,26 +210,26 @@ def test_a_reject_names_column_and_key_where_they_are_known(drop: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf"])
 @pytest.mark.parametrize("file_format", ["jsonl", "csv"])
-def test_an_empty_file_has_no_lines(drop: Path, content: bytes, file_format: Format) -> None:
-    assert read(drop, content, file_format=file_format)[2].lines == 0
+def test_an_empty_file_has_no_lines(content: bytes, file_format: Format) -> None:
+    assert read(content, file_format=file_format)[2] == 0
 
 
-def test_a_csv_header_alone_has_no_lines(drop: Path) -> None:
-    assert read(drop, CSV_HEADER, file_format="csv")[2].lines == 0
+def test_a_csv_header_alone_has_no_lines() -> None:
+    assert read(CSV_HEADER, file_format="csv")[2] == 0
 
 
 @pytest.mark.parametrize("header", [b"text,n", b"id,id", b"id,colour", b'id,"text', b"\xff", b"x" * 300_000])
-def test_a_csv_with_another_header_is_refused_whole(drop: Path, header: bytes) -> None:
+def test_a_csv_with_another_header_is_refused_whole(header: bytes) -> None:
     with pytest.raises(DataError, match="header"):
-        read(drop, header + b"\n1,2\n", file_format="csv")
+        read(header + b"\n1,2\n", file_format="csv")
 
 
-def test_a_csv_may_leave_out_columns_and_order_them_anew(drop: Path) -> None:
-    rows, _, _ = read(drop, b'n,id\r\n5,"a"\r\n,b\r\n', file_format="csv")
+def test_a_csv_may_leave_out_columns_and_order_them_anew() -> None:
+    rows, _, _ = read(b'n,id\r\n5,"a"\r\n,b\r\n', file_format="csv")
     assert [(row["id"], row["n"], row["text"]) for row in rows] == [("a", 5, None), ("b", None, None)]
 
 
-def test_a_parser_that_loses_a_row_is_caught(drop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_parser_that_loses_a_row_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = JsonLines.parse_block
 
     def one_short(self: JsonLines, block: bytes, lines: int) -> Any:
@@ -233,4 +238,23 @@ def test_a_parser_that_loses_a_row_is_caught(drop: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(JsonLines, "parse_block", one_short)
     with pytest.raises((CountsError, ValueError)):
-        read(drop, json.dumps({"id": "1"}).encode() + b"\n" + b'{"id": "2"}\n')
+        read(json.dumps({"id": "1"}).encode() + b"\n" + b'{"id": "2"}\n')
+
+
+def test_the_readers_of_the_formats_read_whole_files() -> None:
+    lines = read_json_lines(io.BytesIO(GOOD + b"\nbad\n"), "drop.jsonl", source())
+    assert [(block.rows.num_rows, len(block.rejects), block.read) for block in lines] == [(1, 1, 2)]
+    records = read_csv(io.BytesIO(b"id,n\na,1\nb,x\n"), "drop.csv", source("csv"))
+    assert [(block.rows.num_rows, len(block.rejects), block.read) for block in records] == [(1, 1, 2)]
+    assert list(read_csv(io.BytesIO(b""), "drop.csv", source("csv"))) == []
+    with pytest.raises(DataError, match="header") as caught:
+        list(read_csv(io.BytesIO(b"a,b\n"), "drop.csv", source("csv")))
+    assert caught.value.where == "drop.csv, line 1"
+
+
+def test_bad_lines_come_in_blocks_of_their_own_however_short_they_are() -> None:
+    blocks = blocks_of(b"\n" * 10_000 + GOOD + b"\n")
+    assert [block.read for block in blocks] == [SLOW_LINES] * 4 + [10_001 - 4 * SLOW_LINES]
+    rejects = [reject for block in blocks for reject in block.rejects]
+    assert [(reject.line, reject.byte_offset) for reject in rejects] == [(n + 1, n) for n in range(10_000)]
+    assert blocks[-1].rows["source_line"].to_pylist() == [10_001]

@@ -13,7 +13,7 @@ import string
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lakeloop.spec.models import Dirt
+from lakeloop.spec.demo import Dirt
 
 UNKNOWN_DESK = "weather"
 

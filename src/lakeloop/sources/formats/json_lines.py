@@ -7,24 +7,29 @@ never accepts what the second refuses.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, NoReturn
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO, NoReturn
 
 import pyarrow as pa
 import pyarrow.json as pj
 
 from lakeloop.lake.tables import ARROW_TYPES
+from lakeloop.sources.base import Block
+from lakeloop.sources.formats.lines import LineReader
 from lakeloop.sources.rejects import LineError, Reason
 from lakeloop.sources.values import Value, cast, finite, parse, require_finite, require_int64
-from lakeloop.spec.models import ColumnType
+from lakeloop.spec.contract import ColumnType, SourceBase
 
 _AS_TEXT = ("timestamp", "date")  # JSON has no such type: strings, parsed by `values`
 
 
+def read_json_lines(file: BinaryIO, where: str, source: SourceBase) -> Iterator[Block]:  # noqa: ARG001
+    """The records of a file of JSON Lines; `where` is not needed, no error is about the file as a whole."""
+    return LineReader(file, source).blocks(JsonLines(source.columns, source.key))
+
+
 class JsonLines:
     """Parser for lines with the declared `columns`; a column that is not in an object is null."""
-
-    header_lines = 0
 
     def __init__(self, columns: Mapping[str, ColumnType], key: str) -> None:
         self._columns = dict(columns)

@@ -7,15 +7,18 @@ An empty field is null. The header may leave out declared columns (they are null
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.csv as pcsv
 
 from lakeloop.errors import DataError
+from lakeloop.sources.base import Block
+from lakeloop.sources.formats.lines import LineReader
 from lakeloop.sources.rejects import LineError, Reason
 from lakeloop.sources.values import Value, cast, parse
-from lakeloop.spec.models import ColumnType
+from lakeloop.spec.contract import ColumnType, SourceBase
 
 # Possessive, so that a hostile line costs no backtracking.
 _FIELD = r'(?:"(?:[^"]++|"")*+"|[^",\r\n]*+)'
@@ -29,14 +32,23 @@ _BLOCK = re.compile(rb"(?:" + _PLAIN_FIELD + rb"(?:," + _PLAIN_FIELD + rb")*+\r?
 _BLANK_LINE = re.compile(rb"^[ \t\r]*+\n", re.MULTILINE)
 
 
+def read_csv(file: BinaryIO, where: str, source: SourceBase) -> Iterator[Block]:
+    """The records of a CSV file below its header; none of an empty file.
+
+    Raises:
+        DataError: the header is not the declared one.
+    """
+    reader = LineReader(file, source)
+    if (header := reader.header()) is not None:
+        yield from reader.blocks(CsvLines(source.columns, source.key, header, where))
+
+
 class CsvLines:
     """Parser for lines below `header`.
 
     Raises:
         DataError: the header names a column twice, one that is not declared, or not the key.
     """
-
-    header_lines = 1
 
     def __init__(self, columns: Mapping[str, ColumnType], key: str, header: str, where: str) -> None:
         self._columns = dict(columns)

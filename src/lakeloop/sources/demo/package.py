@@ -16,9 +16,11 @@ from pathlib import Path
 from lakeloop.durable import write_atomically
 from lakeloop.errors import ConfigurationError, DataError
 from lakeloop.settings import Settings
-from lakeloop.sources.base import Drop
-from lakeloop.sources.dirt import Story, chance, spoiled_lines
-from lakeloop.spec.models import ColumnType, LoopSpec, PackageSource
+from lakeloop.sources.demo.dirt import Story, chance, spoiled_lines
+from lakeloop.sources.files import FileDelivery
+from lakeloop.spec.contract import ColumnType
+from lakeloop.spec.demo import PackageSource
+from lakeloop.spec.loop import LoopSpec
 
 COLUMNS: dict[str, ColumnType] = {
     "story_id": "string",
@@ -39,7 +41,7 @@ class PackageReplay:
         self._read = _reader(self._source)
         _require_columns(self._source)
 
-    def drop(self, partition: str) -> Drop | None:
+    def find(self, partition: str) -> FileDelivery | None:
         """The drop of the day, written anew when it is not there as it should be.
 
         Raises:
@@ -55,7 +57,7 @@ class PackageReplay:
         if not path.exists() or path.read_bytes() != content:
             write_atomically(path, content)
         name = f"{self._source.package}/{self._source.dataset}/{partition}.jsonl"
-        return Drop(path, hashlib.sha256(content).hexdigest(), name)
+        return FileDelivery(path, hashlib.sha256(content).hexdigest(), name, self._source)
 
     def absence(self, partition: str) -> str:
         days = self._source.partitions
@@ -63,6 +65,10 @@ class PackageReplay:
             f"no drop for {partition}: {self._source.package}/{self._source.dataset} is replayed "
             f"on {len(days)} days, {days[0]} to {days[-1]}"
         )
+
+    def partitions(self) -> tuple[str, ...]:
+        """The days of the replay."""
+        return self._source.partitions
 
     @cached_property
     def _days(self) -> dict[str, list[Story]]:

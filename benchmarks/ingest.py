@@ -1,0 +1,221 @@
+"""CPU seconds and peak memory of `ingest`, beside a bare copy of the same file by Arrow into a Delta table.
+
+    python -m benchmarks.ingest [--rows 200000 1000000] [--formats jsonl csv] [--bad 0.0] [--repeat 1]
+
+Each side runs in a process of its own, so that its peak memory is its own; CPU seconds are those of all its
+threads, with the start of Python and all imports. The rows are generated: a key, a time, a label, a number
+and about 220 characters of text, 315 bytes a row as JSON. The bare copy types the columns by declared types
+and does nothing else: no verdicts, no duplicates, no quarantine, no counts, no ledger.
+"""
+
+# ruff: noqa: PLC0415  (each side imports what it needs itself: imports are measured too)
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+DAY = "2026-11-16"
+COLUMNS = {"id": "string", "at": "timestamp", "text": "string", "label": "string", "score": "number"}
+LABELS = ("business", "sports", "tech")
+_WORDS = (
+    "loop",
+    "reads",
+    "a",
+    "drop",
+    "of",
+    "rows",
+    "and",
+    "says",
+    "where",
+    "each",
+    "belongs",
+    "or",
+    "why",
+    "not",
+)
+_CHUNK_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one process."""
+
+    cpu_seconds: float
+    peak_mb: float
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--rows", type=int, nargs="+", default=[200_000, 1_000_000])
+    parser.add_argument("--formats", nargs="+", default=["jsonl", "csv"], choices=["jsonl", "csv"])
+    parser.add_argument("--bad", type=float, default=0.0, help="share of lines that are no rows")
+    parser.add_argument("--repeat", type=int, default=1, help="the median of so many runs of each side")
+    parser.add_argument("--side", choices=["ingest", "copy"], help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.side:
+        return run_side(options.side, options.formats[0], options.folder)
+    table = Table(title=f"Ingest of generated rows, {options.bad:.0%} of them bad; CPU seconds, peak memory")
+    for column in ("rows", "format", "MB", "ingest", "copy", "ratio", "ingest MB", "copy MB"):
+        table.add_column(column, justify="left" if column == "format" else "right")
+    for rows in options.rows:
+        for file_format in options.formats:
+            table.add_row(*measured(rows, file_format, options.bad, options.repeat))
+    Console().print(table)
+    return 0
+
+
+def measured(rows: int, file_format: str, bad: float, repeat: int) -> list[str]:
+    """One line of the table."""
+    with tempfile.TemporaryDirectory(prefix="lakeloop-bench-") as name:
+        drop = drop_file(Path(name), file_format)
+        write_drop(drop, rows, file_format, bad)
+        costs: dict[str, list[Cost]] = {"ingest": [], "copy": []}
+        for turn in range(repeat):
+            for side, found in costs.items():
+                # The bare copy has no way with bad lines.
+                if side == "ingest" or not bad:
+                    found.append(in_a_process(side, file_format, Path(name), turn))
+        size = drop.stat().st_size / 1e6
+    ingest, copy = (
+        Cost(
+            statistics.median(cost.cpu_seconds for cost in found),
+            statistics.median(cost.peak_mb for cost in found),
+        )
+        if found
+        else None
+        for found in costs.values()
+    )
+    assert ingest is not None
+    return [
+        f"{rows:,}",
+        file_format,
+        f"{size:.0f}",
+        f"{ingest.cpu_seconds:.1f} s",
+        f"{copy.cpu_seconds:.1f} s" if copy else "-",
+        f"{ingest.cpu_seconds / copy.cpu_seconds:.1f}" if copy else "-",
+        f"{ingest.peak_mb:.0f}",
+        f"{copy.peak_mb:.0f}" if copy else "-",
+    ]
+
+
+def in_a_process(side: str, file_format: str, folder: Path, turn: int) -> Cost:
+    argv = [sys.executable, "-m", "benchmarks.ingest", "--side", side, "--formats", file_format]
+    environment = {**os.environ, "WANDB_MODE": "disabled", "LAKELOOP_HOME": str(folder / f"{side}-{turn}")}
+    done = subprocess.run(
+        [*argv, "--folder", str(folder)], env=environment, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return Cost(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def run_side(side: str, file_format: str, folder: Path) -> int:
+    """The process that is measured; prints its cost as JSON."""
+    home = Path(os.environ["LAKELOOP_HOME"])
+    if side == "ingest":
+        run_ingest(file_format, folder)
+    else:
+        run_copy(drop_file(folder, file_format), file_format, home)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(json.dumps({"cpu_seconds": used.ru_utime + used.ru_stime, "peak_mb": used.ru_maxrss / 1024}))
+    return 0
+
+
+def run_ingest(file_format: str, folder: Path) -> None:
+    from lakeloop.attempt import Attempt
+    from lakeloop.lake.store import Lake
+    from lakeloop.settings import Settings
+    from lakeloop.spec.loop import LoopSpec
+    from lakeloop.stages.ingest import ingest
+    from lakeloop.stages.session import StageContext
+
+    loop = LoopSpec.model_validate(
+        {
+            "name": "bench",
+            "source": {
+                "kind": "files",
+                "path": f"drops/{{partition}}.{file_format}",
+                "key": "id",
+                "event_time": "at",
+                "columns": COLUMNS,
+                "format": file_format,
+            },
+            "task": {"kind": "classification", "text": "text", "label": "label", "labels": LABELS},
+        }
+    )
+    settings = Settings(root=folder)
+    lake = Lake.from_settings(settings, loop)
+    lake.bootstrap(loop)
+    ingest(StageContext(loop, lake, settings, Attempt.local()), DAY)
+
+
+def run_copy(drop: Path, file_format: str, home: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.csv as pcsv
+    import pyarrow.json as pj
+    from deltalake import write_deltalake
+
+    types = {"string": pa.string(), "timestamp": pa.timestamp("us", "UTC"), "number": pa.float64()}
+    schema = pa.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
+    if file_format == "csv":
+        convert = pcsv.ConvertOptions(column_types=schema)
+        reader = pcsv.open_csv(drop, convert_options=convert)
+    else:
+        reader = pj.open_json(drop, parse_options=pj.ParseOptions(explicit_schema=schema))
+    write_deltalake(str(home / "copy"), pa.RecordBatchReader.from_batches(schema, reader))
+
+
+def drop_file(folder: Path, file_format: str) -> Path:
+    return folder / "drops" / f"{DAY}.{file_format}"
+
+
+def write_drop(path: Path, rows: int, file_format: str, bad: float) -> None:
+    path.parent.mkdir(parents=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(COLUMNS), lineterminator="\n")
+        if file_format == "csv":
+            writer.writeheader()
+        every = round(1 / bad) if bad else 0
+        for number, row in enumerate(generated(rows), start=1):
+            if every and number % every == 0:
+                file.write("no row at all\n")
+            elif file_format == "csv":
+                writer.writerow(row)
+            else:
+                file.write(json.dumps(row) + "\n")
+
+
+def generated(rows: int) -> Iterator[dict[str, Any]]:
+    """Rows that differ from each other, the same at each call."""
+    chance = random.Random(17)  # noqa: S311  (no secret)
+    texts = [" ".join(chance.choices(_WORDS, k=43)) for _ in range(_CHUNK_ROWS)]
+    for number in range(rows):
+        yield {
+            "id": f"row-{number:09d}",
+            "at": datetime.fromtimestamp(1_763_251_200 + number % 86_400, UTC)
+            .isoformat()
+            .replace("+00:00", "Z"),
+            "text": f"{number} {texts[number % _CHUNK_ROWS]}",
+            "label": LABELS[number % len(LABELS)],
+            "score": number / 7,
+        }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

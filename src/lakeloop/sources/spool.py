@@ -1,0 +1,66 @@
+"""Rows that wait on the local disk until their counts are proved: written once, read in the same order.
+
+The file has no name (it is unlinked when it is made), so that two attempts never share one and a killed
+process leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+from pyarrow import ipc
+
+BATCH_ROWS = 16_384
+BATCH_BYTES = 8 << 20
+
+
+class Spool:
+    """Record batches in a file in `folder`, compressed; `append` them all, then take `batches()`."""
+
+    def __init__(self, schema: pa.Schema, folder: Path) -> None:
+        self.rows = 0
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (the spool is a context manager itself)
+        self._writer = ipc.new_stream(
+            pa.PythonFile(self._file, "w"), schema, options=ipc.IpcWriteOptions(compression="lz4")
+        )
+
+    def append(self, batch: pa.RecordBatch) -> None:
+        self._writer.write_batch(batch)
+        self.rows += batch.num_rows
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All batches, one after the other; nothing can be appended afterwards."""
+        self._writer.close()
+        self._file.seek(0)
+        with ipc.open_stream(pa.PythonFile(self._file, "r")) as reader:
+            yield from reader
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of about `BATCH_ROWS` rows or `BATCH_BYTES`, whichever comes first."""
+    held: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        held.append(batch)
+        rows += batch.num_rows
+        size += batch.nbytes
+        if rows >= BATCH_ROWS or size >= BATCH_BYTES:
+            yield pa.concat_batches(held)
+            held, rows, size = [], 0, 0
+    if held:
+        yield pa.concat_batches(held)

@@ -1,0 +1,112 @@
+"""What a new source and a new format cost: a class or a function, and one line in a registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import pyarrow as pa
+import pytest
+
+from lakeloop.records import Counts
+from lakeloop.settings import Settings
+from lakeloop.sources.base import Block, row_schema
+from lakeloop.sources.formats.lines import LineReader
+from lakeloop.sources.formats.registry import FORMATS
+from lakeloop.sources.registry import KINDS
+from lakeloop.sources.rejects import LineError, Reason, Reject
+from lakeloop.sources.values import Value
+from lakeloop.spec.contract import SourceBase
+from lakeloop.spec.loop import LoopSpec
+from lakeloop.stages.ingest import ingest
+from tests.support.small_loop import small_context, small_loop
+
+DAY = "2026-11-16"
+
+
+class TableSource(SourceBase):
+    """As in a loop file: rows of another team's table, by its version."""
+
+    kind: Literal["table"]
+    version: int
+
+
+class TableDelivery:
+    """Rows that are no file: named by a version, without lines or bytes."""
+
+    where = "db.example/tickets"
+
+    def __init__(self, source: TableSource, day: str) -> None:
+        self.name = f"tickets/{day}"
+        self.identity = f"version:{source.version}"
+        self._source = source
+
+    def blocks(self) -> Iterator[Block]:
+        schema = row_schema(self._source)
+        for place in (1, 2):
+            row = {"id": f"r{place}", "text": "words", "label": "tech", "source_line": place}
+            yield Block(pa.RecordBatch.from_pylist([row], schema), (), 1)
+        bad = Reject(3, 0, Reason.WRONG_TYPE, "id: expected string, found number", '{"id": 5}', "id")
+        yield Block(pa.RecordBatch.from_pylist([], schema), (bad,), 1)
+
+    def require_unchanged(self) -> None: ...
+
+
+class Tables:
+    def __init__(self, loop: LoopSpec, settings: Settings) -> None:
+        assert isinstance(loop.source, TableSource)
+        self._source = loop.source
+
+    def find(self, partition: str) -> TableDelivery | None:
+        return TableDelivery(self._source, partition) if partition in self.partitions() else None
+
+    def absence(self, partition: str) -> str:
+        return f"tickets has no rows of {partition}"
+
+    def partitions(self) -> tuple[str, ...]:
+        return (DAY,)
+
+
+class PipeLines:
+    """`id|text|label`, line by line only."""
+
+    def parse_block(self, block: bytes, lines: int) -> list[pa.Array] | None:
+        return None
+
+    def parse_line(self, text: str) -> dict[str, Value | None]:
+        fields = text.split("|")
+        if len(fields) != 3:
+            raise LineError(Reason.COLUMN_COUNT, f"expected 3 fields, found {len(fields)}")
+        return dict(zip(("id", "text", "label"), fields, strict=True))
+
+
+def read_pipes(file: BinaryIO, where: str, source: SourceBase) -> Iterator[Block]:
+    return LineReader(file, source).blocks(PipeLines())
+
+
+def test_a_source_without_files_goes_through_ingest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "table", Tables)
+    columns = small_loop().source.columns
+    source = TableSource(kind="table", version=7, key="id", columns=columns)
+    context = small_context(tmp_path, small_loop().model_copy(update={"source": source}))
+    record = ingest(context, DAY)
+    assert record.counts == Counts(read=3, accepted=2, quarantined=1)
+    assert record.inputs == {"drop": "version:7"}
+    assert record.links["drop"] == "db.example/tickets"
+    assert context.lake.read("raw", partition=DAY)["source_file"].to_pylist() == [f"tickets/{DAY}"] * 2
+    assert context.lake.read("quarantine", partition=DAY)["raw"].to_pylist() == ['{"id": 5}']
+    assert ingest(context, DAY).status == "unchanged"
+    assert ingest(context, "2026-11-17").reason == "tickets has no rows of 2026-11-17"
+
+
+def test_a_format_goes_through_ingest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FORMATS, "pipes", read_pipes)
+    source = small_loop().source.model_copy(update={"format": "pipes"})
+    context = small_context(tmp_path, small_loop().model_copy(update={"source": source}))
+    drops = tmp_path / "drops"
+    drops.mkdir()
+    (drops / f"{DAY}.jsonl").write_text("a|words|tech\nb|words\na|words|tech\n")
+    record = ingest(context, DAY)
+    assert record.counts == Counts(read=3, accepted=1, quarantined=1, duplicates=1)
+    assert context.lake.read("quarantine")["reason"].to_pylist() == ["column_count"]
