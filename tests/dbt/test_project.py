@@ -11,13 +11,13 @@ import duckdb
 import pytest
 import yaml
 
-from lakeloop.lake.tables import MART
 from lakeloop.settings import get_settings
+from lakeloop.spec.clean import Clean
 from lakeloop.spec.load import load_loop
-from lakeloop.spec.models import Clean, LoopSpec
+from lakeloop.spec.loop import LoopSpec
 from lakeloop.transform.dbt import build
 from tests.support.dbt_project import raw_database, write_dbt_project
-from tests.support.small_loop import small_loop
+from tests.support.small_loop import MART, small_loop
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOPS = sorted(path.parent.name for path in (ROOT / "loops").glob("*/loop.yaml"))

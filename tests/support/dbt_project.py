@@ -10,9 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from lakeloop.lake.tables import raw_schema
-from lakeloop.spec.models import LoopSpec
+from lakeloop.scratch.duckdb import open_duckdb
+from lakeloop.spec.loop import LoopSpec
 from lakeloop.transform.dbt import DATABASE_FILE
-from lakeloop.transform.scratch import hand_over, open_duckdb
+from lakeloop.transform.source import hand_over
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = "2026-11-16"

@@ -10,16 +10,18 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 
 from lakeloop.attempt import Attempt
-from lakeloop.lake import Lake
-from lakeloop.lake.tables import MART
+from lakeloop.lake.store import Lake
+from lakeloop.lake.tables import mart_schema
 from lakeloop.records import Counts, StageRecord
 from lakeloop.settings import Settings
-from lakeloop.spec.models import LoopSpec
+from lakeloop.spec.identity import weights_of
+from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.yesterday import lift_file
 from lakeloop.stages.session import StageContext
 from tests.support.artifacts import make_artifact
 
@@ -29,21 +31,24 @@ DAYS = ("2026-11-16", "2026-11-17", "2026-11-18")
 
 def small_loop(**sections: Any) -> LoopSpec:
     """Three labels, training from 30 rows and then from 20 new ones; `sections` replace whole sections."""
-    return LoopSpec.model_validate(
-        {
-            "name": "small",
-            "source": {
-                "kind": "files",
-                "path": "drops/{partition}.jsonl",
-                "key": "id",
-                "columns": {"id": "string", "text": "string", "label": "string"},
-            },
-            "task": {"text": "text", "label": "label", "labels": LABELS},
-            "train": {"min_rows": 30, "min_new_rows": 20},
-            "gate": {"min_score": 0.8, "max_regression": 0.01},
-            **sections,
-        }
-    )
+    content = {
+        "name": "small",
+        "source": {
+            "kind": "files",
+            "path": "drops/{partition}.jsonl",
+            "key": "id",
+            "columns": {"id": "string", "text": "string", "label": "string"},
+        },
+        "task": {"text": "text", "label": "label", "labels": LABELS},
+        "train": {"min_rows": 30, "min_new_rows": 20},
+        "gate": {"min_score": 0.8, "max_regression": 0.01},
+        **sections,
+    }
+    return LoopSpec.model_validate(lift_file(content))
+
+
+MART = mart_schema(small_loop())
+"""Columns of the mart of a classification loop."""
 
 
 def small_context(
@@ -83,7 +88,7 @@ def publish(context: StageContext, day: str, rows: Sequence[Mapping[str, Any]]) 
     with context.stage("validate", day) as stage:
         stage.inputs(rows=str(len(rows)))
         fence = context.lake.claim("validate", day, context.attempt)
-        table = pa.Table.from_pylist([dict(row) for row in rows], MART)
+        table = pa.Table.from_pylist([dict(row) for row in rows], mart_schema(context.loop))
         published = context.lake.replace("mart", table, where={"partition": day}, fence=fence)
         return stage.done(
             reason=f"{len(rows)} rows published",
@@ -94,7 +99,7 @@ def publish(context: StageContext, day: str, rows: Sequence[Mapping[str, Any]]) 
 
 def trained(
     context: StageContext,
-    candidate: Literal["baseline", "finetune"],
+    candidate: str,
     partition: str,
     *,
     seed: int = 17,
@@ -118,7 +123,11 @@ def trained(
         confuse=confuse,
         dataset_digest=dataset_digest or dataset.outputs["digest"],
     )
-    with context.stage(f"train-{candidate}", partition, config=context.loop.train) as stage:
+    with context.stage(
+        f"train-{candidate}",
+        partition,
+        config=weights_of(context.loop, context.loop.train.contender(candidate)),
+    ) as stage:
         stage.inputs(dataset=dataset.outputs["digest"])
         name = f"candidates/{artifact.digest[:16]}"
         context.lake.files.put(folder, name)

@@ -7,24 +7,24 @@ today's test rows in its test split, and near-duplicates of a row are on its sid
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import pyarrow as pa
 
-from lakeloop.spec.models import Split
+from lakeloop.spec.split import Split
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 
-COLUMNS = ("row_id", "text", "label", "text_key", "partition")
+_KEPT = ("row_id", "text_key", "partition")
 _ORDER = [("partition", "ascending"), ("source_line", "ascending"), ("row_id", "ascending")]
 
 
 @dataclass(frozen=True)
 class Assembled:
-    """The three splits, each with `COLUMNS`, and what was left out."""
+    """The three splits, each with the key, the columns of the task, and the day; and what was left out."""
 
     tables: Mapping[SplitName, pa.Table]
     duplicates: int
@@ -44,8 +44,11 @@ def deal(text_key: str, split: Split) -> SplitName:
     return "validation" if share < split.test + split.validation else "train"
 
 
-def assemble(mart: pa.Table, split: Split) -> Assembled:
-    """Deal the rows of `mart` (its columns, any order of rows); of equal texts the earliest row stays."""
+def assemble(mart: pa.Table, split: Split, columns: Collection[str]) -> Assembled:
+    """Deal the rows of `mart` (its columns, any order of rows); of equal texts the earliest row stays.
+
+    `columns` are those of the task; they come in the order of the mart.
+    """
     mart = mart.sort_by(_ORDER)
     chosen: dict[SplitName, list[int]] = {name: [] for name in SPLITS}
     seen: set[str] = set()
@@ -53,6 +56,6 @@ def assemble(mart: pa.Table, split: Split) -> Assembled:
         if text_key not in seen:
             seen.add(text_key)
             chosen[deal(text_key, split)].append(index)
-    rows = mart.select(COLUMNS)
+    rows = mart.select([name for name in mart.column_names if name in (*_KEPT, *columns)])
     tables = {name: rows.take(pa.array(chosen[name], pa.int64())) for name in SPLITS}
     return Assembled(tables, duplicates=mart.num_rows - len(seen))

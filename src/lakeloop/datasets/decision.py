@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakeloop.datasets.published import PublishedPartition, describe_days
-from lakeloop.spec.models import Train
+from lakeloop.spec.train import Train
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,8 @@ class TrainingDecision:
 
     train: bool
     reason: str
+    partition: str = ""
+    """The newest published day, which is what the training is called; empty when nothing is published."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,9 @@ def decide(
 ) -> TrainingDecision:
     """Decide from the published days and the earlier trainings, oldest first.
 
-    Rows of a day that was published again with another content count as new. A training with another
-    `config` teaches nothing about this one: then all that is asked is `min_rows`.
+    The whole of what is published counts, whichever day the news was about: days come in any order in a
+    backfill. Rows of a day that was published again with another content count as new. A training with
+    another `config` teaches nothing about this one: then all that is asked is `min_rows`.
     """
     rows = sum(day.rows for day in published.values())
     days = f"{rows} rows published in {len(published)} partition(s)"

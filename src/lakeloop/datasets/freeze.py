@@ -6,25 +6,30 @@ fetched whole by training (without its test rows) and by evaluation.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, JsonValue, ValidationError, model_validator
 
 from lakeloop.datasets.assemble import SPLITS, Assembled, SplitName
 from lakeloop.durable import write_atomically
 from lakeloop.errors import DataError
 from lakeloop.lake.digest import content_digest
 from lakeloop.records import Frozen, fingerprint
+from lakeloop.spec import tasks as spec
+from lakeloop.spec.identity import decisive
+from lakeloop.tasks.base import Profile
+from lakeloop.tasks.registry import task_of
 
 if TYPE_CHECKING:
-    from lakeloop.lake import LakeFiles
+    from lakeloop.lake.files import LakeFiles
 
 CARD = "dataset.json"
+FORMAT = 2
+"""Of cards: 1 had the keys of the only task that there was."""
 _REMEDY = "publish more partitions, or change split in the loop file"
 
 
@@ -34,18 +39,31 @@ class DatasetCard(Frozen):
     Not the version of the mart: equal rows can be read at many, and are one data set. The ledger has it.
     """
 
-    model_config = ConfigDict(extra="ignore")  # cards that were frozen earlier hold mart_version
+    model_config = ConfigDict(extra="ignore")  # cards that were frozen earlier hold mart_version, and more
 
+    format: int = FORMAT
     digest: str
-    """Of the rows of each split and the labels; not of the files."""
-    labels: tuple[str, ...]
+    """Of the rows of each split and what the task says of them; not of the files."""
+    task: dict[str, JsonValue]
+    """What of the loop file's task decides the rows: its `kind`, and more."""
+    target: str
+    """Column with the right answer."""
     rows: dict[SplitName, int]
-    label_shares: dict[SplitName, dict[str, float]]
-    """Share of each label in each split, 0..1."""
+    profiles: dict[SplitName, Profile]
+    """How the target is spread over each split."""
     duplicates: int
     """Rows left out because their text was there already."""
     partitions: dict[str, str]
     """Day -> content digest of its rows in the mart."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lift_format_1(cls, content: Any) -> Any:
+        if isinstance(content, dict) and "task" not in content and "digest" in content:
+            from lakeloop.tasks.classification import card_of_format_1
+
+            return {**card_of_format_1(content), "format": 1}
+        return content
 
     @property
     def folder_name(self) -> str:
@@ -58,22 +76,24 @@ def folder_name_of(digest: str) -> str:
     return f"datasets/{digest[:16]}"
 
 
-def describe(assembled: Assembled, labels: tuple[str, ...], partitions: Mapping[str, str]) -> DatasetCard:
-    """The card of a data set.
+def describe(assembled: Assembled, section: spec.Task, partitions: Mapping[str, str]) -> DatasetCard:
+    """The card of a data set for the task of `section`.
 
     Raises:
-        DataError: a split has no rows, or the training rows have fewer than two labels.
+        DataError: a split has no rows, or there is nothing to learn from the training rows.
     """
-    tables = assembled.tables
-    counted = {name: Counter(tables[name]["label"].to_pylist()) for name in SPLITS}
-    _require_usable(counted)
+    task, tables = task_of(section), assembled.tables
+    targets: dict[str, Any] = {name: tables[name][task.target].to_pylist() for name in SPLITS}
+    _require_rows(tables)
+    task.require_learnable(targets, where="data set")
+    said = decisive(section, "dataset")
+    digests = {name: content_digest(tables[name]) for name in SPLITS}
     return DatasetCard(
-        digest=fingerprint(labels=labels, splits={name: content_digest(tables[name]) for name in SPLITS}),
-        labels=labels,
+        digest=fingerprint(**task.digested(said), splits=digests),
+        task=said,
+        target=task.target,
         rows={name: tables[name].num_rows for name in SPLITS},
-        label_shares={
-            name: {label: counted[name][label] / tables[name].num_rows for label in labels} for name in SPLITS
-        },
+        profiles={name: task.profile(targets[name]) for name in SPLITS},
         duplicates=assembled.duplicates,
         partitions=dict(partitions),
     )
@@ -116,18 +136,10 @@ def read_training_keys(files: LakeFiles, name: str) -> pa.Array | None:
     return pa.concat_tables(tables)["text_key"].cast(pa.large_string()).combine_chunks()
 
 
-def _require_usable(counted: Mapping[SplitName, Mapping[str, int]]) -> None:
-    sizes = ", ".join(f"{name} {sum(counted[name].values())}" for name in SPLITS)
+def _require_rows(tables: Mapping[SplitName, pa.Table]) -> None:
+    sizes = ", ".join(f"{name} {tables[name].num_rows}" for name in SPLITS)
     for name in SPLITS:
-        if not counted[name]:
+        if not tables[name].num_rows:
             raise DataError(
                 f"the split {name} has no rows", where="data set", found=f"rows: {sizes}", remedy=_REMEDY
             )
-    if len(counted["train"]) < 2:
-        raise DataError(
-            "nothing to tell apart: the training rows have one label",
-            where="data set",
-            expected="at least two labels",
-            found=f"{', '.join(counted['train'])}; rows: {sizes}",
-            remedy=_REMEDY,
-        )

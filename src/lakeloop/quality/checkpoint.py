@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.quality.expectations import Check
-from lakeloop.transform.scratch import limits
+from lakeloop.scratch.duckdb import limits
 
 if TYPE_CHECKING:
     from great_expectations import Checkpoint, ValidationDefinition

@@ -1,10 +1,10 @@
 """The verdict on every row, by one SQL pass: what may be published, and what is quarantined, why.
 
-The checks come from the loop file (`sql`); a row keeps all its reasons, the first one is its code. Checks
+The checks come from the loop file (`kinds`); a row keeps all its reasons, the first one is its code. Checks
 of the day as a whole are not here: they are in `expectations`.
 """
 
-# Names and values are quoted in `sql`.
+# Names and values are quoted by `identifier` and `literal`.
 # ruff: noqa: S608
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ import duckdb
 import pyarrow as pa
 
 from lakeloop.errors import ConfigurationError
-from lakeloop.lake.tables import MART, QUARANTINE
-from lakeloop.quality.sql import Rule, identifier, literal, rules_of
-from lakeloop.spec.models import LoopSpec, NotNull
+from lakeloop.lake.tables import QUARANTINE, mart_schema
+from lakeloop.quality.kinds.base import Rule
+from lakeloop.quality.kinds.registry import rules_of
+from lakeloop.scratch.duckdb import identifier, literal
+from lakeloop.spec.checks import NotNull
+from lakeloop.spec.loop import LoopSpec
 
 JUDGED = "judged"
 """Table with the rows and their reasons."""
@@ -25,8 +28,6 @@ CANDIDATE = "candidate"
 KEY_REPEATED = "row_id_repeated"
 _FOUND_CHARACTERS = 200
 """Of a bad value, so much is quoted; the whole row is kept beside it."""
-
-_COLUMNS = ", ".join(identifier(name) for name in MART.names)
 
 
 def rules(loop: LoopSpec) -> tuple[Rule, ...]:
@@ -46,6 +47,7 @@ def judge(
     Raises:
         ConfigurationError: a check cannot be evaluated (a regular expression that RE2 does not know).
     """
+    columns = ", ".join(identifier(name) for name in mart_schema(loop).names)
     reasons = ",\n    ".join(_reason(rule) for rule in rules(loop))
     repeated = _struct(KEY_REPEATED, "row_id", literal("expected a key of its own, found it in several rows"))
     connection.register("incoming", rows)
@@ -54,14 +56,14 @@ def judge(
             f"""
             create or replace table {JUDGED} as
             with each_row as (
-                select {_COLUMNS}, list_filter([{reasons}], lambda reason: reason is not null) as reasons
+                select {columns}, list_filter([{reasons}], lambda reason: reason is not null) as reasons
                 from incoming
             ),
             counted as (
                 select *, count(*) filter (where len(reasons) = 0) over (partition by row_id) as good_with_key
                 from each_row
             )
-            select {_COLUMNS},
+            select {columns},
                 case when len(reasons) = 0 and good_with_key > 1 then [{repeated}] else reasons end as reasons
             from counted
             """
@@ -77,18 +79,18 @@ def judge(
     finally:
         connection.unregister("incoming")
     connection.execute(
-        f"create or replace view {CANDIDATE} as select {_COLUMNS} from {JUDGED} where len(reasons) = 0"
+        f"create or replace view {CANDIDATE} as select {columns} from {JUDGED} where len(reasons) = 0"
     )
 
 
-def candidates(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+def candidates(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> pa.Table:
     """The rows that may be published, with the columns of the mart."""
-    return connection.sql(f"select * from {CANDIDATE}").to_arrow_table().cast(MART)
+    return connection.sql(f"select * from {CANDIDATE}").to_arrow_table().cast(mart_schema(loop))
 
 
-def rejected(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+def rejected(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> pa.Table:
     """The other rows for the table `quarantine`: first reason, all reasons in words, the row as JSON."""
-    row = ", ".join(f"{literal(name)}: {identifier(name)}" for name in MART.names)
+    row = ", ".join(f"{literal(name)}: {identifier(name)}" for name in mart_schema(loop).names)
     return (
         connection.sql(
             f"""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
-from lakeloop.transform.scratch import count
+from lakeloop.scratch.duckdb import count
 
 
 def built_rows(connection: duckdb.DuckDBPyConnection, loop: str) -> pa.Table:

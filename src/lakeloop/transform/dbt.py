@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 from lakeloop.durable import digest_folder, sha256_file, write_atomically
 from lakeloop.errors import ConfigurationError
 from lakeloop.records import fingerprint
-from lakeloop.spec.models import Clean
+from lakeloop.scratch.duckdb import memory_limit, spill_folder
+from lakeloop.spec.clean import Clean
 from lakeloop.transform.failures import build_failure, parse_failure
-from lakeloop.transform.scratch import memory_limit, spill_folder
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -142,7 +142,7 @@ def _require_models(project: Path, loop: str) -> None:
             f"loop {loop!r} has no dbt models",
             where=str(project),
             expected=str(wanted.relative_to(project)),
-            remedy=f"write models/{loop}/ after the example at the top of macros/classification.sql",
+            remedy=f"write models/{loop}/ after the example at the top of macros/texts.sql",
         )
 
 

@@ -1,6 +1,6 @@
 """What a failed dbt run means: whose fault it is, in words that name the model or the test, and what to do.
 
-Only wording and classification; running dbt is in `dbt`.
+Only wording and sorting; running dbt is in `dbt`.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def build_failure(outcome: Any, project: Path, database: Path) -> LakeloopError:
     failed = [result for result in outcome.result or () if str(result.status) in _FAILED]
     if not failed:
         message = _shortened(outcome.exception or "no model or test failed, and yet dbt says so")
-        return _classified(message, f"dbt did not run: {message}", str(project), database)
+        return _sorted_out(message, f"dbt did not run: {message}", str(project), database)
     models = [result for result in failed if str(result.node.resource_type) != "test"]
     if models:
         node, message = models[0].node, _shortened(models[0].message)
-        return _classified(
+        return _sorted_out(
             message,
             f"{node.resource_type} {node.name}: {message}{_others(failed)}",
             _file(node, project),
@@ -46,7 +46,7 @@ def build_failure(outcome: Any, project: Path, database: Path) -> LakeloopError:
     return _failed_tests(failed, project, database)
 
 
-def _classified(message: str, text: str, where: str, database: Path) -> LakeloopError:
+def _sorted_out(message: str, text: str, where: str, database: Path) -> LakeloopError:
     if _BUSY.search(message):
         return ServiceError(text, where=where, remedy="another process has the file open; try again")
     if _MEMORY.search(message):

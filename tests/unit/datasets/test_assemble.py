@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeloop.datasets.assemble import COLUMNS, SPLITS, Assembled, assemble, deal
-from lakeloop.lake.tables import MART
-from lakeloop.spec.models import Split
-from tests.support.small_loop import mart_rows
+from lakeloop.datasets.assemble import SPLITS, Assembled, assemble, deal
+from lakeloop.spec.split import Split
+from tests.support.small_loop import MART, mart_rows
 
 SPLIT = Split(validation=0.1, test=0.2)
+TASK = ("text", "label")
+"""Columns of the task."""
 
 
 def mart(*days: list[dict[str, object]]) -> pa.Table:
@@ -24,28 +25,28 @@ def ids(assembled: Assembled) -> dict[str, set[str]]:
 
 
 def test_shares_are_those_of_the_loop_file() -> None:
-    assembled = assemble(mart(mart_rows("2026-11-16", 5000)), SPLIT)
+    assembled = assemble(mart(mart_rows("2026-11-16", 5000)), SPLIT, TASK)
     shares = {name: table.num_rows / 5000 for name, table in assembled.tables.items()}
     assert shares == pytest.approx({"train": 0.7, "validation": 0.1, "test": 0.2}, abs=0.02)
-    assert tuple(assembled.tables["train"].column_names) == COLUMNS
+    assert tuple(assembled.tables["train"].column_names) == ("row_id", *TASK, "text_key", "partition")
 
 
 def test_yesterdays_rows_keep_their_split_when_a_day_comes() -> None:
     first = mart_rows("2026-11-16", 300)
-    before = ids(assemble(mart(first), SPLIT))
-    after = ids(assemble(mart(first, mart_rows("2026-11-17", 300)), SPLIT))
+    before = ids(assemble(mart(first), SPLIT, TASK))
+    after = ids(assemble(mart(first, mart_rows("2026-11-17", 300)), SPLIT, TASK))
     assert all(before[name] <= after[name] for name in SPLITS)
 
 
 def test_another_salt_deals_anew() -> None:
     rows = mart(mart_rows("2026-11-16", 300))
-    assert ids(assemble(rows, SPLIT)) != ids(assemble(rows, Split(salt="again")))
+    assert ids(assemble(rows, SPLIT, TASK)) != ids(assemble(rows, Split(salt="again"), TASK))
 
 
 def test_of_equal_texts_the_earliest_day_is_kept() -> None:
     late, early = mart_rows("2026-11-17", 3), mart_rows("2026-11-16", 3)
     late[1]["text_key"] = early[2]["text_key"]
-    assembled = assemble(mart(late, early), SPLIT)
+    assembled = assemble(mart(late, early), SPLIT, TASK)
     kept = set().union(*ids(assembled).values())
     assert kept == {f"2026-11-16-{n}" for n in range(3)} | {"2026-11-17-0", "2026-11-17-2"}
     assert assembled.duplicates == 1
@@ -61,12 +62,12 @@ def test_no_text_is_in_two_splits_no_row_is_lost_and_order_does_not_matter(
     rows = mart_rows("2026-11-16", len(keys))
     for row, key in zip(rows, keys, strict=True):
         row["text_key"] = key
-    assembled = assemble(mart(rows), SPLIT)
+    assembled = assemble(mart(rows), SPLIT, TASK)
     texts = [key for table in assembled.tables.values() for key in table["text_key"].to_pylist()]
     assert sorted(texts) == sorted(set(keys))
     assert assembled.rows + assembled.duplicates == len(keys)
     seed.shuffle(rows)  # type: ignore[attr-defined]
-    again = assemble(mart(rows), SPLIT)
+    again = assemble(mart(rows), SPLIT, TASK)
     assert all(again.tables[name].equals(assembled.tables[name]) for name in SPLITS)
 
 

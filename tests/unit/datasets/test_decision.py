@@ -6,7 +6,7 @@ import pytest
 
 from lakeloop.datasets.decision import EarlierTraining, decide, describe_changes
 from lakeloop.datasets.published import PublishedPartition
-from lakeloop.spec.models import Train
+from lakeloop.spec.train import Train
 
 RULES = Train(min_rows=100, min_new_rows=40)
 CONFIG = {"train": {"method": "lora", "epochs": 3}}

@@ -7,8 +7,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from lakeloop.lake.tables import MART
-from lakeloop.spec.models import LoopSpec
+from lakeloop.spec.loop import LoopSpec
+from tests.support.small_loop import MART
 
 Judge = Callable[[LoopSpec, Sequence[dict[str, Any]]], dict[str, list[str]]]
 

@@ -19,8 +19,8 @@ from lakeloop.quality.checkpoint import Audit, run_checks
 from lakeloop.quality.expectations import ACCOUNT, checks_of
 from lakeloop.quality.page import DayReport
 from lakeloop.quality.rows import CANDIDATE, JUDGED, judge, reason_counts, rejected
-from lakeloop.spec.models import LoopSpec
-from lakeloop.transform.scratch import fill, open_duckdb
+from lakeloop.scratch.duckdb import fill, open_duckdb
+from lakeloop.spec.loop import LoopSpec
 from tests.support.small_loop import small_loop
 from tests.unit.quality.conftest import mart_table
 from tests.unit.quality.test_rows import HOSTILE
@@ -175,7 +175,7 @@ def test_the_page_shows_results_and_rows_and_needs_no_net(tmp_path: Path) -> Non
     rows = [{}, {"label": "<script>alert(1)</script>"}]
     file = database(tmp_path, loop, rows, share=0.5)
     with open_duckdb(file) as connection:
-        bad, reasons = rejected(connection), reason_counts(connection)
+        bad, reasons = rejected(connection, loop), reason_counts(connection)
     account = {"lines_read": 2345, "candidates": 1, "quarantined": 1, "duplicates": 0}
     audit = audited(tmp_path, loop, file)
     report = DayReport("small", "2026-11-16", "run#1", audit, account, reasons, bad.to_pylist())

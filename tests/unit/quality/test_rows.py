@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lakeloop.errors import ConfigurationError
-from lakeloop.lake.tables import MART, QUARANTINE
+from lakeloop.lake.tables import QUARANTINE
 from lakeloop.quality.rows import candidates, judge, reason_counts, rejected
-from lakeloop.spec.models import Length, LoopSpec, Matches, NotNull, OneOf
-from tests.support.small_loop import small_loop
+from lakeloop.spec.checks import Length, Matches, NotNull, OneOf
+from lakeloop.spec.loop import LoopSpec
+from tests.support.small_loop import MART, small_loop
 from tests.unit.quality.conftest import Judge, mart_table
 
 HOSTILE = [
@@ -30,6 +31,9 @@ HOSTILE = [
     "nul\x00byte",
     "Ünïcödé 東京 🗼",
 ]
+
+
+LOOP = small_loop()
 
 
 def loop_with(*checks: NotNull | Length | OneOf | Matches, **task: Any) -> LoopSpec:
@@ -103,7 +107,7 @@ def test_a_row_delivered_again_because_it_was_bad_keeps_its_key(judged: Judge) -
 def test_a_quarantined_row_is_kept_whole_with_all_its_reasons(connection: duckdb.DuckDBPyConnection) -> None:
     text = 'a "quoted"\nline, \\ and 東京'
     judge(connection, mart_table([{"label": "cooking", "text": text}, {"label": ""}]), small_loop())
-    bad = rejected(connection)
+    bad = rejected(connection, LOOP)
     assert bad.schema == QUARANTINE
     first = bad.to_pylist()[0]
     assert (first["reason"], first["column"], first["stage"]) == ("label_unknown", "label", "validate")
@@ -114,13 +118,13 @@ def test_a_quarantined_row_is_kept_whole_with_all_its_reasons(connection: duckdb
     assert list(row) == MART.names
     assert row["text"] == text
     assert reason_counts(connection) == {"label_unknown": 2}
-    assert candidates(connection).num_rows == 0
+    assert candidates(connection, LOOP).num_rows == 0
 
 
 def test_no_rows_are_no_reasons(connection: duckdb.DuckDBPyConnection) -> None:
     judge(connection, mart_table([]), small_loop())
-    assert (candidates(connection).num_rows, rejected(connection).num_rows) == (0, 0)
-    assert candidates(connection).schema == MART
+    assert (candidates(connection, LOOP).num_rows, rejected(connection, LOOP).num_rows) == (0, 0)
+    assert candidates(connection, LOOP).schema == MART
 
 
 def test_a_regular_expression_that_is_none_is_an_error_of_the_loop_file(judged: Judge) -> None:

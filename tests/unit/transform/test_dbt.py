@@ -15,7 +15,7 @@ import duckdb
 import pytest
 
 from lakeloop.errors import ConfigurationError, DataError, ServiceError
-from lakeloop.spec.models import Clean
+from lakeloop.spec.clean import Clean
 from lakeloop.transform.dbt import NodeResult, build, project_digest
 from tests.support.dbt_project import MART, STAGING, raw_database, write_dbt_project
 from tests.support.small_loop import small_loop
@@ -123,7 +123,7 @@ def test_the_digest_is_of_the_loops_own_models_and_the_shared_macros(tmp_path: P
     assert project_digest(project, "small") != before
     write_dbt_project(tmp_path)
     assert project_digest(project, "small") == before
-    (tmp_path / "macros/classification.sql").write_text("")
+    (tmp_path / "macros/texts.sql").write_text("")
     assert project_digest(project, "small") != before
 
 
@@ -131,7 +131,7 @@ def test_a_loop_without_models_is_told_where_to_write_them(tmp_path: Path) -> No
     project = write_dbt_project(tmp_path, "other")
     with pytest.raises(ConfigurationError, match=r"models/small/marts/mart_small\.sql") as caught:
         build(project, tmp_path / "x", loop="small", clean=Clean(), target=tmp_path, cache=tmp_path)
-    assert "macros/classification.sql" in caught.value.remedy
+    assert "macros/texts.sql" in caught.value.remedy
 
 
 @pytest.mark.slow

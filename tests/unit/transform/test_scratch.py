@@ -7,11 +7,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from lakeloop.transform.scratch import fill, open_duckdb, scratch_folder
+from lakeloop.scratch.duckdb import fill, open_duckdb
+from lakeloop.scratch.folder import kept_folder
 
 
 def test_the_folder_has_its_name_after_the_block(tmp_path: Path) -> None:
-    with scratch_folder(tmp_path, "build") as folder:
+    with kept_folder(tmp_path, "build") as folder:
         (folder / "file").write_text("first")
         assert not (tmp_path / "build").exists()
     assert (tmp_path / "build/file").read_text() == "first"
@@ -20,7 +21,7 @@ def test_the_folder_has_its_name_after_the_block(tmp_path: Path) -> None:
 
 def test_a_failed_attempt_leaves_its_folder_to_be_looked_at(tmp_path: Path) -> None:
     def fail() -> None:
-        with scratch_folder(tmp_path, "build") as folder:
+        with kept_folder(tmp_path, "build") as folder:
             (folder / "file").write_text("broken")
             raise ZeroDivisionError
 
@@ -30,8 +31,8 @@ def test_a_failed_attempt_leaves_its_folder_to_be_looked_at(tmp_path: Path) -> N
 
 
 def test_overlapping_attempts_share_nothing_and_the_last_to_end_stays(tmp_path: Path) -> None:
-    with scratch_folder(tmp_path, "build") as first:
-        with scratch_folder(tmp_path, "build") as second:
+    with kept_folder(tmp_path, "build") as first:
+        with kept_folder(tmp_path, "build") as second:
             assert first != second
             (second / "second").touch()
         (first / "first").touch()
@@ -43,7 +44,7 @@ def test_what_killed_attempts_left_is_removed_a_day_later(tmp_path: Path) -> Non
     for folder in (old, young):
         folder.mkdir()
     os.utime(old, (time.time() - 2 * 86400,) * 2)
-    with scratch_folder(tmp_path, "build"):
+    with kept_folder(tmp_path, "build"):
         assert not old.exists()
         assert young.exists()
 

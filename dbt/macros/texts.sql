@@ -1,5 +1,5 @@
 {#
-  The two steps that every classification loop shares. A loop's own models are one call each:
+  The two steps that every loop of texts shares. A loop's own models are one call each:
 
     models/<loop>/staging/stg_<loop>.sql
       {{ staged_texts(source('<loop>', 'raw')) }}
@@ -7,27 +7,38 @@
     models/<loop>/marts/mart_<loop>.sql
       {{ first_of_near_duplicates(ref('stg_<loop>')) }}
 
-  and a yml beside each, which declares the source (schema and name <loop>, table raw), the eight columns of
-  the contract, data tests and unit tests: those of `news` with other words. dbt_project.yml needs no entry.
+  and a yml beside each, which declares the source (schema and name <loop>, table raw), the columns of the
+  contract, data tests and unit tests; `lakeloop new` writes them. dbt_project.yml needs no entry.
 
-  Which raw column is the key, the text, the label and the event time says the loop file: the stage adds them
-  to the source as lakeloop_key, lakeloop_text, lakeloop_label and lakeloop_event_time. Each can be replaced by
-  an SQL expression over the raw columns: text="concat_ws(' ', subject, body)". A loop that needs more writes its SQL around or instead of
-  the call; what counts is the contract. The stage `transform` counts a row that the mart leaves out as a
-  duplicate if another with its text_key stayed, and refuses to publish when it finds none.
+  Which raw column is the key, the text, the target and the event time says the loop file: the stage adds them
+  to the source as lakeloop_key, lakeloop_text, lakeloop_event_time and, for each column of the task,
+  lakeloop_<name>. Columns of the task besides the text are `words` (normalised, blank is null) or `numbers`,
+  each a name and an SQL expression: words={'label': 'lakeloop_label'}, which is also the default, or
+  numbers={'target': 'lakeloop_target'}. Every argument can be an expression over the raw columns:
+  text="concat_ws(' ', subject, body)". A loop that needs more writes its SQL around or instead of the call;
+  what counts is the contract. The stage `transform` counts a row that the mart leaves out as a duplicate if
+  another with its text_key stayed, and refuses to publish when it finds none.
 
   `clean` of the loop file arrives as LAKELOOP_NORMALISE and LAKELOOP_DROP_NEAR_DUPLICATES; by hand both
   are on. Environment and not --vars, because dbt parses the whole project again when a var changes.
 #}
 
 {% macro staged_texts(
-    source, key='lakeloop_key', text='lakeloop_text', label='lakeloop_label', event_time='lakeloop_event_time'
+    source, key='lakeloop_key', text='lakeloop_text', event_time='lakeloop_event_time', label=none,
+    words=none, numbers=none
 ) -%}
+{%- set numbers = numbers or {} -%}
+{%- set words = words or ({'label': label or 'lakeloop_label'} if not numbers else {}) -%}
 with renamed as (
     select
         cast({{ key }} as varchar) as row_id,
         {{ normalised(text) }} as text,
-        nullif({{ normalised(label) }}, '') as label,
+        {%- for name, expression in words.items() %}
+        nullif({{ normalised(expression) }}, '') as "{{ name }}",
+        {%- endfor %}
+        {%- for name, expression in numbers.items() %}
+        cast({{ expression }} as double) as "{{ name }}",
+        {%- endfor %}
         cast({{ event_time }} as timestamptz) as event_time,
         source_file,
         source_line,
@@ -38,7 +49,9 @@ with renamed as (
 select
     row_id,
     text,
-    label,
+    {%- for name in (words | list) + (numbers | list) %}
+    "{{ name }}",
+    {%- endfor %}
     {{ text_key('text', 'row_id') }} as text_key,
     event_time,
     source_file,
@@ -49,15 +62,7 @@ from renamed
 
 
 {% macro first_of_near_duplicates(staged) -%}
-select
-    row_id,
-    text,
-    label,
-    text_key,
-    event_time,
-    source_file,
-    source_line,
-    "partition"
+select *
 from {{ staged }}
 {%- if switched_on('LAKELOOP_DROP_NEAR_DUPLICATES') %}
 qualify row_number() over (partition by "partition", text_key order by source_file, source_line) = 1

@@ -1,0 +1,1 @@
+"""Row checks by kind: one file a family, one line in `registry` a kind."""

@@ -1,0 +1,84 @@
+"""The seam of a row check: SQL conditions that name bad rows, and the expectation that gates a day.
+
+One wording serves both: the verdict on rows (`quality.rows`) and the checks of the day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from lakeloop.scratch.duckdb import identifier
+
+if TYPE_CHECKING:
+    from great_expectations.expectations.expectation import Expectation
+
+    from lakeloop.spec.checks import CheckBase
+
+_EXAMPLES = 5
+C_contra = TypeVar("C_contra", bound="CheckBase", contravariant=True)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What makes a row bad. All SQL is over the columns of the mart."""
+
+    code: str
+    """Reason code: the column and what is wrong with it, such as `text_too_short`."""
+    column: str
+    expected: str
+    """What is wanted, for a person."""
+    violated: str
+    """Condition that is true for a bad row, and false or null for a good one."""
+    found: str
+    """Expression for what such a row has instead; null when there is nothing to tell."""
+
+
+class CheckKind(Protocol[C_contra]):
+    """One kind of row check."""
+
+    def rules(self, check: C_contra) -> tuple[Rule, ...]:
+        """What makes a row bad. A null passes, unless the kind asks for presence."""
+
+    def expectation(self, check: C_contra, rule: Rule) -> tuple[Expectation, Found]:
+        """The same as Great Expectations' gate on the rows that are left, and words for what it observes."""
+
+
+Found = Callable[[Mapping[str, Any]], str]
+"""Words for what GX observed, given the `result` of the expectation."""
+
+
+def catalogue() -> Any:
+    """GX's expectations, untyped: the package does not export them to type checkers."""
+    from great_expectations.expectations import core
+
+    return core
+
+
+def value_of(check: CheckBase) -> str:
+    """The checked column as text, in SQL."""
+    return f"cast({identifier(check.column)} as varchar)"
+
+
+def rows_expectation(rule: Rule) -> tuple[Expectation, Found]:
+    """The gate as a query for bad rows: for what GX cannot say on DuckDB."""
+    query = "select * from {batch} where " + _braces_doubled(rule.violated)  # noqa: S608 - quoted in the rule
+    description = f"{rule.column}: {rule.expected}"
+    found = catalogue().UnexpectedRowsExpectation(unexpected_rows_query=query, description=description)
+    return found, bad_rows
+
+
+def bad_values(result: Mapping[str, Any]) -> str:
+    bad, of = result.get("unexpected_count") or 0, result.get("element_count") or 0
+    values = list(dict.fromkeys(map(str, result.get("partial_unexpected_list") or ())))[:_EXAMPLES]
+    return f"{bad} of {of} row(s) fail" + (f": {', '.join(values)}" if values else "")
+
+
+def bad_rows(result: Mapping[str, Any]) -> str:
+    return f"{result.get('observed_value') or 0} row(s) fail"
+
+
+def _braces_doubled(condition: str) -> str:
+    """`condition` for a query of GX, which takes braces for fields."""
+    return condition.replace("{", "{{").replace("}", "}}")

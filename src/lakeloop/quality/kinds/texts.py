@@ -1,0 +1,61 @@
+"""What a text is: `length`, `one_of`, `matches`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lakeloop.quality.kinds.base import Found, Rule, bad_values, catalogue, rows_expectation, value_of
+from lakeloop.scratch.duckdb import literal
+from lakeloop.spec.checks import Length, Matches, OneOf
+
+if TYPE_CHECKING:
+    from great_expectations.expectations.expectation import Expectation
+
+_SPACE = r"[\s\x0B\x{85}\p{Z}]"
+"""Unicode's white space, in RE2; the same as in the dbt macro `normalised`."""
+
+
+class LengthKind:
+    """Kind `length`. A missing value has no characters, so that `min: 1` also asks for presence."""
+
+    def rules(self, check: Length) -> tuple[Rule, ...]:
+        column = check.column
+        trimmed = f"regexp_replace({value_of(check)}, '^{_SPACE}+|{_SPACE}+$', '', 'g')"
+        length = f"coalesce(length({trimmed}), 0)"
+        found = f"{length} || ' characters'"
+        rules = []
+        if check.min > 0:
+            expected = f"at least {check.min} character(s)"
+            rules.append(Rule(f"{column}_too_short", column, expected, f"{length} < {check.min}", found))
+        if check.max is not None:
+            expected = f"at most {check.max} character(s)"
+            rules.append(Rule(f"{column}_too_long", column, expected, f"{length} > {check.max}", found))
+        return tuple(rules)
+
+    def expectation(self, check: Length, rule: Rule) -> tuple[Expectation, Found]:  # noqa: ARG002
+        return rows_expectation(rule)  # GX measures lengths before trimming
+
+
+class OneOfKind:
+    """Kind `one_of`."""
+
+    def rules(self, check: OneOf) -> tuple[Rule, ...]:
+        value, known = value_of(check), ", ".join(literal(known) for known in check.values)
+        expected = f"one of {', '.join(check.values)}"
+        return (Rule(f"{check.column}_unknown", check.column, expected, f"{value} not in ({known})", value),)
+
+    def expectation(self, check: OneOf, rule: Rule) -> tuple[Expectation, Found]:  # noqa: ARG002
+        values = list(check.values)
+        return catalogue().ExpectColumnValuesToBeInSet(column=check.column, value_set=values), bad_values
+
+
+class MatchesKind:
+    """Kind `matches`."""
+
+    def rules(self, check: Matches) -> tuple[Rule, ...]:
+        value, expected = value_of(check), f"something that matches {check.regex}"
+        violated = f"not regexp_matches({value}, {literal(check.regex)})"
+        return (Rule(f"{check.column}_mismatch", check.column, expected, violated, value),)
+
+    def expectation(self, check: Matches, rule: Rule) -> tuple[Expectation, Found]:  # noqa: ARG002
+        return rows_expectation(rule)  # GX knows no regular expressions on DuckDB

@@ -1,0 +1,1 @@
+"""What an attempt needs beside its outputs: a folder of its own, and DuckDB files with bounded memory."""

@@ -1,0 +1,88 @@
+"""DuckDB files for one attempt at one stage of one partition: how they are opened, filled and limited.
+
+A file is how dbt and Great Expectations are given rows, and what a person opens to see what happened. It is
+never an output: outputs go to the lake.
+"""
+
+# Names are quoted by `identifier`, values by `literal`.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+MEMORY_LIMIT = "1GB"
+"""Of each connection unless LAKELOOP_DUCKDB_MEMORY is set; DuckDB's default is most of the machine."""
+THREADS = 2
+
+
+def memory_limit() -> str:
+    return os.environ.get("LAKELOOP_DUCKDB_MEMORY", MEMORY_LIMIT)
+
+
+@contextmanager
+def open_duckdb(file: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Connect to `file` (made when it is not there) with bounded memory, spilling beside it, in UTC."""
+    with duckdb.connect(str(file), read_only=read_only, config={**limits(file)}) as connection:
+        # Not among the options above: time zones are an extension, which is loaded after them.
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+
+
+def limits(file: Path) -> dict[str, str]:
+    """Options of DuckDB that bound what a connection to `file` uses."""
+    return {
+        "memory_limit": memory_limit(),
+        "threads": str(THREADS),
+        "temp_directory": str(spill_folder(file)),
+    }
+
+
+def spill_folder(file: Path) -> Path:
+    return file.with_name(f"{file.name}.tmp")
+
+
+def fill(
+    connection: duckdb.DuckDBPyConnection,
+    schema: str,
+    table: str,
+    rows: pa.Table | pa.RecordBatchReader,
+    also: Sequence[str] = (),
+) -> int:
+    """Create `schema`.`table` from `rows`, streamed when they come as a reader; return how many.
+
+    `also` are further columns, as SQL over those of `rows`.
+    """
+    connection.execute(f"create schema if not exists {identifier(schema)}")
+    connection.register("incoming", rows)
+    name = f"{identifier(schema)}.{identifier(table)}"
+    connection.execute(f"create table {name} as select {', '.join(('*', *also))} from incoming")
+    connection.unregister("incoming")
+    return count(connection, name)
+
+
+def count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
+    """Rows of `relation`, a quoted SQL name."""
+    ((rows,),) = connection.execute(f"select count(*) from {relation}").fetchall()
+    return int(rows)
+
+
+def literal(text: str) -> str:
+    """`text` as an SQL string expression.
+
+    DuckDB's strings have no escape but the doubled quote. Colons are spelt out because SQLAlchemy, through
+    which Great Expectations sends its queries, takes `:word` for a bound value, in a string too.
+    """
+    quoted = "'" + text.replace("'", "''").replace(":", "' || chr(58) || '") + "'"
+    return f"({quoted})" if ":" in text else quoted
+
+
+def identifier(name: str) -> str:
+    """`name` as an SQL identifier, whatever it holds."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,32 @@
+"""What dbt's models are given: the day's raw rows, with a column for each role that the loop file names."""
+
+from __future__ import annotations
+
+import duckdb
+import pyarrow as pa
+
+from lakeloop.scratch.duckdb import fill, identifier
+from lakeloop.spec.loop import LoopSpec
+
+
+def roles(loop: LoopSpec) -> dict[str, str | None]:
+    """What dbt's models read -> the column that the loop file says it is; None where it names none."""
+    return {
+        "lakeloop_key": loop.source.key,
+        **{f"lakeloop_{name}": role.column for name, role in loop.task.roles().items()},
+        "lakeloop_event_time": loop.source.event_time,
+    }
+
+
+def hand_over(
+    connection: duckdb.DuckDBPyConnection, loop: LoopSpec, rows: pa.Table | pa.RecordBatchReader
+) -> int:
+    """Create dbt's source table from rows of `raw`, each role as a column of its own; return how many.
+
+    So that the loop file alone says which column is the text and which the answer: no model repeats it.
+    """
+    columns = [
+        f"{identifier(column) if column else 'null::timestamptz'} as {identifier(role)}"
+        for role, column in roles(loop).items()
+    ]
+    return fill(connection, loop.name, "raw", rows, columns)
