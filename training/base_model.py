@@ -1,7 +1,7 @@
 """Which pretrained encoders there are, where they lie and whether they are the ones they claim to be.
 
 Weights are read as safetensors only, and never with code that comes with a model. Building the network
-from a folder is `training.model`.
+from a folder is `training.network`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lakeloop.durable import sha256_file
 from lakeloop.errors import ConfigurationError
-from lakeloop.spec.models import PACKAGE_PREFIX
+from lakeloop.spec.train import PACKAGE_PREFIX
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
@@ -101,7 +101,7 @@ def _package_folder(name: str, packaged: PackagedModel) -> Path:
 
 
 def _model_files(name: str, folder: Path) -> list[Path]:
-    weights = sorted(folder.glob("*.safetensors"))
+    weights = [_existing(name, file) for file in sorted(folder.glob("*.safetensors"))]
     if not weights:
         raise ConfigurationError(
             "no weights in safetensors format",
@@ -116,7 +116,7 @@ def _model_files(name: str, folder: Path) -> list[Path]:
 def _existing(name: str, file: Path) -> Path:
     if not file.is_file():
         raise ConfigurationError(
-            f"{file.name} is missing from the base model", where=name, expected=f"a file {file}"
+            f"{file.name} is missing from the base model", where=name, expected=f"a regular file {file}"
         )
     return file
 

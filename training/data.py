@@ -1,7 +1,7 @@
-"""The rows of a dataset folder as token ids, and the order in which they are seen.
+"""The rows of a data set's folder as texts, targets and token ids, and the order in which they are seen.
 
-Reads `train.parquet`, `validation.parquet` and `dataset.json`; never a test split. What is done with the
-batches is the business of the jobs.
+Reads `train.parquet`, `validation.parquet` and `dataset.json`; never a test split. What a target means is
+the task's; what is done with the batches, the method's.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 from tokenizers import Tokenizer
 
+from lakeloop.cleaning.steps import clean_texts
 from lakeloop.errors import ConfigurationError, DataError
+from lakeloop.inference.batches import pad, pad_id_of
+from lakeloop.tasks.base import OutputContract, Profile, Task
+from training.tasks.registry import training_task
 
 WINDOW = 50
 """Batches that are sorted by length together: 98 % of the tokens are text instead of padding."""
@@ -26,10 +31,14 @@ WINDOW = 50
 
 @dataclass(frozen=True)
 class Rows:
-    """One split: texts and, for each, the index of its label."""
+    """One split."""
 
     texts: tuple[str, ...]
-    labels: NDArray[np.int64]
+    """After the cleaning steps that inference runs."""
+    values: tuple[Any, ...]
+    """The right answers, as the mart has them."""
+    targets: NDArray[Any]
+    """The same [rows], as the loss of the task takes them."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -38,22 +47,18 @@ class Rows:
 class _Description(BaseModel):
     """What training needs of dataset.json, which says more."""
 
-    labels: tuple[str, ...] = Field(min_length=2)
     digest: str = Field(min_length=1)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    labels: tuple[str, ...]
-    """In the order of the model's outputs."""
     digest: str
     train: Rows
     validation: Rows
-
-    @property
-    def train_label_shares(self) -> dict[str, float]:
-        counts = np.bincount(self.train.labels, minlength=len(self.labels))
-        return {name: float(count / len(self.train)) for name, count in zip(self.labels, counts, strict=True)}
+    profile: Profile
+    """Of the training rows' target."""
+    contract: OutputContract
+    """What a network that learns from the training rows must give."""
 
 
 @dataclass(frozen=True)
@@ -77,81 +82,83 @@ class Tokens:
         return np.fromiter((len(ids) for ids in self.ids), dtype=np.int64, count=len(self.ids))
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
-        width = max(len(self.ids[row]) for row in rows)
-        input_ids = np.full((len(rows), width), self.pad_id, dtype=np.int64)
-        mask = np.zeros((len(rows), width), dtype=np.int64)
-        for line, row in enumerate(rows):
-            ids = self.ids[row]
-            input_ids[line, : len(ids)] = ids
-            mask[line, : len(ids)] = 1
-        return Batch(rows, torch.from_numpy(input_ids), torch.from_numpy(mask))
+        padded = pad([self.ids[row] for row in rows], self.pad_id)
+        return Batch(rows, torch.from_numpy(padded.input_ids), torch.from_numpy(padded.attention_mask))
 
 
-def read_dataset(folder: Path) -> Dataset:
-    """Read and check a dataset folder.
+def read_dataset(folder: Path, task: Task, steps: Sequence[str]) -> Dataset:
+    """Read and check a data set's folder; texts go through the cleaning `steps`, as they do in inference.
+
+    The rows of the mart are clean to these steps when the loop file has not changed since: then the steps
+    leave them as they are.
 
     Raises:
-        DataError: a file is missing or broken, a label is unknown or has no row to learn from, or a split is
-            empty.
+        DataError: a file is missing or broken, a split is empty, a target is none that the task knows, or
+            the training rows do not hold all that has to be learnt.
     """
-    description = _read_description(folder / "dataset.json")
-    labels = description.labels
-    dataset = Dataset(
-        labels=labels,
-        digest=description.digest,
-        train=_read_rows(folder / "train.parquet", labels),
-        validation=_read_rows(folder / "validation.parquet", labels),
+    digest = _read_digest(folder / "dataset.json")
+    train, validation = (
+        _read_rows(folder / f"{split}.parquet", task.target) for split in ("train", "validation")
     )
-    present = set(dataset.train.labels.tolist())
-    if missing := [name for index, name in enumerate(labels) if index not in present]:
-        raise DataError(
-            f"no training row for {', '.join(missing)}",
-            where=str(folder / "train.parquet"),
-            expected=f"at least one row of each of {len(labels)} labels",
-            remedy="wait for more data, or take the label out of task.labels",
-        )
+    profile = task.profile(train.values)
+    contract = task.contract(profile)
+    learnt = training_task(contract)
+
+    def prepare(found: _Found) -> Rows:
+        where = str(found.path)
+        targets = learnt.targets(found.values, where)
+        return Rows(tuple(clean_texts(found.texts, steps, where)), found.values, targets)
+
+    dataset = Dataset(digest, prepare(train), prepare(validation), profile, contract)
+    learnt.require_learnable(dataset.train.targets, str(train.path))
     return dataset
 
 
-def _read_description(path: Path) -> _Description:
+def _read_digest(path: Path) -> str:
     try:
-        return _Description.model_validate_json(path.read_bytes())
+        return _Description.model_validate_json(path.read_bytes()).digest
     except (OSError, ValidationError) as error:
         raise DataError(
-            "dataset description cannot be read",
+            "data set's description cannot be read",
             where=str(path),
-            expected="JSON with labels and digest",
+            expected="JSON with a digest",
             found=str(error),
         ) from None
 
 
-def _read_rows(path: Path, labels: Sequence[str]) -> Rows:
+@dataclass(frozen=True)
+class _Found:
+    """What a file of a split holds."""
+
+    path: Path
+    texts: tuple[str, ...]
+    values: tuple[Any, ...]
+
+
+def _read_rows(path: Path, target: str) -> _Found:
     try:
-        table = pq.read_table(path, columns=["text", "label"])
+        table = pq.read_table(path, columns=["text", target])
     except (OSError, pa.ArrowException) as error:
         raise DataError(
             "split cannot be read",
             where=str(path),
-            expected="Parquet with columns text and label",
+            expected=f"Parquet with columns text and {target}",
             found=str(error).splitlines()[0],
-            remedy="build the dataset again",
+            remedy="build the data set again",
         ) from None
     if table.num_rows == 0:
         raise DataError(
             f"no {path.stem} rows",
             where=str(path),
             expected="at least one row",
-            remedy=f"wait for more data, or raise split.{path.stem}",
+            remedy="wait for more data, or change split in the loop file",
         )
-    names, texts = table.column("label").to_pylist(), table.column("text").to_pylist()
-    index = {name: number for number, name in enumerate(labels)}
-    if unknown := sorted({repr(name) for name in names if name not in index}):
-        raise DataError(
-            "unknown label", where=str(path), expected=", ".join(labels), found=", ".join(unknown)
-        )
-    if (empty := texts.count(None)) > 0:
-        raise DataError(f"{empty} row(s) without text", where=str(path), expected="a text in each row")
-    return Rows(tuple(texts), np.array([index[name] for name in names], dtype=np.int64))
+    for column in ("text", target):
+        if (empty := table[column].null_count) > 0:
+            raise DataError(
+                f"{empty} row(s) without {column}", where=str(path), expected=f"a {column} in each row"
+            )
+    return _Found(path, tuple(table["text"].to_pylist()), tuple(table[target].to_pylist()))
 
 
 def load_tokenizer(path: Path, max_tokens: int) -> Tokenizer:
@@ -173,11 +180,8 @@ def load_tokenizer(path: Path, max_tokens: int) -> Tokenizer:
 
 def tokenise(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
     encodings = tokenizer.encode_batch_fast(list(texts))
-    pads = (tokenizer.token_to_id(name) for name in ("[PAD]", "<pad>"))
-    return Tokens(
-        ids=tuple(np.array(encoding.ids, dtype=np.int32) for encoding in encodings),
-        pad_id=next((number for number in pads if number is not None), 0),
-    )
+    ids = tuple(np.array(encoding.ids, dtype=np.int32) for encoding in encodings)
+    return Tokens(ids, pad_id_of(tokenizer))
 
 
 def bucketed_batches(

@@ -1,4 +1,4 @@
-"""Running texts through a network without training it: logits, and embeddings that are kept in a cache."""
+"""Running texts through a network without training it: outputs, and embeddings that are kept in a cache."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from pydantic import JsonValue
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
@@ -29,19 +30,20 @@ from lakeloop.artifact import (
 from lakeloop.durable import fsync_directory, write_atomically
 from lakeloop.errors import ArtifactError
 from lakeloop.faults import reach
+from lakeloop.tasks.base import Profile
 from training.data import tokenise
-from training.model import TextClassifier
+from training.network import Network
 
 log = logging.getLogger(__name__)
 
 OPSET = 18
 TOLERANCE = 1e-3
-"""Largest difference of a logit between ONNX Runtime and torch; float32 rounding gives some 1e-6."""
+"""Largest difference of an output between ONNX Runtime and torch; float32 rounding gives some 1e-6."""
 _COMPARED_ROWS = 16
 
 
 def export_artifact(
-    model: TextClassifier,
+    network: Network,
     tokenizer: Tokenizer,
     description: ArtifactDescription,
     texts: Sequence[str],
@@ -49,7 +51,7 @@ def export_artifact(
     rows: Mapping[str, int],
     into: Path,
 ) -> Artifact:
-    """Write the artifact of `model` to the folder `into`, which appears whole or not at all.
+    """Write the artifact of `network` to the folder `into`, which appears whole or not at all.
 
     `texts` are real ones to compare ONNX Runtime with torch on; `rows` are for the card: split -> count.
 
@@ -59,14 +61,14 @@ def export_artifact(
     partial = into.with_name(f"{into.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    model = model.to("cpu").eval()
-    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    network = network.to("cpu").eval()
+    weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     save_file(weights, partial / "model.safetensors")
-    write_onnx(model, partial / ONNX_MODEL)
-    difference = compare(model, partial / ONNX_MODEL, tokenizer, texts[:_COMPARED_ROWS])
+    write_onnx(network, partial / ONNX_MODEL)
+    difference = compare(network, partial / ONNX_MODEL, tokenizer, texts[:_COMPARED_ROWS])
     log.info("ONNX Runtime and torch differ by at most %.1e", difference)
     tokenizer.save(str(partial / TOKENIZER))
-    write_atomically(partial / "base_config.json", model.encoder.config.to_json_string(use_diff=False))
+    write_atomically(partial / "base_config.json", network.encoder.config.to_json_string(use_diff=False))
     write_atomically(partial / "card.md", card(description, rows))
     reach("train.before-manifest")
     write_manifest(partial, description)
@@ -75,8 +77,8 @@ def export_artifact(
     return open_artifact(into)
 
 
-def write_onnx(model: TextClassifier, path: Path) -> None:
-    """Save `model` as ONNX: int64 [batch, tokens] twice -> float32 [batch, labels], batch and tokens free."""
+def write_onnx(network: Network, path: Path) -> None:
+    """Save `network` as ONNX: int64 [batch, tokens] twice -> float32 [batch, width], two axes free."""
     mask = torch.ones(2, 8, dtype=torch.int64)
     mask[0, 5:] = 0
     shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens")}
@@ -84,10 +86,10 @@ def write_onnx(model: TextClassifier, path: Path) -> None:
         # About torch's own internals, and about axes named once for two inputs, which is meant.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            model,
+            network,
             (torch.ones_like(mask), mask),
             input_names=["input_ids", "attention_mask"],
-            output_names=["logits"],
+            output_names=["outputs"],
             dynamic_shapes=(shape, shape),
             opset_version=OPSET,
             external_data=False,
@@ -110,8 +112,8 @@ def _forget_origin(proto: onnx.ModelProto) -> None:
     del graph.value_info[:]
 
 
-def compare(model: TextClassifier, path: Path, tokenizer: Tokenizer, texts: Sequence[str]) -> float:
-    """The largest difference of a logit between the ONNX file and `model`, over `texts` in one padded batch.
+def compare(network: Network, path: Path, tokenizer: Tokenizer, texts: Sequence[str]) -> float:
+    """The largest difference of an output between the ONNX file and `network`, on `texts` in one batch.
 
     Raises:
         ArtifactError: it is above `TOLERANCE`.
@@ -119,16 +121,16 @@ def compare(model: TextClassifier, path: Path, tokenizer: Tokenizer, texts: Sequ
     tokens = tokenise(tokenizer, texts)
     batch = tokens.batch(np.arange(len(texts)))
     with torch.inference_mode():
-        wanted = model(batch.input_ids, batch.attention_mask).numpy()
+        wanted = network(batch.input_ids, batch.attention_mask).numpy()
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     inputs = {"input_ids": batch.input_ids.numpy(), "attention_mask": batch.attention_mask.numpy()}
-    (found,) = session.run(["logits"], inputs)
+    (found,) = session.run(["outputs"], inputs)
     difference = float(np.abs(np.asarray(found) - wanted).max())
     if not difference <= TOLERANCE:
         raise ArtifactError(
             "the exported model does not compute what the trained one does",
             where=str(path),
-            expected=f"logits within {TOLERANCE:g}",
+            expected=f"outputs within {TOLERANCE:g}",
             found=f"{difference:g} apart",
             remedy="report it with the name of the base model",
         )
@@ -137,28 +139,49 @@ def compare(model: TextClassifier, path: Path, tokenizer: Tokenizer, texts: Sequ
 
 def card(description: ArtifactDescription, rows: Mapping[str, int]) -> str:
     """The model card, Markdown."""
-    shares = description.train_label_shares
     lines = [
         f"# {description.loop}: {description.candidate}",
         "",
-        f"Puts a text into one of {len(description.labels)} classes. Made by Lakeloop.",
+        f"Answers texts, by {description.contract.kind}. Made by Lakeloop.",
         "",
-        "| | |",
-        "|---|---|",
-        f"| Method | {description.method} |",
-        f"| Base model | {description.base_model} |",
-        f"| Base model digest | sha256 {description.base_digest} |",
-        f"| Dataset digest | sha256 {description.dataset_digest} |",
-        *(f"| Rows, {split} | {count} |" for split, count in rows.items()),
-        f"| Longest text | {description.max_tokens} tokens; what follows is not read |",
-        f"| Seed | {description.seed} |",
-        *(f"| Validation {name} | {value:.4f} |" for name, value in description.validation_metrics.items()),
-        "",
+        *_table(
+            ("", ""),
+            {
+                "Method": description.method,
+                "Base model": description.base_model,
+                "Base model digest": f"sha256 {description.base_digest}",
+                "Data set digest": f"sha256 {description.dataset_digest}",
+                **{f"Rows, {split}": str(count) for split, count in rows.items()},
+                "Longest text": f"{description.max_tokens} tokens; what follows is not read",
+                "Texts are cleaned by": ", ".join(description.clean) or "nothing",
+                **{
+                    f"Validation {name}": f"{value:.4f}"
+                    for name, value in description.validation_metrics.items()
+                },
+            },
+        ),
         "These scores chose the settings; those on test rows are in the evaluation report.",
         "",
-        "| Label | Share of the training rows |",
-        "|---|---|",
-        *(f"| {label} | {shares[label]:.1%} |" for label in description.labels),
-        "",
+        *_table(("Target", "Training rows"), _spread(description.profile)),
+        *_table(
+            ("Setting", "Value, and where it is from"),
+            {key: _said(setting) for key, setting in description.settings.items()},
+        ),
     ]
     return "\n".join(lines)
+
+
+def _table(heading: tuple[str, str], rows: Mapping[str, str]) -> list[str]:
+    return [f"| {' | '.join(heading)} |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows.items()), ""]
+
+
+def _spread(profile: Profile) -> dict[str, str]:
+    shares = {name: f"{share:.1%}" for name, share in profile.shares.items()}
+    return shares | {
+        name: f"{profile.numbers[name]:.4g}" for name in sorted(profile.numbers) if "/" not in name
+    }
+
+
+def _said(setting: JsonValue) -> str:
+    assert isinstance(setting, dict)
+    return f"{setting['value']} ({setting['origin']})"

@@ -1,4 +1,4 @@
-"""The layers that `top_layers` does not train: run once for each text instead of once in every epoch.
+"""The layers that a method does not train: run once for each text instead of once in every epoch.
 
 Frozen layers in eval mode give the same hidden states each time. They are kept in memory and replayed
 into the trained layers, which then cost what only they cost.
@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 from training.data import Batch, Tokens, sorted_batches
 from training.device import Device
 from training.embed import BATCH_SIZE
-from training.model import TextClassifier, layers_of
+from training.network import Network, layers_of
 from training.progress import Passage
 
 LIMIT_BYTES = 2 << 30
@@ -25,23 +25,23 @@ the choice changes the last bits of the weights."""
 
 
 class FrozenLayers:
-    """What the lower layers of `model` give for each row of `tokens`.
+    """What the lower layers of a network give for each row of `tokens`.
 
-    `model` here is a network of the trained layers only, which shares its weights with the whole one.
+    `network` is one of the trained layers only, which shares its weights with the whole one.
     """
 
-    def __init__(self, model: TextClassifier, frozen: int, tokens: Tokens, device: Device) -> None:
+    def __init__(self, network: Network, frozen: int, tokens: Tokens, device: Device) -> None:
         self._device = device
-        self._hidden = _hidden_states(model, frozen, tokens, device)
+        self._hidden = _hidden_states(network, frozen, tokens, device)
         self._replay = _Replay()
-        self.model = _share(model)
-        stack = layers_of(self.model.encoder)
+        self.network = _share(network)
+        stack = layers_of(self.network.encoder)
         del stack[: frozen - 1]
         stack[0] = self._replay
-        self.model.encoder.config.num_hidden_layers = len(stack)
+        self.network.encoder.config.num_hidden_layers = len(stack)
 
     def feed(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """What `model` is called with for this batch; good for one call."""
+        """What `network` is called with for this batch; good for one call."""
         self._replay.hidden = pad_sequence([self._hidden[row] for row in batch.rows], batch_first=True).to(
             self._device.target
         )
@@ -67,7 +67,7 @@ class _Reached(Exception):  # noqa: N818 - no error, a way out
 
 
 @torch.no_grad()
-def _hidden_states(model: TextClassifier, frozen: int, tokens: Tokens, device: Device) -> list[torch.Tensor]:
+def _hidden_states(network: Network, frozen: int, tokens: Tokens, device: Device) -> list[torch.Tensor]:
     """Output of the last frozen layer for each row, [tokens, hidden], on the CPU."""
     captured: list[torch.Tensor] = []
 
@@ -78,14 +78,14 @@ def _hidden_states(model: TextClassifier, frozen: int, tokens: Tokens, device: D
     dtype = torch.bfloat16 if device.bf16 else torch.float32
     hidden: list[torch.Tensor] = [torch.empty(0)] * len(tokens.ids)
     lengths = tokens.lengths
-    hook = layers_of(model.encoder)[frozen - 1].register_forward_hook(capture)
-    model.eval()
+    hook = layers_of(network.encoder)[frozen - 1].register_forward_hook(capture)
+    network.eval()
     try:
         passage = Passage("frozen layers", len(lengths), int(lengths.sum()))
         for rows in sorted_batches(lengths, BATCH_SIZE):
             try:
                 with device.autocast():
-                    model(*device.place(tokens.batch(rows)))
+                    network(*device.place(tokens.batch(rows)))
             except _Reached:
                 output = captured.pop().to(dtype).cpu()
             for line, row in enumerate(rows):
@@ -96,7 +96,7 @@ def _hidden_states(model: TextClassifier, frozen: int, tokens: Tokens, device: D
     return hidden
 
 
-def _share(model: TextClassifier) -> TextClassifier:
-    """A copy of the structure of `model` around the very same weights."""
-    shared: dict[int, Any] = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-    return copy.deepcopy(model, shared)
+def _share(network: Network) -> Network:
+    """A copy of the structure of `network` around the very same weights."""
+    shared: dict[int, Any] = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
+    return copy.deepcopy(network, shared)

@@ -1,8 +1,8 @@
-"""The frame of every training job: its config, its exit codes, its journal, and what it leaves behind.
+"""The frame of a training: its config, its exit codes, its journal, and what it leaves behind.
 
-A job is `python -m training.<job> --config WORKDIR/config.json`. It leaves `artifact/` and then `result.json`
-in WORKDIR, and ends with 0, 64 (bad configuration), 65 (bad data) or 75 (was ended, or was overtaken by
-something that may pass). What is trained and how is `baseline` and `finetune`.
+A training is `python -m training.train --config WORKDIR/config.json`. It leaves `artifact/` and then
+`result.json` in WORKDIR, and ends with 0, 64 (bad configuration), 65 (bad data) or 75 (was ended, or was
+overtaken by something that may pass). What is trained and how is `training.tasks` and `training.methods`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 import torch
 import transformers
@@ -25,6 +25,7 @@ from pydantic import ValidationError
 from tokenizers import Tokenizer
 
 from lakeloop.artifact import ArtifactDescription
+from lakeloop.cleaning.steps import steps_of
 from lakeloop.durable import write_atomically
 from lakeloop.errors import (
     EXIT_UNKNOWN,
@@ -34,27 +35,38 @@ from lakeloop.errors import (
     exit_code,
 )
 from lakeloop.faults import reach
+from lakeloop.measures.registry import metric_of
 from lakeloop.records import Frozen, now
-from lakeloop.spec.models import Train
+from lakeloop.spec.clean import Clean
+from lakeloop.spec.origins import Origin
+from lakeloop.spec.tasks import Task
+from lakeloop.spec.train import Candidate, Train
+from lakeloop.tasks.registry import task_of
 from lakeloop.tracking.journal import JournalIdentity, JournalTracker
 from lakeloop.tracking.tracker import Tracker
 from training.base_model import BaseModel, find_base_model
 from training.data import Dataset, Tokens, load_tokenizer, read_dataset, tokenise
 from training.device import Device, open_device
 from training.export import export_artifact
-from training.model import TextClassifier
-from training.scores import Scores
+from training.network import Network
+from training.validation import Judge, Scores
 
 log = logging.getLogger(__name__)
 
 
 class JobConfig(Frozen):
-    """What a job is told; everything else it finds in the folders named here."""
+    """What a job is told: all that the loop file says of training, and the folders of everything else."""
 
     loop: str
     partition: str
-    candidate: Literal["baseline", "finetune"]
+    candidate: Candidate
     train: Train
+    task: Task
+    clean: Clean
+    metric: str
+    """Name of the metric that chooses among epochs."""
+    origins: dict[str, Origin]
+    """Setting of the candidate -> where its value is from."""
     dataset: Path
     """Folder with dataset.json, train.parquet and validation.parquet."""
     base_folder: Path | None
@@ -63,7 +75,7 @@ class JobConfig(Frozen):
     """Folder for what other jobs can use again."""
     journals: Path
     stage: str
-    """Whose journal it is."""
+    """Name of the job's runs in the journals."""
     key: str
     """Tells this work from others of the same stage and partition."""
 
@@ -78,8 +90,15 @@ class Job:
     tokenizer: Tokenizer
     device: Device
     tracker: Tracker
+    judge: Judge
+    """Scores outputs on the validation rows."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall time of each part."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every setting that decides the weights, resolved."""
+        return self.config.train.settings_of(self.config.candidate)
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
@@ -99,16 +118,15 @@ class Job:
 class Trained:
     """What a job made: the network in float32, and how it was made."""
 
-    model: TextClassifier
-    method: str
+    network: Network
     validation: Scores
     details: dict[str, Any]
     """Numbers for the record: chosen values, and one entry for each epoch."""
 
 
-def main(candidate: str, train: Callable[[Job], Trained]) -> NoReturn:
-    """Run a job as a process and exit with the code that says whether a new try makes sense."""
-    parser = argparse.ArgumentParser(description=f"Train the {candidate} of one dataset.")
+def main(train: Callable[[Job], Trained]) -> NoReturn:
+    """Run a training as a process and exit with the code that says whether a new try makes sense."""
+    parser = argparse.ArgumentParser(description="Train one candidate on one data set.")
     parser.add_argument("--config", type=Path, required=True, help="config.json; results go beside it")
     path: Path = parser.parse_args().config
     _open_log()
@@ -141,62 +159,75 @@ def run(path: Path, train: Callable[[Job], Trained]) -> None:
         config.loop, config.stage, config.partition, f"{config.key}-{now():%Y%m%dT%H%M%S%f}"
     )
     with JournalTracker(identity.path(config.journals), identity) as tracker:
-        tracker.config(config.model_dump(mode="json"))
-        device = open_device(config.train.seed)
-        base = find_base_model(config.train.base_model, config.base_folder)
-        job = Job(
-            config=config,
-            base=base,
-            dataset=read_dataset(config.dataset),
-            tokenizer=load_tokenizer(base.tokenizer, config.train.max_tokens),
-            device=device,
-            tracker=tracker,
-        )
+        job = open_job(config, tracker)
+        settings = said_settings(config)
+        tracker.config({**config.model_dump(mode="json"), "settings": settings})
         log.info(
             "%s: %d training and %d validation rows, %s, %s, %d thread(s)",
-            config.candidate, len(job.dataset.train), len(job.dataset.validation), device.name, device.dtype,
-            device.threads,
+            config.candidate.name, len(job.dataset.train), len(job.dataset.validation), job.device.name,
+            job.device.dtype, job.device.threads,
         )  # fmt: skip
+        log.info(
+            "%s", ", ".join(f"{key} {found['value']} ({found['origin']})" for key, found in settings.items())
+        )
         result = _finish(job, train(job), path.parent, began)
+        result["run"] = identity.run
         tracker.summary(result)
         write_atomically(path.parent / "result.json", json.dumps(result, indent=2) + "\n")
 
 
+def open_job(config: JobConfig, tracker: Tracker) -> Job:
+    """Open and check all that `config` names.
+
+    Raises:
+        ConfigurationError, DataError: something is missing, broken or does not fit.
+    """
+    device = open_device(config.train.seed)
+    base = find_base_model(config.train.base_model, config.base_folder)
+    task = task_of(config.task)
+    dataset = read_dataset(config.dataset, task, steps_of(config.clean))
+    metric = metric_of(config.task.kind, config.metric)
+    return Job(
+        config=config,
+        base=base,
+        dataset=dataset,
+        tokenizer=load_tokenizer(base.tokenizer, config.train.max_tokens),
+        device=device,
+        tracker=tracker,
+        judge=Judge(task, dataset.contract, dataset.validation, metric),
+    )
+
+
+def said_settings(config: JobConfig) -> dict[str, Any]:
+    """Every setting that decides the weights -> its value and where that is from."""
+    resolved = config.train.settings_of(config.candidate)
+    return {key: {"value": value, "origin": config.origins[key]} for key, value in resolved.items()}
+
+
 def _finish(job: Job, trained: Trained, workdir: Path, began: float) -> dict[str, Any]:
     """Seal the artifact; what result.json says."""
-    train, dataset = job.config.train, job.dataset
-    description = ArtifactDescription(
-        loop=job.config.loop,
-        candidate=job.config.candidate,
-        method=trained.method,
-        labels=dataset.labels,
-        max_tokens=train.max_tokens,
-        base_model=job.base.name,
-        base_digest=job.base.digest,
-        dataset_digest=dataset.digest,
-        seed=train.seed,
-        train_label_shares=dataset.train_label_shares,
-        validation_metrics=trained.validation.as_dict(),
-    )
+    description = _describe(job, trained)
     with job.timed("export"):
         artifact = export_artifact(
-            trained.model,
+            trained.network,
             job.tokenizer,
             description,
-            dataset.validation.texts,
-            rows={"train": len(dataset.train), "validation": len(dataset.validation)},
+            job.dataset.validation.texts,
+            rows={"train": len(job.dataset.train), "validation": len(job.dataset.validation)},
             into=workdir / "artifact",
         )
     reach("train.after-artifact")
     seconds = time.monotonic() - began
+    metric = job.judge.metric
     log.info(
-        "validation macro-F1 %.4f, artifact %s, %.1f s",
-        trained.validation.macro_f1, artifact.digest[:12], seconds,
+        "validation %s %.4f, artifact %s, %.1f s",
+        metric.title, trained.validation.named[metric.name], artifact.digest[:12], seconds,
     )  # fmt: skip
     return {
         "digest": artifact.digest,
-        "method": trained.method,
-        "metrics": trained.validation.as_dict(),
+        "method": description.method,
+        "metrics": description.validation_metrics,
+        "settings": description.settings,
         "details": trained.details,
         "seconds": round(seconds, 3),
         "cpu_seconds": round(time.process_time(), 3),
@@ -205,6 +236,25 @@ def _finish(job: Job, trained: Trained, workdir: Path, began: float) -> dict[str
         "dtype": job.device.dtype,
         "threads": job.device.threads,
     }
+
+
+def _describe(job: Job, trained: Trained) -> ArtifactDescription:
+    config, dataset = job.config, job.dataset
+    return ArtifactDescription(
+        loop=config.loop,
+        candidate=config.candidate.name,
+        method=config.candidate.method.kind,
+        contract=dataset.contract,
+        clean=steps_of(config.clean),
+        max_tokens=config.train.max_tokens,
+        base_model=job.base.name,
+        base_digest=job.base.digest,
+        dataset_digest=dataset.digest,
+        seed=config.train.seed,
+        profile=dataset.profile,
+        validation_metrics=dict(trained.validation.named),
+        settings=said_settings(config),
+    )
 
 
 def _read_config(path: Path) -> JobConfig:

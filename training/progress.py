@@ -6,8 +6,9 @@ import logging
 import time
 from dataclasses import dataclass, field
 
+from lakeloop.measures.base import MetricSpec
 from lakeloop.tracking.tracker import Tracker
-from training.scores import Scores
+from training.validation import Scores
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +21,8 @@ class Progress:
     """Progress of a training of `epochs` times `steps` batches."""
 
     tracker: Tracker
+    metric: MetricSpec
+    """The score that chooses the epoch."""
     epochs: int
     steps: int
     _began: float = field(default_factory=time.monotonic)
@@ -49,11 +52,12 @@ class Progress:
 
     def epoch(self, number: int, loss: float, scores: Scores, *, best: bool) -> None:
         """Epoch `number` (from 1) is over: mean training loss, and how it does on validation."""
-        measured = {f"validation/{name}": value for name, value in scores.as_dict().items()}
+        measured = {f"validation/{name}": value for name, value in scores.named.items()}
         self.tracker.log({"epoch": number, "train/epoch_loss": loss, **measured}, self._done)
         log.info(
-            "epoch %d of %d: loss %.4f, validation macro-F1 %.4f, loss %.4f%s",
-            number, self.epochs, loss, scores.macro_f1, scores.loss, ", best so far" if best else "",
+            "epoch %d of %d: loss %.4f, validation %s %.4f, loss %.4f%s",
+            number, self.epochs, loss, self.metric.title, scores.named[self.metric.name], scores.loss,
+            ", best so far" if best else "",
         )  # fmt: skip
 
     @property

@@ -2,7 +2,7 @@
 
 `make_base_model(folder)` writes what a base model's folder holds: config, safetensors, tokenizer.
 `make_dataset(folder, ...)` writes what training sees of a data set. The texts are of 5 to 18 words; four
-words in each say its label.
+words in each say its label, or, in those of `make_numbers`, its number.
 """
 
 from __future__ import annotations
@@ -72,6 +72,21 @@ def make_rows(count: int, *, seed: int, labels: Sequence[str] = LABELS) -> pa.Ta
         rows.append(
             {"row_id": f"{seed}-{number}", "text": text, "label": label, "text_key": text, "partition": "day"}
         )
+    return pa.Table.from_pylist(rows)
+
+
+def make_numbers(count: int, *, seed: int) -> pa.Table:
+    """`count` rows whose target is 50, and 10 more for each word of sports, 10 less for each of business."""
+    draw = random.Random(seed)
+    points = {
+        word: 10 * sign for sign, label in ((1, "sports"), (-1, "business")) for word in _TELLING[label]
+    }
+    rows = []
+    for number in range(count):
+        words = [*draw.choices(sorted(points), k=4), *draw.choices(_FILLING, k=4)]
+        draw.shuffle(words)
+        value = 50.0 + sum(points.get(word, 0) for word in words)
+        rows.append({"row_id": f"{seed}-{number}", "text": " ".join(words), "target": value})
     return pa.Table.from_pylist(rows)
 
 

@@ -27,12 +27,14 @@ _CLOCK_TOLERANCE_SECONDS = 2.0
 
 
 class JobSpec(Frozen):
-    """An order for one job. Equal `job` and `config` are the same work, wherever and whenever."""
+    """An order for one job. Equal `job` and `work`, or else `config`, are the same work, wherever it runs."""
 
     job: Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*$")]
-    """Module that is run, like `training.finetune`."""
+    """Module that is run, like `training.train`."""
     config: dict[str, Any]
     """What the job is given, as config.json; plain data."""
+    work: str = ""
+    """Fingerprint of what of `config` decides the outcome, where not all of it does."""
     workdir: Path
     """The job's own folder: log, state, result and whatever it makes. `inputs/` in it is never cleared."""
     root: Path
@@ -43,6 +45,8 @@ class JobSpec(Frozen):
 
     @property
     def fingerprint(self) -> str:
+        if self.work:
+            return fingerprint(job=self.job, work=self.work)
         return fingerprint(job=self.job, config=self.config)
 
 

@@ -1,4 +1,4 @@
-"""Stages `train-baseline` and `train-finetune`: a candidate from the newest data set of a partition.
+"""Stage `train`: one candidate from the newest data set of a partition; its records are `train-<candidate>`.
 
 The training itself is a detached job (`lakeloop.jobs`), so that neither a retry nor a dead scheduler trains
 twice. Here is what the job is given, and where its artifact goes. `train` does all of it in one call; an
@@ -9,36 +9,35 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import lakeloop
 from lakeloop.artifact import open_artifact
-from lakeloop.durable import digest_folder, write_atomically
-from lakeloop.errors import ArtifactError, ConfigurationError, DataError, JobError
+from lakeloop.durable import digest_folder, sha256_file, write_atomically
+from lakeloop.errors import ConfigurationError, DataError, JobError
 from lakeloop.faults import reach
 from lakeloop.jobs import JobSpec, cancel, result, status, submit, wait
 from lakeloop.records import StageRecord, fingerprint
-from lakeloop.spec.models import Train
+from lakeloop.spec.identity import weights_of
+from lakeloop.spec.origins import origins_of
 from lakeloop.spec.paths import base_model_folder
+from lakeloop.spec.train import Candidate
+from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.session import StageContext, StageSession
+from lakeloop.tracking.journal import JournalIdentity
 from lakeloop.tracking.tracker import NoopTracker
 
 log = logging.getLogger(__name__)
 
-Candidate = Literal["baseline", "finetune"]
-
-_FIELDS: Mapping[Candidate, Sequence[str]] = {
-    "baseline": ("base_model", "max_tokens", "seed"),
-    "finetune": (
-        "base_model", "method", "max_tokens", "epochs", "patience", "batch_size", "learning_rate", "seed",
-    ),
-}  # fmt: skip
-"""What of section `train` decides the weights; a change of anything else is no reason to train."""
-_METHOD_FIELDS = {"top_layers": "top_layers", "lora": "lora_rank"}
+_JOB = "training.train"
 _DATASET_FILES = ("dataset.json", "train.parquet", "validation.parquet")
 """What a job sees of a data set: not its test rows."""
+_LIBRARY = Path(lakeloop.__file__).parent
+_DECIDING_CODE = ("tasks/**/*.py", "measures/**/*.py", "cleaning/**/*.py", "inference/**/*.py", "artifact.py")
+"""What of the library decides a result: targets, scores, the texts that a tokenizer sees, what is sealed."""
 
 
 @dataclass(frozen=True)
@@ -48,20 +47,31 @@ class _Order:
     candidate: Candidate
     dataset: str
     """Name of the folder in the lake."""
-    train: Mapping[str, Any]
+    config: Mapping[str, Any]
+    """The part of the loop file that decides the weights."""
     inputs: Mapping[str, str]
 
     @property
     def stage(self) -> str:
-        return f"train-{self.candidate}"
+        """What its records are called."""
+        return stage_named("train").record_name(self.candidate.name)
+
+    @property
+    def work(self) -> str:
+        return fingerprint(train=self.config, inputs=self.inputs)
 
     @property
     def folder(self) -> str:
         """Name of the job's folder: the same order finds its job again, another one gets another folder."""
-        return f"job-{fingerprint(train=self.train, inputs=self.inputs)[:16]}"
+        return f"job-{self.work[:16]}"
+
+    @property
+    def job_stage(self) -> str:
+        """What the job's own runs are called: steps and epochs are there."""
+        return f"{self.stage}-job"
 
 
-def train(context: StageContext, partition: str, candidate: Candidate) -> StageRecord:
+def train(context: StageContext, partition: str, candidate: str) -> StageRecord:
     """Train a candidate on the data set of `partition`, wait for it and store it in the lake.
 
     Outputs: artifact (name of the folder in the lake) and its digest. Metrics: scores on validation rows,
@@ -70,12 +80,14 @@ def train(context: StageContext, partition: str, candidate: Candidate) -> StageR
     Raises:
         ConfigurationError, DataError: it cannot be done as it is ordered.
         JobError: the job was ended or lost; call again.
+        FenceError: a newer attempt of this stage began meanwhile; only that one is recorded.
     """
     order = _order(context, partition, candidate)
-    with context.stage(order.stage, partition, config=order.train) as stage:
+    with context.stage(order.stage, partition, config=order.config) as stage:
         stage.inputs(**order.inputs)
         if done := _stored_before(stage):
             return done
+        stage.claim()
         job_id = submit(_job(context, partition, order))
         reach("train.after-submit")
         try:
@@ -86,39 +98,55 @@ def train(context: StageContext, partition: str, candidate: Candidate) -> StageR
         return _publish(stage, order, job_id)
 
 
-def prepare(context: StageContext, partition: str, candidate: Candidate) -> JobSpec:
+def prepare(context: StageContext, partition: str, candidate: str) -> JobSpec:
     """The job that trains a candidate, with its inputs in its folder; the same inputs make the same job.
 
     Raises:
         DataError: no data set was made for this partition.
-        ConfigurationError: the base model or the training code is not where it should be.
+        ConfigurationError: there is no such candidate, or the base model or the training code is not where
+            it should be.
     """
     return _job(context, partition, _order(context, partition, candidate))
 
 
-def stored(context: StageContext, partition: str, candidate: Candidate) -> bool:
+def stored(context: StageContext, partition: str, candidate: str) -> bool:
     """Whether this very training was done and its artifact is in the lake; then `finish` needs no job."""
     order = _order(context, partition, candidate)
     work = context.work(order.stage, partition)
-    look = StageSession(context, order.stage, partition, dict(order.train), work, NoopTracker())
+    look = StageSession(context, order.stage, partition, dict(order.config), work, NoopTracker())
     look.inputs(**order.inputs)
     return _stored_before(look) is not None
 
 
-def finish(context: StageContext, partition: str, candidate: Candidate, job_id: str) -> StageRecord:
+def finish(context: StageContext, partition: str, candidate: str, job_id: str) -> StageRecord:
     """Store the artifact of a job that has succeeded, and record it; see `train`.
 
     Raises:
         JobError: the job has no result, or is not the one that would be ordered now.
         ArtifactError: the artifact is not whole.
+        FenceError: a newer attempt of this stage began meanwhile; only that one is recorded.
     """
     order = _order(context, partition, candidate)
-    with context.stage(order.stage, partition, config=order.train) as stage:
+    with context.stage(order.stage, partition, config=order.config) as stage:
         stage.inputs(**order.inputs)
-        return _stored_before(stage) or _publish(stage, order, job_id)
+        if done := _stored_before(stage):
+            return done
+        stage.claim()
+        return _publish(stage, order, job_id)
 
 
-def _order(context: StageContext, partition: str, candidate: Candidate) -> _Order:
+def code_digest(training: Path) -> str:
+    """Of all code that decides a result: the folder `training`, and parts of the library; of no path."""
+    library = [
+        f"{file.relative_to(_LIBRARY).as_posix()} {sha256_file(file)}"
+        for pattern in _DECIDING_CODE
+        for file in sorted(_LIBRARY.glob(pattern))
+    ]
+    return fingerprint(training=digest_folder(training, "**/*.py"), library=library)
+
+
+def _order(context: StageContext, partition: str, name: str) -> _Order:
+    candidate = context.loop.train.contender(name)
     dataset = context.lake.ledger.latest("dataset", partition, "done")
     if dataset is None:
         raise DataError(
@@ -135,20 +163,13 @@ def _order(context: StageContext, partition: str, candidate: Candidate) -> _Orde
     return _Order(
         candidate=candidate,
         dataset=dataset.outputs["dataset"],
-        train=_deciding(context.loop.train, candidate),
+        config=weights_of(context.loop, candidate),
         inputs={
             "dataset": dataset.outputs["digest"],
             "base": _base_identity(context),
-            "code": digest_folder(code, "*.py"),
+            "code": code_digest(code),
         },
     )
-
-
-def _deciding(train: Train, candidate: Candidate) -> dict[str, Any]:
-    fields = {*_FIELDS[candidate]}
-    if candidate == "finetune" and train.method in _METHOD_FIELDS:
-        fields.add(_METHOD_FIELDS[train.method])
-    return train.model_dump(mode="json", include=fields)
 
 
 def _base_identity(context: StageContext) -> str:
@@ -169,24 +190,39 @@ def _base_identity(context: StageContext) -> str:
 def _job(context: StageContext, partition: str, order: _Order) -> JobSpec:
     workdir = context.work(order.stage, partition) / order.folder
     return JobSpec(
-        job=f"training.{order.candidate}",
+        job=_JOB,
         config={
-            "loop": context.loop.name,
+            **_told(context, order.candidate),
             "partition": partition,
-            "candidate": order.candidate,
-            "train": dict(order.train),
             "dataset": str(_fetch_dataset(context, order, workdir / "inputs" / "dataset")),
             "base_folder": str(base_model_folder(context.loop.train, context.settings) or "") or None,
             "cache": str(context.settings.home / "cache"),
             "journals": str(context.settings.journals),
-            "stage": f"{order.stage}-job",
+            "stage": order.job_stage,
             "key": order.folder,
         },
+        # Much of what the job is told decides nothing: a change of that must not keep a try from its job.
+        work=order.work,
         workdir=workdir,
         root=context.settings.root,
         threads=context.settings.training_threads,
         time_limit_seconds=60 * context.loop.train.time_limit_minutes,
     )
+
+
+def _told(context: StageContext, candidate: Candidate) -> dict[str, Any]:
+    """All that the loop file, as it is for this run, says of the training of a candidate."""
+    loop = context.loop
+    return {
+        "loop": loop.name,
+        "candidate": candidate.model_dump(mode="json"),
+        # What the file leaves open stays open: a method and candidates are not said together.
+        "train": loop.train.model_dump(mode="json", exclude_unset=True),
+        "task": loop.task.model_dump(mode="json"),
+        "clean": loop.clean.model_dump(mode="json"),
+        "metric": loop.metric.name,
+        "origins": origins_of(loop.train, candidate, context.changes),
+    }
 
 
 def _fetch_dataset(context: StageContext, order: _Order, into: Path) -> Path:
@@ -203,7 +239,7 @@ def _stored_before(stage: StageSession) -> StageRecord | None:
 
 
 def _publish(stage: StageSession, order: _Order, job_id: str) -> StageRecord:
-    """Store the artifact, then record it."""
+    """Store the artifact, then record it; the stage is claimed."""
     workdir = Path(job_id)
     if workdir.name != order.folder:
         raise JobError(
@@ -218,19 +254,15 @@ def _publish(stage: StageSession, order: _Order, job_id: str) -> StageRecord:
         stage.started_at = min(stage.started_at, begun)
     artifact = workdir / "artifact"
     name = _artifact_name(found)
-    if (digest := open_artifact(artifact).digest) != found["digest"]:
-        raise ArtifactError(
-            "artifact is not the one that the job made",
-            where=str(artifact),
-            expected=found["digest"],
-            found=digest,
-        )
+    digest = open_artifact(artifact, expect=found["digest"]).digest
+    if done := _stored_before(stage):  # by an attempt that waited for the same job
+        return done
     uri = stage.context.lake.files.put(artifact, name)
     reach("train.before-ledger")
     _track(stage, order, found, artifact, uri)
-    scores = found["metrics"]
+    scores, metric = found["metrics"], stage.context.loop.metric
     record = stage.done(
-        reason=f"{found['method']}: macro-F1 {scores['macro_f1']:.4f} on validation rows,"
+        reason=f"{found['method']}: {metric.title} {scores[metric.name]:.4f} on validation rows,"
         f" {found['seconds']:.0f} s on {found['device']}",
         outputs={"artifact": name, "digest": digest},
         metrics={
@@ -238,20 +270,25 @@ def _publish(stage: StageSession, order: _Order, job_id: str) -> StageRecord:
             "seconds": float(found["seconds"]),
             "cpu_seconds": float(found["cpu_seconds"]),
         },
-        links={"log": str(workdir / "job.log")},
+        links={"log": str(workdir / "job.log"), "training_run": str(_journal(stage, order, found))},
+        settings=found["settings"],
     )
     _forget_others(stage, workdir)
     return record
 
 
 def _track(stage: StageSession, order: _Order, found: Mapping[str, Any], artifact: Path, uri: str) -> None:
-    """The epochs and the model, for the stage's own run; each step is in the journal of the job."""
-    for epoch in found["details"].get("epochs", ()):
-        validation = {f"validation/{key}": float(value) for key, value in epoch["validation"].items()}
-        stage.log({"train/loss": float(epoch["loss"]), **validation}, step=int(epoch["number"]))
-    stage.log({f"seconds/{part}": float(value) for part, value in found["seconds_by_part"].items()})
+    """The model, and where its training is: steps and epochs are in the job's own run, and not here again."""
+    stage.tracker.config({"settings": found["settings"], "training_run": f"{order.job_stage}/{found['run']}"})
     metadata = {"digest": found["digest"], "dataset": order.dataset, "uri": uri, **found["metrics"]}
-    stage.artifact(f"{stage.context.loop.name}-{order.candidate}", "model", artifact, metadata)
+    stage.tracker.artifact(f"{stage.context.loop.name}-{order.candidate.name}", "model", artifact, metadata)
+
+
+def _journal(stage: StageSession, order: _Order, found: Mapping[str, Any]) -> Path:
+    """The journal of the job's try that succeeded."""
+    loop = stage.context.loop.name
+    identity = JournalIdentity(loop, order.job_stage, stage.partition, found["run"])
+    return identity.path(stage.context.settings.journals)
 
 
 def _forget_others(stage: StageSession, kept: Path) -> None:

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import lakeloop
 from lakeloop.artifact import open_artifact
-from lakeloop.errors import ArtifactError, ConfigurationError, DataError, JobError, TransientError
+from lakeloop.attempt import Attempt
+from lakeloop.errors import (
+    ArtifactError,
+    ConfigurationError,
+    DataError,
+    FenceError,
+    JobError,
+    TransientError,
+)
 from lakeloop.jobs import status, submit, wait
+from lakeloop.lake.store import Lake
+from lakeloop.records import StageRecord
+from lakeloop.stages import train as train_stage
 from lakeloop.stages.dataset import dataset
 from lakeloop.stages.session import StageContext
-from lakeloop.stages.train import Candidate, finish, prepare, train
+from lakeloop.stages.train import code_digest, finish, prepare, train
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop
+from training.job import JobConfig
 
 DAY = DAYS[0]
 
@@ -29,7 +45,7 @@ parser.add_argument("--config", type=Path)
 path = parser.parse_args().config
 config = json.loads(path.read_text())
 with open("trainings", "a") as trainings:
-    trainings.write(config["candidate"] + "\\n")
+    trainings.write(config["candidate"]["name"] + "\\n")
 if Path("exit").exists():
     print("12:00:00 ERROR no training row for tech")
     sys.exit(int(Path("exit").read_text()))
@@ -40,12 +56,14 @@ assert sorted(os.listdir(config["dataset"])) == ["dataset.json", "train.parquet"
 card = json.loads(Path(config["dataset"], "dataset.json").read_text())
 scores = {"macro_f1": 0.9, "accuracy": 0.91, "loss": 0.3}
 artifact = make_artifact(
-    path.parent / "artifact", card["labels"], candidate=config["candidate"], dataset_digest=card["digest"],
-    validation_metrics=scores, seed=config["train"]["seed"],
+    path.parent / "artifact", config["task"]["labels"], candidate=config["candidate"]["name"],
+    dataset_digest=card["digest"],
+    validation_metrics=scores, seed=config["train"].get("seed", 17),
 )
 result = {
     "digest": artifact.digest, "method": "keywords", "metrics": scores, "seconds": 1.5, "cpu_seconds": 2.5,
-    "seconds_by_part": {"train": 1.0}, "device": "CPU", "dtype": "float32", "threads": 1,
+    "seconds_by_part": {"train": 1.0}, "device": "CPU", "dtype": "float32", "threads": 1, "run": "job-run",
+    "settings": {key: {"value": 1, "origin": origin} for key, origin in config["origins"].items()},
     "details": {"epochs": [{"number": 1, "loss": 0.5, "validation": scores}]},
 }
 (path.parent / "result.json").write_text(json.dumps(result))
@@ -58,8 +76,8 @@ def project(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     monkeypatch.setenv("PYTHONPATH", str(root))
     code = tmp_path / "training"
     code.mkdir()
-    for name in ("__init__", "baseline", "finetune"):
-        (code / f"{name}.py").write_text("" if name == "__init__" else JOB)
+    (code / "__init__.py").touch()
+    (code / "train.py").write_text(JOB)
     context = small_context(tmp_path)
     publish(context, DAY, mart_rows(DAY, 60))
     dataset(context, DAY)
@@ -76,7 +94,7 @@ def trainings(project: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("candidate", ["baseline", "finetune"])
-def test_a_candidate_is_trained_stored_and_recorded(project: Path, candidate: Candidate) -> None:
+def test_a_candidate_is_trained_stored_and_recorded(project: Path, candidate: str) -> None:
     context = small_context(project)
     record = train(context, DAY, candidate)
 
@@ -85,7 +103,7 @@ def test_a_candidate_is_trained_stored_and_recorded(project: Path, candidate: Ca
     assert record.outputs["artifact"] == f"candidates/{record.outputs['digest'][:16]}"
     assert record.metrics["validation/macro_f1"] == 0.9
     assert record.metrics["seconds"] == 1.5
-    assert "0.9000" in record.reason
+    assert record.reason == "keywords: macro F1 0.9000 on validation rows, 2 s on CPU"
     assert context.lake.ledger.latest(record.stage, DAY, "done") == record
     fetched = open_artifact(context.lake.files.fetch(record.outputs["artifact"], project / "fetched"))
     assert fetched.digest == record.outputs["digest"]
@@ -109,13 +127,14 @@ def test_the_same_order_again_trains_nothing(project: Path) -> None:
         ("baseline", {"method": "lora", "epochs": 9, "learning_rate": 0.1, "batch_size": 4}, False),
         ("baseline", {"max_tokens": 64}, True),
         ("finetune", {"method": "full"}, True),
-        ("finetune", {"lora_rank": 4}, False),
-        ("finetune", {"top_layers": 1}, True),
+        ("finetune", {"method": {"kind": "top_layers", "layers": 2}}, False),
+        ("finetune", {"method": {"kind": "top_layers", "layers": 1}}, True),
+        ("finetune", {"epochs": 4, "seed": 17}, False),
         ("finetune", {"time_limit_minutes": 5, "min_rows": 10}, False),
     ],
 )
 def test_only_what_decides_the_weights_is_a_reason_to_train_again(
-    project: Path, candidate: Candidate, change: dict[str, Any], again: bool
+    project: Path, candidate: str, change: dict[str, Any], again: bool
 ) -> None:
     context, changed = open_with(project), open_with(project, **change)
     first, second = (prepare(each, DAY, candidate) for each in (context, changed))
@@ -126,8 +145,93 @@ def test_only_what_decides_the_weights_is_a_reason_to_train_again(
 def test_changed_training_code_is_a_reason_to_train_again(project: Path) -> None:
     context = small_context(project)
     before = prepare(context, DAY, "baseline")
-    (project / "training" / "model.py").write_text("HEADS = 2")
+    (project / "training" / "methods").mkdir()
+    (project / "training" / "methods" / "new.py").write_text("HEADS = 2")
     assert prepare(context, DAY, "baseline").workdir != before.workdir
+
+
+@pytest.mark.parametrize(
+    ("name", "decides"),
+    [
+        ("tasks/classification.py", True),
+        ("measures/base.py", True),
+        ("cleaning/steps.py", True),
+        ("inference/engines/onnx_encoder.py", True),
+        ("artifact.py", True),
+        ("gate/gate.py", False),
+        ("tasks/notes.txt", False),
+    ],
+)
+def test_library_code_that_decides_a_result_is_a_reason_to_train_again(
+    project: Path, monkeypatch: pytest.MonkeyPatch, name: str, decides: bool
+) -> None:
+    """The same for the same files, wherever they are."""
+    training, here = project / "training", code_digest(project / "training")
+    library = project / "elsewhere" / "lakeloop"
+    shutil.copytree(Path(lakeloop.__file__).parent, library, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr("lakeloop.stages.train._LIBRARY", library)
+    monkeypatch.chdir(project)
+    assert code_digest(training) == here
+    (library / name).write_text("other code")
+    assert (code_digest(training) != here) == decides
+
+
+def test_the_text_that_a_model_sees_and_the_metric_of_its_epochs_decide_its_weights(project: Path) -> None:
+    before = prepare(small_context(project), DAY, "finetune").workdir
+    others: tuple[dict[str, Any], ...] = (
+        {"clean": {"normalise": False}},
+        {"evaluate": {"metric": "accuracy"}},
+    )
+    for sections in others:
+        assert prepare(small_context(project, small_loop(**sections)), DAY, "finetune").workdir != before
+    same = small_loop(evaluate={"metric": "macro_f1"}, clean={"drop_near_duplicates": False})
+    assert prepare(small_context(project, same), DAY, "finetune").workdir == before
+
+
+def test_a_candidate_is_what_the_loop_file_calls_it(project: Path) -> None:
+    candidates = [{"name": "small_head", "method": "head"}, {"name": "low_rank", "method": "lora"}]
+    context = open_with(project, candidates=candidates)
+    record = train(context, DAY, "low_rank")
+    assert record.stage == "train-low_rank"
+    assert trainings(project) == ["low_rank"]
+    assert record.config["train"] == {"method": "lora"}
+    folder = context.lake.files.fetch(record.outputs["artifact"], project / "fetched")
+    assert open_artifact(folder).description.candidate == "low_rank"
+    with pytest.raises(ConfigurationError, match="no such candidate") as raised:
+        train(context, DAY, "finetune")
+    assert (raised.value.expected, raised.value.found) == ("small_head, low_rank", "finetune")
+
+
+def test_a_job_is_told_all_that_the_loop_file_says_of_its_training(project: Path) -> None:
+    context = open_with(project, candidates=[{"name": "low_rank", "method": "lora"}], epochs=7)
+    context = replace(context, changes={"train.epochs": 7})
+    config = JobConfig.model_validate(prepare(context, DAY, "low_rank").config)
+    loop = context.loop
+    assert config.candidate == loop.train.contenders[0]
+    assert (config.train, config.task, config.clean) == (loop.train, loop.task, loop.clean)
+    assert config.metric == "macro_f1"
+    assert config.origins["epochs"] == "run"
+    assert config.origins["method"] == "loop file"
+    assert set(config.origins) == set(loop.train.settings_of(config.candidate))
+
+
+def test_settings_are_recorded_with_where_they_are_from(project: Path) -> None:
+    context = replace(open_with(project, epochs=7), changes={"train.seed": 17})
+    record = train(context, DAY, "finetune")
+    settings: dict[str, Any] = record.settings
+    assert {key: found["origin"] for key, found in settings.items()} == {
+        "method": "default", "method.layers": "default", "base_model": "default", "max_tokens": "default",
+        "seed": "run", "epochs": "loop file", "patience": "default", "batch_size": "default",
+        "learning_rate": "method",
+    }  # fmt: skip
+
+
+def test_what_decides_nothing_keeps_a_try_with_its_job(project: Path) -> None:
+    """The job runs; meanwhile somebody gives it more time: the next try comes back to it."""
+    first = submit(prepare(open_with(project), DAY, "finetune"))
+    assert submit(prepare(open_with(project, time_limit_minutes=5, min_rows=31), DAY, "finetune")) == first
+    wait(first)
+    assert trainings(project) == ["finetune"]
 
 
 def test_an_orchestrator_does_the_same_in_steps(project: Path) -> None:
@@ -140,6 +244,76 @@ def test_an_orchestrator_does_the_same_in_steps(project: Path) -> None:
     assert record.status == "done"
     assert finish(small_context(project), DAY, "baseline", job_id).status == "unchanged"
     assert trainings(project) == ["baseline"]
+
+
+def meanwhile(
+    monkeypatch: pytest.MonkeyPatch, place: object, name: str, other: Callable[[], StageRecord]
+) -> list[StageRecord]:
+    """Let `other` run, once, when the attempt under test calls `place.name`; its record comes in the list."""
+    records: list[StageRecord] = []
+    call = getattr(place, name)
+
+    def late(*args: Any, **options: Any) -> Any:
+        monkeypatch.setattr(place, name, call)
+        records.append(other())
+        return call(*args, **options)
+
+    monkeypatch.setattr(place, name, late)
+    return records
+
+
+def overlapping(project: Path, *, seed: int = 17) -> StageContext:
+    """The context of another attempt, with a configuration of its own."""
+    return small_context(project, small_loop(train={"seed": seed}), Attempt("another-run"))
+
+
+def done_runs(project: Path) -> list[str]:
+    entries = small_context(project).lake.ledger.entries("train-finetune")
+    return [entry.provenance.run_id for entry in entries if entry.status == "done"]
+
+
+def test_two_attempts_that_wait_for_one_job_leave_one_record(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = meanwhile(monkeypatch, train_stage, "wait", lambda: train(overlapping(project), DAY, "finetune"))
+    record = train(open_with(project, seed=17), DAY, "finetune")
+    assert ([other.status for other in others], record.status) == (["done"], "unchanged")
+    assert record.outputs == others[0].outputs
+    assert done_runs(project) == ["another-run"]
+    assert trainings(project) == ["finetune"]
+
+
+def test_an_attempt_that_is_overtaken_while_it_stores_its_artifact_leaves_no_record(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meanwhile(monkeypatch, Lake, "record", lambda: train(overlapping(project), DAY, "finetune"))
+    with pytest.raises(FenceError, match="took over"):
+        train(open_with(project, seed=17), DAY, "finetune")
+    assert done_runs(project) == ["another-run"]
+
+
+def test_of_two_orders_at_once_the_later_one_stays_the_newest(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = meanwhile(
+        monkeypatch, train_stage, "wait", lambda: train(overlapping(project, seed=2), DAY, "finetune")
+    )
+    with pytest.raises(FenceError, match="took over"):
+        train(open_with(project, seed=1), DAY, "finetune")
+    assert done_runs(project) == ["another-run"]
+    assert small_context(project).lake.ledger.latest("train-finetune", DAY, "done") == others[0]
+
+
+def test_a_retry_that_finishes_first_leaves_nothing_for_the_try_before_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = [small_context(project, attempt=Attempt("scheduled", number)) for number in (1, 2)]
+    job_id = submit(prepare(tries[0], DAY, "finetune"))
+    wait(job_id)
+    meanwhile(monkeypatch, train_stage, "open_artifact", lambda: finish(tries[1], DAY, "finetune", job_id))
+    assert finish(tries[0], DAY, "finetune", job_id).status == "unchanged"
+    (entry,) = tries[0].lake.ledger.entries("train-finetune")
+    assert entry.provenance.try_number == 2
 
 
 def test_a_job_sees_no_test_rows(project: Path) -> None:
@@ -267,20 +441,16 @@ def test_without_training_code_the_order_says_so(project: Path) -> None:
         prepare(small_context(project), DAY, "baseline")
 
 
-def test_the_epochs_go_to_the_stages_own_journal(project: Path) -> None:
+def test_one_training_is_one_run_with_epochs_and_the_stages_own_says_which(project: Path) -> None:
     context = small_context(project)
-    train(context, DAY, "finetune")
-    (journal,) = (context.settings.journals / "small" / "train-finetune" / DAY).glob("*.jsonl")
+    record = train(context, DAY, "finetune")
+    journals = context.settings.journals / "small"
+    (journal,) = (journals / "train-finetune" / DAY).glob("*.jsonl")
     entries = [json.loads(line) for line in journal.read_text().splitlines()]
-    logged = [entry["data"] for entry in entries if entry["kind"] == "log"]
-    assert logged[0] == {
-        "step": 1,
-        "metrics": {
-            "train/loss": 0.5,
-            "validation/macro_f1": 0.9,
-            "validation/accuracy": 0.91,
-            "validation/loss": 0.3,
-        },
-    }
+    assert [entry for entry in entries if entry["kind"] == "log"] == []
+    told = [entry["data"] for entry in entries if entry["kind"] == "config"]
+    assert told[-1]["training_run"] == "train-finetune-job/job-run"
+    assert told[-1]["settings"] == record.settings
+    assert record.links["training_run"] == str(journals / "train-finetune-job" / DAY / "job-run.jsonl")
     (model,) = [entry["data"] for entry in entries if entry["kind"] == "artifact"]
     assert (model["name"], model["kind"]) == ("small-finetune", "model")

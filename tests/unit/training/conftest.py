@@ -1,23 +1,27 @@
-"""A tiny base model, a tiny data set, and a job on them."""
+"""A tiny base model, tiny data sets, and a job on them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from threadpoolctl import threadpool_limits
 
-from lakeloop.spec.models import Train
+from lakeloop.spec.clean import Clean
+from lakeloop.spec.origins import origins_of
+from lakeloop.spec.tasks import Classification, Regression
+from lakeloop.spec.train import FINETUNE, Train
 from lakeloop.tracking.tracker import RecordingTracker
-from tests.support.tiny_bert import make_base_model, make_dataset
+from tests.support.tiny_bert import LABELS, make_base_model, make_dataset, make_numbers
 from training.base_model import BaseModel, find_base_model
-from training.data import load_tokenizer, read_dataset
-from training.device import open_device
-from training.job import Job, JobConfig
+from training.job import Job, JobConfig, open_job
 
 SMALL = {"max_tokens": 24, "batch_size": 8, "epochs": 3, "patience": 3, "learning_rate": 3e-3}
+
+CLASSES = Classification(kind="classification", text="text", label="label", labels=LABELS)
+NUMBERS = Regression(kind="regression", text="text", value="points", minimum=0)
 
 
 @pytest.fixture(autouse=True)
@@ -38,21 +42,45 @@ def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_dataset(tmp_path_factory.mktemp("dataset") / "rows")
 
 
-@pytest.fixture
-def make_config(base: BaseModel, dataset_folder: Path, tmp_path: Path) -> Callable[..., JobConfig]:
-    """`make_config("finetune", method="lora", dataset=...)`: keys of `train`, and the folder of the data."""
+@pytest.fixture(scope="session")
+def numbers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of a regression."""
+    folder = tmp_path_factory.mktemp("numbers") / "rows"
+    return make_dataset(folder, train=make_numbers(120, seed=1), validation=make_numbers(40, seed=2))
 
-    def make(candidate: str = "finetune", *, dataset: Path = dataset_folder, **train: Any) -> JobConfig:
+
+@pytest.fixture
+def make_config(
+    base: BaseModel, dataset_folder: Path, numbers_folder: Path, tmp_path: Path
+) -> Callable[..., JobConfig]:
+    """`make_config("lora", task=NUMBERS, epochs=2, ...)`: a method, what to learn, keys of `train`."""
+
+    def make(
+        method: str | Mapping[str, Any] = "top_layers",
+        *,
+        task: Classification | Regression = CLASSES,
+        dataset: Path | None = None,
+        normalise: bool = True,
+        metric: str = "",
+        **train: Any,
+    ) -> JobConfig:
+        numbers = isinstance(task, Regression)
+        section = Train.model_validate({**SMALL, "base_model": base.name, "method": method, **train})
+        candidate = section.contender(FINETUNE)
         return JobConfig(
             loop="small",
             partition="2026-11-18",
-            candidate=candidate,  # type: ignore[arg-type]
-            train=Train.model_validate({**SMALL, "base_model": base.name, **train}),
-            dataset=dataset,
+            candidate=candidate,
+            train=section,
+            task=task,
+            clean=Clean(normalise=normalise),
+            metric=metric or ("mae" if numbers else "macro_f1"),
+            origins=origins_of(section, candidate, {}),
+            dataset=dataset or (numbers_folder if numbers else dataset_folder),
             base_folder=base.folder,
             cache=tmp_path / "cache",
             journals=tmp_path / "journals",
-            stage=f"train-{candidate}-job",
+            stage="train-finetune-job",
             key="job-1",
         )
 
@@ -60,18 +88,10 @@ def make_config(base: BaseModel, dataset_folder: Path, tmp_path: Path) -> Callab
 
 
 @pytest.fixture
-def make_job(base: BaseModel, make_config: Callable[..., JobConfig]) -> Callable[..., Job]:
+def make_job(make_config: Callable[..., JobConfig]) -> Callable[..., Job]:
     """The same, opened: a job that reports to memory."""
 
-    def make(candidate: str = "finetune", **options: Any) -> Job:
-        config = make_config(candidate, **options)
-        return Job(
-            config=config,
-            base=base,
-            device=open_device(config.train.seed),
-            dataset=read_dataset(config.dataset),
-            tokenizer=load_tokenizer(base.tokenizer, config.train.max_tokens),
-            tracker=RecordingTracker(),
-        )
+    def make(method: str | Mapping[str, Any] = "top_layers", **options: Any) -> Job:
+        return open_job(make_config(method, **options), RecordingTracker())
 
     return make

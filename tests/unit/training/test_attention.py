@@ -7,29 +7,29 @@ from tests.support.tiny_bert import make_rows
 from training.attention import fuse_attention, restore_attention
 from training.base_model import BaseModel
 from training.data import load_tokenizer, tokenise
-from training.model import TextClassifier, load_encoder
+from training.network import Network, load_encoder
 
 
 def test_fused_attention_is_the_usual_one_without_dropout(base: BaseModel) -> None:
-    model = TextClassifier(load_encoder(base, 24), 3).eval()
+    network = Network(load_encoder(base, 24), 3).eval()
     tokens = tokenise(load_tokenizer(base.tokenizer, 24), make_rows(8, seed=5)["text"].to_pylist())
     batch = tokens.batch(np.arange(8))
 
     def run(bf16: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        model.zero_grad()
+        network.zero_grad()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-            logits = model(batch.input_ids, batch.attention_mask)
-        logits.logsumexp(dim=1).sum().backward()
-        gradient = model.encoder.get_parameter("encoder.layer.0.attention.self.query.weight").grad
+            outputs = network(batch.input_ids, batch.attention_mask)
+        outputs.logsumexp(dim=1).sum().backward()
+        gradient = network.encoder.get_parameter("encoder.layer.0.attention.self.query.weight").grad
         assert gradient is not None
-        return logits.detach(), gradient.clone()
+        return outputs.detach(), gradient.clone()
 
     usual = run(bf16=False)
-    fuse_attention(model.encoder)
-    assert model.encoder.config._attn_implementation != "sdpa"
+    fuse_attention(network.encoder)
+    assert network.encoder.config._attn_implementation != "sdpa"
     fused = run(bf16=False)
     torch.testing.assert_close(fused, usual, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(run(bf16=True)[0], usual[0], atol=0.1, rtol=0.1)
 
-    restore_attention(model.encoder)
-    assert model.encoder.config._attn_implementation == "sdpa"
+    restore_attention(network.encoder)
+    assert network.encoder.config._attn_implementation == "sdpa"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +65,16 @@ def test_a_missing_file_is_a_configuration_error(copy: Path, name: str) -> None:
     (copy / name).rename(copy / "pytorch_model.bin")
     with pytest.raises(ConfigurationError):
         find_base_model("models/tiny", copy)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_weights_without_an_end_are_refused_unread(copy: Path, kind: str) -> None:
+    weights = copy / "model.safetensors"
+    weights.unlink()
+    os.mkfifo(weights) if kind == "pipe" else weights.symlink_to("/dev/zero")
+    with pytest.raises(ConfigurationError, match=r"model\.safetensors is missing") as refused:
+        find_base_model("models/tiny", copy)
+    assert "a regular file" in refused.value.expected
 
 
 @pytest.mark.parametrize("config", [json.dumps({"auto_map": {"AutoModel": "evil.Model"}}), "[]", "{"])

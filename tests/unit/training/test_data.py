@@ -10,10 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lakeloop.cleaning.steps import clean_texts
 from lakeloop.errors import ConfigurationError, DataError
-from tests.support.tiny_bert import LABELS, make_dataset, make_rows
+from lakeloop.spec.tasks import Task
+from lakeloop.tasks.registry import task_of
+from tests.support.tiny_bert import LABELS, make_dataset, make_numbers, make_rows
+from tests.unit.training.conftest import CLASSES, NUMBERS
 from training.base_model import BaseModel
-from training.data import bucketed_batches, load_tokenizer, read_dataset, sorted_batches, tokenise
+from training.data import Dataset, bucketed_batches, load_tokenizer, sorted_batches, tokenise
+from training.data import read_dataset as read
 
 LENGTHS = st.lists(st.integers(1, 128), min_size=1, max_size=300).map(lambda n: np.array(n, dtype=np.int64))
 
@@ -22,12 +27,36 @@ def without(rows: pa.Table, label: str) -> pa.Table:
     return rows.filter(pa.compute.not_equal(rows["label"], label))
 
 
-def test_a_dataset_is_read_with_labels_as_numbers(dataset_folder: Path) -> None:
+def read_dataset(folder: Path, section: Task = CLASSES, steps: tuple[str, ...] = ("normalise",)) -> Dataset:
+    return read(folder, task_of(section), steps)
+
+
+def test_a_data_set_is_read_with_the_tasks_targets(dataset_folder: Path) -> None:
     dataset = read_dataset(dataset_folder)
-    assert (dataset.labels, dataset.digest) == (LABELS, "d" * 64)
+    assert (dataset.contract.names, dataset.digest) == (LABELS, "d" * 64)
     assert (len(dataset.train), len(dataset.validation)) == (96, 24)
-    assert dataset.train.labels[:4].tolist() == [0, 1, 2, 0]
-    assert dataset.train_label_shares == pytest.approx(dict.fromkeys(LABELS, 1 / 3))
+    assert dataset.train.targets[:4].tolist() == [0, 1, 2, 0]
+    assert dataset.train.values[:4] == ("business", "sports", "tech", "business")
+    assert dataset.profile.shares == pytest.approx(dict.fromkeys(LABELS, 1 / 3))
+
+
+def test_numbers_are_learnt_around_zero_and_of_size_one(numbers_folder: Path) -> None:
+    dataset = read_dataset(numbers_folder, NUMBERS)
+    assert dataset.train.targets.dtype == np.float32
+    assert dataset.train.targets.mean() == pytest.approx(0, abs=1e-6)
+    assert dataset.train.targets.std() == pytest.approx(1, abs=1e-6)
+    back = dataset.contract.offset + dataset.contract.scale * dataset.validation.targets.astype(np.float64)
+    assert back == pytest.approx(np.array(dataset.validation.values), abs=1e-4)
+
+
+def test_texts_are_cleaned_as_inference_cleans_them(tmp_path: Path) -> None:
+    rows = make_rows(9, seed=1)
+    untidy = [f"\u00a0 {text.replace(' ', '  ')} cafe\u0301 " for text in rows["text"].to_pylist()]
+    folder = make_dataset(tmp_path / "d", train=rows.set_column(1, "text", pa.array(untidy)))
+    once = read_dataset(folder).train.texts
+    assert once[0] == f"{rows['text'][0]} caf\u00e9"
+    assert tuple(clean_texts(once, ("normalise",))) == once
+    assert read_dataset(folder, steps=()).train.texts == tuple(untidy)
 
 
 def test_a_label_without_a_training_row_is_named(tmp_path: Path) -> None:
@@ -70,7 +99,7 @@ def test_a_split_that_cannot_be_read_is_a_data_error(tmp_path: Path, spoil: obje
 
 @pytest.mark.parametrize(
     ("column", "value", "message"),
-    [("label", "weather", "unknown label"), ("label", None, "unknown label"), ("text", None, "without text")],
+    [("label", "weather", "unknown label"), ("label", None, "without label"), ("text", None, "without text")],
 )
 def test_rows_that_validation_should_have_stopped_stop_the_training(
     tmp_path: Path, column: str, value: str | None, message: str
@@ -81,7 +110,24 @@ def test_rows_that_validation_should_have_stopped_stop_the_training(
         read_dataset(make_dataset(tmp_path / "d", train=pa.Table.from_pylist(rows)))
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", json.dumps({"labels": ["one"], "digest": "d"})])
+@pytest.mark.parametrize(
+    ("values", "message"), [([1.0, None], "without target"), ([1.0, float("inf")], "finite")]
+)
+def test_numbers_that_validation_should_have_stopped_stop_the_training(
+    tmp_path: Path, values: list[float | None], message: str
+) -> None:
+    rows = pa.table({"text": ["a", "b"], "target": pa.array(values, pa.float64())})
+    with pytest.raises(DataError, match=message):
+        read_dataset(make_dataset(tmp_path / "d", train=make_numbers(9, seed=1), validation=rows), NUMBERS)
+
+
+def test_numbers_that_are_all_the_same_teach_nothing(tmp_path: Path) -> None:
+    rows = pa.table({"text": ["a", "b"], "target": [3.0, 3.0]})
+    with pytest.raises(DataError, match="nothing to learn"):
+        read_dataset(make_dataset(tmp_path / "d", train=rows, validation=rows), NUMBERS)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", json.dumps({"digest": ""})])
 def test_a_broken_description_is_a_data_error(tmp_path: Path, content: str) -> None:
     folder = make_dataset(tmp_path / "d")
     (folder / "dataset.json").write_text(content)

@@ -9,11 +9,12 @@ import torch
 
 from lakeloop.artifact import ArtifactDescription, open_artifact
 from lakeloop.errors import ArtifactError
+from lakeloop.tasks.base import OutputContract, Profile
 from tests.support.tiny_bert import LABELS, make_rows
 from training.base_model import BaseModel
 from training.data import load_tokenizer, tokenise
 from training.export import card, compare, export_artifact, write_onnx
-from training.model import TextClassifier, load_encoder
+from training.network import Network, load_encoder
 
 pytestmark = pytest.mark.slow  # tracing takes seconds, whatever the size
 
@@ -25,32 +26,34 @@ def describe() -> ArtifactDescription:
         loop="small",
         candidate="finetune",
         method="lora",
-        labels=LABELS,
+        contract=OutputContract(kind="classification", width=3, names=LABELS),
+        clean=("normalise",),
         max_tokens=24,
         base_model="models/tiny",
         base_digest="b" * 64,
         dataset_digest="d" * 64,
         seed=17,
-        train_label_shares=dict.fromkeys(LABELS, 1 / 3),
+        profile=Profile(rows=90, shares=dict.fromkeys(LABELS, 1 / 3)),
         validation_metrics={"macro_f1": 0.9},
+        settings={"epochs": {"value": 4, "origin": "default"}},
     )
 
 
 @pytest.fixture(scope="module")
-def model(base: BaseModel) -> TextClassifier:
+def network(base: BaseModel) -> Network:
     torch.manual_seed(0)
-    return TextClassifier(load_encoder(base, 24), 3).eval()
+    return Network(load_encoder(base, 24), 3).eval()
 
 
 @pytest.fixture(scope="module")
-def onnx_file(model: TextClassifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def onnx_file(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("onnx") / "model.onnx"
-    write_onnx(model, path)
+    write_onnx(network, path)
     return path
 
 
 def test_the_file_answers_for_any_number_of_rows_and_tokens(
-    model: TextClassifier, onnx_file: Path, base: BaseModel
+    network: Network, onnx_file: Path, base: BaseModel
 ) -> None:
     session = onnxruntime.InferenceSession(onnx_file)
     assert [(i.name, i.type, i.shape) for i in session.get_inputs()] == [
@@ -61,9 +64,9 @@ def test_the_file_answers_for_any_number_of_rows_and_tokens(
     for rows in (np.array([9]), np.arange(10), np.array([0, 9])):
         batch = tokens.batch(rows)
         inputs = {"input_ids": batch.input_ids.numpy(), "attention_mask": batch.attention_mask.numpy()}
-        (found,) = session.run(["logits"], inputs)
+        (found,) = session.run(["outputs"], inputs)
         with torch.inference_mode():
-            wanted = model(batch.input_ids, batch.attention_mask)
+            wanted = network(batch.input_ids, batch.attention_mask)
         np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
@@ -75,11 +78,11 @@ def test_the_file_says_nothing_of_the_machine_it_was_made_on(onnx_file: Path, ro
 
 
 def test_a_file_that_computes_something_else_is_refused(
-    model: TextClassifier, onnx_file: Path, base: BaseModel
+    network: Network, onnx_file: Path, base: BaseModel
 ) -> None:
     tokenizer = load_tokenizer(base.tokenizer, 24)
-    assert compare(model, onnx_file, tokenizer, TEXTS) < 1e-5
-    other = TextClassifier(load_encoder(base, 24), 3).eval()
+    assert compare(network, onnx_file, tokenizer, TEXTS) < 1e-5
+    other = Network(load_encoder(base, 24), 3).eval()
     with pytest.raises(ArtifactError, match="does not compute what the trained one does"):
         compare(other, onnx_file, tokenizer, TEXTS)
     with torch.no_grad():
@@ -89,13 +92,13 @@ def test_a_file_that_computes_something_else_is_refused(
 
 
 def test_an_artifact_is_whole_and_has_no_padding_of_its_own(
-    model: TextClassifier, base: BaseModel, tmp_path: Path
+    network: Network, base: BaseModel, tmp_path: Path
 ) -> None:
     (tmp_path / "artifact.partial").mkdir()
     (tmp_path / "artifact.partial" / "left").write_text("by a try that was killed")
     tokenizer = load_tokenizer(base.tokenizer, 24)
     artifact = export_artifact(
-        model, tokenizer, describe(), TEXTS, rows={"train": 90, "validation": 9}, into=tmp_path / "artifact"
+        network, tokenizer, describe(), TEXTS, rows={"train": 90, "validation": 9}, into=tmp_path / "artifact"
     )
     assert open_artifact(tmp_path / "artifact").digest == artifact.digest
     assert sorted(path.name for path in artifact.folder.iterdir()) == [
@@ -122,5 +125,17 @@ def test_the_card_says_what_a_person_must_know() -> None:
         "| Rows, train | 90 |",
         "0.9000",
         "| tech | 33.3% |",
+        "| Texts are cleaned by | normalise |",
+        "| epochs | 4 (default) |",
     ):
         assert part in text
+
+
+def test_the_card_of_numbers_says_how_they_are_spread() -> None:
+    numbers = {"mean": 12.5, "deviation": 3.0, "edge/0": 0.0}
+    profile = Profile(rows=9, shares={"0 to 20": 1.0}, numbers=numbers)
+    contract = OutputContract(kind="regression", width=1)
+    text = card(describe().model_copy(update={"contract": contract, "profile": profile}), {"train": 9})
+    for part in ("regression", "| 0 to 20 | 100.0% |", "| mean | 12.5 |", "| deviation | 3 |"):
+        assert part in text
+    assert "edge/0" not in text

@@ -12,7 +12,7 @@ from training.base_model import BaseModel, find_base_model
 from training.data import Tokens, load_tokenizer, tokenise
 from training.device import Device, open_device
 from training.frozen import FrozenLayers, worth_keeping
-from training.model import TextClassifier, layers_of, load_encoder
+from training.network import Network, layers_of, load_encoder
 
 LAYERS = 4
 
@@ -33,50 +33,50 @@ def tokens(deep: BaseModel) -> Tokens:
 
 
 @pytest.fixture
-def model(deep: BaseModel) -> TextClassifier:
-    return TextClassifier(load_encoder(deep, 24), 3).eval()
+def network(deep: BaseModel) -> Network:
+    return Network(load_encoder(deep, 24), 3).eval()
 
 
 @pytest.mark.parametrize("trained", [1, 2, 3])
 def test_replayed_layers_give_what_the_whole_network_gives(
-    model: TextClassifier, tokens: Tokens, device: Device, trained: int
+    network: Network, tokens: Tokens, device: Device, trained: int
 ) -> None:
-    layers = FrozenLayers(model, LAYERS - trained, tokens, device)
+    layers = FrozenLayers(network, LAYERS - trained, tokens, device)
     for rows in (np.array([3, 1, 39]), np.array([7]), np.arange(40)):
         batch = tokens.batch(rows)
         with torch.inference_mode():
-            whole = model(batch.input_ids, batch.attention_mask)
-            replayed = layers.model(*layers.feed(batch))
+            whole = network(batch.input_ids, batch.attention_mask)
+            replayed = layers.network(*layers.feed(batch))
         torch.testing.assert_close(replayed, whole, atol=1e-5, rtol=0)
 
 
 def test_gradients_are_those_of_the_whole_network_on_the_same_weights(
-    model: TextClassifier, tokens: Tokens, device: Device
+    network: Network, tokens: Tokens, device: Device
 ) -> None:
-    model.encoder.requires_grad_(False)
-    layers_of(model.encoder)[-1:].requires_grad_(True)
-    layers = FrozenLayers(model, LAYERS - 1, tokens, device)
+    network.encoder.requires_grad_(False)
+    layers_of(network.encoder)[-1:].requires_grad_(True)
+    layers = FrozenLayers(network, LAYERS - 1, tokens, device)
     batch = tokens.batch(np.arange(8))
 
-    def gradients(logits: torch.Tensor) -> list[torch.Tensor]:
-        model.zero_grad()
-        logits.logsumexp(dim=1).sum().backward()
-        return [p.grad.clone() for p in model.parameters() if p.grad is not None]
+    def gradients(outputs: torch.Tensor) -> list[torch.Tensor]:
+        network.zero_grad()
+        outputs.logsumexp(dim=1).sum().backward()
+        return [p.grad.clone() for p in network.parameters() if p.grad is not None]
 
-    whole = gradients(model(batch.input_ids, batch.attention_mask))
-    replayed = gradients(layers.model(*layers.feed(batch)))
+    whole = gradients(network(batch.input_ids, batch.attention_mask))
+    replayed = gradients(layers.network(*layers.feed(batch)))
     assert len(whole) == len(replayed) > 10
     for one, other in zip(whole, replayed, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-3)
 
-    shared = {id(p) for p in model.parameters()}
-    assert all(id(p) in shared for p in layers.model.parameters())
+    shared = {id(p) for p in network.parameters()}
+    assert all(id(p) in shared for p in layers.network.parameters())
 
 
-def test_the_network_is_left_as_it_was(model: TextClassifier, tokens: Tokens, device: Device) -> None:
-    FrozenLayers(model, 2, tokens, device)
-    assert len(layers_of(model.encoder)) == LAYERS
-    assert not any(module._forward_hooks for module in model.modules())
+def test_the_network_is_left_as_it_was(network: Network, tokens: Tokens, device: Device) -> None:
+    FrozenLayers(network, 2, tokens, device)
+    assert len(layers_of(network.encoder)) == LAYERS
+    assert not any(module._forward_hooks for module in network.modules())
 
 
 def test_too_many_hidden_states_are_not_kept(

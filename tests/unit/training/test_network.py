@@ -15,7 +15,7 @@ from lakeloop.errors import ConfigurationError
 from tests.support.tiny_bert import MAX_POSITIONS, make_rows
 from training.base_model import BaseModel
 from training.data import Tokens, load_tokenizer, tokenise
-from training.model import TextClassifier, layers_of, load_encoder
+from training.network import Network, layers_of, load_encoder
 
 
 @pytest.fixture
@@ -24,32 +24,32 @@ def tokens(base: BaseModel) -> Tokens:
 
 
 @pytest.fixture
-def model(base: BaseModel) -> Iterator[TextClassifier]:
+def network(base: BaseModel) -> Iterator[Network]:
     torch.manual_seed(0)
     with torch.inference_mode():
-        yield TextClassifier(load_encoder(base, 24), 3).eval()
+        yield Network(load_encoder(base, 24), 3).eval()
 
 
-def test_padding_changes_no_logit(model: TextClassifier, tokens: Tokens) -> None:
+def test_padding_changes_no_output(network: Network, tokens: Tokens) -> None:
     together = tokens.batch(np.arange(12))
-    logits = model(together.input_ids, together.attention_mask)
-    assert logits.dtype == torch.float32
+    outputs = network(together.input_ids, together.attention_mask)
+    assert outputs.dtype == torch.float32
     for row in range(12):
         alone = tokens.batch(np.array([row]))
         torch.testing.assert_close(
-            model(alone.input_ids, alone.attention_mask)[0], logits[row], atol=1e-5, rtol=0
+            network(alone.input_ids, alone.attention_mask)[0], outputs[row], atol=1e-5, rtol=0
         )
 
 
-def test_the_mean_is_over_the_own_tokens_of_a_text(model: TextClassifier, tokens: Tokens) -> None:
+def test_the_mean_is_over_the_own_tokens_of_a_text(network: Network, tokens: Tokens) -> None:
     batch = tokens.batch(np.arange(2))
-    hidden = model.encoder(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
+    hidden = network.encoder(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
     own = torch.stack([hidden[row, : len(tokens.ids[row])].mean(dim=0) for row in range(2)])
-    torch.testing.assert_close(model.embed(batch.input_ids, batch.attention_mask), own)
+    torch.testing.assert_close(network.embed(batch.input_ids, batch.attention_mask), own)
 
     noise = torch.where(batch.attention_mask == 1, batch.input_ids, torch.full_like(batch.input_ids, 7))
     torch.testing.assert_close(
-        model.embed(noise, batch.attention_mask), model.embed(batch.input_ids, batch.attention_mask)
+        network.embed(noise, batch.attention_mask), network.embed(batch.input_ids, batch.attention_mask)
     )
 
 
@@ -106,8 +106,8 @@ def test_a_base_model_that_cannot_be_loaded_whole_is_refused(
         load_encoder(replace(base, folder=folder), 24)
 
 
-def test_the_pooler_that_nobody_uses_is_not_there(model: TextClassifier) -> None:
-    assert not any("pooler" in name for name in model.state_dict())
+def test_the_pooler_that_nobody_uses_is_not_there(network: Network) -> None:
+    assert not any("pooler" in name for name in network.state_dict())
 
 
 def test_the_stack_of_layers_is_found(base: BaseModel) -> None:

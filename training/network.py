@@ -1,7 +1,7 @@
 """The network that every candidate is: encoder, mean over the tokens, one linear layer.
 
-Baseline and fine-tunes differ in which of these weights they move, not in their shape, so that everything
-after training treats them alike. How weights are moved is the business of the jobs.
+Methods differ in which of these weights they move, tasks in what the last layer gives and how it is judged;
+the shape is one, so that everything after training treats all candidates alike.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from lakeloop.errors import ConfigurationError
 from training.base_model import BaseModel
 
 
-class TextClassifier(nn.Module):
-    """Token ids and mask, int64 [rows, tokens] -> logits, float32 [rows, labels]."""
+class Network(nn.Module):
+    """Token ids and mask, int64 [rows, tokens] -> outputs, float32 [rows, width]."""
 
-    def __init__(self, encoder: PreTrainedModel, labels: int) -> None:
+    def __init__(self, encoder: PreTrainedModel, width: int) -> None:
         super().__init__()
         self.encoder = encoder
-        self.head = nn.Linear(encoder.config.hidden_size, labels)
+        self.head = nn.Linear(encoder.config.hidden_size, width)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.head(self.embed(input_ids, attention_mask))
-        return logits.float()
+        outputs: torch.Tensor = self.head(self.embed(input_ids, attention_mask))
+        return outputs.float()
 
     def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Mean of the last hidden states over the text's own tokens, float32 [rows, hidden]."""

@@ -1,0 +1,59 @@
+"""The seams of a method: from a job to a trained network, and which weights are moved on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import nn
+
+from training.job import Job, Trained
+from training.network import Network
+from training.tasks.base import TrainingTask
+
+
+class Method(Protocol):
+    """One way to train. Made from its section of the loop file by `registry.method_of`."""
+
+    def train(self, job: Job, task: TrainingTask) -> Trained:
+        """Train a network for `task` on the rows of `job`.
+
+        Raises:
+            ConfigurationError: the method does not fit the base model, or its settings do not.
+        """
+
+
+def train_all(network: Network) -> None:
+    """The usual way into training: dropout everywhere."""
+    network.train()
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A network whose weights are ready to be moved."""
+
+    parameters: tuple[nn.Parameter, ...]
+    """Those that are moved."""
+    frozen_layers: int = 0
+    """Layers, counted from the input, that stay as they are and see no dropout: they run once a text."""
+    train_mode: Callable[[Network], None] = train_all
+    """Put a network into the mode in which it is trained: this one, or its part above the frozen layers."""
+
+
+class Opener(Protocol):
+    """Which weights a gradient method moves."""
+
+    def open(self, network: Network) -> Opened:
+        """Make trainable what is trained, the last layer always; may put adapters into the encoder.
+
+        Raises:
+            ConfigurationError: the method does not fit the encoder.
+        """
+
+    def close(self, network: Network) -> None:
+        """Leave a plain network: what was added is merged into its weights, or stays whole, never half."""
+
+
+def trainable(network: Network) -> tuple[nn.Parameter, ...]:
+    return tuple(parameter for parameter in network.parameters() if parameter.requires_grad)

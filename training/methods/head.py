@@ -1,0 +1,75 @@
+"""A linear model on the sentence embeddings of the untouched base model: what others have to beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lakeloop.spec import methods as spec
+from training.data import Batch
+from training.embed import cache_key, read_cached, run, write_cached
+from training.job import Job, Trained
+from training.methods.base import Method
+from training.network import Network, load_encoder
+from training.tasks.base import Linear, TrainingTask
+from training.validation import Scores
+
+
+def head(_section: spec.Head) -> Method:
+    return Head()
+
+
+class Head:
+    """Fits the last layer alone, without gradients."""
+
+    def train(self, job: Job, task: TrainingTask) -> Trained:
+        network = task.network(load_encoder(job.base, job.config.train.max_tokens)).to(job.device.target)
+        embeddings = _embeddings(job, network)
+        with job.timed("fit"):
+            fitted = fit_head(job, task, embeddings)
+        fitted.linear.put_into(network.head)
+        job.tracker.log({f"validation/{name}": value for name, value in fitted.scores.named.items()})
+        return Trained(network, fitted.scores, {"regularisation": fitted.regularisation})
+
+
+@dataclass(frozen=True)
+class Fitted:
+    linear: Linear
+    regularisation: float
+    scores: Scores
+
+
+def fit_head(job: Job, task: TrainingTask, embeddings: NDArray[np.float32]) -> Fitted:
+    """The linear model for each regularisation of the task; the one with the smallest loss on validation.
+
+    By the loss, because a few hundred rows seldom tell heads apart by a score, and by its outputs the head is
+    used. `embeddings` are float32 [rows, hidden], of the training rows, then of the validation rows.
+    """
+    rows = len(job.dataset.train)
+    fits = []
+    for regularisation in task.regularisations:
+        linear = task.fit_linear(embeddings[:rows], job.dataset.train.targets, regularisation)
+        scores = job.judge.score(task, linear.of(embeddings[rows:]))
+        fits.append(Fitted(linear, regularisation, scores))
+    return min(fits, key=lambda fit: fit.scores.loss)
+
+
+def _embeddings(job: Job, network: Network) -> NDArray[np.float32]:
+    """Embeddings of the training rows, then of the validation rows, float32 [rows, hidden]."""
+    texts = job.dataset.train.texts + job.dataset.validation.texts
+    folder = job.config.cache / "embeddings"
+    key = cache_key(job.base, texts, job.config.train.max_tokens, job.device)
+    if (cached := read_cached(folder, key, len(texts))) is not None:
+        return cached
+    tokens = job.tokenise()
+
+    def embed(batch: Batch) -> torch.Tensor:
+        return network.embed(*job.device.place(batch))
+
+    with job.timed("embed"):
+        embeddings = run(embed, tokens, np.arange(len(texts)), job.device, "embedding")
+    write_cached(folder, key, embeddings)
+    return embeddings

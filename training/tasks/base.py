@@ -1,0 +1,59 @@
+"""The seam between the training of a network and what it is trained for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from transformers import PreTrainedModel
+
+from training.network import Network
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A linear map, fitted without gradients: weight float32 [width, hidden], bias float32 [width]."""
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def of(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Its outputs, float32 [rows, width], for `inputs` [rows, hidden]."""
+        outputs: NDArray[np.float32] = inputs @ self.weight.T + self.bias
+        return outputs
+
+    def put_into(self, layer: nn.Linear) -> None:
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(self.weight))
+            layer.bias.copy_(torch.from_numpy(self.bias))
+
+
+class TrainingTask(Protocol):
+    """The torch side of one kind of task. Made from the network's contract by `registry.training_task`."""
+
+    regularisations: ClassVar[tuple[float, ...]]
+    """Values that `fit_linear` is tried with, the strongest regularisation first."""
+
+    def network(self, encoder: PreTrainedModel) -> Network:
+        """`encoder` with a last layer that gives what the contract says."""
+
+    def targets(self, values: Sequence[Any], where: str) -> NDArray[Any]:
+        """Right answers as `loss` takes them, [rows]; `values` are those of the target's column.
+
+        Raises:
+            DataError: one is missing, or none that the task knows; says it of the file `where`.
+        """
+
+    def require_learnable(self, targets: NDArray[Any], where: str) -> None:
+        """Raises DataError when the training rows do not hold all that has to be learnt."""
+
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Mean loss of `outputs` [rows, width] against `targets` [rows]; a scalar."""
+
+    def fit_linear(self, inputs: NDArray[np.float32], targets: NDArray[Any], regularisation: float) -> Linear:
+        """The best linear map of `inputs` [rows, hidden]; draws nothing: the same rows, the same weights."""

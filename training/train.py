@@ -1,0 +1,24 @@
+"""The one training job: the candidate of its config, by its method, for its task.
+
+Run as `python -m training.train --config WORKDIR/config.json`.
+"""
+
+from __future__ import annotations
+
+from training.job import Job, Trained, main
+from training.methods.registry import method_of
+from training.tasks.registry import training_task
+
+
+def train(job: Job) -> Trained:
+    """Train as the config says.
+
+    Raises:
+        ConfigurationError: the method does not fit the task or the base model, or its settings do not.
+    """
+    method = method_of(job.config.candidate.method)
+    return method.train(job, training_task(job.dataset.contract))
+
+
+if __name__ == "__main__":
+    main(train)
