@@ -1,1 +1,1 @@
-"""Evaluation: what a reloaded artifact answers on the test rows, its scores, and a page that shows them."""
+"""Evaluation: what reloaded artifacts answer on the test rows, what is found of that, and a page about it."""

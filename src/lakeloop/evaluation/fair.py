@@ -6,7 +6,6 @@ changed since: it would answer them by heart, and better candidates would be ref
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -19,8 +18,9 @@ from lakeloop.errors import DataError
 from lakeloop.lake.digest import content_digest
 
 if TYPE_CHECKING:
-    from lakeloop.lake import LakeFiles
+    from lakeloop.lake.files import LakeFiles
     from lakeloop.registry.history import ModelVersion
+    from lakeloop.tasks.base import Task
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,13 @@ class FairRows:
         return content_digest(self.table)
 
 
-def fair_rows(files: LakeFiles, rows: pa.Table, card: DatasetCard, champion: ModelVersion | None) -> FairRows:
+def fair_rows(
+    files: LakeFiles, rows: pa.Table, card: DatasetCard, champion: ModelVersion | None, task: Task
+) -> FairRows:
     """The `rows`, test rows of the data set `card`, without those that the champion was trained on.
 
     Raises:
-        DataError: of a label, no row would be left.
+        DataError: too few rows would be left to compare models by, as the task sees it.
         ArtifactError: the champion's data set is not the one that was stored.
     """
     if champion is None or (trained_on := champion.card.dataset_digest) == card.digest:
@@ -56,7 +58,7 @@ def fair_rows(files: LakeFiles, rows: pa.Table, card: DatasetCard, champion: Mod
     kept = rows.filter(pc.invert(seen))
     if kept.num_rows == rows.num_rows:
         return FairRows(rows)
-    _require_each_label(rows, kept, champion)
+    _require_comparable(rows, kept, champion, task)
     return FairRows(
         kept,
         f"{rows.num_rows - kept.num_rows} of {rows.num_rows} test rows were left out for all models:"
@@ -64,14 +66,14 @@ def fair_rows(files: LakeFiles, rows: pa.Table, card: DatasetCard, champion: Mod
     )
 
 
-def _require_each_label(rows: pa.Table, kept: pa.Table, champion: ModelVersion) -> None:
-    before, after = (Counter(table["label"].to_pylist()) for table in (rows, kept))
-    if lost := sorted(label for label in before if not after[label]):
+def _require_comparable(rows: pa.Table, kept: pa.Table, champion: ModelVersion, task: Task) -> None:
+    before, after = (table[task.target].to_pylist() for table in (rows, kept))
+    if missing := task.require_comparable(before, after):
         raise DataError(
             f"the champion {champion.name} was trained on the test rows: too few are left to compare with it",
             where=f"data set {champion.card.dataset_digest[:12]} of the champion",
-            expected="at least one test row of each label that it was not trained on",
-            found=f"{kept.num_rows} of {rows.num_rows} rows left, none of {', '.join(lost)}",
+            expected="test rows that it was not trained on, of all that the test rows have",
+            found=f"{kept.num_rows} of {rows.num_rows} rows left; missing: {missing}",
             remedy="put split in the loop file back to what it was when the champion was trained,"
             " or publish more partitions; then make the data set and train again",
         )

@@ -1,1 +1,1 @@
-"""The gate: rules and scores in, a decision with its reason out."""
+"""The gate: what an evaluation found and the loop's rules in, a decision with its reason out."""

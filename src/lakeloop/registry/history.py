@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from lakeloop.gate.gate import Decision
+from lakeloop.gate.decide import Decision
 from lakeloop.records import Frozen
 
 Alias = Literal["champion", "challenger", "previous"]
@@ -22,14 +22,22 @@ REGISTERED = "registered"
 MOVED = "moved"
 
 
+CARD_FORMAT = 2
+"""Of cards: 1 did not name the evidence."""
+
+
 class ModelCard(Frozen):
     """What is known of a version besides its name and digest."""
 
-    candidate: Literal["baseline", "finetune"]
+    format: int = 1
+    candidate: str
+    """Its name in the loop file."""
     method: str
     dataset_digest: str
     metrics: dict[str, float] = Field(default_factory=dict)
     """Scores on the test rows, by name."""
+    evidence: str = ""
+    """Digest of what the evaluation found that it was let in by; empty when there was none to keep."""
     decision: Decision
     """Of the gate that let it in."""
 
@@ -89,6 +97,11 @@ class History:
 
     def last_move(self, alias: Alias) -> Move | None:
         return next((move for move in reversed(self.moves) if move.alias == alias), None)
+
+    def made_champion_by(self, cause: str) -> Move | None:
+        """The last move of the champion that `cause` asked for; also when somebody moved it on since."""
+        moves = (move for move in reversed(self.moves) if move.alias == "champion")
+        return next((move for move in moves if move.cause == cause), None)
 
     def by_digest(self, digest: str) -> ModelVersion | None:
         return next((version for version in self.versions.values() if version.digest == digest), None)

@@ -26,7 +26,6 @@ from lakeloop.registry.history import (
     History,
     ModelCard,
     ModelVersion,
-    Move,
     read_history,
 )
 
@@ -46,18 +45,6 @@ class Registry:
 
     def champion(self) -> ModelVersion | None:
         return self.read().alias("champion")
-
-    def history(self) -> tuple[Move, ...]:
-        """All moves of aliases, oldest first."""
-        return self.read().moves
-
-    def fetch(self, version: ModelVersion, into: Path) -> Path:
-        """Copy the artifact to the local folder `into`, verified.
-
-        Raises:
-            ArtifactError: it is not what was stored, or `into` holds something else.
-        """
-        return self._lake.files.fetch(version.folder_name, into)
 
     def register(self, artifact: Path, card: ModelCard) -> ModelVersion:
         """Store an artifact folder as the next version; the same artifact again is the same version.

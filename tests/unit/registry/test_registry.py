@@ -10,8 +10,8 @@ import pytest
 
 from lakeloop.attempt import Attempt
 from lakeloop.errors import ArtifactError, ConfigurationError, FenceError
-from lakeloop.gate.gate import Decision
-from lakeloop.lake import Lake
+from lakeloop.gate.decide import Decision
+from lakeloop.lake.store import Lake
 from lakeloop.registry.history import ModelCard
 from lakeloop.registry.registry import Registry
 from tests.support.artifacts import make_artifact
@@ -58,17 +58,17 @@ def champion_and_previous(registry: Registry) -> tuple[str, str]:
 
 def test_an_empty_registry_has_no_champion(registry: Registry) -> None:
     assert registry.champion() is None
-    assert registry.history() == ()
+    assert registry.read().moves == ()
 
 
 def test_versions_are_numbered_and_their_artifacts_can_be_fetched(
-    registry: Registry, models: list[Path], tmp_path: Path
+    lake: Lake, registry: Registry, models: list[Path], tmp_path: Path
 ) -> None:
     first, second = (registry.register(folder, CARD) for folder in models[:2])
     assert [first.name, second.name] == ["v1", "v2"]
     assert first.card == CARD
     assert make_artifact(tmp_path / "same", LABELS, seed=1).digest == second.digest
-    fetched = registry.fetch(second, tmp_path / "fetched")
+    fetched = lake.files.fetch(second.folder_name, tmp_path / "fetched")
     assert (fetched / "model.onnx").read_bytes() == (models[1] / "model.onnx").read_bytes()
 
 
@@ -110,21 +110,21 @@ def test_promotion_moves_the_old_champion_to_previous_and_rollback_swaps_them(
 
     assert registry.rollback("answers look wrong").name == "v1"
     assert champion_and_previous(registry) == ("v1", "v2")
-    assert [(m.alias, m.version, m.previous) for m in registry.history()] == [
+    assert [(m.alias, m.version, m.previous) for m in registry.read().moves] == [
         ("champion", "v1", None),
         ("champion", "v2", "v1"),
         ("previous", "v1", None),
         ("champion", "v1", "v2"),
         ("previous", "v2", "v1"),
     ]
-    assert registry.history()[-1].reason == "answers look wrong"
+    assert registry.read().moves[-1].reason == "answers look wrong"
 
 
 def test_promoting_the_champion_again_is_no_move(registry: Registry, models: list[Path]) -> None:
     registry.register(models[0], CARD)
     for _ in range(2):
         registry.promote("v1", over=None, reason="first", cause="e1")
-    assert len(registry.history()) == 1
+    assert len(registry.read().moves) == 1
 
 
 def test_a_decision_is_not_carried_out_on_another_champion(registry: Registry, models: list[Path]) -> None:
@@ -150,7 +150,7 @@ def test_of_two_writers_that_read_the_same_state_one_wins(
     champion = registry.champion()
     assert champion is not None
     assert champion.name == "v1"
-    assert len(registry.history()) == 1
+    assert len(registry.read().moves) == 1
 
 
 def test_unknown_versions_and_missing_previous_are_named(registry: Registry, models: list[Path]) -> None:
@@ -183,4 +183,34 @@ def test_of_four_releases_at_once_one_moves_the_champion(
     champion = registry.champion()
     assert champion is not None
     assert winners == [champion.name]
-    assert [move.version for move in registry.history()] == winners
+    assert [move.version for move in registry.read().moves] == winners
+
+
+def test_a_card_of_an_earlier_format_can_be_read() -> None:
+    accepted = {"name": "baseline", "digest": "0" * 64, "score": 1.0, "rows": 15, "rows_digest": "2" * 64}
+    card = ModelCard.model_validate(
+        {
+            "candidate": "baseline",
+            "method": "logistic_regression",
+            "dataset_digest": "d" * 64,
+            "metrics": {"macro_f1": 1.0},
+            "decision": {"accepted": accepted, "reason": "baseline passes", "checks": []},
+        }
+    )
+    assert (card.format, card.evidence) == (1, "")
+    assert card.decision.accepted is not None
+    assert card.decision.accepted.score == 1.0
+
+
+def test_the_move_that_an_evaluation_asked_for_is_found_also_when_a_person_went_back(
+    registry: Registry, models: list[Path]
+) -> None:
+    for folder in models[:2]:
+        registry.register(folder, CARD)
+    registry.promote("v1", over=None, reason="first", cause="e1")
+    registry.promote("v2", over="v1", reason="better", cause="e2")
+    registry.rollback("answers look wrong")
+    move = registry.read().made_champion_by("e2")
+    assert move is not None
+    assert move.version == "v2"
+    assert registry.read().made_champion_by("e3") is None

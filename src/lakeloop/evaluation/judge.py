@@ -1,0 +1,92 @@
+"""One model on the rows: its answers. The model is the reloaded artifact, nothing else; no torch.
+
+What is found of the answers is `probes`, which rows were hardest is `mistakes`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from lakeloop.artifact import ArtifactDescription
+from lakeloop.errors import ArtifactError
+from lakeloop.inference.predictor import Predictor
+from lakeloop.lake.digest import content_digest
+from lakeloop.measures.base import Outcomes
+from lakeloop.tasks.base import Answer, Task
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model that is to be judged, still in the lake."""
+
+    name: str
+    """Of the candidate, or `champion`."""
+    digest: str
+    """Of the artifact."""
+    folder: str
+    """Of the artifact, in the lake."""
+    version: str | None = None
+    """In the registry, when it is a version of it."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A contender with its answers, in the order of the rows that it was asked."""
+
+    contender: Contender
+    description: ArtifactDescription
+    answers: tuple[Answer, ...]
+    outcomes: Outcomes
+    rows_digest: str
+    seconds: float
+    """Time for all rows, loading not included."""
+
+
+def judge(contender: Contender, folder: Path, rows: pa.Table, task: Task, *, threads: int) -> Judged:
+    """Load the artifact in `folder` and let it answer `rows` (columns text and the task's target).
+
+    Raises:
+        ArtifactError: the artifact is not whole, is not the contender's, or answers another kind of task.
+    """
+    predictor = Predictor(folder, threads=threads, expect=contender.digest)
+    if (kind := predictor.description.contract.kind) != task.kind:
+        raise ArtifactError(
+            f"{contender.name} is a model for another kind of task",
+            where=contender.folder,
+            expected=task.kind,
+            found=kind,
+            remedy="give the loop of the new task a new name: a loop keeps its kind of task",
+        )
+    started = time.perf_counter()
+    answers = tuple(predictor.predict(rows["text"].to_pylist()))
+    seconds = time.perf_counter() - started
+    outcomes = task.outcomes(answers, rows[task.target].to_pylist())
+    return Judged(contender, predictor.description, answers, outcomes, content_digest(rows), seconds)
+
+
+def answer_rows(judged: Sequence[Judged], rows: pa.Table, task: Task) -> pa.Table:
+    """The answers of all models as rows of the table `evaluations` (without its partition).
+
+    `expected` and `answer` are JSON: the target of the row, and the answer as the server gives it.
+    """
+    row_ids = rows["row_id"].to_pylist()
+    expected = [json.dumps(target) for target in rows[task.target].to_pylist()]
+    return pa.concat_tables(
+        pa.table(
+            {
+                "candidate": pa.array([model.contender.name] * len(row_ids), pa.string()),
+                "model_digest": pa.array([model.contender.digest] * len(row_ids), pa.string()),
+                "row_id": pa.array(row_ids, pa.string()),
+                "expected": pa.array(expected, pa.string()),
+                "answer": pa.array([answer.model_dump_json() for answer in model.answers], pa.string()),
+                "split": pa.array(["test"] * len(row_ids), pa.string()),
+            }
+        )
+        for model in judged
+    )

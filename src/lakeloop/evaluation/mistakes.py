@@ -1,0 +1,38 @@
+"""The rows that a model got wrong, the worst first: what a person looks at."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from lakeloop.evaluation.judge import Judged
+from lakeloop.evidence import Mistake
+from lakeloop.tasks.base import Task
+
+EXCERPT_CHARACTERS = 280
+
+
+def worst_mistakes(judged: Judged, rows: pa.Table, task: Task, count: int) -> tuple[int, tuple[Mistake, ...]]:
+    """How many of `rows` the model got wrong, and the worst `count` of them."""
+    errors = task.errors(judged.answers, rows[task.target].to_pylist())
+    # Equal errors in the order of the rows, whatever the machine.
+    worst = [int(number) for number in np.argsort(-errors, kind="stable")[:count] if errors[number] > 0]
+    shown = rows.take(pa.array(worst, pa.int64())).to_pylist()
+    return int((errors > 0).sum()), tuple(
+        Mistake(
+            row_id=row["row_id"],
+            text=excerpt(row["text"]),
+            expected=task.right(judged.answers[number], row[task.target]),
+            answered=task.shown(judged.answers[number]),
+            error=float(errors[number]),
+        )
+        for number, row in zip(worst, shown, strict=True)
+    )
+
+
+def excerpt(text: str) -> str:
+    """The beginning of `text`, cut at a space, with an ellipsis when something is left out."""
+    text = " ".join(text.split())
+    if len(text) <= EXCERPT_CHARACTERS:
+        return text
+    return f"{text[:EXCERPT_CHARACTERS].rsplit(' ', 1)[0]} …"

@@ -1,0 +1,1 @@
+"""What is looked for in a model's answers: one file a probe."""

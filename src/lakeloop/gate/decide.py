@@ -1,0 +1,98 @@
+"""The gate: which candidate, if any, becomes champion. A pure function of what was found and of the rules.
+
+What is asked is one file a rule (`gate.rules`); what was found is `lakeloop.evaluation`'s business, what
+follows from the decision is `lakeloop.stages.release`'s.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+from lakeloop.evidence import Evidence, ModelEvidence
+from lakeloop.gate.rules.base import EXACTNESS, Check
+from lakeloop.gate.rules.registry import RULES
+from lakeloop.measures.base import MetricSpec, shown
+from lakeloop.records import Frozen
+from lakeloop.spec.loop import LoopSpec
+
+
+class Accepted(Frozen):
+    """The candidate that is to become champion, with what let it in."""
+
+    name: str
+    digest: str
+    """Of the artifact."""
+    score: float
+    """By the metric that decides."""
+    rows: int
+    """Test rows that it was asked."""
+    rows_digest: str
+    """Of these rows."""
+
+
+class Decision(Frozen):
+    """The outcome, with a sentence for people and the checks it rests on."""
+
+    accepted: Accepted | None
+    reason: str
+    checks: tuple[Check, ...]
+
+
+def best_of(candidates: Sequence[ModelEvidence], metric: MetricSpec) -> ModelEvidence:
+    """The candidate with the best score; of equal ones the first, which is the cheapest.
+
+    Raises:
+        ValueError: there are no candidates.
+    """
+    if not candidates:
+        raise ValueError("the gate needs at least one candidate")
+
+    def better(best: ModelEvidence, other: ModelEvidence) -> ModelEvidence:
+        lead = metric.advantage(other.scores[metric.name], best.scores[metric.name])
+        return other if lead > EXACTNESS else best
+
+    return functools.reduce(better, candidates)
+
+
+def decide(evidence: Evidence, loop: LoopSpec) -> Decision:
+    """Accept the best candidate, or none.
+
+    Only the best one is checked: a worse one can pass no check that it fails, and must not replace the
+    champion because the best one is the champion already. The metric is the loop's, which may be another one
+    than the evaluation was told: all are in the evidence.
+    """
+    metric = loop.metric
+    best = best_of(evidence.candidates, metric)
+    checks = tuple(check for rule in RULES for check in rule.check(best, evidence, loop))
+    ranking = _ranking(best, evidence, metric)
+    if failed := [check for check in checks if not check.passed]:
+        why = "; ".join(f"{check.name}: {check.found}, expected {check.expected}" for check in failed)
+        return Decision(accepted=None, reason=f"{ranking} is refused: {why}", checks=checks)
+    score = best.scores[metric.name]
+    accepted = Accepted(
+        name=best.name, digest=best.digest, score=score, rows=evidence.rows, rows_digest=best.rows_digest
+    )
+    reason = f"{ranking} passes: {'; '.join(_against(evidence, loop))}; {evidence.rows} test rows"
+    return Decision(accepted=accepted, reason=reason, checks=checks)
+
+
+def _ranking(best: ModelEvidence, evidence: Evidence, metric: MetricSpec) -> str:
+    others = ", ".join(
+        f"{model.name} {shown(model.scores[metric.name])}"
+        for model in evidence.candidates
+        if model is not best
+    )
+    return f"{best.name} with {metric.title} {shown(best.scores[metric.name])}" + (
+        f" ({others})" if others else ""
+    )
+
+
+def _against(evidence: Evidence, loop: LoopSpec) -> list[str]:
+    """What the accepted candidate was held against."""
+    metric, champion = loop.metric, evidence.champion
+    asked = [] if loop.least_score is None else [f"{metric.bound} {shown(loop.least_score)} asked"]
+    reigning = (
+        f"champion {shown(champion.scores[metric.name])}" if champion else "no champion to compare with"
+    )
+    return [*asked, reigning]

@@ -1,0 +1,1 @@
+"""What a candidate must fulfil to become champion: one file a rule."""

@@ -1,0 +1,29 @@
+"""The seam of a rule: the best candidate and what was found of all models in, checks out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from lakeloop.evidence import Evidence, ModelEvidence
+from lakeloop.records import Frozen
+from lakeloop.spec.loop import LoopSpec
+
+EXACTNESS = 1e-9
+"""Scores closer than this are equal: 0.95 - 0.94 is a little more than 0.01 in floating point."""
+
+
+class Check(Frozen):
+    """One thing that was asked of a candidate, and what was found."""
+
+    name: str
+    passed: bool
+    expected: str
+    found: str
+
+
+class GateRule(Protocol):
+    """One rule. Pure: it reads nothing and changes nothing."""
+
+    def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Check]:
+        """What is asked of `candidate`, the best of `evidence`; nothing where the rule does not apply."""

@@ -1,0 +1,31 @@
+"""The comparison itself is sound: another model than the champion, asked the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lakeloop.evidence import Evidence, ModelEvidence
+from lakeloop.gate.rules.base import Check
+from lakeloop.spec.loop import LoopSpec
+
+
+class SoundComparison:
+    """Asks nothing when there is no champion."""
+
+    def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Check]:  # noqa: ARG002
+        champion = evidence.champion
+        if champion is None:
+            return
+        same_model = candidate.digest == champion.digest
+        yield Check(
+            name="new model",
+            passed=not same_model,
+            expected="another model than the champion",
+            found=f"artifact {candidate.digest[:12]}" + " is already champion" * same_model,
+        )
+        yield Check(
+            name="same rows",
+            passed=candidate.rows_digest == champion.rows_digest,
+            expected=f"the {evidence.rows} test rows of the candidate",
+            found=f"test rows with digest {champion.rows_digest[:12]}",
+        )

@@ -1,0 +1,26 @@
+"""The candidate is good enough by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lakeloop.evidence import Evidence, ModelEvidence
+from lakeloop.gate.rules.base import EXACTNESS, Check
+from lakeloop.measures.base import shown
+from lakeloop.spec.loop import LoopSpec
+
+
+class Floor:
+    """`gate.min_score`, or what the metric asks for unless told; nothing where neither says one."""
+
+    def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Check]:  # noqa: ARG002
+        metric, least = loop.metric, loop.least_score
+        if least is None:
+            return
+        score = candidate.scores[metric.name]
+        yield Check(
+            name="minimum score" if metric.higher_is_better else "maximum score",
+            passed=metric.advantage(score, least) >= -EXACTNESS,
+            expected=f"{metric.title} {metric.bound} {shown(least)}",
+            found=shown(score),
+        )
