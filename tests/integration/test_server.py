@@ -17,7 +17,7 @@ import pytest
 from lakeloop.errors import ConfigurationError
 from lakeloop.serving.server import serve
 from lakeloop.stages.session import StageContext
-from tests.support.serving import ServerProcess, open_project, promote, register
+from tests.support.serving import ServerProcess, add_numbers, open_project, promote, register
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -187,9 +187,72 @@ def test_errors_have_one_shape_over_a_real_socket_and_texts_are_not_in_the_log(
     assert "private" not in server.log.read_text()
 
 
+def test_all_loops_are_served_by_one_process_each_from_its_own_lake_to_its_own_lake(
+    context: StageContext,
+) -> None:
+    stars = add_numbers(context)
+    (context.settings.root / "loops/broken").mkdir()
+    (context.settings.root / "loops/broken/loop.yaml").write_text("name: broken\n")
+    damaged = register(stars, 1)
+    (Path(stars.lake.files.uri(damaged.folder_name)) / "model.onnx").write_bytes(b"damaged")
+    promote(context, 1)
+    promote(stars, 1)
+    server = ServerProcess.start(context.settings, loops=(), **FAST)
+    try:
+        server.await_answer("/readyz")
+        refused = httpx.post(f"{server.url}/v1/loops/stars/predict", json={"texts": ["good"]})
+        promote(stars, 2)
+        server.await_answer("/v1/loops/stars/model", version="v2")
+        promote(context, 2)
+        server.await_answer("/v1/loops/news/model", version="v2")
+        answers = {
+            loop: httpx.post(
+                f"{server.url}/v1/loops/{loop}/predict", json={"texts": ["tech", "good"], "request_id": loop}
+            ).json()
+            for loop in ("news", "stars")
+        }
+        left_out = httpx.get(f"{server.url}/v1/loops/broken/model")
+        server.terminate()
+    finally:
+        server.kill()
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "model_refused")
+    assert answers["news"]["predictions"][0]["label"] == "tech"
+    assert answers["stars"]["predictions"] == [{"value": 2.5}, {"value": 4.0}]
+    assert {answer["model_version"] for answer in answers.values()} == {"v2"}
+    assert (logged(context), logged(stars)) == (Counter(news=2), Counter(stars=2))
+    stored = stars.lake.read("predictions", columns=["answer"])["answer"].to_pylist()
+    assert stored == ['{"value":2.5}', '{"value":4.0}']
+    assert left_out.json()["error"]["expected"] == "news, stars"
+    assert "a loop is left out until the server is started again" in server.log.read_text()
+
+
+def test_a_loop_that_is_asked_for_by_name_must_be_there(context: StageContext) -> None:
+    with pytest.raises(ConfigurationError, match=r"no such loop[\s\S]*did you mean news"):
+        serve(("newz",), settings=context.settings)
+
+
+def test_without_any_loop_it_says_how_to_make_one(context: StageContext) -> None:
+    (context.settings.root / "loops/news/loop.yaml").unlink()
+    with pytest.raises(ConfigurationError, match=r"no loop to serve[\s\S]*lakeloop new"):
+        serve(settings=context.settings)
+
+
 def test_an_address_in_use_is_said_before_anything_starts(context: StageContext) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
         pytest.raises(ConfigurationError, match=r"cannot listen there[\s\S]*--port"),
     ):
-        serve("news", port=taken.getsockname()[1], settings=context.settings)
+        serve(("news",), port=taken.getsockname()[1], settings=context.settings)
+
+
+def test_a_page_of_another_site_gets_nothing_under_its_own_name(server: ServerProcess) -> None:
+    """As after DNS rebinding: the right address, and the name of a hostile site."""
+    for path in ("/healthz", "/v1/loops/news/model", "/metrics", "/docs"):
+        answer = httpx.get(server.url + path, headers={"Host": "evil.example:8100"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (421, "unknown_host")
+    asked = httpx.post(f"{server.url}/v1/predict", json={"texts": ["a"]}, headers={"Host": "evil.example"})
+    assert asked.status_code == 421
+    port = server.url.rsplit(":", 1)[1]
+    for host in ("localhost", f"localhost:{port}", f"127.0.0.1:{port}", "[::1]"):
+        assert httpx.get(f"{server.url}/healthz", headers={"Host": host}).status_code == 200

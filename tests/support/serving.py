@@ -9,20 +9,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
-from lakeloop.gate.gate import Decision
+from lakeloop.artifact import Artifact
+from lakeloop.gate.decide import Decision
 from lakeloop.registry.history import ModelCard, ModelVersion
 from lakeloop.registry.registry import Registry
-from lakeloop.serving.champion import Release
 from lakeloop.serving.metrics import ServerMetrics
+from lakeloop.serving.slots import Release
 from lakeloop.settings import Settings, get_settings
 from lakeloop.stages.session import StageContext
-from tests.support.artifacts import make_artifact
+from tests.support.artifacts import make_artifact, make_number_artifact
 
 LABELS = ("sports", "tech")
 SMOKE_TEXTS = ("A story about sports.", "A story about tech.")
@@ -38,19 +39,44 @@ task: {{text: text, label: desk, labels: [{", ".join(LABELS)}]}}
 deploy:
   smoke_texts: [{", ".join(SMOKE_TEXTS)}]
 """
+_NUMBERS = """
+name: stars
+source:
+  kind: files
+  path: drops/{partition}.jsonl
+  key: id
+  columns: {id: string, text: string, stars: number}
+task: {kind: regression, text: text, value: stars, minimum: 0, maximum: 5}
+deploy:
+  smoke_texts: [A good day.]
+"""
 _SCRIPT = """
 import logging, sys
 from lakeloop.serving.server import serve
 logging.basicConfig(level="INFO")
-serve("news", port=int(sys.argv[1]))
+serve(sys.argv[2:], port=int(sys.argv[1]))
 """
 
 
-class FolderSource:
-    """A registry and a lake in one folder: a `ReleaseSource` whose versions are folders below `root`."""
+def make_news(folder: Path, number: int, shares: Mapping[str, float] | None = None) -> Artifact:
+    """A model of the loop `news`, another one for each `number`, which answers with the word it reads."""
+    return make_artifact(folder, LABELS, seed=number, train_label_shares=shares)
 
-    def __init__(self, root: Path) -> None:
+
+def make_stars(folder: Path, number: int) -> Artifact:
+    """A model of the loop `stars`, another one for each `number`: `good` is 4, all else 2.5."""
+    return make_number_artifact(folder, {"good": 1.5}, base=2.5, minimum=0, maximum=5, seed=number)
+
+
+class FolderSource:
+    """A registry and a lake in one folder: a `ReleaseSource` whose versions are folders below `root`.
+
+    With `numbers` its models answer as those of the loop `stars`.
+    """
+
+    def __init__(self, root: Path, *, numbers: bool = False) -> None:
         self.root = root
+        self._make = make_stars if numbers else make_news
         self.release: Release | None = None
         self.failure: Exception | None = None
         """Raised instead of naming a champion."""
@@ -60,8 +86,8 @@ class FolderSource:
         """Make version `number` the champion; its artifact is written when it is not there."""
         version = f"v{number}"
         if not (self.root / version).exists():
-            make_artifact(self.root / version, LABELS, seed=number)
-        digest = make_artifact(self.root / "twin", LABELS, seed=number).digest
+            self._make(self.root / version, number)
+        digest = self._make(self.root / "twin", number).digest
         shutil.rmtree(self.root / "twin")
         self.release = Release(version, digest, {"macro_f1": 0.9})
         return self.release
@@ -89,11 +115,20 @@ def open_project(root: Path, **settings: str) -> StageContext:
     return StageContext.open("news", get_settings(root=root, **settings))
 
 
+def add_numbers(context: StageContext) -> StageContext:
+    """One more loop in the project of `context`, `stars`, whose texts get numbers from 0 to 5."""
+    (context.settings.root / "loops/stars").mkdir()
+    (context.settings.root / "loops/stars/loop.yaml").write_text(_NUMBERS)
+    return StageContext.open("stars", context.settings)
+
+
 def register(context: StageContext, number: int, shares: Mapping[str, float] | None = None) -> ModelVersion:
     """Register an artifact of its own for each `number`; the same number again is the same version."""
-    folder = context.settings.root / "artifacts" / str(number)
-    if not folder.exists():
-        make_artifact(folder, LABELS, seed=number, train_label_shares=shares)
+    folder = context.settings.root / "artifacts" / context.loop.name / str(number)
+    if not folder.exists() and context.loop.name == "stars":
+        make_stars(folder, number)
+    elif not folder.exists():
+        make_news(folder, number, shares)
     card = ModelCard(
         candidate="baseline",
         method="keywords",
@@ -115,21 +150,25 @@ def promote(context: StageContext, number: int, shares: Mapping[str, float] | No
 
 @dataclass
 class ServerProcess:
-    """`serve("news")` in a process of its own, on a free port of loopback."""
+    """`serve(loops)` in a process of its own, on a free port of loopback."""
 
     process: subprocess.Popen[bytes]
     url: str
     log: Path
 
     @classmethod
-    def start(cls, settings: Settings, port: int = 0, **limits: object) -> ServerProcess:
-        """Start it and wait until it answers; `limits` are fields of `Limits`."""
+    def start(
+        cls, settings: Settings, *, loops: Sequence[str] = ("news",), port: int = 0, **limits: object
+    ) -> ServerProcess:
+        """Start it and wait until it answers; `limits` are fields of `Limits`, no `loops` are all of them."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("LAKELOOP_")}
         env |= {"LAKELOOP_ROOT": str(settings.root), "LAKELOOP_HOME": str(settings.home)}
         env |= {f"LAKELOOP_SERVE_{name.upper()}": str(value) for name, value in limits.items()}
         log = settings.root / "server.log"
         with log.open("wb") as file:
-            process = subprocess.Popen([sys.executable, "-c", _SCRIPT, str(port)], env=env, stderr=file)
+            process = subprocess.Popen(
+                [sys.executable, "-c", _SCRIPT, str(port), *loops], env=env, stderr=file
+            )
         server = cls(process, "", log)
         try:
             server.url = server._await_address()
@@ -167,7 +206,7 @@ class ServerProcess:
 
     def _await_address(self) -> str:
         deadline = time.monotonic() + 60
-        while not (found := re.search(r"serving news at (http://\S+)", self.log.read_text())):
+        while not (found := re.search(r"serving .* at (http://\S+)", self.log.read_text())):
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)

@@ -1,1 +1,1 @@
-"""The model server: a predictor, the champion behind it, HTTP in front of it, and the prediction log."""
+"""The model server: the champions of some loops, HTTP in front of them, and the log of what they answered."""

@@ -8,89 +8,108 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import anyio.to_thread
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Path, Response
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 import lakeloop
-from lakeloop.records import now
-from lakeloop.serving.champion import Champion, ServedModel
-from lakeloop.serving.inference import InferenceQueue
-from lakeloop.serving.limits import BodyLimit, Limits
+from lakeloop.serving import state
+from lakeloop.serving.exchange import Exchange, ServedLoop
+from lakeloop.serving.guard.limits import BodyLimit, Limits
+from lakeloop.serving.guard.problems import ErrorBody, ProblemError, install
+from lakeloop.serving.lanes import InferenceQueue
 from lakeloop.serving.messages import (
-    Answer,
     Health,
+    Loops,
     ModelInfo,
     PredictRequest,
     PredictResponse,
-    RefusedModel,
+    example_response,
 )
 from lakeloop.serving.metrics import ServerMetrics, Timing
-from lakeloop.serving.predictions import Answered, PredictionLog
-from lakeloop.serving.predictor import Prediction
-from lakeloop.serving.problems import ErrorBody, ProblemError, install, unavailable
+from lakeloop.serving.router import named, only
+from lakeloop.serving.watcher import Watcher
 
-_RETRY_SECONDS = 10
-"""When a server without a model says to come back."""
+_LOOP = "/v1/loops/{loop}"
 
 
 @dataclass(frozen=True)
 class Service:
     """The parts of one server process."""
 
-    loop: str
-    champion: Champion
-    predictions: PredictionLog
+    loops: Mapping[str, ServedLoop]
+    """By name; at least one."""
+    watcher: Watcher
     limits: Limits
     metrics: ServerMetrics
 
 
 def create_app(service: Service) -> FastAPI:
-    """The ASGI app of one loop's model server; starts and stops the parts of `service` with itself."""
+    """The ASGI app of a model server; starts and stops the parts of `service` with itself."""
     queue = InferenceQueue(service.limits.lanes, service.limits.waiting, service.metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        service.predictions.start()
-        service.champion.start()
+        for served in service.loops.values():
+            served.predictions.start()
+        service.watcher.start()
         yield
         await anyio.to_thread.run_sync(_stop, service, queue)
 
     app = FastAPIOffline(
         redoc_url=None,
-        title=f"Lakeloop: {service.loop}",
+        title=f"Lakeloop: {', '.join(service.loops)}",
         version=lakeloop.__version__,
         description=_description(service),
         lifespan=lifespan,
     )
     install(app)
     _add_predict(app, service, queue)
-    _add_health(app, service)
-    paths = frozenset(route.path for route in app.routes if hasattr(route, "path"))
+    _add_models(app, service)
+    _add_operations(app, service)
     app.add_middleware(BodyLimit, limits=service.limits)
-    app.add_middleware(Timing, metrics=service.metrics, paths=paths)
+    app.add_middleware(Timing, metrics=service.metrics, paths=_paths(app, service))
     return app
 
 
 def _stop(service: Service, queue: InferenceQueue) -> None:
-    service.champion.stop()
+    service.watcher.stop()
     queue.close()
-    service.predictions.stop(service.limits.drain_seconds)
+    logs = [served.predictions for served in service.loops.values()]
+    for log in logs:
+        log.begin_stop()
+    deadline = time.monotonic() + service.limits.drain_seconds
+    for log in logs:
+        log.stop(max(0.0, deadline - time.monotonic()))
 
 
 def _description(service: Service) -> str:
-    limits = service.limits
-    return (
-        f"Classifies texts with the champion of the loop `{service.loop}`. A request may have {limits.texts} "
-        f"texts of {limits.characters} characters and {limits.body_bytes} bytes. Answers are logged to the "
-        "lake. Every error has the same shape."
+    limits, names = service.limits, ", ".join(f"`{name}`" for name in service.loops)
+    short = (
+        "" if len(service.loops) > 1 else " `/v1/predict` and `/v1/model` are short forms for the one loop."
     )
+    return (
+        f"Answers texts with the champions of: {names}.{short} A request may have {limits.texts} texts of "
+        f"{limits.characters} characters and {limits.body_bytes} bytes. Answers are logged to the lake. "
+        "Every error has the same shape."
+    )
+
+
+def _paths(app: FastAPI, service: Service) -> frozenset[str]:
+    """All paths that there are, with the names of the loops filled in."""
+    routes = [route.path for route in app.routes if hasattr(route, "path")]
+    return frozenset(path.replace("{loop}", name) for path in routes for name in service.loops)
+
+
+def _loop_in_path(service: Service) -> Any:
+    """The part of a path that names a loop; the API page offers those that are served."""
+    return Path(description="Name of the loop.", json_schema_extra={"enum": list(service.loops)})
 
 
 def _errors(*codes: int) -> dict[int | str, dict[str, Any]]:
@@ -98,49 +117,32 @@ def _errors(*codes: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _add_predict(app: FastAPI, service: Service, queue: InferenceQueue) -> None:
-    codes = _errors(408, 413, 415, 422, 503)
+    in_path = _loop_in_path(service)
+    kinds = sorted({served.task for served in service.loops.values()})
+    examples = {kind: {"summary": f"task: {kind}", "value": example_response(kind)} for kind in kinds}
+    responses = {
+        **_errors(404, 408, 413, 415, 422, 503),
+        200: {"content": {"application/json": {"examples": examples}}},
+    }
 
-    @app.post("/v1/predict", tags=["model"], responses=codes, summary="Classify texts")
-    async def predict(request: PredictRequest) -> PredictResponse:
+    async def ask(served: ServedLoop, request: PredictRequest) -> PredictResponse:
+        started, seconds = time.monotonic(), service.limits.answer_seconds
         _require_fits(request.texts, service.limits)
-        request_id = request.request_id or uuid.uuid4().hex
-        deadline = time.monotonic() + service.limits.answer_seconds
-
-        def work() -> PredictResponse:
-            return _answer(service, request_id, request.texts, deadline)
-
-        response = await queue.run(work, service.limits.answer_seconds)
-        service.metrics.texts.observe(len(request.texts))
+        exchange = Exchange(served, request.request_id or uuid.uuid4().hex, request.texts, started, seconds)
+        response = await queue.run(exchange.answer, seconds)
+        served.metrics.texts.observe(len(request.texts))
         return response
 
+    @app.post(f"{_LOOP}/predict", tags=["model"], responses=responses, summary="Answer texts")
+    async def predict(request: PredictRequest, loop: str = in_path) -> PredictResponse:
+        return await ask(named(service.loops, loop), request)
 
-def _answer(service: Service, request_id: str, texts: Sequence[str], deadline: float) -> PredictResponse:
-    started = deadline - service.limits.answer_seconds
-    # Read once: a champion that changes meanwhile must not answer half of a request.
-    model = _require_model(service)
-    predictions = model.predictor.predict(texts)
-    done = time.monotonic()
-    # After the deadline the client has its 503 already; an answer nobody got is not logged.
-    if texts and done < deadline:
-        service.predictions.record(
-            Answered(
-                request_id=request_id,
-                at=now(),
-                model_version=model.release.version,
-                texts=texts,
-                predictions=predictions,
-                latency_ms=(done - started) * 1000,
-            )
-        )
-    return PredictResponse(
-        model_version=model.release.version,
-        predictions=[_public(prediction) for prediction in predictions],
-        request_id=request_id,
-    )
-
-
-def _public(prediction: Prediction) -> Answer:
-    return Answer(label=prediction.label, score=prediction.score, scores=prediction.scores)
+    @app.post(
+        "/v1/predict", tags=["model"], responses=responses, summary="Answer texts: the only loop",
+        include_in_schema=len(service.loops) == 1,
+    )  # fmt: skip
+    async def predict_only(request: PredictRequest) -> PredictResponse:
+        return await ask(only(service.loops, "predict"), request)
 
 
 def _require_fits(texts: Sequence[str], limits: Limits) -> None:
@@ -163,68 +165,40 @@ def _require_fits(texts: Sequence[str], limits: Limits) -> None:
             )
 
 
-def _require_model(service: Service) -> ServedModel:
-    if model := service.champion.current:
-        return model
-    if refused := service.champion.refused:
-        raise unavailable(
-            "model_refused",
-            f"the champion of {service.loop} was refused; release another: lakeloop release {service.loop}",
-            expected=f"{refused.version}, digest {refused.digest}",
-            found=refused.reason,
-            retry_seconds=_RETRY_SECONDS,
-        )
-    if error := service.champion.postponed:
-        raise unavailable(
-            "model_unavailable",
-            f"the champion of {service.loop} cannot be loaded now; it is tried again",
-            found=error,
-            retry_seconds=_RETRY_SECONDS,
-        )
-    raise unavailable(
-        "no_model",
-        f"{service.loop} has no champion yet; train and release one: lakeloop run {service.loop}",
-        retry_seconds=_RETRY_SECONDS,
-    )
+def _add_models(app: FastAPI, service: Service) -> None:
+    in_path = _loop_in_path(service)
+
+    @app.get("/v1/loops", tags=["model"], summary="Which loops are served?", response_model_exclude_none=True)
+    async def loops() -> Loops:
+        return Loops(loops=[state.loop_state(served) for served in service.loops.values()])
+
+    @app.get(f"{_LOOP}/model", tags=["model"], responses=_errors(404, 503), summary="Which model answers?")
+    async def model(loop: str = in_path) -> ModelInfo:
+        return state.model_info(named(service.loops, loop))
+
+    @app.get(
+        "/v1/model", tags=["model"], responses=_errors(503), summary="Which model answers: the only loop",
+        include_in_schema=len(service.loops) == 1,
+    )  # fmt: skip
+    async def model_only() -> ModelInfo:
+        return state.model_info(only(service.loops, "model"))
 
 
-def _add_health(app: FastAPI, service: Service) -> None:
+def _add_operations(app: FastAPI, service: Service) -> None:
     @app.get(
         "/healthz", tags=["operations"], summary="Does the process live?", response_model_exclude_none=True
     )
     async def healthz() -> Health:
         return Health(status="alive")
 
-    @app.get("/readyz", tags=["operations"], responses=_errors(503), summary="Is a champion loaded and warm?")
+    @app.get(
+        "/readyz", tags=["operations"], responses=_errors(503), summary="Is a model loaded and warm?",
+        description="Yes once every loop was looked for and one at least answers: /v1/loops says which.",
+        response_model_exclude_none=True,
+    )  # fmt: skip
     async def readyz() -> Health:
-        return Health(status="ready", model_version=_require_model(service).release.version)
-
-    @app.get("/v1/model", tags=["model"], responses=_errors(503), summary="Which model answers?")
-    async def model() -> ModelInfo:
-        return _model_info(service)
+        return state.readiness(tuple(service.loops.values()))
 
     @app.get("/metrics", tags=["operations"], summary="Prometheus metrics", response_class=Response)
     async def metrics() -> Response:
         return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
-
-
-def _model_info(service: Service) -> ModelInfo:
-    model = _require_model(service)
-    description = model.predictor.description
-    refused = service.champion.refused
-    return ModelInfo(
-        loop=service.loop,
-        version=model.release.version,
-        digest=model.release.digest,
-        candidate=description.candidate,
-        method=description.method,
-        labels=list(description.labels),
-        max_tokens=description.max_tokens,
-        dataset_digest=description.dataset_digest,
-        scores=dict(model.release.scores),
-        loaded_at=model.loaded_at,
-        refused=refused
-        and RefusedModel(
-            version=refused.version, digest=refused.digest, reason=refused.reason, at=refused.at
-        ),
-    )

@@ -1,15 +1,24 @@
-"""What the model server is asked and what it answers, as typed data; errors are in `problems`.
+"""What the model server is asked and what it answers, as typed data; errors are in `guard.problems`.
 
 The docstrings are the descriptions in the API docs. Requests are strict: no value is converted, no key is
-unknown.
+unknown. What an answer looks like is the task's (`lakeloop.tasks`).
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from lakeloop.serving.guard.problems import ErrorDetail
+from lakeloop.tasks.base import Answer, OutputContract
+from lakeloop.tasks.registry import TASKS, answer_type
+
+if TYPE_CHECKING:
+    AnyAnswer = Answer
+else:
+    AnyAnswer = Union[tuple(map(answer_type, TASKS))]  # noqa: UP007 - the members are in a list
 
 
 def _encodable(text: str) -> str:
@@ -30,7 +39,7 @@ class _Described(BaseModel):
 
 
 class PredictRequest(_Described):
-    """Texts to classify."""
+    """Texts to answer."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -40,22 +49,19 @@ class PredictRequest(_Described):
     """Your own name for this request, printable ASCII without spaces; one is made up when it is absent."""
 
 
-class Answer(_Described):
-    """The answer for one text."""
-
-    label: str
-    score: float
-    """Probability of the label."""
-    scores: dict[str, float]
-    """Probability of every label; they sum to 1."""
-
-
 class PredictResponse(_Described):
     """Answers in the order of the texts, all by one model version."""
 
     model_version: str
-    predictions: list[Answer]
+    predictions: list[AnyAnswer]
+    """Each as the loop's task has it."""
     request_id: str
+
+
+def example_response(kind: str) -> dict[str, Any]:
+    """A response to one text, for a kind of task."""
+    answer = answer_type(kind).model_json_schema()["examples"][0]
+    return {"model_version": "v1", "predictions": [answer], "request_id": "my-request-1"}
 
 
 class RefusedModel(_Described):
@@ -68,15 +74,19 @@ class RefusedModel(_Described):
 
 
 class ModelInfo(_Described):
-    """The model in use."""
+    """The model in use. A kind of task may add keys of its own."""
+
+    model_config = ConfigDict(extra="allow")
 
     loop: str
     version: str
     digest: str
     candidate: str
     method: str
-    labels: list[str]
+    contract: OutputContract
+    """Kind of its task, and what an answer is made of."""
     max_tokens: int
+    """A text is cut there."""
     dataset_digest: str
     scores: dict[str, float]
     """From the evaluation that let it through the gate."""
@@ -85,8 +95,30 @@ class ModelInfo(_Described):
     """The registry's champion, when it was refused and the version above stays in use."""
 
 
+class LoopState(_Described):
+    """One loop that is served, and whether it answers."""
+
+    loop: str
+    task: str
+    """Kind of its answers."""
+    ready: bool
+    version: str | None = None
+    """That answers; none while the loop is not ready."""
+    problem: ErrorDetail | None = None
+    """Why it is not ready."""
+
+
+class Loops(_Described):
+    """The loops that are served here."""
+
+    loops: list[LoopState]
+
+
 class Health(_Described):
-    """That the process lives, or that it is ready and with which model."""
+    """That the process lives, or that it is ready and with which models."""
 
     status: str
     model_version: str | None = None
+    """When one loop is served."""
+    models: dict[str, str] | None = None
+    """Version that answers, for each loop that has one."""

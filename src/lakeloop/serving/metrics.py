@@ -6,6 +6,7 @@ Only counting is here. Labels are bounded: paths that do not exist share one, te
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,10 +15,11 @@ _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 
 _CLIENT_GONE = 499
 """nginx's code for a client that went away before its answer."""
 _TEXTS = (1, 2, 4, 8, 16, 32, 64, 128)
+_LOOP = ("loop",)
 
 
 class ServerMetrics:
-    """All metrics of one server process."""
+    """All metrics of one server process; those of one of its loops are `of_loop`."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -32,37 +34,66 @@ class ServerMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self.texts = Histogram(
-            "lakeloop_request_texts", "Texts in an answered request.", buckets=_TEXTS, registry=registry
-        )
         self.pending = Gauge(
-            "lakeloop_requests_pending", "Requests that the model works on or that wait.", registry=registry
+            "lakeloop_requests_pending", "Requests that a model works on or that wait.", registry=registry
+        )
+        self.texts = Histogram(
+            "lakeloop_request_texts",
+            "Texts in an answered request.",
+            _LOOP,
+            buckets=_TEXTS,
+            registry=registry,
         )
         self.model = Gauge(
-            "lakeloop_model_info", "1 for the version in use.", ("version", "digest"), registry=registry
+            "lakeloop_model_info",
+            "1 for the version in use.",
+            (*_LOOP, "version", "digest"),
+            registry=registry,
         )
         self.load_failures = Counter(
             "lakeloop_model_load_failures",
             "New versions not taken into use: refused for good, or unreachable for now.",
-            ("kind",),
+            (*_LOOP, "kind"),
             registry=registry,
         )
         self.backlog = Gauge(
-            "lakeloop_predictions_backlog_rows", "Predictions not in the lake yet.", registry=registry
+            "lakeloop_predictions_backlog_rows", "Predictions not in the lake yet.", _LOOP, registry=registry
         )
-        self.published = Counter(
-            "lakeloop_predictions_published", "Predictions written to the lake.", registry=registry
-        )
-        self.dropped = Counter(
-            "lakeloop_predictions_dropped", "Predictions answered but not logged.", registry=registry
-        )
-        self.log_failures = Counter(
-            "lakeloop_predictions_publish_failures", "Batches the lake did not take.", registry=registry
-        )
+        self.published = self._predictions("published", "Predictions written to the lake.")
+        self.dropped = self._predictions("dropped", "Predictions answered but not logged.")
+        self.log_failures = self._predictions("publish_failures", "Batches the lake did not take.")
+
+    def _predictions(self, what: str, help_text: str) -> Counter:
+        return Counter(f"lakeloop_predictions_{what}", help_text, _LOOP, registry=self.registry)
+
+    def of_loop(self, loop: str) -> LoopMetrics:
+        return LoopMetrics(self, loop)
+
+
+class LoopMetrics:
+    """The metrics of one loop; all of them are there from the start, with the value 0."""
+
+    def __init__(self, metrics: ServerMetrics, loop: str) -> None:
+        self.texts = metrics.texts.labels(loop)
+        self.refused = metrics.load_failures.labels(loop, "refused")
+        self.postponed = metrics.load_failures.labels(loop, "postponed")
+        self.published = metrics.published.labels(loop)
+        self.dropped = metrics.dropped.labels(loop)
+        self.log_failures = metrics.log_failures.labels(loop)
+        self._backlog = metrics.backlog.labels(loop)
+        self._model = metrics.model
+        self._loop = loop
+        self._used: tuple[str, str] | None = None
+
+    def watch_backlog(self, rows: Callable[[], int]) -> None:
+        """Ask `rows` for the number of predictions that wait, whenever somebody reads the metrics."""
+        self._backlog.set_function(rows)
 
     def use_model(self, version: str, digest: str) -> None:
-        self.model.clear()
-        self.model.labels(version, digest).set(1)
+        if self._used:
+            self._model.remove(self._loop, *self._used)
+        self._used = (version, digest)
+        self._model.labels(self._loop, version, digest).set(1)
 
 
 class Timing:

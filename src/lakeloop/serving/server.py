@@ -1,32 +1,42 @@
-"""One model server process: the parts of the service wired to a lake and to a socket.
+"""One model server process: the parts of the service wired to lakes and to a socket.
 
 This is the composition root of `serving`: the other modules know neither settings nor the registry. One
-process serves one loop; more processes of the same loop may share a home and a lake.
+process serves one or more loops; more processes may share a home and a lake.
 """
 
 from __future__ import annotations
 
 import logging
 import socket
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import uvicorn
 
 from lakeloop.errors import ConfigurationError, ServiceError
-from lakeloop.lake import Lake
+from lakeloop.hosts import HostGuard, allowed_hosts
+from lakeloop.lake.store import Lake
 from lakeloop.lake.tables import PREDICTIONS
 from lakeloop.registry.registry import Registry
 from lakeloop.serving.app import Service, create_app
-from lakeloop.serving.champion import Champion, Release
-from lakeloop.serving.limits import Limits
-from lakeloop.serving.metrics import ServerMetrics
-from lakeloop.serving.predictions import PredictionLog
-from lakeloop.serving.spool import Spool
-from lakeloop.settings import Settings, read_settings
-from lakeloop.stages.session import StageContext
+from lakeloop.serving.cache import ModelCache
+from lakeloop.serving.exchange import ServedLoop
+from lakeloop.serving.guard.limits import Limits
+from lakeloop.serving.log.predictions import PredictionLog
+from lakeloop.serving.log.spool import Spool
+from lakeloop.serving.metrics import LoopMetrics, ServerMetrics
+from lakeloop.serving.slots import Release, Slots
+from lakeloop.serving.watcher import ChampionWatch, Watcher
+from lakeloop.settings import Settings, get_settings, read_settings
+from lakeloop.spec.load import load_named, loop_names
+from lakeloop.spec.loop import LoopSpec
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _BACKLOG = 1024
@@ -47,47 +57,70 @@ class RegistrySource:
         self._lake.files.fetch(f"models/{release.version}", folder)
 
 
-def open_service(context: StageContext, limits: Limits) -> Service:
-    """The service of a loop, not started: its champion from the registry, its predictions to the lake."""
-    metrics = ServerMetrics()
-    home = context.settings.home / "serving" / context.loop.name
-    champion = Champion(
-        RegistrySource(context.lake),
-        home / "models",
-        metrics,
-        threads=limits.threads,
-        poll_seconds=limits.poll_seconds,
-    )
+def open_service(loops: Sequence[LoopSpec], settings: Settings, limits: Limits) -> Service:
+    """The service of some loops, not started: champions from their registries, predictions to their lakes.
 
-    def publish(rows: pa.Table, batch_id: str) -> None:
-        context.lake.append_once("predictions", rows, batch_id=batch_id)
-
-    spool = Spool(home / "spool", batch_rows=limits.batch_rows, backlog_bytes=limits.backlog_bytes)
-    predictions = PredictionLog(spool, publish, PREDICTIONS, metrics, flush_seconds=limits.flush_seconds)
-    return Service(context.loop.name, champion, predictions, limits, metrics)
-
-
-def serve(loop: str, host: str = "127.0.0.1", port: int = 8100, *, settings: Settings | None = None) -> None:
-    """Serve the champion of `loop` until SIGTERM or Ctrl-C; then finish open requests and flush the log.
-
-    There is no authentication: an address other than loopback belongs behind a proxy that has it. Port 0
-    takes a free one; the log says which.
+    A loop whose lake cannot be opened is left out, with an error in the log, as long as another one can.
 
     Raises:
-        ConfigurationError: the loop file or a setting is wrong, or the address cannot be used.
+        ConfigurationError: none of the lakes can be opened; says why the first cannot.
+    """
+    metrics = ServerMetrics()
+    opened = _each(loops, lambda loop: _open_loop(loop, settings, limits, metrics.of_loop(loop.name)))
+    watcher = Watcher([watch for _, watch in opened], poll_seconds=limits.poll_seconds)
+    return Service({served.name: served for served, _ in opened}, watcher, limits, metrics)
+
+
+def _open_loop(
+    loop: LoopSpec, settings: Settings, limits: Limits, metrics: LoopMetrics
+) -> tuple[ServedLoop, ChampionWatch]:
+    lake = Lake.from_settings(settings, loop)
+    lake.bootstrap(loop)
+
+    def publish(rows: pa.Table, batch_id: str) -> None:
+        lake.append_once("predictions", rows, batch_id=batch_id)
+
+    home = settings.home / "serving" / loop.name
+    spool = Spool(home / "spool", batch_rows=limits.batch_rows, backlog_bytes=limits.backlog_bytes)
+    predictions = PredictionLog(spool, publish, PREDICTIONS, metrics, flush_seconds=limits.flush_seconds)
+    served = ServedLoop(loop.name, loop.task.kind, Slots(loop.name), predictions, metrics)
+    source = RegistrySource(lake)
+    cache = ModelCache(source, home / "models", limits.threads)
+    watch = ChampionWatch(served.slots, source, cache, metrics, poll_seconds=limits.poll_seconds)
+    return served, watch
+
+
+def serve(
+    loops: Sequence[str] = (),
+    host: str = "127.0.0.1",
+    port: int = 8100,
+    *,
+    settings: Settings | None = None,
+) -> None:
+    """Serve the champions of `loops` until SIGTERM or Ctrl-C; then finish open requests and flush the logs.
+
+    Without names all loops are served whose files can be read; loop files are read once, here. There is no
+    authentication: an address other than loopback belongs behind a proxy that has it. Port 0 takes a free
+    one; the log says which.
+
+    Raises:
+        ConfigurationError: a loop file or a setting is wrong, there is no loop, or the address is taken.
         ServiceError: the server could not start.
     """
-    limits = read_settings(Limits)
-    context = StageContext.open(loop, settings)
+    limits, settings = read_settings(Limits), settings or get_settings()
+    specs = _specs(loops, settings)
     if host not in _LOOPBACK:
         log.warning("listening on %s: everybody who reaches it can ask and read /metrics", host)
     listener = _listen(host, port)
+    service = open_service(specs, settings, limits)
     name = f"[{host}]" if ":" in host else host
     address = f"http://{name}:{listener.getsockname()[1]}"
-    log.info("serving %s at %s (API docs: %s/docs)", loop, address, address)
+    log.info("serving %s at %s (API docs: %s/docs)", ", ".join(service.loops), address, address)
+    app = create_app(service)
+    app.add_middleware(HostGuard, hosts=allowed_hosts(settings, host))
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(open_service(context, limits)),
+            app,
             log_config=None,
             access_log=False,  # /metrics counts; a line a request would cost more than the answer
             server_header=False,
@@ -97,6 +130,41 @@ def serve(loop: str, host: str = "127.0.0.1", port: int = 8100, *, settings: Set
     server.run(sockets=[listener])
     if not server.started:
         raise ServiceError("the model server could not start", where=address, remedy="see the log above")
+
+
+def _specs(names: Sequence[str], settings: Settings) -> list[LoopSpec]:
+    """The loops called `names`, or all whose files can be read."""
+    if names:
+        return [load_named(name, settings) for name in dict.fromkeys(names)]
+    known = loop_names(settings)
+    if not known:
+        raise ConfigurationError(
+            "there is no loop to serve",
+            where=str(settings.loops),
+            expected="a folder with a loop file",
+            remedy="make one: lakeloop new NAME",
+        )
+    return _each(known, lambda name: load_named(name, settings))
+
+
+def _each(items: Sequence[T], work: Callable[[T], R]) -> list[R]:
+    """What `work` makes of the items for which it works: one loop's trouble does not stop the others.
+
+    Raises:
+        ConfigurationError: it works for none; the error of the first.
+    """
+    made: list[R] = []
+    errors: list[ConfigurationError] = []
+    for item in items:
+        try:
+            made.append(work(item))
+        except ConfigurationError as error:
+            errors.append(error)
+    if errors and not made:
+        raise errors[0]
+    for left_out in errors:
+        log.error("a loop is left out until the server is started again: %s", left_out)
+    return made
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lakeloop.serving.metrics import ServerMetrics
+from lakeloop.serving.metrics import LoopMetrics, ServerMetrics
 from tests.support.serving import FolderSource
 
 
@@ -16,3 +16,9 @@ def source(tmp_path: Path) -> FolderSource:
 @pytest.fixture
 def metrics() -> ServerMetrics:
     return ServerMetrics()
+
+
+@pytest.fixture
+def loop_metrics(metrics: ServerMetrics) -> LoopMetrics:
+    """The part of `metrics` for the loop `news`."""
+    return metrics.of_loop("news")

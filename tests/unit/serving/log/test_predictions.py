@@ -17,10 +17,11 @@ import pytest
 
 from lakeloop.errors import DataError
 from lakeloop.lake.tables import PREDICTIONS
+from lakeloop.serving.log.predictions import Answered, PredictionLog
+from lakeloop.serving.log.spool import Spool
 from lakeloop.serving.metrics import ServerMetrics
-from lakeloop.serving.predictions import Answered, PredictionLog
-from lakeloop.serving.predictor import Prediction
-from lakeloop.serving.spool import Spool
+from lakeloop.tasks.classification import Label
+from lakeloop.tasks.regression import Value
 from tests.support.serving import open_project, value
 
 DAY = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -46,15 +47,15 @@ class Table:
 
 
 def answered(number: int, *, at: datetime = DAY, texts: int = 1) -> Answered:
-    prediction = Prediction("tech", 0.75, {"sports": 0.25, "tech": 0.75})
-    return Answered(f"r{number}", at, "v1", [f"text {number}"] * texts, [prediction] * texts, 1.5)
+    answer = Label(label="tech", score=0.75, scores={"sports": 0.25, "tech": 0.75})
+    return Answered(f"r{number}", at, "v1", [f"text {number}"] * texts, [answer] * texts, 1.5)
 
 
 def open_log(
     root: Path, table: Table, metrics: ServerMetrics, *, rows: int = 100, backlog: int = 1 << 20
 ) -> PredictionLog:
     spool = Spool(root, batch_rows=rows, backlog_bytes=backlog)
-    return PredictionLog(spool, table.append_once, PREDICTIONS, metrics, flush_seconds=0.02)
+    return PredictionLog(spool, table.append_once, PREDICTIONS, metrics.of_loop("news"), flush_seconds=0.02)
 
 
 def test_a_row_carries_what_was_asked_answered_and_by_which_model(
@@ -67,10 +68,38 @@ def test_a_row_carries_what_was_asked_answered_and_by_which_model(
 
     (row,) = table.rows
     assert (row["partition"], row["request_id"], row["model_version"]) == ("2026-11-20", "r1", "v1")
-    assert (row["text"], row["label"], row["score"], row["latency_ms"]) == ("text 1", "tech", 0.75, 1.5)
-    assert row["predicted_at"] == DAY
-    assert json.loads(str(row["scores"])) == {"sports": 0.25, "tech": 0.75}
+    assert (row["text"], row["latency_ms"], row["predicted_at"]) == ("text 1", 1.5, DAY)
+    answer = {"label": "tech", "score": 0.75, "scores": {"sports": 0.25, "tech": 0.75}}
+    assert json.loads(str(row["answer"])) == answer
+    assert set(row) == set(PREDICTIONS.names)
     assert len(str(row["text_sha256"])) == 64
+
+
+def test_an_answer_that_is_a_number_is_a_row_like_any_other(tmp_path: Path, metrics: ServerMetrics) -> None:
+    table = Table()
+    log = open_log(tmp_path, table, metrics)
+    log.record(Answered("r1", DAY, "v1", ["a text"], [Value(value=3.5)], 1.5))
+    log.flush()
+
+    assert [row["answer"] for row in table.rows] == ['{"value":3.5}']
+
+
+def test_rows_that_an_earlier_version_left_in_the_spool_have_their_answer(
+    tmp_path: Path, metrics: ServerMetrics
+) -> None:
+    old = {
+        "request_id": "r1", "predicted_at": 1, "model_version": "v1", "text_sha256": "", "text": "t",
+        "label": "tech", "score": 0.75, "scores": '{"sports": 0.25, "tech": 0.75}', "latency_ms": 1.0,
+    }  # fmt: skip
+    (tmp_path / "dead").mkdir()
+    (tmp_path / "dead/2026-11-20T000000.0-aa.jsonl").write_text(json.dumps(old) + "\n")
+    table = Table()
+    open_log(tmp_path, table, metrics).flush()
+
+    (row,) = table.rows
+    assert (row["request_id"], row["partition"]) == ("r1", "2026-11-20")
+    answer = {"label": "tech", "score": 0.75, "scores": {"sports": 0.25, "tech": 0.75}}
+    assert json.loads(str(row["answer"])) == answer
 
 
 def test_a_batch_is_of_one_day(tmp_path: Path, metrics: ServerMetrics) -> None:
@@ -95,8 +124,8 @@ def test_full_batches_go_at_once_and_a_part_after_a_while(tmp_path: Path, metric
     log.stop(5)
 
     assert sorted(str(row["request_id"]) for row in table.rows) == sorted(f"r{n}" for n in range(25))
-    assert value(metrics, "lakeloop_predictions_published_total") == 25
-    assert value(metrics, "lakeloop_predictions_backlog_rows") == 0
+    assert value(metrics, "lakeloop_predictions_published_total", loop="news") == 25
+    assert value(metrics, "lakeloop_predictions_backlog_rows", loop="news") == 0
 
 
 def open_busy_log(
@@ -109,7 +138,7 @@ def open_busy_log(
         table.append_once(batch, batch_id)
 
     spool = Spool(folder, batch_rows=rows, backlog_bytes=1 << 20)
-    log = PredictionLog(spool, busy, PREDICTIONS, metrics, flush_seconds=flush_seconds)
+    log = PredictionLog(spool, busy, PREDICTIONS, metrics.of_loop("news"), flush_seconds=flush_seconds)
     return log
 
 
@@ -133,7 +162,7 @@ def test_only_a_full_batch_is_published_before_its_time(tmp_path: Path, metrics:
     # The full one, and what came while it was published; what came after that waits for its minute.
     assert table.calls == 2
     log.stop(5)
-    assert value(metrics, "lakeloop_predictions_backlog_rows") == 1
+    assert value(metrics, "lakeloop_predictions_backlog_rows", loop="news") == 1
 
 
 def test_while_the_lake_is_away_rows_wait_and_then_all_arrive(tmp_path: Path, metrics: ServerMetrics) -> None:
@@ -144,7 +173,7 @@ def test_while_the_lake_is_away_rows_wait_and_then_all_arrive(tmp_path: Path, me
         log.record(answered(number))
     with pytest.raises(OSError, match="no route"):
         log.flush()
-    assert value(metrics, "lakeloop_predictions_backlog_rows") == 5
+    assert value(metrics, "lakeloop_predictions_backlog_rows", loop="news") == 5
 
     table.failure = None
     log.flush()
@@ -162,7 +191,7 @@ def test_a_full_backlog_keeps_the_oldest_and_counts_the_rest(tmp_path: Path, met
     kept = len(table.rows)
     assert 0 < kept < 200
     assert [row["request_id"] for row in table.rows] == [f"r{n}" for n in range(kept // 2) for _ in "ab"]
-    assert value(metrics, "lakeloop_predictions_dropped_total") == 200 - kept
+    assert value(metrics, "lakeloop_predictions_dropped_total", loop="news") == 200 - kept
 
 
 def test_a_disk_that_is_full_loses_the_row_and_nothing_else(
@@ -170,7 +199,7 @@ def test_a_disk_that_is_full_loses_the_row_and_nothing_else(
 ) -> None:
     table = Table()
     spool = Spool(tmp_path, batch_rows=100, backlog_bytes=1 << 20)
-    log = PredictionLog(spool, table.append_once, PREDICTIONS, metrics, flush_seconds=1)
+    log = PredictionLog(spool, table.append_once, PREDICTIONS, metrics.of_loop("news"), flush_seconds=1)
     log.record(answered(1))
     assert spool._open is not None
     real = spool._open._write
@@ -186,7 +215,7 @@ def test_a_disk_that_is_full_loses_the_row_and_nothing_else(
     log.flush()
 
     assert [row["request_id"] for row in table.rows] == ["r1", "r3"]
-    assert value(metrics, "lakeloop_predictions_dropped_total") == 1
+    assert value(metrics, "lakeloop_predictions_dropped_total", loop="news") == 1
 
 
 def test_a_batch_that_the_lake_refuses_is_put_aside_and_does_not_block_the_next(
@@ -216,12 +245,20 @@ def test_a_batch_whose_file_is_gone_is_counted_and_does_not_block_the_next(
     log.flush()
 
     assert [row["request_id"] for row in table.rows] == ["r2", "r3"]
-    assert value(metrics, "lakeloop_predictions_dropped_total") == 2
-    assert value(metrics, "lakeloop_predictions_backlog_rows") == 0
+    assert value(metrics, "lakeloop_predictions_dropped_total", loop="news") == 2
+    assert value(metrics, "lakeloop_predictions_backlog_rows", loop="news") == 0
 
 
 @pytest.mark.parametrize(
-    "line", [b"5", b'{"request_id": 3}', b'{"score": "high"}', b'{"text": "\\ud800"}', b"\xff"]
+    "line",
+    [
+        b"5",
+        b'{"request_id": 3}',
+        b'{"answer": 5}',
+        b'{"label": "tech", "score": "high"}',
+        b'{"text": "\\ud800"}',
+        b"\xff",
+    ],
 )
 def test_a_batch_of_lines_that_are_no_predictions_is_put_aside(
     tmp_path: Path, metrics: ServerMetrics, line: bytes
@@ -234,7 +271,7 @@ def test_a_batch_of_lines_that_are_no_predictions_is_put_aside(
     log.flush()
 
     assert [row["request_id"] for row in table.rows if row["request_id"]] == ["r1"]
-    assert value(metrics, "lakeloop_predictions_backlog_rows") == 0
+    assert value(metrics, "lakeloop_predictions_backlog_rows", loop="news") == 0
 
 
 def test_a_spool_is_left_alone_while_its_process_lives_and_adopted_when_it_died(
@@ -245,9 +282,9 @@ def test_a_spool_is_left_alone_while_its_process_lives_and_adopted_when_it_died(
         import sys, time
         from datetime import date
         from pathlib import Path
-        from lakeloop.serving.spool import Spool
+        from lakeloop.serving.log.spool import Spool
         row = dict(request_id="r", predicted_at=1, model_version="v1", text_sha256="", text="t",
-                   label="tech", score=1.0, scores="{}", latency_ms=1.0)
+                   answer="{}", latency_ms=1.0)
         spool = Spool(Path(sys.argv[1]), batch_rows=4, backlog_bytes=1 << 20)
         for number in range(10):
             spool.append(date(2026, 11, 20), [row | {"request_id": f"r{number}"}])
@@ -289,7 +326,7 @@ def test_a_batch_that_was_published_just_before_a_kill_is_not_doubled_in_the_lak
         raise KeyboardInterrupt
 
     spool = Spool(tmp_path / "spool", batch_rows=100, backlog_bytes=1 << 20)
-    log = PredictionLog(spool, publish, PREDICTIONS, metrics, flush_seconds=1)
+    log = PredictionLog(spool, publish, PREDICTIONS, metrics.of_loop("news"), flush_seconds=1)
     log.record(answered(1, texts=3))
     with monkeypatch.context() as patch:
         patch.setattr(Spool, "remove", die)
@@ -299,7 +336,7 @@ def test_a_batch_that_was_published_just_before_a_kill_is_not_doubled_in_the_lak
 
     again = Spool(tmp_path / "spool", batch_rows=100, backlog_bytes=1 << 20)
     assert again.rows == 3
-    PredictionLog(again, publish, PREDICTIONS, metrics, flush_seconds=1).flush()
+    PredictionLog(again, publish, PREDICTIONS, metrics.of_loop("news"), flush_seconds=1).flush()
 
     assert again.rows == 0
     assert lake.read("predictions").num_rows == 3

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from lakeloop.serving.limits import BodyLimit, Limits
+from lakeloop.serving.guard.limits import BodyLimit, Limits
 
 LIMITS = Limits(body_bytes=10, body_seconds=0.05, open_bodies=2)
 

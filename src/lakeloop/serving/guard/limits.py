@@ -12,11 +12,9 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lakeloop.serving.problems import ProblemError, unavailable
+from lakeloop.serving.guard.problems import ProblemError, unavailable
 
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-
-
 _DIGITS = 20
 
 
@@ -28,7 +26,7 @@ class Limits(BaseSettings):
     texts: int = Field(default=128, ge=1)
     """Texts in one request."""
     characters: int = Field(default=50_000, ge=1)
-    """Characters of one text; the model itself cuts at its own number of tokens."""
+    """Characters of one text; a model itself cuts at its own number of tokens."""
     body_bytes: int = Field(default=2 << 20, ge=1)
     """Bytes of one request's body."""
     open_bodies: int = Field(default=256, ge=1)
@@ -38,19 +36,19 @@ class Limits(BaseSettings):
     answer_seconds: float = Field(default=30.0, gt=0)
     """A request that was not answered by then is refused with 503."""
     lanes: int = Field(default=1, ge=1)
-    """Requests that the model works on at the same time."""
+    """Requests that are worked on at the same time, of all loops together."""
     waiting: int = Field(default=64, ge=0)
     """Requests that may wait for a lane; one more is refused with 503."""
     threads: int = Field(default=1, ge=1)
-    """CPU threads of one call of the model."""
+    """CPU threads of one call of a model."""
     poll_seconds: float = Field(default=2.0, gt=0)
-    """How often the registry is asked for a new champion."""
+    """How often the registries are asked for new champions."""
     flush_seconds: float = Field(default=10.0, gt=0)
     """Predictions reach the lake at least this often, and earlier when a batch is full."""
     batch_rows: int = Field(default=1_000, ge=1)
     """Predictions in one batch of the log."""
     backlog_bytes: int = Field(default=512 << 20, ge=1)
-    """Predictions kept on disk while the lake is away; beyond that, new ones are answered but not logged."""
+    """Predictions of one loop kept on disk while the lake is away; new ones beyond that are not logged."""
     drain_seconds: float = Field(default=10.0, gt=0)
     """Time for open requests, and then again for the prediction log, when the server is told to stop."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -12,23 +13,45 @@ import onnx
 import pytest
 
 from lakeloop.artifact import ArtifactDescription, write_manifest
-from lakeloop.serving import champion as champion_module
-from lakeloop.serving.champion import Champion
+from lakeloop.inference.predictor import Predictor
+from lakeloop.serving import watcher as watcher_module
+from lakeloop.serving.cache import ModelCache
 from lakeloop.serving.metrics import ServerMetrics
-from lakeloop.serving.predictor import Predictor
+from lakeloop.serving.slots import Refusal, ServedModel, Slots
+from lakeloop.serving.watcher import ChampionWatch, Watcher
 from tests.support.serving import FolderSource, value
+
+
+class Champion:
+    """The champion's slot of the loop `news`, and the watch that fills it."""
+
+    def __init__(self, source: FolderSource, cache: Path, metrics: ServerMetrics) -> None:
+        self.slots = Slots("news")
+        models = ModelCache(source, cache, threads=1)
+        self.watch = ChampionWatch(self.slots, source, models, metrics.of_loop("news"), poll_seconds=0.01)
+
+    def poll(self) -> None:
+        self.watch.look()
+
+    @property
+    def current(self) -> ServedModel | None:
+        return self.slots.champion.model
+
+    @property
+    def refused(self) -> Refusal | None:
+        return self.slots.champion.refused
 
 
 @pytest.fixture
 def champion(source: FolderSource, tmp_path: Path, metrics: ServerMetrics) -> Champion:
-    return Champion(source, tmp_path / "cache", metrics, threads=1, poll_seconds=0.01)
+    return Champion(source, tmp_path / "cache", metrics)
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The one number is the time, in seconds; a test moves it on."""
     now = [0.0]
-    monkeypatch.setattr(champion_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(watcher_module.time, "monotonic", lambda: now[0])
     return now
 
 
@@ -37,7 +60,7 @@ def test_no_release_is_no_model_and_no_failure(champion: Champion, metrics: Serv
 
     assert champion.current is None
     assert champion.refused is None
-    assert value(metrics, "lakeloop_model_load_failures_total", kind="postponed") == 0
+    assert value(metrics, "lakeloop_model_load_failures_total", loop="news", kind="postponed") == 0
 
 
 def test_a_new_champion_is_taken_into_use_once(
@@ -53,7 +76,7 @@ def test_a_new_champion_is_taken_into_use_once(
     assert champion.current is first
     assert first.release == release
     assert source.fetched == ["v1"]
-    assert value(metrics, "lakeloop_model_info", version="v1", digest=release.digest) == 1
+    assert value(metrics, "lakeloop_model_info", loop="news", version="v1", digest=release.digest) == 1
 
 
 def test_the_old_version_is_freed_when_its_last_request_lets_go(
@@ -87,9 +110,9 @@ def test_a_damaged_artifact_is_refused_and_the_old_version_stays(
     assert champion.current is not None
     assert champion.current.release.version == "v1"
     assert champion.refused is not None
-    assert (champion.refused.version, champion.refused.digest) == ("v2", bad.digest)
+    assert champion.refused.release == bad
     assert "model.onnx is not the file that was registered" in champion.refused.reason
-    assert value(metrics, "lakeloop_model_load_failures_total", kind="refused") == 1
+    assert value(metrics, "lakeloop_model_load_failures_total", loop="news", kind="refused") == 1
 
 
 def test_an_intact_artifact_that_is_not_the_registered_one_is_refused(
@@ -104,7 +127,7 @@ def test_an_intact_artifact_that_is_not_the_registered_one_is_refused(
 
     assert champion.current is None
     assert champion.refused is not None
-    assert "not the artifact that was registered" in champion.refused.reason
+    assert "not the artifact that is meant" in champion.refused.reason
 
 
 def test_a_model_that_cannot_read_a_longest_text_is_refused(champion: Champion, source: FolderSource) -> None:
@@ -174,10 +197,10 @@ def test_a_damaged_local_copy_is_fetched_again(
     source: FolderSource, tmp_path: Path, metrics: ServerMetrics
 ) -> None:
     source.promote(1)
-    Champion(source, tmp_path / "cache", metrics, threads=1, poll_seconds=1).poll()
+    Champion(source, tmp_path / "cache", metrics).poll()
     (tmp_path / "cache" / "v1" / "model.onnx").write_bytes(b"half")
 
-    restarted = Champion(source, tmp_path / "cache", metrics, threads=1, poll_seconds=1)
+    restarted = Champion(source, tmp_path / "cache", metrics)
     restarted.poll()
 
     assert restarted.current is not None
@@ -186,10 +209,10 @@ def test_a_damaged_local_copy_is_fetched_again(
 
 def test_a_restart_uses_the_local_copy(source: FolderSource, tmp_path: Path, metrics: ServerMetrics) -> None:
     source.promote(1)
-    Champion(source, tmp_path / "cache", metrics, threads=1, poll_seconds=1).poll()
+    Champion(source, tmp_path / "cache", metrics).poll()
     source.fetched.clear()
 
-    restarted = Champion(source, tmp_path / "cache", metrics, threads=1, poll_seconds=1)
+    restarted = Champion(source, tmp_path / "cache", metrics)
     restarted.poll()
 
     assert restarted.current is not None
@@ -210,7 +233,7 @@ def test_a_lake_that_is_away_is_asked_ever_more_slowly_and_the_model_stays(
     assert champion.current is not None
     assert champion.current.release.version == "v1"
     assert champion.refused is None
-    failures = value(metrics, "lakeloop_model_load_failures_total", kind="postponed")
+    failures = value(metrics, "lakeloop_model_load_failures_total", loop="news", kind="postponed")
     assert 5 <= failures <= 12
 
     source.failure = None
@@ -222,7 +245,7 @@ def test_a_lake_that_is_away_is_asked_ever_more_slowly_and_the_model_stays(
 def test_a_lake_that_is_away_for_a_day_does_not_end_the_watcher(
     champion: Champion, source: FolderSource, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(champion_module.log, "disabled", True)  # tracebacks would be most of the time
+    monkeypatch.setattr(watcher_module.log, "disabled", True)  # tracebacks would be most of the time
     source.promote(1)
     source.failure = OSError("no route to host")
     for _ in range(1500):
@@ -246,7 +269,7 @@ def test_a_look_without_news_ends_a_row_of_failures(
             clock[0] += 0.02
             champion.poll()
 
-    assert value(metrics, "lakeloop_model_load_failures_total", kind="postponed") == 10
+    assert value(metrics, "lakeloop_model_load_failures_total", loop="news", kind="postponed") == 10
 
 
 def test_only_this_version_and_the_one_before_stay_on_disk(
@@ -267,3 +290,32 @@ def test_a_rollback_is_a_swap_like_any_other(champion: Champion, source: FolderS
     assert champion.current is not None
     assert champion.current.release.version == "v1"
     assert source.fetched == ["v1", "v2"]
+
+
+def test_one_loops_trouble_does_not_keep_another_from_its_champion(
+    tmp_path: Path, metrics: ServerMetrics
+) -> None:
+    away, damaged, good = (FolderSource(tmp_path / name) for name in ("away", "damaged", "good"))
+    away.failure = OSError("no route to host")
+    damaged.promote(1)
+    (damaged.root / "v1" / "model.onnx").write_bytes(b"other")
+    good.promote(1)
+    champions = [
+        Champion(source, tmp_path / f"cache-{n}", metrics) for n, source in enumerate((away, damaged, good))
+    ]
+    watcher = Watcher([champion.watch for champion in champions], poll_seconds=0.01)
+    watcher.start()
+    deadline = time.monotonic() + 10
+    while champions[2].current is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    good.promote(2)
+    while champions[2].current is None or champions[2].current.release.version != "v2":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    watcher.stop()
+
+    assert [champion.current is None for champion in champions] == [True, True, False]
+    assert champions[0].slots.champion.postponed == "OSError: no route to host"
+    assert champions[1].refused is not None
+    assert all(champion.slots.champion.looked for champion in champions)

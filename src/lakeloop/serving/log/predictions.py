@@ -1,4 +1,4 @@
-"""The prediction log: every answer goes to the lake's table `predictions`, in batches, behind the requests.
+"""Every answer of a loop goes to its table `predictions`, in batches, behind the requests.
 
 The way is: the local spool before the answer is sent, the lake in the background, by `append_once` under the
 batch's id, so that a batch that is tried again after a crash is there once. The lake being away never fails
@@ -8,7 +8,6 @@ as dropped.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -21,9 +20,10 @@ import pyarrow as pa
 
 from lakeloop.errors import DataError
 from lakeloop.serving.backoff import Backoff
-from lakeloop.serving.metrics import ServerMetrics
-from lakeloop.serving.predictor import Prediction
-from lakeloop.serving.spool import Batch, Spool
+from lakeloop.serving.log.spool import Batch, Spool
+from lakeloop.serving.metrics import LoopMetrics
+from lakeloop.tasks.base import Answer
+from lakeloop.tasks.registry import logged_answer
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Answered:
     """UTC; its day is the partition."""
     model_version: str
     texts: Sequence[str]
-    predictions: Sequence[Prediction]
+    answers: Sequence[Answer]
     latency_ms: float
     """From the parsed request to the answer of the model, for all its texts together."""
 
@@ -53,7 +53,7 @@ class PredictionLog:
         spool: Spool,
         publish: Publish,
         schema: pa.Schema,
-        metrics: ServerMetrics,
+        metrics: LoopMetrics,
         *,
         flush_seconds: float,
     ) -> None:
@@ -65,7 +65,7 @@ class PredictionLog:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._publisher = threading.Thread(target=self._run, name="prediction-log", daemon=True)
-        metrics.backlog.set_function(lambda: spool.rows)
+        metrics.watch_backlog(lambda: spool.rows)
 
     def start(self) -> None:
         self._publisher.start()
@@ -123,10 +123,14 @@ class PredictionLog:
         self._metrics.dropped.inc(batch.rows)
         log.error("%d predictions never can go to the lake; kept in %s", batch.rows, kept, exc_info=error)
 
-    def stop(self, seconds: float) -> None:
-        """Publish what waits, for at most `seconds`; the rest is on disk for the next start."""
+    def begin_stop(self) -> None:
+        """Publish what waits and then end, in the background: `stop` waits for it."""
         self._stopping.set()
         self._wake.set()
+
+    def stop(self, seconds: float) -> None:
+        """Publish what waits, for at most `seconds`; the rest is on disk for the next start."""
+        self.begin_stop()
         self._publisher.join(seconds)
         if rows := self._spool.rows:
             log.warning("%d predictions stay in the spool until the next start", rows)
@@ -151,7 +155,11 @@ class PredictionLog:
                 return
 
     def _table(self, batch: Batch) -> pa.Table:
-        rows = [{**row, "partition": batch.partition, "batch_id": batch.id} for row in batch.read()]
+        # A spool of an earlier version may be left: its rows have their answers in other keys.
+        rows = [
+            {**row, "answer": logged_answer(row), "partition": batch.partition, "batch_id": batch.id}
+            for row in batch.read()
+        ]
         return pa.Table.from_pylist(rows, schema=self._schema)
 
 
@@ -163,10 +171,8 @@ def _rows(answered: Answered) -> list[dict[str, Any]]:
             "model_version": answered.model_version,
             "text_sha256": sha256(text.encode()).hexdigest(),
             "text": text,
-            "label": prediction.label,
-            "score": prediction.score,
-            "scores": json.dumps(prediction.scores),
+            "answer": answer.model_dump_json(),
             "latency_ms": answered.latency_ms,
         }
-        for text, prediction in zip(answered.texts, answered.predictions, strict=True)
+        for text, answer in zip(answered.texts, answered.answers, strict=True)
     ]

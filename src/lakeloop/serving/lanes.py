@@ -1,6 +1,7 @@
 """A bounded number of requests in the model and before it; the rest is told to come back.
 
-The model runs in threads, so that health checks are answered while it works. What is run there is `app`'s.
+The models of all loops run in the same few threads: the cores are shared too, and health checks are answered
+while they work. What is run there is `app`'s.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from lakeloop.serving.guard.problems import unavailable
 from lakeloop.serving.metrics import ServerMetrics
-from lakeloop.serving.problems import unavailable
 
 T = TypeVar("T")
 

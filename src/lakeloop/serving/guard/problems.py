@@ -141,9 +141,12 @@ def _http(error: HTTPException, request: Request) -> ProblemError:
 
 
 def _place(location: Sequence[Any]) -> str:
-    place = ".".join(str(part) for part in location)
-    # A key of the client's: it may be long, and not encodable (see _short).
-    return place[:_SHOWN_CHARACTERS].encode("ascii", "backslashreplace").decode()
+    return shortened(".".join(str(part) for part in location))
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text of the client's: it may be long, and hold what cannot be encoded."""
+    return text[:_SHOWN_CHARACTERS].encode("ascii", "backslashreplace").decode()
 
 
 def _short(value: Any) -> str:

@@ -1,0 +1,75 @@
+"""Artifacts of a loop on the local disk, and models from there: fetched, verified, warmed and tried."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+from typing import Protocol
+
+from lakeloop.errors import ArtifactError
+from lakeloop.inference.predictor import Predictor
+from lakeloop.records import now
+from lakeloop.serving.slots import Release, ServedModel
+
+log = logging.getLogger(__name__)
+
+_SELF_CHECK = "A short text that every model must be able to answer."
+_SELF_CHECK_TOKENS = 10
+"""The least that a tokenizer makes of it."""
+
+
+class ReleaseSource(Protocol):
+    """Where the versions of a loop come from: its registry and its lake."""
+
+    def champion(self) -> Release | None:
+        """The current champion; None before the first release."""
+
+    def fetch(self, release: Release, folder: Path) -> None:
+        """Copy the artifact of `release` into `folder`, which does not exist."""
+
+
+class ModelCache:
+    """A folder with a copy of each version that is, or just was, in use."""
+
+    def __init__(self, source: ReleaseSource, folder: Path, threads: int) -> None:
+        self._source = source
+        self._folder = folder
+        self._threads = threads
+
+    def load(self, release: Release) -> ServedModel:
+        """Fetch a version unless it is there, verify it, and let it answer.
+
+        Raises:
+            ArtifactError: it is not whole, not the registered one, or does not answer.
+        """
+        folder = self._folder / release.version
+        cached = folder.exists()
+        if not cached:
+            self._source.fetch(release, folder)
+        try:
+            predictor = Predictor(folder, self._threads, expect=release.digest)
+        except ArtifactError:
+            if not cached:
+                raise
+            log.warning("%s: the local copy is damaged; it is fetched again", folder)
+            shutil.rmtree(folder)
+            self._source.fetch(release, folder)
+            predictor = Predictor(folder, self._threads, expect=release.digest)
+        predictor.predict(_warm_up(predictor.description.max_tokens))
+        return ServedModel(release, predictor, now())
+
+    def forget_all_but(self, versions: Collection[str]) -> None:
+        """Delete the copies of all other versions."""
+        for folder in self._folder.iterdir():
+            if folder.is_dir() and folder.name not in versions:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _warm_up(max_tokens: int) -> list[str]:
+    """A short text and one of the most tokens: two shapes of batch, the widest among them.
+
+    So the first requests meet warm memory, and none finds out that the model cannot read that far.
+    """
+    return [_SELF_CHECK, " ".join([_SELF_CHECK] * (max_tokens // _SELF_CHECK_TOKENS + 1))]
