@@ -21,7 +21,7 @@ version is released already, nothing is done twice.
 from airflow.sdk import DAG, PartitionedAssetTimetable, TriggerRule
 from lakeloop_airflow.assets import loop_assets
 from lakeloop_airflow.defaults import Tag, dag_arguments
-from lakeloop_airflow.forms import PARTITION, loop_fields
+from lakeloop_airflow.forms import PARTITION, run_fields
 from lakeloop_airflow.loops import readable_loops
 from lakeloop_airflow.stage_task import StageOperator
 
@@ -30,7 +30,7 @@ for loop in readable_loops():
     with DAG(
         **dag_arguments(loop, "deploy", Tag.MODEL, __doc__),
         schedule=PartitionedAssetTimetable(assets=assets.candidate),
-        params={"partition": PARTITION, **loop_fields(loop, "gate.min_score", "gate.max_regression")},
+        params={"partition": PARTITION, **run_fields(loop, "gate")},
     ):
         release = StageOperator(loop=loop.name, stage="release", inlets=[assets.candidate])
         rollout = StageOperator(

@@ -19,7 +19,7 @@ Running it again is always safe: a partition is replaced whole or not at all.
 
 from airflow.sdk import DAG, CronPartitionTimetable
 from lakeloop_airflow.assets import loop_assets
-from lakeloop_airflow.defaults import WRITERS_POOL, Tag, dag_arguments
+from lakeloop_airflow.defaults import Tag, dag_arguments
 from lakeloop_airflow.forms import PARTITION
 from lakeloop_airflow.loops import readable_loops
 from lakeloop_airflow.stage_task import StageOperator
@@ -40,6 +40,5 @@ for loop in readable_loops():
         StageOperator(
             loop=loop.name,
             stage="ingest",
-            pool=WRITERS_POOL,
             outlets=[loop_assets(loop.name).raw],
         )

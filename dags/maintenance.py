@@ -1,8 +1,9 @@
 """Find what was left behind, and keep the lake small.
 
-**Purpose.** `pending` asks the lake which partitions were published and never used, and `trigger` starts
-the DAG of each: asset events can get lost, the lake does not. `maintain` compacts and vacuums the tables,
-and copies journals to W&B that it missed.
+**Purpose.** `pending` asks the lake which partitions were published and never used, and the source which
+drops were never ingested, since the first day that was; `trigger` starts the DAG of each: asset events can
+get lost, the lake does not. A step that is started twice finds its work done. `maintain` compacts and
+vacuums the tables, and copies journals to W&B that it missed.
 
 **Schedule.** Daily at 04:00 UTC, when the night's runs are over. Can be triggered by hand at any time;
 with "dry run" it only says what is left to do.
@@ -18,13 +19,14 @@ the tables that a reader may still have pinned are kept.
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, CronTriggerTimetable
-from lakeloop_airflow.defaults import WRITERS_POOL, Tag, dag_arguments
+from lakeloop_airflow.defaults import Tag, dag_arguments
 from lakeloop_airflow.forms import DRY_RUN, switch
 from lakeloop_airflow.loops import readable_loops
 from lakeloop_airflow.stage_task import StageOperator
 from lakeloop_airflow.upkeep import PendingOperator
 
 AFTER_THE_NIGHTS_RUNS = "0 4 * * *"
+A_FEW = 4  # of a backlog's triggers at a time: the runs that they start need the machine, too
 
 for loop in readable_loops():
     with DAG(
@@ -34,6 +36,6 @@ for loop in readable_loops():
     ):
         pending = PendingOperator(loop=loop.name)
         TriggerDagRunOperator.partial(
-            task_id="trigger", logical_date=None, skip_when_already_exists=True
+            task_id="trigger", logical_date=None, skip_when_already_exists=True, max_active_tis_per_dag=A_FEW
         ).expand_kwargs(pending.output)
-        StageOperator(loop=loop.name, stage="maintain", pool=WRITERS_POOL)
+        StageOperator(loop=loop.name, stage="maintain")

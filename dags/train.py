@@ -1,15 +1,16 @@
 """Train the candidates for the next champion, when there is enough new to learn from.
 
 **Purpose.** `plan` decides whether a training is due. `dataset` freezes the published days as training,
-validation and test rows. `baseline` (sentence embeddings and a logistic regression) and `finetune` are
-trained as processes of their own, never on the test rows. `evaluate` has both, and the champion, answer
-the same test rows.
+validation and test rows. Each of the loop's candidates (`train.candidates`; without any, `baseline`, a linear
+model on sentence embeddings, and `finetune`) is trained as a process of its own, never on the test rows.
+`evaluate` has all of them, and the champion, answer the same test rows.
 
 **Schedule.** Whenever `transform` published a day (asset `lakeloop.<loop>.mart`); `plan` leaves most days
-at that: it asks for `train.min_new_rows` new rows. Triggered by hand, the form overrides the loop file for
-one run, and "train anyway" overrides the plan.
+at that: it asks for `train.min_new_rows` new rows. Days may come in any order: whichever day woke it, what
+is trained is the newest published day, on all that is published. Triggered by hand, the form overrides the
+loop file for one run, and "train anyway" overrides the plan and trains on the days up to the run's own.
 
-**Inputs and outputs.** In: the mart up to the partition. Out: a frozen data set, two candidates, an
+**Inputs and outputs.** In: all published days of the mart. Out: a frozen data set, the candidates, an
 evaluation with its report, asset `lakeloop.<loop>.candidate`. When no training is due `plan` ends green,
 says why, and everything behind it is skipped. What was trained before from the same rows with the same
 settings is not trained again.
@@ -23,23 +24,13 @@ Ended by SIGKILL is most often too little memory: lower `train.batch_size` or `t
 
 from airflow.sdk import DAG, PartitionedAssetTimetable, TriggerRule
 from lakeloop_airflow.assets import loop_assets
-from lakeloop_airflow.defaults import GPU_POOL, GPU_QUEUE, Tag, dag_arguments
-from lakeloop_airflow.forms import FORCE, PARTITION, loop_fields, switch
+from lakeloop_airflow.defaults import GPU_QUEUE, Tag, dag_arguments
+from lakeloop_airflow.forms import FORCE, PARTITION, run_fields, switch
 from lakeloop_airflow.loops import readable_loops
 from lakeloop_airflow.stage_task import StageOperator
 from lakeloop_airflow.training import PlanOperator, TrainOperator
 
-FIELDS = (
-    "train.method",
-    "train.epochs",
-    "train.learning_rate",
-    "train.batch_size",
-    "train.max_tokens",
-    "train.top_layers",
-    "train.lora_rank",
-    "train.seed",
-    "train.base_model",
-)
+from lakeloop.stages.catalogue import stage_named
 
 for loop in readable_loops():
     assets = loop_assets(loop.name)
@@ -49,23 +40,27 @@ for loop in readable_loops():
         params={
             "partition": PARTITION,
             FORCE: switch("Train anyway", "Train even when too few rows are new."),
-            **loop_fields(loop, *FIELDS),
+            **run_fields(loop, "train"),
         },
     ):
         plan = PlanOperator(loop=loop.name, inlets=[assets.mart])
         dataset = StageOperator(loop=loop.name, stage="dataset")
-        options = {
-            "loop": loop.name,
-            "pool": GPU_POOL,
-            "queue": GPU_QUEUE,
-            "trigger_rule": TriggerRule.NONE_FAILED,
-        }
-        baseline = TrainOperator(candidate="baseline", priority_weight=2, **options)  # the cheap one first
-        finetune = TrainOperator(candidate="finetune", **options)
+        contenders = loop.train.contenders
+        trainings = [
+            TrainOperator(
+                loop=loop.name,
+                candidate=candidate.name,
+                pool=stage_named("train").pool,
+                queue=GPU_QUEUE,
+                priority_weight=len(contenders) - number,  # the cheapest first
+                trigger_rule=TriggerRule.NONE_FAILED,
+            )
+            for number, candidate in enumerate(contenders)
+        ]
         evaluate = StageOperator(
             loop=loop.name,
             stage="evaluate",
             trigger_rule=TriggerRule.NONE_FAILED,
             outlets=[assets.candidate],
         )
-        plan >> dataset >> [baseline, finetune] >> evaluate
+        plan >> dataset >> trainings >> evaluate

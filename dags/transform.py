@@ -21,7 +21,7 @@ model.
 
 from airflow.sdk import DAG, PartitionedAssetTimetable, TriggerRule
 from lakeloop_airflow.assets import loop_assets
-from lakeloop_airflow.defaults import WRITERS_POOL, Tag, dag_arguments
+from lakeloop_airflow.defaults import Tag, dag_arguments
 from lakeloop_airflow.forms import PARTITION
 from lakeloop_airflow.loops import readable_loops
 from lakeloop_airflow.stage_task import StageOperator
@@ -36,13 +36,11 @@ for loop in readable_loops():
         transform = StageOperator(
             loop=loop.name,
             stage="transform",
-            pool=WRITERS_POOL,
             inlets=[assets.raw],
         )
         validate = StageOperator(
             loop=loop.name,
             stage="validate",
-            pool=WRITERS_POOL,
             trigger_rule=TriggerRule.NONE_FAILED,
             outlets=[assets.mart],
         )

@@ -1,4 +1,4 @@
-"""The Airflow plugin: the page "Lakeloop" in the menu, and the files that task pages link to.
+"""The Airflow plugin: the page "Lakeloop" in the menu, the files that task pages link to, the guard of hosts.
 
 Every Airflow process loads this file, the tasks too, so the web application is imported only when an API
 server asks for it.
@@ -33,3 +33,17 @@ class LakeloopPlugin(AirflowPlugin):
         from lakeloop_ui.app import create_app
 
         return [{"app": create_app(), "url_prefix": MOUNT, "name": "Lakeloop"}]
+
+    @cached_property
+    def fastapi_root_middlewares(self) -> list[dict[str, Any]]:  # type: ignore[override] # made on first use
+        from airflow.configuration import conf
+        from lakeloop_airflow.loops import installation
+
+        from lakeloop.hosts import HostGuard, allowed_hosts
+
+        own = (
+            conf.get("api", "base_url", fallback=""),
+            conf.get("core", "execution_api_server_url", fallback=""),
+        )
+        hosts = allowed_hosts(installation(), conf.get("api", "host"), *own)
+        return [{"name": "Hosts", "middleware": HostGuard, "kwargs": {"hosts": hosts}}]

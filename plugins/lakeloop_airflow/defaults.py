@@ -8,14 +8,7 @@ from typing import Any
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
-from lakeloop.spec.models import LoopSpec
-
-GPU_POOL = "gpu"
-"""One slot for each device that can train."""
-
-WRITERS_POOL = "lakeloop_writers"
-"""Tasks that write tables, of all loops: a loop that is new tomorrow cannot bring a pool of its own, and a
-task of a pool that is not there waits for ever. Within a loop the DAGs' `max_active_runs` keeps order."""
+from lakeloop.spec.loop import LoopSpec
 
 GPU_QUEUE = "gpu"
 """Queue of the Celery workers that have torch, and a device to train on; one machine ignores it."""
@@ -49,7 +42,7 @@ def dag_arguments(loop: LoopSpec, stage: str, tag: Tag, doc: str | None) -> dict
     return {
         "dag_id": f"{loop.name}.{stage}",
         "description": (doc or "").strip().splitlines()[0],
-        "doc_md": doc,
+        "doc_md": documentation(loop, doc or ""),
         "tags": {Tag.LAKELOOP, tag, loop.name},
         "catchup": False,
         "max_active_runs": 1,
@@ -62,3 +55,24 @@ def dag_arguments(loop: LoopSpec, stage: str, tag: Tag, doc: str | None) -> dict
             "retry_policy": RETRY_POLICY,
         },
     }
+
+
+def documentation(loop: LoopSpec, doc: str) -> str:
+    """The docstring of a DAG file, for the DAG of one loop: with its names, and with links to its pages.
+
+    The same text on every host: the web UI resolves a relative link from where Airflow itself is served.
+    """
+    schedule = f"`{loop.schedule.cron}` ({loop.schedule.timezone})"
+    filled = {
+        "<loop>": loop.name,
+        "the loop file's `schedule.cron`": f"{schedule}, the loop file's `schedule.cron`",
+        "The `owner` of the loop file": loop.owner,
+    }
+    for general, own in filled.items():
+        doc = doc.replace(general, own)
+    newest = f"lakeloop/newest/{loop.name}"
+    return (
+        f"{doc.rstrip()}\n\n"
+        f"**Look.** [All loops](plugin/lakeloop), the newest [checks]({newest}/data_docs) and"
+        f" [evaluation]({newest}/report) of {loop.name}. Its keys: `loops/{loop.name}/loop.yaml`.\n"
+    )

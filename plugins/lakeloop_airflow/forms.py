@@ -1,17 +1,19 @@
 """The fields of the trigger forms. What a key may hold comes from the loop file's models: one truth.
 
-A field named `section.key` overrides that key of the loop file for one run (`overrides`).
+A field named `section.key` overrides that key of the loop file for one run (`changed`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from airflow.sdk import Param
+from pydantic import create_model
+from pydantic.fields import FieldInfo
 
-from lakeloop.spec.models import LoopSpec
-from lakeloop.spec.override import override
+from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.override import current, overridable
 
 DRY_RUN = "dry_run"
 """The field that keeps a run from changing anything."""
@@ -33,34 +35,40 @@ def switch(title: str, description: str) -> Param:
     return Param(False, type="boolean", title=title, description=description)
 
 
-def loop_fields(loop: LoopSpec, *keys: str) -> dict[str, Param]:
-    """A field for each of `keys` (`train.epochs`), filled with the loop file's value."""
-    return {key: _field(loop, key) for key in keys}
+def run_fields(loop: LoopSpec, section: str) -> dict[str, Param]:
+    """A field for each key of `section` that one run may set, filled with the loop file's value."""
+    keys = overridable(loop)
+    return {key: _field(loop, key, keys[key]) for key in keys if key.split(".")[0] == section}
 
 
-def overridden(loop: LoopSpec, params: Mapping[str, Any]) -> LoopSpec:
-    """`loop` with the values of the form that differ from the file's.
-
-    Raises:
-        ConfigurationError: the models refuse a value.
-    """
-    changes = {key: value for key, value in params.items() if "." in key and value != _current(loop, key)}
-    return override(loop, changes) if changes else loop
+def changed(loop: LoopSpec, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of the loop file that the form has another value for."""
+    return {key: value for key, value in params.items() if "." in key and value != current(loop, key)}
 
 
-def _field(loop: LoopSpec, key: str) -> Param:
-    section, name = key.split(".")
-    schema = dict(type(getattr(loop, section)).model_json_schema()["properties"][name])
-    schema.pop("default", None)
-    description = schema.pop("description", None)
-    if "anyOf" in schema:  # An optional key: the form knows lists of types, and no anyOf.
-        parts = schema.pop("anyOf")
-        for part in parts:
-            schema |= {rule: value for rule, value in part.items() if rule != "type"}
+def _field(loop: LoopSpec, key: str, infos: Sequence[FieldInfo]) -> Param:
+    *sections, name = key.split(".")
+    schema = _schema(infos[0])
+    value = current(loop, key)
+    if value is None and "null" not in schema["type"]:  # a key that only another method has
+        schema["type"] = [schema["type"], "null"]
+    words = infos[0].description or ""
+    return Param(
+        value, description=words or None, title=name, **schema, section=".".join(sections).capitalize()
+    )
+
+
+def _schema(info: FieldInfo) -> dict[str, Any]:
+    """The JSON schema of one key, as far as a form knows it: a type, or several, and limits."""
+    model = create_model("Field", value=(cast("Any", info.annotation), info))
+    schema = dict(model.model_json_schema()["properties"]["value"])
+    for rule in ("default", "description", "title"):
+        schema.pop(rule, None)
+    parts = schema.pop("anyOf", [])
+    if any("enum" in part for part in parts):  # a choice by kind: the form offers its names
+        return next(part for part in parts if "enum" in part)
+    for part in parts:  # an optional key: the form knows lists of types, and no anyOf
+        schema |= {rule: value for rule, value in part.items() if rule != "type"}
+    if parts:
         schema["type"] = [part["type"] for part in parts]
-    return Param(_current(loop, key), description=description, **{**schema, "section": section.capitalize()})
-
-
-def _current(loop: LoopSpec, key: str) -> Any:
-    section, name = key.split(".")
-    return getattr(getattr(loop, section), name)
+    return schema

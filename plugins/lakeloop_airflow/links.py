@@ -14,6 +14,7 @@ from airflow.sdk.types import TaskInstanceKey
 
 from lakeloop.records import StageRecord
 from lakeloop.settings import Settings
+from lakeloop.stages import catalogue
 
 MOUNT = "/lakeloop"
 """Where the API server serves the Lakeloop page and the files it links to (plugins/lakeloop_ui)."""
@@ -49,18 +50,17 @@ class ModelVersionLink(_StageLink):
     name = MODEL_VERSION
 
 
-_EVERY_STAGE: tuple[BaseOperatorLink, ...] = (WandbRunLink(),)
-_MORE: dict[str, tuple[BaseOperatorLink, ...]] = {
-    "validate": (DataDocsLink(),),
-    "evaluate": (ReportLink(),),
-    "release": (ReportLink(), ModelVersionLink()),
-    "rollout": (ModelVersionLink(),),
+_LINKS: dict[str, BaseOperatorLink] = {
+    catalogue.DATA_DOCS: DataDocsLink(),
+    catalogue.REPORT: ReportLink(),
+    catalogue.VERSION: ModelVersionLink(),
 }
+"""What a stage links to, by the catalogue of stages -> its button."""
 
 
 def links_of(stage: str) -> tuple[BaseOperatorLink, ...]:
     """The links that a task of `stage` can have."""
-    return _EVERY_STAGE + _MORE.get(stage, ())
+    return (WandbRunLink(), *(_LINKS[name] for name in catalogue.stage_named(stage).links))
 
 
 def airflow_page(*parts: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings, get_settings
 from lakeloop.spec.load import load_named, loop_names
-from lakeloop.spec.models import LoopSpec
+from lakeloop.spec.loop import LoopSpec
 
 log = logging.getLogger(__name__)
 

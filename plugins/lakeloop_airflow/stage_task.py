@@ -6,9 +6,7 @@ function's, the same that `lakeloop <stage>` runs. The stage is imported when th
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -17,47 +15,17 @@ from airflow.sdk.exceptions import AirflowSkipException
 from lakeloop.attempt import Attempt
 from lakeloop.errors import LakeloopError
 from lakeloop.records import StageRecord
-from lakeloop_airflow.forms import DRY_RUN, overridden
+from lakeloop.stages.catalogue import stage_named
+from lakeloop_airflow.forms import DRY_RUN, changed
 from lakeloop_airflow.links import WANDB_RUN, evidence, links_of, page, urls
 from lakeloop_airflow.loops import installation
-from lakeloop_airflow.window import partition_of
+from lakeloop_airflow.window import RECORD_KEY, partition_in
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from lakeloop.stages.session import StageContext
 
-STAGES = {
-    "ingest": "lakeloop.stages.ingest",
-    "transform": "lakeloop.stages.transform",
-    "validate": "lakeloop.stages.validate",
-    "dataset": "lakeloop.stages.dataset",
-    "evaluate": "lakeloop.stages.evaluate",
-    "release": "lakeloop.stages.release",
-    "rollout": "lakeloop.stages.rollout",
-    "monitor": "lakeloop.stages.monitor",
-    "maintain": "lakeloop.stages.maintain",
-}
-"""Where the function of each stage is; it has the stage's name."""
-
-DAG_OF = {
-    "ingest": "ingest",
-    "transform": "transform",
-    "validate": "transform",
-    "dataset": "train",
-    "train": "train",
-    "train-baseline": "train",
-    "train-finetune": "train",
-    "evaluate": "train",
-    "release": "deploy",
-    "rollout": "deploy",
-    "monitor": "monitor",
-    "maintain": "maintenance",
-}
-"""Stage, as records and pending work name it -> the DAG `<loop>.<name>` that runs it."""
-
-RECORD_KEY = "record"
-"""XCom key of the stage's record, also when the task ends skipped."""
 
 _LONGEST_NAME = 256
 
@@ -70,7 +38,7 @@ class StageOperator(BaseOperator):
     """
 
     def __init__(self, *, loop: str, stage: str, **options: Any) -> None:
-        super().__init__(task_id=stage, **options)
+        super().__init__(task_id=stage, **{"pool": stage_named(stage).pool, **options})
         self.loop = loop
         self.stage = stage
         self.operator_extra_links = links_of(stage)
@@ -79,11 +47,11 @@ class StageOperator(BaseOperator):
     def execute(self, context: Context) -> None:
         if context["params"].get(DRY_RUN):
             raise AirflowSkipException(f"dry run: {self.stage} is left out")
-        partition = partition_of(context["dag_run"], context["params"])
+        partition = partition_in(context)
         stage_context = open_context(self.loop, context)
         self.urls[WANDB_RUN] = wandb_page(stage_context, self.stage, partition)
         try:
-            record = stage_function(self.stage)(stage_context, partition)
+            record: StageRecord = stage_named(self.stage).function(stage_context, partition)
         except LakeloopError:
             self.urls |= evidence(stage_context.settings, self.loop, self.stage, partition)
             raise
@@ -91,18 +59,15 @@ class StageOperator(BaseOperator):
         settle(self, record, context)
 
 
-def stage_function(stage: str) -> Callable[..., StageRecord]:
-    """The function of a stage; imports all that it needs."""
-    function: Callable[..., StageRecord] = getattr(importlib.import_module(STAGES[stage]), stage)
-    return function
-
-
 def open_context(loop: str, context: Context) -> StageContext:
     """What a stage is given: the loop file with the form's overrides, the lake, and this attempt."""
+    from lakeloop.spec.load import load_named
     from lakeloop.stages.session import StageContext
 
-    opened = StageContext.open(loop, installation(), Attempt(_run_of(context), context["ti"].try_number))
-    return replace(opened, loop=overridden(opened.loop, context["params"]))
+    settings = installation()
+    changes = changed(load_named(loop, settings), context["params"])
+    attempt = Attempt(_run_of(context), context["ti"].try_number)
+    return StageContext.open(loop, settings, attempt, changes)
 
 
 def wandb_page(context: StageContext, stage: str, partition: str) -> str:

@@ -1,22 +1,23 @@
 """The operators of the train DAG: whether to train at all, and a training that survives its task.
 
 A training is a detached process (`lakeloop.jobs`); its task only watches. The task may be killed, retried or
-started twice: whoever comes next finds the process, or its result, by the id in the task state store, and by
-the job's own folder when Airflow lost that.
+started twice: the next try finds the process, or its result, by the id in the task state store, and by the
+job's own folder when Airflow lost that.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, ResumableJobMixin, SkipMixin
 
 from lakeloop import jobs
 from lakeloop.faults import reach
 from lakeloop_airflow.forms import FORCE
-from lakeloop_airflow.links import WANDB_RUN, links_of
-from lakeloop_airflow.stage_task import RECORD_KEY, open_context, settle, wandb_page
-from lakeloop_airflow.window import partition_of
+from lakeloop_airflow.links import WANDB_RUN, links_of, page
+from lakeloop_airflow.stage_task import open_context, settle, wandb_page
+from lakeloop_airflow.window import PLAN, RECORD_KEY, partition_in, partition_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,22 +33,29 @@ _ENDED_BY_A_PERSON = frozenset({"failed", "success", "skipped", "removed"})
 class PlanOperator(BaseOperator, SkipMixin):
     """Decide whether a training is due; when it is not, end green with the reason and skip the rest.
 
-    The form's field `force` trains all the same.
+    The decision is about everything that is published, whichever day woke it: the tasks behind it work on the
+    newest published day, which its record names. The form's field `force` trains all the same, and then on
+    the days up to the run's own.
     """
 
     inherits_from_skipmixin = True
 
     def __init__(self, *, loop: str, **options: Any) -> None:
-        super().__init__(task_id="plan", **options)
+        super().__init__(task_id=PLAN, **options)
         self.loop = loop
 
     def execute(self, context: Context) -> None:
         from lakeloop.stages.dataset import decide_training
 
-        partition = partition_of(context["dag_run"], context["params"])
-        decision = decide_training(open_context(self.loop, context), partition)
-        forced = bool(context["params"].get(FORCE)) and not decision.train
-        reason = f"asked for by hand, although: {decision.reason}" if forced else decision.reason
+        asked = partition_of(context["dag_run"], context["params"])
+        decision = decide_training(open_context(self.loop, context))
+        forced = bool(context["params"].get(FORCE))
+        partition = asked if forced or not decision.train else decision.partition
+        reason = decision.reason
+        if forced:
+            reason = f"asked for by hand, {'and' if decision.train else 'although'}: {reason}"
+        elif partition != asked:
+            reason = f"{asked} is published; the newest day is {partition}: {reason}"
         train = decision.train or forced
         self.log.info("%s: %s", "train" if train else "do not train", reason)
         context["ti"].xcom_push(
@@ -65,14 +73,14 @@ class PlanOperator(BaseOperator, SkipMixin):
 
 
 class TrainOperator(ResumableJobMixin, BaseOperator):
-    """Train one candidate of `loop` for the partition of the run: submit, watch, store.
+    """Train the candidate of `loop` that is called so, for the partition of the run: submit, watch, store.
 
     The log of the process is the log of the task, from its first line also after a retry.
     """
 
     external_id_key = "lakeloop_job"
 
-    def __init__(self, *, loop: str, candidate: Literal["baseline", "finetune"], **options: Any) -> None:
+    def __init__(self, *, loop: str, candidate: str, **options: Any) -> None:
         super().__init__(task_id=candidate, **options)
         self.loop = loop
         self.candidate = candidate
@@ -89,13 +97,15 @@ class TrainOperator(ResumableJobMixin, BaseOperator):
     def _train(self, context: Context) -> StageRecord:
         from lakeloop.stages.train import finish, prepare, stored
 
-        partition = partition_of(context["dag_run"], context["params"])
+        partition = partition_in(context)
         opened = open_context(self.loop, context)
         self.urls[WANDB_RUN] = wandb_page(opened, f"train-{self.candidate}", partition)
         if not stored(opened, partition, self.candidate):
             self.job = prepare(opened, partition, self.candidate)
             self.execute_resumable(context)
-        return finish(opened, partition, self.candidate, self.job_id)
+        record = finish(opened, partition, self.candidate, self.job_id)
+        self.urls[WANDB_RUN] = training_page(record) or self.urls[WANDB_RUN]
+        return record
 
     def submit_job(self, context: Context) -> JsonValue:  # noqa: ARG002  (Airflow's)
         assert self.job is not None
@@ -144,3 +154,12 @@ class TrainOperator(ResumableJobMixin, BaseOperator):
             self.log.warning("the training goes on: Airflow did not say what became of the task: %s", error)
             return None
         return str(states.get(task.run_id, {}).get(task.task_id))
+
+
+def training_page(record: StageRecord) -> str:
+    """Where the run of the process is, with steps and epochs; the task's own run has how it ended.
+
+    Empty for a record of a time when the record did not say.
+    """
+    journal = Path(record.links.get("training_run", ""))
+    return page("wandb", record.loop, *journal.parts[-3:-1], journal.stem) if journal.name else ""

@@ -7,19 +7,25 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from lakeloop.stages.catalogue import stage_named
 from lakeloop_airflow.forms import DRY_RUN
-from lakeloop_airflow.stage_task import DAG_OF, open_context
+from lakeloop_airflow.stage_task import open_context
 from lakeloop_airflow.window import PARAM
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
+MOST_RUNS = 1000
+"""Airflow refuses to map a task over more than `core.max_map_length` values, 1024 by default."""
+
+
 class PendingOperator(BaseOperator):
     """Return, for each partition that nobody processed, the arguments of a TriggerDagRunOperator.
 
-    Asset events are hints and get lost; the lake knows what was published and not yet used. Runs of a paused
-    DAG are left out: they would pile up behind the pause.
+    Asset events are hints: they get lost, come twice, and find their DAG paused. The lake knows what was
+    published and not yet used, and the source which drops nobody took in. Runs of a paused DAG are left out:
+    they would pile up behind the pause.
     """
 
     def __init__(self, *, loop: str, **options: Any) -> None:
@@ -33,7 +39,7 @@ class PendingOperator(BaseOperator):
         found: dict[tuple[str, str], str] = {}
         for step in pending(open_context(self.loop, context)):
             self.log.info("%s of %s: %s", step.stage, step.partition, step.reason)
-            found.setdefault((f"{self.loop}.{DAG_OF[step.stage]}", step.partition), step.reason)
+            found.setdefault((f"{self.loop}.{stage_named(step.stage).dag}", step.partition), step.reason)
         paused = {dag_id for dag_id in {dag_id for dag_id, _ in found} if task.get_dag(dag_id).is_paused}
         for dag_id in sorted(paused):
             self.log.warning("%s is paused: what it should do waits", dag_id)
@@ -48,6 +54,11 @@ class PendingOperator(BaseOperator):
             for (dag_id, partition), reason in found.items()
             if dag_id not in paused
         ]
+        if len(triggers) > MOST_RUNS:
+            self.log.warning(
+                "%d runs are due: the first %d now, the rest next time", len(triggers), MOST_RUNS
+            )
+            del triggers[MOST_RUNS:]
         if context["params"].get(DRY_RUN):
             raise AirflowSkipException(f"dry run: {len(triggers)} run(s) are left out, see the log")
         if not triggers:

@@ -1,15 +1,24 @@
-"""Which partition a run works on. The only place that decides it, for every kind of run."""
+"""Which partition a task works on. The only place that decides it, for every kind of run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.spec.days import require_day
 
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
 PARAM = "partition"
+
+PLAN = "plan"
+"""The task that may choose another partition for the tasks behind it than the one that its run is about."""
+
+RECORD_KEY = "record"
+"""XCom key of a task's record, also when the task ends skipped."""
 
 
 class Run(Protocol):
@@ -18,6 +27,19 @@ class Run(Protocol):
     run_id: str
     run_after: datetime
     partition_key: str | None
+
+
+def partition_in(context: Context) -> str:
+    """The partition that the task of `context` works on: what the plan before it chose, else its run's.
+
+    Raises:
+        ConfigurationError: as `partition_of`.
+    """
+    if any(before.task_id == PLAN for before in context["task"].get_flat_relatives(upstream=True)):
+        planned = context["ti"].xcom_pull(task_ids=PLAN, key=RECORD_KEY)
+        if planned:  # A person can mark a plan as done that never ran.
+            return str(planned["partition"])
+    return partition_of(context["dag_run"], context["params"])
 
 
 def partition_of(run: Run, params: Mapping[str, Any]) -> str:

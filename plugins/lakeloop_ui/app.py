@@ -5,32 +5,63 @@ from __future__ import annotations
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, status
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Request, status
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from lakeloop_airflow.links import page
+from lakeloop_airflow.links import airflow_page, page, published
 from lakeloop_airflow.loops import installation
 
-from lakeloop.errors import TerminalError
+from lakeloop.errors import LakeloopError, TerminalError
+from lakeloop.local.start import carry_out, days_to_run, plan
 from lakeloop.settings import Settings
-from lakeloop_ui.access import LOGGED_IN, LoopName, User, may_see
+from lakeloop.spec.load import load_named
+from lakeloop_ui.access import (
+    FROM_OUR_FORM,
+    LOGGED_IN,
+    LoopName,
+    StartableLoop,
+    User,
+    form_token,
+    may_see,
+    may_start,
+)
 from lakeloop_ui.files import HARMLESS, locate, serve
 from lakeloop_ui.models import model_page
-from lakeloop_ui.overview import overview
+from lakeloop_ui.overview import overview, status_of
 from lakeloop_ui.runs import run_page
+from lakeloop_ui.start import airflow_of
 
 _HERE = Path(__file__).parent
 _templates = Jinja2Templates(
     # Escapes always: by default only templates are escaped whose name ends in .html.
     env=Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined)
 )
-_templates.env.globals["page"] = page
+_templates.env.globals |= {
+    "page": page,
+    "dag_page": lambda loop, stage="ingest": airflow_page("dags", f"{loop}.{stage}"),
+}
+
+_WORDS = {"data_docs": "checks", "report": "evaluation"}
 
 router = APIRouter()
 Installation = Annotated[Settings, Depends(installation)]
+
+
+def _days(first: str = "", last: str = "") -> tuple[str, str]:
+    return first, last
+
+
+def _days_of_form(first: Annotated[str, Form()] = "", last: Annotated[str, Form()] = "") -> tuple[str, str]:
+    return first, last
+
+
+Days = Annotated[tuple[str, str], Depends(_days)]
+DaysOfForm = Annotated[tuple[str, str], Depends(_days_of_form)]
+"""First and last day of a backfill, empty when not chosen."""
 
 
 def create_app() -> FastAPI:
@@ -49,7 +80,9 @@ async def _unreadable(_: Request, error: Exception) -> JSONResponse:
 @router.get("/")
 def show_overview(request: Request, user: User, settings: Installation) -> HTMLResponse:
     """All loops: where they are, and why they are there."""
-    loops = overview(settings, visible=lambda loop: may_see(loop, user))
+    loops = overview(
+        settings, visible=lambda loop: may_see(loop, user), startable=lambda loop: may_start(loop, user)
+    )
     return _render(request, "overview.html.j2", loops=loops, settings=settings)
 
 
@@ -57,6 +90,39 @@ def show_overview(request: Request, user: User, settings: Installation) -> HTMLR
 def icon() -> FileResponse:
     """The icon in Airflow's menu."""
     return FileResponse(_HERE / "icon.svg", headers=HARMLESS)
+
+
+@router.get("/start/{loop}")
+def show_start(
+    request: Request, loop: StartableLoop, user: User, settings: Installation, days: Days
+) -> HTMLResponse:
+    """What starting a loop would do, and the button that does it. Changes nothing."""
+    return _start_page(request, loop, user, settings, days, done=False)
+
+
+@router.post("/start/{loop}", dependencies=[FROM_OUR_FORM])
+def start(
+    request: Request, loop: StartableLoop, user: User, settings: Installation, days: DaysOfForm
+) -> HTMLResponse:
+    """Do what the page said."""
+    return _start_page(request, loop, user, settings, days, done=True)
+
+
+def _start_page(
+    request: Request, loop: str, user: BaseUser, settings: Settings, days: tuple[str, str], *, done: bool
+) -> HTMLResponse:
+    spec = load_named(loop, settings)
+    planned, error = None, ""
+    try:
+        chosen = days_to_run(spec, settings, days[0] or None, days[1] or None)
+        with airflow_of(request) as api:
+            planned = plan(api, spec, chosen)
+            if done:
+                carry_out(api, planned)
+    except LakeloopError as problem:
+        error = str(problem)
+    values = {"loop": loop, "days": days, "plan": planned, "error": error, "done": done and not error}
+    return _render(request, "start.html.j2", form_action="'self'", token=form_token(loop, user), **values)
 
 
 @router.get("/docs/{loop}/{path:path}")
@@ -69,6 +135,15 @@ def data_docs(loop: LoopName, path: str, settings: Installation) -> FileResponse
 def report(loop: LoopName, path: str, settings: Installation) -> FileResponse:
     """Evaluation reports."""
     return serve(settings.reports(loop), path)
+
+
+@router.get("/newest/{loop}/{kind}")
+def newest(loop: LoopName, kind: Literal["data_docs", "report"], settings: Installation) -> RedirectResponse:
+    """The newest Data Docs or evaluation report: an address that a DAG's documentation can name."""
+    found = status_of(loop, settings)
+    if found and (url := published(found.links.get(kind, ""), settings, loop)):
+        return RedirectResponse(url)
+    raise HTTPException(status.HTTP_404_NOT_FOUND, f"{loop} has no {_WORDS[kind]} yet")
 
 
 @router.get("/models/{loop}/{version}")
@@ -92,12 +167,12 @@ def wandb_run(
     return _render(request, "run.html.j2", loop=loop, stage=stage, partition=partition, run=run)
 
 
-def _render(request: Request, template: str, **values: Any) -> HTMLResponse:
+def _render(request: Request, template: str, form_action: str = "'none'", **values: Any) -> HTMLResponse:
     nonce = secrets.token_urlsafe(16)
     values |= {"nonce": nonce, "now": datetime.now(UTC)}
     policy = (
         f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src 'self'; "
-        "frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+        f"frame-ancestors 'self'; base-uri 'none'; form-action {form_action}"
     )
     headers = {**HARMLESS, "Content-Security-Policy": policy}
     return _templates.TemplateResponse(request, template, values, headers=headers)

@@ -1,26 +1,64 @@
-"""The values for the page of one model version, from the registry."""
+"""The values for the page of one model version, from the registry and from what its evaluation found."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from typing import Any
 
-from lakeloop.lake import Lake
+from lakeloop.errors import ArtifactError
+from lakeloop.evaluation.probes.registry import titles_of
+from lakeloop.evaluation.stored import read
+from lakeloop.evidence import Evidence
+from lakeloop.lake.store import Lake
+from lakeloop.measures.base import shown
+from lakeloop.registry.history import ModelVersion
 from lakeloop.registry.registry import Registry
 from lakeloop.settings import Settings
 from lakeloop.spec.load import load_named
 
+log = logging.getLogger(__name__)
+
 
 def model_page(settings: Settings, loop: str, name: str) -> dict[str, Any] | None:
     """The version called `name` and the moves of aliases to and from it; None when there is none."""
-    history = Registry(Lake.from_settings(settings, load_named(loop, settings))).read()
+    lake = Lake.from_settings(settings, load_named(loop, settings))
+    history = Registry(lake).read()
     version = history.versions.get(name)
     if version is None:
         return None
+    evidence = _evidence(lake, version)
+    models = [model.title for model in evidence.models] if evidence else [version.card.candidate]
     return {
         "version": version,
+        "rows": evidence.rows if evidence else None,
+        "models": models,
+        "scores": list(_scores(version, evidence)),
         "aliases": [alias for alias in ("champion", "challenger", "previous") if _is(history, alias, name)],
         "moves": [move for move in reversed(history.moves) if name in (move.version, move.previous)],
     }
+
+
+def _evidence(lake: Lake, version: ModelVersion) -> Evidence | None:
+    """What was found of the version; None for one that is older than evidence, or when it is lost."""
+    if not version.card.evidence:
+        return None
+    try:
+        return read(lake.files, version.card.evidence)
+    except ArtifactError as error:  # the card has the scores of the version itself
+        log.warning("only the scores of the card are shown: %s", error)
+        return None
+
+
+def _scores(version: ModelVersion, evidence: Evidence | None) -> Iterator[tuple[str, list[str]]]:
+    """Title of each score, and what each model has."""
+    if evidence is None:
+        yield from ((name, [shown(score)]) for name, score in version.card.metrics.items())
+        return
+    titles = titles_of(evidence.task)
+    for name in dict.fromkeys(name for model in evidence.models for name in model.scores):
+        scores = [model.scores.get(name) for model in evidence.models]
+        yield titles.get(name, name), ["" if score is None else shown(score) for score in scores]
 
 
 def _is(history: Any, alias: str, name: str) -> bool:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lakeloop_airflow.links import DATA_DOCS, REPORT, airflow_page, published
-from lakeloop_airflow.stage_task import DAG_OF
 
 from lakeloop.attempt import Attempt
 from lakeloop.errors import ConfigurationError, LakeloopError
-from lakeloop.lake import Lake
+from lakeloop.lake.store import Lake
 from lakeloop.settings import Settings
 from lakeloop.spec.load import load_named, loop_names
+from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.session import StageContext
 from lakeloop.stages.status import LoopStatus, PartitionStatus, loop_status
 
@@ -39,6 +39,8 @@ class LoopView:
     """None when nothing ran yet, or the status cannot be read."""
     error: str = ""
     links: tuple[Link, ...] = ()
+    startable: bool = False
+    """The user may switch its DAGs on."""
 
     @property
     def newest_partitions(self) -> tuple[PartitionStatus, ...]:
@@ -47,17 +49,23 @@ class LoopView:
 
     def dag_page(self, stage: str) -> str:
         """The page of the DAG that runs `stage`."""
-        return airflow_page("dags", f"{self.name}.{DAG_OF[stage]}")
+        return airflow_page("dags", f"{self.name}.{stage_named(stage).dag}")
 
 
-def overview(settings: Settings, visible: Callable[[str], bool]) -> list[LoopView]:
-    """A view of each loop that is `visible`, by name."""
-    return [_view(name, settings) for name in loop_names(settings) if visible(name)]
+def overview(
+    settings: Settings, visible: Callable[[str], bool], startable: Callable[[str], bool]
+) -> list[LoopView]:
+    """A view of each loop that is `visible`, by name; those that are `startable` have a button for it."""
+    return [
+        replace(_view(name, settings), startable=startable(name))
+        for name in loop_names(settings)
+        if visible(name)
+    ]
 
 
 def _view(name: str, settings: Settings) -> LoopView:
     try:
-        status = _status(name, settings)
+        status = status_of(name, settings)
     except Exception as error:
         log.warning("status of loop %s", name, exc_info=True)
         words = str(error) if isinstance(error, LakeloopError) else f"{type(error).__name__}: {error}"
@@ -65,7 +73,12 @@ def _view(name: str, settings: Settings) -> LoopView:
     return LoopView(name, status, links=tuple(_links(status, settings)) if status else ())
 
 
-def _status(name: str, settings: Settings) -> LoopStatus | None:
+def status_of(name: str, settings: Settings) -> LoopStatus | None:
+    """The status of the loop called `name`; None when nothing ran yet.
+
+    Raises:
+        LakeloopError: it cannot be read.
+    """
     loop = load_named(name, settings)
     lake = Lake.from_settings(settings, loop)
     try:
@@ -80,7 +93,7 @@ def _links(status: LoopStatus, settings: Settings) -> Iterator[Link]:
     for key, title in (("report", REPORT), ("data_docs", DATA_DOCS)):
         if url := published(status.links.get(key, ""), settings, status.loop):
             yield Link(title, url)
-    if server := status.links.get("server"):
-        yield Link("Model server", f"{server}/docs", leave="_blank")
+    if model := status.links.get("server"):
+        yield Link("Model server", model, leave="_blank")
     if (wandb := status.links.get("wandb", "")).startswith(("http://", "https://")):
         yield Link("W&B", wandb, leave="_blank")

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
-from lakeloop_airflow.defaults import GPU_POOL, WRITERS_POOL, Tag
+from lakeloop_airflow.defaults import Tag
 
 from lakeloop.errors import ConfigurationError, DataError, FenceError, TransientError
+from lakeloop.stages.catalogue import DAGS, POOLS, STAGES
 from tests.support.airflow import ROOT
 
 HEADINGS = ("**Purpose.**", "**Schedule.**", "**Inputs and outputs.**", "**When it fails.**", "**Owner.**")
-STAGES = ("ingest", "transform", "train", "deploy", "monitor", "maintenance")
-POOLS = {"default_pool", GPU_POOL, WRITERS_POOL}
 
 
 def test_every_loop_has_its_dags_and_nothing_fails_to_import(dag_bag: DagBag, dags: dict[str, DAG]) -> None:
     assert dag_bag.import_errors == {}
-    assert set(dags) == {f"news.{stage}" for stage in STAGES}
+    assert set(dags) == {f"news.{stage}" for stage in DAGS}
 
 
-@pytest.fixture(params=STAGES)
+@pytest.fixture(params=DAGS)
 def dag(request: pytest.FixtureRequest, dags: dict[str, DAG]) -> DAG:
     return dags[f"news.{request.param}"]
 
@@ -30,6 +31,18 @@ def test_its_page_says_what_it_is_for_and_what_to_do_when_it_fails(dag: DAG) -> 
     missing = [heading for heading in HEADINGS if heading not in (dag.doc_md or "")]
     assert not missing, f"{dag.dag_id}: add to the docstring of its file: {', '.join(missing)}"
     assert dag.description, f"{dag.dag_id}: the first line of the docstring is its description"
+
+
+def test_its_page_speaks_of_its_own_loop(dag: DAG) -> None:
+    page = dag.doc_md or ""
+    assert "<loop>" not in page
+    assert "**Owner.** lakeloop." in page
+    links = re.findall(r"\]\(([^)]+)\)", page)
+    assert links, f"{dag.dag_id}: build it with dag_arguments"
+    for link in links:
+        assert not link.startswith(("/", "http")), (
+            "absolute: another host, or another path to Airflow, breaks it"
+        )
 
 
 def test_its_file_reads_as_a_table_of_contents(dag: DAG) -> None:
@@ -55,7 +68,7 @@ def test_its_tasks_are_owned_retried_and_pooled(dag: DAG) -> None:
     for task in dag.tasks:
         assert task.owner == "lakeloop", f"{dag.dag_id}.{task.task_id}: use dag_arguments"
         assert task.retries == 3, f"{dag.dag_id}.{task.task_id}: use dag_arguments"
-        assert task.pool in POOLS, f"{dag.dag_id}.{task.task_id}: no such pool {task.pool}"
+        assert task.pool in {"default_pool", *POOLS}, f"{dag.dag_id}.{task.task_id}: no such pool {task.pool}"
 
 
 @pytest.mark.parametrize(
@@ -80,3 +93,10 @@ def test_its_form_is_typed_and_explained(dag: DAG) -> None:
 def test_its_definition_can_be_stored(dag: DAG) -> None:
     stored = DagSerialization.from_dict(DagSerialization.to_dict(dag))
     assert set(stored.task_ids) == set(dag.task_ids)
+
+
+def test_every_stage_of_the_catalogue_is_a_task_of_the_dag_that_it_names(dags: dict[str, DAG]) -> None:
+    for stage in STAGES:
+        tasks = set(dags[f"news.{stage.dag}"].task_ids)
+        wanted = {"baseline", "finetune"} if stage.per == "candidate" else {stage.name}
+        assert wanted <= tasks, f"dags/{stage.dag}.py: add the task of {stage.name}, see stages/catalogue.py"

@@ -23,6 +23,28 @@ def prepare_airflow() -> None:
         AIRFLOW__CORE__LOAD_EXAMPLES="False",
         AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),
         AIRFLOW__CORE__PLUGINS_FOLDER=str(ROOT / "plugins"),
+        # Within 30 seconds of the last time Airflow would write no DAG, whatever changed in it.
+        AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL="0",
         AIRFLOW__API__HOST="127.0.0.1",
         AIRFLOW__API_AUTH__JWT_SECRET=secrets.token_hex(64),
     )
+
+
+def make_database() -> None:
+    """Airflow's tables, in a SQLite file in the home of `prepare_airflow`; those that are there stay."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.utils.db import initdb
+
+    initdb()
+    DagBundlesManager().sync_bundles_to_db()
+
+
+def store_dags() -> None:
+    """Read the DAG files and write what they define to Airflow's database, as its DAG processor does."""
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+
+    folder = ROOT / "dags"
+    bag = DagBag(folder, bundle_path=folder, bundle_name="dags-folder")
+    assert bag.import_errors == {}
+    assert bag.dags
+    sync_bag_to_db(bag, "dags-folder", None)

@@ -10,7 +10,7 @@ from lakeloop.spec.days import yesterday
 
 if TYPE_CHECKING:
     from lakeloop.settings import Settings
-    from lakeloop.spec.models import LoopSpec
+    from lakeloop.spec.loop import LoopSpec
 
 LoopName = Annotated[str, typer.Argument(metavar="LOOP", help="Name of the loop: the folder loops/LOOP.")]
 Partition = Annotated[

@@ -10,15 +10,13 @@ app = typer.Typer()
 _PANEL = "This machine"
 _DEMO_LOOP = "news"
 
-Loop = Annotated[str, typer.Argument(metavar="[LOOP]", help="The loop whose model is served.")]
-
 
 @app.command(rich_help_panel=_PANEL)
-def up(loop: Loop = _DEMO_LOOP) -> None:
-    """Start Airflow and the model server, and leave them running."""
+def up() -> None:
+    """Start Airflow and the model server, both for all loops, and leave them running."""
     from lakeloop.local import demo as local
 
-    local.up(loop)
+    local.up()
 
 
 @app.command(rich_help_panel=_PANEL)
@@ -31,7 +29,7 @@ def down() -> None:
 
 @app.command(rich_help_panel=_PANEL)
 def demo(
-    loop: Loop = _DEMO_LOOP,
+    loop: Annotated[str, typer.Argument(metavar="[LOOP]", help="The loop that is shown.")] = _DEMO_LOOP,
     once: Annotated[bool, typer.Option("--once", help="Stop everything at the end.")] = False,
 ) -> None:
     """Run several days of a loop through Airflow and show what came out.

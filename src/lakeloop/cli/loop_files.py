@@ -22,7 +22,11 @@ def check(
         typer.Argument(metavar="[FILE|LOOP]", help="A loop file or the name of a loop; default: all."),
     ] = None,
 ) -> None:
-    """Check loop files; say everything that is wrong, with file, line and what is right."""
+    """Check loop files; say everything that is wrong, with file, line and what is right.
+
+    Of a file that is right: what it would read, and what is not there yet.
+    """
+    from lakeloop.cli.first_look import warnings, what_it_reads
     from lakeloop.cli.patterns import require_patterns
     from lakeloop.errors import ConfigurationError
     from lakeloop.settings import get_settings
@@ -44,8 +48,13 @@ def check(
             failed = error
             err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         else:
-            what = f"{loop.source.kind} source, {len(loop.task.labels)} labels, {loop.train.method}"
+            methods = ", ".join(f"{each.name} by {each.method.kind}" for each in loop.train.contenders)
+            what = f"{loop.source.kind} source, {loop.task.kind}, {methods}"
             console.print(f"[green]ok[/]  {loop.name}  [dim]{what}[/]", highlight=False)
+            if reads := what_it_reads(loop, settings):
+                console.print(Text(f"    {reads}", style="dim"), soft_wrap=True)
+            for warning in warnings(loop, settings):
+                console.print(Text(f"    warning: {warning}", style="yellow"), soft_wrap=True)
     if failed:
         raise typer.Exit(failed.exit_code)
 
@@ -80,23 +89,26 @@ def schema(
 @app.command(rich_help_panel=_PANEL)
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Small letters, digits and _.")],
+    task: Annotated[
+        str, typer.Option(help="What is predicted: classification (a label) or regression (a number).")
+    ] = "classification",
 ) -> None:
     """Begin a loop: a loop file of about 15 lines that reads daily files, and its dbt models."""
     from lakeloop.cli.scaffold import scaffold
     from lakeloop.settings import get_settings
-    from lakeloop.spec.load import path_label
+    from lakeloop.spec.load import shown_path
 
     settings = get_settings()
     console = Console()
-    for path in scaffold(name, settings):
+    for path in scaffold(name, settings, task):
         console.print(
-            Text.assemble(("new", "green"), f"  {path_label(path, settings)}"),
+            Text.assemble(("new", "green"), f"  {shown_path(path, settings)}"),
             highlight=False,
             soft_wrap=True,
         )
-    file = path_label(settings.loop_file(name), settings)
+    file = shown_path(settings.loop_file(name), settings)
     console.print(
-        f"\nNext: say in {file} what your columns and labels are, put a day's file where\n"
+        f"\nNext: say in {file} what your columns and the task are, put a day's file where\n"
         "source.path says, and try it:\n"
         f"  lakeloop check {name}\n"
         f"  lakeloop ingest {name} --partition YYYY-MM-DD",

@@ -8,9 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from lakeloop.settings import Settings
+from lakeloop.spec.checks import Matches
 from lakeloop.spec.document import parse, read_text
-from lakeloop.spec.load import path_label
-from lakeloop.spec.models import LoopSpec, Matches
+from lakeloop.spec.load import shown_path
+from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.problems import Problem, list_problems, plain, quote
 
 
@@ -26,10 +27,10 @@ def require_patterns(loop: LoopSpec, path: Path, settings: Settings) -> None:
         if isinstance(check, Matches) and (reason := _refusal(check.regex))
     }
     if refused:
-        label = path_label(path, settings)
-        document = parse(read_text(path, label), label)
+        shown_as = shown_path(path, settings)
+        document = parse(read_text(path, shown_as), shown_as)
         raise list_problems(
-            label,
+            shown_as,
             [
                 Problem(
                     document.line(key),

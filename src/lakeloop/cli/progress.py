@@ -12,18 +12,19 @@ from rich.table import Table
 from rich.text import Text
 
 from lakeloop.cli.logs import err
-from lakeloop.cli.report import COLOURS
+from lakeloop.local.status_view import COLOURS
 from lakeloop.records import Status
+from lakeloop.spec.loop import LoopSpec
+from lakeloop.stages.catalogue import STAGES
 from lakeloop.stages.run import RunEvent
 
-_STAGES_OF_A_DAY = 3
-_STAGES_AT_THE_END = 6
+_OF_A_DAY = sum(stage.phase == "data" for stage in STAGES)
 
 
 class RunView:
     """Follows the events of `lakeloop.stages.run`."""
 
-    def __init__(self, loop: str, days: Sequence[str]) -> None:
+    def __init__(self, loop: LoopSpec, days: Sequence[str]) -> None:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -33,8 +34,12 @@ class RunView:
             transient=True,
         )
         # An upper bound: days without a drop and trainings that are not due take fewer steps.
-        total = len(days) * _STAGES_OF_A_DAY + _STAGES_AT_THE_END
-        self._task = self._progress.add_task(loop, total=total)
+        once = sum(
+            len(loop.train.contenders) if stage.per == "candidate" else 1
+            for stage in STAGES
+            if stage.phase in ("training", "release")
+        )
+        self._task = self._progress.add_task(loop.name, total=len(days) * _OF_A_DAY + once)
         self._ended: dict[str, list[RunEvent]] = defaultdict(list)
 
     def __enter__(self) -> Self:
@@ -53,7 +58,7 @@ class RunView:
             return
         self._progress.advance(self._task)
         self._ended[event.stage].append(event)
-        status = event.record.status if event.record else ("failed" if event.state == "failed" else "")
+        status = _how(event)
         colour = COLOURS[event.record.status] if event.record else "red" if status else "default"
         line = Text.assemble(
             f"{event.partition}  {event.stage:<15} ", (f"{status:<10}", colour), event.message
@@ -61,16 +66,24 @@ class RunView:
         err.print(line, soft_wrap=True)
 
     def summary(self) -> Table:
-        """Steps and seconds by stage."""
+        """How the steps of each stage ended, and the seconds of those that did something."""
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for name in ("stage", *get_args(Status), "seconds"):
+        ends = (*get_args(Status), "failed")
+        for name in ("stage", *ends, "seconds"):
             table.add_column(name, justify="left" if name == "stage" else "right")
         for stage, events in self._ended.items():
             records = [event.record for event in events if event.record]
-            if not records:
+            how = Counter(_how(event) for event in events if _how(event))
+            if not how:
                 continue
-            how = Counter(record.status for record in records)
             seconds = sum(r.provenance.seconds for r in records if r.status != "unchanged")
-            counts = (str(how[status] or "") for status in get_args(Status))
+            counts = (str(how[end] or "") for end in ends)
             table.add_row(stage, *counts, f"{seconds:.1f}")
         return table
+
+
+def _how(event: RunEvent) -> str:
+    """How a step ended; empty for what is no stage, such as the plan."""
+    if event.record:
+        return event.record.status
+    return "failed" if event.state == "failed" else ""

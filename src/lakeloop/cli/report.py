@@ -10,9 +10,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from lakeloop.records import StageRecord, Status
+from lakeloop.local.status_view import COLOURS
+from lakeloop.records import StageRecord
 
-COLOURS: Mapping[Status, str] = {"done": "green", "unchanged": "cyan", "skipped": "cyan", "refused": "yellow"}
 _MOST_METRICS = 12
 _LONGEST_OUTPUT = 60
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -43,11 +42,8 @@ def run_stage(
 
 def open_loop(name: str, changes: Mapping[str, Any]) -> StageContext:
     """The context of the loop called `name`, with `changes` on top of its file."""
-    from lakeloop.spec.override import override
-
-    spec, settings = known_loop(name)
-    spec = override(spec, changes)
-    return dataclasses.replace(StageContext.open(name, settings), loop=spec)
+    _, settings = known_loop(name)
+    return StageContext.open(name, settings, changes=changes)
 
 
 @contextlib.contextmanager
@@ -57,15 +53,15 @@ def working(what: str) -> Iterator[None]:
         yield
 
 
-def overrides(assignments: Sequence[str], **named: Any) -> dict[str, Any]:
-    """Changes of the loop file from `KEY=VALUE` texts and from options of a verb (None: not given).
+def overrides(assignments: Sequence[str]) -> dict[str, Any]:
+    """Changes of the loop file from `KEY=VALUE` texts.
 
     Raises:
         ConfigurationError: a text is no assignment, or a key is set twice.
     """
     from lakeloop.spec.document import scalar
 
-    changes = {f"train.{name}": value for name, value in named.items() if value is not None}
+    changes: dict[str, Any] = {}
     for text in assignments:
         key, separator, value = text.partition("=")
         if not separator or key.strip() in changes:

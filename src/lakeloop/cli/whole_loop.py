@@ -15,7 +15,8 @@ from lakeloop.cli.logs import err
 from lakeloop.errors import LakeloopError
 
 if TYPE_CHECKING:
-    from lakeloop.spec.models import LoopSpec
+    from lakeloop.settings import Settings
+    from lakeloop.spec.loop import LoopSpec
     from lakeloop.stages.status import LoopStatus
 
 app = typer.Typer()
@@ -41,44 +42,85 @@ def run(
     from lakeloop.cli.running import open_loop
     from lakeloop.stages.run import run as run_stages
 
-    spec, _ = known_loop(loop)
-    days = _days(spec, first, last)
+    spec, settings = known_loop(loop)
+    days = _days(spec, settings, first, last)
     context = open_loop(loop, {})
-    with RunView(loop, days) as view, redirect_stdout(sys.stderr):
-        records = run_stages(context, days, view.show, roll_out=roll_out)
+    view = RunView(context.loop, days)
+    try:
+        with view, redirect_stdout(sys.stderr):
+            records = run_stages(context, days, view.show, roll_out=roll_out)
+    finally:
+        if not json:
+            Console().print(view.summary())
     if json:
         lines = ",\n".join(record.model_dump_json() for record in records)
         typer.echo(f"[{lines}]")
-    else:
-        Console().print(view.summary())
 
 
-def _days(loop: LoopSpec, first: str | None, last: str | None) -> list[str]:
-    """The days from `first` to `last`; without both, all that a corpus replays, or else yesterday."""
+@app.command(rich_help_panel=_PANEL)
+def start(
+    loop: LoopName,
+    first: Annotated[
+        str | None,
+        typer.Option("--from", metavar="YYYY-MM-DD", help="First day; default: the first drop's, or --to."),
+    ] = None,
+    last: Annotated[
+        str | None,
+        typer.Option("--to", metavar="YYYY-MM-DD", help="Last day; default: the last drop's, or yesterday."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Switch the loop's DAGs on in Airflow and send the days through; say first what will happen."""
+    from lakeloop.local import stack as stacks
+    from lakeloop.local.airflow_api import AirflowApi
+    from lakeloop.local.drive import wait_for_dags
+    from lakeloop.local.start import carry_out, days_to_run, plan
+
+    spec, settings = known_loop(loop)
+    days = days_to_run(spec, settings, first, last)
+    running = stacks.find(settings)
+    with AirflowApi(running.airflow_url if running else settings.airflow_url) as api:
+        with err.status(f"asking Airflow at {api.url}") as status:
+            api.require_running()
+            wait_for_dags(api, loop, status.update)
+            planned = plan(api, spec, days)
+        typer.echo(f"{loop}, in Airflow at {api.url}:")
+        for word, meaning in planned.sentences.items():
+            typer.echo(f"  {word + ':':<14} {meaning}")
+        if not yes:
+            typer.confirm("Start?", abort=True)
+        carry_out(api, planned)
+        typer.echo(f"started; follow it at {api.url}/plugin/lakeloop or with: lakeloop status {loop}")
+
+
+def _days(loop: LoopSpec, settings: Settings, first: str | None, last: str | None) -> list[str]:
+    """The days from `first` to `last`; without both, all that the source knows of, or else yesterday."""
+    from lakeloop.sources.registry import open_source
     from lakeloop.spec.days import days_between, yesterday
-    from lakeloop.spec.models import PackageSource
 
-    if isinstance(loop.source, PackageSource):
-        first, last = first or loop.source.partitions[0], last or loop.source.partitions[-1]
+    if known := open_source(loop, settings).partitions():
+        first, last = first or known[0], last or known[-1]
     last = last or yesterday()
     return days_between(first or last, last)
 
 
 @app.command(rich_help_panel=_PANEL)
 def serve(
-    loop: LoopName,
+    loops: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[LOOP]...", help="Names of loops; default: all. Read once, at the start."),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8100,
 ) -> None:
-    """Answer over HTTP with the champion, until Ctrl-C; a new champion is taken up without a restart."""
+    """Answer over HTTP with the champions, until Ctrl-C; a new champion is taken up without a restart."""
     from lakeloop.cli.logs import at_least_info
 
-    _, settings = known_loop(loop)
     at_least_info()
 
     from lakeloop.serving.server import serve as run_server
 
-    run_server(loop, host, port, settings=settings)
+    run_server(loops or (), host, port)
 
 
 @app.command(rich_help_panel=_PANEL)
@@ -104,7 +146,7 @@ def status(
 ) -> None:
     """Show where each loop stands: last stages, rows, champion, latest decision, what is due."""
     from lakeloop.cli.running import working
-    from lakeloop.cli.status_view import status_panel
+    from lakeloop.local.status_view import console_for_people, status_panel
     from lakeloop.settings import get_settings
     from lakeloop.spec.load import loop_names
 
@@ -115,7 +157,7 @@ def status(
         typer.echo(f"[{lines}]")
     else:
         for found in statuses:
-            Console().print(status_panel(found))
+            console_for_people().print(status_panel(found))
     for error in errors:
         err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
     if errors:

@@ -7,17 +7,19 @@ is what connects them with the lake and the ledger.
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakeloop.datasets.decision import EarlierTraining, TrainingDecision, decide
 from lakeloop.datasets.published import PublishedPartition, describe_days, published_partitions
 from lakeloop.durable import write_atomically
-from lakeloop.errors import ArtifactError, DataError, FenceError
+from lakeloop.errors import ArtifactError, FenceError
 from lakeloop.records import Counts, StageRecord
-from lakeloop.spec.models import LoopSpec
+from lakeloop.spec.identity import identity, training_identity
+from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.yesterday import lift_training
 from lakeloop.stages.session import StageContext, StageSession
 
 if TYPE_CHECKING:
@@ -26,37 +28,22 @@ if TYPE_CHECKING:
     from lakeloop.datasets.assemble import Assembled
     from lakeloop.datasets.freeze import DatasetCard
 
-_WHEN_NOT_WHAT = {"min_rows", "min_new_rows", "time_limit_minutes"}
-"""Keys of `train` that decide when to train, or for how long at most, and not what comes out."""
+
+def decide_training(context: StageContext) -> TrainingDecision:
+    """Whether a training on all published days is due; reads the ledger, changes nothing."""
+    return decide_from(context.loop, context.lake.ledger.entries())
 
 
-def decide_training(context: StageContext, partition: str) -> TrainingDecision:
-    """Whether a training on the days up to `partition` is due; reads the ledger, changes nothing."""
-    return decide_from(context.loop, context.lake.ledger.entries(), partition)
+def decide_from(loop: LoopSpec, entries: Sequence[StageRecord]) -> TrainingDecision:
+    """The same from entries of the ledger, oldest first.
 
-
-def decide_from(loop: LoopSpec, entries: Sequence[StageRecord], partition: str) -> TrainingDecision:
-    """The same from entries of the ledger, oldest first."""
-    newest = max(published_partitions(entries), default=partition)
-    if newest > partition:
-        # A model of the days up to an old one has seen less than those there are, and is not compared with
-        # them on the same rows: an old day that is published anew is news for the newest day's training.
-        return TrainingDecision(False, f"{partition} is not the newest day: trainings are of {newest}")
-    return decide(
-        published_partitions(entries, up_to=partition),
-        earlier_trainings(entries),
-        loop.train,
-        training_config(loop),
-    )
-
-
-def training_config(loop: LoopSpec) -> dict[str, Any]:
-    """What decides the outcome of a training besides its rows."""
-    return {
-        "train": loop.train.model_dump(mode="json", exclude=_WHEN_NOT_WHAT),
-        "split": loop.split.model_dump(mode="json"),
-        "labels": list(loop.task.labels),
-    }
+    There is no training "of an old day": a model of the days up to it has seen less than those there are, and
+    is not compared with them on the same rows. An old day that is published, for the first time or anew, is
+    news for the training of the newest day.
+    """
+    published = published_partitions(entries)
+    decision = decide(published, earlier_trainings(entries), loop.train, training_identity(loop))
+    return replace(decision, partition=max(published, default=""))
 
 
 def earlier_trainings(entries: Sequence[StageRecord]) -> list[EarlierTraining]:
@@ -74,7 +61,9 @@ def earlier_trainings(entries: Sequence[StageRecord]) -> list[EarlierTraining]:
         and (key := (entry.partition, entry.inputs["dataset"])) in datasets
     ]
     return [
-        EarlierTraining(entry.partition, _days_of(dataset), _as_mapping(entry.config["training"]))
+        EarlierTraining(
+            entry.partition, _days_of(dataset), lift_training(_as_mapping(entry.config["training"]))
+        )
         for entry, dataset in evaluated
     ]
 
@@ -85,12 +74,11 @@ def dataset(context: StageContext, partition: str) -> StageRecord:
     Outputs: dataset (name of the folder), digest, rows, mart_version, partitions.
 
     Raises:
-        DataError: a split would be empty, the training rows have one label only, or rows have a label that
-            is not among the task's.
+        DataError: a split would be empty, there is nothing to learn from the training rows, or rows do not
+            fit the task any more.
         FenceError: a day of the mart is being published at this moment.
     """
-    config = {"split": context.loop.split, "labels": list(context.loop.task.labels)}
-    with context.stage("dataset", partition, config=config) as stage:
+    with context.stage("dataset", partition, config=identity(context.loop, "dataset")) as stage:
         published = published_partitions(context.lake.ledger.entries("validate"), up_to=partition)
         if not published:
             return stage.skipped(f"no day of the mart up to {partition} is published")
@@ -105,13 +93,15 @@ def _freeze(
 ) -> StageRecord:
     from lakeloop.datasets.assemble import assemble
     from lakeloop.datasets.freeze import describe
+    from lakeloop.tasks.registry import task_of
 
     version = context.lake.version("mart")
     rows = _read_published(context, published, version)
-    _require_known_labels(context.loop, rows)
-    assembled = assemble(rows, context.loop.split)
+    task = context.loop.task
+    task_of(task).require_known(rows, where=f"{context.loop.name} mart")
+    assembled = assemble(rows, context.loop.split, task.roles())
     digests = {day: found.digest for day, found in published.items()}
-    card = describe(assembled, context.loop.task.labels, digests)
+    card = describe(assembled, task, digests)
     _store(stage, assembled, card)
     _track(stage, card)
     days = describe_days(published)
@@ -176,37 +166,17 @@ def _read_published(
     return pa.concat_tables(tables)
 
 
-def _require_known_labels(loop: LoopSpec, rows: pa.Table) -> None:
-    """A label may have been taken out of the task since a day was published."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    known = pa.array(loop.task.labels, pa.string())
-    strange = rows.filter(pc.invert(pc.is_in(rows["label"].cast(pa.string()), value_set=known)))
-    if not strange.num_rows:
-        return
-    counts = Counter(map(str, strange["label"].to_pylist()))
-    days = sorted(set(strange["partition"].to_pylist()))
-    raise DataError(
-        "published rows have labels that the task does not have",
-        where=f"{loop.name} mart, {len(days)} day(s), {describe_days(days)}",
-        expected=f"task.labels: {', '.join(loop.task.labels)}",
-        found=", ".join(f"{label} in {count} rows" for label, count in sorted(counts.items())),
-        remedy=f"validate these days again (lakeloop validate {loop.name} --partition {days[0]}),"
-        " or put the label back into task.labels",
-    )
-
-
 def _track(stage: StageSession, card: DatasetCard) -> None:
     """Counts and the card: no text of rows leaves the lake."""
-    stage.table(
-        "label shares",
-        ["label", *card.rows],
-        [[label, *(card.label_shares[name][label] for name in card.rows)] for label in card.labels],
+    names = list(dict.fromkeys(name for profile in card.profiles.values() for name in profile.shares))
+    stage.tracker.table(
+        f"{card.target} shares",
+        [card.target, *card.rows],
+        [[name, *(card.profiles[split].shares.get(name, 0.0) for split in card.rows)] for name in names],
     )
     path = stage.work / "dataset.json"
     write_atomically(path, card.model_dump_json(indent=2) + "\n")
-    stage.artifact(
+    stage.tracker.artifact(
         f"{stage.context.loop.name}-dataset",
         "dataset",
         path,

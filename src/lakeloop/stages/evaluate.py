@@ -1,7 +1,7 @@
 """Stage `evaluate`: the candidates of a data set and the champion answer the same test rows.
 
-Judged are stored artifacts, reloaded as the model server would; torch is not needed. What the scores are is
-`lakeloop.evaluation.metrics`, what they lead to is `lakeloop.stages.release`.
+Judged are stored artifacts, reloaded as the model server would; torch is not needed. What is found is one
+`Evidence` in the lake: how is `lakeloop.evaluation`, what it leads to is `lakeloop.stages.release`.
 """
 
 from __future__ import annotations
@@ -9,285 +9,318 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 from lakeloop.durable import write_atomically
 from lakeloop.errors import DataError
-from lakeloop.evaluation.catalogue import metric_named
-from lakeloop.gate.gate import CHEAPEST_FIRST, Scored, best_of
-from lakeloop.records import StageRecord, now
-from lakeloop.stages.dataset import training_config
+from lakeloop.evidence import Evidence
+from lakeloop.measures.base import shown
+from lakeloop.records import RECORD_FORMAT, StageRecord, now
+from lakeloop.scratch.folder import passing_folder
+from lakeloop.spec.identity import identity, training_identity
+from lakeloop.spec.train import CHAMPION
+from lakeloop.spec.yesterday import lift_config
+from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.session import StageContext, StageSession
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakeloop.datasets.freeze import DatasetCard
     from lakeloop.evaluation.fair import FairRows
-    from lakeloop.evaluation.predict import Judged
-    from lakeloop.lake import Published
+    from lakeloop.evaluation.judge import Contender, Judged
     from lakeloop.registry.history import ModelVersion
+    from lakeloop.tasks.base import Grid, Task
 
+STAGE = "evaluate"
 _SHOWN_MISTAKES = 20
-_SCRATCH = "fetched-"
-_ABANDONED_SECONDS = 24 * 3600
-"""A folder of an attempt that was killed is removed by a later one when it is older than this."""
 
 
 @dataclass(frozen=True)
-class _Contender:
-    """A model that is to be judged, still in the lake."""
+class _Order:
+    """An evaluation, by all that decides its outcome."""
 
-    name: Literal["baseline", "finetune", "champion"]
-    digest: str
-    folder_name: str
+    config: Mapping[str, Any]
+    dataset: str
+    """Folder of the data set in the lake."""
+    dataset_digest: str
+    candidates: tuple[Contender, ...]
+    """The cheapest first."""
+    champion: ModelVersion | None
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        digests = {each.name: each.digest for each in self.candidates}
+        champion = {CHAMPION: self.champion.digest} if self.champion else {}
+        return {**digests, **champion, "dataset": self.dataset_digest}
 
 
 def evaluate(context: StageContext, partition: str) -> StageRecord:
     """Score the newest candidates of this partition's data set, and the champion, on its test rows.
 
-    Test rows that the champion was trained on are left out, for all models. Outputs: evaluations (digest of
-    the answers), report, dataset, rows and rows_digest of the rows that were asked, and for each model
-    `<name>` its digest and `<name>_folder`. Metrics: `<name>/macro_f1` and so on.
+    Test rows that the champion was trained on are left out, for all models. Outputs: evidence (its folder)
+    and evidence_digest, evaluations (digest of the answers) and evaluations_version, report, dataset, rows.
+    Metrics: `<model>/<metric>`.
 
     Raises:
         DataError: a candidate was trained on another data set, or the champion on too many test rows.
         ArtifactError: an artifact is not whole, or is not the one that was trained.
         FenceError: a newer attempt took over.
     """
-    config = {
-        "metric": context.loop.evaluate.metric,
-        "labels": list(context.loop.task.labels),
-        "training": training_config(context.loop),
-    }
-    with context.stage("evaluate", partition, config=config) as stage:
-        dataset = context.lake.ledger.latest("dataset", partition, "done")
-        if dataset is None:
-            return stage.skipped(f"no data set was frozen for {partition}")
-        contenders = _candidates(context, partition)
-        if not contenders:
-            return stage.skipped(f"no candidate was trained for {partition}")
-        champion = _champion(context)
-        if champion:
-            contenders.append(_Contender("champion", champion.digest, champion.folder_name))
-        digests: dict[str, str] = {contender.name: contender.digest for contender in contenders}
-        stage.inputs(dataset=dataset.outputs["digest"], **digests)
-        if done := stage.unchanged():
-            return done
-        return _evaluate(context, stage, dataset, contenders, champion)
+    order = _new_order(context, partition)
+    if isinstance(order, str):
+        with context.stage(STAGE, partition, config=_config(context)) as stage:
+            return stage.skipped(order)
+    return _carry_out(context, partition, order)
 
 
-def _candidates(context: StageContext, partition: str) -> list[_Contender]:
-    found = []
-    for name in CHEAPEST_FIRST:
-        record = context.lake.ledger.latest(f"train-{name}", partition, "done")
-        if record is not None:
-            found.append(_Contender(name, record.outputs["digest"], record.outputs["artifact"]))
-    return found
+def evaluate_again(context: StageContext, partition: str) -> StageRecord | None:
+    """Judge again what the newest evaluation of `partition` judged, when its champion is not the one of now.
 
+    To be called before `release`, which decides on no comparison with another champion. None when there is
+    nothing to do: nothing was evaluated, the champion is the same, or this evaluation made one already.
 
-def _champion(context: StageContext) -> ModelVersion | None:
+    Raises:
+        LakeloopError: see `evaluate`.
+    """
+    from lakeloop.evaluation.judge import Contender
+    from lakeloop.evaluation.stored import evidence_of
     from lakeloop.registry.registry import Registry
 
-    return Registry(context.lake, context.attempt).champion()
+    earlier = context.lake.ledger.latest(STAGE, partition, "done")
+    if earlier is None:
+        return None
+    history = Registry(context.lake, context.attempt).read()
+    champion = history.alias("champion")
+    if history.made_champion_by(earlier.fingerprint) or earlier.inputs.get(CHAMPION) == (
+        champion.digest if champion else None
+    ):
+        return None
+    evidence = evidence_of(context.lake.files, earlier)
+    order = _Order(
+        # Not today's: the loop file may say something else since, or one run had said so.
+        config=_config_of(earlier),
+        dataset=evidence.dataset,
+        dataset_digest=evidence.dataset_digest,
+        candidates=tuple(Contender(m.name, m.digest, m.folder) for m in evidence.candidates),
+        champion=champion,
+    )
+    return _carry_out(context, partition, order)
 
 
-def _evaluate(
-    context: StageContext,
-    stage: StageSession,
-    dataset: StageRecord,
-    contenders: Sequence[_Contender],
-    champion: ModelVersion | None,
-) -> StageRecord:
+def _carry_out(context: StageContext, partition: str, order: _Order) -> StageRecord:
+    with context.stage(STAGE, partition, config=order.config) as stage:
+        stage.inputs(**order.inputs)
+        return stage.unchanged() or _evaluate(context, stage, order)
+
+
+def _config(context: StageContext) -> dict[str, Any]:
+    return {**identity(context.loop, "scores"), "training": training_identity(context.loop)}
+
+
+def _new_order(context: StageContext, partition: str) -> _Order | str:
+    """The evaluation of the newest candidates, or why there is none."""
+    from lakeloop.evaluation.judge import Contender
+    from lakeloop.registry.registry import Registry
+
+    ledger = context.lake.ledger
+    dataset = ledger.latest("dataset", partition, "done")
+    if dataset is None:
+        return f"no data set was frozen for {partition}"
+    trained = {
+        each.name: ledger.latest(stage_named("train").record_name(each.name), partition, "done")
+        for each in context.loop.train.contenders
+    }
+    candidates = tuple(
+        Contender(name, record.outputs["digest"], record.outputs["artifact"])
+        for name, record in trained.items()
+        if record
+    )
+    if not candidates:
+        return f"no candidate was trained for {partition}"
+    return _Order(
+        config=_config(context),
+        dataset=dataset.outputs["dataset"],
+        dataset_digest=dataset.outputs["digest"],
+        candidates=candidates,
+        champion=Registry(context.lake, context.attempt).champion(),
+    )
+
+
+def _config_of(evaluation: StageRecord) -> dict[str, Any]:
+    if evaluation.format == RECORD_FORMAT:
+        return dict(evaluation.config)
+    return lift_config(STAGE, evaluation.config) or {}
+
+
+def _evaluate(context: StageContext, stage: StageSession, order: _Order) -> StageRecord:
     from lakeloop.datasets.freeze import read_card, read_split
     from lakeloop.evaluation.fair import fair_rows
-    from lakeloop.evaluation.predict import prediction_rows
+    from lakeloop.evaluation.judge import answer_rows
+    from lakeloop.evaluation.report import Report, render
+    from lakeloop.evaluation.stored import store
+    from lakeloop.tasks.registry import task_of
 
     fence = stage.claim()
-    with _scratch(stage.work) as scratch:
-        folder = context.lake.files.fetch(dataset.outputs["dataset"], scratch / "dataset")
-        card = read_card(folder)
-        rows = fair_rows(context.lake.files, read_split(folder, "test"), card, champion)
-        models = _judge_all(context, contenders, rows.table, card, scratch)
-    candidates = [model for model in models if model.name != "champion"]
-    leader = _leader(context, candidates, rows.digest)
-    report = _write_report(context, stage, models, leader, champion, card, rows)
-    answers = prediction_rows(models, rows.table)
-    published = context.lake.replace(
-        "evaluations", answers, where={"partition": stage.partition}, fence=fence
-    )
-    _track(stage, models, leader)
-    return _done(stage, dataset, contenders, models, published, rows, report)
+    task, files = task_of(context.loop.task), context.lake.files
+    with passing_folder(stage.work, "fetched") as scratch:
+        dataset = files.fetch(order.dataset, scratch / "dataset")
+        card = read_card(dataset)
+        fair = fair_rows(files, read_split(dataset, "test"), card, order.champion, task)
+        judged = _judge_all(context, order, fair.table, task, scratch)
+        evidence = _evidence(context, stage, order, judged, fair, task)
+        page = render(Report(evidence, context.loop, card))
+        published = context.lake.replace(
+            "evaluations",
+            answer_rows(judged, fair.table, task),
+            where={"partition": stage.partition},
+            fence=fence,
+        )
+        path, report = _publish_page(context, stage, page, scratch / "report")
+        digest = store(files, evidence, scratch / "evidence")
+    _track(stage, evidence)
+    named = {"evaluations": published.digest, "evaluations_version": str(published.version), "report": report}
+    return _done(stage, evidence, digest, named, {"report": str(path)})
 
 
 def _judge_all(
-    context: StageContext, contenders: Sequence[_Contender], rows: pa.Table, card: DatasetCard, scratch: Path
+    context: StageContext, order: _Order, rows: pa.Table, task: Task, scratch: Path
 ) -> list[Judged]:
-    from lakeloop.evaluation.predict import judge_artifact
+    from lakeloop.evaluation.judge import Contender, judge
 
     threads = context.settings.training_threads or os.cpu_count() or 1
+    contenders = list(order.candidates)
+    if champion := order.champion:
+        contenders.append(Contender(CHAMPION, champion.digest, champion.folder_name, champion.name))
     judged = []
     for contender in contenders:
         # One at a time: an artifact is 200 MB, and the next one needs the room.
-        folder = context.lake.files.fetch(contender.folder_name, scratch / contender.name)
-        model = judge_artifact(
-            contender.name, folder, contender.digest, rows, context.loop.task.labels, threads=threads
-        )
+        folder = context.lake.files.fetch(contender.folder, scratch / "model")
+        model = judge(contender, folder, rows, task, threads=threads)
         shutil.rmtree(folder)
-        if contender.name != "champion":
-            _require_trained_on(card, model)
+        if contender.name != CHAMPION:
+            _require_trained_on(order.dataset_digest, model)
         judged.append(model)
     return judged
 
 
-def _require_trained_on(card: DatasetCard, model: Judged) -> None:
+def _require_trained_on(dataset_digest: str, model: Judged) -> None:
     found = model.description.dataset_digest
-    if found != card.digest:
+    if found != dataset_digest:
         raise DataError(
-            f"the {model.name} was trained on another data set: test rows may be among its training rows",
-            where=f"artifact {model.digest[:12]}",
-            expected=f"data set {card.digest[:12]}",
+            f"the {model.contender.name} was trained on another data set: test rows may be among its"
+            " training rows",
+            where=f"artifact {model.contender.digest[:12]}",
+            expected=f"data set {dataset_digest[:12]}",
             found=f"data set {found[:12]}",
             remedy="train this partition again",
         )
 
 
-def _leader(context: StageContext, candidates: Sequence[Judged], rows_digest: str) -> Judged:
-    metric = metric_named(context.loop.evaluate.metric)
-    scored = [
-        Scored(
-            name=model.name,
-            digest=model.digest,
-            score=model.scores.named()[metric.name],
-            rows=model.scores.rows,
-            rows_digest=rows_digest,
-        )
-        for model in candidates
-    ]
-    best = best_of(scored, metric)
-    return next(model for model in candidates if model.name == best.name)
-
-
-def _write_report(
+def _evidence(
     context: StageContext,
     stage: StageSession,
-    models: Sequence[Judged],
-    leader: Judged,
-    champion: ModelVersion | None,
-    card: DatasetCard,
-    rows: FairRows,
-) -> tuple[Path, str]:
-    """Write the page for a browser and into the lake; returns its path and its name in the lake."""
-    from lakeloop.evaluation.predict import worst_mistakes
-    from lakeloop.evaluation.report import Report, render
+    order: _Order,
+    judged: Sequence[Judged],
+    fair: FairRows,
+    task: Task,
+) -> Evidence:
+    from lakeloop.evaluation.mistakes import worst_mistakes
+    from lakeloop.evaluation.probes.registry import look_at
+    from lakeloop.gate.decide import best_of
 
-    page = render(
-        Report(
-            loop=context.loop.name,
-            partition=stage.partition,
-            metric=metric_named(context.loop.evaluate.metric),
-            rules=context.loop.gate,
-            models=models,
-            leader=leader,
-            champion_version=champion.name if champion else None,
-            mistakes=worst_mistakes(leader, rows.table, _SHOWN_MISTAKES),
-            note=rows.note,
-            card=card,
-            made_at=now(),
-            run_id=context.attempt.run_id,
-        )
+    models = [look_at(model, fair.table, task) for model in judged]
+    candidates = tuple(model for model in models if model.name != CHAMPION)
+    leader = best_of(candidates, context.loop.metric).name
+    of_leader = next(model for model in judged if model.contender.name == leader)
+    wrong, mistakes = worst_mistakes(of_leader, fair.table, task, _SHOWN_MISTAKES)
+    return Evidence(
+        loop=context.loop.name,
+        partition=stage.partition,
+        task=task.kind,
+        metric=context.loop.metric.name,
+        dataset=order.dataset,
+        dataset_digest=order.dataset_digest,
+        rows=fair.table.num_rows,
+        rows_digest=fair.digest,
+        note=fair.note,
+        candidates=candidates,
+        champion=next((model for model in models if model.name == CHAMPION), None),
+        leader=leader,
+        wrong=wrong,
+        mistakes=mistakes,
+        error=task.error,
+        made_at=now(),
+        run_id=context.attempt.run_id,
     )
+
+
+def _publish_page(context: StageContext, stage: StageSession, page: str, scratch: Path) -> tuple[Path, str]:
+    """Write the page for a browser and into the lake; returns its path and its name in the lake."""
     path = context.settings.reports(context.loop.name) / stage.partition / "index.html"
     write_atomically(path, page)
     # By content: the page of a second evaluation is another folder, for these never change.
     name = f"reports/{stage.partition}/{hashlib.sha256(page.encode()).hexdigest()[:16]}"
-    with _scratch(stage.work) as folder:  # the page for a browser belongs to whoever evaluates last
-        write_atomically(folder / path.name, page)
-        context.lake.files.put(folder, name)
+    write_atomically(scratch / path.name, page)  # the page for a browser is whoever's evaluates last
+    context.lake.files.put(scratch, name)
     return path, name
 
 
-def _track(stage: StageSession, models: Sequence[Judged], leader: Judged) -> None:
+def _track(stage: StageSession, evidence: Evidence) -> None:
     """Scores and counts; no text of rows leaves the lake."""
-    stage.log(_metrics(models))
-    columns = ["model", "digest", "method", "rows", *leader.scores.named()]
-    stage.table(
+    stage.tracker.log(_metrics(evidence))
+    names = list(dict.fromkeys(name for model in evidence.models for name in model.scores))
+    stage.tracker.table(
         "scores",
-        columns,
+        ["model", "digest", "method", "rows", *names],
         [
-            [m.name, m.digest[:12], m.description.method, m.scores.rows, *m.scores.named().values()]
-            for m in models
+            [model.name, model.digest[:12], model.method, evidence.rows, *map(model.scores.get, names)]
+            for model in evidence.models
         ],
     )
-    labels = [label.label for label in leader.scores.labels]
-    width = len(leader.scores.confusion[0])
-    stage.table(
-        "confusion",
-        ["label", *labels, "another"][: 1 + width],
-        [[label, *counts] for label, counts in zip(labels, leader.scores.confusion, strict=True)],
-    )
-    stage.table(
-        "labels",
-        ["model", "label", "precision", "recall", "f1", "rows"],
-        [[m.name, s.label, s.precision, s.recall, s.f1, s.support] for m in models for s in m.scores.labels],
-    )
+    for grid in evidence.model(evidence.leader).tables:
+        if grid.kind == "table":
+            stage.tracker.table(grid.title.lower(), ["model", *grid.columns], _rows_of_all(evidence, grid))
+        else:
+            stage.tracker.table(grid.title.lower(), list(grid.columns), [list(row) for row in grid.rows])
 
 
-def _metrics(models: Sequence[Judged]) -> dict[str, float]:
+def _rows_of_all(evidence: Evidence, grid: Grid) -> list[list[Any]]:
+    """The rows of the grids with this title and these columns, of all models."""
+    return [
+        [model.name, *row]
+        for model in evidence.models
+        for other in model.tables
+        if (other.title, other.columns) == (grid.title, grid.columns)
+        for row in other.rows
+    ]
+
+
+def _metrics(evidence: Evidence) -> dict[str, float]:
     return {
-        f"{model.name}/{name}": value
-        for model in models
-        for name, value in {
-            **model.scores.named(),
-            "texts_per_second": model.texts_per_second,
-            **{f"f1/{label.label}": label.f1 for label in model.scores.labels},
-        }.items()
+        f"{model.name}/{name}": score for model in evidence.models for name, score in model.scores.items()
     }
 
 
 def _done(
-    stage: StageSession,
-    dataset: StageRecord,
-    contenders: Sequence[_Contender],
-    models: Sequence[Judged],
-    published: Published,
-    rows: FairRows,
-    report: tuple[Path, str],
+    stage: StageSession, evidence: Evidence, digest: str, outputs: Mapping[str, str], links: Mapping[str, str]
 ) -> StageRecord:
-    metric = metric_named(stage.context.loop.evaluate.metric)
-    scores = ", ".join(f"{model.name} {model.scores.named()[metric.name]:.4f}" for model in models)
-    path, name = report
+    from lakeloop.evaluation.stored import folder_of
+
+    metric = stage.context.loop.metric
+    scores = ", ".join(f"{name} {shown(score)}" for name, score in evidence.scores_by(metric.name).items())
     return stage.done(
-        reason=f"{metric.title} on {models[0].scores.rows} test rows: {scores}"
-        + (f"; {rows.note}" if rows.note else ""),
+        reason=f"{metric.title} on {evidence.rows} test rows: {scores}"
+        + (f"; {evidence.note}" if evidence.note else ""),
         outputs={
-            "evaluations": published.digest,
-            "evaluations_version": str(published.version),
-            "report": name,
-            "dataset": dataset.outputs["dataset"],
-            "rows": str(models[0].scores.rows),
-            "rows_digest": rows.digest,
-            **{contender.name: contender.digest for contender in contenders},
-            **{f"{contender.name}_folder": contender.folder_name for contender in contenders},
+            "evidence": folder_of(digest),
+            "evidence_digest": digest,
+            "dataset": evidence.dataset,
+            "rows": str(evidence.rows),
+            **outputs,
         },
-        metrics=_metrics(models),
-        links={"report": str(path)},
+        metrics=_metrics(evidence),
+        links=links,
     )
-
-
-@contextmanager
-def _scratch(work: Path) -> Iterator[Path]:
-    """A folder for this attempt alone, gone afterwards: attempts can overlap, and must not share models."""
-    oldest = time.time() - _ABANDONED_SECONDS
-    for left in work.glob(f"{_SCRATCH}*"):
-        with suppress(FileNotFoundError):  # its attempt ended in this moment
-            if left.stat().st_mtime < oldest:
-                shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=work, ignore_cleanup_errors=True) as folder:
-        yield Path(folder)

@@ -1,7 +1,8 @@
-"""Stage `ingest`: the drop of one day becomes rows of `raw`, every bad line a row of `quarantine`.
+"""Stage `ingest`: the delivery of one day becomes rows of `raw`, every bad record a row of `quarantine`.
 
-Quarantine is published before raw, both under one fence; the ledger entry that makes them one result comes
-last. A run that is killed anywhere in between is simply run again, with the same outcome.
+Counts are proved before anything is published. Quarantine is published before raw, both under one fence; the
+ledger entry that makes them one result comes last. A run that is killed anywhere in between is simply run
+again, with the same outcome.
 """
 
 from __future__ import annotations
@@ -13,50 +14,50 @@ from lakeloop.durable import write_atomically
 from lakeloop.faults import reach
 from lakeloop.records import StageRecord
 from lakeloop.spec.days import require_day
+from lakeloop.spec.identity import identity
 from lakeloop.stages.session import StageContext, StageSession
 
 if TYPE_CHECKING:
-    from lakeloop.lake import Published
-    from lakeloop.sources.base import Drop
+    from lakeloop.lake.store import Published
+    from lakeloop.sources.base import Delivery
     from lakeloop.sources.intake import Intake
-
-_SHOWN_REJECTS = 50
 
 
 def ingest(context: StageContext, partition: str) -> StageRecord:
-    """Read the drop of the day `partition` and publish it; unchanged when this drop was published before.
+    """Read the delivery of the day `partition` and publish it; unchanged when it was published before.
 
-    Ends skipped, with the place that was looked at, when there is no drop for this day.
+    Ends skipped, with the place that was looked at, when there is nothing for this day.
 
     Raises:
         ConfigurationError: `partition` is no day, or the source is not what the loop file says.
-        CountsError: lines read are not rows + quarantined + duplicates; nothing was published.
+        CountsError: records read are not rows + quarantined + duplicates; nothing was published.
         DataError: the header of a CSV drop is not the declared one; nothing was published.
         FenceError: a newer attempt took over.
+        TransientError: the delivery changed while it was read; nothing was published.
     """
-    from lakeloop.sources.intake import take_in
-    from lakeloop.sources.kinds import open_source
+    from lakeloop.sources.intake import read_delivery
+    from lakeloop.sources.registry import open_source
 
     require_day(partition)
-    with context.stage("ingest", partition, config=context.loop.source) as stage:
+    with context.stage("ingest", partition, config=identity(context.loop, "raw")) as stage:
         source = open_source(context.loop, context.settings)
-        drop = source.drop(partition)
-        if drop is None:
+        delivery = source.find(partition)
+        if delivery is None:
             return stage.skipped(source.absence(partition))
-        stage.inputs(drop=f"sha256:{drop.digest}")
+        stage.inputs(drop=delivery.identity)
         if done := stage.unchanged():
             return done
         fence = stage.claim()
-        intake = take_in(drop, context.loop, partition)
-        reach("ingest.before-quarantine")
-        where = {"partition": partition, "stage": "ingest"}
-        quarantine = context.lake.replace("quarantine", intake.quarantine, where=where, fence=fence)
-        reach("ingest.before-commit")
-        raw = context.lake.replace("raw", intake.raw, where={"partition": partition}, fence=fence)
-        reach("ingest.after-commit")
-        _track(stage, intake, drop, raw)
+        with read_delivery(delivery, context.loop, partition, stage.work) as intake:
+            reach("ingest.before-quarantine")
+            where = {"partition": partition, "stage": "ingest"}
+            quarantine = context.lake.replace("quarantine", intake.quarantine(), where=where, fence=fence)
+            reach("ingest.before-commit")
+            raw = context.lake.replace("raw", intake.raw(), where={"partition": partition}, fence=fence)
+            reach("ingest.after-commit")
+        _track(stage, intake, delivery, raw)
         record = stage.done(
-            reason=_reason(intake, drop),
+            reason=_reason(intake, delivery),
             outputs={
                 "raw": raw.digest,
                 "raw_version": str(raw.version),
@@ -65,17 +66,17 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
             },
             counts=intake.counts,
             metrics=_metrics(intake),
-            links={"drop": str(drop.path)},
+            links={"drop": delivery.where},
         )
         reach("ingest.after-ledger")
         return record
 
 
-def _reason(intake: Intake, drop: Drop) -> str:
+def _reason(intake: Intake, delivery: Delivery) -> str:
     counts = intake.counts
     reasons = ", ".join(f"{reason} {lines}" for reason, lines in intake.reasons.items())
     return (
-        f"{counts.read} line(s) of {drop.name}: {counts.accepted} accepted, "
+        f"{counts.read} line(s) of {delivery.name}: {counts.accepted} accepted, "
         f"{counts.quarantined} quarantined{f' ({reasons})' if reasons else ''}, "
         f"{counts.duplicates} exact duplicate(s) dropped"
     )
@@ -90,21 +91,23 @@ def _metrics(intake: Intake) -> dict[str, float]:
     }
 
 
-def _track(stage: StageSession, intake: Intake, drop: Drop, raw: Published) -> None:
+def _track(stage: StageSession, intake: Intake, delivery: Delivery, raw: Published) -> None:
     """Tell the tracker what came in: no text of rows leaves the lake."""
-    stage.log({**{f"rows/{name}": value for name, value in intake.counts}, **_metrics(intake)})
-    stage.table("quarantine by reason", ["reason", "lines"], [list(item) for item in intake.reasons.items()])
-    columns = ["source_line", "reason", "column"]
-    shown = intake.quarantine.select(columns).slice(0, _SHOWN_REJECTS).to_pylist()
-    stage.table("quarantined lines", columns, [[row[name] for name in columns] for row in shown])
+    stage.tracker.log({**{f"rows/{name}": value for name, value in intake.counts}, **_metrics(intake)})
+    stage.tracker.table(
+        "quarantine by reason", ["reason", "lines"], [list(item) for item in intake.reasons.items()]
+    )
+    stage.tracker.table(
+        "quarantined lines", ["source_line", "reason", "column"], [list(row) for row in intake.shown]
+    )
     description = {
         "table": raw.uri,
         "version": raw.version,
         "partition": stage.partition,
         "rows": raw.rows,
         "digest": raw.digest,
-        "drop": {"name": drop.name, "sha256": drop.digest},
+        "drop": {"name": delivery.name, "identity": delivery.identity},
     }
     path = stage.work / "raw.json"
     write_atomically(path, json.dumps(description, indent=2) + "\n")
-    stage.artifact(f"{stage.context.loop.name}-raw", "dataset", path, description)
+    stage.tracker.artifact(f"{stage.context.loop.name}-raw", "dataset", path, description)

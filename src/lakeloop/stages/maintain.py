@@ -29,9 +29,11 @@ RETENTION = timedelta(days=7)
 def pending(context: StageContext) -> list[Pending]:
     """Work that is due and that nobody did, in the order in which it should be done."""
     from lakeloop.registry.registry import Registry
+    from lakeloop.sources.days import days_over
 
     champion = Registry(context.lake, context.attempt).champion()
-    return pending_work(context.loop, context.lake.ledger.entries(), champion)
+    days = days_over(context.loop, context.settings)
+    return pending_work(context.loop, context.lake.ledger.entries(), champion, days)
 
 
 def maintain(context: StageContext, partition: str, *, retention: timedelta = RETENTION) -> StageRecord:
@@ -70,13 +72,15 @@ def _done(
         "pending": float(len(work)),
         "journals/waiting": float(journals),
     }
-    stage.log(metrics)
-    stage.table(
+    stage.tracker.log(metrics)
+    stage.tracker.table(
         "tables",
         ["table", "compacted", "deleted", "busy"],
         [[done.table, done.compacted, done.deleted, done.busy] for done in tidied],
     )
-    stage.table("pending", ["stage", "partition", "reason"], [[p.stage, p.partition, p.reason] for p in work])
+    stage.tracker.table(
+        "pending", ["stage", "partition", "reason"], [[p.stage, p.partition, p.reason] for p in work]
+    )
     return stage.done(
         reason=f"{compacted} small files compacted, {deleted} old ones deleted, {len(leftovers)} leftovers"
         f" removed; {len(work)} step(s) are due, {journals} journal(s) wait for W&B",

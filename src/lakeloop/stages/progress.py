@@ -8,27 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from lakeloop.datasets.published import published_partitions
 from lakeloop.records import StageRecord
-from lakeloop.spec.models import LoopSpec
+from lakeloop.spec.loop import LoopSpec
 from lakeloop.stages.dataset import decide_from
 
 if TYPE_CHECKING:
     from lakeloop.registry.history import ModelVersion
-
-StageName = Literal[
-    "ingest", "transform", "validate", "dataset", "train-baseline", "train-finetune",
-    "evaluate", "release", "rollout", "monitor", "maintain",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Pending:
     """Work that is due and that nobody did."""
 
-    stage: Literal["transform", "validate", "train", "release", "rollout"]
+    stage: str
     partition: str
     reason: str
     """A sentence for people."""
@@ -65,10 +59,14 @@ def days_of(entries: Iterable[StageRecord]) -> list[Day]:
 
 
 def pending_work(
-    loop: LoopSpec, entries: Sequence[StageRecord], champion: ModelVersion | None
+    loop: LoopSpec,
+    entries: Sequence[StageRecord],
+    champion: ModelVersion | None,
+    days_there: Sequence[str] = (),
 ) -> list[Pending]:
-    """What is due, in the order in which it should be done."""
+    """What is due, in the order in which it should be done. `days_there` have a drop that is whole."""
     steps = (
+        *_pending_ingests(entries, days_there),
         *(_pending_of_day(day) for day in days_of(entries)),
         _pending_training(loop, entries),
         _pending_release(entries),
@@ -99,6 +97,15 @@ def _made_from(record: StageRecord | None, source: StageRecord | None, table: st
     return record if digest in {value.removeprefix("sha256:") for value in record.inputs.values()} else None
 
 
+def _pending_ingests(entries: Sequence[StageRecord], days_there: Sequence[str]) -> list[Pending]:
+    """Days with a drop and no rows, since the first that was ingested: nobody asked for older ones."""
+    ingested = {entry.partition for entry in entries if entry.stage == "ingest" and entry.status == "done"}
+    if not ingested:
+        return []
+    missing = [day for day in days_there if day > min(ingested) and day not in ingested]
+    return [Pending("ingest", day, f"the drop of {day} was never ingested") for day in missing]
+
+
 def _pending_of_day(day: Day) -> Pending | None:
     if day.ingest and not day.transform:
         rows = day.ingest.counts.accepted if day.ingest.counts else 0
@@ -110,12 +117,8 @@ def _pending_of_day(day: Day) -> Pending | None:
 
 
 def _pending_training(loop: LoopSpec, entries: Sequence[StageRecord]) -> Pending | None:
-    published = published_partitions(entries)
-    if not published:
-        return None
-    newest_day = max(published)
-    decision = decide_from(loop, entries, newest_day)
-    return Pending("train", newest_day, decision.reason) if decision.train else None
+    decision = decide_from(loop, entries)
+    return Pending("train", decision.partition, decision.reason) if decision.train else None
 
 
 def _pending_release(entries: Sequence[StageRecord]) -> Pending | None:

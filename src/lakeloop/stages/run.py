@@ -1,34 +1,31 @@
 """All stages of a loop in order, in this process, without Airflow: `lakeloop run`.
 
 The same functions that the DAGs run, one after the other. A day that fails does not keep other days from
-the mart; what failed is named at the end, together.
+the mart. An error is told when it happens, to whoever follows the events; the end counts the failures.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from lakeloop.datasets.published import published_partitions
 from lakeloop.errors import LakeloopError, TransientError
 from lakeloop.records import StageRecord
-from lakeloop.stages.dataset import dataset, decide_training
-from lakeloop.stages.evaluate import evaluate
-from lakeloop.stages.ingest import ingest
+from lakeloop.stages.catalogue import STAGES, stage_named
+from lakeloop.stages.dataset import decide_training
 from lakeloop.stages.maintain import pending
-from lakeloop.stages.release import release
 from lakeloop.stages.rollout import rollout
 from lakeloop.stages.session import StageContext
-from lakeloop.stages.train import train
-from lakeloop.stages.transform import transform
-from lakeloop.stages.validate import validate
 
 log = logging.getLogger(__name__)
 
 _REACH_SECONDS = 2.0
+_FEW = 3
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class _Run:
     context: StageContext
     on_event: Callable[[RunEvent], None]
     records: list[StageRecord] = field(default_factory=list)
-    failures: list[tuple[str, LakeloopError]] = field(default_factory=list)
+    failures: list[tuple[str, str, LakeloopError]] = field(default_factory=list)
 
     def step(self, name: str, partition: str, work: Callable[[], StageRecord]) -> StageRecord | None:
         """Do one stage; None when it failed."""
@@ -58,8 +55,7 @@ class _Run:
         try:
             record = work()
         except LakeloopError as error:
-            log.warning("%s %s %s failed: %s", self.context.loop.name, name, partition, error)
-            self.failures.append((f"{name} {partition}", error))
+            self.failures.append((name, partition, error))
             self.on_event(RunEvent(name, partition, "failed", str(error)))
             return None
         self.records.append(record)
@@ -76,13 +72,14 @@ def run(
 ) -> list[StageRecord]:
     """Bring `partitions` into the mart; train, evaluate and release when that is due. Returns the records.
 
-    With `roll_out` a new champion is rolled out too, if the model server answers.
+    With `roll_out` a new champion is rolled out too, if the model server answers. Without `on_event` the
+    errors are logged.
 
     Raises:
-        LakeloopError: something failed; names each failure, after everything else was done. Its type is
+        LakeloopError: something failed; counts the failures, after everything else was done. Its type is
             that of a transient failure when there was one: then the same call again may help.
     """
-    state = _Run(context, on_event or _ignore)
+    state = _Run(context, on_event or _log_failure)
     for partition in sorted(set(partitions)):
         _prepare(state, partition)
     if newest := _newest_published(context):
@@ -94,13 +91,18 @@ def run(
     return state.records
 
 
-def _ignore(event: RunEvent) -> None:
-    """Nobody waits."""
+def _log_failure(event: RunEvent) -> None:
+    if event.state == "failed":
+        log.warning("%s %s failed: %s", event.stage, event.partition, event.message)
 
 
 def _prepare(state: _Run, partition: str) -> None:
-    for name, stage in (("ingest", ingest), ("transform", transform), ("validate", validate)):
-        record = state.step(name, partition, functools.partial(stage, state.context, partition))
+    for stage in STAGES:
+        if stage.phase != "data":
+            continue
+        record = state.step(
+            stage.name, partition, functools.partial(stage.function, state.context, partition)
+        )
         if record is None or record.status == "skipped":
             return
 
@@ -112,21 +114,27 @@ def _newest_published(context: StageContext) -> str | None:
 
 def _train_and_release(state: _Run, partition: str) -> None:
     context = state.context
-    decision = decide_training(context, partition)
+    decision = decide_training(context)
     state.on_event(RunEvent("plan", partition, "ended", decision.reason))
     if decision.train:
-        steps: tuple[tuple[str, Callable[[], StageRecord]], ...] = (
-            ("dataset", lambda: dataset(context, partition)),
-            ("train-baseline", lambda: train(context, partition, "baseline")),
-            ("train-finetune", lambda: train(context, partition, "finetune")),
-            ("evaluate", lambda: evaluate(context, partition)),
-        )
-        for name, work in steps:
+        for name, work in _training_steps(context, partition):
             if state.step(name, partition, work) is None:
                 return
     elif not any(step.stage == "release" and step.partition == partition for step in pending(context)):
         return
-    state.step("release", partition, lambda: release(context, partition))
+    release = stage_named("release").function
+    state.step("release", partition, functools.partial(release, context, partition))
+
+
+def _training_steps(context: StageContext, partition: str) -> Iterator[tuple[str, Callable[[], StageRecord]]]:
+    """The stages of a training in order, some once for each candidate: name of the record, work."""
+    for stage in STAGES:
+        if stage.phase != "training":
+            continue
+        names = [each.name for each in context.loop.train.contenders] if stage.per == "candidate" else [""]
+        for name in names:
+            arguments = (name,) if name else ()
+            yield stage.record_name(name), functools.partial(stage.function, context, partition, *arguments)
 
 
 def _roll_out(state: _Run, partition: str) -> None:
@@ -142,15 +150,23 @@ def _roll_out(state: _Run, partition: str) -> None:
     state.step("rollout", partition, lambda: rollout(state.context, partition))
 
 
-def _summarised(loop: str, failures: Sequence[tuple[str, LakeloopError]]) -> LakeloopError:
-    """One error for all of `failures`."""
-    if len(failures) == 1:
-        return failures[0][1]
-    kinds = [type(error) for _, error in failures]
+def _summarised(loop: str, failures: Sequence[tuple[str, str, LakeloopError]]) -> LakeloopError:
+    """One error that counts `failures` (stage, partition, error), each of which was told before."""
+    kinds = [type(error) for _, _, error in failures]
     kind = next((kind for kind in kinds if issubclass(kind, TransientError)), kinds[0])
+    days: dict[str, list[str]] = defaultdict(list)
+    for stage, partition, _ in failures:
+        days[stage].append(partition)
+    many = len(failures) > 1
     return kind(
-        f"{len(failures)} steps failed; everything else is done",
+        f"{len(failures)} step{'s' if many else ''} failed; everything else is done",
         where=f"run {loop}",
-        found="\n".join(f"{where}: {error}" for where, error in failures),
-        remedy="mend what each of them says, then run again: what is done is not done twice",
+        found="; ".join(f"{stage} of {_listed(partitions)}" for stage, partitions in days.items()),
+        remedy=f"mend what {'each of them' if many else 'it'} says above, then run again: what is done is"
+        " not done twice",
     )
+
+
+def _listed(days: Sequence[str]) -> str:
+    """All days when they are few, else their number and the first and last of them."""
+    return ", ".join(days) if len(days) <= _FEW else f"{len(days)} days, {days[0]} to {days[-1]}"

@@ -7,30 +7,27 @@ first, then record.json, then the ledger row, so that a row in the ledger always
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
 from lakeloop.attempt import Attempt
 from lakeloop.errors import FenceError
-from lakeloop.records import Counts, Provenance, StageRecord, Status, fingerprint, now
-from lakeloop.settings import Settings, get_settings
-from lakeloop.spec.models import LoopSpec
+from lakeloop.records import RECORD_FORMAT, Counts, Provenance, StageRecord, Status, fingerprint, now
+from lakeloop.settings import Settings, get_settings, protect_home
+from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.yesterday import lift_config
+from lakeloop.stages.catalogue import stage_named
 
 if TYPE_CHECKING:
-    from lakeloop.lake import Lake
     from lakeloop.lake.claims import Fence
+    from lakeloop.lake.store import Lake
     from lakeloop.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
-
-CODE_VERSION = 1
-"""Raise it when a change of the code makes other outputs from the same inputs."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +38,34 @@ class StageContext:
     lake: Lake
     settings: Settings
     attempt: Attempt
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """What this run changed of the loop file, already in `loop`: dotted key -> value."""
 
     @classmethod
     def open(
-        cls, loop: str, settings: Settings | None = None, attempt: Attempt | None = None
+        cls,
+        loop: str,
+        settings: Settings | None = None,
+        attempt: Attempt | None = None,
+        changes: Mapping[str, Any] | None = None,
     ) -> StageContext:
-        """Load the loop file and open the lake; creates the loop's tables when they are not there."""
-        from lakeloop.lake import Lake
+        """Load the loop file, with `changes` on top, and open the lake; creates the tables that are missing.
+
+        Raises:
+            ConfigurationError: the loop file or a change is wrong.
+        """
+        from lakeloop.lake.store import Lake
         from lakeloop.spec.load import load_loop
+        from lakeloop.spec.override import override
 
         settings = settings or get_settings()
+        protect_home(settings)
         spec = load_loop(settings.loop_file(loop), settings)
+        if changes:
+            spec = override(spec, changes)
         lake = Lake.from_settings(settings, spec)
         lake.bootstrap(spec)
-        return cls(spec, lake, settings, attempt or Attempt.local())
+        return cls(spec, lake, settings, attempt or Attempt.local(), dict(changes or {}))
 
     def work(self, stage: str, partition: str) -> Path:
         """The local scratch folder of a stage; made when it is not there."""
@@ -79,7 +90,9 @@ class StageContext:
             )
 
     @contextmanager
-    def stage(self, name: str, partition: str, *, config: Any = None) -> Iterator[StageSession]:
+    def stage(
+        self, name: str, partition: str, *, config: Mapping[str, Any] | None = None
+    ) -> Iterator[StageSession]:
         """Run one stage: `config` is the part of the loop file that decides its output."""
         from lakeloop.tracking.tracker import open_tracker
 
@@ -87,7 +100,7 @@ class StageContext:
         with open_tracker(
             self.settings, loop=self.loop.name, stage=name, partition=partition, attempt=self.attempt
         ) as tracker:
-            session = StageSession(self, name, partition, _as_dict(config), work, tracker)
+            session = StageSession(self, name, partition, dict(config or {}), work, tracker)
             tracker.config({"loop": self.loop.name, "stage": name, "partition": partition, **session.config})
             yield session
             session.require_ended()
@@ -124,17 +137,27 @@ class StageSession:
 
     @property
     def fingerprint(self) -> str:
+        return self._fingerprint(self.config, self._inputs)
+
+    def _fingerprint(self, config: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
         return fingerprint(
-            code=CODE_VERSION,
+            code=stage_named(self.name).version,
             stage=self.name,
             partition=self.partition,
-            config=self.config,
-            inputs=self._inputs,
+            config=config,
+            inputs=inputs,
         )
+
+    def _is_this_work(self, record: StageRecord) -> bool:
+        """Whether `record` was made from what this session works from, in the words of its own time."""
+        if record.format == RECORD_FORMAT:
+            return record.fingerprint == self.fingerprint
+        config = lift_config(self.name, record.config)
+        return config is not None and self._fingerprint(config, record.inputs) == self.fingerprint
 
     def unchanged(self) -> StageRecord | None:
         """The earlier record, marked unchanged, when this work was done from the same inputs."""
-        earlier = self.context.lake.ledger.done(self.name, self.partition, self.fingerprint)
+        earlier = self.context.lake.ledger.done(self.name, self.partition, self._is_this_work)
         if earlier is None:
             return None
         when = f"{earlier.provenance.finished_at:%Y-%m-%d %H:%M} UTC"
@@ -155,9 +178,10 @@ class StageSession:
         counts: Counts | None = None,
         metrics: Mapping[str, float] | None = None,
         links: Mapping[str, str] | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> StageRecord:
         """End with an output; `counts` must reconcile."""
-        return self._end("done", reason, outputs, counts, metrics, links)
+        return self._end("done", reason, outputs, counts, metrics, links, settings)
 
     def skipped(self, reason: str) -> StageRecord:
         """End without work: there was nothing to do, and `reason` says why."""
@@ -172,15 +196,6 @@ class StageSession:
     ) -> StageRecord:
         """End with a decision against: a result, not a failure."""
         return self._end("refused", reason, None, None, metrics, links)
-
-    def log(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        self.tracker.log(metrics, step)
-
-    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        self.tracker.table(name, columns, rows)
-
-    def artifact(self, name: str, kind: str, path: Path, metadata: Mapping[str, Any] | None = None) -> None:
-        self.tracker.artifact(name, kind, path, metadata)
 
     def require_ended(self) -> None:
         if self._record is None:
@@ -207,6 +222,7 @@ class StageSession:
         counts: Counts | None,
         metrics: Mapping[str, float] | None,
         links: Mapping[str, str] | None,
+        settings: Mapping[str, Any] | None = None,
     ) -> StageRecord:
         where = f"{self.context.loop.name} {self.name} {self.partition}"
         record = StageRecord(
@@ -222,6 +238,8 @@ class StageSession:
             metrics=dict(metrics or {}),
             links=dict(links or {}),
             config=self.config,
+            format=RECORD_FORMAT,
+            settings=dict(settings or {}),
             provenance=Provenance.collect(
                 run_id=self.context.attempt.run_id,
                 try_number=self.context.attempt.try_number,
@@ -234,14 +252,3 @@ class StageSession:
         log.info("%s: %s: %s", where, status, reason)
         self._record = record
         return record
-
-
-def _as_dict(config: Any) -> dict[str, Any]:
-    if config is None:
-        return {}
-    if isinstance(config, BaseModel):
-        return config.model_dump(mode="json")
-    return {
-        key: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-        for key, value in dict(config).items()
-    }

@@ -7,17 +7,21 @@ One read of the ledger and one of the registry; nothing here touches a data tabl
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from lakeloop.evaluation.catalogue import metric_named
+from lakeloop.errors import ArtifactError
 from lakeloop.records import Counts, Frozen, StageRecord, Status, now
-from lakeloop.stages.progress import Day, StageName, days_of, newest, pending_work
+from lakeloop.stages.catalogue import in_order
+from lakeloop.stages.progress import Day, Pending, days_of, newest, pending_work
 from lakeloop.stages.session import StageContext
 
 if TYPE_CHECKING:
     from lakeloop.registry.history import History
+
+log = logging.getLogger(__name__)
 
 
 class StageStatus(Frozen):
@@ -91,12 +95,6 @@ class DecisionStatus(Frozen):
     decided_at: datetime
 
 
-class PendingStatus(Frozen):
-    stage: str
-    partition: str
-    reason: str
-
-
 class LoopStatus(Frozen):
     """Everything that a person asks about a loop first."""
 
@@ -112,10 +110,10 @@ class LoopStatus(Frozen):
     checks_passed: int
     checks_total: int
     scores: dict[str, float]
-    """Of the newest evaluation by model: baseline, finetune, champion."""
+    """Of the newest evaluation by model: the candidates, the cheapest first, then the champion."""
     champion: ChampionStatus | None
     decision: DecisionStatus | None
-    pending: tuple[PendingStatus, ...]
+    pending: tuple[Pending, ...]
     links: dict[str, str]
     """report, data_docs, wandb (a folder or URL), server: paths or URLs, those that there are."""
 
@@ -123,17 +121,19 @@ class LoopStatus(Frozen):
 def loop_status(context: StageContext) -> LoopStatus:
     """The status of the context's loop, now."""
     from lakeloop.registry.registry import Registry
+    from lakeloop.sources.days import days_over
 
     entries = context.lake.ledger.entries()
     history = Registry(context.lake, context.attempt).read()
     partitions = tuple(_partition(day) for day in days_of(entries))
     champion = _champion(context, entries, history)
-    work = pending_work(context.loop, entries, history.alias("champion"))
+    days = days_over(context.loop, context.settings)
+    work = pending_work(context.loop, entries, history.alias("champion"), days)
     return LoopStatus(
         loop=context.loop.name,
         description=context.loop.description,
         at=now(),
-        stages=_stages(entries),
+        stages=_stages(context, entries),
         partitions=partitions,
         totals=Counts(
             read=sum(p.read for p in partitions),
@@ -146,13 +146,19 @@ def loop_status(context: StageContext) -> LoopStatus:
         scores=_scores(context, entries),
         champion=champion,
         decision=_decision(entries),
-        pending=tuple(PendingStatus(stage=p.stage, partition=p.partition, reason=p.reason) for p in work),
+        pending=tuple(work),
         links=_links(context, entries),
     )
 
 
-def _stages(entries: Sequence[StageRecord]) -> tuple[StageStatus, ...]:
+def _stages(context: StageContext, entries: Sequence[StageRecord]) -> tuple[StageStatus, ...]:
     last = {entry.stage: entry for entry in entries}
+    candidates = [each.name for each in context.loop.train.contenders]
+
+    def position(stage: str) -> tuple[int, int]:
+        candidate = stage.partition("-")[2]
+        return in_order(stage), candidates.index(candidate) if candidate in candidates else len(candidates)
+
     return tuple(
         StageStatus(
             stage=stage,
@@ -162,8 +168,7 @@ def _stages(entries: Sequence[StageRecord]) -> tuple[StageStatus, ...]:
             finished_at=last[stage].provenance.finished_at,
             seconds=last[stage].provenance.seconds,
         )
-        for stage in get_args(StageName)
-        if stage in last
+        for stage in sorted(last, key=position)
     )
 
 
@@ -197,7 +202,7 @@ def _champion(
     if version is None or move is None:
         return None
     rollout = newest(entries, "rollout")
-    metric = metric_named(context.loop.evaluate.metric)
+    metric = context.loop.metric
     return ChampionStatus(
         version=version.name,
         digest=version.digest,
@@ -224,15 +229,17 @@ def _decision(entries: Sequence[StageRecord]) -> DecisionStatus | None:
 
 
 def _scores(context: StageContext, entries: Sequence[StageRecord]) -> dict[str, float]:
+    from lakeloop.evaluation.stored import evidence_of
+
     evaluation = newest(entries, "evaluate")
     if evaluation is None:
         return {}
-    suffix = f"/{context.loop.evaluate.metric}"
-    return {
-        name.removesuffix(suffix): value
-        for name, value in evaluation.metrics.items()
-        if name.endswith(suffix)
-    }
+    try:
+        evidence = evidence_of(context.lake.files, evaluation)
+    except ArtifactError as error:  # who asks where the loop stands is told the rest all the same
+        log.warning("no scores to show: %s", error)
+        return {}
+    return evidence.scores_by(context.loop.metric.name)
 
 
 def _links(context: StageContext, entries: Sequence[StageRecord]) -> dict[str, str]:
@@ -241,6 +248,12 @@ def _links(context: StageContext, entries: Sequence[StageRecord]) -> dict[str, s
         "report": evaluation.links.get("report", "") if evaluation else "",
         "data_docs": validate.links.get("data_docs", "") if validate else "",
         "wandb": str(context.settings.wandb_dir) if context.settings.wandb_dir.exists() else "",
-        "server": context.settings.server_link or context.settings.server_url,
+        "server": _own_model(context),
     }
     return {name: link for name, link in links.items() if link}
+
+
+def _own_model(context: StageContext) -> str:
+    """Where the model server tells which model of this loop answers."""
+    server = context.settings.server_link or context.settings.server_url
+    return f"{server.rstrip('/')}/v1/loops/{context.loop.name}/model"

@@ -12,6 +12,7 @@ from lakeloop.errors import DataError
 from lakeloop.faults import reach
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.days import require_day
+from lakeloop.spec.identity import identity
 from lakeloop.stages.session import StageContext, StageSession
 
 if TYPE_CHECKING:
@@ -35,11 +36,9 @@ def transform(context: StageContext, partition: str) -> StageRecord:
         FenceError: a newer attempt took over, or the day is being ingested at this moment.
     """
     from lakeloop.transform.dbt import project_digest
-    from lakeloop.transform.scratch import roles
 
     require_day(partition)
-    config = {"clean": context.loop.clean, "columns": roles(context.loop)}
-    with context.stage("transform", partition, config=config) as stage:
+    with context.stage("transform", partition, config=identity(context.loop, "built")) as stage:
         ingested = _ingested(context, partition)
         if ingested.status == "skipped":
             return stage.skipped(f"nothing to transform: {ingested.reason}")
@@ -65,13 +64,13 @@ def _ingested(context: StageContext, partition: str) -> StageRecord:
 
 
 def _transform(context: StageContext, stage: StageSession, ingested: StageRecord) -> StageRecord:
-    from lakeloop.transform.scratch import scratch_folder
+    from lakeloop.scratch.folder import kept_folder
 
     where = f"{context.loop.name} transform {stage.partition}"
     fence = stage.claim()
     version = context.lake.version("raw")
     context.require_as_recorded("raw", ingested, version)
-    with scratch_folder(stage.work, _BUILD) as folder:
+    with kept_folder(stage.work, _BUILD) as folder:
         rows, counts, nodes = _build(context, stage, version, folder)
     counts.reconcile(where)
     reach("transform.before-commit")
@@ -79,8 +78,10 @@ def _transform(context: StageContext, stage: StageSession, ingested: StageRecord
     reach("transform.after-commit")
     tests = sum(node.kind == "test" for node in nodes)
     metrics = {"dbt/tests_passed": float(tests), "dbt/seconds": sum(node.seconds for node in nodes)}
-    stage.log({**{f"rows/{name}": value for name, value in counts}, **metrics})
-    stage.table("dbt", ["node", "kind", "status", "seconds"], [list(vars(node).values()) for node in nodes])
+    stage.tracker.log({**{f"rows/{name}": value for name, value in counts}, **metrics})
+    stage.tracker.table(
+        "dbt", ["node", "kind", "status", "seconds"], [list(vars(node).values()) for node in nodes]
+    )
     return stage.done(
         reason=f"{counts.read} raw row(s): {counts.accepted} built, {counts.duplicates} near-duplicate(s)"
         f" dropped; {tests} dbt test(s) passed",
@@ -105,9 +106,10 @@ def _build(
     which are not there offline, for every store but the local disk. A copy is streamed through delta-rs
     from any store, costs milliseconds, and leaves a file in which a person can run dbt again.
     """
+    from lakeloop.scratch.duckdb import open_duckdb
     from lakeloop.transform.built import built_rows, dropped_duplicates
     from lakeloop.transform.dbt import DATABASE_FILE, build
-    from lakeloop.transform.scratch import hand_over, open_duckdb
+    from lakeloop.transform.source import hand_over
 
     loop, database = context.loop, folder / DATABASE_FILE
     with open_duckdb(database) as connection:

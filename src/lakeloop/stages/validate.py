@@ -17,12 +17,14 @@ from lakeloop.errors import DataError
 from lakeloop.faults import reach
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.days import require_day
+from lakeloop.spec.identity import identity
 from lakeloop.stages.session import StageContext, StageSession
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakeloop.lake import Fence, Published
+    from lakeloop.lake.claims import Fence
+    from lakeloop.lake.store import Published
     from lakeloop.quality.account import Account
     from lakeloop.quality.checkpoint import Audit
 
@@ -41,13 +43,7 @@ def validate(context: StageContext, partition: str) -> StageRecord:
         FenceError: a newer attempt took over, or the day is being transformed at this moment.
     """
     require_day(partition)
-    loop = context.loop
-    config = {
-        "checks": loop.checks,
-        "labels": list(loop.task.labels),
-        "min_characters": loop.task.min_characters,
-    }
-    with context.stage("validate", partition, config=config) as stage:
+    with context.stage("validate", partition, config=identity(context.loop, "mart")) as stage:
         transformed = context.lake.ledger.latest("transform", partition)
         if transformed is not None and transformed.status == "skipped":
             return stage.skipped(f"nothing to validate: {transformed.reason}")
@@ -108,10 +104,10 @@ class _Judged:
 def _validate(
     context: StageContext, stage: StageSession, ingested: Counts, transformed: StageRecord
 ) -> StageRecord:
-    from lakeloop.transform.scratch import scratch_folder
+    from lakeloop.scratch.folder import kept_folder
 
     fence = stage.claim()
-    with scratch_folder(stage.work, "audit") as folder:
+    with kept_folder(stage.work, "audit") as folder:
         judged = _judge(context, stage, ingested, transformed, folder / "audit.duckdb")
         audit, page = _audit(context, stage, judged, folder)
     metrics = {
@@ -151,7 +147,7 @@ def _judge(
     from lakeloop.quality import rows
     from lakeloop.quality.account import Account
     from lakeloop.quality.expectations import ACCOUNT
-    from lakeloop.transform.scratch import fill, open_duckdb
+    from lakeloop.scratch.duckdb import fill, open_duckdb
 
     where = f"{context.loop.name} validate {stage.partition}"
     version = context.lake.version("staging")
@@ -159,7 +155,7 @@ def _judge(
     with open_duckdb(database) as connection:
         staging = context.lake.scan("staging", version=version, partition=stage.partition)
         rows.judge(connection, staging, context.loop)
-        good, bad = rows.candidates(connection), rows.rejected(connection)
+        good, bad = rows.candidates(connection, context.loop), rows.rejected(connection, context.loop)
         account = Account.of(
             _as_stored(context, stage.partition, ingested),
             _counts(transformed),
@@ -224,10 +220,12 @@ def _publish(
 
 def _track(stage: StageSession, judged: _Judged, audit: Audit, metrics: dict[str, float]) -> None:
     """Tell the tracker how the checks went: no text of rows leaves the lake."""
-    stage.log({**{f"rows/{name}": value for name, value in judged.counts}, **metrics})
-    stage.table("quarantine by reason", ["reason", "rows"], [list(item) for item in judged.reasons.items()])
+    stage.tracker.log({**{f"rows/{name}": value for name, value in judged.counts}, **metrics})
+    stage.tracker.table(
+        "quarantine by reason", ["reason", "rows"], [list(item) for item in judged.reasons.items()]
+    )
     results = [[check.name, check.success, check.expected] for check in audit.checks]
-    stage.table("checks", ["check", "success", "expected"], results)
+    stage.tracker.table("checks", ["check", "success", "expected"], results)
 
 
 def _track_mart(stage: StageSession, mart: Published) -> None:
@@ -240,4 +238,4 @@ def _track_mart(stage: StageSession, mart: Published) -> None:
     }
     path = stage.work / "mart.json"
     write_atomically(path, json.dumps(description, indent=2) + "\n")
-    stage.artifact(f"{stage.context.loop.name}-mart", "dataset", path, description)
+    stage.tracker.artifact(f"{stage.context.loop.name}-mart", "dataset", path, description)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lakeloop.spec.models import RESERVED_NAMES
+from lakeloop.spec.days import yesterday
+from lakeloop.spec.loop import RESERVED_NAMES
 from lakeloop.spec.schema import schema_text
-from tests.support.command import LOOP, Run
+from tests.support.command import DAY, LOOP, Run
 
 
 def test_check_says_in_a_line_what_each_loop_is(run: Run, project: Path) -> None:
@@ -16,9 +17,36 @@ def test_check_says_in_a_line_what_each_loop_is(run: Run, project: Path) -> None
     (project / "loops/reviews/loop.yaml").write_text(LOOP.replace("name: tickets", "name: reviews"))
     ended = run("check")
     assert ended.code == 0
-    assert ended.out == (
-        "ok  reviews  files source, 2 labels, top_layers\nok  tickets  files source, 2 labels, top_layers\n"
+    reads = f"    reads data/{{partition}}.jsonl: 1 day(s) there, {DAY}\n"
+    assert ended.out == "".join(
+        f"ok  {name}  files source, classification, baseline by head, finetune by top_layers\n{reads}"
+        for name in ("reviews", "tickets")
     )
+
+
+def test_check_says_what_it_would_read_when_nothing_is_there(run: Run, project: Path) -> None:
+    (project / f"data/{DAY}.jsonl").unlink()
+    ended = run("check", "tickets")
+    assert ended.code == 0, "the file is right; its data may come later"
+    example = project / f"data/{yesterday()}.jsonl"
+    (warning,) = ended.out.splitlines()[1:]
+    assert warning.startswith(
+        "    warning: nothing to read: of data/{partition}.jsonl it would read, for yesterday"
+    )
+    assert warning.endswith(f", {example}; {project / 'data'}: it has no file of a day")
+    (project / "data").rmdir()
+    assert run("check", "tickets").out.endswith("data: there is no such folder\n")
+
+
+def test_check_names_a_template_that_nobody_touched(run: Run, project: Path) -> None:
+    run("new", "complaints")
+    (project / "data/complaints").mkdir(parents=True)
+    (project / f"data/complaints/{DAY}.jsonl").touch()
+    file = project / "loops/complaints/loop.yaml"
+    untouched = run("check", "complaints")
+    assert (untouched.code, "template of `lakeloop new`, untouched" in untouched.out) == (0, True)
+    file.write_text(file.read_text().replace("[first, second]", "[late, broken]"))
+    assert "untouched" not in run("check", "complaints").out
 
 
 @pytest.mark.parametrize("target", ["tickets", "loops/tickets/loop.yaml", "./loops/tickets/loop.yaml"])
@@ -107,7 +135,7 @@ def test_a_new_loop_passes_check_and_is_short(run: Run, project: Path) -> None:
     text = (project / "loops/complaints/loop.yaml").read_text()
     assert text.startswith("# yaml-language-server: $schema=../loop.schema.json\nname: complaints\n")
     assert len(text.splitlines()) <= 16
-    assert run("check", "complaints").out.startswith("ok  complaints  files source, 2 labels")
+    assert run("check", "complaints").out.startswith("ok  complaints  files source, classification")
 
 
 def test_a_new_loop_outside_of_the_project_is_named_by_its_whole_path(

@@ -8,7 +8,8 @@ from typing import Any, get_args
 import pytest
 from rich.console import Console
 
-from lakeloop.cli.report import COLOURS, record_panel, show_record
+from lakeloop.cli.report import record_panel, show_record
+from lakeloop.local.status_view import COLOURS
 from lakeloop.records import Counts, Provenance, StageRecord, Status, now
 
 

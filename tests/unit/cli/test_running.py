@@ -24,10 +24,6 @@ def test_values_are_typed_as_in_the_loop_file() -> None:
     }
 
 
-def test_named_options_are_keys_of_train_when_they_are_given() -> None:
-    assert overrides([], method="lora", epochs=None) == {"train.method": "lora"}
-
-
 def test_a_value_may_hold_the_equals_sign() -> None:
     assert overrides(["train.base_model=models/a=b"]) == {"train.base_model": "models/a=b"}
 
@@ -40,7 +36,7 @@ def test_what_is_no_assignment_is_refused(text: str) -> None:
 
 def test_a_key_set_twice_is_refused_and_not_decided_by_order() -> None:
     with pytest.raises(ConfigurationError, match="set twice"):
-        overrides(["train.method=full"], method="lora")
+        overrides(["train.method=full", "train.method=lora"])
 
 
 def test_what_libraries_print_stays_out_of_the_result(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from lakeloop.records import StageRecord
 from lakeloop.settings import get_settings
 from tests.support.command import DAY, Run
@@ -36,9 +38,8 @@ def test_a_skip_is_a_result_that_explains_itself(run: Run) -> None:
 def test_json_is_the_whole_record_and_nothing_else(run: Run, project: Path) -> None:
     ended = run("-v", "ingest", "tickets", "--partition", DAY, "--json")
     record = StageRecord.model_validate_json(ended.out)
-    assert record == StageRecord.read(
-        get_settings(root=project).work("tickets", "ingest", DAY) / "record.json"
-    )
+    beside = get_settings(root=project).work("tickets", "ingest", DAY) / "record.json"
+    assert record == StageRecord.model_validate_json(beside.read_bytes())
     assert "INFO    lakeloop.stages.session: tickets ingest" in ended.err
 
 
@@ -60,3 +61,12 @@ def test_an_override_that_is_unknown_is_refused_with_the_nearest(run: Run) -> No
 def test_the_work_of_one_home_is_not_seen_in_another(run: Run, project: Path) -> None:
     run("ingest", "tickets", "--partition", DAY)
     assert (project / ".lakeloop/lake/tickets/raw").is_dir()
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_nothing_that_a_stage_leaves_can_be_read_by_other_users(run: Run, project: Path) -> None:
+    assert run("ingest", "tickets", "--partition", DAY).code == 0
+    home = project / ".lakeloop"
+    made = [home, *home.rglob("*")]
+    assert len([path for path in made if path.is_file()]) > 10
+    assert [path for path in made if path.stat().st_mode & 0o077] == []

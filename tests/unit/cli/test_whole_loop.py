@@ -19,24 +19,27 @@ from tests.support.serving import promote
 
 
 def test_a_corpus_is_run_over_all_its_days_whatever_the_date_is(root: Path) -> None:
-    news = load_named("news", get_settings(root=root))
-    days = _days(news, None, None)
+    settings = get_settings(root=root)
+    news = load_named("news", settings)
+    days = _days(news, settings, None, None)
     assert (days[0], days[-1], len(days)) == ("2026-11-16", "2026-11-20", 5)
-    assert _days(news, "2026-11-18", None) == days[2:]
-    assert _days(news, None, "2026-11-17") == days[:2]
+    assert _days(news, settings, "2026-11-18", None) == days[2:]
+    assert _days(news, settings, None, "2026-11-17") == days[:2]
 
 
 def test_files_are_run_for_yesterday_unless_days_are_named(project: Path) -> None:
-    tickets = load_named("tickets", get_settings(root=project))
-    assert _days(tickets, None, DAY) == [DAY]
-    assert _days(tickets, "2026-11-19", DAY) == ["2026-11-19", DAY]
-    assert _days(tickets, None, None) == [yesterday()]
+    settings = get_settings(root=project)
+    tickets = load_named("tickets", settings)
+    assert _days(tickets, settings, None, DAY) == [DAY]
+    assert _days(tickets, settings, "2026-11-19", DAY) == ["2026-11-19", DAY]
+    assert _days(tickets, settings, None, None) == [yesterday()]
 
 
 def test_days_the_wrong_way_round_are_refused(project: Path) -> None:
-    tickets = load_named("tickets", get_settings(root=project))
+    settings = get_settings(root=project)
+    tickets = load_named("tickets", settings)
     with pytest.raises(ConfigurationError, match="not a range of days"):
-        _days(tickets, DAY, "2026-11-19")
+        _days(tickets, settings, DAY, "2026-11-19")
 
 
 def test_rollback_makes_the_version_before_champion_again(run: Run, project: Path) -> None:
@@ -51,7 +54,7 @@ def test_rollback_makes_the_version_before_champion_again(run: Run, project: Pat
     champion = registry.champion()
     assert champion is not None
     assert champion.name == "v1"
-    assert registry.history()[-1].reason == "answers look wrong"
+    assert registry.read().moves[-1].reason == "answers look wrong"
 
 
 def test_status_of_a_loop_that_never_ran_says_how_to_begin(run: Run) -> None:
@@ -113,3 +116,39 @@ def test_a_loop_whose_columns_changed_does_not_hide_the_others(run: Run, project
     assert ended.code == 64
     assert "Begin: lakeloop run reviews" in ended.out
     assert "the columns of table 'raw' changed" in ended.err
+
+
+def test_nine_days_that_fail_are_told_once_each_and_counted(run: Run, project: Path) -> None:
+    days = [f"2026-11-{day}" for day in range(10, 19)]
+    csv = LOOP.replace(".jsonl", ".csv").replace("kind: files", "kind: files\n  format: csv")
+    (project / "loops/tickets/loop.yaml").write_text(csv)
+    for day in days:
+        (project / f"data/{day}.csv").write_text("id,text,colour\n1,a,b\n")
+    ended = run("run", "tickets", "--from", days[0], "--to", days[-1])
+    assert ended.code == 65
+    for day in days:
+        assert ended.err.count(f"data/{day}.csv") == 1
+    assert ended.err.splitlines()[-3:] == [
+        "run tickets: 9 steps failed; everything else is done",
+        f"  found: ingest of 9 days, {days[0]} to {days[-1]}",
+        "  to do: mend what each of them says above, then run again: what is done is not done twice",
+    ]
+    assert len(ended.err.splitlines()) <= 9 * 5 + 3
+    assert [line.split() for line in ended.out.splitlines()][1] == ["ingest", "9", "0.0"]
+
+
+def test_start_without_an_airflow_says_so_and_how_to_start_it(
+    run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKELOOP_AIRFLOW_URL", "http://127.0.0.1:9")  # served by nobody here
+    ended = run("start", "tickets", "--yes")
+    assert ended.code == 75
+    assert "http://127.0.0.1:9: Airflow does not answer" in ended.err
+    assert "Start it: lakeloop up" in ended.err
+    assert ended.out == ""
+
+
+def test_start_of_days_the_wrong_way_round_asks_nobody(run: Run) -> None:
+    ended = run("start", "tickets", "--from", DAY, "--to", "2026-11-19")
+    assert ended.code == 64
+    assert "not a range of days" in ended.err

@@ -1,12 +1,12 @@
 from pathlib import Path
 
 import pytest
-from lakeloop_airflow.forms import PARTITION, loop_fields, overridden
+from lakeloop_airflow.forms import PARTITION, changed, run_fields
 
-from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
 from lakeloop.spec.load import load_named
-from lakeloop.spec.models import LoopSpec
+from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.override import overridable_keys, override
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -17,30 +17,32 @@ def news() -> LoopSpec:
 
 
 def test_a_field_is_typed_and_limited_as_in_the_loop_file(news: LoopSpec) -> None:
-    fields = loop_fields(news, "train.method", "train.epochs", "train.learning_rate")
-    assert fields["train.method"].schema["enum"] == ["top_layers", "lora", "full"]
+    fields = run_fields(news, "train")
+    assert fields["train.method"].schema["enum"] == ["head", "top_layers", "lora", "full"]
     assert fields["train.epochs"].value == news.train.epochs
     assert (fields["train.epochs"].schema["type"], fields["train.epochs"].schema["minimum"]) == ("integer", 1)
     assert set(fields["train.learning_rate"].schema["type"]) == {"number", "null"}
+    assert fields["train.method.layers"].value == 2
+    assert fields["train.method.rank"].value is None, "top_layers has no rank"
+
+
+def test_a_form_has_every_key_that_a_run_may_set_and_no_other(news: LoopSpec) -> None:
+    keys = {key for section in ("train", "evaluate", "gate") for key in run_fields(news, section)}
+    assert keys == set(overridable_keys(news))
 
 
 def test_every_field_accepts_the_value_that_it_is_filled_with(news: LoopSpec) -> None:
-    keys = [f"train.{name}" for name in type(news.train).model_fields]
-    for param in (PARTITION, *loop_fields(news, *keys).values()):
+    fields = [*run_fields(news, "train").values(), *run_fields(news, "gate").values()]
+    for param in (PARTITION, *fields):
         param.resolve()
 
 
 def test_a_form_that_was_not_touched_changes_nothing(news: LoopSpec) -> None:
-    untouched = {key: param.value for key, param in loop_fields(news, "train.epochs", "train.seed").items()}
-    assert overridden(news, {"partition": None, "force": False, **untouched}) is news
+    untouched = {key: param.value for key, param in run_fields(news, "train").items()}
+    assert changed(news, {"partition": None, "force": False, **untouched}) == {}
 
 
 def test_a_touched_field_overrides_the_loop_file(news: LoopSpec) -> None:
-    changed = overridden(news, {"train.method": "lora", "train.epochs": news.train.epochs})
-    assert changed.train.method == "lora"
-    assert changed.train.model_copy(update={"method": news.train.method}) == news.train
-
-
-def test_a_value_that_the_models_refuse_is_an_error(news: LoopSpec) -> None:
-    with pytest.raises(ConfigurationError, match="epochs"):
-        overridden(news, {"train.epochs": 0})
+    changes = changed(news, {"train.method": "lora", "train.epochs": news.train.epochs})
+    assert changes == {"train.method": "lora"}
+    assert override(news, changes).train.method.kind == "lora"

@@ -1,9 +1,10 @@
 import pytest
 from lakeloop_airflow.links import links_of, page, urls
-from lakeloop_airflow.stage_task import STAGES, StageOperator
+from lakeloop_airflow.stage_task import StageOperator
 
 from lakeloop.records import StageRecord
 from lakeloop.settings import Settings
+from lakeloop.stages.catalogue import STAGES
 from tests.support.records import provenance
 
 
@@ -60,7 +61,7 @@ def test_a_link_without_a_target_is_empty_so_that_airflow_hides_it() -> None:
     assert found == {"W&B run": "", "Data Docs": "/lakeloop/docs/news/index.html"}
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [stage.name for stage in STAGES])
 def test_the_links_of_a_stage_have_names_and_xcom_keys_of_their_own(stage: str) -> None:
     links = links_of(stage)
     assert len({link.name for link in links}) == len({link.xcom_key for link in links}) == len(links) >= 1

@@ -2,46 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
-from lakeloop_airflow.stage_task import DAG_OF, RECORD_KEY, STAGES, StageOperator
+from lakeloop_airflow.stage_task import StageOperator
 from lakeloop_airflow.training import PlanOperator
 from lakeloop_airflow.upkeep import PendingOperator
+from lakeloop_airflow.window import RECORD_KEY, partition_in
 
 from lakeloop.attempt import Attempt
 from lakeloop.records import Counts
 from lakeloop.settings import Settings
-from lakeloop.stages.progress import Pending, StageName
+from lakeloop.spec.identity import training_identity
 from lakeloop.stages.session import StageContext
+from tests.support.task import Task
 
-
-@dataclass
-class Task:
-    """A task instance; the DAGs in `paused` are."""
-
-    paused: frozenset[str] = frozenset()
-    try_number: int = 1
-    map_index: int = -1
-    pushed: dict[str, Any] = field(default_factory=dict)
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.pushed[key] = value
-
-    def get_dag(self, dag_id: str) -> SimpleNamespace:
-        return SimpleNamespace(is_paused=dag_id in self.paused)
+OLD, NEWEST = "2026-11-18", "2026-11-20"
+"""The day that the runs here are about, and a later one, the last of the corpus."""
 
 
 def context_of(task: Task, operator: Any, **params: Any) -> Any:
     run = SimpleNamespace(
         dag_id="news.train",
         run_id="manual__1",
-        partition_key="2026-11-18",
+        partition_key=OLD,
         run_after=datetime(2026, 11, 22, tzinfo=UTC),
     )
     return {"ti": task, "dag_run": run, "params": params, "task": operator}
@@ -49,9 +37,9 @@ def context_of(task: Task, operator: Any, **params: Any) -> Any:
 
 @pytest.fixture
 def ingested(settings: Settings) -> None:
-    """A day that was ingested and never transformed."""
+    """The last day of the corpus was ingested and never transformed."""
     context = StageContext.open("news", settings, Attempt("news.ingest:1"))
-    with context.stage("ingest", "2026-11-18") as stage:
+    with context.stage("ingest", NEWEST) as stage:
         stage.done(reason="", outputs={"raw": "0" * 64}, counts=Counts(read=4, accepted=4))
 
 
@@ -78,14 +66,70 @@ def test_a_training_asked_for_by_hand_goes_on_and_still_says_what_the_plan_was(i
     assert task.pushed[RECORD_KEY]["reason"].startswith("asked for by hand, although: ")
 
 
+def publish(settings: Settings, *days: str) -> StageContext:
+    """`days` are in the mart, with enough rows for a training each."""
+    context = StageContext.open("news", settings, Attempt("news.transform:1"))
+    for day in days:
+        with context.stage("validate", day) as stage:
+            stage.done(reason="", outputs={"mart": f"digest of {day}"}, counts=Counts(read=900, accepted=900))
+    return context
+
+
+def evaluate(context: StageContext, day: str, *days: str) -> None:
+    """A training of `day` on the rows of `days` went as far as the gate."""
+    with context.stage("dataset", day) as stage:
+        stage.inputs(**{f"mart/{each}": f"digest of {each}" for each in days})
+        stage.done(reason="", outputs={"digest": "d1"})
+    with context.stage("evaluate", day, config={"training": training_identity(context.loop)}) as stage:
+        stage.inputs(dataset="d1")
+        stage.done(reason="")
+
+
+def test_an_old_day_that_comes_after_a_newer_one_is_trained_on_with_it(settings: Settings) -> None:
+    publish(settings, NEWEST, OLD)
+    plan, task = plan_in_a_dag(), Task()
+    plan.execute(context_of(task, plan))
+    planned = task.pushed[RECORD_KEY]
+    assert (planned["status"], planned["partition"]) == ("done", NEWEST)
+    assert planned["reason"].startswith(
+        f"{OLD} is published; the newest day is {NEWEST}: first training: 1800 rows published in 2"
+    )
+    behind = [each for each in plan.dag.tasks if each is not plan]
+    assert [partition_in(context_of(task, each)) for each in behind] == [NEWEST, NEWEST]
+    assert partition_in(context_of(task, plan)) == OLD
+
+
+def test_the_events_of_a_backfill_train_once(settings: Settings) -> None:
+    evaluate(publish(settings, NEWEST, OLD), NEWEST, OLD, NEWEST)
+    plan, task = plan_in_a_dag(), Task()
+    with pytest.raises(DownstreamTasksSkipped):
+        plan.execute(context_of(task, plan))
+    assert task.pushed[RECORD_KEY]["reason"].startswith(f"nothing new since the training of {NEWEST}")
+
+
+def test_who_asks_by_hand_for_an_old_day_gets_a_training_of_the_days_up_to_it(settings: Settings) -> None:
+    publish(settings, NEWEST, OLD)
+    plan, task = plan_in_a_dag(), Task()
+    plan.execute(context_of(task, plan, force=True))
+    planned = task.pushed[RECORD_KEY]
+    assert planned["partition"] == OLD
+    assert planned["reason"].startswith("asked for by hand, and: first training")
+
+
+def test_a_plan_that_was_marked_as_done_by_hand_leaves_the_partition_of_the_run() -> None:
+    plan = plan_in_a_dag()
+    dataset = plan.dag.get_task("dataset")
+    assert partition_in(context_of(Task(), dataset)) == OLD
+
+
 def test_pending_work_becomes_the_trigger_of_the_dag_that_does_it(ingested: None) -> None:
     operator = PendingOperator(loop="news")
     (trigger,) = operator.execute(context_of(Task(), operator))
     assert trigger == {
         "trigger_dag_id": "news.transform",
-        "trigger_run_id": "maintenance__2026-11-18__manual__1",
-        "conf": {"partition": "2026-11-18"},
-        "note": "4 raw rows of 2026-11-18 are not transformed",
+        "trigger_run_id": f"maintenance__{NEWEST}__manual__1",
+        "conf": {"partition": NEWEST},
+        "note": f"4 raw rows of {NEWEST} are not transformed",
     }
 
 
@@ -108,9 +152,3 @@ def test_nothing_to_do_is_said(settings: Settings) -> None:
     operator = PendingOperator(loop="news")
     with pytest.raises(AirflowSkipException, match="nothing is left to do"):
         operator.execute(context_of(Task(), operator))
-
-
-def test_every_stage_that_is_shown_or_can_be_pending_has_a_dag() -> None:
-    pending = get_args(get_type_hints(Pending)["stage"])
-    assert pending
-    assert {*pending, *get_args(StageName), *STAGES} <= set(DAG_OF)

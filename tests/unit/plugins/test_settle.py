@@ -10,7 +10,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from lakeloop_airflow.assets import loop_assets
-from lakeloop_airflow.stage_task import RECORD_KEY, StageOperator, settle
+from lakeloop_airflow.stage_task import StageOperator, settle
+from lakeloop_airflow.window import RECORD_KEY
 
 from lakeloop.records import Counts, StageRecord, Status
 from tests.support.records import provenance

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lakeloop_airflow.training import TrainOperator
+from lakeloop_airflow.training import TrainOperator, training_page
 
 from lakeloop import jobs
 from lakeloop.errors import DataError
 from lakeloop.jobs import JobSpec
+from lakeloop.records import StageRecord
+from tests.support.records import provenance
 
 Order = Callable[..., JobSpec]
 
@@ -155,3 +157,22 @@ def test_a_task_that_airflow_takes_away_leaves_the_training_to_its_next_try(
 
 def test_a_task_that_is_killed_before_it_submitted_ends_nothing() -> None:
     TrainOperator(loop="news", candidate="finetune").on_kill()
+
+
+@pytest.mark.parametrize(
+    ("links", "expected"),
+    [
+        (
+            {"training_run": "/home/journals/news/train-finetune-job/2026-11-18/job-1-20261118T1.jsonl"},
+            "/lakeloop/wandb/news/train-finetune-job/2026-11-18/job-1-20261118T1",
+        ),
+        ({"log": "/home/work/job.log"}, ""),
+    ],
+    ids=["with a training", "of an earlier version"],
+)
+def test_the_link_of_a_training_leads_to_its_epochs(links: dict[str, str], expected: str) -> None:
+    record = StageRecord(
+        loop="news", stage="train-finetune", partition="2026-11-18", status="done", reason="trained",
+        links=links, provenance=provenance(),
+    )  # fmt: skip
+    assert training_page(record) == expected

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
-from lakeloop_ui.access import visible_loop
+from lakeloop_ui.access import require_form_token, visible_loop
 
 
 def calls(dependant: Dependant) -> set[object]:
@@ -21,7 +21,8 @@ def test_every_route_asks_airflow_who_is_there(app: FastAPI) -> None:
     for route in app.routes:
         assert isinstance(route, APIRoute), f"{route}: a mounted application would be open to everybody"
         assert get_user in calls(route.dependant), f"{route.path} does not ask for a user"
-        assert route.methods == {"GET"}, f"{route.path}: the pages only show"
+        if route.methods != {"GET"}:
+            assert require_form_token in calls(route.dependant), f"{route.path}: any site could post to it"
 
 
 def test_every_route_of_a_loop_asks_whether_the_user_may_see_it(app: FastAPI) -> None:
@@ -31,7 +32,14 @@ def test_every_route_of_a_loop_asks_whether_the_user_may_see_it(app: FastAPI) ->
         assert visible_loop in calls(route.dependant), f"{route.path}: take the loop as LoopName"
 
 
-PATHS = ["/", "/icon.svg", "/docs/news/index.html", "/models/news/v1", "/wandb/news/ingest/2026-11-18/x"]
+PATHS = [
+    "/",
+    "/icon.svg",
+    "/docs/news/index.html",
+    "/models/news/v1",
+    "/start/news",
+    "/wandb/news/ingest/2026-11-18/x",
+]
 
 
 @pytest.mark.parametrize("path", PATHS)

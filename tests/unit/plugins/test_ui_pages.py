@@ -8,12 +8,18 @@ import pytest
 from fastapi.testclient import TestClient
 
 from lakeloop.attempt import Attempt
+from lakeloop.evaluation.stored import store
+from lakeloop.gate.decide import Decision
 from lakeloop.records import Counts, now
+from lakeloop.registry.history import ModelCard
+from lakeloop.registry.registry import Registry
 from lakeloop.settings import Settings
 from lakeloop.stages.session import StageContext
 from lakeloop.tracking.journal import JournalIdentity
 from lakeloop.tracking.progress import Mirrored
 from tests.support.airflow import ROOT
+from tests.support.artifacts import make_artifact
+from tests.support.evidence import evidence, model
 
 ATTEMPT = Attempt("news.ingest:manual__1")
 
@@ -23,7 +29,7 @@ def ran(settings: Settings) -> StageContext:
     """A loop of which one stage ended."""
     context = StageContext.open("news", settings, ATTEMPT)
     with context.stage("ingest", "2026-11-18", config={"files": 1}) as stage:
-        stage.log({"quarantined_share": 0.25})
+        stage.tracker.log({"quarantined_share": 0.25})
         stage.done(
             reason="4 lines <b>of</b> a drop",
             outputs={"raw": "0" * 64},
@@ -46,6 +52,18 @@ def test_what_comes_from_data_is_shown_as_text(client: TestClient, ran: StageCon
     page = client.get("/").text
     assert "4 lines &lt;b&gt;of&lt;/b&gt; a drop" in page
     assert "<b>of</b>" not in page
+
+
+def test_a_fixed_address_leads_to_the_newest_checks(client: TestClient, ran: StageContext) -> None:
+    missing = client.get("/newest/news/data_docs")
+    assert (missing.status_code, missing.json()["detail"]) == (404, "news has no checks yet")
+    for day in ("2026-11-17", "2026-11-18"):
+        with ran.stage("validate", day) as stage:
+            report = ran.settings.docs("news") / day / "index.html"
+            stage.done(reason="", outputs={"mart": "1"}, links={"data_docs": str(report)})
+    found = client.get("/newest/news/data_docs", follow_redirects=False)
+    assert found.headers["location"] == "/lakeloop/docs/news/2026-11-18/index.html"
+    assert client.get("/newest/news/anything").status_code == 422
 
 
 def test_looking_at_the_page_makes_no_tables(client: TestClient, settings: Settings) -> None:
@@ -112,6 +130,36 @@ def test_a_run_that_is_not_there_is_not_found(client: TestClient, journal: Path,
 
 def test_a_model_version_that_is_not_there_is_not_found(client: TestClient, ran: StageContext) -> None:
     assert client.get("/models/news/v1").status_code == 404
+
+
+def test_a_model_version_is_shown_beside_those_it_was_compared_with(
+    client: TestClient, ran: StageContext, tmp_path: Path
+) -> None:
+    champion = model("champion", {"macro_f1": 0.75}, version="v1")
+    found = evidence(model("baseline", {"macro_f1": 0.8125}), champion=champion)
+    stored = store(ran.lake.files, found, tmp_path / "scratch")
+    make_artifact(tmp_path / "model", ("sports", "tech"))
+    registry = Registry(ran.lake)
+    card = ModelCard(
+        candidate="baseline",
+        method="keywords",
+        dataset_digest="d" * 64,
+        metrics={"macro_f1": 0.8125},
+        decision=Decision(accepted=None, reason="for the test", checks=()),
+    )
+    registry.register(tmp_path / "model", card.model_copy(update={"evidence": stored}))
+    page = " ".join(client.get("/models/news/v1").text.split())
+    assert "Scores on 445 test rows" in page
+    assert "champion v1" in page
+    assert (
+        '<td class="wide">macro F1</td><td class="number">0.8125</td><td class="number">0.7500</td>' in page
+    )
+
+    make_artifact(tmp_path / "older", ("sports", "tech"), seed=3)
+    registry.register(tmp_path / "older", card)
+    older = client.get("/models/news/v2").text
+    assert '<td class="number">0.8125</td>' in older
+    assert "0.7500" not in older
 
 
 def test_a_journal_that_cannot_be_read_says_so(client: TestClient, journal: Path) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from lakeloop.attempt import Attempt
-from lakeloop.errors import ConfigurationError, CountsError, DataError, FenceError
-from lakeloop.lake import Lake
+from lakeloop.errors import ConfigurationError, CountsError, DataError, FenceError, TransientError
+from lakeloop.lake.store import Lake
 from lakeloop.lake.tables import QUARANTINE
 from lakeloop.records import Counts
+from lakeloop.sources.base import Block
+from lakeloop.sources.files import FileDelivery
 from lakeloop.stages.ingest import ingest
 from lakeloop.stages.session import StageContext
 from tests.support.small_loop import small_context, small_loop
@@ -107,13 +111,33 @@ def test_a_broken_counter_publishes_nothing(context: StageContext, monkeypatch: 
     from lakeloop.sources import intake
 
     def lossy(*args: Any) -> Any:
-        return QUARANTINE.empty_table()
+        return pa.RecordBatch.from_pylist([], QUARANTINE)
 
-    monkeypatch.setattr(intake, "_quarantine_table", lossy)
+    monkeypatch.setattr(intake, "_quarantine_rows", lossy)
     with pytest.raises(CountsError, match=r"1 row\(s\) lost"):
         ingest(context, DAY)
     assert (context.lake.version("raw"), context.lake.version("quarantine")) == (0, 0)
     assert context.lake.ledger.entries() == []
+
+
+def test_a_drop_that_changes_while_it_is_read_publishes_nothing_and_is_read_again(
+    context: StageContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(context, [row("a")])
+    blocks = FileDelivery.blocks
+
+    def growing(self: FileDelivery) -> Iterator[Block]:
+        with path.open("a") as file:
+            file.write(row("b") + "\n")
+        yield from blocks(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileDelivery, "blocks", growing)
+        with pytest.raises(TransientError, match="changed while it was read"):
+            ingest(context, DAY)
+    assert (context.lake.version("raw"), context.lake.version("quarantine")) == (0, 0)
+    assert context.lake.ledger.entries() == []
+    assert ingest(context, DAY).counts == Counts(read=2, accepted=2)
 
 
 def test_a_wrong_csv_header_publishes_nothing(tmp_path: Path) -> None:
@@ -143,15 +167,15 @@ def test_an_attempt_that_is_overtaken_while_it_reads_publishes_nothing(
     put(context, [row("a")])
     from lakeloop.sources import intake
 
-    read = intake.take_in
+    read = intake.read_delivery
 
     def overtaken(*args: Any) -> Any:
-        monkeypatch.setattr(intake, "take_in", read)
+        monkeypatch.setattr(intake, "read_delivery", read)
         overtake(context, tmp_path)
         put(context, [row("a")])
         return read(*args)
 
-    monkeypatch.setattr(intake, "take_in", overtaken)
+    monkeypatch.setattr(intake, "read_delivery", overtaken)
     with pytest.raises(FenceError, match="took over"):
         ingest(context, DAY)
     assert_only_the_newer_try_left_something(context)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
+from deltalake.schema import Field as DeltaField
+from deltalake.schema import PrimitiveType
 
 from lakeloop.errors import ArtifactError
 from lakeloop.lake.tables import PREDICTIONS
 from lakeloop.stages.monitor import monitor
 from lakeloop.stages.session import StageContext
-from tests.support.serving import open_project, promote
+from tests.support.serving import add_numbers, open_project, promote
 
 DAY = "2026-11-20"
+FORMAT_1 = {"label": "string", "score": "double", "scores": "string"}
+"""Columns of the answers in a lake of an earlier version."""
 
 
 @pytest.fixture
@@ -26,6 +32,13 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageContext:
 
 def log_predictions(context: StageContext, batch: str, labels: list[str], day: str = DAY) -> None:
     """One request a label; the n-th took n ms."""
+    answers = [{"label": label, "score": 0.8, "scores": {label: 0.8}} for label in labels]
+    log_answers(context, batch, answers, day)
+
+
+def log_answers(
+    context: StageContext, batch: str, answers: Sequence[Mapping[str, object]], day: str = DAY
+) -> None:
     rows = [
         {
             "partition": day,
@@ -35,12 +48,10 @@ def log_predictions(context: StageContext, batch: str, labels: list[str], day: s
             "model_version": "v1",
             "text_sha256": "",
             "text": "a text",
-            "label": label,
-            "score": 0.8,
-            "scores": json.dumps({label: 0.8}),
+            "answer": json.dumps(answer),
             "latency_ms": float(number),
         }
-        for number, label in enumerate(labels, start=1)
+        for number, answer in enumerate(answers, start=1)
     ]
     context.lake.append_once("predictions", pa.Table.from_pylist(rows, PREDICTIONS), batch_id=batch)
 
@@ -124,3 +135,58 @@ def test_a_changed_description_is_not_believed(context: StageContext) -> None:
 
     with pytest.raises(ArtifactError, match="description was changed"):
         monitor(context, DAY)
+
+
+def test_numbers_are_compared_by_the_intervals_of_the_training(context: StageContext) -> None:
+    stars = add_numbers(context)
+    promote(stars, 1)
+    log_answers(stars, "a", [{"value": 2.6}, {"value": 3.0}, {"value": 4.0}, {"value": 9.0}])
+
+    record = monitor(stars, DAY)
+
+    assert record.status == "done"
+    assert record.metrics["monitor/share/2.5 to 4"] == 1.0
+    assert record.metrics["monitor/total_variation"] == pytest.approx(0.5)
+    assert record.metrics["monitor/mean"] == pytest.approx(4.65)
+    assert "4 predictions; 50.0% of them" in record.reason
+
+
+def test_answers_of_a_champion_of_another_task_are_counted_apart(context: StageContext) -> None:
+    promote(context, 1)
+    log_answers(context, "a", [{"value": 2.6}])
+    nothing = monitor(context, DAY)
+    log_predictions(context, "b", ["tech", "sports"])
+    record = monitor(context, DAY)
+
+    assert (nothing.status, record.status) == ("skipped", "done")
+    assert "none of the task of v1" in nothing.reason
+    assert record.metrics["monitor/predictions"] == 3
+    assert record.metrics["monitor/of_another_task"] == 1
+    assert record.metrics["monitor/total_variation"] == 0
+
+
+def test_rows_of_an_earlier_version_are_counted_as_those_of_today(context: StageContext) -> None:
+    promote(context, 1, {"sports": 0.5, "tech": 0.5})
+    table = context.lake.dataset("predictions").schema
+    DeltaTable(context.lake.uri("predictions")).alter.add_columns(
+        [DeltaField(name, PrimitiveType(kind)) for name, kind in FORMAT_1.items()]
+    )
+    log_predictions(context, "today", ["tech"])
+    day = pa.Table.from_pylist(
+        [
+            {
+                "partition": DAY, "batch_id": "old", "request_id": "r", "model_version": "v1",
+                "predicted_at": datetime.fromisoformat(DAY).replace(tzinfo=UTC), "latency_ms": 1.0,
+                "label": "tech", "score": 0.6, "scores": '{"tech": 0.6, "sports": 0.4}',
+            }
+        ],
+        context.lake.dataset("predictions").schema,
+    )  # fmt: skip
+    context.lake.append_once("predictions", day, batch_id="old")
+    assert set(context.lake.dataset("predictions").schema.names) == {*table.names, *FORMAT_1}
+
+    record = monitor(context, DAY)
+
+    assert record.metrics["monitor/predictions"] == 2
+    assert record.metrics["monitor/share/tech"] == 1.0
+    assert record.metrics["monitor/mean_score"] == pytest.approx(0.7)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from lakeloop.gate.gate import Decision
+from lakeloop.gate.decide import Decision
 from lakeloop.records import Counts, StageRecord
 from lakeloop.registry.history import ModelCard, ModelVersion
-from lakeloop.stages.dataset import training_config
+from lakeloop.spec.identity import training_identity
 from lakeloop.stages.progress import days_of, pending_work
 from tests.support.records import NOON, provenance
 from tests.support.small_loop import small_loop
@@ -69,7 +69,7 @@ def evaluated(day: str) -> list[StageRecord]:
     """A day whose candidates were evaluated."""
     return [
         record("dataset", day, inputs={f"mart/{day}": f"mart {day} 1"}, outputs={"digest": "d1"}),
-        record("evaluate", day, inputs={"dataset": "d1"}, config={"training": training_config(LOOP)}),
+        record("evaluate", day, inputs={"dataset": "d1"}, config={"training": training_identity(LOOP)}),
     ]
 
 

@@ -1,1 +1,1 @@
-{{ staged_texts(source('$name', 'raw')) }}
+{{ staged_texts(source('$name', 'raw')$arguments) }}

@@ -1,0 +1,157 @@
+"""The one list of stages: what each is called, where its function is, which DAG runs it, how often, where.
+
+Operators, links, pools, verbs of the command line, the order in `status`, progress bars and the search for
+work that is left all read it. Light: it is imported while a DAG file is parsed; a stage's module is imported
+when the stage runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+WRITERS = "lakeloop_writers"
+"""Pool of the tasks that write tables, of all loops: a loop that is new tomorrow cannot bring a pool of its
+own, and a task of a pool that is not there waits for ever."""
+GPU = "gpu"
+"""Pool, and queue, of the trainings."""
+
+POOLS: Mapping[str, tuple[int, str]] = {
+    GPU: (1, "Training jobs, one at a time a device"),
+    WRITERS: (2, "Tasks that write tables of the lake"),
+}
+"""Pool -> slots on one machine, and what it is for."""
+
+DATA_DOCS, REPORT, VERSION = "data_docs", "report", "version"
+"""What a task of a stage links to, besides its W&B run."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """A number that the verb of a stage takes besides the loop, and that its function has as a keyword."""
+
+    name: str
+    keyword: str
+    default: float
+    help: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the loop."""
+
+    name: str
+    """Of its function, its verb and, but for one that runs per candidate, its records and its task."""
+    module: str
+    dag: str
+    """The DAG `<loop>.<dag>` that runs it."""
+    phase: Literal["data", "training", "release", "watch"]
+    help: str
+    """For `lakeloop <name> --help`, a sentence."""
+    per: Literal["partition", "candidate"] = "partition"
+    """A stage per candidate has records and tasks of its own for each: `train-<candidate>`."""
+    pool: str = "default_pool"
+    links: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
+    settable: bool = False
+    """One run may set keys of the loop file."""
+    before: str = ""
+    """`module:name` of a function of the same context and partition that brings up to date what the stage
+    decides on; whoever runs the stage calls it first, for a stage calls no stage."""
+    version: int = 1
+    """Raise it when equal inputs give other outputs than before: then the work is done again."""
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The function that does the work, and before it what has to be; imports all that it needs."""
+        function: Callable[..., Any] = getattr(importlib.import_module(self.module), self.name)
+        if not self.before:
+            return function
+        module, name = self.before.split(":")
+        before = getattr(importlib.import_module(module), name)
+
+        def both(context: Any, partition: str, **options: Any) -> Any:
+            before(context, partition)
+            return function(context, partition, **options)
+
+        return both
+
+    def record_name(self, candidate: str = "") -> str:
+        """What records of the stage are called."""
+        return f"{self.name}-{candidate}" if self.per == "candidate" else self.name
+
+
+_ROOM = "lakeloop.stages"
+
+STAGES = (
+    Stage(
+        "ingest", f"{_ROOM}.ingest", "ingest", "data", pool=WRITERS,
+        help="Read a day's drop into the table raw; every bad line goes to quarantine, whole.",
+    ),
+    Stage(
+        "transform", f"{_ROOM}.transform", "transform", "data", pool=WRITERS,
+        help="Build the day's mart rows from raw with dbt; nobody reads them yet.",
+    ),
+    Stage(
+        "validate", f"{_ROOM}.validate", "transform", "data", pool=WRITERS, links=(DATA_DOCS,),
+        help="Check the built rows, quarantine the bad ones, publish the rest to the mart.",
+    ),
+    Stage(
+        "dataset", f"{_ROOM}.dataset", "train", "training",
+        help="Freeze all published days up to this one as training, validation and test rows.",
+    ),
+    Stage(
+        "train", f"{_ROOM}.train", "train", "training", per="candidate", pool=GPU, settable=True,
+        help="Train the candidates on the frozen rows, each as a process of its own.",
+    ),
+    Stage(
+        "evaluate", f"{_ROOM}.evaluate", "train", "training", links=(REPORT,), settable=True,
+        help="Score the candidates and the champion on the same held-out rows.",
+    ),
+    Stage(
+        "release", f"{_ROOM}.release", "deploy", "release", links=(REPORT, VERSION), settable=True,
+        before=f"{_ROOM}.evaluate:evaluate_again",
+        help="Let the gate decide; register the better candidate and make it the champion, or refuse it.",
+    ),
+    Stage(
+        "rollout", f"{_ROOM}.rollout", "deploy", "release", links=(VERSION,),
+        options=(Option("timeout", "timeout_seconds", 120.0, "Seconds to wait for the server."),),
+        help="Wait until the model server answers with the champion, and send it the smoke texts.",
+    ),
+    Stage(
+        "monitor", f"{_ROOM}.monitor", "monitor", "watch",
+        help="Compare the day's answers with the rows that the champion was trained on.",
+    ),
+    Stage(
+        "maintain", f"{_ROOM}.maintain", "maintenance", "watch", pool=WRITERS,
+        help="Compact the tables, and name the work and the journals that wait.",
+    ),
+)  # fmt: skip
+
+DAGS: tuple[str, ...] = tuple(dict.fromkeys(stage.dag for stage in STAGES))
+"""The DAGs of a loop, in the order of the loop."""
+
+_BY_NAME = {stage.name: stage for stage in STAGES}
+
+
+def stage_named(name: str) -> Stage:
+    """The stage of a record or task: `train` for `train-finetune`.
+
+    Raises:
+        KeyError: there is no such stage.
+    """
+    base, _, candidate = name.partition("-")
+    stage = _BY_NAME[base]
+    if candidate and stage.per != "candidate":
+        raise KeyError(name)
+    return stage
+
+
+def in_order(name: str) -> int:
+    """Sort key of records by the order of the stages in the loop; names that are none come last."""
+    try:
+        return STAGES.index(stage_named(name))
+    except KeyError:
+        return len(STAGES)

@@ -1,0 +1,37 @@
+"""The one list of stages: every row leads to a function, and names of records lead back to their row."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from lakeloop.stages.catalogue import DAGS, POOLS, STAGES, Stage, in_order, stage_named
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_every_stage_has_a_function_that_takes_what_its_row_says(stage: Stage) -> None:
+    taken = set(inspect.signature(stage.function).parameters)
+    wanted = {"context", "partition", *(option.keyword for option in stage.options)}
+    assert wanted | ({"candidate"} if stage.per == "candidate" else set()) <= taken
+    assert stage.pool in {"default_pool", *POOLS}
+    assert stage.dag in DAGS
+
+
+def test_the_name_of_a_record_leads_to_its_stage() -> None:
+    train = stage_named("train")
+    assert train.record_name("finetune") == "train-finetune"
+    assert stage_named("train-finetune") is train
+    assert stage_named("ingest").record_name() == "ingest"
+
+
+@pytest.mark.parametrize("name", ["nothing", "ingest-more"])
+def test_a_name_that_is_none_is_refused_and_sorts_last(name: str) -> None:
+    with pytest.raises(KeyError):
+        stage_named(name)
+    assert sorted(["monitor", name, "train-a", "ingest"], key=in_order) == [
+        "ingest",
+        "train-a",
+        "monitor",
+        name,
+    ]
