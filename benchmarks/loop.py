@@ -5,6 +5,7 @@ with an empty lake and a cold cache; starting Airflow and the model server is no
 
     python benchmarks/loop.py            # the loop `news`, all its days: about ten minutes on two cores
     python benchmarks/loop.py --days 2 --limit 400
+    python benchmarks/loop.py --forkserver     # workers from Airflow's fork server instead of the scheduler
 """
 
 from __future__ import annotations
@@ -36,8 +37,7 @@ from lakeloop.local.airflow_env import airflow_environment, free_port
 from lakeloop.local.drive import Outcome, TaskTime, drive
 from lakeloop.records import now
 from lakeloop.settings import Settings, get_settings
-from lakeloop.spec.load import load_loop
-from lakeloop.spec.models import PackageSource
+from lakeloop.spec.demo import PackageSource
 from lakeloop.stages.maintain import pending
 from lakeloop.stages.session import StageContext
 
@@ -59,7 +59,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--days", type=int, default=5)
     parser.add_argument("--limit", type=int, default=None, help="take only so many stories")
+    parser.add_argument("--forkserver", action="store_true", help="fork workers from Airflow's fork server")
     options = parser.parse_args()
+    if options.forkserver:
+        os.environ.update(_forkserver())
     with tempfile.TemporaryDirectory(prefix="lakeloop-bench-") as folder:
         plain = _settings(Path(folder) / "plain", options.days, options.limit)
         through = _settings(Path(folder) / "airflow", options.days, options.limit)
@@ -70,6 +73,25 @@ def main() -> int:
         return 1
     report(without, outcome)
     return 0
+
+
+def _forkserver() -> dict[str, str]:
+    """Settings of the scheduler: the same is loaded before a worker is forked, in a process with one thread.
+
+    That process knows the installed packages only, nothing of the plugins folder.
+    """
+    sys.path.insert(0, str(get_settings().root / "plugins"))
+    from lakeloop_airflow.executor import PRELOADED  # noqa: PLC0415  (it imports Airflow)
+
+    own = (
+        "airflow.executors.local_executor",
+        "airflow.sdk.execution_time.supervisor",
+        "airflow.sdk.execution_time.task_runner",
+    )
+    return {
+        "AIRFLOW__SCHEDULER__MP_START_METHOD": "forkserver",
+        "AIRFLOW__SCHEDULER__MP_FORKSERVER_PRELOAD": ",".join((*own, *PRELOADED)),
+    }
 
 
 def run_without(settings: Settings) -> Side:
@@ -89,7 +111,7 @@ def run_without(settings: Settings) -> Side:
 def run_through(settings: Settings) -> Outcome:
     """A real scheduler runs the DAGs."""
     console.print("==> through Airflow")
-    running = stack.start(settings, load_loop(settings.loop_file(LOOP), settings), say=console.print)
+    running = stack.start(settings, say=console.print)
     settings = settings.model_copy(
         update={"airflow_url": running.airflow_url, "server_url": running.server_url}
     )

@@ -6,8 +6,10 @@ from environment variables (`LAKELOOP_*`). Built where a process starts and pass
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+import stat
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -17,6 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from lakeloop.errors import ConfigurationError
 
 Kind = TypeVar("Kind", bound=BaseSettings)
+log = logging.getLogger(__name__)
 
 
 def find_root(start: Path | None = None) -> Path:
@@ -62,6 +65,9 @@ class Settings(BaseSettings):
     """Where a person's browser finds it, when that is another address; for links only."""
     airflow_url: str = "http://127.0.0.1:8080"
     """Where Airflow's web UI and API answer."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names, besides those of loopback and of the addresses above, under which the servers answer (JSON
+    list); "*" is any."""
     training_threads: int = Field(default=0, ge=0)
     """CPU threads of a training process; 0 means all cores."""
 
@@ -117,6 +123,26 @@ class Settings(BaseSettings):
 def _below(root: Path, path: str | Path) -> Path:
     """`path`, taken from the root when it is relative: it means the same from every working folder."""
     return (root / Path(path).expanduser()).resolve()
+
+
+PRIVATE_UMASK = 0o077
+"""What is made is for its user alone: the lake, journals, logs, Airflow's database and keys."""
+
+
+def protect_home(settings: Settings) -> None:
+    """Make the home, or close one that others can read; what this process makes after that is private too.
+
+    The mode of the folder itself closes all that is in it. A folder that is not only ours is left as it is:
+    one of somebody else, one that all may write, one that the project lies in.
+    """
+    os.umask(PRIVATE_UMASK)
+    home = settings.home
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = home.stat()
+    shared = found.st_mode & stat.S_ISVTX or found.st_uid != os.geteuid()
+    if found.st_mode & PRIVATE_UMASK and not shared and not settings.root.is_relative_to(home):
+        home.chmod(0o700)
+        log.info("%s: closed to other users of this machine", home)
 
 
 def get_settings(**overrides: Any) -> Settings:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
 
 from lakeloop.errors import ConfigurationError
-from lakeloop.serving.limits import Limits
-from lakeloop.settings import find_root, get_settings, read_settings
+from lakeloop.serving.guard.limits import Limits
+from lakeloop.settings import find_root, get_settings, protect_home, read_settings
 
 
 @pytest.fixture
@@ -141,3 +142,36 @@ def test_weights_and_biases_is_online_only_when_it_was_asked_for(
     monkeypatch.setenv("WANDB_API_KEY", key)
     monkeypatch.setenv("WANDB_MODE", mode)
     assert get_settings(root=project).wandb_mode == expected
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_a_home_and_all_that_is_made_from_then_on_are_private(project: Path) -> None:
+    settings = get_settings(root=project)
+    protect_home(settings)
+    (settings.home / "work").mkdir()
+    (settings.home / "airflow.db").touch()
+    found = [mode(path) for path in (settings.home, settings.home / "work", settings.home / "airflow.db")]
+    assert found == [0o700, 0o700, 0o600]
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_a_home_that_others_could_read_is_closed(project: Path) -> None:
+    settings = get_settings(root=project)
+    settings.home.mkdir(mode=0o755)
+    protect_home(settings)
+    assert mode(settings.home) == 0o700
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_a_folder_that_is_not_only_the_home_stays_open(project: Path, tmp_path: Path) -> None:
+    drop_box = tmp_path / "tmp"
+    drop_box.mkdir()
+    drop_box.chmod(0o1777)
+    for home in (drop_box, project.parent):
+        before = mode(home)
+        protect_home(get_settings(root=project, home=home))
+        assert mode(home) == before

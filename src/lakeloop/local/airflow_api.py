@@ -14,13 +14,20 @@ from lakeloop.errors import ServiceError
 
 ACTIVE_STATES = frozenset({"queued", "running"})
 
+_START_IT = "was it stopped? Start it: lakeloop up (or make up); else see the api-server's log"
+
 
 class AirflowApi:
-    """A client for one Airflow; times out, and repeats a read that failed for a moment."""
+    """A client for one Airflow; times out, and repeats a read that failed for a moment.
 
-    def __init__(self, url: str) -> None:
+    It logs in as an Airflow without log-in lets everybody do. With `session`, a client that carries the
+    credentials of somebody who is logged in, it acts as that person and asks for no token.
+    """
+
+    def __init__(self, url: str, session: httpx.Client | None = None) -> None:
         self.url = url
-        self._client = httpx.Client(base_url=url, timeout=30.0)
+        self._client = session or httpx.Client(base_url=url, timeout=30.0)
+        self._logs_in = session is None
         self._token = ""
 
     def __enter__(self) -> Self:
@@ -36,9 +43,27 @@ class AirflowApi:
         found = self._client.get("/api/v2/monitor/health").raise_for_status().json()
         return {name: part.get("status") or "absent" for name, part in found.items() if part}
 
+    def require_running(self) -> None:
+        """Return when Airflow answers; asks once.
+
+        Raises:
+            ServiceError: nothing answers, or something that is no Airflow.
+        """
+        with self._answering():
+            try:
+                self.health()
+            except (httpx.HTTPStatusError, ValueError, AttributeError) as error:
+                raise ServiceError(
+                    "what answers is no Airflow", where=self.url, found=str(error), remedy=_START_IT
+                ) from error
+
     def dag_ids(self, tag: str) -> list[str]:
+        return sorted(self.paused_of(tag))
+
+    def paused_of(self, tag: str) -> dict[str, bool]:
+        """The id of each DAG that carries `tag` -> whether it is paused."""
         dags = self._get("/api/v2/dags", tags=tag, limit=200, exclude_stale=True)["dags"]
-        return sorted(dag["dag_id"] for dag in dags)
+        return {dag["dag_id"]: dag["is_paused"] for dag in dags}
 
     def import_errors(self) -> list[str]:
         found = self._get("/api/v2/importErrors", limit=50)["import_errors"]
@@ -61,6 +86,18 @@ class AirflowApi:
             body["partition_key"] = partition
         run_id: str = self._send("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"]
         return run_id
+
+    def backfill_days(self, dag_id: str, first: str, last: str) -> list[str]:
+        """The days that `backfill` would run, oldest first: by the DAG's schedule, and none that runs now."""
+        found = self._send("POST", "/api/v2/backfills/dry_run", _backfill(dag_id, first, last))
+        return [run["partition_key"] for run in found["backfills"]]
+
+    def backfill(self, dag_id: str, first: str, last: str) -> None:
+        """Run `dag_id` for each day from `first` to `last`, both included, one after the other.
+
+        Days that had a run are run again.
+        """
+        self._send("POST", "/api/v2/backfills", _backfill(dag_id, first, last))
 
     def runs(self, dag_ids: Sequence[str]) -> list[dict[str, Any]]:
         """All runs of these DAGs, oldest first."""
@@ -115,19 +152,44 @@ class AirflowApi:
                 "Airflow does not answer",
                 where=self.url,
                 found=str(error),
-                remedy="was it stopped? Start it again: make up; else see the api-server's log",
+                remedy=_START_IT,
             ) from error
 
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        if not self._logs_in:
+            return self._client.request(method, path, **options)
         for _ in range(2):
             if not self._token:
-                self._token = self._client.get("/auth/token").raise_for_status().json()["access_token"]
+                self._token = self._new_token()
             headers = {"Authorization": f"Bearer {self._token}"}
             answer = self._client.request(method, path, headers=headers, **options)
             if answer.status_code != httpx.codes.UNAUTHORIZED:
                 break
             self._token = ""  # It expired, or the server was restarted with another secret.
         return answer
+
+    def _new_token(self) -> str:
+        answer = self._client.get("/auth/token")
+        if not answer.is_success:
+            raise ServiceError(
+                "Airflow wants to know who asks",
+                where=self.url,
+                found=f"{answer.status_code} to a request for a token without a name",
+                remedy="log in to its web UI: the page Lakeloop does the same with your rights",
+            )
+        token: str = answer.json()["access_token"]
+        return token
+
+
+def _backfill(dag_id: str, first: str, last: str) -> dict[str, Any]:
+    return {
+        "dag_id": dag_id,
+        # Airflow reads the wall clock of both in the time zone of the schedule: a day has one run in it.
+        "from_date": f"{first}T00:00:00Z",
+        "to_date": f"{last}T23:59:59Z",
+        "reprocess_behavior": "completed",
+        "max_active_runs": 1,
+    }
 
 
 def _log_line(entry: Any) -> str:

@@ -37,8 +37,9 @@ def airflow_environment(settings: Settings, airflow_url: str, server_url: str) -
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
         # One person on the loopback address: no log-in.
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        # The scheduler's log server; the default port would collide with another Airflow on this machine.
+        # The executor's log server; the default port would collide with another Airflow on this machine.
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+        "AIRFLOW__CORE__HOSTNAME_CALLABLE": f"{__name__}.{hostname.__name__}",
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": port,
         "AIRFLOW__API__BASE_URL": airflow_url,
@@ -67,7 +68,14 @@ _FASTER_THAN_DEFAULT = {
 _STEADIER_THAN_DEFAULT = {
     # A scheduler that was killed and restarted adopts or resets its tasks after 30 s instead of 5 minutes.
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
-    # An API server that is away for 50 s kills every task by default; here it may be away for two minutes.
+    # A task whose worker was killed is noticed within a minute instead of five. Not sooner: while the API
+    # server is away no heartbeat arrives either, and one that starts again on busy cores takes most of that.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "50",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    # So a task asks it again every second or two, for a minute: by default it waits ever longer, up to 8 s,
+    # gives up what it wanted after 15 s, and ends itself after three heartbeats in vain.
+    "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "2",
+    "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "40",
     "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "120",
     "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "15",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "3600",
@@ -96,8 +104,14 @@ def _lakeloop(settings: Settings, airflow_url: str, server_url: str) -> dict[str
         "LAKELOOP_DATA_ROOTS": json.dumps([str(p) for p in settings.data_roots]),
         "LAKELOOP_SERVER_URL": server_url,
         "LAKELOOP_AIRFLOW_URL": airflow_url,
+        "LAKELOOP_ALLOWED_HOSTS": json.dumps(settings.allowed_hosts),
         "LAKELOOP_TRAINING_THREADS": str(settings.training_threads),
     }
+
+
+def hostname() -> str:
+    """What the processes of this machine are called, and found by: no other machine has a part in this."""
+    return "127.0.0.1"
 
 
 def free_port(wanted: int = 0) -> int:
@@ -117,7 +131,6 @@ def _secret_keys(path: Path) -> dict[str, str]:
     """Random keys of this installation, made once and readable by their owner only."""
     if not path.exists():
         keys = {name: secrets.token_urlsafe(32) for name in ("secret_key", "jwt_secret")}
-        write_atomically(path, json.dumps(keys))
-        path.chmod(0o600)
+        write_atomically(path, json.dumps(keys), mode=0o600)
     found: dict[str, str] = json.loads(path.read_text())
     return found

@@ -20,24 +20,25 @@ from lakeloop.local import stack as stacks
 from lakeloop.local.airflow_api import AirflowApi
 from lakeloop.local.drive import Outcome, drive
 from lakeloop.local.reporter import Reporter
-from lakeloop.local.stack import Stack
+from lakeloop.local.state import Stack
+from lakeloop.local.status_view import console_for_people
 from lakeloop.local.summary import show_summary
 from lakeloop.settings import Settings, get_settings
 from lakeloop.spec.load import load_loop
-from lakeloop.spec.models import LoopSpec, PackageSource
+from lakeloop.spec.loop import LoopSpec
 from lakeloop.stages.session import StageContext
 from lakeloop.tracking.mirror import mirror_pending
 
 DEMO_LOOP = "news"
 
 
-def up(loop: str = DEMO_LOOP) -> None:
-    """Start Airflow and the model server of `loop`, and leave them running."""
+def up() -> None:
+    """Start Airflow and the model server of all loops, and leave them running."""
     console = Console()
     settings = get_settings()
     with Reporter(console) as reporter:
         reporter.step("starting Airflow and the model server")
-        stack = stacks.start(settings, load_loop(settings.loop_file(loop), settings), say=reporter.say)
+        stack = stacks.start(settings, say=reporter.say)
     console.print(f"Airflow      {stack.airflow_url}\nModel server {stack.server_url}/docs\nStop: make down")
     console.print("DAGs start paused: switch them on in the web UI (`make demo` does it for its loop).")
 
@@ -53,10 +54,13 @@ def demo(*, once: bool = False, loop: str = DEMO_LOOP) -> bool:
 
     With `once` everything that this call started is stopped at the end; otherwise it runs until Ctrl-C.
     """
-    console = _console()
+    from lakeloop.sources.registry import open_source
+
+    console = console_for_people()
     settings = get_settings()
     spec = load_loop(settings.loop_file(loop), settings)
-    if not isinstance(spec.source, PackageSource):
+    days = open_source(spec, settings).partitions()
+    if not days:
         raise ConfigurationError(
             "the demo replays a corpus", where=loop, expected="source.kind: package", found=spec.source.kind
         )
@@ -64,11 +68,9 @@ def demo(*, once: bool = False, loop: str = DEMO_LOOP) -> bool:
         was_running = stacks.find(settings) is not None
         try:
             reporter.step("starting Airflow and the model server on 127.0.0.1")
-            stack = stacks.start(settings, spec, say=reporter.say)
-            reporter.step(
-                f"running the loop {loop} for {len(spec.source.partitions)} days (see {stack.airflow_url})"
-            )
-            context, outcome = _drive(settings, stack, spec, reporter)
+            stack = stacks.start(settings, say=reporter.say)
+            reporter.step(f"running the loop {loop} for {len(days)} days (see {stack.airflow_url})")
+            context, outcome = _drive(settings, stack, spec, days, reporter)
             reporter.step("copying what is left of the journals to W&B run files")
             mirror_pending(settings)
             reporter.finish_step()
@@ -85,18 +87,11 @@ def demo(*, once: bool = False, loop: str = DEMO_LOOP) -> bool:
     return not outcome.failures
 
 
-def _console() -> Console:
-    """As wide as the terminal; a file or a pipe has no width of its own."""
-    plain = Console()
-    return plain if plain.is_terminal else Console(width=120)
-
-
 def _drive(
-    settings: Settings, stack: Stack, spec: LoopSpec, reporter: Reporter
+    settings: Settings, stack: Stack, spec: LoopSpec, days: tuple[str, ...], reporter: Reporter
 ) -> tuple[StageContext, Outcome]:
     from lakeloop.stages.maintain import pending
 
-    assert isinstance(spec.source, PackageSource)
     # The stack may answer on other ports than the settings say.
     settings = settings.model_copy(update={"airflow_url": stack.airflow_url, "server_url": stack.server_url})
     context = StageContext.open(spec.name, settings, Attempt.local())
@@ -104,7 +99,7 @@ def _drive(
         outcome = drive(
             api,
             spec.name,
-            spec.source.partitions,
+            days,
             pending=lambda: pending(context),
             say=reporter.say,
             detail=functools.partial(_training_progress, context),

@@ -15,12 +15,12 @@ from typing import Any
 from lakeloop.errors import ServiceError
 from lakeloop.local.airflow_api import ACTIVE_STATES, AirflowApi
 from lakeloop.records import now
+from lakeloop.stages.catalogue import DAGS
 from lakeloop.stages.progress import Pending
 
 Say = Callable[[str], None]
 
-STAGES = ("ingest", "transform", "train", "deploy", "monitor", "maintenance")
-_FOLLOWED = ("ingest", "transform", "train", "deploy", "maintenance")
+_FOLLOWED = tuple(dag for dag in DAGS if dag != "monitor")
 _QUIET_SECONDS = 4.0
 """No run is active for so long: the scheduler has turned every asset event into a run."""
 _PARSE_SECONDS = 120.0
@@ -60,7 +60,7 @@ def wait_for_dags(api: AirflowApi, loop: str, say: Say) -> list[str]:
     Raises:
         ServiceError: they are not there in time; says the import errors.
     """
-    wanted = [f"{loop}.{stage}" for stage in STAGES]
+    wanted = [f"{loop}.{stage}" for stage in DAGS]
     say(f"waiting for Airflow to read the DAGs of {loop}")
     deadline = time.monotonic() + _PARSE_SECONDS
     while time.monotonic() < deadline:

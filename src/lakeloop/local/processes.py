@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -17,6 +17,7 @@ import psutil
 from lakeloop.errors import ServiceError
 from lakeloop.jobs.state import ProcessIdentity
 from lakeloop.records import Frozen
+from lakeloop.settings import PRIVATE_UMASK
 
 
 class Component(Frozen):
@@ -37,7 +38,7 @@ class Component(Frozen):
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
 
 
-def start(name: str, argv: Sequence[str], *, env: dict[str, str], log: Path, cwd: Path) -> Component:
+def start(name: str, argv: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: str | Path) -> Component:
     """Start `argv` as the leader of a new session, its output appended to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -49,9 +50,15 @@ def start(name: str, argv: Sequence[str], *, env: dict[str, str], log: Path, cwd
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=PRIVATE_UMASK,
         )
     started = psutil.Process(process.pid).create_time()
     return Component(name=name, pid=process.pid, started=started, log=str(log), argv=tuple(argv))
+
+
+def restart(component: Component, *, env: Mapping[str, str], cwd: str | Path) -> Component:
+    """Start what `component` was once more; nothing of it may be left (see `stop`)."""
+    return start(component.name, component.argv, env=env, log=Path(component.log), cwd=cwd)
 
 
 def require_alive(component: Component) -> None:
@@ -89,9 +96,16 @@ def _has_group(component: Component) -> bool:
     The number of a group is not given to a new process while the group lives: when another process has it,
     nothing of ours is left.
     """
-    if psutil.pid_exists(component.pid) and not component.alive:
-        _reap(component.pid)
-    return component.alive or (not psutil.pid_exists(component.pid) and _group_lives(component.pid))
+    _reap(component.pid)
+    return component.alive or (_is_gone(component.pid) and _group_lives(component.pid))
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether no process of this number runs; an ended one may still wait to be collected by its parent."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _group_lives(group: int) -> bool:

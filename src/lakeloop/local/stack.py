@@ -1,6 +1,7 @@
 """Airflow and the model server on this machine: start them, find them again, stop them.
 
-What they do once they run is not known here. State is one file, `<home>/stack.json`.
+What they do once they run is not known here; what is written down of them is `state`, and who starts them
+again when they die is `watcher`.
 """
 
 from __future__ import annotations
@@ -8,21 +9,21 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import httpx
+import psutil
 
 from lakeloop import jobs
-from lakeloop.durable import write_atomically
 from lakeloop.errors import ServiceError
 from lakeloop.local import processes
 from lakeloop.local.airflow_api import AirflowApi
 from lakeloop.local.airflow_env import airflow_environment, free_port
 from lakeloop.local.processes import Component
-from lakeloop.records import Frozen
-from lakeloop.settings import Settings
-from lakeloop.spec.models import LoopSpec
+from lakeloop.local.state import WATCHER, Stack, StackFile
+from lakeloop.settings import Settings, protect_home
+from lakeloop.stages.catalogue import POOLS
 
 Say = Callable[[str], None]
 
@@ -31,27 +32,18 @@ SERVER_PORT = 8100
 START_SECONDS = 180.0
 """Longest that starting may take; on two busy cores it was seen to take 40 s."""
 
-_AIRFLOW_PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+_AIRFLOW_PARTS: dict[str, tuple[str, ...]] = {
+    "api-server": (),
+    "scheduler": (),
+    "dag-processor": (),
+    # Its log server listens on every address, and on a port that two stacks would quarrel over.
+    "triggerer": ("--skip-serve-logs",),
+}
 _SERVER = "model-server"
 
 
-class Stack(Frozen):
-    """The running processes and where they answer."""
-
-    airflow_url: str
-    server_url: str
-    components: tuple[Component, ...]
-
-    @property
-    def alive(self) -> bool:
-        return bool(self.components) and all(component.alive for component in self.components)
-
-    def component(self, name: str) -> Component:
-        return next(c for c in self.components if c.name == name)
-
-
-def start(settings: Settings, loop: LoopSpec, *, say: Say, ports: tuple[int, int] | None = None) -> Stack:
-    """Start Airflow and the model server of `loop`, and return when both answer.
+def start(settings: Settings, *, say: Say, ports: tuple[int, int] | None = None) -> Stack:
+    """Start Airflow and the model server of all loops, and return when both answer.
 
     A stack that already runs from the same home is returned as it is. `ports` (Airflow, server) defaults to
     8080 and 8100, or free ones when these are taken.
@@ -61,7 +53,8 @@ def start(settings: Settings, loop: LoopSpec, *, say: Say, ports: tuple[int, int
     """
     if running := find(settings):
         say(f"already running: Airflow at {running.airflow_url}")
-        return running
+        return running if running.watched else _watch_again(settings, running)
+    protect_home(settings)
     # What is left of a broken stack; a training goes on, its task finds it again.
     _stop_processes(settings)
     airflow_port, server_port = ports or (free_port(AIRFLOW_PORT), free_port(SERVER_PORT))
@@ -72,31 +65,38 @@ def start(settings: Settings, loop: LoopSpec, *, say: Say, ports: tuple[int, int
         say("preparing Airflow's database")
         _migrate(settings, env)
         for name in (*_AIRFLOW_PARTS, _SERVER):
-            stack = _add(settings, stack, _start(settings, name, env, loop, server_port))
+            stack = _add(settings, stack, _start(settings, name, env, server_port))
         _wait_healthy(stack, say)
         _make_pools(stack)
+        # Last: until here it is told, and not mended, when one of them ends.
+        return _add(settings, stack, _start_watcher(settings, env))
     except BaseException:
         processes.stop(stack.components)
         raise
-    return stack
 
 
-def restart(settings: Settings, name: str, loop: LoopSpec) -> Stack:
-    """Start the process `name` again after it was killed; used by fault tests."""
-    stack = _read(settings)
-    if stack is None:
-        raise ServiceError("no stack runs here", where=str(_state(settings)), remedy="start it: make up")
-    processes.stop([stack.component(name)])
-    env = airflow_environment(settings, stack.airflow_url, stack.server_url)
-    port = int(stack.server_url.rsplit(":", 1)[1])
-    others = tuple(c for c in stack.components if c.name != name)
-    kept = stack.model_copy(update={"components": others})
-    return _add(settings, kept, _start(settings, name, env, loop, port))
+def _watch_again(settings: Settings, stack: Stack) -> Stack:
+    # Whatever it starts must fit those that run: their ports and keys are in their environment.
+    env = psutil.Process(stack.component("api-server").pid).environ()
+    return _add(settings, stack, _start_watcher(settings, env))
+
+
+def _start_watcher(settings: Settings, env: Mapping[str, str]) -> Component:
+    argv = [sys.executable, "-m", "lakeloop.local.watcher"]
+    log = settings.home / "logs" / f"{WATCHER}.log"
+    return processes.start(WATCHER, argv, env=env, log=log, cwd=settings.root)
+
+
+def _add(settings: Settings, stack: Stack, component: Component) -> Stack:
+    """The stack with one more process, written down at once: a crash here must not lose track of it."""
+    grown = stack.having(component)
+    StackFile(settings).write(grown)
+    return grown
 
 
 def find(settings: Settings) -> Stack | None:
     """The stack that runs from this home, if all of it is alive."""
-    stack = _read(settings)
+    stack = StackFile(settings).read()
     return stack if stack and stack.alive else None
 
 
@@ -113,35 +113,22 @@ def stop(settings: Settings) -> bool:
 
 
 def _stop_processes(settings: Settings) -> bool:
-    stack = _read(settings)
+    file = StackFile(settings)
+    stack = file.read()
     if stack is None:
         return False
-    processes.stop(stack.components)
-    _state(settings).unlink(missing_ok=True)
+    # First the watcher, or it would start again what is stopped here; it may have done so a moment ago.
+    processes.stop([component for component in stack.components if component.name == WATCHER])
+    processes.stop((file.read() or stack).components)
+    file.remove()
     return True
 
 
-def _state(settings: Settings) -> Path:
-    return settings.home / "stack.json"
-
-
-def _read(settings: Settings) -> Stack | None:
-    path = _state(settings)
-    return Stack.model_validate_json(path.read_bytes()) if path.exists() else None
-
-
-def _add(settings: Settings, stack: Stack, component: Component) -> Stack:
-    """The stack with one more process, written down at once: a crash here must not lose track of it."""
-    grown = stack.model_copy(update={"components": (*stack.components, component)})
-    write_atomically(_state(settings), grown.model_dump_json(indent=2))
-    return grown
-
-
-def _start(settings: Settings, name: str, env: dict[str, str], loop: LoopSpec, port: int) -> Component:
+def _start(settings: Settings, name: str, env: dict[str, str], port: int) -> Component:
     if name == _SERVER:
-        argv = [sys.executable, "-m", "lakeloop.cli.main", "serve", loop.name, "--port", str(port)]
+        argv = [sys.executable, "-m", "lakeloop.cli.main", "serve", "--port", str(port)]
     else:
-        argv = [sys.executable, "-m", "airflow", name]
+        argv = [sys.executable, "-m", "airflow", name, *_AIRFLOW_PARTS[name]]
     log = settings.home / "logs" / f"{name}.log"
     return processes.start(name, argv, env=env, log=log, cwd=settings.root)
 
@@ -215,5 +202,5 @@ def _not_ready(stack: Stack) -> list[str]:
 
 def _make_pools(stack: Stack) -> None:
     with AirflowApi(stack.airflow_url) as api:
-        api.set_pool("gpu", 1, "Training jobs, one at a time a device")
-        api.set_pool("lakeloop_writers", 2, "Tasks that write tables of the lake")
+        for name, (slots, purpose) in POOLS.items():
+            api.set_pool(name, slots, purpose)

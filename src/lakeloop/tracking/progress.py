@@ -59,15 +59,6 @@ def ended(journals: Path) -> list[Path]:
     return [path for path in waiting(journals) if not has_writer(path)]
 
 
-def latest_run(journals: Path, loop: str, stage: str, partition: str) -> str | None:
-    """URL or folder of the W&B run of a stage's newest attempt at a partition; None when there is none."""
-    paths = (journals / loop / stage / partition).glob(f"*{SUFFIX}")
-    for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True):
-        if done := mirrored(path):
-            return done.run
-    return None
-
-
 def run_id(first: Entry) -> str:
     """The W&B run id of the journal that begins with `first`: the same in every replay.
 

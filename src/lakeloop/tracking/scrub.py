@@ -84,7 +84,7 @@ def scrub(value: Any, secrets: tuple[str, ...]) -> Any:
 
 
 def _holds_text(value: Any) -> bool:
-    # A number under such a name is a count or a score: of tokens, of the label `password reset`.
+    # A number under such a name is a count or a score: of tokens, of the class `password reset`.
     if value is None or isinstance(value, bool | int | float):
         return False
     if isinstance(value, str):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 import time
 from pathlib import Path
@@ -52,6 +53,15 @@ def test_the_children_of_a_killed_component_are_found_and_ended(
     assert _runs(child)
     stop([component])
     assert not _runs(child)
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_what_a_component_makes_is_for_its_user_alone(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", "import pathlib; pathlib.Path('made').touch()"]
+    component = start("writer", argv, env=dict(os.environ), log=tmp_path / "writer.log", cwd=tmp_path)
+    while component.alive:
+        time.sleep(0.05)
+    assert stat.S_IMODE((tmp_path / "made").stat().st_mode) == 0o600
 
 
 def test_another_process_with_the_same_number_is_left_alone(

@@ -12,7 +12,7 @@ from lakeloop.records import now
 from lakeloop.settings import Settings
 from lakeloop.tracking import mirror, wake
 from lakeloop.tracking.journal import JournalIdentity, JournalTracker, read_journal
-from lakeloop.tracking.progress import Mirrored, ended, latest_run, mirrored, run_id, waiting
+from lakeloop.tracking.progress import Mirrored, ended, mirrored, run_id, waiting
 
 
 def _journal(journals: Path, run: str = "run#1", stage: str = "ingest") -> JournalTracker:
@@ -47,15 +47,6 @@ def test_a_spoiled_marker_means_mirror_again(tmp_path: Path) -> None:
     marker.write_text("{")
     assert mirrored(tracker.path) is None
     assert waiting(tmp_path) == [tracker.path]
-
-
-def test_the_latest_run_is_that_of_the_newest_mirrored_attempt(tmp_path: Path) -> None:
-    assert latest_run(tmp_path, "news", "ingest", "2026-11-20") is None
-    first = _journal(tmp_path, "run#1")
-    first.close()
-    _done(first.path).write(first.path)
-    _journal(tmp_path, "run#2").close()
-    assert latest_run(tmp_path, "news", "ingest", "2026-11-20") == "/runs/a"
 
 
 def test_run_ids_are_stable_and_distinct(tmp_path: Path) -> None:

@@ -1,0 +1,67 @@
+"""What runs from this home, written down: `<home>/stack.json`.
+
+One process at a time writes it: who starts the stack, then its watcher, then who stops them both.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lakeloop.durable import write_atomically
+from lakeloop.local.processes import Component
+from lakeloop.records import Frozen
+from lakeloop.settings import Settings
+
+WATCHER = "watcher"
+"""Name of the process that starts the others again when they die."""
+
+
+class Stack(Frozen):
+    """The running processes and where they answer."""
+
+    airflow_url: str
+    server_url: str
+    components: tuple[Component, ...]
+
+    @property
+    def alive(self) -> bool:
+        """Whether all that answer or schedule are alive; the watcher only sees to it."""
+        working = [component for component in self.components if component.name != WATCHER]
+        return bool(working) and all(component.alive for component in working)
+
+    @property
+    def watched(self) -> bool:
+        return any(component.alive for component in self.components if component.name == WATCHER)
+
+    def component(self, name: str) -> Component:
+        return next(c for c in self.components if c.name == name)
+
+    def having(self, component: Component) -> Stack:
+        """The stack with `component`, in place of the one of its name if there was one."""
+        others = tuple(c for c in self.components if c.name != component.name)
+        return self.model_copy(update={"components": (*others, component)})
+
+
+class StackFile:
+    """The file of one home."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.path: Path = settings.home / "stack.json"
+
+    def read(self) -> Stack | None:
+        """What was written last; None when nothing was started, or all was stopped."""
+        try:
+            return Stack.model_validate_json(self.path.read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def write(self, stack: Stack) -> None:
+        write_atomically(self.path, stack.model_dump_json(indent=2))
+
+    def replace(self, component: Component) -> None:
+        """Write `component` down in place of the one of its name, unless all was stopped meanwhile."""
+        if stack := self.read():
+            self.write(stack.having(component))
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)

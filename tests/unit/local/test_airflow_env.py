@@ -1,0 +1,67 @@
+"""What the processes of the local stack are told, and who may read it."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lakeloop.local.airflow_env import airflow_environment
+from lakeloop.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[3]
+URLS = "http://127.0.0.1:8080", "http://127.0.0.1:8100"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(root=tmp_path)
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_the_keys_are_made_once_and_are_for_their_owner_only(settings: Settings) -> None:
+    first, second = (airflow_environment(settings, *URLS) for _ in range(2))
+    path = settings.home / "airflow/secrets.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    kept = json.loads(path.read_text())
+    for environment in (first, second):
+        assert environment["AIRFLOW__API__SECRET_KEY"] == kept["secret_key"]
+        assert environment["AIRFLOW__API_AUTH__JWT_SECRET"] == kept["jwt_secret"]
+
+
+def of_this_machine(settings: Settings) -> dict[str, str]:
+    return airflow_environment(settings, *URLS)
+
+
+def of_containers(_: Settings) -> dict[str, str]:
+    found: dict[str, str] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["x-airflow-environment"]
+    return found
+
+
+@pytest.mark.parametrize("environment", [of_this_machine, of_containers])
+def test_a_lost_task_is_noticed_within_a_minute_and_an_api_server_may_be_away_nearly_as_long(
+    settings: Settings, environment: Callable[[Settings], dict[str, str]]
+) -> None:
+    found = environment(settings)
+    lost_after, looked_every, beat_every, asked_again, times, in_vain = (
+        float(found[f"AIRFLOW__{name}"])
+        for name in (
+            "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT",
+            "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL",
+            "WORKERS__MIN_HEARTBEAT_INTERVAL",
+            "WORKERS__EXECUTION_API_RETRY_WAIT_MAX",
+            "WORKERS__EXECUTION_API_RETRIES",
+            "WORKERS__MAX_FAILED_HEARTBEATS",
+        )
+    )
+    assert lost_after + looked_every < 60
+    # The API server is back, and the heartbeat is there before the scheduler takes the task for lost.
+    assert lost_after - beat_every - asked_again >= 45
+    # Nothing that a task wants of the API server is given up before; each wait is 1 s to `asked_again`.
+    assert (times - 1) * (1 + asked_again) / 2 > lost_after
+    # Who ends a task is the scheduler, which starts it anew, and not the task itself.
+    assert in_vain * times > 2 * lost_after
