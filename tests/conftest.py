@@ -34,6 +34,14 @@ def no_wandb_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
 
 
+@pytest.fixture
+def usual_umask() -> Iterator[None]:
+    """The umask that most machines have, under which others may read new files."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """A real Airflow and a real model server with a small loop `news`; started once for all tests."""

@@ -85,12 +85,12 @@ def test_an_attempt_that_is_stopped_and_woken_after_a_newer_one_changes_nothing(
     context = project(tmp_path)
     code = CODE.replace(
         "context =",
-        "import os, signal\nfrom lakeloop.sources import intake\nread = intake.take_in\n"
+        "import os, signal\nfrom lakeloop.sources import intake\nread = intake.read_delivery\n"
         "def sleepy(*args):\n"
         "    taken = read(*args)\n"
         "    os.kill(os.getpid(), signal.SIGSTOP)\n"
         "    return taken\n"
-        "intake.take_in = sleepy\ncontext =",
+        "intake.read_delivery = sleepy\ncontext =",
     )
     argv = [sys.executable, "-c", code, str(tmp_path), "1", DAY]
     environment = {**os.environ, "PYTHONPATH": str(root)}

@@ -26,8 +26,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 DAY = DAYS[0]
 SECTION = {
-    "base_model": "models/tiny", "top_layers": 1, "max_tokens": 24, "batch_size": 8,
-    "epochs": 3, "patience": 3, "learning_rate": 3e-3,
+    "base_model": "models/tiny", "method": {"kind": "top_layers", "layers": 1}, "max_tokens": 24,
+    "batch_size": 8, "epochs": 3, "patience": 3, "learning_rate": 3e-3,
 }  # fmt: skip
 
 _TRAIN = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,15 +15,17 @@ from lakeloop.attempt import Attempt
 from lakeloop.datasets.assemble import SplitName
 from lakeloop.datasets.freeze import read_split
 from lakeloop.errors import ArtifactError, DataError, FenceError
-from lakeloop.evaluation import predict
-from lakeloop.evaluation.predict import Judged
-from lakeloop.gate.gate import Decision
+from lakeloop.evaluation import judge as judging
+from lakeloop.evaluation.judge import Judged
+from lakeloop.evaluation.stored import evidence_of
+from lakeloop.gate.decide import Decision
 from lakeloop.registry.history import ModelCard
 from lakeloop.registry.registry import Registry
 from lakeloop.stages.dataset import dataset, decide_training
 from lakeloop.stages.evaluate import evaluate
 from lakeloop.stages.session import StageContext
 from tests.support.artifacts import make_artifact
+from tests.support.number_loop import number_loop, number_rows, trained_number
 from tests.support.small_loop import DAYS, LABELS, mart_rows, publish, small_context, small_loop, trained
 
 DAY = DAYS[0]
@@ -58,7 +61,10 @@ def test_candidates_and_champion_answer_the_same_rows(context: StageContext) -> 
     trained(context, "finetune", DAY, confuse={"business": "sports"})
     record = evaluate(context, DAY)
     assert record.status == "done"
-    assert record.outputs["baseline"] == baseline.outputs["digest"]
+    evidence = evidence_of(context.lake.files, record)
+    assert evidence.model("baseline").digest == baseline.outputs["digest"] == record.inputs["baseline"]
+    assert evidence.leader == "baseline"
+    assert [model.title for model in evidence.models] == ["baseline", "finetune", "champion v1"]
     assert record.metrics["baseline/macro_f1"] == 1.0
     assert 0 < record.metrics["finetune/macro_f1"] < 1
     assert 0 < record.metrics["champion/macro_f1"] < 1
@@ -77,6 +83,46 @@ def test_candidates_and_champion_answer_the_same_rows(context: StageContext) -> 
     stored = context.lake.files.fetch(record.outputs["report"], context.settings.root / "fetched")
     assert (stored / "index.html").read_bytes() == page.read_bytes()
     assert list((context.work("evaluate", DAY)).iterdir()) == [context.work("evaluate", DAY) / "record.json"]
+
+
+def test_answers_are_kept_as_the_server_gives_them(context: StageContext) -> None:
+    trained(context, "baseline", DAY)
+    evaluate(context, DAY)
+    row = context.lake.read("evaluations", partition=DAY).to_pylist()[0]
+    answer = json.loads(row["answer"])
+    assert answer["label"] == json.loads(row["expected"])
+    assert set(answer["scores"]) == set(LABELS)
+
+
+def test_candidates_have_any_name_and_the_order_of_the_loop_file(tmp_path: Path) -> None:
+    named = [{"name": "words", "method": "head"}, {"name": "adapters", "method": "lora"}]
+    context = small_context(tmp_path, small_loop(train={"min_rows": 30, "candidates": named}))
+    publish(context, DAY, mart_rows(DAY, 60))
+    dataset(context, DAY)
+    for name in ("adapters", "words"):
+        trained(context, name, DAY, seed=len(name))
+    record = evaluate(context, DAY)
+    assert [m.name for m in evidence_of(context.lake.files, record).candidates] == ["words", "adapters"]
+    assert {"words/macro_f1", "adapters/macro_f1"} <= set(record.metrics)
+
+
+def test_numbers_are_judged_by_their_error(tmp_path: Path) -> None:
+    context = small_context(tmp_path, number_loop())
+    publish(context, DAY, number_rows(DAY, 60))
+    dataset(context, DAY)
+    trained_number(context, "baseline", DAY, base=0.5)
+    trained_number(context, "finetune", DAY)
+    record = evaluate(context, DAY)
+    evidence = evidence_of(context.lake.files, record)
+    assert (evidence.leader, evidence.metric) == ("finetune", "mae")
+    assert record.metrics["finetune/mae"] == 0.0
+    assert record.metrics["baseline/mae"] == pytest.approx(0.5)
+    assert record.reason.startswith("mean absolute error on ")
+    assert "<svg" in Path(record.links["report"]).read_text()
+    rows = context.lake.read("evaluations", partition=DAY).to_pylist()
+    for row in rows:
+        off = 0.5 if row["candidate"] == "baseline" else 0.0
+        assert json.loads(row["answer"])["value"] == pytest.approx(json.loads(row["expected"]) + off)
 
 
 def test_one_candidate_is_enough(context: StageContext) -> None:
@@ -116,12 +162,12 @@ def test_a_candidate_that_was_changed_in_the_lake_is_refused(context: StageConte
 
 
 def test_an_evaluated_training_is_not_due_again(context: StageContext) -> None:
-    assert decide_training(context, DAY).train
+    assert decide_training(context).train
     trained(context, "baseline", DAY)
     evaluate(context, DAY)
-    assert decide_training(context, DAY).reason.startswith("nothing new since the training of 2026-11-16")
+    assert decide_training(context).reason.startswith("nothing new since the training of 2026-11-16")
     publish(context, DAYS[1], mart_rows(DAYS[1], 25))
-    assert decide_training(context, DAYS[1]).reason.startswith("25 new rows since the training of 2026-11-16")
+    assert decide_training(context).reason.startswith("25 new rows since the training of 2026-11-16")
 
 
 def test_a_champion_is_not_asked_what_it_learned_by_heart(tmp_path: Path) -> None:
@@ -160,7 +206,8 @@ def test_overlapping_attempts_keep_off_each_others_models(
 ) -> None:
     """The second runs from end to end while the first has a model fetched and not yet judged."""
     trained(context, "baseline", DAY)
-    judge, late = predict.judge_artifact, []
+    judge = judging.judge
+    late: list[str] = []
 
     def judge_after_another_attempt(*args: Any, **kwargs: Any) -> Judged:
         if not late:
@@ -168,7 +215,7 @@ def test_overlapping_attempts_keep_off_each_others_models(
             evaluate(small_context(tmp_path, attempt=Attempt("test-run", 2)), DAY)
         return judge(*args, **kwargs)
 
-    monkeypatch.setattr(predict, "judge_artifact", judge_after_another_attempt)
+    monkeypatch.setattr(judging, "judge", judge_after_another_attempt)
     with pytest.raises(FenceError):  # it comes as far as the lake, which is the second's by then
         evaluate(context, DAY)
     record = context.lake.ledger.latest("evaluate", DAY, "done")
@@ -179,7 +226,7 @@ def test_overlapping_attempts_keep_off_each_others_models(
 
 def test_what_a_killed_attempt_left_is_removed_when_nobody_can_need_it(context: StageContext) -> None:
     trained(context, "baseline", DAY)
-    old, new = (context.work("evaluate", DAY) / f"fetched-{name}" for name in ("old", "new"))
+    old, new = (context.work("evaluate", DAY) / f".fetched-{name}" for name in ("old", "new"))
     for folder in (old, new):
         folder.mkdir()
     os.utime(old, (0, 0))
@@ -190,6 +237,7 @@ def test_what_a_killed_attempt_left_is_removed_when_nobody_can_need_it(context: 
 _EVALUATE = """
 import sys
 from pathlib import Path
+from tests.support.number_loop import number_loop, number_rows, trained_number
 from tests.support.small_loop import small_context
 from lakeloop.stages.evaluate import evaluate
 record = evaluate(small_context(Path(sys.argv[1])), sys.argv[2])

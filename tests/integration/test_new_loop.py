@@ -60,3 +60,26 @@ def test_a_loop_that_was_begun_with_new_runs_to_the_mart(project: Path) -> None:
         ["transform", "unchanged"],
         ["validate", "unchanged"],
     ]
+
+
+@pytest.mark.slow
+def test_a_loop_of_numbers_that_was_begun_with_new_runs_to_the_mart(project: Path) -> None:
+    lakeloop(project, "new", "ratings", "--task", "regression")
+    values = [0.5, -1.25, 3.0, None, 2.0]
+    rows = [
+        {"id": f"r{n}", "created_at": f"{DAY}T10:00:00Z", "text": f"Text number {n}", "value": value}
+        for n, value in enumerate(values)
+    ]
+    (project / "data/ratings").mkdir(parents=True)
+    (project / f"data/ratings/{DAY}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    file = project / "loops/ratings/loop.yaml"
+    file.write_text(
+        file.read_text().replace("  value: value #", "  maximum: 2.5\n  value: value #")
+        + "checks:\n  max_quarantined_share: 0.5\n"
+    )
+
+    ran = lakeloop(project, "run", "ratings", "--to", DAY, "--json")
+    records = {record["stage"]: record for record in json.loads(ran.stdout)}
+    assert records["validate"]["counts"] == {"read": 5, "accepted": 3, "quarantined": 2, "duplicates": 0}
+    assert "target_missing 1" in records["validate"]["reason"]
+    assert "target_too_large 1" in records["validate"]["reason"]

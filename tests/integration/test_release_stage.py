@@ -6,15 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 
 from lakeloop.attempt import Attempt
+from lakeloop.errors import FenceError
 from lakeloop.records import StageRecord
 from lakeloop.registry.registry import Registry
+from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.dataset import dataset
-from lakeloop.stages.evaluate import evaluate
+from lakeloop.stages.evaluate import evaluate, evaluate_again
+from lakeloop.stages.maintain import pending
 from lakeloop.stages.release import release
 from lakeloop.stages.session import StageContext
+from lakeloop.stages.status import loop_status
+from tests.support.number_loop import number_loop, number_rows, trained_number
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop, trained
+from tests.support.yesterday import Yesterday
 
 
 @pytest.fixture
@@ -48,7 +55,8 @@ def test_the_better_candidate_becomes_the_first_champion(context: StageContext) 
     assert record.links == evaluation.links
     champion = Registry(context.lake).champion()
     assert champion is not None
-    assert champion.digest == evaluation.outputs["finetune"]
+    assert champion.digest == evaluation.inputs["finetune"]
+    assert champion.card.evidence == evaluation.outputs["evidence_digest"]
     assert champion.card.metrics["macro_f1"] == 1.0
     assert champion.card.decision.accepted is not None
     assert context.lake.files.exists("models/v1")
@@ -70,7 +78,7 @@ def test_again_is_unchanged_and_moves_nothing(context: StageContext, tmp_path: P
     first = release(context, DAYS[0])
     again = release(small_context(tmp_path, attempt=Attempt("another-run")), DAYS[0])
     assert (again.status, again.outputs) == ("unchanged", first.outputs)
-    assert len(Registry(context.lake).history()) == 1
+    assert len(Registry(context.lake).read().moves) == 1
 
 
 def test_the_next_champion_leaves_the_old_one_as_previous(context: StageContext) -> None:
@@ -105,21 +113,69 @@ def test_the_same_model_again_is_already_champion(context: StageContext) -> None
     record = release(context, DAYS[0])
     assert record.status == "refused"
     assert "is already champion" in record.reason
-    assert len(Registry(context.lake).history()) == 1
+    assert len(Registry(context.lake).read().moves) == 1
 
 
-def test_candidates_are_evaluated_again_when_the_champion_changed_meanwhile(context: StageContext) -> None:
+def test_nothing_is_decided_on_a_comparison_with_another_champion_than_there_is(
+    context: StageContext,
+) -> None:
     train_and_evaluate(context, DAYS[0])
     next_day(context, DAYS[1])
     before = train_and_evaluate(context, DAYS[1], seed=18)
     assert "champion" not in before.inputs
     release(context, DAYS[0])
-    record = release(context, DAYS[1])
+    with pytest.raises(FenceError, match="another model became champion since") as raised:
+        release(context, DAYS[1])
+    assert f"lakeloop release small --partition {DAYS[1]}" in raised.value.remedy
+    assert context.lake.ledger.latest("release", DAYS[1]) is None
+    (due,) = [step for step in pending(context) if step.stage == "release"]
+    assert due.partition == DAYS[1]
+
+
+def test_who_runs_the_stage_evaluates_again_first_when_the_champion_changed(context: StageContext) -> None:
+    train_and_evaluate(context, DAYS[0])
+    next_day(context, DAYS[1])
+    before = train_and_evaluate(context, DAYS[1], seed=18)
+    release(context, DAYS[0])
+    record = stage_named("release").function(context, DAYS[1])
     assert (record.status, record.outputs["version"]) == ("done", "v2")
     assert "champion 1.0000" in record.reason
     evaluation = context.lake.ledger.latest("evaluate", DAYS[1])
     assert evaluation is not None
     assert evaluation.fingerprint == record.inputs["evaluation"] != before.fingerprint
+
+
+def test_nothing_is_evaluated_again_while_the_champion_is_the_same(context: StageContext) -> None:
+    assert evaluate_again(context, DAYS[0]) is None
+    train_and_evaluate(context, DAYS[0])
+    # Newer candidates are the business of an evaluation of their own.
+    trained(context, "baseline", DAYS[0], seed=99)
+    assert evaluate_again(context, DAYS[0]) is None
+    assert len(context.lake.ledger.entries("evaluate")) == 1
+
+
+def test_candidates_are_evaluated_again_in_the_words_of_their_own_training(context: StageContext) -> None:
+    train_and_evaluate(context, DAYS[0])
+    next_day(context, DAYS[1])
+    first = train_and_evaluate(context, DAYS[1], seed=18)
+    release(context, DAYS[0])
+    other = replace(context, loop=small_loop(train={"min_rows": 30, "epochs": 7}))
+    again = evaluate_again(other, DAYS[1])
+    assert again is not None
+    assert again.status == "done"
+    assert again.config == first.config
+    assert {name: again.inputs[name] for name in first.inputs} == first.inputs
+    assert again.inputs["champion"] == Registry(context.lake).read().versions["v1"].digest
+
+
+def test_an_evaluation_that_had_its_turn_is_not_made_again(context: StageContext) -> None:
+    """The release died between the alias and the ledger: its own candidate is champion by now."""
+    evaluation = train_and_evaluate(context, DAYS[0])
+    release(context, DAYS[0])
+    assert evaluate_again(context, DAYS[0]) is None
+    newest = context.lake.ledger.latest("evaluate", DAYS[0], "done")
+    assert newest is not None
+    assert newest.fingerprint == evaluation.fingerprint
 
 
 def test_a_rollback_is_not_undone_by_a_retry(context: StageContext) -> None:
@@ -152,3 +208,43 @@ def test_a_release_that_was_carried_out_keeps_its_reason_under_other_rules(conte
 
 def test_nothing_evaluated_is_a_skip(context: StageContext) -> None:
     assert release(context, DAYS[0]).reason == "no candidate was evaluated for 2026-11-16"
+
+
+def test_of_numbers_the_smaller_error_is_released_and_a_larger_one_refused(tmp_path: Path) -> None:
+    context = small_context(tmp_path, number_loop())
+    publish(context, DAYS[0], number_rows(DAYS[0], 60))
+    dataset(context, DAYS[0])
+    trained_number(context, "baseline", DAYS[0], base=0.5)
+    trained_number(context, "finetune", DAYS[0], base=0.25)
+    evaluate(context, DAYS[0])
+    record = release(context, DAYS[0])
+    assert (record.status, record.outputs["candidate"]) == ("done", "finetune")
+    assert "finetune with mean absolute error 0.2500 (baseline 0.5000) passes" in record.reason
+
+    publish(context, DAYS[1], number_rows(DAYS[1], 60))
+    dataset(context, DAYS[1])
+    trained_number(context, "baseline", DAYS[1], base=0.26)
+    evaluate(context, DAYS[1])
+    record = release(context, DAYS[1])
+    assert record.status == "refused"
+    assert "no regression: 0.2600, 0.0100 worse, expected at most 0.0025 worse" in record.reason
+
+
+def test_an_evaluation_that_is_older_than_evidence_is_released(tmp_path: Path) -> None:
+    """An upgrade between evaluation and release: the lake of an earlier commit without what came after."""
+    old = Yesterday.unpack(tmp_path)
+    context = StageContext.open(old.loop, old.settings)
+    day = old.last_day
+    first = min(context.lake.ledger.entries("evaluate"), key=lambda record: record.provenance.finished_at)
+    DeltaTable(context.lake.uri("registry")).delete()
+    DeltaTable(context.lake.uri("ledger")).delete(
+        f"stage IN ('release', 'rollout') OR (stage = 'evaluate' AND fingerprint <> '{first.fingerprint}')"
+    )
+    assert (day, "release") in {(step.partition, step.stage) for step in pending(context)}
+    scores = loop_status(context).scores
+    assert scores == {name: old.expected["scores"][name] for name in ("baseline", "finetune")}
+    record = release(context, day)
+    assert (record.status, record.outputs["version"]) == ("done", "v1")
+    assert record.outputs["digest"] == old.expected["champion"]["digest"]
+    assert "baseline with macro F1 1.0000 (finetune 0.3478) passes: at least 0.5000 asked" in record.reason
+    assert release(context, day).status == "unchanged"

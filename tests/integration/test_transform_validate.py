@@ -16,7 +16,7 @@ import pytest
 from lakeloop.attempt import Attempt
 from lakeloop.errors import ConfigurationError, CountsError, DataError, FenceError
 from lakeloop.records import Counts, StageRecord
-from lakeloop.spec.models import LoopSpec
+from lakeloop.spec.loop import LoopSpec
 from lakeloop.stages.ingest import ingest
 from lakeloop.stages.session import StageContext
 from lakeloop.stages.transform import transform

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from lakeloop.lake import Lake
+from lakeloop.lake.store import Lake
 from lakeloop.settings import Settings
 from lakeloop.stages.session import StageContext
 from tests.support.serving import ServerProcess
@@ -54,7 +54,9 @@ def test_status_tells_what_it_told(yesterday: Yesterday) -> None:
     expected = yesterday.expected
     assert status["totals"] == expected["totals"]
     assert status["scores"] == expected["scores"]
-    assert status["pending"] == []
+    assert [(work["stage"], work["partition"]) for work in status["pending"]] == [
+        ("ingest", expected["new_day"])
+    ]
     assert {key: status["champion"][key] for key in expected["champion"]} == expected["champion"]
     assert status["champion"]["rolled_out"]
     assert not status["decision"]["accepted"]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+from collections.abc import Iterator
 
 import httpx
+import psutil
 import pytest
 
 from lakeloop.local.drive import Outcome, drive
@@ -39,6 +43,43 @@ def test_every_run_succeeds_and_nothing_is_left_to_do(stack: RunningStack, first
     assert len(ran) >= 10
 
 
+def test_everything_listens_on_the_loopback_address_only(stack: RunningStack, first: Outcome) -> None:
+    groups = {component.pid for component in stack.stack.components}
+    listening = [
+        (process.name(), connection.laddr.ip)
+        for process in processes_of(groups)
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert len(listening) >= 3, "the API server, the log server, the model server"
+    assert {address for _, address in listening} == {"127.0.0.1"}, listening
+
+
+def processes_of(groups: set[int]) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+            if os.getpgid(process.pid) in groups:
+                yield process
+
+
+def test_a_page_of_another_site_gets_no_token_under_its_own_name(stack: RunningStack) -> None:
+    token = f"{stack.stack.airflow_url}/auth/token"
+    assert httpx.get(token).json()["access_token"]
+    for url in (token, f"{stack.stack.server_url}/v1/model"):
+        assert httpx.get(url, headers={"Host": "evil.example"}).status_code == 421
+
+
+def test_the_log_of_a_running_task_is_read_where_it_is_served(stack: RunningStack, first: Outcome) -> None:
+    """The executor serves it on the address that tasks are registered under, and not without a token."""
+    with stack.api() as api:
+        run = api.runs(["news.ingest"])[0]
+        (task,) = (t for t in api.tasks("news.ingest", run["dag_run_id"]) if t["task_id"] == "ingest")
+    assert task["hostname"] == "127.0.0.1"
+    environment = psutil.Process(stack.stack.component("scheduler").pid).environ()
+    port = environment["AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT"]
+    assert httpx.get(f"http://127.0.0.1:{port}/log/x").status_code == 403
+
+
 def test_rows_read_are_all_in_the_mart_in_quarantine_or_counted_as_duplicates(
     stack: RunningStack, first: Outcome
 ) -> None:
@@ -69,7 +110,7 @@ def test_the_better_candidate_is_champion_and_answers_over_http(stack: RunningSt
     scores = {name: evaluation.metrics[f"{name}/macro_f1"] for name in ("baseline", "finetune")}
     assert champion.card.candidate == max(scores, key=lambda name: (scores[name], name == "baseline"))
     answer = httpx.post(
-        f"{stack.stack.server_url}/v1/predict",
+        f"{stack.stack.server_url}/v1/loops/news/predict",
         json={"texts": ["The striker scored twice as the home side won the cup final."]},
         timeout=30,
     ).raise_for_status()

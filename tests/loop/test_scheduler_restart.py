@@ -1,4 +1,4 @@
-"""A scheduler that dies while a model is trained costs neither the training nor a second one."""
+"""A scheduler that dies during a training is started again, and costs neither that training nor another."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import time
 import pytest
 
 from lakeloop.jobs.state import JobRecord
-from lakeloop.local import stack as local_stack
 from lakeloop.local.airflow_api import ACTIVE_STATES
+from lakeloop.local.processes import Component
+from lakeloop.local.state import StackFile
 from tests.support.stack import RunningStack
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.timeout(900)]
@@ -41,8 +42,9 @@ def test_a_scheduler_killed_during_training_does_not_train_twice(stack: RunningS
         )
         before = _wait_for_training(stack)
 
-        os.killpg(stack.stack.component("scheduler").pid, signal.SIGKILL)
-        local_stack.restart(stack.settings, "scheduler", stack.context.loop)
+        killed = scheduler(stack)
+        os.killpg(killed.pid, signal.SIGKILL)
+        again = _wait_for_another(stack, killed)
 
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
@@ -52,12 +54,32 @@ def test_a_scheduler_killed_during_training_does_not_train_twice(stack: RunningS
             time.sleep(1)
         tasks = {task["task_id"]: task for task in api.tasks("news.train", run_id)}
     assert run["state"] == "success", tasks
+    told = (stack.settings.home / "logs/watcher.log").read_text()
+    assert f"scheduler (process {killed.pid}) has died" in told
+    assert f"scheduler started again as process {again.pid}, attempt 1 of" in told
+    assert scheduler(stack) == again, "it was started once"
     after = finetunes(stack)
     assert list(after) == list(before), "one training was asked for"
     (folder,) = after
     assert after[folder].state == "succeeded"
     assert after[folder].process == before[folder].process, "the same process trained from start to end"
     assert after[folder].started_at == before[folder].started_at
+
+
+def scheduler(running: RunningStack) -> Component:
+    """The scheduler that is written down now; the stack of the fixture is the one that was started."""
+    stack = StackFile(running.settings).read()
+    assert stack is not None
+    return stack.component("scheduler")
+
+
+def _wait_for_another(running: RunningStack, killed: Component) -> Component:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (found := scheduler(running)) == killed:
+        assert time.monotonic() < deadline, "the watcher did not start it again"
+        time.sleep(0.2)
+    assert found.alive
+    return found
 
 
 def _wait_for_training(running: RunningStack) -> dict[str, JobRecord]:

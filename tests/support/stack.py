@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ from lakeloop.attempt import Attempt
 from lakeloop.local import stack as local_stack
 from lakeloop.local.airflow_api import AirflowApi
 from lakeloop.local.airflow_env import free_port
-from lakeloop.local.stack import Stack
+from lakeloop.local.state import Stack
 from lakeloop.settings import Settings, get_settings
 from lakeloop.spec.load import load_loop
 from lakeloop.stages.session import StageContext
+from tests.support.valence import write_valence
 
 log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +36,10 @@ class RunningStack:
 
     @property
     def context(self) -> StageContext:
-        return StageContext.open("news", self.settings, Attempt.local())
+        return self.context_of("news")
+
+    def context_of(self, loop: str) -> StageContext:
+        return StageContext.open(loop, self.settings, Attempt.local())
 
     def api(self) -> AirflowApi:
         return AirflowApi(self.stack.airflow_url)
@@ -55,6 +60,12 @@ def small_news(folder: Path, **changes: dict[str, Any]) -> Path:
     return folder / "loops"
 
 
+def own_dbt(folder: Path) -> Path:
+    """The project's dbt folder, copied, so that loops of the test can have models of their own."""
+    ignored = shutil.ignore_patterns("target", "logs")
+    return Path(shutil.copytree(ROOT / "dbt", folder / "dbt", ignore=ignored, dirs_exist_ok=True))
+
+
 @contextmanager
 def running_stack(folder: Path) -> Iterator[RunningStack]:
     ports = free_port(), free_port()
@@ -62,11 +73,14 @@ def running_stack(folder: Path) -> Iterator[RunningStack]:
         root=ROOT,
         home=folder / "home",
         loops=small_news(folder),
+        dbt=own_dbt(folder),
+        data_roots=(folder / "data",),
         airflow_url=f"http://127.0.0.1:{ports[0]}",
         server_url=f"http://127.0.0.1:{ports[1]}",
     )
+    write_valence(settings, folder / "data")
     loop = load_loop(settings.loop_file("news"), settings)
-    stack = local_stack.start(settings, loop, say=log.info, ports=ports)
+    stack = local_stack.start(settings, say=log.info, ports=ports)
     try:
         yield RunningStack(settings, stack, loop.source.partitions)  # type: ignore[union-attr]
     finally:

@@ -40,13 +40,41 @@ LIGHT = (
     "lakeloop.attempt",
     "lakeloop.durable",
     "lakeloop.errors",
+    "lakeloop.evidence",
     "lakeloop.faults",
+    "lakeloop.hosts",
     "lakeloop.jobs",
+    "lakeloop.measures",
     "lakeloop.records",
     "lakeloop.settings",
     "lakeloop.spec",
+    "lakeloop.stages.catalogue",
+    "lakeloop.tasks.base",
+    "lakeloop.tasks.registry",
 )
 """Modules and packages that may be imported while a DAG file is parsed."""
+
+ROOMS = (
+    ("errors", "durable", "locks", "attempt", "faults"),
+    ("records", "settings", "hosts"),
+    ("measures",),
+    ("spec",),
+    ("lake", "tracking", "jobs", "scratch"),
+    ("tasks",),
+    ("cleaning", "artifact", "evidence"),
+    ("sources", "transform", "quality", "datasets", "inference"),
+    ("gate",),
+    ("registry",),
+    ("evaluation", "monitoring"),
+    ("serving",),
+    ("stages",),
+    ("local",),
+    ("cli",),
+)
+"""The rooms of the library from left to right. A room may import rooms to the left of it only; rooms in one
+group do not import each other, but for the plain modules of the first two. `stages.catalogue` is a list of
+names, which everybody may read."""
+_PLAIN = 2
 
 PLUGINS = frozenset({"lakeloop_airflow", "lakeloop_ui", "lakeloop_plugin", "plugins"})
 FORBIDDEN = {
@@ -121,6 +149,28 @@ def is_light(name: str) -> bool:
 def test_nothing_is_imported_against_the_arrows(root: Path, folder: str) -> None:
     wrong = [str(i) for i in imports_below(root, folder) if i.top in FORBIDDEN[folder]]
     assert wrong == [], f"never imported below {folder}: {', '.join(sorted(FORBIDDEN[folder]))}"
+
+
+def test_every_room_has_its_place(root: Path) -> None:
+    there = {path.stem for path in (root / "src/lakeloop").iterdir() if path.stem.isidentifier()}
+    there -= {"__init__", "__pycache__"}
+    placed = [room for group in ROOMS for room in group]
+    assert sorted(placed) == sorted(there), "give a new room its place in ROOMS"
+
+
+def test_a_room_imports_only_rooms_to_its_left(root: Path) -> None:
+    place = {room: number for number, group in enumerate(ROOMS) for room in group}
+    wrong = []
+    for found in imports_below(root, "src/lakeloop"):
+        own, parts = found.file.parts[2].removesuffix(".py"), found.name.split(".")
+        if parts[0] != "lakeloop" or len(parts) < 2 or parts[1] not in place or own not in place:
+            continue
+        other = parts[1]
+        if other == own or parts[1:3] == ["stages", "catalogue"]:
+            continue
+        if place[other] > place[own] or (place[other] == place[own] >= _PLAIN):
+            wrong.append(str(found))
+    assert wrong == [], "move what both need to a room further left, see ROOMS"
 
 
 @pytest.mark.parametrize("folder", ["dags", "plugins/lakeloop_airflow"])

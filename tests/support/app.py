@@ -1,0 +1,78 @@
+"""The model server's app in a test: real parts and models, a folder as registry, a list as lake."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from starlette.testclient import TestClient
+
+from lakeloop.lake.tables import PREDICTIONS
+from lakeloop.serving.app import Service, create_app
+from lakeloop.serving.cache import ModelCache
+from lakeloop.serving.exchange import ServedLoop
+from lakeloop.serving.guard.limits import Limits
+from lakeloop.serving.log.predictions import PredictionLog
+from lakeloop.serving.log.spool import Spool
+from lakeloop.serving.metrics import ServerMetrics
+from lakeloop.serving.slots import Slot, Slots
+from lakeloop.serving.watcher import ChampionWatch, Watcher
+from tests.support.serving import FolderSource
+
+LIMITS = Limits(
+    texts=4,
+    characters=100,
+    body_bytes=2000,
+    poll_seconds=0.02,
+    flush_seconds=0.05,
+    answer_seconds=5,
+    waiting=2,
+)
+
+
+class Server:
+    """A client, and what the server behind it is made of; with `numbers` it has a second loop, `stars`."""
+
+    def __init__(
+        self,
+        tmp_path: Path,
+        source: FolderSource,
+        limits: Limits = LIMITS,
+        numbers: FolderSource | None = None,
+    ) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.metrics = ServerMetrics()
+        self._limits = limits
+        parts = [self._open("news", "classification", source, tmp_path)]
+        if numbers:
+            parts.append(self._open("stars", "regression", numbers, tmp_path / "stars"))
+        watcher = Watcher([watch for _, watch in parts], poll_seconds=limits.poll_seconds)
+        self.loops = {served.name: served for served, _ in parts}
+        self.app = create_app(Service(self.loops, watcher, limits, self.metrics))
+        self.client = TestClient(self.app, raise_server_exceptions=False)
+
+    @property
+    def slot(self) -> Slot:
+        return self.loops["news"].slots.champion
+
+    def _open(
+        self, name: str, task: str, source: FolderSource, home: Path
+    ) -> tuple[ServedLoop, ChampionWatch]:
+        def publish(rows: pa.Table, _: str) -> None:
+            self.rows += [{**row, "loop": name} for row in rows.to_pylist()]
+
+        limits, metrics = self._limits, self.metrics.of_loop(name)
+        spool = Spool(home / "spool", batch_rows=limits.batch_rows, backlog_bytes=limits.backlog_bytes)
+        log = PredictionLog(spool, publish, PREDICTIONS, metrics, flush_seconds=limits.flush_seconds)
+        served = ServedLoop(name, task, Slots(name), log, metrics)
+        cache = ModelCache(source, home / "cache", threads=1)
+        watch = ChampionWatch(served.slots, source, cache, metrics, poll_seconds=limits.poll_seconds)
+        return served, watch
+
+    def await_version(self, version: str, loop: str = "news") -> None:
+        deadline = time.monotonic() + 5
+        while self.client.get(f"/v1/loops/{loop}/model").json().get("version") != version:
+            assert time.monotonic() < deadline, f"{version} of {loop} never became ready"
+            time.sleep(0.01)

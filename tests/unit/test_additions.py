@@ -1,0 +1,161 @@
+"""One more of a kind is one file and one line of a registry: here the file is this test, the line a patch.
+
+Methods are added in `training/methods/test_registry.py`, sources and formats in `sources/test_registry.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner
+
+from lakeloop.evaluation.probes import registry as probes
+from lakeloop.evaluation.probes.base import Finding
+from lakeloop.evidence import Evidence, ModelEvidence
+from lakeloop.gate.decide import decide
+from lakeloop.gate.rules import registry as rules
+from lakeloop.gate.rules.base import Check
+from lakeloop.measures import registry as measures
+from lakeloop.measures.base import MetricSpec, Outcomes
+from lakeloop.quality.kinds import registry as kinds
+from lakeloop.quality.kinds.base import Found, Rule, rows_expectation
+from lakeloop.quality.rows import judge, reason_counts
+from lakeloop.records import StageRecord
+from lakeloop.spec.base import MART
+from lakeloop.spec.checks import CheckBase
+from lakeloop.spec.loop import LoopSpec
+from lakeloop.stages import catalogue
+from lakeloop.stages.catalogue import Stage, in_order, stage_named
+from lakeloop.stages.session import StageContext
+from lakeloop.tasks.registry import task_of
+from tests.support.evidence import evidence, model
+from tests.support.small_loop import DAYS, LABELS, mart_rows, small_context, small_loop
+from tests.support.small_loop import MART as COLUMNS
+
+
+def second_best(found: Outcomes) -> float:
+    """Share of the rows whose right class is among the two most likely."""
+    best = np.argsort(-found.outputs, axis=1)[:, :2]
+    return float((best == found.truth[:, None]).any(axis=1).mean())
+
+
+@pytest.fixture
+def top_two(monkeypatch: pytest.MonkeyPatch) -> MetricSpec:
+    metric = MetricSpec("top_two", "right among two", second_best, bar=0.9)
+    known = measures.METRICS["classification"]
+    monkeypatch.setattr(measures, "METRICS", {**measures.METRICS, "classification": (*known, metric)})
+    return metric
+
+
+def test_a_metric_is_a_line_and_loop_file_scores_and_gate_know_it(top_two: MetricSpec) -> None:
+    loop = small_loop(evaluate={"metric": "top_two"}, gate={})
+    assert (loop.metric, loop.least_score) == (top_two, 0.9)
+    answers = task_of(loop.task).decode(
+        task_of(loop.task).contract(task_of(loop.task).profile([])), np.eye(3)
+    )
+    outcomes = task_of(loop.task).outcomes(answers, LABELS)
+    scores = {metric.name: metric.compute(outcomes) for metric in measures.metrics_of(loop.task.kind)}
+    assert scores["top_two"] == 1.0
+    refused = decide(evidence(model("baseline", {"top_two": 0.8})), loop)
+    assert refused.accepted is None
+    assert "right among two" in refused.reason
+
+
+class Shouted(CheckBase):
+    """A section that a loop file would name."""
+
+    kind: Annotated[Literal["not_shouted"], MART] = "not_shouted"
+
+
+class NotShouted:
+    """What it does."""
+
+    def rules(self, check: Shouted) -> tuple[Rule, ...]:
+        violated = f'"{check.column}" = upper("{check.column}")'
+        return (
+            Rule(f"{check.column}_shouted", check.column, "small letters", violated, f'"{check.column}"'),
+        )
+
+    def expectation(self, check: Shouted, rule: Rule) -> tuple[Any, Found]:
+        return rows_expectation(rule)
+
+
+def test_a_row_check_is_a_class_a_file_and_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinds, "KINDS", {**kinds.KINDS, "not_shouted": NotShouted()})
+    loop = small_loop()
+    checks = loop.checks.model_copy(update={"rows": (Shouted(column="text"),)})
+    rows = mart_rows(DAYS[0], 3)
+    rows[1]["text"] = "LOUD"
+    with duckdb.connect() as connection:
+        judge(connection, pa.Table.from_pylist(rows, COLUMNS), loop.model_copy(update={"checks": checks}))
+        assert reason_counts(connection) == {"text_shouted": 1}
+
+
+class Modest:
+    """A gate rule: no candidate may be called great."""
+
+    def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Check]:
+        yield Check(
+            name="modesty", passed=candidate.name != "great", expected="another name", found=candidate.name
+        )
+
+
+def test_a_gate_rule_is_a_file_and_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lakeloop.gate.decide.RULES", (*rules.RULES, Modest()))
+    decision = decide(evidence(model("great", {"macro_f1": 1.0})), small_loop())
+    assert decision.accepted is None
+    assert [check.name for check in decision.checks if not check.passed] == ["modesty"]
+
+
+class Length:
+    """A probe: how long the texts are."""
+
+    def titles(self, task: str) -> Mapping[str, str]:
+        return {"mean_length": "mean length"}
+
+    def look(self, model: Any, rows: pa.Table, task: Any) -> Finding:
+        return Finding({"mean_length": float(np.mean([len(text) for text in rows["text"].to_pylist()]))})
+
+
+def test_a_probe_is_a_file_and_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "PROBES", (*probes.PROBES, Length()))
+    assert probes.titles_of("classification")["mean_length"] == "mean length"
+    assert probes.titles_of("regression")["mean_length"] == "mean length"
+
+
+def survey(context: StageContext, partition: str) -> StageRecord:
+    """A stage: it only says that it was there."""
+    with context.stage("survey", partition) as stage:
+        return stage.done(reason="looked around")
+
+
+def test_a_stage_is_a_function_and_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Stage("survey", __name__, "monitor", "watch", help="Look around.")
+    monkeypatch.setattr(catalogue, "STAGES", (*catalogue.STAGES, row))
+    monkeypatch.setattr(catalogue, "_BY_NAME", {**catalogue._BY_NAME, "survey": row})
+    monkeypatch.setattr(Stage, "function", property(lambda stage: survey if stage is row else None))
+    assert stage_named("survey") is row
+    assert in_order("survey") == len(catalogue.STAGES) - 1
+    context = small_context(tmp_path)
+    assert row.function(context, DAYS[0]).reason == "looked around"
+    assert context.lake.ledger.latest("survey", DAYS[0]) is not None
+
+
+def test_a_stage_has_its_verb_and_its_operator_from_its_row() -> None:
+    from lakeloop_airflow.stage_task import StageOperator
+
+    from lakeloop.cli.stage_verbs import app
+
+    helped = CliRunner().invoke(app, ["--help"]).output
+    for stage in catalogue.STAGES:
+        assert stage.name in helped
+        if stage.per != "candidate":
+            operator = StageOperator(loop="news", stage=stage.name)
+            assert (operator.task_id, operator.pool) == (stage.name, stage.pool)
+            assert len(operator.operator_extra_links) == 1 + len(stage.links)

@@ -1,0 +1,53 @@
+"""Only a task knows its own words: outside of its files nothing speaks of labels, classes or their scores."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+WORDS = re.compile(r"\blabels?\b|_labels?\b|\blabels?_|macro_?f1|classif", re.IGNORECASE)
+
+KNOWS = {
+    "src/lakeloop/measures/classification.py",
+    "src/lakeloop/measures/registry.py",  # the list
+    "src/lakeloop/spec/tasks.py",
+    "src/lakeloop/spec/yesterday.py",  # files and records of before, when there was one task
+    "src/lakeloop/spec/demo.py",  # the corpus of the demonstration
+    "src/lakeloop/sources/demo/dirt.py",
+    "src/lakeloop/sources/demo/package.py",
+    "src/lakeloop/tasks/classification.py",
+    "src/lakeloop/tasks/registry.py",  # the list
+    "training/tasks/classification.py",
+    "training/tasks/registry.py",  # the list
+}
+"""Files of the task, the lists that name it, and what was written before there was another."""
+
+OTHERWISE = {
+    "src/lakeloop/artifact.py": "hands a description of before to the task",
+    "src/lakeloop/datasets/freeze.py": "hands a card of before to the task",
+    "src/lakeloop/cli/loop_files.py": "names the kinds of task that a loop can begin with",
+    "src/lakeloop/cli/scaffold.py": "the kind of task that a loop begins with",
+    "src/lakeloop/serving/metrics.py": "Prometheus calls its dimensions so",
+    "src/lakeloop/spec/release.py": "names the default metrics of each task for the reader of the schema",
+}
+"""Files that need one of the words, and why."""
+
+
+def test_no_module_but_the_tasks_own_speaks_of_labels(root: Path) -> None:
+    files = sorted(f for folder in ("src", "training") for f in (root / folder).rglob("*.py"))
+    assert len(files) > 100
+    wrong = [
+        f"{file.relative_to(root)}:{number}: {line.strip()}"
+        for file in files
+        if str(file.relative_to(root)) not in KNOWS | OTHERWISE.keys()
+        for number, line in enumerate(file.read_text().splitlines(), start=1)
+        if WORDS.search(line) and "shown_path" not in line
+    ]
+    assert wrong == [], (
+        "say it through the task (lakeloop.tasks.base), or name the file above with the reason"
+    )
+
+
+def test_every_file_that_is_excused_is_there_and_needs_it(root: Path) -> None:
+    idle = [name for name in KNOWS | OTHERWISE.keys() if not WORDS.search((root / name).read_text())]
+    assert idle == []
