@@ -50,7 +50,7 @@ def check(
         else:
             methods = ", ".join(f"{each.name} by {each.method.kind}" for each in loop.train.contenders)
             what = f"{loop.source.kind} source, {loop.task.kind}, {methods}"
-            console.print(f"[green]ok[/]  {loop.name}  [dim]{what}[/]", highlight=False)
+            console.print(f"[green]ok[/]  {loop.name}  [dim]{what}[/]", highlight=False, soft_wrap=True)
             if reads := what_it_reads(loop, settings):
                 console.print(Text(f"    {reads}", style="dim"), soft_wrap=True)
             for warning in warnings(loop, settings):

@@ -98,7 +98,7 @@ def _freeze(
     version = context.lake.version("mart")
     rows = _read_published(context, published, version)
     task = context.loop.task
-    task_of(task).require_known(rows, where=f"{context.loop.name} mart")
+    task_of(task).require_known(rows, context.loop.name)
     assembled = assemble(rows, context.loop.split, task.roles())
     digests = {day: found.digest for day, found in published.items()}
     card = describe(assembled, task, digests)

@@ -75,8 +75,8 @@ class Task(Protocol):
     error: ClassVar[str]
     """What `errors` counts, in a few words for people."""
 
-    def require_known(self, rows: pa.Table, where: str) -> None:
-        """Published rows must still fit the task, which may have changed since.
+    def require_known(self, rows: pa.Table, loop: str) -> None:
+        """Published rows of the loop must still fit the task, which may have changed since.
 
         Raises:
             DataError: some do not; says which days to validate again.

@@ -50,7 +50,7 @@ class Classification:
     def __init__(self, section: spec.Classification) -> None:
         self.labels = section.labels
 
-    def require_known(self, rows: pa.Table, where: str) -> None:
+    def require_known(self, rows: pa.Table, loop: str) -> None:
         known = set(self.labels)
         strange = [
             row for row in rows.select(["label", "partition"]).to_pylist() if row["label"] not in known
@@ -61,11 +61,11 @@ class Classification:
         days = sorted({row["partition"] for row in strange})
         raise DataError(
             "published rows have labels that the task does not have",
-            where=f"{where}, {len(days)} day(s), {days[0]}..{days[-1]}",
+            where=f"{loop} mart, {len(days)} day(s), {days[0]}..{days[-1]}",
             expected=f"task.labels: {', '.join(self.labels)}",
             found=", ".join(f"{label} in {count} rows" for label, count in sorted(counts.items())),
-            remedy=f"validate these days again (--partition {days[0]}), or put the label back into"
-            " task.labels",
+            remedy=f"validate these days again (lakeloop validate {loop} --partition {days[0]}),"
+            " or put the label back into task.labels",
         )
 
     def require_learnable(self, targets: Mapping[str, Sequence[Any]], where: str) -> None:

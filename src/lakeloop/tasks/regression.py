@@ -42,7 +42,7 @@ class Regression:
     def __init__(self, section: spec.Regression) -> None:
         self.minimum, self.maximum = section.minimum, section.maximum
 
-    def require_known(self, rows: pa.Table, where: str) -> None:
+    def require_known(self, rows: pa.Table, loop: str) -> None:
         values = np.asarray(rows["target"].to_numpy(), dtype=np.float64)
         low = -np.inf if self.minimum is None else self.minimum
         high = np.inf if self.maximum is None else self.maximum
@@ -52,10 +52,11 @@ class Regression:
         days = sorted({day for day, out in zip(rows["partition"].to_pylist(), outside, strict=True) if out})
         raise DataError(
             "published rows have values outside of the task's limits",
-            where=f"{where}, {len(days)} day(s), {days[0]}..{days[-1]}",
+            where=f"{loop} mart, {len(days)} day(s), {days[0]}..{days[-1]}",
             expected=f"values from {low:g} to {high:g}",
             found=f"{int(outside.sum())} rows from {values[outside].min():g} to {values[outside].max():g}",
-            remedy=f"validate these days again (--partition {days[0]}), or widen task.minimum, task.maximum",
+            remedy=f"validate these days again (lakeloop validate {loop} --partition {days[0]}),"
+            " or widen task.minimum and task.maximum",
         )
 
     def require_learnable(self, targets: Mapping[str, Sequence[Any]], where: str) -> None:
