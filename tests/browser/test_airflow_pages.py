@@ -90,10 +90,10 @@ def test_the_overview_shows_what_the_run_left(page: Page, stack: RunningStack, p
     assert record is not None
     assert record.counts is not None
     open_overview(page, stack)
-    frame = page.frame_locator("iframe")
+    card = page.frame_locator("iframe").locator("section#news")
     row = re.compile(rf"^{partition} {record.counts.read} ")
-    expect(frame.get_by_role("row", name=row)).to_be_visible()
-    expect(frame.get_by_role("row", name=re.compile("^ingest .* (done|skipped) "))).to_be_visible()
+    expect(card.get_by_role("row", name=row)).to_be_visible()
+    expect(card.get_by_role("row", name=re.compile("^ingest .* (done|skipped) "))).to_be_visible()
 
 
 def test_the_page_follows_the_colours_of_airflow(page: Page, stack: RunningStack) -> None:
