@@ -163,10 +163,10 @@ def test_a_task_that_is_killed_before_it_submitted_ends_nothing() -> None:
     ("links", "expected"),
     [
         (
-            {"training_run": "/home/journals/news/train-finetune-job/2026-11-18/job-1-20261118T1.jsonl"},
+            {"training_run": "/journals/news/train-finetune-job/2026-11-18/job-1-20261118T1.jsonl"},
             "/lakeloop/wandb/news/train-finetune-job/2026-11-18/job-1-20261118T1",
         ),
-        ({"log": "/home/work/job.log"}, ""),
+        ({"log": "/journals/job.log"}, ""),
     ],
     ids=["with a training", "of an earlier version"],
 )
