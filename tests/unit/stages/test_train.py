@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,83 +13,19 @@ import pytest
 
 import lakeloop
 from lakeloop.artifact import open_artifact
-from lakeloop.attempt import Attempt
 from lakeloop.errors import (
     ArtifactError,
     ConfigurationError,
     DataError,
-    FenceError,
     JobError,
     TransientError,
 )
 from lakeloop.jobs import status, submit, wait
-from lakeloop.lake.store import Lake
-from lakeloop.records import StageRecord
-from lakeloop.stages import train as train_stage
 from lakeloop.stages.dataset import dataset
-from lakeloop.stages.session import StageContext
 from lakeloop.stages.train import code_digest, finish, prepare, train
+from tests.support.keyword_job import DAY, open_with, trainings
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop
 from training.job import JobConfig
-
-DAY = DAYS[0]
-
-JOB = """
-import argparse, json, os, sys
-from pathlib import Path
-from tests.support.artifacts import make_artifact
-
-parser = argparse.ArgumentParser()
-parser.add_argument("--config", type=Path)
-path = parser.parse_args().config
-config = json.loads(path.read_text())
-with open("trainings", "a") as trainings:
-    trainings.write(config["candidate"]["name"] + "\\n")
-if Path("exit").exists():
-    print("12:00:00 ERROR no training row for tech")
-    sys.exit(int(Path("exit").read_text()))
-if Path("killed").exists():
-    os.kill(os.getpid(), 9)
-print("12:00:00 INFO epoch 1 of 1")
-assert sorted(os.listdir(config["dataset"])) == ["dataset.json", "train.parquet", "validation.parquet"]
-card = json.loads(Path(config["dataset"], "dataset.json").read_text())
-scores = {"macro_f1": 0.9, "accuracy": 0.91, "loss": 0.3}
-artifact = make_artifact(
-    path.parent / "artifact", config["task"]["labels"], candidate=config["candidate"]["name"],
-    dataset_digest=card["digest"],
-    validation_metrics=scores, seed=config["train"].get("seed", 17),
-)
-result = {
-    "digest": artifact.digest, "method": "keywords", "metrics": scores, "seconds": 1.5, "cpu_seconds": 2.5,
-    "seconds_by_part": {"train": 1.0}, "device": "CPU", "dtype": "float32", "threads": 1, "run": "job-run",
-    "settings": {key: {"value": 1, "origin": origin} for key, origin in config["origins"].items()},
-    "details": {"epochs": [{"number": 1, "loss": 0.5, "validation": scores}]},
-}
-(path.parent / "result.json").write_text(json.dumps(result))
-"""
-
-
-@pytest.fixture
-def project(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project whose training code is `JOB`, with one published day and its data set."""
-    monkeypatch.setenv("PYTHONPATH", str(root))
-    code = tmp_path / "training"
-    code.mkdir()
-    (code / "__init__.py").touch()
-    (code / "train.py").write_text(JOB)
-    context = small_context(tmp_path)
-    publish(context, DAY, mart_rows(DAY, 60))
-    dataset(context, DAY)
-    return tmp_path
-
-
-def open_with(project: Path, **train_section: Any) -> StageContext:
-    return small_context(project, small_loop(train=train_section))
-
-
-def trainings(project: Path) -> list[str]:
-    path = project / "trainings"
-    return path.read_text().split() if path.exists() else []
 
 
 @pytest.mark.parametrize("candidate", ["baseline", "finetune"])
@@ -244,76 +179,6 @@ def test_an_orchestrator_does_the_same_in_steps(project: Path) -> None:
     assert record.status == "done"
     assert finish(small_context(project), DAY, "baseline", job_id).status == "unchanged"
     assert trainings(project) == ["baseline"]
-
-
-def meanwhile(
-    monkeypatch: pytest.MonkeyPatch, place: object, name: str, other: Callable[[], StageRecord]
-) -> list[StageRecord]:
-    """Let `other` run, once, when the attempt under test calls `place.name`; its record comes in the list."""
-    records: list[StageRecord] = []
-    call = getattr(place, name)
-
-    def late(*args: Any, **options: Any) -> Any:
-        monkeypatch.setattr(place, name, call)
-        records.append(other())
-        return call(*args, **options)
-
-    monkeypatch.setattr(place, name, late)
-    return records
-
-
-def overlapping(project: Path, *, seed: int = 17) -> StageContext:
-    """The context of another attempt, with a configuration of its own."""
-    return small_context(project, small_loop(train={"seed": seed}), Attempt("another-run"))
-
-
-def done_runs(project: Path) -> list[str]:
-    entries = small_context(project).lake.ledger.entries("train-finetune")
-    return [entry.provenance.run_id for entry in entries if entry.status == "done"]
-
-
-def test_two_attempts_that_wait_for_one_job_leave_one_record(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    others = meanwhile(monkeypatch, train_stage, "wait", lambda: train(overlapping(project), DAY, "finetune"))
-    record = train(open_with(project, seed=17), DAY, "finetune")
-    assert ([other.status for other in others], record.status) == (["done"], "unchanged")
-    assert record.outputs == others[0].outputs
-    assert done_runs(project) == ["another-run"]
-    assert trainings(project) == ["finetune"]
-
-
-def test_an_attempt_that_is_overtaken_while_it_stores_its_artifact_leaves_no_record(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    meanwhile(monkeypatch, Lake, "record", lambda: train(overlapping(project), DAY, "finetune"))
-    with pytest.raises(FenceError, match="took over"):
-        train(open_with(project, seed=17), DAY, "finetune")
-    assert done_runs(project) == ["another-run"]
-
-
-def test_of_two_orders_at_once_the_later_one_stays_the_newest(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    others = meanwhile(
-        monkeypatch, train_stage, "wait", lambda: train(overlapping(project, seed=2), DAY, "finetune")
-    )
-    with pytest.raises(FenceError, match="took over"):
-        train(open_with(project, seed=1), DAY, "finetune")
-    assert done_runs(project) == ["another-run"]
-    assert small_context(project).lake.ledger.latest("train-finetune", DAY, "done") == others[0]
-
-
-def test_a_retry_that_finishes_first_leaves_nothing_for_the_try_before_it(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tries = [small_context(project, attempt=Attempt("scheduled", number)) for number in (1, 2)]
-    job_id = submit(prepare(tries[0], DAY, "finetune"))
-    wait(job_id)
-    meanwhile(monkeypatch, train_stage, "open_artifact", lambda: finish(tries[1], DAY, "finetune", job_id))
-    assert finish(tries[0], DAY, "finetune", job_id).status == "unchanged"
-    (entry,) = tries[0].lake.ledger.entries("train-finetune")
-    assert entry.provenance.try_number == 2
 
 
 def test_a_job_sees_no_test_rows(project: Path) -> None:
