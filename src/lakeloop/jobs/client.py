@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -11,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import psutil
 from lakeloop.durable import write_atomically
 from lakeloop.errors import EXIT_CONFIGURATION, EXIT_DATA, ConfigurationError, DataError, JobError
 from lakeloop.jobs.state import JobRecord, JobSpec, JobStatus, Workdir
-from lakeloop.locks import is_locked
+from lakeloop.locks import is_locked, locked
 
 _POLL_SECONDS = 0.25
 _START_SECONDS = 60.0
@@ -38,7 +37,7 @@ def submit(spec: JobSpec) -> str:
     spec = spec.model_copy(update={"workdir": spec.workdir.resolve(), "root": spec.root.resolve()})
     workdir = Workdir(spec.workdir)
     workdir.path.mkdir(parents=True, exist_ok=True)
-    with _exclusive(workdir.submit_lock):
+    with locked(workdir.submit_lock):
         if not _attach(workdir, spec):
             _clear(workdir)
             _start(workdir, spec)
@@ -232,14 +231,3 @@ class _Lines:
             self._rest = b""
         for line in lines:
             yield line.decode(errors="replace")
-
-
-@contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    """Hold a lock on `path`; waits for whoever has it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -7,7 +7,6 @@ ended. Deciding whether a job is needed is `client`.
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import logging
 import os
 import signal
@@ -28,6 +27,7 @@ from lakeloop.jobs.state import (
     Workdir,
     worker_environment,
 )
+from lakeloop.locks import take
 from lakeloop.records import now
 
 log = logging.getLogger(__name__)
@@ -148,17 +148,10 @@ def _raise_stop(_number: int, _frame: object) -> None:
 def _lock(path: Path) -> int | None:
     """A descriptor with an exclusive lock on `path`; None when somebody keeps it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    deadline = time.monotonic() + _LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                os.close(descriptor)
-                return None
-            time.sleep(0.05)
-        else:
-            return descriptor
+    if take(descriptor, seconds=_LOCK_SECONDS):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def _die_with_parent() -> Callable[[], None] | None:

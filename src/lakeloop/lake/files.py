@@ -6,14 +6,12 @@ belong in tables (`store`); scratch files belong in the work folder of a stage.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from fsspec.core import url_to_fs
@@ -21,6 +19,7 @@ from fsspec.core import url_to_fs
 from lakeloop.durable import fsync_directory, fsync_tree, sha256_file, write_atomically
 from lakeloop.errors import ArtifactError, ConfigurationError
 from lakeloop.lake.delta import local_path
+from lakeloop.locks import locked
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 _MANIFEST = ".manifest.json"
@@ -73,7 +72,7 @@ class LakeFiles:
         if self._local:
             target = Path(self._path(name))
             target.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(target.parent / ".lock"):
+            with locked(target.parent / ".lock"):
                 if not self.exists(name):
                     _copy_durably(folder, target, manifest)
                     write_atomically(Path(self._path(name) + _MANIFEST), _as_json(manifest))
@@ -220,13 +219,6 @@ def _copy_durably(folder: Path, target: Path, manifest: Mapping[str, str]) -> No
         fsync_directory(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _as_json(manifest: Mapping[str, str]) -> bytes:

@@ -6,7 +6,6 @@ harm. Who copies journals to W&B, and how far they are copied, is `mirror` and `
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -21,7 +20,7 @@ from typing import Any, Literal, Self, get_args
 
 from lakeloop.durable import fsync_directory
 from lakeloop.errors import DataError, FenceError
-from lakeloop.locks import is_locked
+from lakeloop.locks import is_locked, take
 from lakeloop.tracking.footprint import footprint
 from lakeloop.tracking.scrub import known_secrets, scrub
 
@@ -201,13 +200,8 @@ def has_writer(path: Path) -> bool:
 
 def _claim(descriptor: int, path: Path) -> None:
     # A shared lock of has_writer() may be in the way for a moment.
-    for _ in range(50):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.01)
-        else:
-            return
+    if take(descriptor, seconds=0.5):
+        return
     raise FenceError(
         "another process is writing this journal",
         where=str(path),

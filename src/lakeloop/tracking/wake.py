@@ -7,15 +7,14 @@ its lock. Whatever the order, one of the two sees the other. What the mirror doe
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+from lakeloop.locks import locked
 from lakeloop.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -53,17 +52,10 @@ def is_marked(journals: Path) -> bool:
     return (journals / _MARK).exists()
 
 
-@contextmanager
-def mirror_lock(journals: Path) -> Iterator[bool]:
+def mirror_lock(journals: Path) -> AbstractContextManager[bool]:
     """Hold the right to mirror, if it is free: yields whether it was. A kill of its holder frees it."""
     journals.mkdir(parents=True, exist_ok=True)
-    with (journals / _LOCK).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+    return locked(journals / _LOCK, wait=False)
 
 
 def _start(settings: Settings) -> None:

@@ -7,7 +7,6 @@ the folders of dead ones. Getting batches to the lake is `predictions`' business
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -20,6 +19,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
+from lakeloop.locks import take
 from lakeloop.records import now
 
 log = logging.getLogger(__name__)
@@ -200,9 +200,7 @@ class Spool:
             descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         except FileNotFoundError:
             return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not take(descriptor):
             os.close(descriptor)
             return False
         self._locks[folder] = descriptor
