@@ -142,8 +142,8 @@ def run_ingest(file_format: str, folder: Path) -> None:
     from lakeloop.lake.store import Lake
     from lakeloop.settings import Settings
     from lakeloop.spec.loop import LoopSpec
-    from lakeloop.stages.ingest import ingest
-    from lakeloop.stages.session import StageContext
+    from lakeloop.stages.data.ingest import ingest
+    from lakeloop.stages.frame.session import StageContext
 
     loop = LoopSpec.model_validate(
         {

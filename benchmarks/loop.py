@@ -38,8 +38,8 @@ from lakeloop.local.drive import Outcome, TaskTime, drive
 from lakeloop.records import now
 from lakeloop.settings import Settings, get_settings
 from lakeloop.spec.demo import PackageSource
-from lakeloop.stages.maintain import pending
-from lakeloop.stages.session import StageContext
+from lakeloop.stages.frame.pending import work_left
+from lakeloop.stages.frame.session import StageContext
 
 LOOP = "news"
 console = Console()
@@ -123,7 +123,7 @@ def run_through(settings: Settings) -> Outcome:
                 api,
                 LOOP,
                 context.loop.source.partitions,
-                pending=lambda: pending(context),
+                pending=lambda: work_left(context),
                 say=lambda _: None,
             )
     finally:

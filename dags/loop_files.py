@@ -5,6 +5,6 @@ Each of the other files leaves a broken loop out and builds the DAGs of the rest
 
 from lakeloop_airflow.loops import installation
 
-from lakeloop.spec.load import load_all
+from lakeloop.spec.reading.load import load_all
 
 load_all(installation())

@@ -16,8 +16,8 @@ from playwright.sync_api import Page, sync_playwright
 from lakeloop.attempt import Attempt
 from lakeloop.local import stack
 from lakeloop.settings import get_settings
-from lakeloop.stages.session import StageContext
-from lakeloop.stages.status import loop_status
+from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.frame.status import loop_status
 
 log = logging.getLogger("pictures")
 PICTURES = Path(__file__).resolve().parent / "pictures"

@@ -13,7 +13,7 @@ from pydantic import create_model
 from pydantic.fields import FieldInfo
 
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.spec.override import current, overridable
+from lakeloop.spec.reading.override import current, overridable
 
 DRY_RUN = "dry_run"
 """The field that keeps a run from changing anything."""

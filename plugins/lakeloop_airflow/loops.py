@@ -8,8 +8,8 @@ from pathlib import Path
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings, get_settings
-from lakeloop.spec.load import load_named, loop_names
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.reading.load import load_named, loop_names
 
 log = logging.getLogger(__name__)
 

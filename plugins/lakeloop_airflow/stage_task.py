@@ -24,7 +24,7 @@ from lakeloop_airflow.window import RECORD_KEY, partition_in
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from lakeloop.stages.session import StageContext
+    from lakeloop.stages.frame.session import StageContext
 
 
 _LONGEST_NAME = 256
@@ -61,8 +61,8 @@ class StageOperator(BaseOperator):
 
 def open_context(loop: str, context: Context) -> StageContext:
     """What a stage is given: the loop file with the form's overrides, the lake, and this attempt."""
-    from lakeloop.spec.load import load_named
-    from lakeloop.stages.session import StageContext
+    from lakeloop.spec.reading.load import load_named
+    from lakeloop.stages.frame.session import StageContext
 
     settings = installation()
     changes = changed(load_named(loop, settings), context["params"])

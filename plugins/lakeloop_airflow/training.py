@@ -45,7 +45,7 @@ class PlanOperator(BaseOperator, SkipMixin):
         self.loop = loop
 
     def execute(self, context: Context) -> None:
-        from lakeloop.stages.dataset import decide_training
+        from lakeloop.stages.training.plan import decide_training
 
         asked = partition_of(context["dag_run"], context["params"])
         decision = decide_training(open_context(self.loop, context))
@@ -95,7 +95,7 @@ class TrainOperator(ResumableJobMixin, BaseOperator):
         settle(self, self._train(context), context)
 
     def _train(self, context: Context) -> StageRecord:
-        from lakeloop.stages.train import finish, prepare, stored
+        from lakeloop.stages.training.train import finish, prepare, stored
 
         partition = partition_in(context)
         opened = open_context(self.loop, context)

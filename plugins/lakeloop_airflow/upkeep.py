@@ -33,11 +33,11 @@ class PendingOperator(BaseOperator):
         self.loop = loop
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        from lakeloop.stages.maintain import pending
+        from lakeloop.stages.frame.pending import work_left
 
         task, run = context["ti"], context["dag_run"]
         found: dict[tuple[str, str], str] = {}
-        for step in pending(open_context(self.loop, context)):
+        for step in work_left(open_context(self.loop, context)):
             self.log.info("%s of %s: %s", step.stage, step.partition, step.reason)
             found.setdefault((f"{self.loop}.{stage_named(step.stage).dag}", step.partition), step.reason)
         paused = {dag_id for dag_id in {dag_id for dag_id, _ in found} if task.get_dag(dag_id).is_paused}

@@ -15,7 +15,7 @@ from airflow.configuration import conf
 from fastapi import Depends, Form, HTTPException, status
 from lakeloop_airflow.loops import installation
 
-from lakeloop.spec.load import loop_names
+from lakeloop.spec.reading.load import loop_names
 
 User = GetUserDep
 

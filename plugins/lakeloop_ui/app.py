@@ -16,9 +16,10 @@ from lakeloop_airflow.links import airflow_page, page, published
 from lakeloop_airflow.loops import installation
 
 from lakeloop.errors import LakeloopError, TerminalError
-from lakeloop.local.start import carry_out, days_to_run, plan
+from lakeloop.local.start import carry_out, plan
 from lakeloop.settings import Settings
-from lakeloop.spec.load import load_named
+from lakeloop.sources.days import days_to_run
+from lakeloop.spec.reading.load import load_named
 from lakeloop_ui.access import (
     FROM_OUR_FORM,
     LOGGED_IN,

@@ -15,7 +15,7 @@ from lakeloop.measures.base import shown
 from lakeloop.registry.history import ModelVersion
 from lakeloop.registry.registry import Registry
 from lakeloop.settings import Settings
-from lakeloop.spec.load import load_named
+from lakeloop.spec.reading.load import load_named
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from lakeloop.attempt import Attempt
 from lakeloop.errors import ConfigurationError, LakeloopError
 from lakeloop.lake.store import Lake
 from lakeloop.settings import Settings
-from lakeloop.spec.load import load_named, loop_names
+from lakeloop.spec.reading.load import load_named, loop_names
 from lakeloop.stages.catalogue import stage_named
-from lakeloop.stages.session import StageContext
-from lakeloop.stages.status import LoopStatus, PartitionStatus, loop_status
+from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.frame.status import LoopStatus, PartitionStatus, loop_status
 
 log = logging.getLogger(__name__)
 

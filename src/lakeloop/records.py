@@ -1,7 +1,7 @@
 """What a stage leaves behind about itself: counts, inputs, outputs, provenance and one fingerprint.
 
 A record is data: it is written beside the output it describes and, whole, into the lake's ledger. How a
-record comes to be is `lakeloop.stages.session`; this module is light enough to import in a DAG file.
+record comes to be is `lakeloop.stages.frame.session`; this module is light enough to import in a DAG file.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ import yaml
 
 from lakeloop.settings import get_settings
 from lakeloop.spec.clean import Clean
-from lakeloop.spec.load import load_loop
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.reading.load import load_loop
 from lakeloop.transform.dbt import build
 from tests.support.dbt_project import raw_database, write_dbt_project
 from tests.support.small_loop import MART, small_loop

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from lakeloop.attempt import Attempt
-from lakeloop.stages.ingest import ingest
-from lakeloop.stages.session import StageContext
+from lakeloop.stages.data.ingest import ingest
+from lakeloop.stages.frame.session import StageContext
 from tests.support.small_loop import small_context
 
 DAY = "2026-11-16"
@@ -27,7 +27,7 @@ CODE = """
 import sys
 from pathlib import Path
 from lakeloop.attempt import Attempt
-from lakeloop.stages.ingest import ingest
+from lakeloop.stages.data.ingest import ingest
 from tests.support.small_loop import small_context
 
 context = small_context(Path(sys.argv[1]), attempt=Attempt("killed", int(sys.argv[2])))

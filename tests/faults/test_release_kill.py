@@ -12,16 +12,16 @@ import pytest
 
 from lakeloop.attempt import Attempt
 from lakeloop.registry.registry import Registry
-from lakeloop.stages.dataset import dataset
-from lakeloop.stages.evaluate import evaluate
-from lakeloop.stages.release import release
+from lakeloop.stages.release.release import release
+from lakeloop.stages.training.dataset import dataset
+from lakeloop.stages.training.evaluate import evaluate
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, trained
 
 _RELEASE = """
 import sys
 from pathlib import Path
 from tests.support.small_loop import small_context
-from lakeloop.stages.release import release
+from lakeloop.stages.release.release import release
 release(small_context(Path(sys.argv[1])), sys.argv[2])
 """
 

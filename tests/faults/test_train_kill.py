@@ -15,9 +15,9 @@ from lakeloop.artifact import open_artifact
 from lakeloop.jobs import cancel
 from lakeloop.records import StageRecord
 from lakeloop.settings import Settings
-from lakeloop.stages.dataset import dataset
-from lakeloop.stages.session import StageContext
-from lakeloop.stages.train import train
+from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.training.dataset import dataset
+from lakeloop.stages.training.train import train
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop
 from tests.support.tiny_bert import make_base_model
 
@@ -35,7 +35,7 @@ import sys
 from pathlib import Path
 from lakeloop.errors import LakeloopError, exit_code
 from tests.faults.test_train_kill import open_project
-from lakeloop.stages.train import train
+from lakeloop.stages.training.train import train
 try:
     train(open_project(Path(sys.argv[1])), sys.argv[2], "finetune")
 except LakeloopError as error:

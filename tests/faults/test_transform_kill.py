@@ -13,10 +13,10 @@ import pytest
 
 from lakeloop.attempt import Attempt
 from lakeloop.records import StageRecord
-from lakeloop.stages.ingest import ingest
-from lakeloop.stages.session import StageContext
-from lakeloop.stages.transform import transform
-from lakeloop.stages.validate import validate
+from lakeloop.stages.data.ingest import ingest
+from lakeloop.stages.data.transform import transform
+from lakeloop.stages.data.validate import validate
+from lakeloop.stages.frame.session import StageContext
 from tests.support.dbt_project import write_dbt_project
 from tests.support.small_loop import LABELS, small_context
 

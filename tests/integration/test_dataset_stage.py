@@ -10,8 +10,9 @@ from lakeloop.attempt import Attempt
 from lakeloop.datasets.freeze import read_card, read_split
 from lakeloop.errors import DataError, FenceError
 from lakeloop.lake.files import LakeFiles
-from lakeloop.stages.dataset import dataset, decide_training
-from lakeloop.stages.session import StageContext
+from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.training.dataset import dataset
+from lakeloop.stages.training.plan import decide_training
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop
 
 

@@ -21,9 +21,10 @@ from lakeloop.evaluation.stored import evidence_of
 from lakeloop.gate.decide import Decision
 from lakeloop.registry.history import ModelCard
 from lakeloop.registry.registry import Registry
-from lakeloop.stages.dataset import dataset, decide_training
-from lakeloop.stages.evaluate import evaluate
-from lakeloop.stages.session import StageContext
+from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.training.dataset import dataset
+from lakeloop.stages.training.evaluate import evaluate
+from lakeloop.stages.training.plan import decide_training
 from tests.support.artifacts import make_artifact
 from tests.support.number_loop import number_loop, number_rows, trained_number
 from tests.support.small_loop import DAYS, LABELS, mart_rows, publish, small_context, small_loop, trained
@@ -239,7 +240,7 @@ import sys
 from pathlib import Path
 from tests.support.number_loop import number_loop, number_rows, trained_number
 from tests.support.small_loop import small_context
-from lakeloop.stages.evaluate import evaluate
+from lakeloop.stages.training.evaluate import evaluate
 record = evaluate(small_context(Path(sys.argv[1])), sys.argv[2])
 assert record.status == "done", record
 loaded = {"torch", "transformers", "wandb", "great_expectations", "duckdb"} & set(sys.modules)

@@ -11,11 +11,12 @@ import pytest
 
 from lakeloop.lake.delta import DeltaStore
 from lakeloop.lake.upkeep import remove_leftovers, tidy_table
-from lakeloop.stages.dataset import dataset
-from lakeloop.stages.evaluate import evaluate
-from lakeloop.stages.maintain import maintain, pending
-from lakeloop.stages.release import release
-from lakeloop.stages.session import StageContext
+from lakeloop.stages.frame.pending import work_left
+from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.release.release import release
+from lakeloop.stages.training.dataset import dataset
+from lakeloop.stages.training.evaluate import evaluate
+from lakeloop.stages.watch.maintain import maintain
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, trained
 
 WEEK = timedelta(days=7)
@@ -93,15 +94,15 @@ def test_files_of_killed_writers_are_removed_when_they_are_old(
 
 
 def test_what_is_due_is_found_in_the_lake(context: StageContext) -> None:
-    assert pending(context) == []
+    assert work_left(context) == []
     publish(context, DAYS[0], mart_rows(DAYS[0], 60))
-    assert [(step.stage, step.partition) for step in pending(context)] == [("train", DAYS[0])]
+    assert [(step.stage, step.partition) for step in work_left(context)] == [("train", DAYS[0])]
     dataset(context, DAYS[0])
     trained(context, "baseline", DAYS[0])
     evaluate(context, DAYS[0])
-    assert [(step.stage, step.partition) for step in pending(context)] == [("release", DAYS[0])]
+    assert [(step.stage, step.partition) for step in work_left(context)] == [("release", DAYS[0])]
     release(context, DAYS[0])
-    (step,) = pending(context)
+    (step,) = work_left(context)
     assert (step.stage, step.partition) == ("rollout", DAYS[0])
     assert step.reason == "v1 is champion and not rolled out; nothing was rolled out yet"
     record = maintain(context, DAYS[0])

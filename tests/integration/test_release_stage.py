@@ -13,12 +13,12 @@ from lakeloop.errors import FenceError
 from lakeloop.records import StageRecord
 from lakeloop.registry.registry import Registry
 from lakeloop.stages.catalogue import stage_named
-from lakeloop.stages.dataset import dataset
-from lakeloop.stages.evaluate import evaluate, evaluate_again
-from lakeloop.stages.maintain import pending
-from lakeloop.stages.release import release
-from lakeloop.stages.session import StageContext
-from lakeloop.stages.status import loop_status
+from lakeloop.stages.frame.pending import work_left
+from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.frame.status import loop_status
+from lakeloop.stages.release.release import release
+from lakeloop.stages.training.dataset import dataset
+from lakeloop.stages.training.evaluate import evaluate, evaluate_again
 from tests.support.number_loop import number_loop, number_rows, trained_number
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop, trained
 from tests.support.yesterday import Yesterday
@@ -128,7 +128,7 @@ def test_nothing_is_decided_on_a_comparison_with_another_champion_than_there_is(
         release(context, DAYS[1])
     assert f"lakeloop release small --partition {DAYS[1]}" in raised.value.remedy
     assert context.lake.ledger.latest("release", DAYS[1]) is None
-    (due,) = [step for step in pending(context) if step.stage == "release"]
+    (due,) = [step for step in work_left(context) if step.stage == "release"]
     assert due.partition == DAYS[1]
 
 
@@ -240,7 +240,7 @@ def test_an_evaluation_that_is_older_than_evidence_is_released(tmp_path: Path) -
     DeltaTable(context.lake.uri("ledger")).delete(
         f"stage IN ('release', 'rollout') OR (stage = 'evaluate' AND fingerprint <> '{first.fingerprint}')"
     )
-    assert (day, "release") in {(step.partition, step.stage) for step in pending(context)}
+    assert (day, "release") in {(step.partition, step.stage) for step in work_left(context)}
     scores = loop_status(context).scores
     assert scores == {name: old.expected["scores"][name] for name in ("baseline", "finetune")}
     record = release(context, day)

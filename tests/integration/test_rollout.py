@@ -12,9 +12,9 @@ import pytest
 from lakeloop.errors import ArtifactError, ConfigurationError, ServiceError
 from lakeloop.registry.registry import Registry
 from lakeloop.settings import get_settings
-from lakeloop.stages.maintain import pending
-from lakeloop.stages.rollout import rollout
-from lakeloop.stages.session import StageContext
+from lakeloop.stages.frame.pending import work_left
+from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.release.rollout import rollout
 from tests.support.serving import SMOKE_TEXTS, ServerProcess, open_project, promote, register
 
 pytestmark = pytest.mark.slow
@@ -86,7 +86,7 @@ def test_a_champion_that_came_back_is_rolled_out_again(context: StageContext) ->
     record = rollout(context, DAY)
 
     assert (record.status, record.outputs["version"]) == ("done", back.name)
-    assert [step.stage for step in pending(context)] == []
+    assert [step.stage for step in work_left(context)] == []
 
 
 def test_a_champion_that_the_server_refused_is_not_waited_for(context: StageContext) -> None:

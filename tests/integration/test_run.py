@@ -12,8 +12,8 @@ from lakeloop.errors import DataError
 from lakeloop.lake.store import Lake
 from lakeloop.settings import Settings
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.stages.run import RunEvent, run
-from lakeloop.stages.session import StageContext
+from lakeloop.stages.frame.run import RunEvent, run
+from lakeloop.stages.frame.session import StageContext
 from tests.support.small_loop import DAYS
 
 pytestmark = pytest.mark.slow

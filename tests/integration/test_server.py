@@ -16,7 +16,7 @@ import pytest
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.serving.server import serve
-from lakeloop.stages.session import StageContext
+from lakeloop.stages.frame.session import StageContext
 from tests.support.serving import ServerProcess, add_numbers, open_project, promote, register
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

@@ -12,11 +12,11 @@ from deltalake import write_deltalake
 from lakeloop.lake.ledger import _entry
 from lakeloop.lake.tables import LEDGER
 from lakeloop.records import Counts, StageRecord
-from lakeloop.stages.dataset import dataset
-from lakeloop.stages.evaluate import evaluate
-from lakeloop.stages.release import release
-from lakeloop.stages.session import StageContext
-from lakeloop.stages.status import loop_status
+from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.frame.status import loop_status
+from lakeloop.stages.release.release import release
+from lakeloop.stages.training.dataset import dataset
+from lakeloop.stages.training.evaluate import evaluate
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, trained
 
 

@@ -17,10 +17,10 @@ from lakeloop.attempt import Attempt
 from lakeloop.errors import ConfigurationError, CountsError, DataError, FenceError
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.stages.ingest import ingest
-from lakeloop.stages.session import StageContext
-from lakeloop.stages.transform import transform
-from lakeloop.stages.validate import validate
+from lakeloop.stages.data.ingest import ingest
+from lakeloop.stages.data.transform import transform
+from lakeloop.stages.data.validate import validate
+from lakeloop.stages.frame.session import StageContext
 from tests.support.dbt_project import MART, write_dbt_project
 from tests.support.small_loop import small_context, small_loop
 
@@ -262,7 +262,8 @@ def test_two_days_at_the_same_time_do_not_disturb_each_other(context: StageConte
     """Two processes that build, judge and publish at once, as a backfill does."""
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from lakeloop.stages.transform import transform\nfrom lakeloop.stages.validate import validate\n"
+        "from lakeloop.stages.data.transform import transform\n"
+        "from lakeloop.stages.data.validate import validate\n"
         "from tests.integration.test_transform_validate import open_context\n"
         "context = open_context(Path(sys.argv[1]))\n"
         "print([stage(context, sys.argv[2]).status for stage in (transform, validate)])\n"

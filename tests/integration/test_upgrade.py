@@ -15,7 +15,7 @@ import pytest
 
 from lakeloop.lake.store import Lake
 from lakeloop.settings import Settings
-from lakeloop.stages.session import StageContext
+from lakeloop.stages.frame.session import StageContext
 from tests.support.serving import ServerProcess
 from tests.support.yesterday import ARCHIVE, Yesterday
 

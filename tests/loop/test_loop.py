@@ -13,7 +13,7 @@ import pytest
 
 from lakeloop.local.drive import Outcome, drive
 from lakeloop.registry.registry import Registry
-from lakeloop.stages.maintain import pending
+from lakeloop.stages.frame.pending import work_left
 from lakeloop.tracking.mirror import mirror_pending
 from tests.support.stack import RunningStack
 from tests.support.wandb_files import wandb_runs
@@ -26,7 +26,7 @@ def run_all_days(running: RunningStack) -> Outcome:
     context = running.context
     with running.api() as api:
         return drive(
-            api, "news", running.partitions, pending=lambda: pending(context), say=log.info, time_limit=600
+            api, "news", running.partitions, pending=lambda: work_left(context), say=log.info, time_limit=600
         )
 
 
@@ -37,7 +37,7 @@ def first(stack: RunningStack) -> Outcome:
 
 def test_every_run_succeeds_and_nothing_is_left_to_do(stack: RunningStack, first: Outcome) -> None:
     assert first.failures == []
-    assert list(pending(stack.context)) == []
+    assert list(work_left(stack.context)) == []
     ran = {(task.dag_id, task.task_id) for task in first.tasks if task.state == "success"}
     assert {"news.ingest", "news.transform", "news.train", "news.deploy"} <= {dag for dag, _ in ran}
     assert len(ran) >= 10

@@ -9,8 +9,8 @@ import pytest
 
 from lakeloop.local.drive import Outcome, drive
 from lakeloop.registry.registry import Registry
-from lakeloop.stages.maintain import pending
-from lakeloop.stages.session import StageContext
+from lakeloop.stages.frame.pending import work_left
+from lakeloop.stages.frame.session import StageContext
 from tests.support.stack import RunningStack
 from tests.support.valence import DAYS
 
@@ -26,7 +26,7 @@ def context(stack: RunningStack) -> StageContext:
 @pytest.fixture(scope="module")
 def outcome(stack: RunningStack, context: StageContext) -> Outcome:
     with stack.api() as api:
-        return drive(api, "valence", DAYS, pending=lambda: pending(context), say=log.info, time_limit=600)
+        return drive(api, "valence", DAYS, pending=lambda: work_left(context), say=log.info, time_limit=600)
 
 
 def test_every_run_succeeds_and_the_gate_lets_a_model_through(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lakeloop.stages.dataset import dataset
-from lakeloop.stages.session import StageContext
+from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.training.dataset import dataset
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop
 
 DAY = DAYS[0]

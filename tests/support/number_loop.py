@@ -13,7 +13,7 @@ from typing import Any
 from lakeloop.records import StageRecord
 from lakeloop.spec.identity import weights_of
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.stages.session import StageContext
+from lakeloop.stages.frame.session import StageContext
 from tests.support.artifacts import make_number_artifact
 
 WORDS = {"good": 1.0, "bad": -1.0}

@@ -22,7 +22,7 @@ from lakeloop.registry.registry import Registry
 from lakeloop.serving.metrics import ServerMetrics
 from lakeloop.serving.slots import Release
 from lakeloop.settings import Settings, get_settings
-from lakeloop.stages.session import StageContext
+from lakeloop.stages.frame.session import StageContext
 from tests.support.artifacts import make_artifact, make_number_artifact
 
 LABELS = ("sports", "tech")

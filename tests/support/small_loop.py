@@ -22,7 +22,7 @@ from lakeloop.settings import Settings
 from lakeloop.spec.identity import weights_of
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.yesterday import lift_file
-from lakeloop.stages.session import StageContext
+from lakeloop.stages.frame.session import StageContext
 from tests.support.artifacts import make_artifact
 
 LABELS = ("business", "sports", "tech")

@@ -18,8 +18,8 @@ from lakeloop.local.airflow_api import AirflowApi
 from lakeloop.local.airflow_env import free_port
 from lakeloop.local.state import Stack
 from lakeloop.settings import Settings, get_settings
-from lakeloop.spec.load import load_loop
-from lakeloop.stages.session import StageContext
+from lakeloop.spec.reading.load import load_loop
+from lakeloop.stages.frame.session import StageContext
 from tests.support.valence import write_valence
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,10 @@ Methods are added in `training/methods/test_registry.py`, sources and formats in
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
 import duckdb
@@ -32,7 +34,9 @@ from lakeloop.spec.checks import CheckBase
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.stages import catalogue
 from lakeloop.stages.catalogue import Stage, in_order, stage_named
-from lakeloop.stages.session import StageContext
+from lakeloop.stages.frame import pending
+from lakeloop.stages.frame.pending import Pending, Standing
+from lakeloop.stages.frame.session import StageContext
 from lakeloop.tasks.registry import task_of
 from tests.support.evidence import evidence, model
 from tests.support.small_loop import DAYS, LABELS, mart_rows, small_context, small_loop
@@ -135,16 +139,26 @@ def survey(context: StageContext, partition: str) -> StageRecord:
         return stage.done(reason="looked around")
 
 
-def test_a_stage_is_a_function_and_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = Stage("survey", __name__, "monitor", "watch", help="Look around.")
+def survey_due(standing: Standing) -> Iterator[Pending]:
+    if not any(entry.stage == "survey" for entry in standing.entries):
+        yield Pending("survey", DAYS[0], "nobody looked around yet")
+
+
+def test_a_stage_is_a_file_and_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Stage("survey", "watch", "monitor", help="Look around.")
+    module = ModuleType(row.module)
+    vars(module).update(survey=survey, pending=survey_due)
+    monkeypatch.setitem(sys.modules, row.module, module)
+    monkeypatch.setattr(pending, "STAGES", (*catalogue.STAGES, row))
     monkeypatch.setattr(catalogue, "STAGES", (*catalogue.STAGES, row))
     monkeypatch.setattr(catalogue, "_BY_NAME", {**catalogue._BY_NAME, "survey": row})
-    monkeypatch.setattr(Stage, "function", property(lambda stage: survey if stage is row else None))
     assert stage_named("survey") is row
     assert in_order("survey") == len(catalogue.STAGES) - 1
     context = small_context(tmp_path)
+    assert [step.reason for step in pending.work_left(context)] == ["nobody looked around yet"]
     assert row.function(context, DAYS[0]).reason == "looked around"
     assert context.lake.ledger.latest("survey", DAYS[0]) is not None
+    assert pending.work_left(context) == []
 
 
 def test_a_stage_has_its_verb_and_its_operator_from_its_row() -> None:

@@ -173,6 +173,17 @@ def test_a_room_imports_only_rooms_to_its_left(root: Path) -> None:
     assert wrong == [], "move what both need to a room further left, see ROOMS"
 
 
+def test_the_sections_of_a_loop_file_know_nothing_of_how_it_is_read(root: Path) -> None:
+    wrong = [
+        str(found)
+        for found in imports_below(root, "src/lakeloop")
+        if found.file.parts[2] == "spec"
+        and found.file.parts[3] != "reading"
+        and found.name.startswith("lakeloop.spec.reading")
+    ]
+    assert wrong == [], "what both need stands in lakeloop/spec, beside the sections"
+
+
 @pytest.mark.parametrize("folder", ["dags", "plugins/lakeloop_airflow"])
 def test_parsing_a_dag_file_imports_only_the_light_part_of_the_library(root: Path, folder: str) -> None:
     found = [i for i in imports_below(root, folder) if i.at_import and i.top == "lakeloop"]

@@ -36,7 +36,7 @@ def known_loop(name: str) -> tuple[LoopSpec, Settings]:
         ConfigurationError: there is no such loop (the known ones are listed), or its file is wrong.
     """
     from lakeloop.settings import get_settings
-    from lakeloop.spec.load import load_named
+    from lakeloop.spec.reading.load import load_named
 
     settings = get_settings()
     return load_named(name, settings), settings

@@ -26,11 +26,11 @@ def check(
 
     Of a file that is right: what it would read, and what is not there yet.
     """
-    from lakeloop.cli.first_look import warnings, what_it_reads
+    from lakeloop.cli.first_look import first_look
     from lakeloop.cli.patterns import require_patterns
     from lakeloop.errors import ConfigurationError
     from lakeloop.settings import get_settings
-    from lakeloop.spec.load import load_loop, loop_names
+    from lakeloop.spec.reading.load import load_loop, loop_names
 
     settings = get_settings()
     names = [target] if target else loop_names(settings)
@@ -51,9 +51,10 @@ def check(
             methods = ", ".join(f"{each.name} by {each.method.kind}" for each in loop.train.contenders)
             what = f"{loop.source.kind} source, {loop.task.kind}, {methods}"
             console.print(f"[green]ok[/]  {loop.name}  [dim]{what}[/]", highlight=False, soft_wrap=True)
-            if reads := what_it_reads(loop, settings):
+            reads, warnings = first_look(loop, settings)
+            if reads:
                 console.print(Text(f"    {reads}", style="dim"), soft_wrap=True)
-            for warning in warnings(loop, settings):
+            for warning in warnings:
                 console.print(Text(f"    warning: {warning}", style="yellow"), soft_wrap=True)
     if failed:
         raise typer.Exit(failed.exit_code)
@@ -96,7 +97,7 @@ def new(
     """Begin a loop: a loop file of about 15 lines that reads daily files, and its dbt models."""
     from lakeloop.cli.scaffold import scaffold
     from lakeloop.settings import get_settings
-    from lakeloop.spec.load import shown_path
+    from lakeloop.spec.reading.load import shown_path
 
     settings = get_settings()
     console = Console()

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from lakeloop.settings import Settings
 from lakeloop.spec.checks import Matches
-from lakeloop.spec.document import parse, read_text
-from lakeloop.spec.load import shown_path
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.spec.problems import Problem, list_problems, plain, quote
+from lakeloop.spec.quoting import plain, quote
+from lakeloop.spec.reading.document import parse, read_text
+from lakeloop.spec.reading.load import shown_path
+from lakeloop.spec.reading.problems import Problem, list_problems
 
 
 def require_patterns(loop: LoopSpec, path: Path, settings: Settings) -> None:

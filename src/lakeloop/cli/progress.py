@@ -16,13 +16,13 @@ from lakeloop.local.status_view import COLOURS
 from lakeloop.records import Status
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.stages.catalogue import STAGES
-from lakeloop.stages.run import RunEvent
+from lakeloop.stages.frame.run import RunEvent
 
 _OF_A_DAY = sum(stage.phase == "data" for stage in STAGES)
 
 
 class RunView:
-    """Follows the events of `lakeloop.stages.run`."""
+    """Follows the events of `lakeloop.stages.frame.run`."""
 
     def __init__(self, loop: LoopSpec, days: Sequence[str]) -> None:
         self._progress = Progress(

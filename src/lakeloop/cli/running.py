@@ -13,8 +13,8 @@ from lakeloop.cli.report import show_record
 from lakeloop.errors import ConfigurationError
 from lakeloop.records import StageRecord
 from lakeloop.spec.days import require_day
-from lakeloop.spec.problems import quote
-from lakeloop.stages.session import StageContext
+from lakeloop.spec.quoting import quote
+from lakeloop.stages.frame.session import StageContext
 
 Stage = Callable[..., StageRecord]
 
@@ -59,7 +59,7 @@ def overrides(assignments: Sequence[str]) -> dict[str, Any]:
     Raises:
         ConfigurationError: a text is no assignment, or a key is set twice.
     """
-    from lakeloop.spec.document import scalar
+    from lakeloop.spec.reading.document import scalar
 
     changes: dict[str, Any] = {}
     for text in assignments:

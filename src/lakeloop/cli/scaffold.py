@@ -10,9 +10,9 @@ from string import Template
 from lakeloop.durable import write_atomically
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
-from lakeloop.spec.load import read_loop
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.spec.problems import quote
+from lakeloop.spec.quoting import quote
+from lakeloop.spec.reading.load import read_loop
 from lakeloop.spec.tasks import Task
 
 TEMPLATES = resources.files("lakeloop.cli") / "templates"

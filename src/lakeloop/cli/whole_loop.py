@@ -15,12 +15,12 @@ from lakeloop.cli.logs import err
 from lakeloop.errors import LakeloopError
 
 if TYPE_CHECKING:
-    from lakeloop.settings import Settings
-    from lakeloop.spec.loop import LoopSpec
-    from lakeloop.stages.status import LoopStatus
+    from lakeloop.stages.frame.status import LoopStatus
 
 app = typer.Typer()
 _PANEL = "The loop"
+_FIRST = "First day; default: the first that the source has, or --to."
+_LAST = "Last day; default: the last that the source has, or yesterday."
 
 
 @app.command(rich_help_panel=_PANEL)
@@ -28,11 +28,11 @@ def run(
     loop: LoopName,
     first: Annotated[
         str | None,
-        typer.Option("--from", metavar="YYYY-MM-DD", help="First day; default: a corpus's first, or --to."),
+        typer.Option("--from", metavar="YYYY-MM-DD", help=_FIRST),
     ] = None,
     last: Annotated[
         str | None,
-        typer.Option("--to", metavar="YYYY-MM-DD", help="Last day; default: a corpus's last, or yesterday."),
+        typer.Option("--to", metavar="YYYY-MM-DD", help=_LAST),
     ] = None,
     roll_out: Annotated[bool, typer.Option("--roll-out", help="Also roll a new champion out.")] = False,
     json: AsJson = False,
@@ -40,10 +40,12 @@ def run(
     """Run all stages for several days, without Airflow; what is done is not done twice."""
     from lakeloop.cli.progress import RunView
     from lakeloop.cli.running import open_loop
-    from lakeloop.stages.run import run as run_stages
+    from lakeloop.sources.days import days_to_run
+    from lakeloop.spec.days import yesterday
+    from lakeloop.stages.frame.run import run as run_stages
 
     spec, settings = known_loop(loop)
-    days = _days(spec, settings, first, last)
+    days = days_to_run(spec, settings, first, last) or [yesterday()]
     context = open_loop(loop, {})
     view = RunView(context.loop, days)
     try:
@@ -62,11 +64,11 @@ def start(
     loop: LoopName,
     first: Annotated[
         str | None,
-        typer.Option("--from", metavar="YYYY-MM-DD", help="First day; default: the first drop's, or --to."),
+        typer.Option("--from", metavar="YYYY-MM-DD", help=_FIRST),
     ] = None,
     last: Annotated[
         str | None,
-        typer.Option("--to", metavar="YYYY-MM-DD", help="Last day; default: the last drop's, or yesterday."),
+        typer.Option("--to", metavar="YYYY-MM-DD", help=_LAST),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
@@ -74,7 +76,8 @@ def start(
     from lakeloop.local import stack as stacks
     from lakeloop.local.airflow_api import AirflowApi
     from lakeloop.local.drive import wait_for_dags
-    from lakeloop.local.start import carry_out, days_to_run, plan
+    from lakeloop.local.start import carry_out, plan
+    from lakeloop.sources.days import days_to_run
 
     spec, settings = known_loop(loop)
     days = days_to_run(spec, settings, first, last)
@@ -91,17 +94,6 @@ def start(
             typer.confirm("Start?", abort=True)
         carry_out(api, planned)
         typer.echo(f"started; follow it at {api.url}/plugin/lakeloop or with: lakeloop status {loop}")
-
-
-def _days(loop: LoopSpec, settings: Settings, first: str | None, last: str | None) -> list[str]:
-    """The days from `first` to `last`; without both, all that the source knows of, or else yesterday."""
-    from lakeloop.sources.registry import open_source
-    from lakeloop.spec.days import days_between, yesterday
-
-    if known := open_source(loop, settings).partitions():
-        first, last = first or known[0], last or known[-1]
-    last = last or yesterday()
-    return days_between(first or last, last)
 
 
 @app.command(rich_help_panel=_PANEL)
@@ -148,7 +140,7 @@ def status(
     from lakeloop.cli.running import working
     from lakeloop.local.status_view import console_for_people, status_panel
     from lakeloop.settings import get_settings
-    from lakeloop.spec.load import loop_names
+    from lakeloop.spec.reading.load import loop_names
 
     with working("reading the ledger"):
         statuses, errors = _statuses([loop] if loop else loop_names(get_settings()))
@@ -171,7 +163,7 @@ def _statuses(names: Sequence[str]) -> tuple[list[LoopStatus], list[LakeloopErro
         LakeloopError: there is only one loop, and it cannot be shown.
     """
     from lakeloop.cli.running import open_loop
-    from lakeloop.stages.status import loop_status
+    from lakeloop.stages.frame.status import loop_status
 
     statuses: list[LoopStatus] = []
     errors: list[LakeloopError] = []

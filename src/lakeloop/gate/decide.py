@@ -1,7 +1,7 @@
 """The gate: which candidate, if any, becomes champion. A pure function of what was found and of the rules.
 
 What is asked is one file a rule (`gate.rules`); what was found is `lakeloop.evaluation`'s business, what
-follows from the decision is `lakeloop.stages.release`'s.
+follows from the decision is `lakeloop.stages.release.release`'s.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Keeping the lake small: many small files become few, and what no version needs any more is deleted.
 
 Nothing that a reader may still have pinned is touched: deleted is only what left the table longer ago than
-the retention. Rows and digests stay the same. When this runs is decided in `lakeloop.stages.maintain`.
+the retention. Rows and digests stay the same. When this runs is decided in `lakeloop.stages.watch.maintain`.
 """
 
 from __future__ import annotations

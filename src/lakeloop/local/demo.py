@@ -24,9 +24,9 @@ from lakeloop.local.state import Stack
 from lakeloop.local.status_view import console_for_people
 from lakeloop.local.summary import show_summary
 from lakeloop.settings import Settings, get_settings
-from lakeloop.spec.load import load_loop
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.stages.session import StageContext
+from lakeloop.spec.reading.load import load_loop
+from lakeloop.stages.frame.session import StageContext
 from lakeloop.tracking.mirror import mirror_pending
 
 DEMO_LOOP = "news"
@@ -62,7 +62,7 @@ def demo(*, once: bool = False, loop: str = DEMO_LOOP) -> bool:
     days = open_source(spec, settings).partitions()
     if not days:
         raise ConfigurationError(
-            "the demo replays a corpus", where=loop, expected="source.kind: package", found=spec.source.kind
+            "there is no day to run", where=loop, expected="days with rows", found="none"
         )
     with _terminated_like_interrupted(), Reporter(console) as reporter:
         was_running = stacks.find(settings) is not None
@@ -88,9 +88,9 @@ def demo(*, once: bool = False, loop: str = DEMO_LOOP) -> bool:
 
 
 def _drive(
-    settings: Settings, stack: Stack, spec: LoopSpec, days: tuple[str, ...], reporter: Reporter
+    settings: Settings, stack: Stack, spec: LoopSpec, days: list[str], reporter: Reporter
 ) -> tuple[StageContext, Outcome]:
-    from lakeloop.stages.maintain import pending
+    from lakeloop.stages.frame.pending import work_left
 
     # The stack may answer on other ports than the settings say.
     settings = settings.model_copy(update={"airflow_url": stack.airflow_url, "server_url": stack.server_url})
@@ -100,7 +100,7 @@ def _drive(
             api,
             spec.name,
             days,
-            pending=lambda: pending(context),
+            pending=lambda: work_left(context),
             say=reporter.say,
             detail=functools.partial(_training_progress, context),
         )

@@ -16,7 +16,7 @@ from lakeloop.errors import ServiceError
 from lakeloop.local.airflow_api import ACTIVE_STATES, AirflowApi
 from lakeloop.records import now
 from lakeloop.stages.catalogue import DAGS
-from lakeloop.stages.progress import Pending
+from lakeloop.stages.frame.pending import Pending
 
 Say = Callable[[str], None]
 

@@ -11,13 +11,8 @@ from dataclasses import dataclass
 
 from lakeloop.errors import ServiceError
 from lakeloop.local.airflow_api import AirflowApi
-from lakeloop.settings import Settings
-from lakeloop.spec.days import days_between, yesterday
 from lakeloop.spec.loop import LoopSpec
-
-FROM_THE_END = ("maintenance", "monitor", "deploy", "train", "transform", "ingest")
-"""The DAGs of a loop in the order in which they are switched on: an event that finds its DAG paused is lost,
-so whoever listens comes before whoever tells."""
+from lakeloop.stages.catalogue import DAGS
 
 _NAMED_DAYS = 5
 
@@ -39,23 +34,6 @@ class StartPlan:
     """What will happen, for people: a word and what it means, in the order of time."""
 
 
-def days_to_run(loop: LoopSpec, settings: Settings, first: str | None, last: str | None) -> list[str]:
-    """The days from `first` to `last` (default: yesterday); without both, from the first drop to the last.
-
-    Drops of days that are not over are left to the schedule. Empty when there is no drop.
-
-    Raises:
-        ConfigurationError: one is no day, or they are the wrong way round.
-    """
-    from lakeloop.sources.days import days_over
-
-    if first or last:
-        last = last or yesterday()
-        return days_between(first or last, last)
-    there = days_over(loop, settings)
-    return days_between(there[0], there[-1]) if there else []
-
-
 def plan(api: AirflowApi, loop: LoopSpec, days: Sequence[str]) -> StartPlan:
     """What would happen to `loop` and `days` (each "YYYY-MM-DD", oldest first; none: no backfill).
 
@@ -63,7 +41,8 @@ def plan(api: AirflowApi, loop: LoopSpec, days: Sequence[str]) -> StartPlan:
         ServiceError: Airflow does not answer, refuses, or does not have the loop's DAGs.
     """
     found = api.paused_of(loop.name)
-    wanted = [f"{loop.name}.{name}" for name in FROM_THE_END]
+    # An event that finds its DAG paused is lost: whoever listens is switched on before whoever tells.
+    wanted = [f"{loop.name}.{name}" for name in reversed(DAGS)]
     if missing := [dag_id for dag_id in wanted if dag_id not in found]:
         raise ServiceError(
             f"Airflow does not have {len(missing)} of the loop's DAGs",

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from lakeloop.measures.base import shown
 from lakeloop.records import Status
-from lakeloop.stages.status import LoopStatus, StageStatus
+from lakeloop.stages.frame.status import LoopStatus, StageStatus
 
 COLOURS: Mapping[Status, str] = {"done": "green", "unchanged": "cyan", "skipped": "cyan", "refused": "yellow"}
 

@@ -14,8 +14,8 @@ from lakeloop.local.state import Stack
 from lakeloop.local.status_view import status_panel
 from lakeloop.serving.client import ModelServer
 from lakeloop.stages.catalogue import DAGS
-from lakeloop.stages.session import StageContext
-from lakeloop.stages.status import loop_status
+from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.frame.status import loop_status
 
 
 def show_summary(

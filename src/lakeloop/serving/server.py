@@ -30,8 +30,8 @@ from lakeloop.serving.metrics import LoopMetrics, ServerMetrics
 from lakeloop.serving.slots import Release, Slots
 from lakeloop.serving.watcher import ChampionWatch, Watcher
 from lakeloop.settings import Settings, get_settings, read_settings
-from lakeloop.spec.load import load_named, loop_names
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.reading.load import load_named, loop_names
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 A new version is fetched, verified, warmed and tried beside the old one (`cache`); then one pointer is
 swapped. A request reads the pointer once, so it is answered by one version, and the last request that holds
-an old version frees it. Which version is champion is decided elsewhere (`lakeloop.stages.release`).
+an old version frees it. Which version is champion is decided elsewhere (`lakeloop.stages.release.release`).
 """
 
 from __future__ import annotations

@@ -78,14 +78,24 @@ class Delivery(Protocol):
 class Source(Protocol):
     """Where a loop's rows come from."""
 
+    replays: bool
+    """Deliveries are whole from the beginning, also those of days that are not over."""
+
+    @property
+    def place(self) -> str:
+        """What it reads, as the loop file calls it."""
+
     def find(self, partition: str) -> Delivery | None:
         """The delivery of the day `partition` (YYYY-MM-DD); None when there is none."""
 
     def absence(self, partition: str) -> str:
         """A sentence on why there is no delivery for this day: what was looked for, and where."""
 
-    def partitions(self) -> tuple[str, ...]:
-        """The days that it will deliver, oldest first; none when it does not know them beforehand."""
+    def partitions(self) -> list[str]:
+        """The days that have a delivery, oldest first, told by looking at names; none is opened.
+
+        Empty when there is none, and when the place cannot be read: `find` says what is wrong with it.
+        """
 
 
 def row_schema(source: SourceBase) -> pa.Schema:

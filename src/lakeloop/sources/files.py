@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import stat
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 from lakeloop.durable import sha256_file
@@ -15,9 +16,12 @@ from lakeloop.settings import Settings
 from lakeloop.sources.base import Block
 from lakeloop.sources.formats.registry import reader_of
 from lakeloop.spec.contract import SourceBase
+from lakeloop.spec.days import is_day
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.spec.paths import day_file
+from lakeloop.spec.paths import confine, day_file
 from lakeloop.spec.source import FilesSource
+
+_DAY = r"(\d{4}-\d{2}-\d{2})"
 
 
 class FileDelivery:
@@ -63,10 +67,16 @@ class FileDelivery:
 class FileDrops:
     """Daily files below the project or an allowed data root; a link that leads elsewhere is refused."""
 
+    replays = False
+
     def __init__(self, loop: LoopSpec, settings: Settings) -> None:
         assert isinstance(loop.source, FilesSource)
         self._source = loop.source
         self._settings = settings
+
+    @property
+    def place(self) -> str:
+        return self._source.path
 
     def find(self, partition: str) -> FileDelivery | None:
         """The file of the day.
@@ -97,11 +107,34 @@ class FileDrops:
         return FileDelivery(path, digest, name, self._source)
 
     def absence(self, partition: str) -> str:
-        return f"no file for {partition}: looked for {self._path(partition)}"
+        path = self._path(partition)
+        nowhere = "" if path.parent.is_dir() else f"; there is no folder {path.parent}"
+        return f"no file for {partition}: looked for {path}{nowhere}"
 
-    def partitions(self) -> tuple[str, ...]:
-        """None: files come when they come."""
-        return ()
+    def partitions(self) -> list[str]:
+        """The days named by what lies there: one listing of a folder, and a look at each name's file.
+
+        A link that leads out of the allowed folders is no file of a day.
+        """
+        return [day for day in self._named_days() if self._is_there(day)]
+
+    def _named_days(self) -> list[str]:
+        parts = PurePosixPath(self._source.path).parts
+        first = next(number for number, part in enumerate(parts) if "{partition}" in part)
+        begin, *others = [re.escape(text) for text in parts[first].split("{partition}")]
+        pattern = re.compile(begin + _DAY + r"\1".join(others))
+        try:
+            folder = confine(str(PurePosixPath(*parts[:first])), self._settings, "source.path")
+            names = [path.name for path in folder.iterdir()]
+        except (OSError, ConfigurationError):
+            return []
+        return sorted(match[1] for match in map(pattern.fullmatch, names) if match and is_day(match[1]))
+
+    def _is_there(self, day: str) -> bool:
+        try:
+            return self._path(day).is_file()
+        except (OSError, ConfigurationError):
+            return False
 
     def _path(self, partition: str) -> Path:
         return day_file(self._source, partition, self._settings)

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.records import now
-from lakeloop.spec.problems import quote
+from lakeloop.spec.quoting import quote
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _MOST_DAYS = 3660
@@ -24,6 +24,15 @@ def require_day(text: str, where: str = "partition") -> str:
     """
     _parse(text, where)
     return text
+
+
+def is_day(text: str) -> bool:
+    """Whether `text` is a real day, written YYYY-MM-DD."""
+    try:
+        _parse(text, "")
+    except ConfigurationError:
+        return False
+    return True
 
 
 def yesterday() -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.spec.problems import quote
+from lakeloop.spec.quoting import quote
 from lakeloop.spec.source import FilesSource
 from lakeloop.spec.train import PACKAGE_PREFIX, Train
 

@@ -1,7 +1,7 @@
 """How a rule between fields is reported: every broken one at once, each with the key that it is about.
 
-pydantic knows one message for a model-level check; these carry their parts to `wording`. The rules
-themselves stand in `models`.
+pydantic knows one message for a model-level check; these carry their parts to `reading.wording`. The rules
+themselves stand in the sections.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.spec.problems import Key
+from lakeloop.spec.quoting import Key
 
 
 class Place(NamedTuple):

@@ -15,7 +15,7 @@ from lakeloop.spec.base import Identifier, Mark, Section, Words
 from lakeloop.spec.checks import Between, Checks, Length, NotNull, OneOf, RowCheck
 from lakeloop.spec.contract import ColumnType
 from lakeloop.spec.normal import normalised
-from lakeloop.spec.problems import quote
+from lakeloop.spec.quoting import quote
 from lakeloop.spec.rules import Broken
 
 ROLE = Mark(("built",))

@@ -10,7 +10,10 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from lakeloop.stages.frame.pending import PendingRule
 
 WRITERS = "lakeloop_writers"
 """Pool of the tasks that write tables, of all loops: a loop that is new tomorrow cannot bring a pool of its
@@ -43,11 +46,11 @@ class Stage:
     """One step of the loop."""
 
     name: str
-    """Of its function, its verb and, but for one that runs per candidate, its records and its task."""
-    module: str
+    """Of its module, function and verb; of records and task too, but for one that runs per candidate."""
+    phase: Literal["data", "training", "release", "watch"]
+    """The package below `lakeloop.stages` that has its module."""
     dag: str
     """The DAG `<loop>.<dag>` that runs it."""
-    phase: Literal["data", "training", "release", "watch"]
     help: str
     """For `lakeloop <name> --help`, a sentence."""
     per: Literal["partition", "candidate"] = "partition"
@@ -62,6 +65,17 @@ class Stage:
     decides on; whoever runs the stage calls it first, for a stage calls no stage."""
     version: int = 1
     """Raise it when equal inputs give other outputs than before: then the work is done again."""
+
+    @property
+    def module(self) -> str:
+        """Of its function, and of its rule for pending work."""
+        return f"lakeloop.stages.{self.phase}.{self.name}"
+
+    @property
+    def pending(self) -> PendingRule | None:
+        """The rule that says what of this stage is due; None when nothing ever waits for it."""
+        rule: PendingRule | None = getattr(importlib.import_module(self.module), "pending", None)
+        return rule
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -83,55 +97,53 @@ class Stage:
         return f"{self.name}-{candidate}" if self.per == "candidate" else self.name
 
 
-_ROOM = "lakeloop.stages"
-
 STAGES = (
     Stage(
-        "ingest", f"{_ROOM}.ingest", "ingest", "data", pool=WRITERS,
+        "ingest", "data", "ingest", pool=WRITERS,
         help="Read a day's drop into the table raw; every bad line goes to quarantine, whole.",
     ),
     Stage(
-        "transform", f"{_ROOM}.transform", "transform", "data", pool=WRITERS,
+        "transform", "data", "transform", pool=WRITERS,
         help="Build the day's mart rows from raw with dbt; nobody reads them yet.",
     ),
     Stage(
-        "validate", f"{_ROOM}.validate", "transform", "data", pool=WRITERS, links=(DATA_DOCS,),
+        "validate", "data", "transform", pool=WRITERS, links=(DATA_DOCS,),
         help="Check the built rows, quarantine the bad ones, publish the rest to the mart.",
     ),
     Stage(
-        "dataset", f"{_ROOM}.dataset", "train", "training",
+        "dataset", "training", "train",
         help="Freeze all published days up to this one as training, validation and test rows.",
     ),
     Stage(
-        "train", f"{_ROOM}.train", "train", "training", per="candidate", pool=GPU, settable=True,
+        "train", "training", "train", per="candidate", pool=GPU, settable=True,
         help="Train the candidates on the frozen rows, each as a process of its own.",
     ),
     Stage(
-        "evaluate", f"{_ROOM}.evaluate", "train", "training", links=(REPORT,), settable=True,
+        "evaluate", "training", "train", links=(REPORT,), settable=True,
         help="Score the candidates and the champion on the same held-out rows.",
     ),
     Stage(
-        "release", f"{_ROOM}.release", "deploy", "release", links=(REPORT, VERSION), settable=True,
-        before=f"{_ROOM}.evaluate:evaluate_again",
+        "release", "release", "deploy", links=(REPORT, VERSION), settable=True,
+        before="lakeloop.stages.training.evaluate:evaluate_again",
         help="Let the gate decide; register the better candidate and make it the champion, or refuse it.",
     ),
     Stage(
-        "rollout", f"{_ROOM}.rollout", "deploy", "release", links=(VERSION,),
+        "rollout", "release", "deploy", links=(VERSION,),
         options=(Option("timeout", "timeout_seconds", 120.0, "Seconds to wait for the server."),),
         help="Wait until the model server answers with the champion, and send it the smoke texts.",
     ),
     Stage(
-        "monitor", f"{_ROOM}.monitor", "monitor", "watch",
+        "monitor", "watch", "monitor",
         help="Compare the day's answers with the rows that the champion was trained on.",
     ),
     Stage(
-        "maintain", f"{_ROOM}.maintain", "maintenance", "watch", pool=WRITERS,
+        "maintain", "watch", "maintenance", pool=WRITERS,
         help="Compact the tables, and name the work and the journals that wait.",
     ),
 )  # fmt: skip
 
 DAGS: tuple[str, ...] = tuple(dict.fromkeys(stage.dag for stage in STAGES))
-"""The DAGs of a loop, in the order of the loop."""
+"""The DAGs of a loop, in the order of the loop. Each listens to those before it."""
 
 _BY_NAME = {stage.name: stage for stage in STAGES}
 

@@ -108,7 +108,7 @@ def test_an_error_that_nobody_foresaw_keeps_its_traceback(
 ) -> None:
     from lakeloop.cli.main import main
 
-    monkeypatch.setattr("lakeloop.spec.load.load_loop", lambda *_: 1 / 0)
+    monkeypatch.setattr("lakeloop.spec.reading.load.load_loop", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["check"])
 

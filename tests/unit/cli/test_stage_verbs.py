@@ -40,7 +40,7 @@ def test_json_is_the_whole_record_and_nothing_else(run: Run, project: Path) -> N
     record = StageRecord.model_validate_json(ended.out)
     beside = get_settings(root=project).work("tickets", "ingest", DAY) / "record.json"
     assert record == StageRecord.model_validate_json(beside.read_bytes())
-    assert "INFO    lakeloop.stages.session: tickets ingest" in ended.err
+    assert "INFO    lakeloop.stages.frame.session: tickets ingest" in ended.err
 
 
 def test_without_a_day_it_is_yesterday(run: Run) -> None:

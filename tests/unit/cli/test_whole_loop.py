@@ -7,39 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lakeloop.cli.whole_loop import _days
-from lakeloop.errors import ConfigurationError
 from lakeloop.registry.registry import Registry
 from lakeloop.settings import get_settings
-from lakeloop.spec.days import yesterday
-from lakeloop.spec.load import load_named
-from lakeloop.stages.session import StageContext
+from lakeloop.stages.frame.session import StageContext
 from tests.support.command import DAY, LOOP, Run
 from tests.support.serving import promote
-
-
-def test_a_corpus_is_run_over_all_its_days_whatever_the_date_is(root: Path) -> None:
-    settings = get_settings(root=root)
-    news = load_named("news", settings)
-    days = _days(news, settings, None, None)
-    assert (days[0], days[-1], len(days)) == ("2026-11-16", "2026-11-20", 5)
-    assert _days(news, settings, "2026-11-18", None) == days[2:]
-    assert _days(news, settings, None, "2026-11-17") == days[:2]
-
-
-def test_files_are_run_for_yesterday_unless_days_are_named(project: Path) -> None:
-    settings = get_settings(root=project)
-    tickets = load_named("tickets", settings)
-    assert _days(tickets, settings, None, DAY) == [DAY]
-    assert _days(tickets, settings, "2026-11-19", DAY) == ["2026-11-19", DAY]
-    assert _days(tickets, settings, None, None) == [yesterday()]
-
-
-def test_days_the_wrong_way_round_are_refused(project: Path) -> None:
-    settings = get_settings(root=project)
-    tickets = load_named("tickets", settings)
-    with pytest.raises(ConfigurationError, match="not a range of days"):
-        _days(tickets, settings, DAY, "2026-11-19")
 
 
 def test_rollback_makes_the_version_before_champion_again(run: Run, project: Path) -> None:

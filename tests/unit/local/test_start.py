@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,10 +10,8 @@ import pytest
 
 from lakeloop.errors import ServiceError
 from lakeloop.local.airflow_api import AirflowApi
-from lakeloop.local.start import FROM_THE_END, carry_out, days_to_run, plan
-from lakeloop.settings import Settings
-from lakeloop.spec.days import yesterday
-from lakeloop.spec.load import load_named
+from lakeloop.local.start import carry_out, plan
+from lakeloop.stages.catalogue import DAGS
 from tests.support.small_loop import DAYS, small_loop
 
 LOOP = small_loop()
@@ -46,7 +43,7 @@ class Airflow:
 
 
 def dags(**paused: bool) -> dict[str, bool]:
-    return {f"small.{name}": paused.get(name, True) for name in FROM_THE_END}
+    return {f"small.{name}": paused.get(name, True) for name in reversed(DAGS)}
 
 
 def test_who_listens_is_switched_on_before_who_tells_and_ingest_comes_last() -> None:
@@ -80,26 +77,10 @@ def test_without_days_there_is_no_backfill() -> None:
     planned = plan(airflow.api(), LOOP, [])
     carry_out(airflow.api(), planned)
     assert "backfilled" not in planned.sentences
-    assert [name for name, _ in airflow.told] == [f"small.{name}" for name in FROM_THE_END]
+    assert [name for name, _ in airflow.told] == [f"small.{name}" for name in reversed(DAGS)]
 
 
 def test_a_loop_whose_dags_airflow_has_not_read_is_not_half_started() -> None:
     airflow = Airflow({"small.ingest": True})
     with pytest.raises(ServiceError, match="does not have 5 of the loop's DAGs"):
         plan(airflow.api(), LOOP, DAYS)
-
-
-def test_the_days_are_those_asked_for_or_those_that_lie_there(tmp_path: Path, root: Path) -> None:
-    settings = Settings(root=tmp_path)
-    assert days_to_run(LOOP, settings, None, None) == []
-    assert days_to_run(LOOP, settings, DAYS[0], DAYS[2]) == list(DAYS)
-    assert days_to_run(LOOP, settings, None, DAYS[0]) == [DAYS[0]]
-    assert days_to_run(LOOP, settings, yesterday(), None) == [yesterday()]
-    (tmp_path / "drops").mkdir()
-    for day in ("2026-01-01", "2026-01-03", "9999-01-01"):
-        (tmp_path / f"drops/{day}.jsonl").touch()
-    found = days_to_run(LOOP, settings, None, None)
-    assert found == ["2026-01-01", "2026-01-02", "2026-01-03"], (
-        "a day that is not over is left to the schedule"
-    )
-    assert len(days_to_run(load_named("news", Settings(root=root)), settings, None, None)) == 5

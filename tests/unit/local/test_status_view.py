@@ -9,8 +9,8 @@ from rich.console import Console
 
 from lakeloop.local.status_view import console_for_people, status_panel
 from lakeloop.records import Counts
-from lakeloop.stages.progress import Pending
-from lakeloop.stages.status import (
+from lakeloop.stages.frame.pending import Pending
+from lakeloop.stages.frame.status import (
     ChampionStatus,
     DecisionStatus,
     LoopStatus,

@@ -4,9 +4,9 @@ import pytest
 from lakeloop_airflow.forms import PARTITION, changed, run_fields
 
 from lakeloop.settings import Settings
-from lakeloop.spec.load import load_named
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.spec.override import overridable_keys, override
+from lakeloop.spec.reading.load import load_named
+from lakeloop.spec.reading.override import overridable_keys, override
 
 ROOT = Path(__file__).resolve().parents[3]
 

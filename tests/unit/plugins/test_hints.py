@@ -28,7 +28,7 @@ from lakeloop.lake.tables import LEDGER
 from lakeloop.records import Counts, StageRecord
 from lakeloop.settings import Settings
 from lakeloop.spec.days import yesterday
-from lakeloop.stages.session import StageContext
+from lakeloop.stages.frame.session import StageContext
 from tests.support.command import DAY, LOOP
 from tests.support.records import provenance
 from tests.support.task import Task

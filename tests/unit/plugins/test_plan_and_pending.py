@@ -18,7 +18,7 @@ from lakeloop.attempt import Attempt
 from lakeloop.records import Counts
 from lakeloop.settings import Settings
 from lakeloop.spec.identity import training_identity
-from lakeloop.stages.session import StageContext
+from lakeloop.stages.frame.session import StageContext
 from tests.support.task import Task
 
 OLD, NEWEST = "2026-11-18", "2026-11-20"

@@ -14,7 +14,7 @@ from lakeloop.records import Counts, now
 from lakeloop.registry.history import ModelCard
 from lakeloop.registry.registry import Registry
 from lakeloop.settings import Settings
-from lakeloop.stages.session import StageContext
+from lakeloop.stages.frame.session import StageContext
 from lakeloop.tracking.journal import JournalIdentity
 from lakeloop.tracking.progress import Mirrored
 from tests.support.airflow import ROOT

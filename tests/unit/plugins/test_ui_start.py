@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from lakeloop.local.airflow_api import AirflowApi
-from lakeloop.local.start import FROM_THE_END
 from lakeloop.settings import Settings
+from lakeloop.stages.catalogue import DAGS
 from tests.support.airflow import make_database, store_dags
 
 pytestmark = pytest.mark.slow
@@ -70,7 +70,7 @@ def token_of(page: str) -> str:
 @pytest.fixture
 def _all_paused(admin: TestClient) -> None:
     api = api_of(admin)
-    for name in FROM_THE_END:
+    for name in reversed(DAGS):
         api.set_paused(f"news.{name}", paused=True)
 
 

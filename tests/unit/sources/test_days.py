@@ -1,21 +1,20 @@
-"""Which days have a drop, from names alone."""
+"""Which days a run works on when nobody named them, or only one end."""
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
-from lakeloop.sources.days import days_there
-from lakeloop.spec.load import load_named
-from lakeloop.spec.loop import LoopSpec
-from tests.support.small_loop import small_loop
+from lakeloop.sources.days import days_to_run, whole_days
+from lakeloop.spec.days import yesterday
+from lakeloop.spec.reading.load import load_named
+from tests.support.small_loop import DAYS, small_loop
 
-
-def files(path: str) -> LoopSpec:
-    source = small_loop().source.model_dump() | {"path": path}
-    return small_loop(source=source)
+LOOP = small_loop()
 
 
 @pytest.fixture
@@ -23,42 +22,45 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(root=tmp_path)
 
 
-def put(root: Path, *names: str) -> None:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
-
-
-def test_the_days_are_those_whose_file_is_there_oldest_first(settings: Settings) -> None:
-    put(settings.root, "drops/2026-11-17.jsonl", "drops/2026-11-16.jsonl", "drops/notes.jsonl")
-    put(settings.root, "drops/2026-11-18.jsonl.part", "drops/2026-02-30.jsonl", "drops/12026-11-19.jsonl")
-    (settings.root / "drops/2026-11-20.jsonl").mkdir()
-    assert days_there(files("drops/{partition}.jsonl"), settings) == ["2026-11-16", "2026-11-17"]
-
-
-def test_a_day_may_be_named_more_than_once_and_in_folders(settings: Settings) -> None:
-    put(settings.root, "d/day=2026-11-16/2026-11-16.csv", "d/day=2026-11-17/2026-11-16.csv")
-    put(settings.root, "d/2026-11-16_2026-11-16.csv", "d/2026-11-16_2026-11-17.csv")
-    assert days_there(files("d/day={partition}/{partition}.csv"), settings) == ["2026-11-16"]
-    assert days_there(files("d/{partition}_{partition}.csv"), settings) == ["2026-11-16"]
-
-
-def test_a_place_that_is_not_there_has_no_days(settings: Settings) -> None:
-    assert days_there(files("nowhere/{partition}.jsonl"), settings) == []
-    assert days_there(files("{partition}.jsonl"), settings) == []
-
-
-def test_a_link_that_leads_out_is_no_drop(
-    settings: Settings, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    outside = tmp_path_factory.mktemp("outside") / "2026-11-16.jsonl"
-    outside.touch()
+def put(settings: Settings, *days: str) -> None:
     (settings.root / "drops").mkdir()
-    (settings.root / "drops/2026-11-16.jsonl").symlink_to(outside)
-    assert days_there(files("drops/{partition}.jsonl"), settings) == []
+    for day in days:
+        (settings.root / f"drops/{day}.jsonl").touch()
 
 
-def test_a_corpus_has_the_days_that_it_is_replayed_on(root: Path) -> None:
+def test_without_files_only_days_that_were_named_are_run(settings: Settings) -> None:
+    assert days_to_run(LOOP, settings, None, None) == []
+    assert days_to_run(LOOP, settings, DAYS[0], DAYS[2]) == list(DAYS)
+    assert days_to_run(LOOP, settings, None, DAYS[0]) == [DAYS[0]]
+    assert days_to_run(LOOP, settings, yesterday(), None) == [yesterday()]
+
+
+def test_without_named_days_all_are_run_from_the_first_file_to_the_last(settings: Settings) -> None:
+    put(settings, "2026-01-01", "2026-01-03", "9999-01-01")
+    days = ["2026-01-01", "2026-01-02", "2026-01-03"]
+    assert days_to_run(LOOP, settings, None, None) == days, "a day that is not over is left to the schedule"
+    assert whole_days(LOOP, settings) == [days[0], days[2]]
+
+
+def test_the_end_that_is_not_named_is_that_of_the_files(settings: Settings) -> None:
+    put(settings, "2026-01-01", "2026-01-03")
+    assert days_to_run(LOOP, settings, "2026-01-02", None) == ["2026-01-02", "2026-01-03"]
+    assert days_to_run(LOOP, settings, None, "2026-01-02") == ["2026-01-01", "2026-01-02"]
+    assert days_to_run(LOOP, settings, "2026-01-05", None) == ["2026-01-05"]
+    assert days_to_run(LOOP, settings, None, "2025-12-31") == ["2025-12-31"]
+
+
+def test_days_the_wrong_way_round_are_refused(settings: Settings) -> None:
+    with pytest.raises(ConfigurationError, match="not a range of days"):
+        days_to_run(LOOP, settings, DAYS[2], DAYS[0])
+
+
+def test_a_corpus_has_the_days_that_it_is_replayed_on_whether_they_are_over_or_not(root: Path) -> None:
     settings = Settings(root=root)
-    days = days_there(load_named("news", settings), settings)
+    loop = load_named("news", settings)
+    days = days_to_run(loop, settings, None, None)
     assert (days[0], days[-1], len(days)) == ("2026-11-16", "2026-11-20", 5)
+    assert days_to_run(loop, settings, "2026-11-18", None) == days[2:]
+    assert days_to_run(loop, settings, None, "2026-11-17") == days[:2]
+    to_come = loop.source.model_copy(update={"start": date(9998, 1, 1)})
+    assert len(whole_days(loop.model_copy(update={"source": to_come}), settings)) == 5

@@ -39,8 +39,43 @@ def test_the_file_of_the_day_is_found_with_its_digest(settings: Settings) -> Non
     assert delivery.where == str(path)
 
 
-def test_the_days_of_files_are_not_known_beforehand(settings: Settings) -> None:
-    assert source(settings).partitions() == ()
+def listed(path: str, settings: Settings) -> list[str]:
+    source = small_loop().source.model_dump() | {"path": path}
+    return FileDrops(small_loop(source=source), settings).partitions()
+
+
+def put(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def test_the_days_are_those_whose_file_is_there_oldest_first(settings: Settings) -> None:
+    put(settings.root, "drops/2026-11-17.jsonl", "drops/2026-11-16.jsonl", "drops/notes.jsonl")
+    put(settings.root, "drops/2026-11-18.jsonl.part", "drops/2026-02-30.jsonl", "drops/12026-11-19.jsonl")
+    (settings.root / "drops/2026-11-20.jsonl").mkdir()
+    assert listed("drops/{partition}.jsonl", settings) == ["2026-11-16", "2026-11-17"]
+
+
+def test_a_day_may_be_named_more_than_once_and_in_folders(settings: Settings) -> None:
+    put(settings.root, "d/day=2026-11-16/2026-11-16.csv", "d/day=2026-11-17/2026-11-16.csv")
+    put(settings.root, "d/2026-11-16_2026-11-16.csv", "d/2026-11-16_2026-11-17.csv")
+    assert listed("d/day={partition}/{partition}.csv", settings) == ["2026-11-16"]
+    assert listed("d/{partition}_{partition}.csv", settings) == ["2026-11-16"]
+
+
+def test_a_place_that_is_not_there_has_no_days(settings: Settings) -> None:
+    assert listed("nowhere/{partition}.jsonl", settings) == []
+    assert listed("{partition}.jsonl", settings) == []
+
+
+def test_a_link_that_leads_out_is_no_drop(
+    settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside") / "2026-11-16.jsonl"
+    outside.touch()
+    (settings.root / "drops/2026-11-16.jsonl").symlink_to(outside)
+    assert listed("drops/{partition}.jsonl", settings) == []
 
 
 def test_a_delivery_yields_the_records_of_the_file_as_often_as_it_is_asked(settings: Settings) -> None:

@@ -19,7 +19,7 @@ from lakeloop.sources.rejects import LineError, Reason, Reject
 from lakeloop.sources.values import Value
 from lakeloop.spec.contract import SourceBase
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.stages.ingest import ingest
+from lakeloop.stages.data.ingest import ingest
 from tests.support.small_loop import small_context, small_loop
 
 DAY = "2026-11-16"
@@ -54,6 +54,9 @@ class TableDelivery:
 
 
 class Tables:
+    replays = False
+    place = "tickets"
+
     def __init__(self, loop: LoopSpec, settings: Settings) -> None:
         assert isinstance(loop.source, TableSource)
         self._source = loop.source
@@ -64,8 +67,8 @@ class Tables:
     def absence(self, partition: str) -> str:
         return f"tickets has no rows of {partition}"
 
-    def partitions(self) -> tuple[str, ...]:
-        return (DAY,)
+    def partitions(self) -> list[str]:
+        return [DAY]
 
 
 class PipeLines:

@@ -8,7 +8,7 @@ import pytest
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings, get_settings
-from lakeloop.spec.load import load_loop
+from lakeloop.spec.reading.load import load_loop
 from tests.support.loops import LOOP, Change, Refuse
 
 

@@ -19,8 +19,8 @@ from lakeloop.spec.identity import (
     training_identity,
     weights_of,
 )
-from lakeloop.spec.load import load_loop
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.reading.load import load_loop
 from lakeloop.spec.shape import sections_in
 from lakeloop.spec.yesterday import lift_file, lift_training
 

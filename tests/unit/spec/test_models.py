@@ -11,8 +11,8 @@ import pytest
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
 from lakeloop.spec.demo import PackageSource
-from lakeloop.spec.load import load_loop
 from lakeloop.spec.loop import RESERVED_NAMES, LoopSpec
+from lakeloop.spec.reading.load import load_loop
 from lakeloop.spec.source import FilesSource
 from lakeloop.spec.tasks import Classification, Regression
 from tests.support.loops import SHORT, write_loop

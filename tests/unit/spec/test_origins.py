@@ -6,7 +6,7 @@ import pytest
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.spec.origins import origins_of
-from lakeloop.spec.override import override
+from lakeloop.spec.reading.override import override
 from lakeloop.spec.train import Train
 from tests.support.small_loop import small_loop
 

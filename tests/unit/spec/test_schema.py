@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from lakeloop.settings import get_settings
-from lakeloop.spec.document import parse
+from lakeloop.spec.reading.document import parse
 from lakeloop.spec.schema import loop_schema, schema_path, schema_text
 
 

@@ -34,12 +34,18 @@ COLUMNS: dict[str, ColumnType] = {
 class PackageReplay:
     """Daily drops of a corpus, written to `<home>/drops/<loop>/` when they are asked for."""
 
+    replays = True
+
     def __init__(self, loop: LoopSpec, settings: Settings) -> None:
         assert isinstance(loop.source, PackageSource)
         self._source = loop.source
         self._folder = settings.home / "drops" / loop.name
         self._read = _reader(self._source)
         _require_columns(self._source)
+
+    @property
+    def place(self) -> str:
+        return f"{self._source.package}/{self._source.dataset}"
 
     def find(self, partition: str) -> FileDelivery | None:
         """The drop of the day, written anew when it is not there as it should be.
@@ -56,19 +62,18 @@ class PackageReplay:
         path = self._folder / f"{partition}.jsonl"
         if not path.exists() or path.read_bytes() != content:
             write_atomically(path, content)
-        name = f"{self._source.package}/{self._source.dataset}/{partition}.jsonl"
+        name = f"{self.place}/{partition}.jsonl"
         return FileDelivery(path, hashlib.sha256(content).hexdigest(), name, self._source)
 
     def absence(self, partition: str) -> str:
         days = self._source.partitions
         return (
-            f"no drop for {partition}: {self._source.package}/{self._source.dataset} is replayed "
-            f"on {len(days)} days, {days[0]} to {days[-1]}"
+            f"no drop for {partition}: {self.place} is replayed on {len(days)} days, {days[0]} to {days[-1]}"
         )
 
-    def partitions(self) -> tuple[str, ...]:
+    def partitions(self) -> list[str]:
         """The days of the replay."""
-        return self._source.partitions
+        return list(self._source.partitions)
 
     @cached_property
     def _days(self) -> dict[str, list[Story]]:

@@ -18,8 +18,8 @@ from lakeloop.sources.demo.dirt import kind_of_dirt
 from lakeloop.sources.demo.package import COLUMNS, PackageReplay
 from lakeloop.sources.registry import open_source
 from lakeloop.spec.demo import PackageSource
-from lakeloop.spec.load import load_loop
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.reading.load import load_loop
 
 STORIES = 2225
 

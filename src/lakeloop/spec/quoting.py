@@ -1,0 +1,50 @@
+"""What somebody wrote, and where, as text for one line of a message: cut, quoted, no control characters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Key = tuple[str | int, ...]
+"""Where something is in the file: names of mappings, numbers (from 0) in lists."""
+
+_LONGEST = 80
+
+
+def dotted(key: Key) -> str:
+    """`key` as people write it: `checks.rows[0].column`."""
+    text = ""
+    for part in key:
+        text += f"[{part}]" if isinstance(part, int) else f"{'.' * bool(text)}{plain(part)}"
+    return text
+
+
+def plain(text: str, limit: int = _LONGEST) -> str:
+    """`text` on one line, without control characters, cut to `limit` characters."""
+    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[: limit + 1])
+    return shown if len(shown) <= limit else shown[:limit] + "..."
+
+
+def quote(text: str, limit: int = _LONGEST) -> str:
+    """`text` in quotes, fit for one line."""
+    return f'"{plain(text, limit)}"'
+
+
+def describe(value: Any) -> str:
+    """What somebody wrote, in their own terms: `"5" (text)`, `true`, `a list of 3`."""
+    if isinstance(value, str):
+        return f"{quote(value)} (text)"
+    if value is None:
+        return "nothing"
+    if isinstance(value, Mapping):
+        return f"a mapping of {len(value)}" if value else "an empty mapping"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}" if value else "an empty list"
+    return plain(json.dumps(value, default=str))
+
+
+def choices(names: Sequence[str]) -> str:
+    """`a, b or c`."""
+    shown = [plain(name) for name in names]
+    return " or ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

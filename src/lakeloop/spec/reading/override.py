@@ -1,0 +1,127 @@
+"""Change a loop for one run: the keys that a trigger form or a command line may set, by their marks.
+
+The rest of the loop file decides what the data is and which rows are held back for the test; one run that
+changed it could not be compared with any other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from lakeloop.spec.identity import KIND, mark_of
+from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.quoting import plain
+from lakeloop.spec.reading.nearest import nearest
+from lakeloop.spec.reading.problems import Problem, list_problems
+from lakeloop.spec.reading.wording import findings
+from lakeloop.spec.shape import dotted_keys, walk
+from lakeloop.spec.train import Candidate
+
+_METHOD = "train.method"
+
+
+def overridable_keys(loop: LoopSpec) -> tuple[str, ...]:
+    """The dotted keys that a run of `loop` may set, such as `train.method.rank` and `gate.min_score`."""
+    return tuple(overridable(loop))
+
+
+def overridable(loop: LoopSpec) -> dict[str, tuple[FieldInfo, ...]]:
+    """The same keys, each with what is known of it, once for each kind that has the key.
+
+    Where the loop file lists its candidates, `train.candidates.<name>.method` stands for `train.method`.
+    """
+    found: dict[str, tuple[FieldInfo, ...]] = {}
+    for key, info in _per_run(loop):
+        found[key] = (*found.get(key, ()), info)
+    return found
+
+
+def _per_run(loop: LoopSpec) -> list[tuple[str, FieldInfo]]:
+    listed = loop.train.candidates
+    keys = [(key, info) for key, info in walk(LoopSpec) if not (listed and _is_method(key))]
+    for candidate in listed:
+        keys += [
+            (f"train.candidates.{candidate.name}.{key}", info)
+            for key, info in walk(Candidate)
+            if _is_method(f"train.{key}")
+        ]
+    return [
+        (key, info)
+        for key, info in keys
+        if (mark := mark_of(info)) and mark.per_run and not key.endswith(f".{KIND}")
+    ]
+
+
+def _is_method(key: str) -> bool:
+    return key == _METHOD or key.startswith(f"{_METHOD}.")
+
+
+def override(loop: LoopSpec, changes: Mapping[str, Any]) -> LoopSpec:
+    """`loop` with `changes` (dotted key -> value, typed as in the loop file), validated anew.
+
+    A folder in `train.base_model` is confined when it is opened (`paths.base_model_folder`).
+
+    Raises:
+        ConfigurationError: a key is unknown or not for one run to decide, or a value is wrong.
+    """
+    known = overridable_keys(loop)
+    where = f"overrides of loop {loop.name}"
+    unknown = [key for key in changes if key not in known]
+    if unknown:
+        raise list_problems(where, [_refused(key, known) for key in unknown])
+    content = loop.model_dump(mode="json", exclude_unset=True)
+    whole = loop.model_dump(mode="json")
+    for key in sorted(changes, key=lambda key: key.count(".")):  # a method before its keys
+        _put(content, whole, key.split("."), changes[key])
+    try:
+        return LoopSpec.model_validate_json(json.dumps(content), strict=True)
+    except ValidationError as error:
+        found = [f for e in error.errors(include_url=False) for f in findings(e)]
+        raise list_problems(where, [Problem(0, *finding) for finding in found]) from None
+
+
+def current(loop: LoopSpec, key: str) -> Any:
+    """The value that `loop` has for one of `overridable_keys`; None when its method has no such key."""
+    value: Any = loop.model_dump(mode="json")
+    for part in key.split("."):
+        value = _child(value, part)
+    return value[KIND] if isinstance(value, dict) else value
+
+
+def _put(content: Any, whole: Any, parts: list[str], value: Any) -> None:
+    """Set the key `parts` of `content`; what is not said there yet is taken from `whole` first."""
+    part, *rest = parts
+    if not rest:
+        content[part] = value
+        return
+    inner, default = _child(content, part), _child(whole, part)
+    if inner is None:
+        inner = content[part] = default if isinstance(default, dict) and KIND in default else {}
+    elif isinstance(inner, str):  # a kind, alone
+        inner = content[part] = {KIND: inner}
+    _put(inner, default if isinstance(default, dict | list) else {}, rest, value)
+
+
+def _child(node: Any, part: str) -> Any:
+    return _named(node, part) if isinstance(node, list) else node.get(part)
+
+
+def _named(items: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    return next(item for item in items if item["name"] == name)
+
+
+def _refused(key: str, known: tuple[str, ...]) -> Problem:
+    decided = key in dotted_keys()
+    message = "is decided by the loop file alone" if decided else "unknown key"
+    close = "" if decided else nearest(key, known) or _by_last_part(key, known)
+    return Problem(0, (key,), message, f"one of {', '.join(known)}", plain(key), close)
+
+
+def _by_last_part(key: str, known: tuple[str, ...]) -> str:
+    names = {k.rsplit(".", 1)[-1]: k for k in reversed(known)}
+    return names.get(nearest(key.rsplit(".", 1)[-1], names), "")

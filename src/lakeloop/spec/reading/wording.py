@@ -1,0 +1,151 @@
+"""pydantic's findings in the words of a loop file: expected, found and the nearest valid name.
+
+Where in the file something is comes from `shape`; which line that is, from `document`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, get_args
+
+from pydantic_core import ErrorDetails
+
+from lakeloop.spec.quoting import Key, choices, describe, plain, quote
+from lakeloop.spec.reading.nearest import nearest
+from lakeloop.spec.rules import BROKEN_RULE, Broken
+from lakeloop.spec.shape import Place, dotted_keys, kinds_of, locate
+
+UNKNOWN_KEY = "unknown key"
+MISSING_KEY = "missing key"
+
+
+class Finding(NamedTuple):
+    """A problem that does not know its line yet."""
+
+    key: Key
+    message: str
+    expected: str
+    found: str
+    nearest: str = ""
+
+
+_KINDS_OF_VALUE = {
+    "bool_type": "true or false",
+    "date_from_datetime_parsing": "a day, such as 2026-11-16",
+    "date_parsing": "a day, such as 2026-11-16",
+    "date_type": "a day, such as 2026-11-16",
+    "dict_type": "keys with values below it",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "model_type": "keys with values below it",
+    "string_type": "text",
+    "tuple_type": "a list",
+}
+_LIMITS = {
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "string_too_long": "at most {max_length} characters",
+    "string_too_short": "at least {min_length} character(s)",
+    "too_short": "at least {min_length} of them",
+}
+
+
+def findings(error: ErrorDetails) -> Iterator[Finding]:
+    """One pydantic error in plain words; a broken rule can be several."""
+    place = locate(error["loc"])
+    if error["type"] == BROKEN_RULE:
+        yield from (_broken(place.key, broken) for broken in error["ctx"]["broken"])
+        return
+    yield _WORDED.get(error["type"], _wrong_value)(place, error)
+
+
+def _unknown_key(place: Place, _error: ErrorDetails) -> Finding:
+    name = str(place.key[-1])
+    known = list(place.section.model_fields) if place.section else []
+    close, expected = nearest(name, known) or _elsewhere(name), f"one of {', '.join(known)}"
+    if close == ".".join(map(str, place.key)):
+        return Finding(place.key, f"a key of another kind than {_kind_of(place)}", expected, plain(name))
+    return Finding(place.key, UNKNOWN_KEY, expected, plain(name), close)
+
+
+def _kind_of(place: Place) -> str:
+    kind = place.section.model_fields.get("kind") if place.section else None
+    return ", ".join(_literals(kind.annotation)) if kind else "this"
+
+
+def _elsewhere(name: str) -> str:
+    """The key called `name` in another section: a line at the wrong depth is a usual mistake."""
+    homes = [key for key in dotted_keys() if key.rsplit(".", 1)[-1] == name]
+    return homes[0] if homes else ""
+
+
+def _missing_key(place: Place, error: ErrorDetails) -> Finding:
+    name = str(place.key[-1])
+    info = place.section.model_fields.get(name) if place.section else None
+    about = f": {' '.join(info.description.split())}" if info and info.description else ""
+    return Finding(place.key, MISSING_KEY, f"{name}{about}", _keys_of(error["input"]))
+
+
+def _missing_kind(place: Place, error: ErrorDetails) -> Finding:
+    kinds = list(kinds_of(place.shape))
+    return Finding((*place.key, "kind"), MISSING_KEY, f"kind: {choices(kinds)}", _keys_of(error["input"]))
+
+
+def _unknown_kind(place: Place, error: ErrorDetails) -> Finding:
+    tag = error["ctx"]["tag"]
+    return _not_one_of((*place.key, "kind"), list(kinds_of(place.shape)), tag)
+
+
+def _unknown_choice(place: Place, error: ErrorDetails) -> Finding:
+    return _not_one_of(place.key, [str(value) for value in _literals(place.shape)], error["input"])
+
+
+def _not_one_of(key: Key, known: Sequence[str], found: Any) -> Finding:
+    close = nearest(found, known) if isinstance(found, str) else ""
+    return Finding(key, "wrong value", choices(known), describe(found), close)
+
+
+def _bad_name(place: Place, error: ErrorDetails) -> Finding:
+    wanted = "a name of small letters, digits and _ that begins with a letter"
+    return Finding(place.key, "wrong name", wanted, describe(error["input"]))
+
+
+def _rejected(place: Place, error: ErrorDetails) -> Finding:
+    return Finding(place.key, "wrong value", str(error["ctx"]["error"]), describe(error["input"]))
+
+
+def _wrong_value(place: Place, error: ErrorDetails) -> Finding:
+    kind = error["type"]
+    limits = {name: f"{x:g}" if isinstance(x, float) else x for name, x in error.get("ctx", {}).items()}
+    wanted = _KINDS_OF_VALUE.get(kind) or _LIMITS.get(kind, "").format(**limits)
+    return Finding(place.key, "wrong value", wanted or error["msg"], describe(error["input"]))
+
+
+def _broken(section: Key, broken: Broken) -> Finding:
+    key = (*section, *(int(part) if part.isdecimal() else part for part in broken.key.split(".")))
+    close = nearest(broken.found, broken.known)
+    return Finding(key, broken.message, broken.expected, quote(broken.found), close)
+
+
+def _keys_of(value: Any) -> str:
+    if not isinstance(value, dict):
+        return describe(value)
+    return f"only {plain(', '.join(map(str, value)))}" if value else "an empty mapping"
+
+
+def _literals(shape: Any) -> tuple[Any, ...]:
+    values = get_args(shape)
+    return tuple(v for value in values for v in (_literals(value) or (value,)))
+
+
+_WORDED: dict[str, Callable[[Place, ErrorDetails], Finding]] = {
+    "extra_forbidden": _unknown_key,
+    "literal_error": _unknown_choice,
+    "missing": _missing_key,
+    "string_pattern_mismatch": _bad_name,
+    "union_tag_invalid": _unknown_kind,
+    "union_tag_not_found": _missing_kind,
+    "value_error": _rejected,
+}

@@ -1,0 +1,123 @@
+"""Stage `ingest`: the delivery of one day becomes rows of `raw`, every bad record a row of `quarantine`.
+
+Counts are proved before anything is published. Quarantine is published before raw, both under one fence; the
+ledger entry that makes them one result comes last. A run that is killed anywhere in between is simply run
+again, with the same outcome.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from lakeloop.durable import write_atomically
+from lakeloop.faults import reach
+from lakeloop.records import StageRecord
+from lakeloop.spec.days import require_day
+from lakeloop.spec.identity import identity
+from lakeloop.stages.frame.pending import Pending, Standing
+from lakeloop.stages.frame.session import StageContext, StageSession
+
+if TYPE_CHECKING:
+    from lakeloop.lake.store import Published
+    from lakeloop.sources.base import Delivery
+    from lakeloop.sources.intake import Intake
+
+
+def ingest(context: StageContext, partition: str) -> StageRecord:
+    """Read the delivery of the day `partition` and publish it; unchanged when it was published before.
+
+    Ends skipped, with the place that was looked at, when there is nothing for this day.
+
+    Raises:
+        ConfigurationError: `partition` is no day, or the source is not what the loop file says.
+        CountsError: records read are not rows + quarantined + duplicates; nothing was published.
+        DataError: the header of a CSV drop is not the declared one; nothing was published.
+        FenceError: a newer attempt took over.
+        TransientError: the delivery changed while it was read; nothing was published.
+    """
+    from lakeloop.sources.intake import read_delivery
+    from lakeloop.sources.registry import open_source
+
+    require_day(partition)
+    with context.stage("ingest", partition, config=identity(context.loop, "raw")) as stage:
+        source = open_source(context.loop, context.settings)
+        delivery = source.find(partition)
+        if delivery is None:
+            return stage.skipped(source.absence(partition))
+        stage.inputs(drop=delivery.identity)
+        if done := stage.unchanged():
+            return done
+        fence = stage.claim()
+        with read_delivery(delivery, context.loop, partition, stage.work) as intake:
+            reach("ingest.before-quarantine")
+            where = {"partition": partition, "stage": "ingest"}
+            quarantine = context.lake.replace("quarantine", intake.quarantine(), where=where, fence=fence)
+            reach("ingest.before-commit")
+            raw = context.lake.replace("raw", intake.raw(), where={"partition": partition}, fence=fence)
+            reach("ingest.after-commit")
+        _track(stage, intake, delivery, raw)
+        record = stage.done(
+            reason=_reason(intake, delivery),
+            outputs={
+                "raw": raw.digest,
+                "raw_version": str(raw.version),
+                "quarantine": quarantine.digest,
+                "quarantine_version": str(quarantine.version),
+            },
+            counts=intake.counts,
+            metrics=_metrics(intake),
+            links={"drop": delivery.where},
+        )
+        reach("ingest.after-ledger")
+        return record
+
+
+def pending(standing: Standing) -> Iterator[Pending]:
+    """Days with a drop and no rows, since the first that was ingested: nobody asked for older ones."""
+    ingested = {day.partition for day in standing.days}
+    for day in standing.days_there:
+        if ingested and day > min(ingested) and day not in ingested:
+            yield Pending("ingest", day, f"the drop of {day} was never ingested")
+
+
+def _reason(intake: Intake, delivery: Delivery) -> str:
+    counts = intake.counts
+    reasons = ", ".join(f"{reason} {lines}" for reason, lines in intake.reasons.items())
+    return (
+        f"{counts.read} line(s) of {delivery.name}: {counts.accepted} accepted, "
+        f"{counts.quarantined} quarantined{f' ({reasons})' if reasons else ''}, "
+        f"{counts.duplicates} exact duplicate(s) dropped"
+    )
+
+
+def _metrics(intake: Intake) -> dict[str, float]:
+    read = max(intake.counts.read, 1)
+    return {
+        "quarantined_share": intake.counts.quarantined / read,
+        "duplicate_share": intake.counts.duplicates / read,
+        "repeated_keys": float(intake.repeated_keys),
+    }
+
+
+def _track(stage: StageSession, intake: Intake, delivery: Delivery, raw: Published) -> None:
+    """Tell the tracker what came in: no text of rows leaves the lake."""
+    stage.tracker.log({**{f"rows/{name}": value for name, value in intake.counts}, **_metrics(intake)})
+    stage.tracker.table(
+        "quarantine by reason", ["reason", "lines"], [list(item) for item in intake.reasons.items()]
+    )
+    stage.tracker.table(
+        "quarantined lines", ["source_line", "reason", "column"], [list(row) for row in intake.shown]
+    )
+    description = {
+        "table": raw.uri,
+        "version": raw.version,
+        "partition": stage.partition,
+        "rows": raw.rows,
+        "digest": raw.digest,
+        "drop": {"name": delivery.name, "identity": delivery.identity},
+    }
+    path = stage.work / "raw.json"
+    write_atomically(path, json.dumps(description, indent=2) + "\n")
+    stage.tracker.artifact(f"{stage.context.loop.name}-raw", "dataset", path, description)

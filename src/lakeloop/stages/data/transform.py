@@ -1,0 +1,141 @@
+"""Stage `transform`: the raw rows of one day become the rows of `staging`, by the loop's dbt models.
+
+`staging` is what dbt built and nobody has judged yet; `validate` publishes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lakeloop.errors import DataError
+from lakeloop.faults import reach
+from lakeloop.records import Counts, StageRecord
+from lakeloop.spec.days import require_day
+from lakeloop.spec.identity import identity
+from lakeloop.stages.frame.pending import Pending, Standing
+from lakeloop.stages.frame.session import StageContext, StageSession
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lakeloop.transform.dbt import NodeResult
+
+_BUILD = "build"
+"""Folder, below the stage's own, with the DuckDB file and what dbt wrote."""
+
+
+def transform(context: StageContext, partition: str) -> StageRecord:
+    """Build the rows of the day `partition`; unchanged when raw and the dbt models are.
+
+    Ends skipped when ingest found no drop for this day.
+
+    Raises:
+        ConfigurationError: `partition` is no day, or a model or its contract is wrong.
+        CountsError: raw rows are not staging rows + near-duplicates; nothing was written.
+        DataError: the day was not ingested, a data test of dbt failed, or a value does not fit.
+        FenceError: a newer attempt took over, or the day is being ingested at this moment.
+    """
+    from lakeloop.transform.dbt import project_digest
+
+    require_day(partition)
+    with context.stage("transform", partition, config=identity(context.loop, "built")) as stage:
+        ingested = _ingested(context, partition)
+        if ingested.status == "skipped":
+            return stage.skipped(f"nothing to transform: {ingested.reason}")
+        digest = project_digest(context.settings.dbt, context.loop.name)
+        stage.inputs(raw=ingested.outputs["raw"], dbt=f"sha256:{digest}")
+        if done := stage.unchanged():
+            return done
+        return _transform(context, stage, ingested)
+
+
+def pending(standing: Standing) -> Iterator[Pending]:
+    """Days whose raw rows are not what `staging` was built from."""
+    for day in standing.days:
+        if day.ingest and not day.transform:
+            rows = day.ingest.counts.accepted if day.ingest.counts else 0
+            reason = f"{rows} raw rows of {day.partition} are not transformed"
+            yield Pending("transform", day.partition, reason)
+
+
+def _ingested(context: StageContext, partition: str) -> StageRecord:
+    """The newest result of ingest; a skip when that is all there is."""
+    ledger = context.lake.ledger
+    record = ledger.latest("ingest", partition, "done") or ledger.latest("ingest", partition, "skipped")
+    if record is None:
+        raise DataError(
+            f"{partition} was not ingested",
+            where=f"{context.loop.name} transform {partition}",
+            expected="an entry of ingest in the ledger",
+            remedy=f"lakeloop ingest {context.loop.name} --partition {partition}",
+        )
+    return record
+
+
+def _transform(context: StageContext, stage: StageSession, ingested: StageRecord) -> StageRecord:
+    from lakeloop.scratch.folder import kept_folder
+
+    where = f"{context.loop.name} transform {stage.partition}"
+    fence = stage.claim()
+    version = context.lake.version("raw")
+    context.require_as_recorded("raw", ingested, version)
+    with kept_folder(stage.work, _BUILD) as folder:
+        rows, counts, nodes = _build(context, stage, version, folder)
+    counts.reconcile(where)
+    reach("transform.before-commit")
+    staging = context.lake.replace("staging", rows, where={"partition": stage.partition}, fence=fence)
+    reach("transform.after-commit")
+    tests = sum(node.kind == "test" for node in nodes)
+    metrics = {"dbt/tests_passed": float(tests), "dbt/seconds": sum(node.seconds for node in nodes)}
+    stage.tracker.log({**{f"rows/{name}": value for name, value in counts}, **metrics})
+    stage.tracker.table(
+        "dbt", ["node", "kind", "status", "seconds"], [list(vars(node).values()) for node in nodes]
+    )
+    return stage.done(
+        reason=f"{counts.read} raw row(s): {counts.accepted} built, {counts.duplicates} near-duplicate(s)"
+        f" dropped; {tests} dbt test(s) passed",
+        outputs={
+            "staging": staging.digest,
+            "staging_version": str(staging.version),
+            "raw_version": str(version),
+        },
+        counts=counts,
+        metrics=metrics,
+        links={"dbt": str(stage.work / _BUILD)},
+    )
+
+
+def _build(
+    context: StageContext, stage: StageSession, version: int, folder: Path
+) -> tuple[pa.Table, Counts, tuple[NodeResult, ...]]:
+    """Give dbt the day's raw rows, let it build, take the result out of its file.
+
+    dbt is given a table with one partition at a pinned version. Its delta plugin would hand it all of the
+    table, and would ignore version 0; `read_parquet` on the files of a version needs DuckDB extensions,
+    which are not there offline, for every store but the local disk. A copy is streamed through delta-rs
+    from any store, costs milliseconds, and leaves a file in which a person can run dbt again.
+    """
+    from lakeloop.scratch.duckdb import open_duckdb
+    from lakeloop.transform.built import built_rows, dropped_duplicates
+    from lakeloop.transform.dbt import DATABASE_FILE, build
+    from lakeloop.transform.source import hand_over
+
+    loop, database = context.loop, folder / DATABASE_FILE
+    with open_duckdb(database) as connection:
+        raw = context.lake.scan("raw", version=version, partition=stage.partition)
+        read = hand_over(connection, loop, raw)
+    nodes = build(
+        context.settings.dbt,
+        database,
+        loop=loop.name,
+        clean=loop.clean,
+        target=folder / "dbt",
+        cache=context.settings.home / "dbt",
+        kept_as=stage.work / _BUILD / DATABASE_FILE,
+    )
+    with open_duckdb(database, read_only=True) as connection:
+        rows = built_rows(connection, loop.name)
+        duplicates = dropped_duplicates(connection, loop.name)
+    return rows, Counts(read=read, accepted=rows.num_rows, duplicates=duplicates), nodes

@@ -1,0 +1,252 @@
+"""Stage `validate`: write, audit, publish. Rows of `staging` become rows of `mart`, or of `quarantine`.
+
+Bad rows are set aside one by one; then the checks of the day look at what is left. When one of them fails the
+day stops here: its report says why, and neither mart nor quarantine is touched.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lakeloop.durable import write_atomically
+from lakeloop.errors import DataError
+from lakeloop.faults import reach
+from lakeloop.records import Counts, StageRecord
+from lakeloop.spec.days import require_day
+from lakeloop.spec.identity import identity
+from lakeloop.stages.frame.pending import Pending, Standing
+from lakeloop.stages.frame.session import StageContext, StageSession
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lakeloop.lake.claims import Fence
+    from lakeloop.lake.store import Published
+    from lakeloop.quality.account import Account
+    from lakeloop.quality.checkpoint import Audit
+
+_SHOWN_ROWS = 20
+
+
+def validate(context: StageContext, partition: str) -> StageRecord:
+    """Judge the rows of the day `partition` and publish it; unchanged when rows, checks and account are.
+
+    Ends skipped when there was nothing to transform.
+
+    Raises:
+        ConfigurationError: `partition` is no day, or a check cannot be evaluated.
+        CountsError: a line was lost or doubled between ingest and here; nothing was published.
+        DataError: a check of the day failed, nothing was published; or the day was not transformed.
+        FenceError: a newer attempt took over, or the day is being transformed at this moment.
+    """
+    require_day(partition)
+    with context.stage("validate", partition, config=identity(context.loop, "mart")) as stage:
+        transformed = context.lake.ledger.latest("transform", partition)
+        if transformed is not None and transformed.status == "skipped":
+            return stage.skipped(f"nothing to validate: {transformed.reason}")
+        ingested, transformed = _made(context, partition)
+        counted = _counts(ingested)
+        stage.inputs(staging=transformed.outputs["staging"], ingested=counted.model_dump_json())
+        if done := stage.unchanged():
+            return done
+        return _validate(context, stage, counted, transformed)
+
+
+def pending(standing: Standing) -> Iterator[Pending]:
+    """Days that are built and not published as they are now."""
+    for day in standing.days:
+        if day.transform and not day.validate:
+            rows = day.transform.counts.accepted if day.transform.counts else 0
+            reason = f"{rows} rows of {day.partition} are built, not published"
+            yield Pending("validate", day.partition, reason)
+
+
+def _made(context: StageContext, partition: str) -> tuple[StageRecord, StageRecord]:
+    """The results of ingest and transform that belong together."""
+    ledger, where = context.lake.ledger, f"{context.loop.name} validate {partition}"
+    remedy = f"lakeloop transform {context.loop.name} --partition {partition}"
+    ingested, transformed = (
+        ledger.latest("ingest", partition, "done"),
+        ledger.latest("transform", partition, "done"),
+    )
+    if ingested is None or transformed is None:
+        raise DataError(
+            f"{partition} was not transformed",
+            where=where,
+            expected="entries of ingest and transform in the ledger",
+            remedy=remedy,
+        )
+    if transformed.inputs["raw"] != ingested.outputs["raw"]:
+        raise DataError(
+            f"{partition} was ingested again since it was transformed",
+            where=where,
+            expected=f"rows made from raw {ingested.outputs['raw'][:12]}",
+            found=f"rows made from raw {transformed.inputs['raw'][:12]}",
+            remedy=remedy,
+        )
+    return ingested, transformed
+
+
+def _counts(record: StageRecord) -> Counts:
+    assert record.counts is not None, f"{record.stage} records counts"
+    return record.counts
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What the row checks made of the day."""
+
+    good: pa.Table
+    bad: pa.Table
+    reasons: dict[str, int]
+    account: Account
+
+    @property
+    def counts(self) -> Counts:
+        rows = self.good.num_rows + self.bad.num_rows
+        return Counts(read=rows, accepted=self.good.num_rows, quarantined=self.bad.num_rows)
+
+
+def _validate(
+    context: StageContext, stage: StageSession, ingested: Counts, transformed: StageRecord
+) -> StageRecord:
+    from lakeloop.scratch.folder import kept_folder
+
+    fence = stage.claim()
+    with kept_folder(stage.work, "audit") as folder:
+        judged = _judge(context, stage, ingested, transformed, folder / "audit.duckdb")
+        audit, page = _audit(context, stage, judged, folder)
+    metrics = {
+        "checks/passed": float(len(audit.checks) - len(audit.failed)),
+        "checks/total": float(len(audit.checks)),
+        "quarantined_share": judged.account.quarantined_share,
+    }
+    _track(stage, judged, audit, metrics)
+    if audit.failed:
+        raise _stopped(context, stage, audit, page)
+    reach("validate.before-publish")
+    quarantine, mart = _publish(context, stage.partition, judged, fence)
+    reach("validate.after-publish")
+    _track_mart(stage, mart)
+    reasons = ", ".join(f"{reason} {rows}" for reason, rows in judged.reasons.items())
+    return stage.done(
+        reason=f"{judged.good.num_rows} row(s) published, {judged.bad.num_rows} quarantined"
+        f"{f' ({reasons})' if reasons else ''}; {len(audit.checks)} of {len(audit.checks)} checks passed",
+        outputs={
+            "mart": mart.digest,
+            "mart_version": str(mart.version),
+            "quarantine": quarantine.digest,
+            "quarantine_version": str(quarantine.version),
+        },
+        counts=judged.counts,
+        metrics=metrics,
+        links={"data_docs": str(page)},
+    )
+
+
+def _judge(
+    context: StageContext, stage: StageSession, ingested: Counts, transformed: StageRecord, database: Path
+) -> _Judged:
+    """Part the rows by the row checks, in a DuckDB file that the day's checks then read."""
+    import pyarrow as pa
+
+    from lakeloop.quality import rows
+    from lakeloop.quality.account import Account
+    from lakeloop.quality.expectations import ACCOUNT
+    from lakeloop.scratch.duckdb import fill, open_duckdb
+
+    where = f"{context.loop.name} validate {stage.partition}"
+    version = context.lake.version("staging")
+    context.require_as_recorded("staging", transformed, version)
+    with open_duckdb(database) as connection:
+        staging = context.lake.scan("staging", version=version, partition=stage.partition)
+        rows.judge(connection, staging, context.loop)
+        good, bad = rows.candidates(connection, context.loop), rows.rejected(connection, context.loop)
+        account = Account.of(
+            _as_stored(context, stage.partition, ingested),
+            _counts(transformed),
+            candidates=good.num_rows,
+            rejected=bad.num_rows,
+        )
+        account.require_balanced(where)
+        line = {**asdict(account), "quarantined_share": account.quarantined_share}
+        fill(connection, "main", ACCOUNT, pa.Table.from_pylist([line]))
+        return _Judged(good, bad, rows.reason_counts(connection), account)
+
+
+def _as_stored(context: StageContext, partition: str, ingested: Counts) -> Counts:
+    """Ingest's counts, with the lines that really are in quarantine."""
+    stored = context.lake.read("quarantine", columns=["reason"], partition=partition, stage="ingest")
+    return ingested.model_copy(update={"quarantined": stored.num_rows})
+
+
+def _audit(context: StageContext, stage: StageSession, judged: _Judged, folder: Path) -> tuple[Audit, Path]:
+    """Run the day's checks and write the report, whatever they find."""
+    from lakeloop.quality.checkpoint import run_checks
+    from lakeloop.quality.expectations import checks_of
+    from lakeloop.quality.page import DayReport
+
+    loop, pages = context.loop, folder / "gx"
+    audit = run_checks(folder / "audit.duckdb", checks_of(loop), name=loop.name, pages=pages)
+    docs = context.settings.docs(loop.name) / stage.partition
+    report = DayReport(
+        loop=loop.name,
+        partition=stage.partition,
+        attempt=context.attempt.token,
+        audit=audit,
+        account=asdict(judged.account),
+        reasons=judged.reasons,
+        examples=judged.bad.slice(0, _SHOWN_ROWS).to_pylist(),
+    )
+    page = report.write(docs)
+    shutil.rmtree(docs / "gx", ignore_errors=True)
+    shutil.move(pages, docs / "gx")
+    return audit, page
+
+
+def _stopped(context: StageContext, stage: StageSession, audit: Audit, page: Path) -> DataError:
+    failed = audit.failed
+    return DataError(
+        f"{len(failed)} of {len(audit.checks)} checks failed; nothing of the day was published",
+        where=f"{context.loop.name} validate {stage.partition}",
+        expected="; ".join(f"{check.name}: {check.expected}" for check in failed),
+        found="; ".join(f"{check.name}: {check.found}" for check in failed),
+        remedy=f"read {page}; then correct the source and ingest the day again, or change `checks`",
+    )
+
+
+def _publish(
+    context: StageContext, partition: str, judged: _Judged, fence: Fence
+) -> tuple[Published, Published]:
+    # Quarantine first: killed in between, a bad row is seen in two places, and never in none.
+    where = {"partition": partition, "stage": "validate"}
+    quarantine = context.lake.replace("quarantine", judged.bad, where=where, fence=fence)
+    return quarantine, context.lake.replace("mart", judged.good, where={"partition": partition}, fence=fence)
+
+
+def _track(stage: StageSession, judged: _Judged, audit: Audit, metrics: dict[str, float]) -> None:
+    """Tell the tracker how the checks went: no text of rows leaves the lake."""
+    stage.tracker.log({**{f"rows/{name}": value for name, value in judged.counts}, **metrics})
+    stage.tracker.table(
+        "quarantine by reason", ["reason", "rows"], [list(item) for item in judged.reasons.items()]
+    )
+    results = [[check.name, check.success, check.expected] for check in audit.checks]
+    stage.tracker.table("checks", ["check", "success", "expected"], results)
+
+
+def _track_mart(stage: StageSession, mart: Published) -> None:
+    description = {
+        "table": mart.uri,
+        "version": mart.version,
+        "partition": stage.partition,
+        "rows": mart.rows,
+        "digest": mart.digest,
+    }
+    path = stage.work / "mart.json"
+    write_atomically(path, json.dumps(description, indent=2) + "\n")
+    stage.tracker.artifact(f"{stage.context.loop.name}-mart", "dataset", path, description)

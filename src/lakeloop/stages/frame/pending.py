@@ -1,0 +1,73 @@
+"""What is left to do in a loop. Each stage that can be due has the rule for it: `pending` in its module.
+
+The lake is the truth and asset events are hints: what was published and never used is found by comparing what
+a record was made from with what the stage before it left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+from lakeloop.records import StageRecord
+from lakeloop.spec.loop import LoopSpec
+from lakeloop.stages.catalogue import STAGES
+from lakeloop.stages.frame.progress import Day, days_of
+from lakeloop.stages.frame.session import StageContext
+
+if TYPE_CHECKING:
+    from lakeloop.registry.history import ModelVersion
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Work that is due and that nobody did."""
+
+    stage: str
+    partition: str
+    reason: str
+    """A sentence for people."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a loop stands: all that a rule for pending work may look at."""
+
+    loop: LoopSpec
+    entries: Sequence[StageRecord]
+    """Of its ledger, oldest first."""
+    champion: ModelVersion | None
+    days_there: Sequence[str] = ()
+    """Those whose delivery is there and whole, oldest first."""
+
+    @cached_property
+    def days(self) -> list[Day]:
+        """Those that were ingested, oldest first."""
+        return days_of(self.entries)
+
+
+class PendingRule(Protocol):
+    """What a stage has to do, oldest day first; nothing when all is done. Reads nothing but its argument."""
+
+    def __call__(self, standing: Standing) -> Iterator[Pending]: ...
+
+
+def pending_work(standing: Standing) -> list[Pending]:
+    """What is due, in the order in which it should be done."""
+    rules = (stage.pending for stage in STAGES)
+    return [step for rule in rules if rule for step in rule(standing)]
+
+
+def work_left(context: StageContext) -> list[Pending]:
+    """Work that is due and that nobody did, in the order in which it should be done.
+
+    One read of the ledger, one of the registry, one listing of the source; no data table is touched.
+    """
+    from lakeloop.registry.registry import Registry
+    from lakeloop.sources.days import whole_days
+
+    champion = Registry(context.lake, context.attempt).champion()
+    days = whole_days(context.loop, context.settings)
+    return pending_work(Standing(context.loop, context.lake.ledger.entries(), champion, days))

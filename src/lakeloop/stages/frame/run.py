@@ -1,0 +1,172 @@
+"""All stages of a loop in order, in this process, without Airflow: `lakeloop run`.
+
+The same functions that the DAGs run, one after the other. A day that fails does not keep other days from
+the mart. An error is told when it happens, to whoever follows the events; the end counts the failures.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lakeloop.datasets.published import published_partitions
+from lakeloop.errors import LakeloopError, TransientError
+from lakeloop.records import StageRecord
+from lakeloop.stages.catalogue import STAGES, stage_named
+from lakeloop.stages.frame.pending import work_left
+from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.release.rollout import rollout
+from lakeloop.stages.training.plan import decide_training
+
+log = logging.getLogger(__name__)
+
+_REACH_SECONDS = 2.0
+_FEW = 3
+
+
+@dataclass(frozen=True)
+class RunEvent:
+    """Something that a person who waits wants to know."""
+
+    stage: str
+    partition: str
+    state: Literal["started", "ended", "failed"]
+    message: str = ""
+    """The record's reason, or the error."""
+    record: StageRecord | None = None
+
+
+@dataclass
+class _Run:
+    """Records and failures so far."""
+
+    context: StageContext
+    on_event: Callable[[RunEvent], None]
+    records: list[StageRecord] = field(default_factory=list)
+    failures: list[tuple[str, str, LakeloopError]] = field(default_factory=list)
+
+    def step(self, name: str, partition: str, work: Callable[[], StageRecord]) -> StageRecord | None:
+        """Do one stage; None when it failed."""
+        self.on_event(RunEvent(name, partition, "started"))
+        try:
+            record = work()
+        except LakeloopError as error:
+            self.failures.append((name, partition, error))
+            self.on_event(RunEvent(name, partition, "failed", str(error)))
+            return None
+        self.records.append(record)
+        self.on_event(RunEvent(name, partition, "ended", record.reason, record))
+        return record
+
+
+def run(
+    context: StageContext,
+    partitions: Sequence[str],
+    on_event: Callable[[RunEvent], None] | None = None,
+    *,
+    roll_out: bool = False,
+) -> list[StageRecord]:
+    """Bring `partitions` into the mart; train, evaluate and release when that is due. Returns the records.
+
+    With `roll_out` a new champion is rolled out too, if the model server answers. Without `on_event` the
+    errors are logged.
+
+    Raises:
+        LakeloopError: something failed; counts the failures, after everything else was done. Its type is
+            that of a transient failure when there was one: then the same call again may help.
+    """
+    state = _Run(context, on_event or _log_failure)
+    for partition in sorted(set(partitions)):
+        _prepare(state, partition)
+    if newest := _newest_published(context):
+        _train_and_release(state, newest)
+        if roll_out:
+            _roll_out(state, newest)
+    if state.failures:
+        raise _summarised(context.loop.name, state.failures)
+    return state.records
+
+
+def _log_failure(event: RunEvent) -> None:
+    if event.state == "failed":
+        log.warning("%s %s failed: %s", event.stage, event.partition, event.message)
+
+
+def _prepare(state: _Run, partition: str) -> None:
+    for stage in STAGES:
+        if stage.phase != "data":
+            continue
+        record = state.step(
+            stage.name, partition, functools.partial(stage.function, state.context, partition)
+        )
+        if record is None or record.status == "skipped":
+            return
+
+
+def _newest_published(context: StageContext) -> str | None:
+    """The newest published day: an old day that was run again is trained on with all that came after it."""
+    return max(published_partitions(context.lake.ledger.entries("validate")), default=None)
+
+
+def _train_and_release(state: _Run, partition: str) -> None:
+    context = state.context
+    decision = decide_training(context)
+    state.on_event(RunEvent("plan", partition, "ended", decision.reason))
+    if decision.train:
+        for name, work in _training_steps(context, partition):
+            if state.step(name, partition, work) is None:
+                return
+    elif not any(step.stage == "release" and step.partition == partition for step in work_left(context)):
+        return
+    release = stage_named("release").function
+    state.step("release", partition, functools.partial(release, context, partition))
+
+
+def _training_steps(context: StageContext, partition: str) -> Iterator[tuple[str, Callable[[], StageRecord]]]:
+    """The stages of a training in order, some once for each candidate: name of the record, work."""
+    for stage in STAGES:
+        if stage.phase != "training":
+            continue
+        names = [each.name for each in context.loop.train.contenders] if stage.per == "candidate" else [""]
+        for name in names:
+            arguments = (name,) if name else ()
+            yield stage.record_name(name), functools.partial(stage.function, context, partition, *arguments)
+
+
+def _roll_out(state: _Run, partition: str) -> None:
+    import httpx
+
+    url = state.context.settings.server_url
+    try:
+        httpx.get(f"{url.rstrip('/')}/healthz", timeout=_REACH_SECONDS).raise_for_status()
+    except httpx.HTTPError as error:
+        message = f"not rolled out: no model server at {url} ({type(error).__name__})"
+        state.on_event(RunEvent("rollout", partition, "ended", message))
+        return
+    state.step("rollout", partition, lambda: rollout(state.context, partition))
+
+
+def _summarised(loop: str, failures: Sequence[tuple[str, str, LakeloopError]]) -> LakeloopError:
+    """One error that counts `failures` (stage, partition, error), each of which was told before."""
+    kinds = [type(error) for _, _, error in failures]
+    kind = next((kind for kind in kinds if issubclass(kind, TransientError)), kinds[0])
+    days: dict[str, list[str]] = defaultdict(list)
+    for stage, partition, _ in failures:
+        days[stage].append(partition)
+    many = len(failures) > 1
+    return kind(
+        f"{len(failures)} step{'s' if many else ''} failed; everything else is done",
+        where=f"run {loop}",
+        found="; ".join(f"{stage} of {_listed(partitions)}" for stage, partitions in days.items()),
+        remedy=f"mend what {'each of them' if many else 'it'} says above, then run again: what is done is"
+        " not done twice",
+    )
+
+
+def _listed(days: Sequence[str]) -> str:
+    """All days when they are few, else their number and the first and last of them."""
+    return ", ".join(days) if len(days) <= _FEW else f"{len(days)} days, {days[0]} to {days[-1]}"

@@ -1,0 +1,254 @@
+"""What every stage does around its own work: decide if it is needed, time it, track it, record it.
+
+A stage is a plain function; this module gives it a session. The order of the last steps is a promise: data
+first, then record.json, then the ledger row, so that a row in the ledger always speaks of data that is there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakeloop.attempt import Attempt
+from lakeloop.errors import FenceError
+from lakeloop.records import RECORD_FORMAT, Counts, Provenance, StageRecord, Status, fingerprint, now
+from lakeloop.settings import Settings, get_settings, protect_home
+from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.yesterday import lift_config
+from lakeloop.stages.catalogue import stage_named
+
+if TYPE_CHECKING:
+    from lakeloop.lake.claims import Fence
+    from lakeloop.lake.store import Lake
+    from lakeloop.tracking.tracker import Tracker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """What every stage is given."""
+
+    loop: LoopSpec
+    lake: Lake
+    settings: Settings
+    attempt: Attempt
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """What this run changed of the loop file, already in `loop`: dotted key -> value."""
+
+    @classmethod
+    def open(
+        cls,
+        loop: str,
+        settings: Settings | None = None,
+        attempt: Attempt | None = None,
+        changes: Mapping[str, Any] | None = None,
+    ) -> StageContext:
+        """Load the loop file, with `changes` on top, and open the lake; creates the tables that are missing.
+
+        Raises:
+            ConfigurationError: the loop file or a change is wrong.
+        """
+        from lakeloop.lake.store import Lake
+        from lakeloop.spec.reading.load import load_loop
+        from lakeloop.spec.reading.override import override
+
+        settings = settings or get_settings()
+        protect_home(settings)
+        spec = load_loop(settings.loop_file(loop), settings)
+        if changes:
+            spec = override(spec, changes)
+        lake = Lake.from_settings(settings, spec)
+        lake.bootstrap(spec)
+        return cls(spec, lake, settings, attempt or Attempt.local(), dict(changes or {}))
+
+    def work(self, stage: str, partition: str) -> Path:
+        """The local scratch folder of a stage; made when it is not there."""
+        folder = self.settings.work(self.loop.name, stage, partition)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def require_as_recorded(self, table: str, record: StageRecord, version: int) -> None:
+        """The rows that are about to be read must be those that the ledger speaks of.
+
+        Raises:
+            FenceError: somebody is publishing them anew at this moment.
+        """
+        digest = self.lake.digest(table, version=version, partition=record.partition)
+        if digest != record.outputs[table]:
+            raise FenceError(
+                f"{table} holds other rows than the ledger says stage {record.stage} left",
+                where=f"{self.loop.name} {record.partition}",
+                expected=f"digest {record.outputs[table][:12]}",
+                found=f"digest {digest[:12]} in version {version}",
+                remedy=f"they are being replaced: try again; if it stays so, {record.stage} this day again",
+            )
+
+    @contextmanager
+    def stage(
+        self, name: str, partition: str, *, config: Mapping[str, Any] | None = None
+    ) -> Iterator[StageSession]:
+        """Run one stage: `config` is the part of the loop file that decides its output."""
+        from lakeloop.tracking.tracker import open_tracker
+
+        work = self.work(name, partition)
+        with open_tracker(
+            self.settings, loop=self.loop.name, stage=name, partition=partition, attempt=self.attempt
+        ) as tracker:
+            session = StageSession(self, name, partition, dict(config or {}), work, tracker)
+            tracker.config({"loop": self.loop.name, "stage": name, "partition": partition, **session.config})
+            yield session
+            session.require_ended()
+            tracker.summary(session.summary())
+
+
+@dataclass
+class StageSession:
+    """One stage at work. Ends by exactly one of `unchanged`, `done`, `skipped`, `refused`."""
+
+    context: StageContext
+    name: str
+    partition: str
+    config: dict[str, Any]
+    work: Path
+    tracker: Tracker
+    started_at: datetime = field(default_factory=now)
+    _inputs: dict[str, str] = field(default_factory=dict)
+    _record: StageRecord | None = None
+    _fence: Fence | None = None
+
+    def claim(self) -> Fence:
+        """Take over this work on the partition; a newer claim stops all that this attempt would write.
+
+        Raises:
+            FenceError: a later try of the same run was here before.
+        """
+        self._fence = self.context.lake.claim(self.name, self.partition, self.context.attempt)
+        return self._fence
+
+    def inputs(self, **named: str) -> None:
+        """Name what the output is made from, each with a digest or a pinned version."""
+        self._inputs.update(named)
+
+    @property
+    def fingerprint(self) -> str:
+        return self._fingerprint(self.config, self._inputs)
+
+    def _fingerprint(self, config: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
+        return fingerprint(
+            code=stage_named(self.name).version,
+            stage=self.name,
+            partition=self.partition,
+            config=config,
+            inputs=inputs,
+        )
+
+    def _is_this_work(self, record: StageRecord) -> bool:
+        """Whether `record` was made from what this session works from, in the words of its own time."""
+        if record.format == RECORD_FORMAT:
+            return record.fingerprint == self.fingerprint
+        config = lift_config(self.name, record.config)
+        return config is not None and self._fingerprint(config, record.inputs) == self.fingerprint
+
+    def unchanged(self) -> StageRecord | None:
+        """The earlier record, marked unchanged, when this work was done from the same inputs."""
+        earlier = self.context.lake.ledger.done(self.name, self.partition, self._is_this_work)
+        if earlier is None:
+            return None
+        when = f"{earlier.provenance.finished_at:%Y-%m-%d %H:%M} UTC"
+        self._record = earlier.model_copy(
+            update={
+                "status": "unchanged",
+                "reason": f"inputs unchanged since {when} (fingerprint {self.fingerprint[:12]})",
+            }
+        )
+        log.info("%s %s %s: %s", self.context.loop.name, self.name, self.partition, self._record.reason)
+        return self._record
+
+    def done(
+        self,
+        *,
+        reason: str,
+        outputs: Mapping[str, str] | None = None,
+        counts: Counts | None = None,
+        metrics: Mapping[str, float] | None = None,
+        links: Mapping[str, str] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> StageRecord:
+        """End with an output; `counts` must reconcile."""
+        return self._end("done", reason, outputs, counts, metrics, links, settings)
+
+    def skipped(self, reason: str) -> StageRecord:
+        """End without work: there was nothing to do, and `reason` says why."""
+        return self._end("skipped", reason, None, None, None, None)
+
+    def refused(
+        self,
+        reason: str,
+        *,
+        metrics: Mapping[str, float] | None = None,
+        links: Mapping[str, str] | None = None,
+    ) -> StageRecord:
+        """End with a decision against: a result, not a failure."""
+        return self._end("refused", reason, None, None, metrics, links)
+
+    def require_ended(self) -> None:
+        if self._record is None:
+            raise RuntimeError(f"stage {self.name} ended without saying how")
+
+    def summary(self) -> dict[str, Any]:
+        """What the tracker keeps of the result."""
+        assert self._record is not None
+        record = self._record
+        counts = record.counts.model_dump() if record.counts else {}
+        return {
+            "status": record.status,
+            "reason": record.reason,
+            "fingerprint": record.fingerprint,
+            **{f"rows/{name}": value for name, value in counts.items()},
+            **record.metrics,
+        }
+
+    def _end(
+        self,
+        status: Status,
+        reason: str,
+        outputs: Mapping[str, str] | None,
+        counts: Counts | None,
+        metrics: Mapping[str, float] | None,
+        links: Mapping[str, str] | None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> StageRecord:
+        where = f"{self.context.loop.name} {self.name} {self.partition}"
+        record = StageRecord(
+            loop=self.context.loop.name,
+            stage=self.name,
+            partition=self.partition,
+            status=status,
+            reason=reason,
+            fingerprint=self.fingerprint,
+            inputs=self._inputs,
+            outputs=dict(outputs or {}),
+            counts=counts.reconcile(where) if counts else None,
+            metrics=dict(metrics or {}),
+            links=dict(links or {}),
+            config=self.config,
+            format=RECORD_FORMAT,
+            settings=dict(settings or {}),
+            provenance=Provenance.collect(
+                run_id=self.context.attempt.run_id,
+                try_number=self.context.attempt.try_number,
+                started_at=self.started_at,
+                root=self.context.settings.root,
+            ),
+        )
+        record.write(self.work / "record.json")
+        self.context.lake.record(record, self._fence)
+        log.info("%s: %s: %s", where, status, reason)
+        self._record = record
+        return record

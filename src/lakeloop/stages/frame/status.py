@@ -1,0 +1,260 @@
+"""Where a loop stands, for people: the command `status`, the page in Airflow, the summary of the demo.
+
+One read of the ledger and one of the registry; nothing here touches a data table. What is left to do is
+`progress`, how it is drawn is up to who shows it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from lakeloop.errors import ArtifactError
+from lakeloop.records import Counts, Frozen, StageRecord, Status, now
+from lakeloop.stages.catalogue import in_order
+from lakeloop.stages.frame.pending import Pending, Standing, pending_work
+from lakeloop.stages.frame.progress import Day, days_of, newest
+from lakeloop.stages.frame.session import StageContext
+
+if TYPE_CHECKING:
+    from lakeloop.registry.history import History
+
+log = logging.getLogger(__name__)
+
+
+class StageStatus(Frozen):
+    """The newest entry of one stage."""
+
+    stage: str
+    partition: str
+    status: Status
+    reason: str
+    finished_at: datetime
+    seconds: float
+
+
+class PartitionStatus(Frozen):
+    """One day on its way into the mart."""
+
+    partition: str
+    read: int
+    """Lines that ingest read."""
+    accepted: int
+    """Rows that are left after the last stage that ran."""
+    quarantined: int
+    """Over all stages."""
+    duplicates: int
+    """Over all stages."""
+    reconciled: bool
+    """read = accepted + quarantined + duplicates, and each stage read what the one before accepted."""
+    stages: tuple[str, ...]
+    """Stages that are done for what is there now: ingest, transform, validate."""
+    checks_passed: int
+    checks_total: int
+    seconds: float
+    """Of all these stages together."""
+    standing: bool
+    """Not published, and an earlier version of the day is still in the mart."""
+
+    @property
+    def published(self) -> bool:
+        return "validate" in self.stages
+
+    @property
+    def in_the_mart(self) -> str:
+        """For people: yes, or how far the day is and what stands meanwhile."""
+        if self.published:
+            return "yes"
+        return f"{'an earlier version' if self.standing else 'no'}; done: {', '.join(self.stages)}"
+
+
+class ChampionStatus(Frozen):
+    version: str
+    digest: str
+    candidate: str
+    method: str
+    metric: str
+    """Title of the score's metric."""
+    score: float | None
+    """On the test rows, when it was let in."""
+    since: datetime
+    reason: str
+    """Of the move that made it champion."""
+    rolled_out: bool
+    """The last roll-out was of this model."""
+
+
+class DecisionStatus(Frozen):
+    """The newest decision of the gate."""
+
+    partition: str
+    accepted: bool
+    reason: str
+    decided_at: datetime
+
+
+class LoopStatus(Frozen):
+    """Everything that a person asks about a loop first."""
+
+    loop: str
+    description: str
+    at: datetime
+    stages: tuple[StageStatus, ...]
+    """The stages that ever ran, in their order in the loop."""
+    partitions: tuple[PartitionStatus, ...]
+    """Oldest first."""
+    totals: Counts
+    """Over all partitions."""
+    checks_passed: int
+    checks_total: int
+    scores: dict[str, float]
+    """Of the newest evaluation by model: the candidates, the cheapest first, then the champion."""
+    champion: ChampionStatus | None
+    decision: DecisionStatus | None
+    pending: tuple[Pending, ...]
+    links: dict[str, str]
+    """report, data_docs, wandb (a folder or URL), server: paths or URLs, those that there are."""
+
+
+def loop_status(context: StageContext) -> LoopStatus:
+    """The status of the context's loop, now."""
+    from lakeloop.registry.registry import Registry
+    from lakeloop.sources.days import whole_days
+
+    entries = context.lake.ledger.entries()
+    history = Registry(context.lake, context.attempt).read()
+    partitions = tuple(_partition(day) for day in days_of(entries))
+    champion = _champion(context, entries, history)
+    days = whole_days(context.loop, context.settings)
+    work = pending_work(Standing(context.loop, entries, history.alias("champion"), days))
+    return LoopStatus(
+        loop=context.loop.name,
+        description=context.loop.description,
+        at=now(),
+        stages=_stages(context, entries),
+        partitions=partitions,
+        totals=Counts(
+            read=sum(p.read for p in partitions),
+            accepted=sum(p.accepted for p in partitions),
+            quarantined=sum(p.quarantined for p in partitions),
+            duplicates=sum(p.duplicates for p in partitions),
+        ),
+        checks_passed=sum(p.checks_passed for p in partitions),
+        checks_total=sum(p.checks_total for p in partitions),
+        scores=_scores(context, entries),
+        champion=champion,
+        decision=_decision(entries),
+        pending=tuple(work),
+        links=_links(context, entries),
+    )
+
+
+def _stages(context: StageContext, entries: Sequence[StageRecord]) -> tuple[StageStatus, ...]:
+    last = {entry.stage: entry for entry in entries}
+    candidates = [each.name for each in context.loop.train.contenders]
+
+    def position(stage: str) -> tuple[int, int]:
+        candidate = stage.partition("-")[2]
+        return in_order(stage), candidates.index(candidate) if candidate in candidates else len(candidates)
+
+    return tuple(
+        StageStatus(
+            stage=stage,
+            partition=last[stage].partition,
+            status=last[stage].status,
+            reason=last[stage].reason,
+            finished_at=last[stage].provenance.finished_at,
+            seconds=last[stage].provenance.seconds,
+        )
+        for stage in sorted(last, key=position)
+    )
+
+
+def _partition(day: Day) -> PartitionStatus:
+    counted = [record.counts for record in day.records if record.counts]
+    read, accepted = (counted[0].read, counted[-1].accepted) if counted else (0, 0)
+    quarantined = sum(counts.quarantined for counts in counted)
+    duplicates = sum(counts.duplicates for counts in counted)
+    # Each stage must have read what the one before it left, or rows went missing in between.
+    linked = all(later.read == earlier.accepted for earlier, later in itertools.pairwise(counted))
+    checks = day.validate.metrics if day.validate else {}
+    return PartitionStatus(
+        partition=day.partition,
+        read=read,
+        accepted=accepted,
+        quarantined=quarantined,
+        duplicates=duplicates,
+        reconciled=linked and read == accepted + quarantined + duplicates,
+        stages=tuple(record.stage for record in day.records),
+        checks_passed=int(checks.get("checks/passed", 0)),
+        checks_total=int(checks.get("checks/total", 0)),
+        seconds=sum(record.provenance.seconds for record in day.records),
+        standing=day.standing is not None,
+    )
+
+
+def _champion(
+    context: StageContext, entries: Sequence[StageRecord], history: History
+) -> ChampionStatus | None:
+    version, move = history.alias("champion"), history.last_move("champion")
+    if version is None or move is None:
+        return None
+    rollout = newest(entries, "rollout")
+    metric = context.loop.metric
+    return ChampionStatus(
+        version=version.name,
+        digest=version.digest,
+        candidate=version.card.candidate,
+        method=version.card.method,
+        metric=metric.title,
+        score=version.card.metrics.get(metric.name),
+        since=move.moved_at,
+        reason=move.reason,
+        rolled_out=rollout is not None and rollout.outputs.get("digest") == version.digest,
+    )
+
+
+def _decision(entries: Sequence[StageRecord]) -> DecisionStatus | None:
+    release = newest(entries, "release")
+    if release is None:
+        return None
+    return DecisionStatus(
+        partition=release.partition,
+        accepted=release.status == "done",
+        reason=release.reason,
+        decided_at=release.provenance.finished_at,
+    )
+
+
+def _scores(context: StageContext, entries: Sequence[StageRecord]) -> dict[str, float]:
+    from lakeloop.evaluation.stored import evidence_of
+
+    evaluation = newest(entries, "evaluate")
+    if evaluation is None:
+        return {}
+    try:
+        evidence = evidence_of(context.lake.files, evaluation)
+    except ArtifactError as error:  # who asks where the loop stands is told the rest all the same
+        log.warning("no scores to show: %s", error)
+        return {}
+    return evidence.scores_by(context.loop.metric.name)
+
+
+def _links(context: StageContext, entries: Sequence[StageRecord]) -> dict[str, str]:
+    evaluation, validate = newest(entries, "evaluate"), newest(entries, "validate")
+    links = {
+        "report": evaluation.links.get("report", "") if evaluation else "",
+        "data_docs": validate.links.get("data_docs", "") if validate else "",
+        "wandb": str(context.settings.wandb_dir) if context.settings.wandb_dir.exists() else "",
+        "server": _own_model(context),
+    }
+    return {name: link for name, link in links.items() if link}
+
+
+def _own_model(context: StageContext) -> str:
+    """Where the model server tells which model of this loop answers."""
+    server = context.settings.server_link or context.settings.server_url
+    return f"{server.rstrip('/')}/v1/loops/{context.loop.name}/model"

@@ -1,0 +1,188 @@
+"""Stage `release`: the gate decides on an evaluation; what passes is registered and becomes champion.
+
+The decision is `lakeloop.gate`, the registry's promises are `lakeloop.registry`; here is the order of steps
+that makes a kill anywhere harmless: register, move the alias, write the ledger entry. Each step finds out
+whether it was done before, so a new attempt ends with one version and one move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from lakeloop.artifact import open_artifact
+from lakeloop.durable import write_atomically
+from lakeloop.errors import FenceError
+from lakeloop.evidence import Evidence
+from lakeloop.faults import reach
+from lakeloop.records import StageRecord
+from lakeloop.scratch.folder import passing_folder
+from lakeloop.spec.identity import identity
+from lakeloop.stages.frame.pending import Pending, Standing
+from lakeloop.stages.frame.progress import newest
+from lakeloop.stages.frame.session import StageContext, StageSession
+
+if TYPE_CHECKING:
+    from lakeloop.gate.decide import Accepted, Decision
+    from lakeloop.registry.history import History, ModelVersion, Move
+    from lakeloop.registry.registry import Registry
+
+
+def release(context: StageContext, partition: str) -> StageRecord:
+    """Carry out the gate's decision on the newest evaluation of `partition`.
+
+    Done with outputs version, digest, candidate; refused with the gate's reason; skipped when nothing was
+    evaluated. Released or refused before with the same outcome: unchanged.
+
+    Raises:
+        ArtifactError: the accepted artifact is not whole.
+        FenceError: another model became champion since the evaluation, or another release moved the champion
+            at this moment: `evaluate_again`, then release; the catalogue does.
+    """
+    from lakeloop.evaluation.stored import evidence_of
+    from lakeloop.gate.decide import decide
+    from lakeloop.registry.registry import Registry
+
+    with context.stage("release", partition, config=identity(context.loop, "release")) as stage:
+        evaluation = context.lake.ledger.latest("evaluate", partition, "done")
+        if evaluation is None:
+            return stage.skipped(f"no candidate was evaluated for {partition}")
+        stage.inputs(evaluation=evaluation.fingerprint, dataset=evaluation.inputs["dataset"])
+        if done := stage.unchanged():
+            return done
+        registry = Registry(context.lake, context.attempt)
+        history = registry.read()
+        evidence = evidence_of(context.lake.files, evaluation)
+        if moved := history.made_champion_by(evaluation.fingerprint):
+            # An earlier attempt died after it; a person may have gone back since: a retry must not undo that.
+            return _settled(stage, evaluation, evidence, history, moved)
+        _require_same_champion(context, history, evidence)
+        decision = decide(evidence, context.loop)
+        _track(stage, decision)
+        if decision.accepted is None:
+            metrics = _metrics(evidence, decision)
+            return stage.refused(decision.reason, metrics=metrics, links=evaluation.links)
+        version = _register(registry, stage, evaluation, evidence, decision, decision.accepted)
+        reach("release.before-alias")
+        champion = history.alias("champion")
+        registry.promote(
+            version.name,
+            over=champion.name if champion else None,
+            reason=decision.reason,
+            cause=evaluation.fingerprint,
+        )
+        reach("release.after-alias")
+        return _released(stage, evaluation, evidence, version, decision.reason)
+
+
+def pending(standing: Standing) -> Iterator[Pending]:
+    """The newest evaluation, while the gate did not decide on it."""
+    evaluation = newest(standing.entries, "evaluate")
+    if evaluation is None:
+        return
+    decided = {entry.inputs.get("evaluation") for entry in standing.entries if entry.stage == "release"}
+    if evaluation.fingerprint not in decided:
+        reason = f"evaluated and not decided upon: {evaluation.reason}"
+        yield Pending("release", evaluation.partition, reason)
+
+
+def _settled(
+    stage: StageSession, evaluation: StageRecord, evidence: Evidence, history: History, move: Move
+) -> StageRecord:
+    """End a release whose evaluation has moved the champion before: as was decided then."""
+    version, champion = history.versions[move.version], history.alias("champion")
+    if champion != version:
+        now = champion.name if champion else "no version"
+        return stage.skipped(f"this evaluation made {version.name} champion before; by now it is {now}")
+    return _released(stage, evaluation, evidence, version, move.reason)
+
+
+def _require_same_champion(context: StageContext, history: History, evidence: Evidence) -> None:
+    """An evaluation that compared with another champion than there is now says nothing."""
+    judged, champion = evidence.champion, history.alias("champion")
+    if (judged.digest if judged else None) != (champion.digest if champion else None):
+        raise FenceError(
+            "another model became champion since the evaluation",
+            where=f"{context.loop.name} {evidence.partition}",
+            expected=f"champion {judged.title if judged else 'none'}, as evaluated",
+            found=champion.name if champion else "no champion",
+            remedy=f"release again: lakeloop release {context.loop.name} --partition {evidence.partition}"
+            " evaluates first",
+        )
+
+
+def _register(
+    registry: Registry,
+    stage: StageSession,
+    evaluation: StageRecord,
+    evidence: Evidence,
+    decision: Decision,
+    accepted: Accepted,
+) -> ModelVersion:
+    from lakeloop.evaluation.stored import OUTPUT
+    from lakeloop.registry.history import CARD_FORMAT, ModelCard
+
+    files = stage.context.lake.files
+    # Of this attempt alone: another one may be at work in the same folder, and cleans up at its end.
+    with passing_folder(stage.work, "accepted") as scratch:
+        folder = files.fetch(evidence.model(accepted.name).folder, scratch / "artifact")
+        description = open_artifact(folder, expect=accepted.digest).description
+        card = ModelCard(
+            format=CARD_FORMAT,
+            candidate=description.candidate,
+            method=description.method,
+            dataset_digest=description.dataset_digest,
+            metrics=evidence.model(accepted.name).scores,
+            evidence=evaluation.outputs.get(OUTPUT, ""),
+            decision=decision,
+        )
+        version = registry.register(folder, card)
+    _track_version(stage, version)
+    return version
+
+
+def _track_version(stage: StageSession, version: ModelVersion) -> None:
+    """The card, not the weights: the training that made them has them in its own run."""
+    path = stage.work / "version.json"
+    write_atomically(path, version.model_dump_json(indent=2) + "\n")
+    uri = stage.context.lake.files.uri(version.folder_name)
+    stage.tracker.artifact(
+        f"{stage.context.loop.name}-model",
+        "model",
+        path,
+        {"version": version.name, "digest": version.digest, "uri": uri},
+    )
+
+
+def _released(
+    stage: StageSession, evaluation: StageRecord, evidence: Evidence, version: ModelVersion, reason: str
+) -> StageRecord:
+    return stage.done(
+        reason=f"{version.name} became champion: {reason}",
+        outputs={
+            "version": version.name,
+            "digest": version.digest,
+            "candidate": version.card.candidate,
+            "model": version.folder_name,
+            "dataset": version.card.dataset_digest,
+        },
+        metrics=_metrics(evidence, version.card.decision),
+        links=evaluation.links,
+    )
+
+
+def _metrics(evidence: Evidence, decision: Decision) -> dict[str, float]:
+    passed = sum(check.passed for check in decision.checks)
+    return {
+        "checks/passed": float(passed),
+        "checks/total": float(len(decision.checks)),
+        **(evidence.model(decision.accepted.name).scores if decision.accepted else {}),
+    }
+
+
+def _track(stage: StageSession, decision: Decision) -> None:
+    stage.tracker.table(
+        "gate",
+        ["check", "passed", "expected", "found"],
+        [[check.name, check.passed, check.expected, check.found] for check in decision.checks],
+    )

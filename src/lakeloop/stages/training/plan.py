@@ -1,0 +1,68 @@
+"""Whether a training is due, and on which days; asked before each training, and by who looks for work left.
+
+When one is due is `lakeloop.datasets.decision`; here is what connects it with the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from lakeloop.datasets.decision import EarlierTraining, TrainingDecision, decide
+from lakeloop.datasets.published import published_partitions
+from lakeloop.records import StageRecord
+from lakeloop.spec.identity import training_identity
+from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.yesterday import lift_training
+from lakeloop.stages.frame.session import StageContext
+
+
+def decide_training(context: StageContext) -> TrainingDecision:
+    """Whether a training on all published days is due; reads the ledger, changes nothing."""
+    return decide_from(context.loop, context.lake.ledger.entries())
+
+
+def decide_from(loop: LoopSpec, entries: Sequence[StageRecord]) -> TrainingDecision:
+    """The same from entries of the ledger, oldest first.
+
+    There is no training "of an old day": a model of the days up to it has seen less than those there are, and
+    is not compared with them on the same rows. An old day that is published, for the first time or anew, is
+    news for the training of the newest day.
+    """
+    published = published_partitions(entries)
+    decision = decide(published, earlier_trainings(entries), loop.train, training_identity(loop))
+    return replace(decision, partition=max(published, default=""))
+
+
+def earlier_trainings(entries: Sequence[StageRecord]) -> list[EarlierTraining]:
+    """Trainings whose candidates were evaluated, oldest first."""
+    datasets = {
+        (entry.partition, entry.outputs["digest"]): entry
+        for entry in entries
+        if entry.stage == "dataset" and entry.status == "done"
+    }
+    evaluated = [
+        (entry, datasets[key])
+        for entry in entries
+        if entry.stage == "evaluate"
+        and entry.status == "done"
+        and (key := (entry.partition, entry.inputs["dataset"])) in datasets
+    ]
+    return [
+        EarlierTraining(
+            entry.partition, _days_of(dataset), lift_training(_as_mapping(entry.config["training"]))
+        )
+        for entry, dataset in evaluated
+    ]
+
+
+def _days_of(dataset: StageRecord) -> dict[str, str]:
+    prefix = "mart/"
+    return {
+        name.removeprefix(prefix): value for name, value in dataset.inputs.items() if name.startswith(prefix)
+    }
+
+
+def _as_mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,330 @@
+"""Stage `train`: one candidate from the newest data set of a partition; its records are `train-<candidate>`.
+
+The training itself is a detached job (`lakeloop.jobs`), so that neither a retry nor a dead scheduler trains
+twice. Here is what the job is given, and where its artifact goes. `train` does all of it in one call; an
+orchestrator that must survive restarts calls `prepare`, the functions of `lakeloop.jobs`, and `finish`.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lakeloop
+from lakeloop.artifact import open_artifact
+from lakeloop.durable import digest_folder, sha256_file, write_atomically
+from lakeloop.errors import ConfigurationError, DataError, JobError
+from lakeloop.faults import reach
+from lakeloop.jobs import JobSpec, cancel, result, status, submit, wait
+from lakeloop.records import StageRecord, fingerprint
+from lakeloop.spec.identity import weights_of
+from lakeloop.spec.origins import origins_of
+from lakeloop.spec.paths import base_model_folder
+from lakeloop.spec.train import Candidate
+from lakeloop.stages.catalogue import stage_named
+from lakeloop.stages.frame.pending import Pending, Standing
+from lakeloop.stages.frame.session import StageContext, StageSession
+from lakeloop.stages.training.plan import decide_from
+from lakeloop.tracking.journal import JournalIdentity
+from lakeloop.tracking.tracker import NoopTracker
+
+log = logging.getLogger(__name__)
+
+_JOB = "training.train"
+_DATASET_FILES = ("dataset.json", "train.parquet", "validation.parquet")
+"""What a job sees of a data set: not its test rows."""
+_LIBRARY = Path(lakeloop.__file__).parent
+_DECIDING_CODE = ("tasks/**/*.py", "measures/**/*.py", "cleaning/**/*.py", "inference/**/*.py", "artifact.py")
+"""What of the library decides a result: targets, scores, the texts that a tokenizer sees, what is sealed."""
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A training, by all that decides its outcome."""
+
+    candidate: Candidate
+    dataset: str
+    """Name of the folder in the lake."""
+    config: Mapping[str, Any]
+    """The part of the loop file that decides the weights."""
+    inputs: Mapping[str, str]
+
+    @property
+    def stage(self) -> str:
+        """What its records are called."""
+        return stage_named("train").record_name(self.candidate.name)
+
+    @property
+    def work(self) -> str:
+        return fingerprint(train=self.config, inputs=self.inputs)
+
+    @property
+    def folder(self) -> str:
+        """Name of the job's folder: the same order finds its job again, another one gets another folder."""
+        return f"job-{self.work[:16]}"
+
+    @property
+    def job_stage(self) -> str:
+        """What the job's own runs are called: steps and epochs are there."""
+        return f"{self.stage}-job"
+
+
+def train(context: StageContext, partition: str, candidate: str) -> StageRecord:
+    """Train a candidate on the data set of `partition`, wait for it and store it in the lake.
+
+    Outputs: artifact (name of the folder in the lake) and its digest. Metrics: scores on validation rows,
+    seconds.
+
+    Raises:
+        ConfigurationError, DataError: it cannot be done as it is ordered.
+        JobError: the job was ended or lost; call again.
+        FenceError: a newer attempt of this stage began meanwhile; only that one is recorded.
+    """
+    order = _order(context, partition, candidate)
+    with context.stage(order.stage, partition, config=order.config) as stage:
+        stage.inputs(**order.inputs)
+        if done := _stored_before(stage):
+            return done
+        stage.claim()
+        job_id = submit(_job(context, partition, order))
+        reach("train.after-submit")
+        try:
+            wait(job_id, on_line=_say)
+        except KeyboardInterrupt:
+            cancel(job_id)  # who types Ctrl-C wants the processor back
+            raise
+        return _publish(stage, order, job_id)
+
+
+def pending(standing: Standing) -> Iterator[Pending]:
+    """The training that is due on what is published."""
+    decision = decide_from(standing.loop, standing.entries)
+    if decision.train:
+        yield Pending("train", decision.partition, decision.reason)
+
+
+def prepare(context: StageContext, partition: str, candidate: str) -> JobSpec:
+    """The job that trains a candidate, with its inputs in its folder; the same inputs make the same job.
+
+    Raises:
+        DataError: no data set was made for this partition.
+        ConfigurationError: there is no such candidate, or the base model or the training code is not where
+            it should be.
+    """
+    return _job(context, partition, _order(context, partition, candidate))
+
+
+def stored(context: StageContext, partition: str, candidate: str) -> bool:
+    """Whether this very training was done and its artifact is in the lake; then `finish` needs no job."""
+    order = _order(context, partition, candidate)
+    work = context.work(order.stage, partition)
+    look = StageSession(context, order.stage, partition, dict(order.config), work, NoopTracker())
+    look.inputs(**order.inputs)
+    return _stored_before(look) is not None
+
+
+def finish(context: StageContext, partition: str, candidate: str, job_id: str) -> StageRecord:
+    """Store the artifact of a job that has succeeded, and record it; see `train`.
+
+    Raises:
+        JobError: the job has no result, or is not the one that would be ordered now.
+        ArtifactError: the artifact is not whole.
+        FenceError: a newer attempt of this stage began meanwhile; only that one is recorded.
+    """
+    order = _order(context, partition, candidate)
+    with context.stage(order.stage, partition, config=order.config) as stage:
+        stage.inputs(**order.inputs)
+        if done := _stored_before(stage):
+            return done
+        stage.claim()
+        return _publish(stage, order, job_id)
+
+
+def code_digest(training: Path) -> str:
+    """Of all code that decides a result: the folder `training`, and parts of the library; of no path."""
+    library = [
+        f"{file.relative_to(_LIBRARY).as_posix()} {sha256_file(file)}"
+        for pattern in _DECIDING_CODE
+        for file in sorted(_LIBRARY.glob(pattern))
+    ]
+    return fingerprint(training=digest_folder(training, "**/*.py"), library=library)
+
+
+def _order(context: StageContext, partition: str, name: str) -> _Order:
+    candidate = context.loop.train.contender(name)
+    dataset = context.lake.ledger.latest("dataset", partition, "done")
+    if dataset is None:
+        raise DataError(
+            "no data set to train on",
+            where=f"{context.loop.name} {partition}",
+            expected="a data set frozen for this partition",
+            remedy=f"lakeloop dataset {context.loop.name} --partition {partition}",
+        )
+    code = context.settings.root / "training"
+    if not code.is_dir():
+        raise ConfigurationError(
+            "training code is missing", where=str(context.settings.root), expected=str(code)
+        )
+    return _Order(
+        candidate=candidate,
+        dataset=dataset.outputs["dataset"],
+        config=weights_of(context.loop, candidate),
+        inputs={
+            "dataset": dataset.outputs["digest"],
+            "base": _base_identity(context),
+            "code": code_digest(code),
+        },
+    )
+
+
+def _base_identity(context: StageContext) -> str:
+    folder = base_model_folder(context.loop.train, context.settings)
+    if folder is None:
+        # Its digest is pinned in the training code, which is among the inputs, and checked by the job.
+        return context.loop.train.base_model
+    if not folder.is_dir():
+        raise ConfigurationError(
+            "no such base model",
+            where="train.base_model",
+            expected="a folder, or package:<name>",
+            found=str(folder),
+        )
+    return fingerprint(weights=digest_folder(folder, "*.safetensors"), config=digest_folder(folder, "*.json"))
+
+
+def _job(context: StageContext, partition: str, order: _Order) -> JobSpec:
+    workdir = context.work(order.stage, partition) / order.folder
+    return JobSpec(
+        job=_JOB,
+        config={
+            **_told(context, order.candidate),
+            "partition": partition,
+            "dataset": str(_fetch_dataset(context, order, workdir / "inputs" / "dataset")),
+            "base_folder": str(base_model_folder(context.loop.train, context.settings) or "") or None,
+            "cache": str(context.settings.home / "cache"),
+            "journals": str(context.settings.journals),
+            "stage": order.job_stage,
+            "key": order.folder,
+        },
+        # Much of what the job is told decides nothing: a change of that must not keep a try from its job.
+        work=order.work,
+        workdir=workdir,
+        root=context.settings.root,
+        threads=context.settings.training_threads,
+        time_limit_seconds=60 * context.loop.train.time_limit_minutes,
+    )
+
+
+def _told(context: StageContext, candidate: Candidate) -> dict[str, Any]:
+    """All that the loop file, as it is for this run, says of the training of a candidate."""
+    loop = context.loop
+    return {
+        "loop": loop.name,
+        "candidate": candidate.model_dump(mode="json"),
+        # What the file leaves open stays open: a method and candidates are not said together.
+        "train": loop.train.model_dump(mode="json", exclude_unset=True),
+        "task": loop.task.model_dump(mode="json"),
+        "clean": loop.clean.model_dump(mode="json"),
+        "metric": loop.metric.name,
+        "origins": origins_of(loop.train, candidate, context.changes),
+    }
+
+
+def _fetch_dataset(context: StageContext, order: _Order, into: Path) -> Path:
+    """Copy what a job may see; files that are there stay: the folder belongs to this order alone."""
+    for name in _DATASET_FILES:
+        if not (into / name).is_file():
+            write_atomically(into / name, context.lake.files.read(order.dataset, name))
+    return into
+
+
+def _stored_before(stage: StageSession) -> StageRecord | None:
+    done = stage.unchanged()
+    return done if done and stage.context.lake.files.exists(done.outputs["artifact"]) else None
+
+
+def _publish(stage: StageSession, order: _Order, job_id: str) -> StageRecord:
+    """Store the artifact, then record it; the stage is claimed."""
+    workdir = Path(job_id)
+    if workdir.name != order.folder:
+        raise JobError(
+            "the job is not the one that would be ordered now",
+            where=job_id,
+            expected=order.folder,
+            remedy="its data set, its configuration or the training code changed since; train again",
+        )
+    found = result(job_id)
+    if begun := status(job_id).started_at:
+        # Whoever finishes a job did not wait for all of it: the stage took as long as the job did.
+        stage.started_at = min(stage.started_at, begun)
+    artifact = workdir / "artifact"
+    name = _artifact_name(found)
+    digest = open_artifact(artifact, expect=found["digest"]).digest
+    if done := _stored_before(stage):  # by an attempt that waited for the same job
+        return done
+    uri = stage.context.lake.files.put(artifact, name)
+    reach("train.before-ledger")
+    _track(stage, order, found, artifact, uri)
+    scores, metric = found["metrics"], stage.context.loop.metric
+    record = stage.done(
+        reason=f"{found['method']}: {metric.title} {scores[metric.name]:.4f} on validation rows,"
+        f" {found['seconds']:.0f} s on {found['device']}",
+        outputs={"artifact": name, "digest": digest},
+        metrics={
+            **{f"validation/{key}": float(value) for key, value in scores.items()},
+            "seconds": float(found["seconds"]),
+            "cpu_seconds": float(found["cpu_seconds"]),
+        },
+        links={"log": str(workdir / "job.log"), "training_run": str(_journal(stage, order, found))},
+        settings=found["settings"],
+    )
+    _forget_others(stage, workdir)
+    return record
+
+
+def _track(stage: StageSession, order: _Order, found: Mapping[str, Any], artifact: Path, uri: str) -> None:
+    """The model, and where its training is: steps and epochs are in the job's own run, and not here again."""
+    stage.tracker.config({"settings": found["settings"], "training_run": f"{order.job_stage}/{found['run']}"})
+    metadata = {"digest": found["digest"], "dataset": order.dataset, "uri": uri, **found["metrics"]}
+    stage.tracker.artifact(f"{stage.context.loop.name}-{order.candidate.name}", "model", artifact, metadata)
+
+
+def _journal(stage: StageSession, order: _Order, found: Mapping[str, Any]) -> Path:
+    """The journal of the job's try that succeeded."""
+    loop = stage.context.loop.name
+    identity = JournalIdentity(loop, order.job_stage, stage.partition, found["run"])
+    return identity.path(stage.context.settings.journals)
+
+
+def _forget_others(stage: StageSession, kept: Path) -> None:
+    """Remove the folders, 200 MB each, of this candidate's earlier jobs that nobody needs any more."""
+    for folder in stage.work.parent.glob("*/job-*"):
+        if folder.resolve() != kept.resolve() and _is_spent(stage, folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_spent(stage: StageSession, folder: Path) -> bool:
+    """Whether the artifact is in the lake; of a failed job, whether its partition has a better one now."""
+    state = status(str(folder)).state
+    if state == "failed":  # that of another partition holds the log that somebody may be looking for
+        return folder.parent.resolve() == stage.work.resolve()
+    if state != "succeeded":
+        return False
+    try:
+        name = _artifact_name(result(str(folder)))
+    except (JobError, KeyError):  # removed at this moment, or not to be read: not ours to judge
+        return False
+    return stage.context.lake.files.exists(name)
+
+
+def _artifact_name(found: Mapping[str, Any]) -> str:
+    """Name in the lake of what a job has made."""
+    return f"candidates/{found['digest'][:16]}"
+
+
+def _say(line: str) -> None:
+    log.info("%s", line)

@@ -1,0 +1,76 @@
+"""Stage `maintain`: the tables of a loop stay small, and what was left behind is counted.
+
+How tables are compacted is `lakeloop.lake.upkeep`. Triggering the work that is left is up to whoever
+schedules it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from lakeloop.records import StageRecord
+from lakeloop.stages.frame.pending import Pending, work_left
+from lakeloop.stages.frame.session import StageContext, StageSession
+
+if TYPE_CHECKING:
+    from lakeloop.lake.upkeep import Tidied
+
+log = logging.getLogger(__name__)
+
+RETENTION = timedelta(days=7)
+"""How long a pinned version of a table can be read after it was replaced."""
+
+
+def maintain(context: StageContext, partition: str, *, retention: timedelta = RETENTION) -> StageRecord:
+    """Compact and vacuum the tables of the loop, and remove what killed writers left.
+
+    Nothing younger than `retention` is deleted. Journals that W&B has not seen are picked up by the mirror,
+    which every stage wakes when it ends; here they are counted. `partition` is the day it is done on.
+    """
+    from lakeloop.lake.delta import DeltaStore
+    from lakeloop.lake.tables import tables_of
+    from lakeloop.lake.upkeep import remove_leftovers, tidy_tables
+
+    config = {"retention_hours": retention / timedelta(hours=1)}
+    with context.stage("maintain", partition, config=config) as stage:
+        base = f"{context.settings.lake.rstrip('/')}/{context.loop.name}"
+        store = DeltaStore(base, context.settings.storage_options)
+        tidied = tidy_tables(store, [table.name for table in tables_of(context.loop)], retention)
+        leftovers = remove_leftovers(store, retention)
+        for name in leftovers:
+            log.info("removed what a killed writer left: %s", name)
+        return _done(stage, tidied, leftovers, work_left(context))
+
+
+def _done(
+    stage: StageSession, tidied: Sequence[Tidied], leftovers: Sequence[str], work: Sequence[Pending]
+) -> StageRecord:
+    from lakeloop.tracking.progress import ended
+
+    settings = stage.context.settings
+    journals = 0 if settings.wandb_mode == "disabled" else len(ended(settings.journals))
+    compacted, deleted = sum(done.compacted for done in tidied), sum(done.deleted for done in tidied)
+    metrics = {
+        "files/compacted": float(compacted),
+        "files/deleted": float(deleted),
+        "files/leftovers": float(len(leftovers)),
+        "pending": float(len(work)),
+        "journals/waiting": float(journals),
+    }
+    stage.tracker.log(metrics)
+    stage.tracker.table(
+        "tables",
+        ["table", "compacted", "deleted", "busy"],
+        [[done.table, done.compacted, done.deleted, done.busy] for done in tidied],
+    )
+    stage.tracker.table(
+        "pending", ["stage", "partition", "reason"], [[p.stage, p.partition, p.reason] for p in work]
+    )
+    return stage.done(
+        reason=f"{compacted} small files compacted, {deleted} old ones deleted, {len(leftovers)} leftovers"
+        f" removed; {len(work)} step(s) are due, {journals} journal(s) wait for W&B",
+        metrics=metrics,
+    )
