@@ -42,6 +42,18 @@ def usual_umask() -> Iterator[None]:
     os.umask(before)
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Deal tests to processes by their file, and all that share the one Airflow to the same process.
+
+    Those come first: they take longest, and the other processes have the rest of the time for the rest.
+    """
+    for item in items:
+        shares = "stack" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("stack" if shares else item.nodeid.partition("::")[0]))
+    items.sort(key=lambda item: "stack" not in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """A real Airflow and a real model server with a small loop `news`; started once for all tests."""

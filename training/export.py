@@ -30,6 +30,7 @@ from lakeloop.artifact import (
 from lakeloop.durable import fsync_directory, write_atomically
 from lakeloop.errors import ArtifactError
 from lakeloop.faults import reach
+from lakeloop.measures.base import shown
 from lakeloop.tasks.base import Profile
 from training.data import tokenise
 from training.network import Network
@@ -155,7 +156,7 @@ def card(description: ArtifactDescription, rows: Mapping[str, int]) -> str:
                 "Longest text": f"{description.max_tokens} tokens; what follows is not read",
                 "Texts are cleaned by": ", ".join(description.clean) or "nothing",
                 **{
-                    f"Validation {name}": f"{value:.4f}"
+                    f"Validation {name}": shown(value)
                     for name, value in description.validation_metrics.items()
                 },
             },

@@ -35,6 +35,7 @@ from lakeloop.errors import (
     exit_code,
 )
 from lakeloop.faults import reach
+from lakeloop.measures.base import shown
 from lakeloop.measures.registry import metric_of
 from lakeloop.records import Frozen, now
 from lakeloop.spec.clean import Clean
@@ -220,8 +221,8 @@ def _finish(job: Job, trained: Trained, workdir: Path, began: float) -> dict[str
     seconds = time.monotonic() - began
     metric = job.judge.metric
     log.info(
-        "validation %s %.4f, artifact %s, %.1f s",
-        metric.title, trained.validation.named[metric.name], artifact.digest[:12], seconds,
+        "validation %s %s, artifact %s, %.1f s",
+        metric.title, shown(trained.validation.named[metric.name]), artifact.digest[:12], seconds,
     )  # fmt: skip
     return {
         "digest": artifact.digest,

@@ -6,7 +6,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 
-from lakeloop.measures.base import MetricSpec
+from lakeloop.measures.base import MetricSpec, shown
 from lakeloop.tracking.tracker import Tracker
 from training.validation import Scores
 
@@ -55,8 +55,8 @@ class Progress:
         measured = {f"validation/{name}": value for name, value in scores.named.items()}
         self.tracker.log({"epoch": number, "train/epoch_loss": loss, **measured}, self._done)
         log.info(
-            "epoch %d of %d: loss %.4f, validation %s %.4f, loss %.4f%s",
-            number, self.epochs, loss, self.metric.title, scores.named[self.metric.name], scores.loss,
+            "epoch %d of %d: loss %.4f, validation %s %s, loss %.4f%s",
+            number, self.epochs, loss, self.metric.title, shown(scores.named[self.metric.name]), scores.loss,
             ", best so far" if best else "",
         )  # fmt: skip
 

@@ -17,6 +17,7 @@ from lakeloop_airflow.loops import installation
 
 from lakeloop.errors import LakeloopError, TerminalError
 from lakeloop.local.start import carry_out, plan
+from lakeloop.measures.base import shown
 from lakeloop.settings import Settings
 from lakeloop.sources.days import days_to_run
 from lakeloop.spec.reading.load import load_named
@@ -41,6 +42,7 @@ _templates = Jinja2Templates(
     # Escapes always: by default only templates are escaped whose name ends in .html.
     env=Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined)
 )
+_templates.env.filters["shown"] = shown
 _templates.env.globals |= {
     "page": page,
     "dag_page": lambda loop, stage="ingest": airflow_page("dags", f"{loop}.{stage}"),

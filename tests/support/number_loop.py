@@ -6,15 +6,14 @@ A text's number is what its words add up to: 1 for each `good`, -1 for each `bad
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
 from lakeloop.records import StageRecord
-from lakeloop.spec.identity import weights_of
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.stages.frame.session import StageContext
 from tests.support.artifacts import make_number_artifact
+from tests.support.small_loop import new_artifact_folder, record_training
 
 WORDS = {"good": 1.0, "bad": -1.0}
 _MOODS = ("good good", "good", "", "bad", "bad bad bad")
@@ -73,10 +72,8 @@ def trained_number(
     """
     dataset = context.lake.ledger.latest("dataset", partition, "done")
     assert dataset is not None
-    folder = context.work(f"train-{candidate}", partition) / "artifact"
-    shutil.rmtree(folder, ignore_errors=True)
     artifact = make_number_artifact(
-        folder,
+        new_artifact_folder(context, candidate, partition),
         words,
         base=base,
         minimum=-3,
@@ -85,13 +82,4 @@ def trained_number(
         candidate=candidate,
         dataset_digest=dataset.outputs["digest"],
     )
-    config = weights_of(context.loop, context.loop.train.contender(candidate))
-    with context.stage(f"train-{candidate}", partition, config=config) as stage:
-        stage.inputs(dataset=dataset.outputs["digest"])
-        name = f"candidates/{artifact.digest[:16]}"
-        context.lake.files.put(folder, name)
-        return stage.done(
-            reason="validation mean absolute error 0.3",
-            outputs={"artifact": name, "digest": artifact.digest},
-            metrics={"validation/mae": 0.3},
-        )
+    return record_training(context, candidate, partition, artifact, {"mae": 0.3})

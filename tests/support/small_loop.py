@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakeloop.artifact import Artifact
 from lakeloop.attempt import Attempt
 from lakeloop.lake.store import Lake
 from lakeloop.lake.tables import mart_schema
@@ -112,10 +113,8 @@ def trained(
     """
     dataset = context.lake.ledger.latest("dataset", partition, "done")
     assert dataset is not None
-    folder = context.work(f"train-{candidate}", partition) / "artifact"
-    shutil.rmtree(folder, ignore_errors=True)
     artifact = make_artifact(
-        folder,
+        new_artifact_folder(context, candidate, partition),
         context.loop.task.labels,
         loop=context.loop.name,
         candidate=candidate,
@@ -123,16 +122,29 @@ def trained(
         confuse=confuse,
         dataset_digest=dataset_digest or dataset.outputs["digest"],
     )
-    with context.stage(
-        f"train-{candidate}",
-        partition,
-        config=weights_of(context.loop, context.loop.train.contender(candidate)),
-    ) as stage:
+    return record_training(context, candidate, partition, artifact, {"macro_f1": 0.9})
+
+
+def new_artifact_folder(context: StageContext, candidate: str, partition: str) -> Path:
+    """Where a candidate is made; nothing is there."""
+    folder = context.work(f"train-{candidate}", partition) / "artifact"
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
+
+
+def record_training(
+    context: StageContext, candidate: str, partition: str, artifact: Artifact, scores: Mapping[str, float]
+) -> StageRecord:
+    """Store the artifact of a candidate and record it, as `train` does; `scores` are of validation rows."""
+    dataset = context.lake.ledger.latest("dataset", partition, "done")
+    assert dataset is not None
+    config = weights_of(context.loop, context.loop.train.contender(candidate))
+    with context.stage(f"train-{candidate}", partition, config=config) as stage:
         stage.inputs(dataset=dataset.outputs["digest"])
         name = f"candidates/{artifact.digest[:16]}"
-        context.lake.files.put(folder, name)
+        context.lake.files.put(artifact.folder, name)
         return stage.done(
-            reason="validation macro F1 0.9000",
+            reason=f"validation {scores}",
             outputs={"artifact": name, "digest": artifact.digest},
-            metrics={"validation/macro_f1": 0.9},
+            metrics={f"validation/{metric}": score for metric, score in scores.items()},
         )

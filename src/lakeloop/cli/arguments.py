@@ -24,6 +24,18 @@ Partition = Annotated[
         help="The day to work on.",
     ),
 ]
+FirstDay = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="YYYY-MM-DD", help="First day; default: the first that the source has, or --to."
+    ),
+]
+LastDay = Annotated[
+    str | None,
+    typer.Option(
+        "--to", metavar="YYYY-MM-DD", help="Last day; default: the last that the source has, or yesterday."
+    ),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print the stage's whole record as JSON on stdout, for other programs.")
 ]

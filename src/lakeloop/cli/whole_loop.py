@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from lakeloop.cli.arguments import AsJson, LoopName, known_loop
+from lakeloop.cli.arguments import AsJson, FirstDay, LastDay, LoopName, known_loop
 from lakeloop.cli.logs import err
 from lakeloop.errors import LakeloopError
 
@@ -19,21 +19,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 _PANEL = "The loop"
-_FIRST = "First day; default: the first that the source has, or --to."
-_LAST = "Last day; default: the last that the source has, or yesterday."
 
 
 @app.command(rich_help_panel=_PANEL)
 def run(
     loop: LoopName,
-    first: Annotated[
-        str | None,
-        typer.Option("--from", metavar="YYYY-MM-DD", help=_FIRST),
-    ] = None,
-    last: Annotated[
-        str | None,
-        typer.Option("--to", metavar="YYYY-MM-DD", help=_LAST),
-    ] = None,
+    first: FirstDay = None,
+    last: LastDay = None,
     roll_out: Annotated[bool, typer.Option("--roll-out", help="Also roll a new champion out.")] = False,
     json: AsJson = False,
 ) -> None:
@@ -62,14 +54,8 @@ def run(
 @app.command(rich_help_panel=_PANEL)
 def start(
     loop: LoopName,
-    first: Annotated[
-        str | None,
-        typer.Option("--from", metavar="YYYY-MM-DD", help=_FIRST),
-    ] = None,
-    last: Annotated[
-        str | None,
-        typer.Option("--to", metavar="YYYY-MM-DD", help=_LAST),
-    ] = None,
+    first: FirstDay = None,
+    last: LastDay = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Switch the loop's DAGs on in Airflow and send the days through; say first what will happen."""

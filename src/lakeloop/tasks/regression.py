@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -179,4 +180,14 @@ def _shares(values: NDArray[np.float64], edges: NDArray[np.float64]) -> dict[str
         return {}
     inside = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
     counts = np.bincount(inside, minlength=len(edges) - 1)
-    return {f"{edges[n]:.4g} to {edges[n + 1]:.4g}": float(c / len(values)) for n, c in enumerate(counts)}
+    return dict(zip(_intervals(edges), (counts / len(values)).tolist(), strict=True))
+
+
+def _intervals(edges: NDArray[np.float64]) -> list[str]:
+    """Names of what lies between different `edges`, with as few digits, from four on, as keep them apart."""
+    told: list[str] = []
+    for digits in range(4, 18):  # 17 digits tell any two floats apart
+        told = [f"{edge:.{digits}g}" for edge in edges]
+        if len(set(told)) == len(told):
+            break
+    return [f"{low} to {high}" for low, high in itertools.pairwise(told)]

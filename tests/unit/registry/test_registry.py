@@ -56,6 +56,14 @@ def champion_and_previous(registry: Registry) -> tuple[str, str]:
     return champion.name, previous.name
 
 
+def promote_two(registry: Registry, models: list[Path]) -> None:
+    """v1 becomes champion, then v2 in its place."""
+    for folder in models[:2]:
+        registry.register(folder, CARD)
+    registry.promote("v1", over=None, reason="first", cause="e1")
+    registry.promote("v2", over="v1", reason="better", cause="e2")
+
+
 def test_an_empty_registry_has_no_champion(registry: Registry) -> None:
     assert registry.champion() is None
     assert registry.read().moves == ()
@@ -102,10 +110,7 @@ def test_a_folder_left_by_a_killed_registration_of_another_artifact_is_passed_ov
 def test_promotion_moves_the_old_champion_to_previous_and_rollback_swaps_them(
     registry: Registry, models: list[Path]
 ) -> None:
-    for folder in models[:2]:
-        registry.register(folder, CARD)
-    registry.promote("v1", over=None, reason="first", cause="e1")
-    registry.promote("v2", over="v1", reason="better", cause="e2")
+    promote_two(registry, models)
     assert champion_and_previous(registry) == ("v2", "v1")
 
     assert registry.rollback("answers look wrong").name == "v1"
@@ -205,10 +210,7 @@ def test_a_card_of_an_earlier_format_can_be_read() -> None:
 def test_the_move_that_an_evaluation_asked_for_is_found_also_when_a_person_went_back(
     registry: Registry, models: list[Path]
 ) -> None:
-    for folder in models[:2]:
-        registry.register(folder, CARD)
-    registry.promote("v1", over=None, reason="first", cause="e1")
-    registry.promote("v2", over="v1", reason="better", cause="e2")
+    promote_two(registry, models)
     registry.rollback("answers look wrong")
     move = registry.read().made_champion_by("e2")
     assert move is not None

@@ -19,6 +19,7 @@ from lakeloop.sources.rejects import LineError, Reason, Reject
 from lakeloop.sources.values import Value
 from lakeloop.spec.contract import SourceBase
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.source import FilesSource
 from lakeloop.stages.data.ingest import ingest
 from tests.support.small_loop import small_context, small_loop
 
@@ -30,6 +31,18 @@ class TableSource(SourceBase):
 
     kind: Literal["table"]
     version: int
+
+
+class LoopOfTables(LoopSpec):
+    source: TableSource  # type: ignore[assignment]  # as if the union of `spec.source` had it
+
+
+class PipesSource(FilesSource):
+    format: Literal["pipes"]  # type: ignore[assignment]  # as if the list of `spec.contract` had it
+
+
+class LoopOfPipes(LoopSpec):
+    source: PipesSource
 
 
 class TableDelivery:
@@ -90,9 +103,10 @@ def read_pipes(file: BinaryIO, where: str, source: SourceBase) -> Iterator[Block
 
 def test_a_source_without_files_goes_through_ingest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(KINDS, "table", Tables)
-    columns = small_loop().source.columns
-    source = TableSource(kind="table", version=7, key="id", columns=columns)
-    context = small_context(tmp_path, small_loop().model_copy(update={"source": source}))
+    small = small_loop()
+    source = TableSource(kind="table", version=7, key="id", columns=small.source.columns)
+    loop = LoopOfTables.model_validate({**small.model_dump(exclude_unset=True), "source": source})
+    context = small_context(tmp_path, loop)
     record = ingest(context, DAY)
     assert record.counts == Counts(read=3, accepted=2, quarantined=1)
     assert record.inputs == {"drop": "version:7"}
@@ -105,8 +119,10 @@ def test_a_source_without_files_goes_through_ingest(tmp_path: Path, monkeypatch:
 
 def test_a_format_goes_through_ingest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FORMATS, "pipes", read_pipes)
-    source = small_loop().source.model_copy(update={"format": "pipes"})
-    context = small_context(tmp_path, small_loop().model_copy(update={"source": source}))
+    small = small_loop()
+    source = {**small.source.model_dump(), "format": "pipes"}
+    loop = LoopOfPipes.model_validate({**small.model_dump(exclude_unset=True), "source": source})
+    context = small_context(tmp_path, loop)
     drops = tmp_path / "drops"
     drops.mkdir()
     (drops / f"{DAY}.jsonl").write_text("a|words|tech\nb|words\na|words|tech\n")

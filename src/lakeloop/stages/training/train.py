@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from lakeloop.durable import digest_folder, sha256_file, write_atomically
 from lakeloop.errors import ConfigurationError, DataError, JobError
 from lakeloop.faults import reach
 from lakeloop.jobs import JobSpec, cancel, result, status, submit, wait
+from lakeloop.measures.base import shown
 from lakeloop.records import StageRecord, fingerprint
 from lakeloop.spec.identity import weights_of
 from lakeloop.spec.origins import origins_of
@@ -85,11 +86,8 @@ def train(context: StageContext, partition: str, candidate: str) -> StageRecord:
         FenceError: a newer attempt of this stage began meanwhile; only that one is recorded.
     """
     order = _order(context, partition, candidate)
-    with context.stage(order.stage, partition, config=order.config) as stage:
-        stage.inputs(**order.inputs)
-        if done := _stored_before(stage):
-            return done
-        stage.claim()
+
+    def trained() -> str:
         job_id = submit(_job(context, partition, order))
         reach("train.after-submit")
         try:
@@ -97,7 +95,9 @@ def train(context: StageContext, partition: str, candidate: str) -> StageRecord:
         except KeyboardInterrupt:
             cancel(job_id)  # who types Ctrl-C wants the processor back
             raise
-        return _publish(stage, order, job_id)
+        return job_id
+
+    return _carry_out(context, partition, order, trained)
 
 
 def pending(standing: Standing) -> Iterator[Pending]:
@@ -135,13 +135,17 @@ def finish(context: StageContext, partition: str, candidate: str, job_id: str) -
         ArtifactError: the artifact is not whole.
         FenceError: a newer attempt of this stage began meanwhile; only that one is recorded.
     """
-    order = _order(context, partition, candidate)
+    return _carry_out(context, partition, _order(context, partition, candidate), lambda: job_id)
+
+
+def _carry_out(context: StageContext, partition: str, order: _Order, job: Callable[[], str]) -> StageRecord:
+    """The stage around a training: nothing when it is stored, otherwise what `job`, once it is done, left."""
     with context.stage(order.stage, partition, config=order.config) as stage:
         stage.inputs(**order.inputs)
         if done := _stored_before(stage):
             return done
         stage.claim()
-        return _publish(stage, order, job_id)
+        return _publish(stage, order, job())
 
 
 def code_digest(training: Path) -> str:
@@ -271,7 +275,7 @@ def _publish(stage: StageSession, order: _Order, job_id: str) -> StageRecord:
     _track(stage, order, found, artifact, uri)
     scores, metric = found["metrics"], stage.context.loop.metric
     record = stage.done(
-        reason=f"{found['method']}: {metric.title} {scores[metric.name]:.4f} on validation rows,"
+        reason=f"{found['method']}: {metric.title} {shown(scores[metric.name])} on validation rows,"
         f" {found['seconds']:.0f} s on {found['device']}",
         outputs={"artifact": name, "digest": digest},
         metrics={
