@@ -23,6 +23,9 @@ export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
 
 ONCE ?=
 UPGRADE ?=
+# Processes that the tests are dealt to, a file at a time: 0 runs them in this one.
+WORKERS ?= auto
+PYTEST := $(BIN)/pytest -q -n $(WORKERS) --maxprocesses 4
 
 .PHONY: help setup demo up down status test test-unit lint lint-containers format types docs bench lock clean
 
@@ -46,12 +49,12 @@ status: setup ## What each loop did last, and what waits
 
 test: setup ## Run all tests: unit tests first, then the whole loop through a real Airflow
 	@echo "==> unit tests"
-	@$(BIN)/pytest -q tests/unit
+	@$(PYTEST) tests/unit
 	@echo "==> DAGs, dbt, integration, faults, the whole loop, browser"
-	@$(BIN)/pytest -q tests/dags tests/dbt tests/integration tests/faults tests/loop tests/browser
+	@$(PYTEST) tests/dags tests/dbt tests/integration tests/faults tests/loop tests/browser
 
 test-unit: setup ## Run the unit tests only
-	@$(BIN)/pytest -q tests/unit
+	@$(PYTEST) tests/unit
 
 lint: setup lint-containers ## Check style, locks, loop files, generated pages, containers
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 for name in [name for name in os.environ if name.startswith(("LAKELOOP_", "AIRFLOW_"))]:
     del os.environ[name]
@@ -42,16 +44,17 @@ def usual_umask() -> Iterator[None]:
     os.umask(before)
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Deal tests to processes by their file, and all that share the one Airflow to the same process.
+class ByFile(LoadScopeScheduling):
+    """Each file to one process; all that share the one Airflow to the same one."""
 
-    Those come first: they take longest, and the other processes have the rest of the time for the rest.
-    """
-    for item in items:
-        shares = "stack" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("stack" if shares else item.nodeid.partition("::")[0]))
-    items.sort(key=lambda item: "stack" not in getattr(item, "fixturenames", ()))
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "stack" if file.startswith(("tests/loop/", "tests/browser/")) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """How tests are dealt out when there are several processes (pytest -n)."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
