@@ -22,14 +22,14 @@ from lakeloop.records import now
 
 @dataclass
 class Fence:
-    """The right of one attempt to replace a partition; worth something until a newer attempt claims."""
+    """The right of one attempt to replace a partition; it holds until a newer attempt claims the same."""
 
     scope: str
     partition: str
     attempt: Attempt
     claim_id: str
     pinned: dict[str, DeltaTable] = field(repr=False)
-    """The tables as they were when the claim was made; a table moves on with each own commit."""
+    """Name of a table -> its version at the claim, then after each commit that this attempt made."""
 
     @property
     def where(self) -> str:
@@ -37,7 +37,7 @@ class Fence:
 
 
 def provenance(attempt: Attempt) -> dict[str, str]:
-    """What every commit says about who made it."""
+    """The metadata by which a commit names its attempt: `run_id` and `try_number`."""
     return {"run_id": attempt.run_id, "try_number": str(attempt.try_number)}
 
 
@@ -48,10 +48,11 @@ class Claims:
         self._store = store
 
     def take(self, scope: str, partition: str, attempt: Attempt) -> Fence:
-        """Claim; older claims on the same work are worth nothing from here on.
+        """Claim the stage `scope` of `partition` and return the fence; older claims no longer hold.
 
         Raises:
-            FenceError: a later try of the same run holds the claim already: this one woke up too late.
+            FenceError: a later try of the same run holds the claim already: this try woke up too late.
+            CommitFailedError: other writers kept the table busy all the time (see `contended`).
         """
         claim_id = uuid.uuid4().hex
         row = {

@@ -1,4 +1,4 @@
-"""Rows on their way into a table: its columns in its order and types, and rows of this partition only."""
+"""Rows on their way into a table: given the table's columns, types and order, and held to one partition."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 
 
 def conform(rows: Rows, schema: pa.Schema, constants: Mapping[str, str], table: str) -> Rows:
-    """`rows` (a table or a batch) with exactly the columns of `schema`, `constants` filled in and checked.
+    """`rows` (a table or a batch) with exactly the columns and types of `schema`, in its order.
+
+    A column of `constants` (name -> the value of all rows) is added where it is missing, and checked where it
+    is not. Columns that only an earlier version wrote are filled with nulls. `table` names the table.
 
     Raises:
         DataError: `rows` has other columns than `table`, values that do not fit their types, or another
@@ -47,7 +50,10 @@ def conform(rows: Rows, schema: pa.Schema, constants: Mapping[str, str], table: 
 class ConformedStream:
     """A stream of batches that is conformed, counted and hashed while a writer takes it; iterate it once.
 
-    `rows` and `digest()` speak of what has passed. Errors as for `conform`, those of the columns at once.
+    `rows` and `digest()` are those of the batches that have passed.
+
+    Raises:
+        DataError: as `conform` does; for other columns when the stream is made, for values while it is read.
     """
 
     def __init__(
@@ -73,5 +79,5 @@ class ConformedStream:
             yield conformed
 
     def digest(self) -> str:
-        """The content digest of the rows that have passed; to be asked once, at the end."""
+        """The content digest (64 hex characters) of the rows that have passed; call it once, at the end."""
         return self._digest.hexdigest()

@@ -43,7 +43,7 @@ class PartitionChangedError(Exception):
 
 
 def contended() -> Retrying:
-    """Retry a compare-and-swap that somebody else won, for as long as `RETRY_SECONDS`."""
+    """Attempts at a commit, made again while other writers win; CommitFailedError after `RETRY_SECONDS`."""
     return Retrying(
         retry=retry_if_exception_type(CommitFailedError),
         wait=wait_random_exponential(multiplier=0.02, max=1.0),
@@ -68,7 +68,7 @@ class DeltaStore:
         return f"{self.base}/{table}"
 
     def open(self, table: str, version: int | None = None) -> DeltaTable:
-        """A snapshot: later commits of others do not change it.
+        """`table` at `version` (default: the newest), as a snapshot that commits of others do not change.
 
         Raises:
             ConfigurationError: the table is not there.
@@ -83,11 +83,11 @@ class DeltaStore:
             ) from error
 
     def dataset(self, table: str, version: int | None, equals: Mapping[str, str]) -> ds.Dataset:
-        """The rows of a version as an Arrow dataset; with `equals`, of those files only that may match."""
+        """The rows of a version as an Arrow dataset; files are left out that hold no row with `equals`."""
         return self.files_of(table, self.open(table, version), equals)
 
     def files_of(self, table: str, snapshot: DeltaTable, equals: Mapping[str, str]) -> ds.Dataset:
-        """The same for a snapshot of `table`.
+        """The rows of `snapshot`, a version of `table`, as `dataset` gives them.
 
         A local disk is read by Arrow itself: through delta-rs's Python file system, 1 process in 3 to 25
         that had read a table was aborted when it ended, by one of Arrow's threads.
@@ -102,7 +102,7 @@ class DeltaStore:
         equals: Mapping[str, str],
         columns: Sequence[str] | None = None,
     ) -> pa.RecordBatchReader:
-        """The rows where the columns of `equals` have these values, with the memory of a few batches."""
+        """A reader of the rows where the columns of `equals` have these values; it holds a few batches."""
         # Arrow's defaults read ahead whole files: 1.2 GB for 3 million rows of 400 bytes, this 0.25 GB.
         parquet = ds.ParquetFragmentScanOptions(
             pre_buffer=False, use_buffered_stream=True, buffer_size=_BUFFER_BYTES
@@ -166,8 +166,11 @@ class DeltaStore:
 
         Args:
             table: name of the table.
-            snapshot: a version of it; for its columns.
+            snapshot: a version of the table, which names its partition columns.
             batches: with the table's columns and types; taken one by one.
+
+        Returns:
+            The files, which `commit_files` takes; none for no row.
 
         Raises:
             DataError: a partition column has no value.
@@ -198,7 +201,7 @@ class DeltaStore:
             metadata: kept with the commit in the table's history.
 
         Returns:
-            The version written.
+            The table at the version that was written.
 
         Raises:
             PartitionChangedError: somebody else changed these rows; nothing was committed.
@@ -245,7 +248,11 @@ def local_path(uri: str) -> Path | None:
 
 
 def require_safe(values: Mapping[str, str]) -> None:
-    """Refuse values that could leave their quotes in a predicate, or their folder in a path."""
+    """Refuse values that could leave their quotes in a predicate, or their folder in a path.
+
+    Raises:
+        ConfigurationError: names the first such column and value.
+    """
     for column, value in values.items():
         if not _SAFE_VALUE.fullmatch(value) or ".." in value:
             raise ConfigurationError(
@@ -257,17 +264,18 @@ def require_safe(values: Mapping[str, str]) -> None:
 
 
 def predicate(equals: Mapping[str, str]) -> str:
-    """SQL for delta-rs."""
+    """`equals` as an SQL condition for delta-rs; raises as `require_safe` does."""
     require_safe(equals)
     return " AND ".join(f"{column} = '{value}'" for column, value in equals.items())
 
 
 def pruning(equals: Mapping[str, str]) -> list[tuple[str, str, str]] | None:
+    """`equals` as delta-rs's filter on files; None when it is empty."""
     return [(column, "=", value) for column, value in equals.items()] or None
 
 
 def matching(equals: Mapping[str, str]) -> ds.Expression | None:
-    """The same as an Arrow filter; needed besides pruning, which drops files and not rows."""
+    """`equals` as Arrow's filter on rows, needed besides `pruning`, which leaves out files; None for none."""
     terms: Sequence[ds.Expression] = [ds.field(column) == value for column, value in equals.items()]
     return reduce(and_, terms) if terms else None
 

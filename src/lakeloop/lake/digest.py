@@ -58,7 +58,7 @@ class ContentDigest:
                 self._held = bytearray()
 
     def hexdigest(self) -> str:
-        """Of all rows so far; nothing can be added afterwards."""
+        """The content digest (64 hex characters) of all rows so far; nothing can be added afterwards."""
         digest = hashlib.sha256()
         last = _sorted(self._held)
         if not self._runs:
@@ -108,7 +108,10 @@ def _sorted(hashes: bytearray) -> Hashes:
 
 
 def row_hashes(batch: pa.RecordBatch, columns: Sequence[str] | None = None) -> list[bytes]:
-    """sha256 (32 bytes) of each row of `batch` over `columns` (default: all), in the order of the rows."""
+    """sha256 (32 bytes) of each row of `batch` over `columns` (default: all), in the order of the rows.
+
+    Raises TypeError when one of the columns is of a nested type.
+    """
     parts: list[pa.Array | pa.Scalar] = []
     for name in sorted(columns if columns is not None else batch.schema.names):
         parts += _length_prefixed(name, batch.column(name))

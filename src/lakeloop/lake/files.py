@@ -27,7 +27,11 @@ _BLOCK = 1 << 20
 
 
 class LakeFiles:
-    """Folders below one path or URI, by names such as `models/v3`."""
+    """Folders below one path or URI, by names such as `models/v3`.
+
+    Raises:
+        ConfigurationError: the driver of the storage is not installed; in all methods, a name is none.
+    """
 
     def __init__(self, base: str, storage_options: Mapping[str, str] | None = None) -> None:
         self._local = local_path(base)
@@ -132,7 +136,8 @@ class LakeFiles:
         """The content of one small file of a folder, verified.
 
         Raises:
-            ArtifactError: there is no such folder or file, or it is not the one that was stored.
+            ArtifactError: there is no such folder or file, or the file is not the one that was stored.
+            FileNotFoundError: the manifest names the file, and the file is gone.
         """
         manifest = self.manifest(name)
         if file not in manifest:

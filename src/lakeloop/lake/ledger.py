@@ -61,22 +61,26 @@ class Ledger:
         return entry_id
 
     def latest(self, stage: str, partition: str | None = None, status: Statuses = None) -> StageRecord | None:
-        """The newest entry of a stage; without `partition` the newest of any day."""
+        """The newest entry of a stage; None when there is none.
+
+        `partition` and `status` (one or several) narrow the search; without them any day and status counts.
+        """
         rows = self._rows(stage, partition, status, ["finished_at", "record"])
         return StageRecord.model_validate_json(rows[-1]["record"]) if rows else None
 
     def entries(
         self, stage: str | None = None, partition: str | None = None, status: Statuses = None
     ) -> list[StageRecord]:
-        """All matching entries, oldest first."""
+        """All entries of a stage, a partition and one or several statuses, oldest first; None matches all."""
         rows = self._rows(stage, partition, status, ["finished_at", "record"])
         return [StageRecord.model_validate_json(row["record"]) for row in rows]
 
     def done(self, stage: str, partition: str, same: Callable[[StageRecord], bool]) -> StageRecord | None:
         """The entry that makes this work unnecessary, or None.
 
-        It is the newest result (done or refused) of this stage and partition, it is the `same` work, and its
-        output is in the lake. An older equal one does not count: its output has been replaced since.
+        It is the newest result (done or refused) of this stage and partition, `same` says that it records the
+        same work, and its output is in the lake. An older equal entry does not count: its output has been
+        replaced since.
         """
         newest = self.latest(stage, partition, ("done", "refused"))
         if newest is None or not same(newest):
@@ -102,7 +106,7 @@ class Ledger:
 
 
 def _entry(entry_id: str, record: StageRecord, known: pa.Table) -> dict[str, Any]:
-    """The row of `record`, later than all that are known.
+    """The row of `record`, with a later time than all entries of `known`.
 
     Entries are ordered by this time, and the clocks of two machines are not the same.
     """

@@ -1,7 +1,7 @@
 """Rows to Parquet files beside a table's log; no reader sees them until a commit names them.
 
 delta-rs's own writer takes a stream as fast as it comes and keeps what is not yet encoded and written: its
-memory grew by 130 to 190 MB a million rows of 315 bytes. Here it is that of one row group.
+memory grew by 130 to 190 MB a million rows of 315 bytes. The memory needed here is that of one row group.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 from lakeloop.errors import DataError
 
 ROW_GROUP_BYTES = 32 << 20
-"""In memory; a row that is longer has a group of its own."""
+"""Bytes of a row group in memory; a row that is longer has a group of its own."""
 FILE_BYTES = 128 << 20
-"""As written; a file is closed after the row group that reaches this size."""
+"""Bytes of a file as written; it is closed after the row group that reaches this size."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class DataFile:
 def write_files(
     filesystem: pafs.FileSystem, batches: Iterable[pa.RecordBatch], partition_columns: Sequence[str]
 ) -> list[DataFile]:
-    """Write `batches` below the root of `filesystem`, and return the files; none for no row.
+    """Write `batches` below the root of `filesystem`, and return the files: an empty list for no row.
 
     Args:
         filesystem: its root is the table's folder.
-        batches: with all columns of the table. When their iteration fails nothing is left behind.
+        batches: with all columns of the table. An error of their iteration is passed on; no file is left.
         partition_columns: of the table, strings; each partition is written to files of its own, at the
             cost of a row group in memory for each.
 
@@ -128,13 +128,13 @@ class _OpenFile:
         )
 
     def write(self, group: pa.Table) -> int:
-        """Write one row group; bytes of the file so far."""
+        """Write one row group; returns the bytes of the file so far."""
         self._writer.write_table(group, row_group_size=group.num_rows)
         self.rows += group.num_rows
         return int(self._sink.tell())
 
     def close(self) -> int:
-        """Bytes of the file."""
+        """End the file; returns its bytes."""
         self._writer.close()
         size = int(self._sink.tell())
         self._sink.close()
@@ -157,5 +157,5 @@ def _by_partition(
 
 
 def _plain(value: str) -> str:
-    """A name of a folder; what the rows' partition is, the log says."""
+    """`value` as the name of a folder; the partition of the rows is what the table's log says."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", value)

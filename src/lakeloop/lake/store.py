@@ -67,6 +67,7 @@ class Lake:
 
     @classmethod
     def from_settings(cls, settings: Settings, loop: LoopSpec) -> Lake:
+        """The lake of `loop` at the address that `settings` hold; nothing is opened or created."""
         return cls(settings.lake, loop.name, settings.storage_options)
 
     def bootstrap(self, spec: LoopSpec) -> None:
@@ -81,7 +82,8 @@ class Lake:
         """Take over the work of a stage (`scope`) on a partition; the newest claim wins.
 
         Raises:
-            FenceError: a later try of the same run was here before.
+            FenceError: a later try of the same run holds the claim already.
+            ConfigurationError: `scope` or `partition` is not usable as a partition value.
         """
         require_safe({"scope": scope, "partition": partition})
         return self._claims.take(scope, partition, attempt)
@@ -90,7 +92,7 @@ class Lake:
         """Write the end of a stage into the ledger; with a fence only while it holds.
 
         Raises:
-            FenceError: a newer attempt took over; its own entry will tell what is in the lake.
+            FenceError: a newer attempt took over; the entry of that attempt will tell what is in the lake.
         """
         self.ledger.record(record, allow=functools.partial(self._claims.check, fence) if fence else None)
 
@@ -102,17 +104,18 @@ class Lake:
         where: Mapping[str, str],
         fence: Fence,
     ) -> Published:
-        """Replace the rows of `table` that have the values `where` by `rows` (none clears them).
+        """Replace the rows of `table` that have the values `where` by `rows`; an empty `rows` clears them.
 
         `rows` has the table's columns in any order; the columns of `where` may be left out. A reader is
-        taken batch by batch: memory is that of a row group and of `ContentDigest`, and an error that comes
-        out of it is raised as it is. `where` names partition columns, among them the fence's partition.
+        taken batch by batch: memory is that of a row group and of `ContentDigest`, and an error that the
+        reader raises is passed on. `where` names partition columns, among them the fence's partition.
         Durable when it returns.
 
         Raises:
             FenceError: a newer attempt claimed this work, or somebody else changed the partition since
                 the claim; nothing was written.
             DataError: `rows` has other columns, or rows of another partition; nothing was written.
+            ValueError: `table` is none of `REPLACEABLE`, or `where` is not as described.
         """
         snapshot = self._pinned(table, where, fence)
         stream = ConformedStream(rows, _schema(snapshot), where, table)
@@ -144,6 +147,11 @@ class Lake:
         `rows` has the table's columns (`batch_id` may be left out). A batch is looked for in the
         partitions of its rows, so a batch that is sent again must have the same rows. Ids that begin with
         a time make the look-up cheap.
+
+        Raises:
+            DataError: `rows` has other columns, or another batch id.
+            ConfigurationError: `batch_id` is not usable as a value in a predicate.
+            CommitFailedError: other writers kept the table busy all the time.
         """
         require_safe({"batch_id": batch_id})
         for turn in contended():
@@ -164,6 +172,7 @@ class Lake:
 
         Raises:
             FenceError: the table has moved on since; nothing was written. Read it again, then decide.
+            DataError: `rows` has other columns than the table.
         """
         snapshot = self._store.open(table, version)
         rows = conform(rows, _schema(snapshot), {}, table)
@@ -200,11 +209,11 @@ class Lake:
         columns: Sequence[str] | None = None,
         **equals: str,
     ) -> pa.RecordBatchReader:
-        """The same as a stream of record batches, for tables that do not fit in memory."""
+        """The rows of `read` as a stream of record batches, for tables that do not fit in memory."""
         return self._store.stream(table, version, equals, columns)
 
     def dataset(self, table: str, *, version: int | None = None, **equals: str) -> ds.Dataset:
-        """The files of a version that may hold such rows, as an Arrow dataset (not filtered by row)."""
+        """The files that may hold the rows of `read`, as an Arrow dataset: other rows are in them too."""
         return self._store.dataset(table, version, equals)
 
     def version(self, table: str) -> int:

@@ -181,7 +181,10 @@ REPLACEABLE = ("raw", "quarantine", "staging", "mart", "evaluations")
 
 
 def kept_columns(table: str, schema: pa.Schema) -> list[pa.Field]:
-    """Columns of `schema`, a table in a lake, that an earlier version wrote and this one does not."""
+    """Columns of `schema`, a table in a lake, that an earlier version wrote and this one does not.
+
+    An empty list for the tables whose columns the loop file decides.
+    """
     for ours in FIXED_TABLES:
         if ours.name == table:
             return [field for field in schema if field.name not in ours.schema.names]
@@ -189,6 +192,7 @@ def kept_columns(table: str, schema: pa.Schema) -> list[pa.Field]:
 
 
 def tables_of(spec: LoopSpec) -> tuple[TableSpec, ...]:
+    """All tables of a loop: those whose columns its file decides, then `FIXED_TABLES`."""
     mart, roles = mart_schema(spec), frozenset(spec.task.roles())
     return (
         TableSpec("raw", raw_schema(spec), given=frozenset(spec.source.columns)),
@@ -201,8 +205,8 @@ def tables_of(spec: LoopSpec) -> tuple[TableSpec, ...]:
 def create_tables(store: DeltaStore, spec: LoopSpec) -> None:
     """Create what is missing and compare what is there; safe to run in many processes at once.
 
-    A look at a loop creates its tables: until the first row comes, its columns may still change. A table of
-    an earlier version of Lakeloop gets the columns of ours that it lacks, and keeps those that it has more.
+    Opening a loop creates its tables; until a table has its first row, its columns may still change. A table
+    of an earlier version of Lakeloop gets the columns of ours that it lacks, and keeps its other columns.
 
     Raises:
         ConfigurationError: a table with rows has other columns than it should; names them.
@@ -269,11 +273,11 @@ def _create_anew(store: DeltaStore, table: TableSpec, existing: DeltaTable) -> N
             table.schema.empty_table(),
             mode="overwrite",
             schema_mode="overwrite",
-            # No retry: whoever committed in between may have brought the first rows.
+            # No retry: a commit in between may have brought the first rows.
             commit_properties=CommitProperties(max_commit_retries=0),
         )
     except CommitFailedError:
-        return  # the comparison that follows judges what the other one left
+        return  # the comparison that follows judges what the other writer left
     store.make_durable(table.name, range(existing.version(), existing.version() + 1))
 
 
@@ -295,7 +299,7 @@ def _add_columns(store: DeltaStore, table: TableSpec, existing: DeltaTable, fiel
             commit_properties=CommitProperties(max_commit_retries=0),
         )
     except DeltaError:
-        return  # somebody else was first: the comparison that follows judges what is there
+        return  # another writer was first: the comparison that follows judges what it left
     store.make_durable(table.name, range(version + 1, version + 2))
 
 

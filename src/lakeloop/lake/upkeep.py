@@ -39,7 +39,7 @@ class Tidied:
 
 
 def tidy_table(store: DeltaStore, table: str, retention: timedelta) -> Tidied:
-    """Compact `table` and vacuum it; durable when it returns."""
+    """Compact `table`, and delete files that left it longer ago than `retention`; durable when it returns."""
     snapshot = store.open(table)
     compacted, busy = 0, False
     try:
@@ -67,6 +67,7 @@ def _vacuum(store: DeltaStore, table: str, retention: timedelta) -> int:
 
 
 def tidy_tables(store: DeltaStore, tables: Iterable[str], retention: timedelta) -> list[Tidied]:
+    """`tidy_table` for each of `tables`, in their order."""
     return [tidy_table(store, table, retention) for table in tables]
 
 
