@@ -1,4 +1,4 @@
-"""Detached jobs: work that outlives who asked for it, and is done once however often it is asked for.
+"""Detached jobs: work that outlives the process that asks for it, and is done once however often it is asked.
 
     job_id = submit(JobSpec(...))   # starts it, or attaches to the one that runs or has succeeded
     wait(job_id, on_line=print)     # streams its log; raises when it failed

@@ -27,12 +27,13 @@ _END_SECONDS = 30.0
 
 
 def submit(spec: JobSpec) -> str:
-    """Start a job, or attach to it when it runs or has succeeded already. Returns its id.
+    """Start a job, or attach to it when it runs or has succeeded already. Returns its id: its folder's path.
 
     A job that failed or was lost is started anew, after what is left of it was ended and cleared away.
 
     Raises:
-        JobError: other work is running in the same folder, or the runner did not start.
+        JobError: other work is running in the same folder, a process of an earlier try cannot be ended, or
+            the runner did not start.
     """
     spec = spec.model_copy(update={"workdir": spec.workdir.resolve(), "root": spec.root.resolve()})
     workdir = Workdir(spec.workdir)
@@ -45,7 +46,7 @@ def submit(spec: JobSpec) -> str:
 
 
 def status(job_id: str) -> JobStatus:
-    """How a job is. `lost` when it was at work and its processes are gone, or nothing is known of it."""
+    """How a job is: `lost` when its processes are gone before its end, or its folder tells nothing of it."""
     record = Workdir(Path(job_id)).read_record()
     if record is None or record.lost:
         return JobStatus("lost", reason="its processes are gone and left no result")
@@ -53,12 +54,14 @@ def status(job_id: str) -> JobStatus:
 
 
 def wait(job_id: str, on_line: Callable[[str], None] | None = None) -> JobStatus:
-    """Wait for the end of a job; each line of its log, from the first, goes to `on_line`.
+    """Wait until a job has succeeded, and return its status; each line of its log goes to `on_line`.
+
+    The log is told from its first line, also by a process that attached to the job later.
 
     Raises:
-        ConfigurationError: it ended with exit code 64, or took longer than its limit.
-        DataError: it ended with exit code 65.
-        JobError: it ended otherwise without a result; another attempt may succeed.
+        ConfigurationError: the job ended with exit code 64, or took longer than its limit.
+        DataError: the job ended with exit code 65.
+        JobError: the job ended otherwise without a result; another attempt may succeed.
     """
     workdir = Workdir(Path(job_id))
     lines = _Lines(workdir.log)
@@ -76,10 +79,10 @@ def wait(job_id: str, on_line: Callable[[str], None] | None = None) -> JobStatus
 
 
 def result(job_id: str) -> dict[str, Any]:
-    """What a job that succeeded has to say.
+    """The content of result.json of a job that has succeeded.
 
     Raises:
-        JobError: there is no result.
+        JobError: the job has not succeeded, or its result cannot be read.
     """
     workdir = Workdir(Path(job_id))
     found = status(job_id)
@@ -95,7 +98,7 @@ def cancel(job_id: str) -> JobStatus:
     """End a job and return how it ended; one that has ended already stays as it is.
 
     Raises:
-        JobError: it runs on another machine.
+        JobError: the job runs on another machine, or its process cannot be ended.
     """
     workdir = Workdir(Path(job_id))
     record = workdir.read_record()
@@ -115,7 +118,7 @@ def _attach(workdir: Workdir, spec: JobSpec) -> bool:
     if record is None or record.lost or record.state == "failed":
         return False
     if record.state == "pending" and not is_locked(workdir.run_lock):
-        return False  # who submitted it died before the runner was there
+        return False  # the process that submitted it died before the runner was there
     same = record.fingerprint == spec.fingerprint
     if record.state == "succeeded":
         return same and workdir.result.is_file()

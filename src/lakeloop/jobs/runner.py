@@ -36,18 +36,19 @@ GRACE_SECONDS = 10.0
 """Between asking a job to end and ending it."""
 _LOCK_SECONDS = 10.0
 _RECORD_SECONDS = 300.0
-"""How long the end of a job is tried to be written: without it, hours of work count as lost."""
+"""How long it is tried to write the end of a job: without that record, hours of work count as lost."""
 _PR_SET_PDEATHSIG = 1
 
 
 class StopJobError(Exception):
-    """Somebody wants the job to end; the message says why."""
+    """The job is to end now; the message says why."""
 
 
 def main() -> None:
+    """Run the job of the folder named on the command line; exit code 1 when its lock is held."""
     workdir = Workdir(Path(sys.argv[1]))
-    # Who submits waits for this process, and so leaves no zombie; its child belongs to nobody, and what
-    # ends the submitter with all its children does not end the job.
+    # The submitter waits for this process, so that no zombie is left. The forked child is no child of the
+    # submitter: what ends the submitter with all its children does not end the job.
     if os.fork() > 0:
         os._exit(0)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -59,7 +60,7 @@ def main() -> None:
 
 
 def run(workdir: Workdir, lock: int) -> None:
-    """Run the job of `workdir` to its end; `lock` is a locked descriptor that the job shares."""
+    """Run the job of `workdir` to its end; `lock` is a locked descriptor that the job inherits."""
     spec = JobSpec.model_validate_json(workdir.spec.read_bytes())
     record = JobRecord(state="running", fingerprint=spec.fingerprint, runner=ProcessIdentity.of(os.getpid()))
     with workdir.log.open("wb") as output:
@@ -146,7 +147,7 @@ def _raise_stop(_number: int, _frame: object) -> None:
 
 
 def _lock(path: Path) -> int | None:
-    """A descriptor with an exclusive lock on `path`; None when somebody keeps it."""
+    """A descriptor with an exclusive lock on `path`; None when another process holds the lock."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     if take(descriptor, seconds=_LOCK_SECONDS):
         return descriptor
@@ -155,14 +156,14 @@ def _lock(path: Path) -> int | None:
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """What a child calls so that the kernel ends it when the runner dies, however it dies. Linux only."""
+    """A function for the job's process: the kernel then ends it when the runner dies. None but on Linux."""
     if not sys.platform.startswith("linux"):
         return None
     libc, runner = ctypes.CDLL(None, use_errno=True), os.getpid()
 
     def prepare() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != runner:  # it died before the line above
+        if os.getppid() != runner:  # the runner died before the line above
             os._exit(1)
 
     return prepare

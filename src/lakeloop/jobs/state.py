@@ -1,4 +1,4 @@
-"""What is on disk about a job: its order (spec.json), its state (job.json), and who is alive.
+"""What is on disk about a job: its order (spec.json), its state (job.json), and which processes are alive.
 
 Only reads and writes; starting and ending processes is `client` and `runner`.
 """
@@ -27,16 +27,16 @@ _CLOCK_TOLERANCE_SECONDS = 2.0
 
 
 class JobSpec(Frozen):
-    """An order for one job. Equal `job` and `work`, or else `config`, are the same work, wherever it runs."""
+    """An order for one job. With equal `job` and `work` (else `config`) two orders are the same work."""
 
     job: Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*$")]
     """Module that is run, like `training.train`."""
     config: dict[str, Any]
     """What the job is given, as config.json; plain data."""
     work: str = ""
-    """Fingerprint of what of `config` decides the outcome, where not all of it does."""
+    """Fingerprint of the part of `config` that decides the outcome; empty when all of `config` does."""
     workdir: Path
-    """The job's own folder: log, state, result and whatever it makes. `inputs/` in it is never cleared."""
+    """The job's own folder: log, state, result and what the job makes. `inputs/` in it is never cleared."""
     root: Path
     """Where the job is started: the folder from which its module can be imported."""
     threads: int = Field(default=0, ge=0)
@@ -51,7 +51,7 @@ class JobSpec(Frozen):
 
 
 class ProcessIdentity(Frozen):
-    """A process, also when its number has been given to another one since."""
+    """A process by its number and start time: the number alone may be that of a later process."""
 
     pid: int
     started: float
@@ -72,7 +72,7 @@ class ProcessIdentity(Frozen):
 
 
 class JobRecord(Frozen):
-    """job.json: written by who submits, then by the runner, at least every `HEARTBEAT_SECONDS`."""
+    """job.json: written by the submitter, then by the runner, at least every `HEARTBEAT_SECONDS`."""
 
     state: Literal["pending", "running", "succeeded", "failed"]
     fingerprint: str
@@ -93,7 +93,7 @@ class JobRecord(Frozen):
 
     @property
     def lost(self) -> bool:
-        """It should be at work, and nobody is."""
+        """The job should be at work, and no process of it is."""
         if self.state not in ("pending", "running"):
             return False
         if self.local and self.runner is not None:
@@ -104,6 +104,8 @@ class JobRecord(Frozen):
 
 @dataclass(frozen=True)
 class JobStatus:
+    """How a job is, as far as its folder tells."""
+
     state: JobState
     started_at: datetime | None = None
     """None when nothing is known of the job."""
@@ -178,14 +180,14 @@ def usable_cores() -> int:
 
 
 def worker_environment(threads: int) -> dict[str, str]:
-    """What a job gets on top of the environment of who submitted it."""
+    """Variables that a job gets on top of the runner's environment; `threads` as in `JobSpec`."""
     count = str(threads or usable_cores())
     return {
         # Threads that wait for work by spinning halve the speed of everything else on the machine.
         "OMP_WAIT_POLICY": "PASSIVE",
         "OMP_NUM_THREADS": count,
         "MKL_NUM_THREADS": count,
-        # Its threads spin while they wait; what is left to numpy here is small.
+        # OpenBLAS's threads spin while they wait; what is left to numpy here is small.
         "OPENBLAS_NUM_THREADS": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
