@@ -1,7 +1,7 @@
 """The journal of one run: JSON lines on disk, the truth about what a stage or a training process reported.
 
 Written so that a kill loses nothing that was fsynced, read so that a kill in the middle of a line does no
-harm. Who copies journals to W&B, and how far they are copied, is `mirror` and `progress`.
+harm. Copying journals to W&B is `mirror`; how far each is copied is `progress`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ _FSYNC_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class JournalIdentity:
-    """Whose journal it is. `run` is the token of the attempt (`Attempt.token`)."""
+    """What a journal is about: one stage of one partition, by one run.
+
+    `run` is the token of the attempt (`Attempt.token`); in a training, the name of one try of the job.
+    """
 
     loop: str
     stage: str

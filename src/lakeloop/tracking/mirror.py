@@ -2,7 +2,7 @@
 
 Offline it copies journals that have ended; online it also follows those at work. It stays for a moment when
 there is nothing to do, because the next stage ends soon and importing wandb costs more than a copy.
-Which words of a journal become what in W&B is `replay`; who starts the mirror is `wake`.
+How an entry of a journal is told to W&B is `replay`; how the mirror is started is `wake`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ log = logging.getLogger("lakeloop.tracking.mirror")
 
 _TICK_SECONDS = 0.5
 _LOOK_SECONDS = 5.0
-"""Between looks that nobody asked for: a training process opens its journal without waking anybody."""
+"""Between looks without a waker's mark: a training process opens its journal and leaves no mark."""
 
 
 def mirror_pending(settings: Settings, *, timeout: float = 120.0) -> int:
-    """Mirror what waits, and wait for it at most `timeout` seconds; returns the number that still waits.
+    """Have the waiting journals mirrored, for at most `timeout` seconds; returns how many still wait.
 
     Journals of stages at work are not counted. Never raises because of W&B.
     """
@@ -81,7 +81,7 @@ class Mirror:
         """Copy what is new in the journals at `paths`; returns how many of them are done."""
         done = 0
         for path in paths:
-            # Asked before reading: what a writer adds after it was seen gone does not exist.
+            # Asked before reading: a writer that is gone by now adds nothing that the reading could miss.
             has_ended = not has_writer(path)
             if path in self._unreadable or not (has_ended or self._online):
                 continue
@@ -109,7 +109,11 @@ class Mirror:
 
 
 def run(journals: Path, wandb_dir: Path, *, online: bool, linger: float) -> None:
-    """Be the mirror, unless one is alive; go on as long as wakers left a mark meanwhile."""
+    """Be the mirror, unless one is alive; go on as long as wakers left a mark meanwhile.
+
+    Raises:
+        ServiceError: W&B does not answer.
+    """
     while True:
         with mirror_lock(journals) as free:
             if not free:
@@ -121,6 +125,7 @@ def run(journals: Path, wandb_dir: Path, *, online: bool, linger: float) -> None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the mirror as `argv` says and return 0; when W&B does not answer, the process ends here."""
     parser = argparse.ArgumentParser(prog="python -m lakeloop.tracking.mirror", description=__doc__)
     parser.add_argument("--journals", type=Path, required=True, help="folder of the journals")
     parser.add_argument("--wandb-dir", type=Path, required=True, help="folder for W&B's files")

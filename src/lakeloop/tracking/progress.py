@@ -1,6 +1,6 @@
 """How far a journal is mirrored: a small file beside it, written only after W&B has the run whole.
 
-A mirror that dies in between leaves no mark, so the next one does the journal again, from its beginning.
+A mirror that dies in between leaves no such file: the next mirror copies the journal from its beginning.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def mirrored(journal: Path) -> Mirrored | None:
 
 
 def waiting(journals: Path) -> list[Path]:
-    """Journals with something that W&B does not have, oldest change first; those at work are among them."""
+    """Journals with something that W&B does not have, oldest change first, also while they are written."""
     found = []
     for path in journals.glob(f"*/*/*/*{SUFFIX}"):
         status = path.stat()
@@ -55,7 +55,7 @@ def waiting(journals: Path) -> list[Path]:
 
 
 def ended(journals: Path) -> list[Path]:
-    """Those of `waiting` that nobody writes any more."""
+    """The journals of `waiting` that no process writes any more."""
     return [path for path in waiting(journals) if not has_writer(path)]
 
 

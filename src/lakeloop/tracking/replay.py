@@ -35,7 +35,7 @@ _PATIENCE = {
 _ARTIFACT_BYTES = {"online": 2 << 30, "offline": 16 << 20}
 """Larger artifacts are logged as references with digests: offline, W&B would keep a copy of each model."""
 _FOREIGN = ("WANDB_RUN_ID", "WANDB_RESUME", "WANDB_NAME", "WANDB_RUN_GROUP", "WANDB_JOB_TYPE", "WANDB_TAGS")
-"""Meant for somebody else's run; each run here gets its own from its journal."""
+"""Variables meant for another run; here each run is named by its journal."""
 _CRASHED = 1
 _SPELLED = ("NaN", "Infinity", "-Infinity")
 
@@ -83,7 +83,7 @@ class Replay:
 
         Raises:
             DataError: the file is no journal.
-            ServiceError: W&B does not answer, or does not let us in.
+            ServiceError: W&B does not answer, or refuses the log-in.
         """
         # Before reading: what comes in between is read twice rather than never.
         self._size = self.path.stat().st_size
@@ -145,7 +145,7 @@ class Replay:
                 settings=_settings(),
             )
         except Exception as error:
-            # W&B raises its own, requests' and plain ones; each means the same here.
+            # W&B raises errors of its own, of requests and plain ones; each means the same here.
             raise _unreachable(self.path, error) from error
         return run
 
@@ -203,7 +203,7 @@ class Replay:
         artifact = wandb.Artifact(_artifact_name(data["name"]), type=data["kind"], metadata=metadata)
         try:
             if noted is None or footprint(path) != noted:
-                # Other bytes under a name that promises these would be worse than none.
+                # Other bytes under a name that promises the noted ones would be worse than none.
                 artifact.metadata["contents"] = "left out: changed or gone since it was logged"
             elif noted["bytes"] > _ARTIFACT_BYTES["online" if self._online else "offline"]:
                 artifact.add_reference(path.as_uri())

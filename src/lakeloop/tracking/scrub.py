@@ -53,7 +53,7 @@ def known_secrets() -> tuple[str, ...]:
 def _storage_options() -> Iterator[tuple[str, str]]:
     try:
         options = json.loads(os.environ.get("LAKELOOP_STORAGE_OPTIONS", "{}"))
-    except ValueError:  # `Settings` tells who wrote it
+    except ValueError:  # `Settings` says what is wrong with the variable
         return
     if isinstance(options, dict):
         yield from ((name, value) for name, value in options.items() if isinstance(value, str))

@@ -95,8 +95,11 @@ def open_tracker(
 ) -> Iterator[Tracker]:
     """Journal one stage of one partition, and let the mirror know when there is something for it.
 
-    The journal is closed with exit code 1 when an exception passes. The mirror runs on its own: this
+    The journal is closed with exit code 1 when an exception passes. The mirror runs on its own: the stage
     never waits for it, and never fails because of it.
+
+    Raises:
+        FenceError: another process is writing the journal of this attempt.
     """
     identity = JournalIdentity(loop=loop, stage=stage, partition=partition, run=attempt.token)
     try:

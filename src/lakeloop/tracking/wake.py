@@ -40,15 +40,18 @@ def wake_mirror(settings: Settings) -> None:
 
 
 def leave_mark(journals: Path) -> None:
+    """Ask the mirror for a look at the journals."""
     journals.mkdir(parents=True, exist_ok=True)
     (journals / _MARK).touch()
 
 
 def take_mark(journals: Path) -> None:
+    """Remove the mark, if there is one."""
     (journals / _MARK).unlink(missing_ok=True)
 
 
 def is_marked(journals: Path) -> bool:
+    """Whether a waker's mark waits for the mirror."""
     return (journals / _MARK).exists()
 
 
