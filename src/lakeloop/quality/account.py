@@ -1,6 +1,6 @@
 """The account of a day: every line that ingest read is in the mart, in quarantine, or a duplicate; once.
 
-Pure arithmetic on counts; where they come from is the stage's business.
+Pure arithmetic on counts; collecting the counts is the stage's business.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Runs the checks of a day with Great Expectations on a DuckDB file, and writes its Data Docs.
 
 The context lives in memory and writes nothing but the pages; the checks come from `expectations`, the page
-that we show from `report`. Great Expectations is imported inside functions: it takes three seconds.
+that we show from `page`. Great Expectations is imported inside functions: it takes three seconds.
 """
 
 from __future__ import annotations
@@ -60,6 +60,9 @@ def run_checks(database: Path, checks: Sequence[Check], *, name: str, pages: Pat
         name: name of the suite in the pages.
         pages: folder for GX's own pages; replaced.
 
+    Returns:
+        What each check found, in the order of `checks`.
+
     Raises:
         ConfigurationError: a check could not be evaluated.
     """
@@ -86,7 +89,7 @@ def _context(pages: Path) -> EphemeralDataContext:
         ProgressBarsConfig,
     )
 
-    # It is set to INFO when it is imported; at INFO it tells a task's log every default.
+    # GX sets this logger to INFO when it is imported; at INFO it writes every default into a task's log.
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
     site = {
         "class_name": "SiteBuilder",

@@ -24,7 +24,7 @@ ACCOUNT = "account"
 
 @dataclass(frozen=True)
 class Check:
-    """One expectation, and how to speak of it."""
+    """One check of a day: an expectation, and words for it."""
 
     name: str
     table: Literal["candidate", "account"]

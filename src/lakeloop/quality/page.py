@@ -26,7 +26,7 @@ _NUMBERS = {
 
 @dataclass(frozen=True)
 class DayReport:
-    """What the page tells."""
+    """What the checks of one day found, as the page shows it."""
 
     loop: str
     partition: str
@@ -49,6 +49,7 @@ class DayReport:
         return page
 
     def html(self) -> str:
+        """The page."""
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader("lakeloop.quality", "."),
             autoescape=True,

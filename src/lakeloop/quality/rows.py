@@ -23,15 +23,15 @@ from lakeloop.spec.loop import LoopSpec
 JUDGED = "judged"
 """Table with the rows and their reasons."""
 CANDIDATE = "candidate"
-"""View of the rows without one: what is about to be published."""
+"""View of the rows without a reason: what is about to be published."""
 
 KEY_REPEATED = "row_id_repeated"
 _FOUND_CHARACTERS = 200
-"""Of a bad value, so much is quoted; the whole row is kept beside it."""
+"""Characters of a bad value that are quoted; the whole row is kept beside them."""
 
 
 def rules(loop: LoopSpec) -> tuple[Rule, ...]:
-    """All rules for a row of `loop`, in the order in which they are its reason."""
+    """All rules for a row of `loop`; the first that a row violates is its reason code."""
     checks = (NotNull(kind="not_null", column="row_id"), *loop.row_checks)
     return tuple(rule for check in checks for rule in rules_of(check))
 
@@ -41,8 +41,8 @@ def judge(
 ) -> None:
     """Make the table `JUDGED` of `rows` (columns of the mart), and the view `CANDIDATE` on it.
 
-    A key that several otherwise good rows have is nobody's: nothing says which of them is right, so all of
-    them are bad. A row that was delivered again because its first delivery was bad is not such a case.
+    When several otherwise good rows have the same key, all of them are bad: nothing says which one is right.
+    A row that is there again because it was bad the first time is not such a case.
 
     Raises:
         ConfigurationError: a check cannot be evaluated (a regular expression that RE2 does not know).
@@ -89,7 +89,7 @@ def candidates(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> pa.Tabl
 
 
 def rejected(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> pa.Table:
-    """The other rows for the table `quarantine`: first reason, all reasons in words, the row as JSON."""
+    """The bad rows for the table `quarantine`: first reason, all reasons in words, the row as JSON."""
     row = ", ".join(f"{literal(name)}: {identifier(name)}" for name in mart_schema(loop).names)
     return (
         connection.sql(

@@ -23,6 +23,7 @@ THREADS = 2
 
 
 def memory_limit() -> str:
+    """How much memory a connection may use, in DuckDB's words: LAKELOOP_DUCKDB_MEMORY or `MEMORY_LIMIT`."""
     return os.environ.get("LAKELOOP_DUCKDB_MEMORY", MEMORY_LIMIT)
 
 
@@ -45,6 +46,7 @@ def limits(file: Path) -> dict[str, str]:
 
 
 def spill_folder(file: Path) -> Path:
+    """The folder beside `file` into which DuckDB spills what does not fit into memory."""
     return file.with_name(f"{file.name}.tmp")
 
 
@@ -55,7 +57,7 @@ def fill(
     rows: pa.Table | pa.RecordBatchReader,
     also: Sequence[str] = (),
 ) -> int:
-    """Create `schema`.`table` from `rows`, streamed when they come as a reader; return how many.
+    """Create `schema`.`table` from `rows`, streamed when they come as a reader; return the number of rows.
 
     `also` are further columns, as SQL over those of `rows`.
     """

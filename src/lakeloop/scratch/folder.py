@@ -1,4 +1,4 @@
-"""Folders that belong to one attempt alone, and are swept when nobody finished them.
+"""Folders that belong to one attempt alone, and are swept a day later when the attempt never ended.
 
 Two attempts at the same work can overlap (a retry does not wait for the death of the first), so they must
 not share files.
@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _ABANDONED_SECONDS = 24 * 3600
-"""A folder that nobody finished is removed by a later attempt when it is older than this."""
+"""A folder whose attempt never ended is removed by a later attempt when it is older than this."""
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def _become(folder: Path, final: Path) -> None:
             final.rename(replaced)
         folder.rename(final)
     except OSError:
-        # Another attempt put its folder there in the same moment; ours is of no use to anybody.
+        # Another attempt put its folder there in the same moment; one of them is enough.
         shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(replaced, ignore_errors=True)
 

@@ -82,12 +82,15 @@ def build(
         clean: switches for the macros.
         target: folder for what dbt writes: compiled SQL, results, log.
         cache: folder for the parsed project, shared between partitions and loops.
-        kept_as: where `database` will be when somebody reads the error message, if it is going to move.
+        kept_as: where `database` will lie when a person reads the error message, if it is going to move.
+
+    Returns:
+        What dbt did with each model and each test.
 
     Raises:
-        ConfigurationError: a model, its contract or the project is wrong.
+        ConfigurationError: a model, its contract or the project is wrong, or DuckDB needs more memory.
         DataError: a data test failed, or a value does not fit the model.
-        TransientError: the file was busy.
+        ServiceError: another process has the file open.
     """
     _require_models(project, loop)
     try:
@@ -149,8 +152,8 @@ def _require_models(project: Path, loop: str) -> None:
 def _parsed(project: Path, arguments: list[str], cache: Path, clean: Clean) -> Manifest:
     """The parsed project: from `cache` when nothing that parsing reads has changed, else parsed now.
 
-    dbt's own partial parsing does not do it: it starts anew whenever the profile's path changes, which it
-    does with every partition. It saves 2 of 5 seconds.
+    dbt's own partial parsing does not help: it starts anew whenever the profile's path changes, which it
+    does with every partition. The cache saves 2 of 5 seconds.
     """
     from dbt.contracts.graph.manifest import Manifest
     from dbt.parser.manifest import extended_mashumaro_encoder, extended_mashumuro_decoder

@@ -10,7 +10,7 @@ from lakeloop.spec.loop import LoopSpec
 
 
 def roles(loop: LoopSpec) -> dict[str, str | None]:
-    """What dbt's models read -> the column that the loop file says it is; None where it names none."""
+    """Column that dbt's models read -> the raw column that the loop file names for it; None for none."""
     return {
         "lakeloop_key": loop.source.key,
         **{f"lakeloop_{name}": role.column for name, role in loop.task.roles().items()},
@@ -21,9 +21,9 @@ def roles(loop: LoopSpec) -> dict[str, str | None]:
 def hand_over(
     connection: duckdb.DuckDBPyConnection, loop: LoopSpec, rows: pa.Table | pa.RecordBatchReader
 ) -> int:
-    """Create dbt's source table from rows of `raw`, each role as a column of its own; return how many.
+    """Create dbt's source table from rows of `raw`, each role as a further column; return the number of rows.
 
-    So that the loop file alone says which column is the text and which the answer: no model repeats it.
+    The loop file alone says which column is the text and which the answer: no dbt model repeats it.
     """
     columns = [
         f"{identifier(column) if column else 'null::timestamptz'} as {identifier(role)}"

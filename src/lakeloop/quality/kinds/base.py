@@ -42,7 +42,7 @@ class CheckKind(Protocol[C_contra]):
         """What makes a row bad. A null passes, unless the kind asks for presence."""
 
     def expectation(self, check: C_contra, rule: Rule) -> tuple[Expectation, Found]:
-        """The same as Great Expectations' gate on the rows that are left, and words for what it observes."""
+        """`rule` as Great Expectations' gate on the rows that are left, and words for what GX observes."""
 
 
 Found = Callable[[Mapping[str, Any]], str]
@@ -62,7 +62,7 @@ def value_of(check: CheckBase) -> str:
 
 
 def rows_expectation(rule: Rule) -> tuple[Expectation, Found]:
-    """The gate as a query for bad rows: for what GX cannot say on DuckDB."""
+    """The gate of `rule` as a query for bad rows, for what GX's own expectations cannot say on DuckDB."""
     query = "select * from {batch} where " + _braces_doubled(rule.violated)  # noqa: S608 - quoted in the rule
     description = f"{rule.column}: {rule.expected}"
     found = catalogue().UnexpectedRowsExpectation(unexpected_rows_query=query, description=description)
@@ -70,12 +70,14 @@ def rows_expectation(rule: Rule) -> tuple[Expectation, Found]:
 
 
 def bad_values(result: Mapping[str, Any]) -> str:
+    """Words for an expectation on values: how many rows fail, of how many, with some of the values."""
     bad, of = result.get("unexpected_count") or 0, result.get("element_count") or 0
     values = list(dict.fromkeys(map(str, result.get("partial_unexpected_list") or ())))[:_EXAMPLES]
     return f"{bad} of {of} row(s) fail" + (f": {', '.join(values)}" if values else "")
 
 
 def bad_rows(result: Mapping[str, Any]) -> str:
+    """Words for a query for bad rows: how many it found."""
     return f"{result.get('observed_value') or 0} row(s) fail"
 
 

@@ -1,4 +1,4 @@
-"""What a number is: `between`."""
+"""Checks of a number: `between`."""
 
 from __future__ import annotations
 

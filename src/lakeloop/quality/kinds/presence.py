@@ -1,4 +1,4 @@
-"""Is there a value: `not_null`."""
+"""Checks that there is a value: `not_null`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a text is: `length`, `one_of`, `matches`."""
+"""Checks of a text: `length`, `one_of`, `matches`."""
 
 from __future__ import annotations
 
