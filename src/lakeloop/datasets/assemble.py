@@ -36,7 +36,7 @@ class Assembled:
 
 
 def deal(text_key: str, split: Split) -> SplitName:
-    """The split of a text."""
+    """The split of the texts with this duplicate key."""
     digest = hashlib.sha256(f"{split.salt}\0{text_key}".encode()).digest()
     share = int.from_bytes(digest[:8]) / 2**64
     if share < split.test:

@@ -17,12 +17,12 @@ class TrainingDecision:
     train: bool
     reason: str
     partition: str = ""
-    """The newest published day, which is what the training is called; empty when nothing is published."""
+    """The newest published day, which names the training; empty from `decide`, and when none is published."""
 
 
 @dataclass(frozen=True)
 class EarlierTraining:
-    """A training that went as far as the gate, whatever the gate said."""
+    """A training whose candidates were evaluated, whatever the gate decided."""
 
     partition: str
     """The newest day of its data set."""
@@ -40,9 +40,9 @@ def decide(
 ) -> TrainingDecision:
     """Decide from the published days and the earlier trainings, oldest first.
 
-    The whole of what is published counts, whichever day the news was about: days come in any order in a
-    backfill. Rows of a day that was published again with another content count as new. A training with
-    another `config` teaches nothing about this one: then all that is asked is `min_rows`.
+    All published days count, whichever of them are new: days come in any order in a backfill. Rows of a day
+    that was published again with another content count as new. Earlier trainings with another `config` do
+    not count: when there are no others, only `min_rows` is asked for.
     """
     rows = sum(day.rows for day in published.values())
     days = f"{rows} rows published in {len(published)} partition(s)"

@@ -36,7 +36,7 @@ _REMEDY = "publish more partitions, or change split in the loop file"
 class DatasetCard(Frozen):
     """What is in a data set and what it was made from.
 
-    Not the version of the mart: equal rows can be read at many, and are one data set. The ledger has it.
+    The version of the mart is not in it but in the ledger: equal rows of two versions are one data set.
     """
 
     model_config = ConfigDict(extra="ignore")  # cards that were frozen earlier hold mart_version, and more
@@ -116,14 +116,15 @@ def read_card(folder: Path) -> DatasetCard:
 
 
 def read_split(folder: Path, name: SplitName) -> pa.Table:
+    """The rows of one split, as `write_dataset` wrote them."""
     return pq.read_table(folder / f"{name}.parquet")
 
 
 def read_training_keys(files: LakeFiles, name: str) -> pa.Array | None:
-    """The text keys that a model of the data set `name` was fitted or chosen on; None when it is gone.
+    """The text keys that a model of the data set `name` was fitted or chosen on; None when the set is gone.
 
     Raises:
-        ArtifactError: its files are not the ones that were stored.
+        ArtifactError: the files of the data set are not the ones that were stored.
     """
     if not files.exists(name):
         return None

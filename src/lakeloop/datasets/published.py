@@ -1,6 +1,6 @@
 """Which partitions of the mart were published, and with what content: the ledger knows, the table does not.
 
-A reader of the mart alone sees rows, not promises: what counts is a `validate` record that says done.
+A reader of the mart alone cannot tell: a day is published when a record of `validate` says done.
 """
 
 from __future__ import annotations
@@ -40,6 +40,6 @@ def published_partitions(
 
 
 def describe_days(partitions: Iterable[str]) -> str:
-    """`2026-11-16..2026-11-20`, or the one day."""
+    """`2026-11-16..2026-11-20`, or the one day; there must be one at least."""
     days = sorted(partitions)
     return days[0] if len(days) == 1 else f"{days[0]}..{days[-1]}"

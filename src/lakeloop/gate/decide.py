@@ -26,9 +26,9 @@ class Accepted(Frozen):
     score: float
     """By the metric that decides."""
     rows: int
-    """Test rows that it was asked."""
+    """Number of test rows that it answered."""
     rows_digest: str
-    """Of these rows."""
+    """Content digest of these rows."""
 
 
 class Decision(Frozen):
@@ -60,7 +60,7 @@ def decide(evidence: Evidence, loop: LoopSpec) -> Decision:
 
     Only the best one is checked: a worse one can pass no check that it fails, and must not replace the
     champion because the best one is the champion already. The metric is the loop's, which may be another one
-    than the evaluation was told: all are in the evidence.
+    than the evaluation was told: the evidence has the scores by all metrics.
     """
     metric = loop.metric
     best = best_of(evidence.candidates, metric)

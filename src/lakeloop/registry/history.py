@@ -37,9 +37,9 @@ class ModelCard(Frozen):
     metrics: dict[str, float] = Field(default_factory=dict)
     """Scores on the test rows, by name."""
     evidence: str = ""
-    """Digest of what the evaluation found that it was let in by; empty when there was none to keep."""
+    """Digest of the evidence on which the gate accepted it; empty for an evaluation that left no evidence."""
     decision: Decision
-    """Of the gate that let it in."""
+    """Of the gate that accepted it."""
 
 
 class ModelVersion(Frozen):
@@ -91,19 +91,21 @@ class History:
     """Oldest first."""
 
     def alias(self, alias: Alias) -> ModelVersion | None:
-        """The version that `alias` points at now."""
+        """The version that `alias` points at now; None before its first move."""
         move = self.last_move(alias)
         return self.versions[move.version] if move else None
 
     def last_move(self, alias: Alias) -> Move | None:
+        """The newest move of `alias`; None before its first."""
         return next((move for move in reversed(self.moves) if move.alias == alias), None)
 
     def made_champion_by(self, cause: str) -> Move | None:
-        """The last move of the champion that `cause` asked for; also when somebody moved it on since."""
+        """The newest move of the champion with this `cause`, also when the alias was moved on since."""
         moves = (move for move in reversed(self.moves) if move.alias == "champion")
         return next((move for move in moves if move.cause == cause), None)
 
     def by_digest(self, digest: str) -> ModelVersion | None:
+        """The version whose artifact has this digest; None when it was not registered."""
         return next((version for version in self.versions.values() if version.digest == digest), None)
 
 

@@ -40,17 +40,19 @@ class Registry:
         self._attempt = attempt or Attempt.local()
 
     def read(self) -> History:
+        """The history at the newest version of the table."""
         version = self._lake.version("registry")
         return read_history(self._lake.read("registry", version=version).to_pylist(), version)
 
     def champion(self) -> ModelVersion | None:
+        """The current champion; None before the first release."""
         return self.read().alias("champion")
 
     def register(self, artifact: Path, card: ModelCard) -> ModelVersion:
         """Store an artifact folder as the next version; the same artifact again is the same version.
 
-        The folder is stored before the event: a version that is known is there. A folder that a killed
-        registration left behind is taken over.
+        The folder is stored before the event: a version in the history has its folder. A folder that a killed
+        registration of the same artifact left behind is taken over.
 
         Raises:
             ArtifactError: `artifact` is not whole.

@@ -1,4 +1,4 @@
-"""The seam of a rule: the best candidate and what was found of all models in, checks out."""
+"""The seam of a rule: from the best candidate and the evidence on all models to checks."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from lakeloop.spec.loop import LoopSpec
 
 
 class SoundComparison:
-    """Asks nothing when there is no champion."""
+    """Another model than the champion, and the same rows for both; asks nothing when there is no champion."""
 
     def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Check]:  # noqa: ARG002
         champion = evidence.champion

@@ -11,7 +11,7 @@ from lakeloop.spec.loop import LoopSpec
 
 
 class Floor:
-    """`gate.min_score`, or what the metric asks for unless told; nothing where neither says one."""
+    """Asks for `gate.min_score`, else for the bar of the metric; for nothing where there is neither."""
 
     def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Check]:  # noqa: ARG002
         metric, least = loop.metric, loop.least_score

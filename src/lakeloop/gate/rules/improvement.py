@@ -11,7 +11,7 @@ from lakeloop.spec.loop import LoopSpec
 
 
 class NoRegression:
-    """`gate.max_regression`; nothing when there is no champion."""
+    """Asks for at most `gate.max_regression` worse than the champion; for nothing without a champion."""
 
     def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Check]:
         if evidence.champion is None:
