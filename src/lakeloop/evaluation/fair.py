@@ -1,7 +1,7 @@
 """The test rows that are fair to all models: none that the champion was trained on.
 
-Candidates never saw the test rows of their data set. A champion of an earlier data set may have, when `split`
-changed since: it would answer them by heart, and better candidates would be refused.
+Candidates never saw the test rows of their data set. A champion of an earlier data set may have seen some,
+when `split` changed since: it would answer these by heart, and better candidates would be refused.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One model on the rows: its answers. The model is the reloaded artifact, nothing else; no torch.
 
-What is found of the answers is `probes`, which rows were hardest is `mistakes`.
+Measuring the answers is `probes`; which rows a model got wrong is `mistakes`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lakeloop.tasks.base import Answer, Task
 
 @dataclass(frozen=True)
 class Contender:
-    """A model that is to be judged, still in the lake."""
+    """A candidate or the champion, which are judged together: where its artifact lies in the lake."""
 
     name: str
     """Of the candidate, or `champion`."""

@@ -41,11 +41,12 @@ class Report:
 
     @property
     def metric(self) -> MetricSpec:
-        """The one that candidates are ordered by."""
+        """The metric that candidates are ordered by."""
         return self.loop.metric
 
     @property
     def leader(self) -> ModelEvidence:
+        """The best candidate."""
         return self.evidence.model(self.evidence.leader)
 
     @property
@@ -93,7 +94,7 @@ class Report:
 
     @property
     def grids(self) -> Iterator[tuple[Grid, Sequence[tuple[ModelEvidence, Grid]]]]:
-        """Each grid of the leader, and the grids of the same title of other models that are not in it."""
+        """Each grid of the leader, with the grids of the same title of other models that it does not show."""
         for grid in self.leader.tables:
             same = [
                 (model, other)
@@ -159,7 +160,7 @@ def side_by_side(grid: Grid, leader: ModelEvidence, others: Sequence[tuple[Model
 
 
 def cell(value: Any) -> str:
-    """One value of a table."""
+    """One value of a table, as text."""
     if value is None:
         return "none"
     if isinstance(value, float):
@@ -168,7 +169,7 @@ def cell(value: Any) -> str:
 
 
 def render(report: Report) -> str:
-    """The page. Texts of rows are escaped: they come from outside."""
+    """The page as HTML. Texts of rows are escaped: they come from outside."""
     environment = Environment(
         loader=PackageLoader("lakeloop.evaluation"),
         autoescape=True,

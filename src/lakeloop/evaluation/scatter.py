@@ -22,12 +22,14 @@ class Scatter:
     across: str
     """Title of the first column."""
     up: str
+    """Title of the second column."""
     points: tuple[tuple[float, float], ...]
     low: float
     high: float
 
     @classmethod
     def of(cls, grid: Grid) -> Scatter:
+        """The scatter of `grid`, whose rows begin with two numbers, with some room around the dots."""
         points = tuple((float(str(row[0])), float(str(row[1]))) for row in grid.rows)
         values = [value for point in points for value in point] or [0.0]
         room = (max(values) - min(values)) * 0.04 or 0.5
@@ -51,9 +53,11 @@ class Scatter:
         return SIDE
 
     def x(self, value: float) -> float:
+        """Where `value` is on the horizontal axis, from the left edge of the drawing."""
         return round(MARGIN + SIDE * self._share(value), 1)
 
     def y(self, value: float) -> float:
+        """Where `value` is on the vertical axis, from the top of the drawing."""
         return round(SIDE * (1 - self._share(value)), 1)
 
     @property

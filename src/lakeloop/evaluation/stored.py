@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lakeloop.records import StageRecord
 
 OUTPUT = "evidence_digest"
-"""Of the record of an evaluation: the digest of its evidence."""
+"""Output in the record of an evaluation that holds the digest of its evidence."""
 
 
 def folder_of(digest: str) -> str:
@@ -60,10 +60,10 @@ def read(files: LakeFiles, digest: str) -> Evidence:
 
 
 def evidence_of(files: LakeFiles, evaluation: StageRecord) -> Evidence:
-    """What the evaluation with this record found.
+    """The evidence of the evaluation with this record, also of one that is older than evidence.
 
     Raises:
-        ArtifactError: see `read`.
+        ArtifactError: as `read` does.
     """
     digest = evaluation.outputs.get(OUTPUT)
     return read(files, digest) if digest else lift(evaluation)

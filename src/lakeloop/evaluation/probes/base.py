@@ -1,4 +1,4 @@
-"""The seam of a probe: a judged model and the rows in, numbers and tables out."""
+"""The seam of a probe: from a judged model and the rows to numbers and tables."""
 
 from __future__ import annotations
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 class Overall:
+    """The probe of the task's own metrics and tables."""
+
     def titles(self, task: str) -> Mapping[str, str]:
         return {metric.name: metric.title for metric in metrics_of(task)}
 

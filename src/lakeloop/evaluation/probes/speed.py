@@ -17,6 +17,8 @@ TEXTS_PER_SECOND = "texts_per_second"
 
 
 class Speed:
+    """The probe of texts that a model answers in a second."""
+
     def titles(self, task: str) -> Mapping[str, str]:  # noqa: ARG002
         return {TEXTS_PER_SECOND: "texts a second"}
 
