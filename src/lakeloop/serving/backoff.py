@@ -1,4 +1,4 @@
-"""How long to wait for what is away: ever longer, up to a limit, however often it failed."""
+"""How long to wait for a service that is away: ever longer with each failure, up to a limit."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ class Backoff:
 
     def __init__(self, first: float) -> None:
         self.failures = 0
-        """In a row."""
+        """Failures in a row."""
         self._first = first
 
     @property
     def seconds(self) -> float:
+        """How long to wait now."""
         return min(LONGEST_SECONDS, self._first * 2.0 ** min(self.failures, _MOST_DOUBLINGS))
 
     def failed(self) -> None:
+        """Count a failure: the next wait is twice as long."""
         self.failures += 1
 
     def worked(self) -> None:
+        """Begin again with the first wait."""
         self.failures = 0

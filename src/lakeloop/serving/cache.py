@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 _SELF_CHECK = "A short text that every model must be able to answer."
 _SELF_CHECK_TOKENS = 10
-"""The least that a tokenizer makes of it."""
+"""Least number of tokens that a tokenizer makes of this text."""
 
 
 class ReleaseSource(Protocol):
@@ -39,10 +39,10 @@ class ModelCache:
         self._threads = threads
 
     def load(self, release: Release) -> ServedModel:
-        """Fetch a version unless it is there, verify it, and let it answer.
+        """Fetch a version unless its copy is there, verify it, let it answer, and return the loaded model.
 
         Raises:
-            ArtifactError: it is not whole, not the registered one, or does not answer.
+            ArtifactError: the artifact is not whole, not the registered one, or does not answer.
         """
         folder = self._folder / release.version
         cached = folder.exists()

@@ -33,7 +33,7 @@ class Answers:
 
     @property
     def numbers(self) -> dict[str, float]:
-        """What is worth watching of such answers, by name."""
+        """What is worth watching of answers of this kind, by name."""
         return task_class(self.kind).numbers(self.answers)
 
 
@@ -54,7 +54,10 @@ class ModelServer:
         self._http.close()
 
     def model(self) -> dict[str, Any]:
-        """What the server says of the model; its `error`, or what kept us from asking in the same form."""
+        """What the server says of the loop's model; else a key `error` with code and message.
+
+        The error is the server's own, or one of the same form when the server cannot be asked.
+        """
         try:
             answer: dict[str, Any] = self._http.get(f"{self.path}/model").json()
         except (httpx.HTTPError, ValueError) as error:
@@ -62,10 +65,10 @@ class ModelServer:
         return answer
 
     def ask(self, texts: Sequence[str], *, request_id: str | None = None) -> Answers:
-        """The answers to `texts`; the server makes up a `request_id` that is None.
+        """The answers to `texts`; when `request_id` is None the server makes one up.
 
         Raises:
-            ServiceError: the server did not answer them.
+            ServiceError: the server did not answer the texts.
         """
         request = {"texts": list(texts), "request_id": request_id}
         try:

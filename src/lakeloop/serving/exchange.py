@@ -1,4 +1,4 @@
-"""One request from its texts to its logged answers, and everything of a loop that this takes."""
+"""One request from its texts to its logged answers, and the parts of a loop that answer it."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ class Exchange:
 
         Raises:
             ProblemError: 503, the loop has no model.
+            ArtifactError: the network fails on the texts.
         """
         model = answering(self.served.slots)
         answers = model.predictor.predict(self.texts)

@@ -1,7 +1,7 @@
-"""A bounded number of requests in the model and before it; the rest is told to come back.
+"""A bounded number of requests in the models and before them; further requests are told to come back.
 
 The models of all loops run in the same few threads: the cores are shared too, and health checks are answered
-while they work. What is run there is `app`'s.
+while these threads work. The work comes from `app`.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class InferenceQueue:
             raise unavailable("timeout", f"not answered within {seconds:g} s; try again soon") from None
 
     def close(self) -> None:
+        """Wait for the work that has begun; work that still waits never begins."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _leave(self, _: Future[Any]) -> None:

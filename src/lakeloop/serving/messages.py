@@ -86,7 +86,7 @@ class ModelInfo(_Described):
     contract: OutputContract
     """Kind of its task, and what an answer is made of."""
     max_tokens: int
-    """A text is cut there."""
+    """A text is cut after so many tokens."""
     dataset_digest: str
     scores: dict[str, float]
     """From the evaluation that let it through the gate."""
@@ -103,7 +103,7 @@ class LoopState(_Described):
     """Kind of its answers."""
     ready: bool
     version: str | None = None
-    """That answers; none while the loop is not ready."""
+    """The version that answers; none while the loop is not ready."""
     problem: ErrorDetail | None = None
     """Why it is not ready."""
 
@@ -119,6 +119,6 @@ class Health(_Described):
 
     status: str
     model_version: str | None = None
-    """When one loop is served."""
+    """The version that answers, when one loop is served."""
     models: dict[str, str] | None = None
     """Version that answers, for each loop that has one."""

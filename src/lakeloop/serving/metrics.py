@@ -67,6 +67,7 @@ class ServerMetrics:
         return Counter(f"lakeloop_predictions_{what}", help_text, _LOOP, registry=self.registry)
 
     def of_loop(self, loop: str) -> LoopMetrics:
+        """The metrics of the loop called `loop`."""
         return LoopMetrics(self, loop)
 
 
@@ -90,6 +91,7 @@ class LoopMetrics:
         self._backlog.set_function(rows)
 
     def use_model(self, version: str, digest: str) -> None:
+        """Show this version as the one in use, in place of the one before."""
         if self._used:
             self._model.remove(self._loop, *self._used)
         self._used = (version, digest)

@@ -1,4 +1,4 @@
-"""Who answers a request: the loop that it names, the only one when it names none, and that loop's model."""
+"""Which model answers a request: that of the loop which the request names, or of the only loop served."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lakeloop.serving.slots import ServedModel, Slots
 T = TypeVar("T")
 
 RETRY_SECONDS = 10
-"""When a server without a model says to come back."""
+"""After so many seconds a server without a model asks its client to try again."""
 
 
 def named(loops: Mapping[str, T], name: str) -> T:
@@ -53,7 +53,7 @@ def answering(slots: Slots) -> ServedModel:
     """The model of a loop that answers now.
 
     Raises:
-        ProblemError: 503, none does; says why, and what to do.
+        ProblemError: 503, the loop has no model that answers; says why, and what to do.
     """
     loop, slot = slots.loop, slots.champion
     # Read once: a champion that changes meanwhile must not answer half of a request.

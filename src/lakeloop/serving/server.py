@@ -100,8 +100,8 @@ def serve(
     """Serve the champions of `loops` until SIGTERM or Ctrl-C; then finish open requests and flush the logs.
 
     Without names all loops are served whose files can be read; loop files are read once, here. There is no
-    authentication: an address other than loopback belongs behind a proxy that has it. Port 0 takes a free
-    one; the log says which.
+    authentication: an address other than loopback belongs behind a proxy that authenticates. Port 0 takes a
+    free port; the log says which.
 
     Raises:
         ConfigurationError: a loop file or a setting is wrong, there is no loop, or the address is taken.

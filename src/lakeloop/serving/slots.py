@@ -45,7 +45,7 @@ class Slot:
 
     model: ServedModel | None = None
     refused: Refusal | None = None
-    """The version that should be in it, when its artifact is bad."""
+    """The version that should answer here, when its artifact is bad."""
     postponed: str = ""
     """Why the last look for a version failed; empty when it did not."""
     looked: bool = False

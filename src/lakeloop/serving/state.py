@@ -26,7 +26,7 @@ def model_info(served: ServedLoop) -> ModelInfo:
     """The model of a loop that answers now.
 
     Raises:
-        ProblemError: 503, none does.
+        ProblemError: 503, the loop has no model that answers.
     """
     model = answering(served.slots)
     description, refused = model.predictor.description, served.slots.champion.refused
@@ -52,12 +52,12 @@ def _refused(refusal: Refusal) -> RefusedModel:
 
 
 def readiness(loops: Sequence[ServedLoop]) -> Health:
-    """That requests can come: every loop was looked for, and one at least answers.
+    """That requests can come: a champion of every loop was looked for, and one loop at least answers.
 
-    A loop without a model keeps the others from nothing: its requests say what it lacks.
+    A loop without a model does not stop the others: requests to it are told what is missing.
 
     Raises:
-        ProblemError: 503, not yet, or no more.
+        ProblemError: 503, requests cannot be answered yet, or not any more.
     """
     if len(loops) == 1:
         return Health(status="ready", model_version=answering(loops[0].slots).release.version)

@@ -78,7 +78,7 @@ class ChampionWatch:
     def _is_known(self, release: Release) -> bool:
         model, refused = self._slot.model, self._slot.refused
         if model and _same(release, model.release):
-            # Also when the registry went back from a refused one: that one is not wanted any more.
+            # Also when the registry went back from a refused version, which is not wanted any more.
             self._slot.refused = None
             return True
         return refused is not None and _same(release, refused.release)

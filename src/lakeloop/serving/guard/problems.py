@@ -1,7 +1,7 @@
 """Every error the model server answers with has one shape, made here: `{"error": {code, message, ...}}`.
 
-When to answer with which is decided where it is noticed. Texts of a request never go into a log from here;
-the client gets at most a short piece of its own value back.
+Which error a request gets is decided where the fault is noticed. Texts of a request never go into a log from
+here; the client gets at most a short piece of its own value back.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class ProblemError(Exception):
         self.headers = dict(headers or {})
 
     def response(self) -> JSONResponse:
+        """The answer to the client, in the one shape."""
         body = ErrorBody(error=self.detail).model_dump(exclude_none=True)
         return JSONResponse(body, status_code=self.status, headers=self.headers)
 

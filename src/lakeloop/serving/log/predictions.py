@@ -68,6 +68,7 @@ class PredictionLog:
         metrics.watch_backlog(lambda: spool.rows)
 
     def start(self) -> None:
+        """Begin to publish, in the background."""
         self._publisher.start()
 
     def record(self, answered: Answered) -> None:
@@ -86,7 +87,7 @@ class PredictionLog:
         """Publish everything that waits.
 
         Raises:
-            Exception: whatever the lake raised; the batch stays, and flush can be called again.
+            Exception: the lake's error is passed on; the batch stays, and `flush` can be called again.
         """
         # The open batch is cut once, and only when the lake takes batches: rows that come meanwhile wait for
         # the next flush, else a busy server would publish every row in a commit of its own.
@@ -107,7 +108,7 @@ class PredictionLog:
                 self._metrics.published.inc(batch.rows)
 
     def _readable(self, batch: Batch) -> pa.Table | None:
-        """The rows of a batch; None when it never will have any: then it is out of the way, and counted."""
+        """The rows of a batch; None when it cannot be read: then it is set aside, and counted as dropped."""
         try:
             return self._table(batch)
         except FileNotFoundError:

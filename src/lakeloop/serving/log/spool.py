@@ -117,7 +117,7 @@ class Spool:
             return sum(batch.rows for batch in self._closed) + (self._open.rows if self._open else 0)
 
     def append(self, partition: date, rows: Sequence[Row]) -> Kept:
-        """Keep `rows` of one day, unless the backlog is full; says so, and when they filled a batch.
+        """Keep `rows` of one day; returns `filled` when they closed a batch, `dropped` for a full backlog.
 
         Raises:
             OSError: the disk did not take them; none of them is kept.
@@ -148,7 +148,7 @@ class Spool:
             return self._closed[0] if self._closed else None
 
     def remove(self, batch: Batch) -> None:
-        """Forget a batch that the lake has, or that is not there any more."""
+        """Forget a batch that the lake has, or whose file is gone."""
         batch.path.unlink(missing_ok=True)
         self._forget(batch)
 
