@@ -1,4 +1,4 @@
-"""Cleaning of texts: named steps on Arrow batches, the same on the way into the mart and in front of a model.
+"""Cleaning of texts in front of a model: named steps on Arrow arrays, equal to what dbt does for the mart.
 
-Which steps a model was trained behind travels in its artifact, so that it is asked what it has learnt.
+An artifact names the steps that its training texts went through, so that the model reads the same kind.
 """

@@ -20,8 +20,7 @@ def _normalise(texts: pa.Array) -> pa.Array:
 
 
 STEPS: Mapping[str, Callable[[pa.Array], pa.Array]] = {"normalise": _normalise}
-"""Name of a step, as artifacts have it -> the step; each is applied to texts that are clean to it already
-without effect."""
+"""Name of a step, as artifacts have it -> the step. A step changes nothing in texts that went through it."""
 
 
 def steps_of(clean: Clean) -> tuple[str, ...]:
@@ -33,7 +32,7 @@ def clean_texts(texts: Sequence[str], steps: Sequence[str], where: str = "") -> 
     """`texts` after `steps`.
 
     Raises:
-        ArtifactError: this version knows no such step; `where` says who asks for it.
+        ArtifactError: this version knows no such step; `where` names the artifact or file that asks for it.
     """
     if not steps or not texts:
         return list(texts)

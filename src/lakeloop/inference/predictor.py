@@ -1,6 +1,6 @@
 """One verified model artifact as a function: clean, tokenise, batch, run, answer.
 
-What is judged is what is served: evaluation, the server and batch scoring all answer through here.
+What is judged is what is served: evaluation and the model server both answer through here.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ class Predictor:
     def predict(self, texts: Sequence[str]) -> list[Answer]:
         """Answers for `texts`, any number of them, in their order.
 
-        Texts are cleaned as those that the model was trained on, and cut at `description.max_tokens` tokens.
+        Texts are cleaned like the texts of the training, and cut at `description.max_tokens` tokens.
 
         Raises:
-            ArtifactError: the network fails on such texts, or gives something else than it promises.
+            ArtifactError: the network fails on such texts, or gives something else than its contract says.
         """
         if not texts:
             return []

@@ -1,4 +1,4 @@
-"""The seam of an engine: padded batches in, float outputs out."""
+"""The seam of an engine: from padded batches to float outputs."""
 
 from __future__ import annotations
 

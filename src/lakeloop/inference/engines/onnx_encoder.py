@@ -30,7 +30,7 @@ class OnnxEncoder:
         feed = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
         try:
             (output,) = self._session.run(None, feed)
-        except (Fail, InvalidArgument) as error:  # and not what memory or the machine is to blame for
+        except (Fail, InvalidArgument) as error:  # faults of memory or of the machine are passed on
             raise ArtifactError(
                 "the model fails on its input",
                 where=str(self._path),
