@@ -19,7 +19,7 @@ from lakeloop.spec.contract import SourceBase
 
 @dataclass(frozen=True)
 class Block:
-    """Some consecutive records, read.
+    """Some consecutive records of a delivery, as they were read.
 
     Raises:
         CountsError: rows and rejects are not as many as the records read; a defect of the reader.
@@ -28,7 +28,7 @@ class Block:
     rows: pa.RecordBatch
     """The good records, with the columns of `row_schema`."""
     rejects: tuple[Reject, ...]
-    """The others."""
+    """The bad records."""
     read: int
     """How many records were read."""
 
@@ -47,31 +47,31 @@ class Delivery(Protocol):
 
     @property
     def name(self) -> str:
-        """How rows refer to it (column `source_file`): the same on every machine."""
+        """How rows refer to the delivery (column `source_file`): the same on every machine."""
 
     @property
     def identity(self) -> str:
-        """What it is made of, `<kind>:<value>`: sha256 of a file; version of a table, ETag, query and range.
+        """What the rows are made of, `<kind>:<value>`: sha256 of a file; version of a table, ETag, query.
 
         Equal identities are equal rows: a day that was published from this identity is not read again.
         """
 
     @property
     def where(self) -> str:
-        """A path or an address at which a person can look at it."""
+        """A path or an address at which a person can look at the delivery."""
 
     def blocks(self) -> Iterator[Block]:
-        """Read it once, with the memory of a block whatever its size.
+        """Read the delivery once, with the memory of a block whatever its size.
 
         Raises:
-            DataError: it is not what the loop file declares as a whole, such as another header.
+            DataError: the delivery as a whole is not what the loop file declares, such as another header.
         """
 
     def require_unchanged(self) -> None:
-        """To be asked when the blocks have been read: were they those that `identity` names?
+        """Prove, once all blocks were read, that they were the rows that `identity` names.
 
         Raises:
-            TransientError: it changed while it was read.
+            TransientError: the delivery changed while it was read.
         """
 
 
@@ -83,7 +83,7 @@ class Source(Protocol):
 
     @property
     def place(self) -> str:
-        """What it reads, as the loop file calls it."""
+        """What the source reads, as the loop file calls it."""
 
     def find(self, partition: str) -> Delivery | None:
         """The delivery of the day `partition` (YYYY-MM-DD); None when there is none."""
@@ -92,9 +92,9 @@ class Source(Protocol):
         """A sentence on why there is no delivery for this day: what was looked for, and where."""
 
     def partitions(self) -> list[str]:
-        """The days that have a delivery, oldest first, told by looking at names; none is opened.
+        """The days that have a delivery, oldest first, as names tell; no delivery is opened.
 
-        Empty when there is none, and when the place cannot be read: `find` says what is wrong with it.
+        Empty when there is none, and when the place cannot be read: `find` says what is wrong there.
         """
 
 

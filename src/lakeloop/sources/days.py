@@ -1,4 +1,4 @@
-"""The days that a source has, and those that are worked on when nobody named them, or only one end."""
+"""The days that a source has, and the days to work on when a person names one end of a range, or none."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def whole_days(loop: LoopSpec, settings: Settings) -> list[str]:
 
 
 def days_to_run(loop: LoopSpec, settings: Settings, first: str | None, last: str | None) -> list[str]:
-    """The days from `first` to `last`; where one is not given, from or to the end of `whole_days`.
+    """The days from `first` to `last`; an end that is not given is that of `whole_days`.
 
-    Deliveries of days that are not over are left to the schedule. Empty when nothing is there and nobody
-    named a day.
+    Deliveries of days that are not over are left to the schedule. Empty when there is no delivery and
+    neither end is given.
 
     Raises:
-        ConfigurationError: one is no day, or they are the wrong way round.
+        ConfigurationError: `first` or `last` is no day, or `last` is before `first`.
     """
     there = whole_days(loop, settings)
     if not there and not (first or last):

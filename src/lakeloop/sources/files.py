@@ -1,4 +1,4 @@
-"""Source `files`: somebody else puts one file a day where the loop file says. And a file as a delivery."""
+"""Source `files`: one file a day, put by others where the loop file says. And a file as a delivery."""
 
 from __future__ import annotations
 
@@ -79,10 +79,10 @@ class FileDrops:
         return self._source.path
 
     def find(self, partition: str) -> FileDelivery | None:
-        """The file of the day.
+        """The file of the day; None when there is none.
 
         Raises:
-            ConfigurationError: the path leads out of the allowed folders, or to a folder; or what is there
+            ConfigurationError: the path leads out of the allowed folders, or to a folder, or to a file that
                 cannot be read.
         """
         path = self._path(partition)
@@ -112,7 +112,7 @@ class FileDrops:
         return f"no file for {partition}: looked for {path}{nowhere}"
 
     def partitions(self) -> list[str]:
-        """The days named by what lies there: one listing of a folder, and a look at each name's file.
+        """The days in the names of files: one listing of a folder, and a look at each file that has one.
 
         A link that leads out of the allowed folders is no file of a day.
         """

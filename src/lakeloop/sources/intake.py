@@ -50,7 +50,7 @@ class Intake:
     _files: ExitStack = field(repr=False)
 
     def raw(self) -> pa.RecordBatchReader:
-        """The accepted rows in the order of the delivery, once. Raises CountsError when one is not there."""
+        """The accepted rows in the order of the delivery, once; raises CountsError where one is missing."""
         schema = self._raw.schema
         return pa.RecordBatchReader.from_batches(schema, self._raw.batches(self.counts.accepted))
 
@@ -73,7 +73,7 @@ def read_delivery(delivery: Delivery, loop: LoopSpec, partition: str, folder: Pa
     Raises:
         CountsError: a record was lost or doubled.
         DataError: the delivery as a whole is not what is declared, such as another header.
-        TransientError: it changed while it was read.
+        TransientError: the delivery changed while it was read.
     """
     source = loop.source
     with ExitStack() as stack:

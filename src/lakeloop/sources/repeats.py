@@ -1,7 +1,7 @@
 """Which rows of a day were there before, and how many keys it has, without keeping rows or keys.
 
-Equal are rows whose hashes are equal in their first 128 bits, and keys with the same 64-bit hash: that two
-different rows meet takes 2**64 tries, that two keys of 5 million do has a chance of 1 in a million.
+Equal are rows whose hashes are equal in their first 128 bits, and keys with the same 64-bit hash: a collision
+of two rows takes 2**64 tries, and a collision among 5 million keys has a chance of 1 in a million.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Repeats:
         self._hashes = bytearray()
 
     def add(self, hashes: Iterable[bytes]) -> None:
-        """The sha256 of some rows."""
+        """Add rows, each by its sha256 (32 bytes)."""
         self._hashes += b"".join(value[:16] for value in hashes)
 
     def mask(self) -> npt.NDArray[np.bool_]:
@@ -56,11 +56,11 @@ class Distinct:
         self._hashes = bytearray()
 
     def add(self, column: pa.Array) -> None:
-        """A column of strings or integers without nulls."""
+        """Add the values of a column of strings or integers without nulls."""
         if pa.types.is_integer(column.type):
             self._hashes += column.to_numpy().tobytes()
         else:
-            # The secret of Python's hash is new in each process: nobody can make keys meet.
+            # The secret of Python's hash is new in each process: no sender can choose keys that collide.
             self._hashes += np.fromiter(map(hash, column.to_pylist()), np.int64, len(column)).tobytes()
 
     def count(self) -> int:

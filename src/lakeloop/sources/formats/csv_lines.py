@@ -1,7 +1,7 @@
 """CSV with a header, one record a line (RFC 4180). A block at once by Arrow, or one line by a pattern.
 
 An empty field is null. The header may leave out declared columns (they are null), never the key.
-`parse_block` returns None for whatever it is not sure of; it never accepts what `parse_line` refuses.
+`parse_block` returns None for a block that it is not sure of; it never accepts what `parse_line` refuses.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FIELDS = re.compile(rf"(?:^|,)({_FIELD})")
 _PLAIN_FIELD = rb'(?:"(?:[^"\r\n]++|"")*+"|[^",\r\n]*+)'
 _BLOCK = re.compile(rb"(?:" + _PLAIN_FIELD + rb"(?:," + _PLAIN_FIELD + rb")*+\r?\n)*+")
 
-# Of a header with the key only, Arrow would take it for a row.
+# Below a header with the key only, Arrow would take a blank line for a row.
 _BLANK_LINE = re.compile(rb"^[ \t\r]*+\n", re.MULTILINE)
 
 

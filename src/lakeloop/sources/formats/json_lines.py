@@ -1,7 +1,7 @@
 """JSON Lines: one object a line. A block at once by Arrow, or one line by Python's parser.
 
-`parse_block` returns None for whatever it is not sure of; `parse_line` then decides line by line. The first
-never accepts what the second refuses.
+`parse_block` returns None for a block that it is not sure of; `parse_line` then decides line by line. What
+`parse_line` refuses is never accepted by `parse_block`.
 """
 
 from __future__ import annotations

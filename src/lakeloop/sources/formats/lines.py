@@ -30,7 +30,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Parser(Protocol):
-    """What a format of lines has to know."""
+    """What a format of lines brings: how a block, and how one line, becomes typed values."""
 
     def parse_block(self, block: bytes, lines: int) -> list[pa.Array] | None:
         """The declared columns of a block of whole lines; None when a line may not be a row."""

@@ -11,7 +11,7 @@ from lakeloop.sources.formats.json_lines import read_json_lines
 from lakeloop.spec.contract import SourceBase
 
 Reader = Callable[[BinaryIO, str, SourceBase], Iterator[Block]]
-"""Reads a file from its beginning to its end, once: the open file, its name in errors, what is declared."""
+"""Reads a file from its beginning to its end, once, given the open file, its name in errors, the source."""
 
 FORMATS: dict[str, Reader] = {
     "jsonl": read_json_lines,
@@ -20,4 +20,5 @@ FORMATS: dict[str, Reader] = {
 
 
 def reader_of(source: SourceBase) -> Reader:
+    """The reader of the format that `source` declares."""
     return FORMATS[source.format]
