@@ -1,4 +1,4 @@
-"""The one list of stages: what each is called, where its function is, which DAG runs it, how often, where.
+"""The one list of stages: what each is called, where its function is, which DAG and pool run it, how often.
 
 Operators, links, pools, verbs of the command line, the order in `status`, progress bars and the search for
 work that is left all read it. Light: it is imported while a DAG file is parsed; a stage's module is imported
@@ -46,7 +46,7 @@ class Stage:
     """One step of the loop."""
 
     name: str
-    """Of its module, function and verb; of records and task too, but for one that runs per candidate."""
+    """Also of its module, function and verb; and of its records and task, unless it runs per candidate."""
     phase: Literal["data", "training", "release", "watch"]
     """The package below `lakeloop.stages` that has its module."""
     dag: str
@@ -62,13 +62,13 @@ class Stage:
     """One run may set keys of the loop file."""
     before: str = ""
     """`module:name` of a function of the same context and partition that brings up to date what the stage
-    decides on; whoever runs the stage calls it first, for a stage calls no stage."""
+    decides on. `function` calls it first, for a stage calls no stage."""
     version: int = 1
     """Raise it when equal inputs give other outputs than before: then the work is done again."""
 
     @property
     def module(self) -> str:
-        """Of its function, and of its rule for pending work."""
+        """The module that has its function, and its rule for pending work."""
         return f"lakeloop.stages.{self.phase}.{self.name}"
 
     @property
@@ -79,7 +79,7 @@ class Stage:
 
     @property
     def function(self) -> Callable[..., Any]:
-        """The function that does the work, and before it what has to be; imports all that it needs."""
+        """The function that does the work, after the one in `before`; asking for it imports what it needs."""
         function: Callable[..., Any] = getattr(importlib.import_module(self.module), self.name)
         if not self.before:
             return function
@@ -93,7 +93,7 @@ class Stage:
         return both
 
     def record_name(self, candidate: str = "") -> str:
-        """What records of the stage are called."""
+        """What records of the stage are called; `candidate` counts where it runs per candidate."""
         return f"{self.name}-{candidate}" if self.per == "candidate" else self.name
 
 
@@ -149,7 +149,7 @@ _BY_NAME = {stage.name: stage for stage in STAGES}
 
 
 def stage_named(name: str) -> Stage:
-    """The stage of a record or task: `train` for `train-finetune`.
+    """The stage of this name, or whose records have this name: `train` for `train-finetune`.
 
     Raises:
         KeyError: there is no such stage.
@@ -162,7 +162,7 @@ def stage_named(name: str) -> Stage:
 
 
 def in_order(name: str) -> int:
-    """Sort key of records by the order of the stages in the loop; names that are none come last."""
+    """Sort key for names of records, by the order of the stages in the loop; names of no stage come last."""
     try:
         return STAGES.index(stage_named(name))
     except KeyError:

@@ -75,7 +75,7 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
 
 
 def pending(standing: Standing) -> Iterator[Pending]:
-    """Days with a drop and no rows, since the first that was ingested: nobody asked for older ones."""
+    """Days with a delivery that were not ingested, since the first that was: older days were not wanted."""
     ingested = {day.partition for day in standing.days}
     for day in standing.days_there:
         if ingested and day > min(ingested) and day not in ingested:

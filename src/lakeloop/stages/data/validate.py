@@ -67,7 +67,11 @@ def pending(standing: Standing) -> Iterator[Pending]:
 
 
 def _made(context: StageContext, partition: str) -> tuple[StageRecord, StageRecord]:
-    """The results of ingest and transform that belong together."""
+    """The newest records of ingest and transform, proved to belong together.
+
+    Raises:
+        DataError: one is missing, or the day was ingested again since it was transformed.
+    """
     ledger, where = context.lake.ledger, f"{context.loop.name} validate {partition}"
     remedy = f"lakeloop transform {context.loop.name} --partition {partition}"
     ingested, transformed = (

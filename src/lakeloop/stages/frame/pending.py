@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pending:
-    """Work that is due and that nobody did."""
+    """Work that is due and was not done."""
 
     stage: str
     partition: str
@@ -40,11 +40,11 @@ class Standing:
     """Of its ledger, oldest first."""
     champion: ModelVersion | None
     days_there: Sequence[str] = ()
-    """Those whose delivery is there and whole, oldest first."""
+    """The days whose delivery is there and whole, oldest first."""
 
     @cached_property
     def days(self) -> list[Day]:
-        """Those that were ingested, oldest first."""
+        """The days that were ingested, oldest first."""
         return days_of(self.entries)
 
 
@@ -61,7 +61,7 @@ def pending_work(standing: Standing) -> list[Pending]:
 
 
 def work_left(context: StageContext) -> list[Pending]:
-    """Work that is due and that nobody did, in the order in which it should be done.
+    """Work that is due and was not done, in the order in which it should be done.
 
     One read of the ledger, one of the registry, one listing of the source; no data table is touched.
     """

@@ -10,7 +10,10 @@ from lakeloop.records import StageRecord
 
 @dataclass(frozen=True)
 class Day:
-    """One partition on its way into the mart. A stage counts when it was made from what is there now."""
+    """One partition on its way into the mart.
+
+    A stage has a record here when it was made from the rows that the stage before it left last.
+    """
 
     partition: str
     ingest: StageRecord | None
@@ -21,7 +24,7 @@ class Day:
 
     @property
     def records(self) -> tuple[StageRecord, ...]:
-        """Those that are there, in the order of the stages."""
+        """The records that count, in the order of the stages."""
         return tuple(record for record in (self.ingest, self.transform, self.validate) if record)
 
 
@@ -39,7 +42,10 @@ def days_of(entries: Iterable[StageRecord]) -> list[Day]:
 
 
 def newest(entries: Sequence[StageRecord], stage: str, partition: str | None = None) -> StageRecord | None:
-    """The newest result (done or refused) of a stage."""
+    """The newest result (done or refused) of a stage, of `partition` only where it is given; None for none.
+
+    `entries` are oldest first.
+    """
     return next(
         (
             entry

@@ -1,7 +1,7 @@
 """All stages of a loop in order, in this process, without Airflow: `lakeloop run`.
 
 The same functions that the DAGs run, one after the other. A day that fails does not keep other days from
-the mart. An error is told when it happens, to whoever follows the events; the end counts the failures.
+the mart. An event tells an error when it happens; the error at the end counts the failures.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FEW = 3
 
 @dataclass(frozen=True)
 class RunEvent:
-    """Something that a person who waits wants to know."""
+    """The beginning or the end of one step, for a person who waits."""
 
     stage: str
     partition: str

@@ -1,4 +1,4 @@
-"""What every stage does around its own work: decide if it is needed, time it, track it, record it.
+"""What every stage does around its own work: decide if the work is needed, time it, track it, record it.
 
 A stage is a plain function; this module gives it a session. The order of the last steps is a promise: data
 first, then record.json, then the ledger row, so that a row in the ledger always speaks of data that is there.
@@ -74,10 +74,10 @@ class StageContext:
         return folder
 
     def require_as_recorded(self, table: str, record: StageRecord, version: int) -> None:
-        """The rows that are about to be read must be those that the ledger speaks of.
+        """Require that `version` of `table` has the rows that `record` says its stage left.
 
         Raises:
-            FenceError: somebody is publishing them anew at this moment.
+            FenceError: the table has other rows of the day: they are being published anew at this moment.
         """
         digest = self.lake.digest(table, version=version, partition=record.partition)
         if digest != record.outputs[table]:
@@ -93,7 +93,12 @@ class StageContext:
     def stage(
         self, name: str, partition: str, *, config: Mapping[str, Any] | None = None
     ) -> Iterator[StageSession]:
-        """Run one stage: `config` is the part of the loop file that decides its output."""
+        """Run one stage, in the block: `config` is the part of the loop file that decides its output.
+
+        Raises:
+            FenceError: the same attempt is at work on this stage in another process.
+            RuntimeError: the block did not end the session.
+        """
         from lakeloop.tracking.tracker import open_tracker
 
         work = self.work(name, partition)
@@ -126,7 +131,7 @@ class StageSession:
         """Take over this work on the partition; a newer claim stops all that this attempt would write.
 
         Raises:
-            FenceError: a later try of the same run was here before.
+            FenceError: a later try of the same run holds the claim already.
         """
         self._fence = self.context.lake.claim(self.name, self.partition, self.context.attempt)
         return self._fence
@@ -137,6 +142,7 @@ class StageSession:
 
     @property
     def fingerprint(self) -> str:
+        """Of the stage and its version, the partition, the config and the inputs named so far."""
         return self._fingerprint(self.config, self._inputs)
 
     def _fingerprint(self, config: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
@@ -149,14 +155,14 @@ class StageSession:
         )
 
     def _is_this_work(self, record: StageRecord) -> bool:
-        """Whether `record` was made from what this session works from, in the words of its own time."""
+        """Whether `record` was made from the config and inputs of this session, whatever its format."""
         if record.format == RECORD_FORMAT:
             return record.fingerprint == self.fingerprint
         config = lift_config(self.name, record.config)
         return config is not None and self._fingerprint(config, record.inputs) == self.fingerprint
 
     def unchanged(self) -> StageRecord | None:
-        """The earlier record, marked unchanged, when this work was done from the same inputs."""
+        """The earlier record, marked unchanged, when this work was done from the same inputs; else None."""
         earlier = self.context.lake.ledger.done(self.name, self.partition, self._is_this_work)
         if earlier is None:
             return None
@@ -180,7 +186,12 @@ class StageSession:
         links: Mapping[str, str] | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> StageRecord:
-        """End with an output; `counts` must reconcile."""
+        """End with an output.
+
+        Raises:
+            CountsError: `counts` do not reconcile.
+            FenceError: a newer attempt claimed this work; nothing is recorded.
+        """
         return self._end("done", reason, outputs, counts, metrics, links, settings)
 
     def skipped(self, reason: str) -> StageRecord:
@@ -198,6 +209,7 @@ class StageSession:
         return self._end("refused", reason, None, None, metrics, links)
 
     def require_ended(self) -> None:
+        """Raises RuntimeError when the session was not ended."""
         if self._record is None:
             raise RuntimeError(f"stage {self.name} ended without saying how")
 

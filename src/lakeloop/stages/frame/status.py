@@ -1,7 +1,7 @@
 """Where a loop stands, for people: the command `status`, the page in Airflow, the summary of the demo.
 
-One read of the ledger and one of the registry; nothing here touches a data table. What is left to do is
-`progress`, how it is drawn is up to who shows it.
+Reads the ledger, the registry and the newest evidence, and lists the source; no data table is touched. What
+is left to do is `pending`; drawing the status is up to its readers.
 """
 
 from __future__ import annotations
@@ -72,6 +72,8 @@ class PartitionStatus(Frozen):
 
 
 class ChampionStatus(Frozen):
+    """The model version that is champion, and how it came to be."""
+
     version: str
     digest: str
     candidate: str
@@ -79,7 +81,7 @@ class ChampionStatus(Frozen):
     metric: str
     """Title of the score's metric."""
     score: float | None
-    """On the test rows, when it was let in."""
+    """On the test rows, in the evaluation that let it through the gate."""
     since: datetime
     reason: str
     """Of the move that made it champion."""
@@ -111,12 +113,12 @@ class LoopStatus(Frozen):
     checks_passed: int
     checks_total: int
     scores: dict[str, float]
-    """Of the newest evaluation by model: the candidates, the cheapest first, then the champion."""
+    """Model -> score in the newest evaluation: the candidates, the cheapest first, then the champion."""
     champion: ChampionStatus | None
     decision: DecisionStatus | None
     pending: tuple[Pending, ...]
     links: dict[str, str]
-    """report, data_docs, wandb (a folder or URL), server: paths or URLs, those that there are."""
+    """Paths or URLs of what is there: report, data_docs, wandb (a folder), server."""
 
 
 def loop_status(context: StageContext) -> LoopStatus:
@@ -237,7 +239,7 @@ def _scores(context: StageContext, entries: Sequence[StageRecord]) -> dict[str, 
         return {}
     try:
         evidence = evidence_of(context.lake.files, evaluation)
-    except ArtifactError as error:  # who asks where the loop stands is told the rest all the same
+    except ArtifactError as error:  # the rest of the status is shown all the same
         log.warning("no scores to show: %s", error)
         return {}
     return evidence.scores_by(context.loop.metric.name)
@@ -255,6 +257,6 @@ def _links(context: StageContext, entries: Sequence[StageRecord]) -> dict[str, s
 
 
 def _own_model(context: StageContext) -> str:
-    """Where the model server tells which model of this loop answers."""
+    """Address at which the model server says which model of this loop answers."""
     server = context.settings.server_link or context.settings.server_url
     return f"{server.rstrip('/')}/v1/loops/{context.loop.name}/model"

@@ -35,9 +35,9 @@ def release(context: StageContext, partition: str) -> StageRecord:
     evaluated. Released or refused before with the same outcome: unchanged.
 
     Raises:
-        ArtifactError: the accepted artifact is not whole.
+        ArtifactError: the accepted artifact is not whole, or the evidence is not what was stored.
         FenceError: another model became champion since the evaluation, or another release moved the champion
-            at this moment: `evaluate_again`, then release; the catalogue does.
+            at this moment: `evaluate_again`, then release, as the catalogue's function does.
     """
     from lakeloop.evaluation.stored import evidence_of
     from lakeloop.gate.decide import decide
@@ -54,7 +54,7 @@ def release(context: StageContext, partition: str) -> StageRecord:
         history = registry.read()
         evidence = evidence_of(context.lake.files, evaluation)
         if moved := history.made_champion_by(evaluation.fingerprint):
-            # An earlier attempt died after it; a person may have gone back since: a retry must not undo that.
+            # An earlier attempt died after the move. A retry must not undo what a person rolled back since.
             return _settled(stage, evaluation, evidence, history, moved)
         _require_same_champion(context, history, evidence)
         decision = decide(evidence, context.loop)

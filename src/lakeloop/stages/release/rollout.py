@@ -1,7 +1,7 @@
 """Stage `rollout`: the champion answers at the model server, proven by asking it.
 
 Who is champion was decided before (`release`), and the server takes it into use by itself
-(`lakeloop.serving`). Here is the waiting until it did, and the texts that are sent to it then.
+(`lakeloop.serving`). Here is the wait for the server, and the texts that are sent to it then.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _was_last(context: StageContext, champion: ModelVersion) -> bool:
 
 
 def _prove(stage: StageSession, server: ModelServer, champion: ModelVersion, seconds: float) -> StageRecord:
-    """Send the smoke texts and end the stage with what came back; `seconds` is how long it was awaited."""
+    """Send the smoke texts and end the stage with the answers; the server was awaited for `seconds`."""
     texts = stage.context.loop.deploy.smoke_texts
     metrics = {"rollout/seconds_to_serve": seconds, "rollout/smoke_texts": float(len(texts))}
     answers: list[dict[str, Any]] = []

@@ -1,7 +1,7 @@
-"""Whether to train, and what on: the published days up to a partition, frozen as a data set.
+"""Stage `dataset`: the published days up to a partition, frozen as a data set for training.
 
-How rows are dealt is `lakeloop.datasets.assemble`, when training is due is `lakeloop.datasets.decision`; here
-is what connects them with the lake and the ledger.
+How rows are dealt is `lakeloop.datasets.assemble`, the folder of a data set is `lakeloop.datasets.freeze`;
+here is what connects them with the lake and the ledger. Whether a training is due is `plan`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 def dataset(context: StageContext, partition: str) -> StageRecord:
     """Freeze all published days up to and including `partition` into a folder of the lake.
 
-    Outputs: dataset (name of the folder), digest, rows, mart_version, partitions.
+    Outputs: dataset (name of the folder), digest, rows, mart_version, partitions. Skipped when no day up to
+    `partition` is published.
 
     Raises:
         DataError: a split would be empty, there is nothing to learn from the training rows, or rows do not

@@ -1,7 +1,8 @@
 """Stage `evaluate`: the candidates of a data set and the champion answer the same test rows.
 
 Judged are stored artifacts, reloaded as the model server would; torch is not needed. What is found is one
-`Evidence` in the lake: how is `lakeloop.evaluation`, what it leads to is `lakeloop.stages.release.release`.
+`Evidence` in the lake. How models are judged is `lakeloop.evaluation`; what follows is
+`lakeloop.stages.release.release`.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def evaluate(context: StageContext, partition: str) -> StageRecord:
 
     Test rows that the champion was trained on are left out, for all models. Outputs: evidence (its folder)
     and evidence_digest, evaluations (digest of the answers) and evaluations_version, report, dataset, rows.
-    Metrics: `<model>/<metric>`.
+    Metrics: `<model>/<metric>`. Skipped when the partition has no data set or no trained candidate.
 
     Raises:
         DataError: a candidate was trained on another data set, or the champion on too many test rows.
@@ -77,10 +78,10 @@ def evaluate(context: StageContext, partition: str) -> StageRecord:
 
 
 def evaluate_again(context: StageContext, partition: str) -> StageRecord | None:
-    """Judge again what the newest evaluation of `partition` judged, when its champion is not the one of now.
+    """Judge the candidates of the newest evaluation of `partition` again, when the champion is another now.
 
     To be called before `release`, which decides on no comparison with another champion. None when there is
-    nothing to do: nothing was evaluated, the champion is the same, or this evaluation made one already.
+    nothing to do: nothing was evaluated, the champion is the same, or the evaluation has made a champion.
 
     Raises:
         LakeloopError: see `evaluate`.
@@ -100,7 +101,7 @@ def evaluate_again(context: StageContext, partition: str) -> StageRecord | None:
         return None
     evidence = evidence_of(context.lake.files, earlier)
     order = _Order(
-        # Not today's: the loop file may say something else since, or one run had said so.
+        # As of then: the loop file may have changed since, or that run had set other keys.
         config=_config_of(earlier),
         dataset=evidence.dataset,
         dataset_digest=evidence.dataset_digest,
@@ -263,7 +264,7 @@ def _publish_page(context: StageContext, stage: StageSession, page: str, scratch
     write_atomically(path, page)
     # By content: the page of a second evaluation is another folder, for these never change.
     name = f"reports/{stage.partition}/{hashlib.sha256(page.encode()).hexdigest()[:16]}"
-    write_atomically(scratch / path.name, page)  # the page for a browser is whoever's evaluates last
+    write_atomically(scratch / path.name, page)  # the page for a browser is that of the last evaluation
     context.lake.files.put(scratch, name)
     return path, name
 

@@ -1,4 +1,4 @@
-"""Whether a training is due, and on which days; asked before each training, and by who looks for work left.
+"""Whether a training is due, and on which days; asked before each training and in the search for work left.
 
 When one is due is `lakeloop.datasets.decision`; here is what connects it with the ledger.
 """
@@ -24,11 +24,11 @@ def decide_training(context: StageContext) -> TrainingDecision:
 
 
 def decide_from(loop: LoopSpec, entries: Sequence[StageRecord]) -> TrainingDecision:
-    """The same from entries of the ledger, oldest first.
+    """Whether a training of `loop` is due, from the entries of its ledger, oldest first.
 
-    There is no training "of an old day": a model of the days up to it has seen less than those there are, and
-    is not compared with them on the same rows. An old day that is published, for the first time or anew, is
-    news for the training of the newest day.
+    There is no training "of an old day": a model of the days up to it has seen less than the models there
+    are, and is not compared with them on the same rows. An old day that is published, for the first time or
+    anew, counts for the training of the newest day.
     """
     published = published_partitions(entries)
     decision = decide(published, earlier_trainings(entries), loop.train, training_identity(loop))

@@ -81,7 +81,7 @@ def train(context: StageContext, partition: str, candidate: str) -> StageRecord:
     seconds.
 
     Raises:
-        ConfigurationError, DataError: it cannot be done as it is ordered.
+        ConfigurationError, DataError: the training cannot be done as the loop file and the data are.
         JobError: the job was ended or lost; call again.
         FenceError: a newer attempt of this stage began meanwhile; only that one is recorded.
     """
@@ -93,7 +93,7 @@ def train(context: StageContext, partition: str, candidate: str) -> StageRecord:
         try:
             wait(job_id, on_line=_say)
         except KeyboardInterrupt:
-            cancel(job_id)  # who types Ctrl-C wants the processor back
+            cancel(job_id)  # a person who types Ctrl-C wants the processor back
             raise
         return job_id
 
@@ -139,7 +139,7 @@ def finish(context: StageContext, partition: str, candidate: str, job_id: str) -
 
 
 def _carry_out(context: StageContext, partition: str, order: _Order, job: Callable[[], str]) -> StageRecord:
-    """The stage around a training: nothing when it is stored, otherwise what `job`, once it is done, left."""
+    """The stage around a training: unchanged when its artifact is stored, else `job` makes the artifact."""
     with context.stage(order.stage, partition, config=order.config) as stage:
         stage.inputs(**order.inputs)
         if done := _stored_before(stage):
@@ -149,7 +149,7 @@ def _carry_out(context: StageContext, partition: str, order: _Order, job: Callab
 
 
 def code_digest(training: Path) -> str:
-    """Of all code that decides a result: the folder `training`, and parts of the library; of no path."""
+    """Digest of the code that decides a result, wherever it lies: folder `training`, parts of the library."""
     library = [
         f"{file.relative_to(_LIBRARY).as_posix()} {sha256_file(file)}"
         for pattern in _DECIDING_CODE
@@ -263,7 +263,7 @@ def _publish(stage: StageSession, order: _Order, job_id: str) -> StageRecord:
         )
     found = result(job_id)
     if begun := status(job_id).started_at:
-        # Whoever finishes a job did not wait for all of it: the stage took as long as the job did.
+        # This attempt may not have waited for all of the job: the stage took as long as the job did.
         stage.started_at = min(stage.started_at, begun)
     artifact = workdir / "artifact"
     name = _artifact_name(found)
@@ -305,7 +305,7 @@ def _journal(stage: StageSession, order: _Order, found: Mapping[str, Any]) -> Pa
 
 
 def _forget_others(stage: StageSession, kept: Path) -> None:
-    """Remove the folders, 200 MB each, of this candidate's earlier jobs that nobody needs any more."""
+    """Remove the folders, 200 MB each, of this candidate's earlier jobs that are spent."""
     for folder in stage.work.parent.glob("*/job-*"):
         if folder.resolve() != kept.resolve() and _is_spent(stage, folder):
             shutil.rmtree(folder, ignore_errors=True)
@@ -314,13 +314,13 @@ def _forget_others(stage: StageSession, kept: Path) -> None:
 def _is_spent(stage: StageSession, folder: Path) -> bool:
     """Whether the artifact is in the lake; of a failed job, whether its partition has a better one now."""
     state = status(str(folder)).state
-    if state == "failed":  # that of another partition holds the log that somebody may be looking for
+    if state == "failed":  # the folder of another partition has the log that a person may be looking for
         return folder.parent.resolve() == stage.work.resolve()
     if state != "succeeded":
         return False
     try:
         name = _artifact_name(result(str(folder)))
-    except (JobError, KeyError):  # removed at this moment, or not to be read: not ours to judge
+    except (JobError, KeyError):  # removed at this moment, or unreadable: it stays
         return False
     return stage.context.lake.files.exists(name)
 

@@ -1,7 +1,7 @@
 """Stage `maintain`: the tables of a loop stay small, and what was left behind is counted.
 
-How tables are compacted is `lakeloop.lake.upkeep`. Triggering the work that is left is up to whoever
-schedules it.
+How tables are compacted is `lakeloop.lake.upkeep`. Starting the work that is left is up to the DAG
+`maintenance`.
 """
 
 from __future__ import annotations

@@ -29,7 +29,11 @@ _NOT_READ = ("text", "text_sha256")
 def monitor(context: StageContext, partition: str) -> StageRecord:
     """Compare the answers of the day `partition` with the targets of the champion's training rows.
 
-    Skipped when there were no predictions that day, or there is no champion to compare with.
+    Skipped when there were no predictions that day, no champion to compare with, or no answer of the kind of
+    the champion's task.
+
+    Raises:
+        ArtifactError: the champion's description in the lake is not the one that was stored.
     """
     from lakeloop.registry.registry import Registry
 
@@ -49,7 +53,7 @@ def monitor(context: StageContext, partition: str) -> StageRecord:
 
 
 def _predictions(context: StageContext, partition: str) -> pa.Table:
-    # By what is there: a lake of an earlier version has answers in columns that a new one lacks.
+    # The columns that the table has: in a lake of an earlier version answers are in columns of their own.
     schema = context.lake.dataset("predictions", partition=partition).schema
     columns = [name for name in schema.names if name not in _NOT_READ]
     return context.lake.read("predictions", columns=columns, partition=partition)
