@@ -21,7 +21,7 @@ def up() -> None:
 
 @app.command(rich_help_panel=_PANEL)
 def down() -> None:
-    """Stop them."""
+    """Stop Airflow and the model server."""
     from lakeloop.local import demo as local
 
     local.down()

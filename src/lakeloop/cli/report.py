@@ -27,6 +27,7 @@ def show_record(record: StageRecord, *, as_json: bool) -> None:
 
 
 def record_panel(record: StageRecord) -> Panel:
+    """The record's reason and counts, then its metrics, outputs and links."""
     colour = COLOURS[record.status]
     parts: list[RenderableType] = [Text(record.reason)]
     if record.counts:

@@ -31,7 +31,8 @@ def run_stage(
     """Run `stage` of `loop` for one day and print its record; `changes` override the loop file.
 
     Raises:
-        LakeloopError: as the stage does, or the loop, the day or an override is wrong.
+        LakeloopError: as the stage does.
+        ConfigurationError: the loop, the day or an override is wrong.
     """
     require_day(partition, where="--partition")
     context = open_loop(loop, changes or {})
@@ -41,7 +42,11 @@ def run_stage(
 
 
 def open_loop(name: str, changes: Mapping[str, Any]) -> StageContext:
-    """The context of the loop called `name`, with `changes` on top of its file."""
+    """The context of the loop called `name`, with `changes` on top of its file.
+
+    Raises:
+        ConfigurationError: there is no such loop, or its file or a change is wrong.
+    """
     _, settings = known_loop(name)
     return StageContext.open(name, settings, changes=changes)
 

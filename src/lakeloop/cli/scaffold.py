@@ -19,11 +19,11 @@ TEMPLATES = resources.files("lakeloop.cli") / "templates"
 
 
 def scaffold(name: str, settings: Settings, task: str = "classification") -> list[Path]:
-    """Write the files of a new loop called `name`, with a kind of task; the paths that were written.
+    """Write the files of a new loop called `name`, for a kind of task; returns the paths of the files.
 
     Raises:
-        ConfigurationError: there is no such kind of task, `name` cannot be a loop's, or one of the files is
-            there; nothing was written.
+        ConfigurationError: there is no such kind of task, `name` is no name for a loop, or one of the files
+            is there already; nothing was written.
     """
     if not (TEMPLATES / f"loop.{task}.yaml").is_file():
         raise ConfigurationError(

@@ -20,8 +20,12 @@ _START_IT = "was it stopped? Start it: lakeloop up (or make up); else see the ap
 class AirflowApi:
     """A client for one Airflow; times out, and repeats a read that failed for a moment.
 
-    It logs in as an Airflow without log-in lets everybody do. With `session`, a client that carries the
-    credentials of somebody who is logged in, it acts as that person and asks for no token.
+    It asks for the token that an Airflow without log-in gives to everybody. With `session`, an HTTP client
+    that carries the credentials of a person who is logged in, it acts as that person and asks for no token.
+
+    Raises:
+        ServiceError: in all methods, Airflow does not answer or refuses; but `health` and `set_pool` pass
+            errors of the connection on as httpx raises them.
     """
 
     def __init__(self, url: str, session: httpx.Client | None = None) -> None:
@@ -58,6 +62,7 @@ class AirflowApi:
                 ) from error
 
     def dag_ids(self, tag: str) -> list[str]:
+        """The ids of the DAGs that carry `tag`, sorted."""
         return sorted(self.paused_of(tag))
 
     def paused_of(self, tag: str) -> dict[str, bool]:
@@ -66,6 +71,7 @@ class AirflowApi:
         return {dag["dag_id"]: dag["is_paused"] for dag in dags}
 
     def import_errors(self) -> list[str]:
+        """Of each DAG file that cannot be imported: its path, and the last line of the traceback."""
         found = self._get("/api/v2/importErrors", limit=50)["import_errors"]
         return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in found]
 
@@ -73,6 +79,7 @@ class AirflowApi:
         self._send("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": paused})
 
     def set_pool(self, name: str, slots: int, description: str) -> None:
+        """Create a pool; one that is there stays as it is."""
         body = {"name": name, "slots": slots, "description": description, "include_deferred": False}
         answer = self._request("POST", "/api/v2/pools", json=body)
         if answer.status_code == httpx.codes.CONFLICT:
@@ -100,13 +107,14 @@ class AirflowApi:
         self._send("POST", "/api/v2/backfills", _backfill(dag_id, first, last))
 
     def runs(self, dag_ids: Sequence[str]) -> list[dict[str, Any]]:
-        """All runs of these DAGs, oldest first."""
+        """The newest runs of these DAGs, at most 100 of each, oldest first."""
         found: list[dict[str, Any]] = []
         for dag_id in dag_ids:
             found += self._get(f"/api/v2/dags/{dag_id}/dagRuns", limit=100, order_by="-run_after")["dag_runs"]
         return sorted(found, key=lambda run: run["queued_at"] or run["run_after"])
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """The task instances of one run, at most 100."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
         found: list[dict[str, Any]] = self._get(path, limit=100)["task_instances"]
         return found

@@ -69,11 +69,11 @@ _STEADIER_THAN_DEFAULT = {
     # A scheduler that was killed and restarted adopts or resets its tasks after 30 s instead of 5 minutes.
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
     # A task whose worker was killed is noticed within a minute instead of five. Not sooner: while the API
-    # server is away no heartbeat arrives either, and one that starts again on busy cores takes most of that.
+    # server is away no heartbeat arrives either, and its start on busy cores takes most of that minute.
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "50",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
-    # So a task asks it again every second or two, for a minute: by default it waits ever longer, up to 8 s,
-    # gives up what it wanted after 15 s, and ends itself after three heartbeats in vain.
+    # So a task asks the API server again every second or two, for a minute: by default the task waits ever
+    # longer, up to 8 s, gives up its request after 15 s, and ends itself after three heartbeats in vain.
     "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "2",
     "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "40",
     "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "120",
@@ -110,12 +110,16 @@ def _lakeloop(settings: Settings, airflow_url: str, server_url: str) -> dict[str
 
 
 def hostname() -> str:
-    """What the processes of this machine are called, and found by: no other machine has a part in this."""
+    """The name by which the processes of this machine find each other: no other machine takes part."""
     return "127.0.0.1"
 
 
 def free_port(wanted: int = 0) -> int:
-    """A free port of 127.0.0.1: `wanted`, or one that the system picks when somebody has it."""
+    """A free port of 127.0.0.1: `wanted`, or one that the system picks when `wanted` is taken.
+
+    Raises:
+        ServiceError: no port is free.
+    """
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -53,6 +53,10 @@ def demo(*, once: bool = False, loop: str = DEMO_LOOP) -> bool:
     """Run `loop` through the scheduler and show the summary; True when every stage went well.
 
     With `once` everything that this call started is stopped at the end; otherwise it runs until Ctrl-C.
+
+    Raises:
+        ConfigurationError: the loop file is wrong, or the source has no day.
+        ServiceError: Airflow or the model server did not start, or does not answer.
     """
     from lakeloop.sources.registry import open_source
 

@@ -22,7 +22,7 @@ Say = Callable[[str], None]
 
 _FOLLOWED = tuple(dag for dag in DAGS if dag != "monitor")
 _QUIET_SECONDS = 4.0
-"""No run is active for so long: the scheduler has turned every asset event into a run."""
+"""When no run was active for so long, the scheduler has turned every asset event into a run."""
 _PARSE_SECONDS = 120.0
 _POLL_SECONDS = 2.0
 
@@ -38,7 +38,7 @@ class TaskTime:
     start: datetime | None
     end: datetime | None
     reason: str = ""
-    """Why it did nothing, when it says so."""
+    """Why the task did nothing, where its record says so."""
 
     @property
     def seconds(self) -> float:
@@ -58,7 +58,7 @@ def wait_for_dags(api: AirflowApi, loop: str, say: Say) -> list[str]:
     """The ids of the loop's DAGs, once Airflow has read them all.
 
     Raises:
-        ServiceError: they are not there in time; says the import errors.
+        ServiceError: Airflow does not have them in time; says the import errors.
     """
     wanted = [f"{loop}.{stage}" for stage in DAGS]
     say(f"waiting for Airflow to read the DAGs of {loop}")
@@ -86,10 +86,10 @@ def drive(
     detail: Callable[[str, str], str] = lambda task_id, partition: "",  # noqa: ARG005  (named for its callers)
     time_limit: float = 1800.0,
 ) -> Outcome:
-    """Ingest `partitions` and follow everything that comes of them.
+    """Ingest `partitions` and follow all runs that come of them; earlier runs are not in the outcome.
 
-    `pending` asks the lake what is still to do; `detail` says how far a long task is. Runs that were there
-    before are left out of the outcome.
+    `pending` asks the lake what is still to do; `detail` (task id, partition) says how far a long task is.
+    After `time_limit` seconds the outcome is a failure. Raises ServiceError when Airflow does not answer.
     """
     began, clock = now(), time.monotonic()
     dag_ids = wait_for_dags(api, loop, say)

@@ -1,7 +1,7 @@
 """Airflow and the model server on this machine: start them, find them again, stop them.
 
-What they do once they run is not known here; what is written down of them is `state`, and who starts them
-again when they die is `watcher`.
+What the processes do once they run is not known here. Writing down which run is `state`; starting one again
+when it has died is `watcher`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def start(settings: Settings, *, say: Say, ports: tuple[int, int] | None = None)
             stack = _add(settings, stack, _start(settings, name, env, server_port))
         _wait_healthy(stack, say)
         _make_pools(stack)
-        # Last: until here it is told, and not mended, when one of them ends.
+        # Last: until here a process that ends is an error, and is not started again.
         return _add(settings, stack, _start_watcher(settings, env))
     except BaseException:
         processes.stop(stack.components)
@@ -76,7 +76,7 @@ def start(settings: Settings, *, say: Say, ports: tuple[int, int] | None = None)
 
 
 def _watch_again(settings: Settings, stack: Stack) -> Stack:
-    # Whatever it starts must fit those that run: their ports and keys are in their environment.
+    # What the watcher starts must fit the processes that run: ports and keys are in their environment.
     env = psutil.Process(stack.component("api-server").pid).environ()
     return _add(settings, stack, _start_watcher(settings, env))
 
@@ -101,7 +101,7 @@ def find(settings: Settings) -> Stack | None:
 
 
 def stop(settings: Settings) -> bool:
-    """Stop what runs from this home, its training jobs too; False when nothing did."""
+    """Stop what runs from this home, its training jobs too; False when nothing ran."""
     stopped = _stop_processes(settings)
     # A job outlives its task on purpose; it must not outlive the installation that a person stops.
     for record in settings.home.glob("work/*/*/*/*/job.json"):
@@ -170,7 +170,7 @@ def wait_for_server(server: Component, url: str) -> None:
     """Return when the model server answers; without a champion it does so too.
 
     Raises:
-        ServiceError: it ended by itself, or did not answer in time.
+        ServiceError: the server ended by itself, or did not answer in time.
     """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:

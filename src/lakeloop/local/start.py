@@ -29,7 +29,7 @@ class StartPlan:
     asked: tuple[str, ...]
     """Days that were asked for, oldest first."""
     days: tuple[str, ...]
-    """Of these, those that Airflow will run: what the schedule leaves out and what runs now is not in it."""
+    """The days of `asked` that Airflow will run: not those that the schedule leaves out or that run now."""
     sentences: Mapping[str, str]
     """What will happen, for people: a word and what it means, in the order of time."""
 
@@ -41,7 +41,7 @@ def plan(api: AirflowApi, loop: LoopSpec, days: Sequence[str]) -> StartPlan:
         ServiceError: Airflow does not answer, refuses, or does not have the loop's DAGs.
     """
     found = api.paused_of(loop.name)
-    # An event that finds its DAG paused is lost: whoever listens is switched on before whoever tells.
+    # An event that finds its DAG paused is lost: a DAG is switched on before those whose events it waits for.
     wanted = [f"{loop.name}.{name}" for name in reversed(DAGS)]
     if missing := [dag_id for dag_id in wanted if dag_id not in found]:
         raise ServiceError(

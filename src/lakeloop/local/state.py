@@ -1,6 +1,6 @@
 """What runs from this home, written down: `<home>/stack.json`.
 
-One process at a time writes it: who starts the stack, then its watcher, then who stops them both.
+One process at a time writes the file: the one that starts the stack, the watcher, the one that stops both.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Stack(Frozen):
 
     @property
     def alive(self) -> bool:
-        """Whether all that answer or schedule are alive; the watcher only sees to it."""
+        """Whether all processes are alive; the watcher does not count, for it does no work of its own."""
         working = [component for component in self.components if component.name != WATCHER]
         return bool(working) and all(component.alive for component in working)
 
@@ -34,6 +34,7 @@ class Stack(Frozen):
         return any(component.alive for component in self.components if component.name == WATCHER)
 
     def component(self, name: str) -> Component:
+        """The process called `name`, which must be one of the stack."""
         return next(c for c in self.components if c.name == name)
 
     def having(self, component: Component) -> Stack:

@@ -36,7 +36,7 @@ class _Deaths:
 
     count: int = 0
     due: float = 0.0
-    """When it is started again."""
+    """When the process is started again, by the watcher's clock."""
     given_up: bool = False
 
 
@@ -50,7 +50,7 @@ class Watcher:
     clock: Callable[[], float] = time.monotonic
     _deaths: dict[str, _Deaths] = field(default_factory=lambda: defaultdict(_Deaths))
     _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
-    """The process id of each, and since when it is there."""
+    """Name of a process that is alive -> its process id, and since when it was seen so."""
 
     def look(self) -> None:
         """One round: start again what has died, when it is due."""
@@ -74,7 +74,7 @@ class Watcher:
         deaths = self._deaths[component.name]
         if deaths.given_up:
             return
-        if self._seen.pop(component.name, None) or not deaths.count:  # it was not known to be dead
+        if self._seen.pop(component.name, None) or not deaths.count:  # this death is seen for the first time
             if deaths.count == len(DELAYS):
                 deaths.given_up = True
                 log.error(
