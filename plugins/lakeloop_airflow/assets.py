@@ -15,7 +15,7 @@ class LoopAssets(NamedTuple):
     mart: Asset
     """Rows that passed all checks and are published; one partition a day."""
     candidate: Asset
-    """A trained and evaluated pair of models; the partition is the newest day in its data."""
+    """The trained and evaluated candidates; the partition is the newest day in their data set."""
     champion: Asset
     """The model version that is served."""
 

@@ -19,7 +19,7 @@ DRY_RUN = "dry_run"
 """The field that keeps a run from changing anything."""
 
 FORCE = "force"
-"""The field that does what the plan would leave."""
+"""The field that has a training done which the plan would leave undone."""
 
 PARTITION = Param(
     None,

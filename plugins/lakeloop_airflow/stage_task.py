@@ -71,7 +71,7 @@ def open_context(loop: str, context: Context) -> StageContext:
 
 
 def wandb_page(context: StageContext, stage: str, partition: str) -> str:
-    """Where the W&B run of this attempt can be found, now or as soon as it is mirrored."""
+    """The page of this attempt's W&B run, which is complete as soon as the journal is mirrored."""
     from lakeloop.tracking.journal import JournalIdentity
 
     identity = JournalIdentity(context.loop.name, stage, partition, context.attempt.token)
@@ -86,7 +86,7 @@ def settle(task: BaseOperator, record: StageRecord, context: Context) -> None:
         AirflowSkipException: nothing was done; the reason is the record's.
     """
     context["ti"].xcom_push(RECORD_KEY, describe(record))
-    # An earlier try of this very run did the work and died before Airflow knew: then it is news still.
+    # An earlier try of this very run did the work and died before Airflow knew: its outlets were not told.
     own = record.provenance.run_id == _run_of(context)
     if record.status == "skipped" or (record.status == "unchanged" and not own):
         raise AirflowSkipException(f"{record.status}: {record.reason}")

@@ -2,7 +2,7 @@
 
 A training is a detached process (`lakeloop.jobs`); its task only watches. The task may be killed, retried or
 started twice: the next try finds the process, or its result, by the id in the task state store, and by the
-job's own folder when Airflow lost that.
+job's own folder when Airflow lost the id.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _ENDED_BY_A_PERSON = frozenset({"failed", "success", "skipped", "removed"})
 class PlanOperator(BaseOperator, SkipMixin):
     """Decide whether a training is due; when it is not, end green with the reason and skip the rest.
 
-    The decision is about everything that is published, whichever day woke it: the tasks behind it work on the
-    newest published day, which its record names. The form's field `force` trains all the same, and then on
-    the days up to the run's own.
+    The decision is about everything that is published, whichever day started the run: the tasks after this
+    one work on the newest published day, which the record of this task names. With the form's field `force`
+    they train all the same, and then on the days up to the run's own.
     """
 
     inherits_from_skipmixin = True
@@ -68,12 +68,12 @@ class PlanOperator(BaseOperator, SkipMixin):
             },
         )
         if not train:
-            # All of them, whatever their trigger rules: those are about stages that have nothing to do.
+            # All tasks, whatever their trigger rules: the rules are about stages that have nothing to do.
             self.skip(context["ti"], context["task"].get_flat_relatives(upstream=False))
 
 
 class TrainOperator(ResumableJobMixin, BaseOperator):
-    """Train the candidate of `loop` that is called so, for the partition of the run: submit, watch, store.
+    """Train one candidate of `loop`, for the partition of the run: submit the job, watch it, store the model.
 
     The log of the process is the log of the task, from its first line also after a retry.
     """
@@ -134,7 +134,7 @@ class TrainOperator(ResumableJobMixin, BaseOperator):
         return str(external_id)
 
     def on_kill(self) -> None:
-        """End the training when a person ended the task; in all other cases somebody comes back for it.
+        """End the training when a person ended the task; in all other cases a later try comes back for it.
 
         A task is also killed when a newer try of it was started (by a scheduler that came back and took the
         task for dead), and when its API server did not answer for a while.
@@ -157,9 +157,9 @@ class TrainOperator(ResumableJobMixin, BaseOperator):
 
 
 def training_page(record: StageRecord) -> str:
-    """Where the run of the process is, with steps and epochs; the task's own run has how it ended.
+    """The page of the training process's W&B run, with steps and epochs; the task's own run has the end.
 
-    Empty for a record of a time when the record did not say.
+    Empty for a record of an earlier version, which does not name that run.
     """
     journal = Path(record.links.get("training_run", ""))
     return page("wandb", record.loop, *journal.parts[-3:-1], journal.stem) if journal.name else ""

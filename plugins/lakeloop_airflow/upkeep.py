@@ -21,11 +21,11 @@ MOST_RUNS = 1000
 
 
 class PendingOperator(BaseOperator):
-    """Return, for each partition that nobody processed, the arguments of a TriggerDagRunOperator.
+    """Return, for each DAG and partition with work that is due, the arguments of a TriggerDagRunOperator.
 
     Asset events are hints: they get lost, come twice, and find their DAG paused. The lake knows what was
-    published and not yet used, and the source which drops nobody took in. Runs of a paused DAG are left out:
-    they would pile up behind the pause.
+    published and not yet used, the source which deliveries were not ingested. Runs of a paused DAG are left
+    out: they would pile up behind the pause.
     """
 
     def __init__(self, *, loop: str, **options: Any) -> None:

@@ -30,7 +30,7 @@ class Run(Protocol):
 
 
 def partition_in(context: Context) -> str:
-    """The partition that the task of `context` works on: what the plan before it chose, else its run's.
+    """The partition that the task of `context` works on: what the plan before it chose, else the run's own.
 
     Raises:
         ConfigurationError: as `partition_of`.
@@ -49,7 +49,7 @@ def partition_of(run: Run, params: Mapping[str, Any]) -> str:
     was given one. Else it is the form's field `partition`, and else the day before the run.
 
     Raises:
-        ConfigurationError: it is no day, or key and field name different days.
+        ConfigurationError: the partition is no day, or key and field name different days.
     """
     key, field = run.partition_key, params.get(PARAM)
     if key and field and key != field:

@@ -24,7 +24,7 @@ LOGGED_IN = Depends(requires_access_view(AccessView.WEBSITE))
 
 
 def may_see(loop: str, user: BaseUser) -> bool:
-    """Whether `user` may see a loop: who may read its first DAG may."""
+    """Whether `user` may see a loop: every user may who may read the DAG `<loop>.ingest`."""
     first = DagDetails(id=f"{loop}.ingest")
     return bool(get_auth_manager().is_authorized_dag(method="GET", details=first, user=user))
 

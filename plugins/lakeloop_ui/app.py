@@ -107,7 +107,7 @@ def show_start(
 def start(
     request: Request, loop: StartableLoop, user: User, settings: Installation, days: DaysOfForm
 ) -> HTMLResponse:
-    """Do what the page said."""
+    """Start the loop as the page before said, and say what was done."""
     return _start_page(request, loop, user, settings, days, done=True)
 
 
@@ -151,7 +151,7 @@ def newest(loop: LoopName, kind: Literal["data_docs", "report"], settings: Insta
 
 @router.get("/models/{loop}/{version}")
 def model(request: Request, loop: LoopName, version: str, settings: Installation) -> HTMLResponse:
-    """One model version: what it is, how it scored, why it was let in, who pointed at it when."""
+    """One model version: what it is, how it scored, why it was let in, which aliases pointed at it when."""
     found = model_page(settings, loop, version)
     if found is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"{loop} has no model version {version!r}")

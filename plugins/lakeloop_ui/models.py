@@ -40,7 +40,7 @@ def model_page(settings: Settings, loop: str, name: str) -> dict[str, Any] | Non
 
 
 def _evidence(lake: Lake, version: ModelVersion) -> Evidence | None:
-    """What was found of the version; None for one that is older than evidence, or when it is lost."""
+    """The evidence on the version; None for a version that is older than evidence, or when it is lost."""
     if not version.card.evidence:
         return None
     try:

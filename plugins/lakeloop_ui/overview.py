@@ -77,7 +77,7 @@ def status_of(name: str, settings: Settings) -> LoopStatus | None:
     """The status of the loop called `name`; None when nothing ran yet.
 
     Raises:
-        LakeloopError: it cannot be read.
+        LakeloopError: the loop file or the status cannot be read.
     """
     loop = load_named(name, settings)
     lake = Lake.from_settings(settings, loop)

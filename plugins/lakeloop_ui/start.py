@@ -1,4 +1,4 @@
-"""Starting a loop from the page: Airflow's own REST API, asked within this process and as the user who asks.
+"""Starting a loop from the page: Airflow's own REST API, asked within this process and as the page's user.
 
 No right is decided here. The requests carry the credentials that the user's request came with, so Airflow
 allows and refuses what it would at its own pages, and logs the user as the one who did it.
@@ -17,9 +17,9 @@ _SECONDS = 60.0
 
 
 def airflow_of(request: Request) -> AirflowApi:
-    """A client of the Airflow that serves this page, with the rights of whoever sent `request`.
+    """A client of the Airflow that serves this page, with the rights of the user who sent `request`.
 
-    To be used in a route that is no coroutine: it waits for the answers.
+    To be used in a route that is no coroutine: the client waits for the answers.
     """
     host = request.headers.get("host", "localhost")
     session = httpx.Client(
