@@ -20,11 +20,12 @@ _USUAL = "sdpa"
 
 
 def fuse_attention(encoder: PreTrainedModel) -> None:
-    """Let `encoder` compute attention by one kernel; one that has no such choice stays as it is."""
+    """Let `encoder` compute attention by one kernel; an encoder without that choice stays as it is."""
     encoder.set_attn_implementation(_NAME)
 
 
 def restore_attention(encoder: PreTrainedModel) -> None:
+    """Let `encoder` compute attention in the usual way again."""
     encoder.set_attn_implementation(_USUAL)
 
 

@@ -52,6 +52,8 @@ class _Description(BaseModel):
 
 @dataclass(frozen=True)
 class Dataset:
+    """The rows to train on and to validate with, and what the task makes of them."""
+
     digest: str
     train: Rows
     validation: Rows
@@ -79,9 +81,11 @@ class Tokens:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
+        """Number of tokens of each text, [texts]."""
         return np.fromiter((len(ids) for ids in self.ids), dtype=np.int64, count=len(self.ids))
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
+        """The texts with these numbers as one padded batch, on the CPU."""
         padded = pad([self.ids[row] for row in rows], self.pad_id)
         return Batch(rows, torch.from_numpy(padded.input_ids), torch.from_numpy(padded.attention_mask))
 
@@ -179,6 +183,7 @@ def load_tokenizer(path: Path, max_tokens: int) -> Tokenizer:
 
 
 def tokenise(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
+    """Token ids of each of `texts`, in their order."""
     encodings = tokenizer.encode_batch_fast(list(texts))
     ids = tuple(np.array(encoding.ids, dtype=np.int32) for encoding in encodings)
     return Tokens(ids, pad_id_of(tokenizer))

@@ -16,6 +16,8 @@ from training.data import Batch
 
 @dataclass(frozen=True)
 class Device:
+    """The processor of one job, and how it computes."""
+
     name: str
     """Processor, as a person knows it."""
     target: torch.device
@@ -24,11 +26,13 @@ class Device:
     threads: int
 
     def autocast(self) -> AbstractContextManager[object]:
+        """A context in which matrix products run in bfloat16, where `bf16` says so."""
         if not self.bf16:
             return contextlib.nullcontext()
         return torch.autocast(self.target.type, dtype=torch.bfloat16)
 
     def place(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token ids and mask of `batch`, int64 [rows, tokens], on the device."""
         return batch.input_ids.to(self.target), batch.attention_mask.to(self.target)
 
     @property
@@ -39,8 +43,8 @@ class Device:
 def open_device(seed: int) -> Device:
     """Choose the device and make it repeatable: same seed, device and thread count, same weights.
 
-    The thread count comes from OMP_NUM_THREADS, which whoever starts the job sets: it must be known before
-    torch is loaded.
+    The thread count comes from OMP_NUM_THREADS, which the job's runner sets: it must be known before torch
+    is loaded.
     """
     threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
     torch.set_num_threads(threads)

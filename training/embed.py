@@ -32,7 +32,7 @@ def run(
     device: Device,
     what: str,
 ) -> NDArray[np.float32]:
-    """`compute` for the given rows, float32 [rows, width], in the order given; `what` is said meanwhile."""
+    """`compute` for the given rows, float32 [rows, width], in their order; `what` names it in the log."""
     lengths = tokens.lengths[rows]
     passage = Passage(what, len(rows), int(lengths.sum()))
     results: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
@@ -75,6 +75,7 @@ def read_cached(folder: Path, key: str, rows: int) -> NDArray[np.float32] | None
 
 
 def write_cached(folder: Path, key: str, embeddings: NDArray[np.float32]) -> None:
+    """Keep `embeddings`, float32 [rows, hidden], for `read_cached`."""
     content = io.BytesIO()
     np.save(content, embeddings, allow_pickle=False)
     write_atomically(_path(folder, key), content.getvalue())

@@ -1,7 +1,7 @@
 """The layers that a method does not train: run once for each text instead of once in every epoch.
 
-Frozen layers in eval mode give the same hidden states each time. They are kept in memory and replayed
-into the trained layers, which then cost what only they cost.
+Frozen layers in eval mode give the same hidden states each time. The states are kept in memory and replayed
+into the trained layers, so that an epoch costs what the trained layers cost.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ the choice changes the last bits of the weights."""
 
 
 class FrozenLayers:
-    """What the lower layers of a network give for each row of `tokens`.
+    """What the `frozen` lower layers of a network give for each row of `tokens`.
 
-    `network` is one of the trained layers only, which shares its weights with the whole one.
+    The attribute `network` has the trained layers only, and shares its weights with the whole network.
     """
 
     def __init__(self, network: Network, frozen: int, tokens: Tokens, device: Device) -> None:
@@ -41,7 +41,7 @@ class FrozenLayers:
         self.network.encoder.config.num_hidden_layers = len(stack)
 
     def feed(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """What `network` is called with for this batch; good for one call."""
+        """The arguments for one call of the attribute `network`, which gets this batch's hidden states."""
         self._replay.hidden = pad_sequence([self._hidden[row] for row in batch.rows], batch_first=True).to(
             self._device.target
         )
@@ -49,12 +49,13 @@ class FrozenLayers:
 
 
 def worth_keeping(tokens: Tokens, hidden_size: int, frozen: int, device: Device) -> bool:
+    """Whether there are frozen layers, and hidden states of all `tokens` take at most `LIMIT_BYTES`."""
     size = int(tokens.lengths.sum()) * hidden_size * (2 if device.bf16 else 4)
     return frozen > 0 and size <= LIMIT_BYTES
 
 
 class _Replay(nn.Module):
-    """Stands for the frozen layers: gives what they gave, whatever comes in."""
+    """Takes the place of the frozen layers: returns the hidden states that are set, whatever its input."""
 
     hidden: torch.Tensor
 

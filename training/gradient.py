@@ -1,7 +1,6 @@
 """Training by gradients: batches by length, AdamW, a learning rate that rises and falls, the best epoch kept.
 
-Which weights are moved is said by an `Opener`, what is wrong about an output by the task; the loop trains
-whatever they are.
+An `Opener` says which weights are moved, the task says how wrong an output is; the loop is the same for all.
 """
 
 from __future__ import annotations
@@ -87,14 +86,14 @@ class Fit:
     task: TrainingTask
     opened: Opened
     network: Network
-    """The network, or what of it is above the layers that stay as they are."""
+    """The whole network, or its part above the frozen layers."""
     feed: Callable[[Batch], tuple[torch.Tensor, torch.Tensor]]
-    """What the network is called with for a batch."""
+    """Batch -> the arguments for a call of `network`."""
     tokens: Tokens
     """Of the training rows, then of the validation rows."""
 
     def run(self) -> tuple[list[Epoch], Epoch]:
-        """Train; all epochs, and the one whose weights the network has in the end.
+        """Train; returns all epochs, and the one whose weights the network has in the end.
 
         Raises:
             ConfigurationError: the loss became infinite or no number.
@@ -128,7 +127,7 @@ class Fit:
         schedule: torch.optim.lr_scheduler.LRScheduler,
         progress: Progress,
     ) -> float:
-        """Train on every row once; the mean loss."""
+        """Train on every row once; returns the mean loss."""
         train, device = self.job.config.train, self.job.device
         self.opened.train_mode(self.network)
         targets = torch.from_numpy(self.job.dataset.train.targets)

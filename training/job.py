@@ -1,8 +1,8 @@
 """The frame of a training: its config, its exit codes, its journal, and what it leaves behind.
 
 A training is `python -m training.train --config WORKDIR/config.json`. It leaves `artifact/` and then
-`result.json` in WORKDIR, and ends with 0, 64 (bad configuration), 65 (bad data) or 75 (was ended, or was
-overtaken by something that may pass). What is trained and how is `training.tasks` and `training.methods`.
+`result.json` in WORKDIR, and ends with 0, 64 (bad configuration), 65 (bad data), 75 (was ended, or failed by
+something that may pass) or 1 (any other error). What is trained is `training.tasks`, how `training.methods`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 
 
 class JobConfig(Frozen):
-    """What a job is told: all that the loop file says of training, and the folders of everything else."""
+    """What a job is told: all that the loop file says of training, and the folders that the job needs."""
 
     loop: str
     partition: str
@@ -73,7 +73,7 @@ class JobConfig(Frozen):
     base_folder: Path | None
     """Where the base model lies; None when a package carries it."""
     cache: Path
-    """Folder for what other jobs can use again."""
+    """Folder for what other jobs can use again, such as embeddings."""
     journals: Path
     stage: str
     """Name of the job's runs in the journals."""
@@ -103,6 +103,7 @@ class Job:
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
+        """Add the wall time of the block to `seconds`, under `part`."""
         began = time.monotonic()
         yield
         self.seconds[part] = self.seconds.get(part, 0.0) + time.monotonic() - began
@@ -135,7 +136,7 @@ def main(train: Callable[[Job], Trained]) -> NoReturn:
     try:
         run(path, train)
     except LakeloopError as error:
-        # One line, without a traceback: whoever waits for the job shows it to a person.
+        # One line, without a traceback: the process that waits for the job shows it to a person.
         log.error("%s", "; ".join(line.strip() for line in str(error).splitlines()))  # noqa: TRY400
         sys.exit(exit_code(error))
     except torch.OutOfMemoryError as error:
@@ -206,7 +207,7 @@ def said_settings(config: JobConfig) -> dict[str, Any]:
 
 
 def _finish(job: Job, trained: Trained, workdir: Path, began: float) -> dict[str, Any]:
-    """Seal the artifact; what result.json says."""
+    """Seal the artifact; returns what result.json says."""
     description = _describe(job, trained)
     with job.timed("export"):
         artifact = export_artifact(
@@ -278,7 +279,7 @@ def _open_log() -> None:
     )
     for name in ("lakeloop", "training"):
         logging.getLogger(name).setLevel(logging.INFO)
-    # It complains that torchvision, which nobody needs here, is not installed.
+    # It complains that torchvision, which is not needed here, is not installed.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 

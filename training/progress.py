@@ -91,6 +91,7 @@ class Passage:
     _tokens: int = 0
 
     def add(self, texts: int, tokens: int) -> None:
+        """So many more texts and tokens are done."""
         self._texts += texts
         self._tokens += tokens
         if time.monotonic() - self._said >= LINE_SECONDS:

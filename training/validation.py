@@ -24,13 +24,13 @@ LOSS = "loss"
 
 @dataclass(frozen=True)
 class Scores:
-    """Of some outputs against the right answers."""
+    """How some outputs score against the right answers."""
 
     named: Mapping[str, float]
     """Every metric of the task, and `loss`, the mean over the rows."""
     rank: tuple[float, float]
-    """What is compared, more is better: a few hundred rows often tie on the deciding metric, and then the
-    loss knows better."""
+    """What epochs are compared by, more is better: on a few hundred rows the deciding metric often ties, and
+    then the loss decides."""
 
     @property
     def loss(self) -> float:
@@ -45,7 +45,7 @@ class Judge:
     contract: OutputContract
     rows: Rows
     metric: MetricSpec
-    """The one that decides."""
+    """The metric that decides."""
 
     def score(self, learnt: TrainingTask, outputs: NDArray[Any]) -> Scores:
         """Scores of `outputs`, float32 [rows, width], by the loss of `learnt`."""

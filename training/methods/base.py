@@ -56,4 +56,5 @@ class Opener(Protocol):
 
 
 def trainable(network: Network) -> tuple[nn.Parameter, ...]:
+    """The parameters of `network` that take gradients."""
     return tuple(parameter for parameter in network.parameters() if parameter.requires_grad)

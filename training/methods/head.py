@@ -1,4 +1,4 @@
-"""A linear model on the sentence embeddings of the untouched base model: what others have to beat."""
+"""A linear model on the sentence embeddings of the untouched base model: what other methods have to beat."""
 
 from __future__ import annotations
 
@@ -37,16 +37,19 @@ class Head:
 
 @dataclass(frozen=True)
 class Fitted:
+    """A linear model, and how it does on the validation rows."""
+
     linear: Linear
     regularisation: float
     scores: Scores
 
 
 def fit_head(job: Job, task: TrainingTask, embeddings: NDArray[np.float32]) -> Fitted:
-    """The linear model for each regularisation of the task; the one with the smallest loss on validation.
+    """Fit a linear model with each regularisation of the task; returns that of the smallest validation loss.
 
-    By the loss, because a few hundred rows seldom tell heads apart by a score, and by its outputs the head is
-    used. `embeddings` are float32 [rows, hidden], of the training rows, then of the validation rows.
+    The loss decides because a few hundred rows seldom tell heads apart by a score, and because answers are
+    made of the outputs, which the loss measures. `embeddings` are float32 [rows, hidden], of the training
+    rows, then of the validation rows.
     """
     rows = len(job.dataset.train)
     fits = []

@@ -28,6 +28,7 @@ class Linear:
         return outputs
 
     def put_into(self, layer: nn.Linear) -> None:
+        """Copy weight and bias into `layer`, which has the same shape."""
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(self.weight))
             layer.bias.copy_(torch.from_numpy(self.bias))

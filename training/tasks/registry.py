@@ -21,7 +21,7 @@ def training_task(contract: OutputContract) -> TrainingTask:
     """The torch side of the task that `contract` is of.
 
     Raises:
-        ConfigurationError: it cannot be trained; names the tasks that can.
+        ConfigurationError: the task has no torch side; names the tasks that have one.
     """
     if contract.kind not in TASKS:
         raise ConfigurationError(
