@@ -3,7 +3,7 @@
 **Purpose.** `pending` asks the lake which partitions were published and never used, and the source which
 drops were never ingested, since the first day that was; `trigger` starts the DAG of each: asset events can
 get lost, the lake does not. A step that is started twice finds its work done. `maintain` compacts and
-vacuums the tables, and copies journals to W&B that it missed.
+vacuums the tables, and counts the journals that W&B does not have yet.
 
 **Schedule.** Daily at 04:00 UTC, when the night's runs are over. Can be triggered by hand at any time;
 with "dry run" it only says what is left to do.

@@ -1,7 +1,7 @@
 """Compare what the model answered on one day with what it was trained on.
 
-**Purpose.** Count the day's logged predictions and set the shares of their labels beside those of the
-champion's training rows. It records and decides nothing.
+**Purpose.** Count the day's logged predictions and set the shares of their answers (by class, or by interval)
+beside those of the champion's training rows. It records and decides nothing.
 
 **Schedule.** Daily at 01:00 UTC, for the day before: a day's predictions are complete at midnight UTC, and
 the server writes its last batch within minutes. Can be triggered by hand for any day, and backfilled.

@@ -6,9 +6,10 @@ model on sentence embeddings, and `finetune`) is trained as a process of its own
 `evaluate` has all of them, and the champion, answer the same test rows.
 
 **Schedule.** Whenever `transform` published a day (asset `lakeloop.<loop>.mart`); `plan` leaves most days
-at that: it asks for `train.min_new_rows` new rows. Days may come in any order: whichever day woke it, what
-is trained is the newest published day, on all that is published. Triggered by hand, the form overrides the
-loop file for one run, and "train anyway" overrides the plan and trains on the days up to the run's own.
+at that: it asks for `train.min_new_rows` new rows. Days may come in any order: whichever day started the run,
+the training is that of the newest published day, on all that is published. Triggered by hand, the form
+overrides the loop file for one run, and "train anyway" overrides the plan and trains on the days up to the
+run's own.
 
 **Inputs and outputs.** In: all published days of the mart. Out: a frozen data set, the candidates, an
 evaluation with its report, asset `lakeloop.<loop>.candidate`. When no training is due `plan` ends green,

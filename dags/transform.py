@@ -12,7 +12,7 @@ Docs, asset `lakeloop.<loop>.mart`. What has not changed is skipped: `validate` 
 changed check is applied even when `transform` had nothing to do. When both were skipped nothing is
 announced.
 
-**When it fails.** A batch check stopped the day: nothing was published, yesterday's mart stands; open Data
+**When it fails.** A check of the day failed: nothing was published, yesterday's mart stands; open Data
 Docs on the task `validate`, mend the source or the check, clear the task. dbt failed: the log names the
 model.
 
