@@ -38,7 +38,7 @@ class Rows:
     values: tuple[Any, ...]
     """The right answers, as the mart has them."""
     targets: NDArray[Any]
-    """The same [rows], as the loss of the task takes them."""
+    """The right answers as the loss of the task takes them, [rows]."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -58,7 +58,7 @@ class Dataset:
     train: Rows
     validation: Rows
     profile: Profile
-    """Of the training rows' target."""
+    """How the target is spread over the training rows."""
     contract: OutputContract
     """What a network that learns from the training rows must give."""
 

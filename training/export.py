@@ -117,7 +117,7 @@ def compare(network: Network, path: Path, tokenizer: Tokenizer, texts: Sequence[
     """The largest difference of an output between the ONNX file and `network`, on `texts` in one batch.
 
     Raises:
-        ArtifactError: it is above `TOLERANCE`.
+        ArtifactError: the difference is above `TOLERANCE`.
     """
     tokens = tokenise(tokenizer, texts)
     batch = tokens.batch(np.arange(len(texts)))

@@ -90,7 +90,7 @@ class Fit:
     feed: Callable[[Batch], tuple[torch.Tensor, torch.Tensor]]
     """Batch -> the arguments for a call of `network`."""
     tokens: Tokens
-    """Of the training rows, then of the validation rows."""
+    """Tokens of the training rows, then of the validation rows."""
 
     def run(self) -> tuple[list[Epoch], Epoch]:
         """Train; returns all epochs, and the one whose weights the network has in the end.
@@ -192,7 +192,7 @@ class Fit:
 
 
 def linear_schedule(optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
-    """From nearly nothing up within the first `WARM_UP` of `steps`, and down to zero at their end."""
+    """A learning rate that rises from nearly zero in the first `WARM_UP` of `steps`, then falls to zero."""
     rise = max(1, round(WARM_UP * steps))
 
     def factor(step: int) -> float:

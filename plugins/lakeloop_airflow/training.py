@@ -73,7 +73,7 @@ class PlanOperator(BaseOperator, SkipMixin):
 
 
 class TrainOperator(ResumableJobMixin, BaseOperator):
-    """Train one candidate of `loop`, for the partition of the run: submit the job, watch it, store the model.
+    """Train one candidate of `loop` for the partition of the run: submit the job, watch it, store the model.
 
     The log of the process is the log of the task, from its first line also after a retry.
     """

@@ -1,7 +1,7 @@
 """The model artifact: a folder of files under a manifest of their digests, written last, verified first.
 
-What the files hold is the business of who writes (`training`) and who reads (`lakeloop.serving`). Here is
-only the promise that a folder is whole and is the one that was registered.
+What the files hold is the business of their writer (`training`) and their reader (`lakeloop.inference`). Here
+is only the promise that a folder is whole and is the one that was registered.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ REQUIRED = (ONNX_MODEL, TOKENIZER, DESCRIPTION)
 
 
 FORMAT = 2
-"""Of descriptions: 1 had the keys of the only task that there was, and cleaned nothing before inference."""
+"""Version of descriptions: 1 had the keys of the first kind of task, and no cleaning before inference."""
 
 
 class ArtifactDescription(Frozen):
@@ -49,7 +49,7 @@ class ArtifactDescription(Frozen):
     dataset_digest: str
     seed: int
     profile: Profile
-    """Of the training rows' target; what monitoring compares with."""
+    """How the target is spread over the training rows; monitoring compares answers with it."""
     validation_metrics: dict[str, float]
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     """Every setting of the training, resolved."""
@@ -85,7 +85,7 @@ class Artifact:
 
 
 def write_manifest(folder: Path, description: ArtifactDescription) -> Artifact:
-    """Seal `folder`: write its description, then a manifest of every file in it, durably.
+    """Seal `folder`: write its description, then a manifest of its files, durably; returns the artifact.
 
     Raises:
         ArtifactError: a required file is missing.
@@ -109,8 +109,8 @@ def open_artifact(folder: Path, expect: str = "") -> Artifact:
     """Verify every file of `folder` against its manifest, and the whole against the digest `expect`.
 
     Raises:
-        ArtifactError: no manifest, or a file is missing, extra or changed, or the description is none, or
-            the artifact is another one than is expected.
+        ArtifactError: there is no manifest; a file is missing, extra or changed; the description cannot be
+            read; or the artifact is another one than is expected.
     """
     manifest = _read_manifest(folder)
     names = _names(folder)

@@ -79,7 +79,7 @@ class ArtifactError(DataError):
 
 
 class FenceError(TransientError):
-    """A newer attempt took over this work, or somebody published in between; nothing was written."""
+    """A newer attempt took over this work, or another writer published in between; nothing was written."""
 
 
 class ServiceError(TransientError):

@@ -1,7 +1,7 @@
 """What an evaluation found: one frozen object in the lake, which gate, card, status, report and page read.
 
-Light: pages and operators read it. Who makes it is `lakeloop.evaluation`; where it is kept, and what stands
-for it in records that are older than it, is `lakeloop.evaluation.stored`.
+Light: pages and operators import this module. Making evidence is `lakeloop.evaluation`; keeping it, and what
+stands for it in older records, is `lakeloop.evaluation.stored`.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ class ModelEvidence(Frozen):
     """One model on the rows."""
 
     name: str
-    """Of the candidate, or `champion`."""
+    """The candidate's name, or `champion`."""
     version: str | None = None
-    """In the registry, when the model is a version of it."""
+    """Version in the registry; None for a candidate."""
     digest: str
-    """Of the artifact."""
+    """Digest of the artifact."""
     folder: str
-    """Of the artifact, in the lake."""
+    """The artifact's folder in the lake."""
     method: str
     dataset_digest: str = ""
-    """Of the data set that it was trained on; empty when that is not known."""
+    """Digest of the data set that the model was trained on; empty when that is not known."""
     validation: dict[str, float] = Field(default_factory=dict)
-    """Its scores on the validation rows that it was chosen by."""
+    """Scores by name on the validation rows, by which the training chose it."""
     rows_digest: str
-    """Of the rows that it was asked."""
+    """Content digest of the rows that the model answered."""
     scores: dict[str, float]
-    """By name: the metrics of the task, then what else was measured."""
+    """Scores by name: the metrics of the task, then what else was measured."""
     tables: tuple[Grid, ...] = Field(default=(), repr=False)
     """What is to be seen beside the scores."""
 
@@ -84,7 +84,7 @@ class Evidence(Frozen):
     wrong: int = 0
     """Rows that the leader got wrong, of which `mistakes` are the worst."""
     mistakes: tuple[Mistake, ...] = Field(default=(), repr=False)
-    """Of the leader, the worst first."""
+    """Mistakes of the leader, the worst first."""
     error: str = "error"
     """What the error of a mistake counts, in a few words."""
     made_at: datetime
@@ -99,7 +99,7 @@ class Evidence(Frozen):
         """The model called `name`.
 
         Raises:
-            KeyError: it was not judged.
+            KeyError: no model of this name was judged.
         """
         return {model.name: model for model in self.models}[name]
 

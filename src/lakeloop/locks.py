@@ -18,9 +18,9 @@ _LOOK_EVERY_SECONDS = 0.02
 
 
 def take(descriptor: int, *, seconds: float = 0.0) -> bool:
-    """Lock the open file for this process alone, waiting for at most `seconds`; whether it is held now.
+    """Lock the open file for this process alone, waiting for at most `seconds`; returns whether it is locked.
 
-    It is freed when the descriptor is closed. `math.inf` waits for as long as it takes.
+    Closing the descriptor frees the lock. `math.inf` waits for as long as it takes.
     """
     if math.isinf(seconds):
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -39,7 +39,10 @@ def take(descriptor: int, *, seconds: float = 0.0) -> bool:
 
 @contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock file at `path`, which is made when it is not there: yields whether it is held."""
+    """Hold the lock of the file at `path`, which is made when it is not there: yields whether it is held.
+
+    With `wait` it always is; without, it is not when another process holds the lock.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         yield take(descriptor, seconds=math.inf if wait else 0.0)

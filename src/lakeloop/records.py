@@ -120,9 +120,11 @@ class StageRecord(Frozen):
     reason: str
     """A sentence for a person: what happened and why, with numbers."""
     fingerprint: str = ""
-    """Of config, inputs and the stage's version: equal fingerprints make equal outputs."""
+    """Of the stage, its version, partition, config and inputs: equal fingerprints make equal outputs."""
     inputs: dict[str, str] = Field(default_factory=dict)
+    """Name -> digest or pinned version of what the output was made from."""
     outputs: dict[str, str] = Field(default_factory=dict)
+    """Name -> digest, version, count or name of what was made."""
     counts: Counts | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
     links: dict[str, str] = Field(default_factory=dict)

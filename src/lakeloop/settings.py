@@ -97,10 +97,11 @@ class Settings(BaseSettings):
         return "online" if os.environ.get("WANDB_API_KEY") else "offline"
 
     def loop_file(self, loop: str) -> Path:
+        """Path of the loop file of the loop called `loop`."""
         return self.loops / loop / "loop.yaml"
 
     def work(self, loop: str, stage: str, partition: str) -> Path:
-        """Local folder of one stage of one partition: its record, journal and scratch files."""
+        """Local folder of one stage of one partition: its record.json, scratch files and job folders."""
         return self.home / "work" / loop / stage / partition
 
     def docs(self, loop: str) -> Path:
@@ -133,7 +134,7 @@ def protect_home(settings: Settings) -> None:
     """Make the home, or close one that others can read; what this process makes after that is private too.
 
     The mode of the folder itself closes all that is in it. A folder that is not only ours is left as it is:
-    one of somebody else, one that all may write, one that the project lies in.
+    one of another user, one that all may write, one that the project lies in.
     """
     os.umask(PRIVATE_UMASK)
     home = settings.home
@@ -149,7 +150,7 @@ def get_settings(**overrides: Any) -> Settings:
     """Settings from the environment, with `overrides` on top.
 
     Raises:
-        ConfigurationError: as for `read_settings`; or there is no project here.
+        ConfigurationError: as `read_settings` does; or the working folder is in no project.
     """
     return read_settings(Settings, **overrides)
 

@@ -34,7 +34,7 @@ class Opened:
     """A network whose weights are ready to be moved."""
 
     parameters: tuple[nn.Parameter, ...]
-    """Those that are moved."""
+    """The parameters that are moved."""
     frozen_layers: int = 0
     """Layers, counted from the input, that stay as they are and see no dropout: they run once a text."""
     train_mode: Callable[[Network], None] = train_all

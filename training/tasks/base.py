@@ -47,7 +47,7 @@ class TrainingTask(Protocol):
         """Right answers as `loss` takes them, [rows]; `values` are those of the target's column.
 
         Raises:
-            DataError: one is missing, or none that the task knows; says it of the file `where`.
+            DataError: a value is missing, or is none that the task knows; names the file `where`.
         """
 
     def require_learnable(self, targets: NDArray[Any], where: str) -> None:

@@ -22,7 +22,7 @@ class TrainingClassification:
     """Targets are int64 indices into the contract's names; a loss is in nats."""
 
     regularisations: ClassVar[tuple[float, ...]] = (0.3, 1.0, 3.0, 10.0, 30.0)
-    """Of C, the inverse of the strength."""
+    """Values of C, the inverse of the strength."""
 
     def __init__(self, contract: OutputContract) -> None:
         self._labels = contract.names

@@ -22,7 +22,7 @@ class TrainingRegression:
     """Targets are float32, (value - offset) / scale of the contract; a loss has no unit."""
 
     regularisations: ClassVar[tuple[float, ...]] = (1000.0, 100.0, 10.0, 1.0, 0.1)
-    """Of alpha, the weight of the squared coefficients."""
+    """Values of alpha, the weight of the squared coefficients."""
 
     def __init__(self, contract: OutputContract) -> None:
         self._offset, self._scale = contract.offset, contract.scale

@@ -59,7 +59,7 @@ def decide(
         return TrainingDecision(
             True, f"configuration changed since the training of {earlier[-1].partition}: {changes}; {days}"
         )
-    # Not simply the newest one: somebody may have trained on an older day by hand since.
+    # Not simply the newest training: a person may have trained on an older day by hand since.
     best = max(reversed(alike), key=lambda training: _known_rows(published, training))
     return _decide_on_new_rows(published, best, rules)
 

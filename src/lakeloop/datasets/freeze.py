@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 CARD = "dataset.json"
 FORMAT = 2
-"""Of cards: 1 had the keys of the only task that there was."""
+"""Version of cards: 1 had the keys of the first kind of task."""
 _REMEDY = "publish more partitions, or change split in the loop file"
 
 
@@ -43,7 +43,7 @@ class DatasetCard(Frozen):
 
     format: int = FORMAT
     digest: str
-    """Of the rows of each split and what the task says of them; not of the files."""
+    """sha256 over the rows of each split and what the task says of them; not over the files."""
     task: dict[str, JsonValue]
     """What of the loop file's task decides the rows: its `kind`, and more."""
     target: str

@@ -26,13 +26,13 @@ class Contender:
     """A candidate or the champion, which are judged together: where its artifact lies in the lake."""
 
     name: str
-    """Of the candidate, or `champion`."""
+    """The candidate's name, or `champion`."""
     digest: str
-    """Of the artifact."""
+    """Digest of the artifact."""
     folder: str
-    """Of the artifact, in the lake."""
+    """The artifact's folder in the lake."""
     version: str | None = None
-    """In the registry, when it is a version of it."""
+    """Version in the registry; None for a candidate."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lakeloop.tasks.base import Grid
 
 SIDE = 360.0
-"""Of the square in which dots lie."""
+"""Side of the square in which dots lie."""
 MARGIN = 52.0
 """Left of it and below it, for the numbers."""
 _TICKS = 5

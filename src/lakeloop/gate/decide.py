@@ -22,9 +22,9 @@ class Accepted(Frozen):
 
     name: str
     digest: str
-    """Of the artifact."""
+    """Digest of the artifact."""
     score: float
-    """By the metric that decides."""
+    """Score by the metric that decides."""
     rows: int
     """Number of test rows that it answered."""
     rows_digest: str

@@ -74,7 +74,7 @@ class Claims:
                     replace={"scope": scope, "partition": partition},
                     metadata={**provenance(attempt), "stage": scope},
                 )
-        # Pinned after the claim: from here on every commit of somebody else is a conflict.
+        # Pinned after the claim: from here on every commit of another writer is a conflict.
         pinned = {name: self._store.open(name) for name in REPLACEABLE}
         return Fence(scope, partition, attempt, claim_id, pinned)
 

@@ -139,7 +139,7 @@ class DeltaStore:
                 Otherwise commits of others are tolerated unless they touched the same partition.
 
         Raises:
-            CommitFailedError: somebody committed in between; nothing was written.
+            CommitFailedError: another writer committed in between; nothing was written.
         """
         before = snapshot.version()
         compression = WriterProperties(compression="ZSTD", compression_level=3)
@@ -204,7 +204,7 @@ class DeltaStore:
             The table at the version that was written.
 
         Raises:
-            PartitionChangedError: somebody else changed these rows; nothing was committed.
+            PartitionChangedError: another writer changed these rows; nothing was committed.
             CommitFailedError: others kept committing to the table all the time; nothing was committed.
         """
         predicate(replace)  # for its refusal of unsafe values

@@ -112,7 +112,7 @@ class Lake:
         Durable when it returns.
 
         Raises:
-            FenceError: a newer attempt claimed this work, or somebody else changed the partition since
+            FenceError: a newer attempt claimed this work, or another writer changed the partition since
                 the claim; nothing was written.
             DataError: `rows` has other columns, or rows of another partition; nothing was written.
             ValueError: `table` is none of `REPLACEABLE`, or `where` is not as described.

@@ -35,7 +35,7 @@ class Tidied:
     deleted: int
     """Files that no version within the retention needs."""
     busy: bool = False
-    """Somebody wrote at the same moment; compaction is left to the next time."""
+    """Another process wrote at the same moment; compaction is left to the next time."""
 
 
 def tidy_table(store: DeltaStore, table: str, retention: timedelta) -> Tidied:

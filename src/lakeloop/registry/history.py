@@ -23,7 +23,7 @@ MOVED = "moved"
 
 
 CARD_FORMAT = 2
-"""Of cards: 1 did not name the evidence."""
+"""Version of cards: 1 did not name the evidence."""
 
 
 class ModelCard(Frozen):
@@ -39,7 +39,7 @@ class ModelCard(Frozen):
     evidence: str = ""
     """Digest of the evidence on which the gate accepted it; empty for an evaluation that left no evidence."""
     decision: Decision
-    """Of the gate that accepted it."""
+    """The decision of the gate that accepted it."""
 
 
 class ModelVersion(Frozen):
@@ -48,7 +48,7 @@ class ModelVersion(Frozen):
     name: str
     """v1, v2, ..."""
     digest: str
-    """Of the artifact."""
+    """Digest of the artifact."""
     card: ModelCard
     created_at: datetime
     run_id: str

@@ -56,7 +56,7 @@ class Registry:
 
         Raises:
             ArtifactError: `artifact` is not whole.
-            FenceError: somebody else changed the registry meanwhile.
+            FenceError: another writer changed the registry meanwhile.
         """
         digest = open_artifact(artifact).digest
         history = self.read()
@@ -103,7 +103,7 @@ class Registry:
 
         Raises:
             ConfigurationError: there is no previous version.
-            FenceError: somebody else moved an alias meanwhile.
+            FenceError: another writer moved an alias meanwhile.
         """
         history = self.read()
         previous, champion = history.alias("previous"), history.alias("champion")

@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 
 MEMORY_LIMIT = "1GB"
-"""Of each connection unless LAKELOOP_DUCKDB_MEMORY is set; DuckDB's default is most of the machine."""
+"""For each connection, unless LAKELOOP_DUCKDB_MEMORY is set; DuckDB's default is most of the machine."""
 THREADS = 2
 
 

@@ -48,7 +48,7 @@ class Exchange:
         model = answering(self.served.slots)
         answers = model.predictor.predict(self.texts)
         taken = time.monotonic() - self.started
-        # Later the client has its 503 already; an answer nobody got is not logged.
+        # Later the client has its 503 already; an answer that the client did not get is not logged.
         if self.texts and taken < self.seconds:
             self.served.predictions.record(
                 Answered(

@@ -99,7 +99,7 @@ class Source(Protocol):
 
 
 def row_schema(source: SourceBase) -> pa.Schema:
-    """Of `Block.rows`: the declared columns, typed, then where a record stands.
+    """The schema of `Block.rows`: the declared columns, typed, then where a record stands.
 
     `source_line` is the number of the record's line in its file, from 1; where there are no lines,
     its position.

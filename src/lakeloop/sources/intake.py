@@ -156,7 +156,7 @@ class _RawRows:
 
 
 def _quarantining(blocks: Iterable[Block], spool: Spool, source_file: str, partition: str) -> Iterator[Block]:
-    """The same blocks; their rejects are put into `spool`."""
+    """Hand `blocks` on; their rejects are put into `spool`."""
     for block in blocks:
         if block.rejects:
             spool.append(_quarantine_rows(block.rejects, source_file, partition))

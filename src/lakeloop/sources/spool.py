@@ -50,7 +50,7 @@ class Spool:
 
 
 def gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches of about `BATCH_ROWS` rows or `BATCH_BYTES`, whichever comes first."""
+    """The rows of `batches` in batches of about `BATCH_ROWS` rows or `BATCH_BYTES`, whichever comes first."""
     held: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in batches:

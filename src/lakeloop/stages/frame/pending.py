@@ -37,7 +37,7 @@ class Standing:
 
     loop: LoopSpec
     entries: Sequence[StageRecord]
-    """Of its ledger, oldest first."""
+    """The entries of the loop's ledger, oldest first."""
     champion: ModelVersion | None
     days_there: Sequence[str] = ()
     """The days whose delivery is there and whole, oldest first."""

@@ -55,7 +55,7 @@ class PartitionStatus(Frozen):
     checks_passed: int
     checks_total: int
     seconds: float
-    """Of all these stages together."""
+    """Seconds of work of all these stages together."""
     standing: bool
     """Not published, and an earlier version of the day is still in the mart."""
 
@@ -84,7 +84,7 @@ class ChampionStatus(Frozen):
     """On the test rows, in the evaluation that let it through the gate."""
     since: datetime
     reason: str
-    """Of the move that made it champion."""
+    """The reason of the move that made it champion."""
     rolled_out: bool
     """The last roll-out was of this model."""
 

@@ -30,7 +30,7 @@ def rollout(context: StageContext, partition: str, *, timeout_seconds: float = 1
     """Wait until the model server answers with the champion, then send it `deploy.smoke_texts`.
 
     Unchanged when this champion was rolled out before and still is what the server answers with; skipped
-    when there is no champion, or when another one came while this one was awaited.
+    when there is no champion, or when another model became champion while this one was awaited.
 
     Raises:
         ConfigurationError: the server does not serve this loop.
