@@ -1,6 +1,6 @@
 """A whole loop: its sections and the rules between them.
 
-Reading YAML and wording errors for people is `load`; nothing here touches files. Defaults are chosen so
+Reading YAML and wording errors for people is `reading`; nothing here touches files. Defaults are chosen so
 that a first loop file is about 15 lines. A docstring follows each field: it is what editors show.
 """
 

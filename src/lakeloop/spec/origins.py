@@ -1,4 +1,4 @@
-"""Where the value of a setting is from, for whoever reads a log, a card or a W&B run."""
+"""Where the value of a setting is from, for a person who reads a log, a card or a W&B run."""
 
 from __future__ import annotations
 
