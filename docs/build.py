@@ -13,8 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lakeloop.spec.base import Mark
-from lakeloop.spec.identity import mark_of
+from lakeloop.spec.base import Mark, mark_of
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.shape import sections_in
 

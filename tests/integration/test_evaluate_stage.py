@@ -21,6 +21,7 @@ from lakeloop.evaluation.stored import evidence_of
 from lakeloop.gate.decide import Decision
 from lakeloop.registry.history import ModelCard
 from lakeloop.registry.registry import Registry
+from lakeloop.spec.loop import LoopSpec
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.training.dataset import dataset
 from lakeloop.stages.training.evaluate import evaluate
@@ -169,6 +170,21 @@ def test_an_evaluated_training_is_not_due_again(context: StageContext) -> None:
     assert decide_training(context).reason.startswith("nothing new since the training of 2026-11-16")
     publish(context, DAYS[1], mart_rows(DAYS[1], 25))
     assert decide_training(context).reason.startswith("25 new rows since the training of 2026-11-16")
+
+
+@pytest.mark.parametrize("sections", [{"evaluate": {"metric": "accuracy"}}, {"train": {"seed": 3}}])
+def test_judging_what_is_trained_by_another_file_is_no_training_by_that_file(
+    tmp_path: Path, context: StageContext, sections: dict[str, dict[str, object]]
+) -> None:
+    for candidate in ("baseline", "finetune"):
+        trained(context, candidate, DAY)
+    content = context.loop.model_dump(mode="json", exclude_unset=True)
+    for section, keys in sections.items():
+        content.setdefault(section, {}).update(keys)
+    changed = small_context(tmp_path, LoopSpec.model_validate_json(json.dumps(content)))
+    evaluate(changed, DAY)
+    assert decide_training(changed).reason.startswith("configuration changed since the training of")
+    assert decide_training(context).reason.startswith("nothing new since the training of")
 
 
 def test_a_champion_is_not_asked_what_it_learned_by_heart(tmp_path: Path) -> None:

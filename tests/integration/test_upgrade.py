@@ -7,6 +7,7 @@ inside. The dbt project is the earlier one too: it belongs to its user, and an u
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 
 from lakeloop.lake.store import Lake
 from lakeloop.settings import Settings
+from lakeloop.stages import catalogue
+from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.frame.session import StageContext
 from tests.support.serving import ServerProcess
 from tests.support.yesterday import ARCHIVE, Yesterday
@@ -80,6 +83,17 @@ def test_what_was_done_is_not_done_again(yesterday: Yesterday) -> None:
         key: ("unchanged", record["fingerprint"]) for key, record in asked.items()
     }
     assert {table: lake.version(table) for table in tables} == before
+
+
+def test_a_stage_whose_version_was_raised_does_its_work_again(
+    yesterday: Yesterday, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = yesterday.expected["days"][0]
+    context = StageContext.open(yesterday.loop, yesterday.settings)
+    row = replace(stage_named("ingest"), version=2)
+    monkeypatch.setitem(catalogue._BY_NAME, "ingest", row)
+    assert row.function(context, day).status == "done"
+    assert row.function(context, day).status == "unchanged"
 
 
 def test_no_training_is_due(yesterday: Yesterday) -> None:

@@ -22,7 +22,7 @@ _CANDIDATES = ("baseline", "finetune")
 def lift(record: StageRecord) -> Evidence:
     """What `record`, of an evaluation that left no evidence, says was found; of single rows, nothing."""
     training: Any = record.config["training"]
-    training = lift_training(training)
+    training = lift_training(training, {})
     kind = training["task"]["kind"]
     metric = metric_of(kind, str(record.config["metric"]))
     candidates = tuple(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, StringConstraints
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
 
 from lakeloop.records import Frozen
@@ -44,6 +45,11 @@ SCORES = Mark(("scores", "release"), per_run=True)
 RELEASE = Mark(("release",), per_run=True)
 NOTHING = Mark()
 PER_RUN = Mark(per_run=True)
+
+
+def mark_of(info: FieldInfo) -> Mark | None:
+    """The mark on a key; None for a key that holds a section, whose keys have marks of their own."""
+    return next((item for item in info.metadata if isinstance(item, Mark)), None)
 
 
 class Section(Frozen):

@@ -11,16 +11,11 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from lakeloop.measures.registry import metrics_of
-from lakeloop.spec.base import Effect, Mark, Section
+from lakeloop.spec.base import Effect, Section, mark_of
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.train import Candidate, Train
 
 KIND = "kind"
-
-
-def mark_of(info: FieldInfo) -> Mark | None:
-    """The mark on a key; None for a key that holds a section, whose keys have marks of their own."""
-    return next((item for item in info.metadata if isinstance(item, Mark)), None)
 
 
 def identity(loop: LoopSpec, *effects: Effect) -> dict[str, Any]:
@@ -76,7 +71,8 @@ def candidate_settings(train: Train, candidate: Candidate) -> dict[str, Any]:
     """The settings of a candidate that are not at their default, flat: `method`, `method.rank`, `epochs`."""
     method = candidate.method
     own = {f"method.{key}": value for key, value in decisive(method, "weights").items() if key != KIND}
-    shared = {key: value for key, value in decisive(train, "weights").items() if key in method.uses}
+    used = train.used_by(method)
+    shared = {key: value for key, value in decisive(train, "weights").items() if key in used}
     return {"method": method.kind, **own, **shared}
 
 

@@ -18,8 +18,8 @@ class MethodBase(Section):
 
     not_for: ClassVar[tuple[str, ...]] = ()
     """Kinds of task that the method cannot learn."""
-    uses: ClassVar[tuple[str, ...]] = ("base_model", "max_tokens", "seed")
-    """Keys of section `train` that decide its weights."""
+    ignores: ClassVar[tuple[str, ...]] = ()
+    """Keys of section `train` that decide the weights of other methods, and not its own."""
     usual: ClassVar[dict[str, float]] = {}
     """What a key of section `train` is taken for when the loop file leaves it open."""
 
@@ -27,15 +27,13 @@ class MethodBase(Section):
 class Head(MethodBase):
     """A linear model on the sentence embeddings of the untouched base model: cheap, and hard to beat."""
 
+    ignores: ClassVar[tuple[str, ...]] = ("epochs", "patience", "batch_size", "learning_rate")
+
     kind: Annotated[Literal["head"], WEIGHTS]
 
 
 class GradientMethod(MethodBase):
     """Weights of the base model are moved by gradient descent."""
-
-    uses: ClassVar[tuple[str, ...]] = (
-        *MethodBase.uses, "epochs", "patience", "batch_size", "learning_rate",
-    )  # fmt: skip
 
 
 class TopLayers(GradientMethod):

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from lakeloop.errors import ConfigurationError
-from lakeloop.spec.base import NOTHING, PER_RUN, WEIGHTS, Identifier, Section
-from lakeloop.spec.methods import Head, Method, TopLayers
+from lakeloop.spec.base import PER_RUN, WEIGHTS, Identifier, Mark, Section, mark_of
+from lakeloop.spec.methods import Head, Method, MethodBase, TopLayers
 from lakeloop.spec.rules import Broken, refuse_broken
 
 PACKAGE_PREFIX = "package:"
@@ -25,7 +25,7 @@ _TAKEN = (CHAMPION, "plan", "dataset", "evaluate")
 class Candidate(Section):
     """One model that is trained to become the champion."""
 
-    name: Annotated[Identifier, NOTHING]
+    name: Annotated[Identifier, Mark(("weights",))]
     """What tasks, records and reports call it."""
     method: Annotated[Method, WEIGHTS]
     """The name of a method, or a section with its `kind` and its keys."""
@@ -107,9 +107,18 @@ class Train(Section):
 
         Keys of the method come as `method.<key>`; the method itself as `method`.
         """
-        shared = {key: self._resolved(candidate, key) for key in candidate.method.uses}
+        shared = {key: self._resolved(candidate, key) for key in self.used_by(candidate.method)}
         own = {f"method.{key}": value for key, value in candidate.method if key != "kind"}
         return {"method": candidate.method.kind, **own, **shared}
+
+    def used_by(self, method: MethodBase) -> tuple[str, ...]:
+        """The keys of this section that decide the weights of a candidate of `method`, as ordered here."""
+        marked = {key: mark_of(info) for key, info in type(self).model_fields.items() if key != "method"}
+        return tuple(
+            key
+            for key, mark in marked.items()
+            if mark and "weights" in mark.decides and key not in method.ignores
+        )
 
     def _resolved(self, candidate: Candidate, key: str) -> Any:
         value = getattr(self, key)

@@ -30,11 +30,16 @@ def lift_file(content: dict[str, Any]) -> dict[str, Any]:
     """
     content = dict(content)
     train, checks, task = content.get("train"), content.get("checks"), content.get("task")
-    if isinstance(train, dict) and _METHOD_KEYS.keys() & train.keys():
+    if isinstance(train, dict) and _METHOD_KEYS.keys() & train.keys() and _may_be_of_before(train):
         content["train"] = _lift_train(train)
     if isinstance(task, dict):
         task = content["task"] = {"kind": "classification", **task}
-    if isinstance(checks, dict) and "min_labels" in checks and isinstance(task, dict):
+    if (
+        isinstance(checks, dict)
+        and "min_labels" in checks
+        and isinstance(task, dict)
+        and "min_labels" not in task
+    ):
         task["min_labels"] = checks["min_labels"]
         content["checks"] = {key: value for key, value in checks.items() if key != "min_labels"}
     return content
@@ -52,6 +57,11 @@ def moved_key(key: tuple[int | str, ...]) -> tuple[int | str, ...]:
     return key
 
 
+def _may_be_of_before(train: Mapping[str, Any]) -> bool:
+    """Whether section `train` has only keys of then; a key that is said twice is left to be refused."""
+    return "candidates" not in train and not isinstance(train.get("method"), dict)
+
+
 def _lift_train(train: Mapping[str, Any]) -> dict[str, Any]:
     method = train.get("method", "top_layers")
     lifted = {key: value for key, value in train.items() if key not in _METHOD_KEYS}
@@ -61,13 +71,17 @@ def _lift_train(train: Mapping[str, Any]) -> dict[str, Any]:
     return lifted
 
 
-def lift_config(stage: str, config: Mapping[str, Any]) -> dict[str, Any] | None:
+def lift_config(stage: str, config: Mapping[str, Any], today: Mapping[str, Any]) -> dict[str, Any] | None:
     """What a record of format 1 says decided its output, as a record of today says it.
 
-    None for stages whose old words cannot be compared: such work is done again.
+    `today` is what decides the output now. None for stages whose old words cannot be compared: such work is
+    done again.
     """
     lift = _LIFTS.get(stage)
-    return lift(config) if lift else None
+    lifted = lift(config) if lift else None
+    if lifted and "training" in lifted:
+        lifted["training"] |= _unsaid(today.get("training", {}))
+    return lifted
 
 
 def _lift_ingest(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,18 +130,27 @@ def _lift_dataset(config: Mapping[str, Any]) -> dict[str, Any]:
 def _lift_evaluate(config: Mapping[str, Any]) -> dict[str, Any]:
     metric = {} if config["metric"] == "macro_f1" else {"metric": config["metric"]}
     return _without_empty(
-        {"evaluate": metric, "task": _task(config), "training": lift_training(config["training"])}
+        {"evaluate": metric, "task": _task(config), "training": lift_training(config["training"], {})}
     )
 
 
-def lift_training(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What decided a training, as `identity.training_identity` says it; as it is when it says so already."""
+def lift_training(config: Mapping[str, Any], today: Mapping[str, Any]) -> dict[str, Any]:
+    """What decided a training, as `identity.training_identity` says it; as it is when it says so already.
+
+    `today` is the identity of a training now: a key that format 1 had no place for has changed nothing.
+    """
     if "train" not in config:
         return dict(config)
     train = Train(**_lift_train(config["train"]))
     candidates = {each.name: candidate_settings(train, each) for each in train.contenders}
     split = decisive(Split(**config["split"]), "dataset")
-    return _without_empty({"split": split, "task": _task(config), "candidates": candidates})
+    said = _without_empty({"split": split, "task": _task(config), "candidates": candidates})
+    return said | _unsaid(today)
+
+
+def _unsaid(training: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the identity of a training format 1 had no place for."""
+    return {key: training[key] for key in ("clean", "evaluate") if key in training}
 
 
 def _lift_release(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,18 +10,18 @@ import pytest
 from pydantic import BaseModel
 
 from lakeloop.settings import Settings
-from lakeloop.spec.base import WEIGHTS, Section
+from lakeloop.spec.base import WEIGHTS, Section, mark_of
 from lakeloop.spec.identity import (
     candidate_settings,
     decisive,
     identity,
-    mark_of,
     training_identity,
     weights_of,
 )
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.reading.load import load_loop
 from lakeloop.spec.shape import sections_in
+from lakeloop.spec.train import BASELINE, Train
 from lakeloop.spec.yesterday import lift_file, lift_training
 
 
@@ -134,7 +134,51 @@ def test_what_decided_a_training_of_yesterday_is_said_as_today(loop: LoopSpec) -
         "split": {"validation": 0.1, "test": 0.2, "salt": ""},
         "labels": list(loop.task.labels),  # type: ignore[union-attr]
     }  # fmt: skip
-    assert lift_training(old) == training_identity(loop)
+    now = training_identity(loop)
+    assert lift_training(old, now) == now
     old["train"]["epochs"] = 3  # type: ignore[index]
-    assert lift_training(old) == training_identity(changed(loop, train={"epochs": 3}))
-    assert lift_training(training_identity(loop)) == training_identity(loop)
+    assert lift_training(old, now) == training_identity(changed(loop, train={"epochs": 3}))
+    assert lift_training(now, now) == now
+
+
+@pytest.mark.parametrize("sections", [{"clean": {"normalise": False}}, {"evaluate": {"metric": "accuracy"}}])
+def test_what_a_training_of_yesterday_could_not_say_asks_for_no_other(
+    loop: LoopSpec, sections: dict[str, Any]
+) -> None:
+    now = training_identity(changed(loop, **sections))
+    assert sections.keys() <= now.keys()
+    old = {
+        "train": {"method": "top_layers", "top_layers": 2, "max_tokens": 128},
+        "split": {"validation": 0.1, "test": 0.2, "salt": ""},
+        "labels": list(loop.task.labels),  # type: ignore[union-attr]
+    }
+    assert lift_training(old, now) == now
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        {"method": {"kind": "top_layers"}, "top_layers": 5},
+        {"candidates": [{"name": "a", "method": "lora"}], "lora_rank": 16},
+    ],
+)
+def test_an_old_key_beside_a_new_one_is_refused_not_swallowed(train: dict[str, Any]) -> None:
+    assert lift_file({"train": train}) == {"train": train}
+
+
+def test_a_key_that_moved_is_not_taken_over_one_that_is_there() -> None:
+    content = {"task": {"kind": "classification", "min_labels": 3}, "checks": {"min_labels": 2}}
+    assert lift_file(content) == content
+
+
+def test_a_key_of_section_train_counts_for_every_method_that_does_not_ignore_it() -> None:
+    """A new key is told to jobs, and asks for another training, without a second list."""
+
+    class Tomorrow(Train):
+        weight_decay: Annotated[float, WEIGHTS] = 0.01
+
+    train = Tomorrow(weight_decay=0.1)
+    for candidate in train.contenders:
+        assert candidate_settings(train, candidate)["weight_decay"] == 0.1
+        assert train.settings_of(candidate)["weight_decay"] == 0.1
+    assert "epochs" not in train.settings_of(BASELINE)

@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from lakeloop.spec.identity import KIND, mark_of
+from lakeloop.spec.base import mark_of
+from lakeloop.spec.identity import KIND
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import plain
 from lakeloop.spec.reading.nearest import nearest

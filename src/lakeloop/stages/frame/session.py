@@ -158,7 +158,9 @@ class StageSession:
         """Whether `record` was made from the config and inputs of this session, whatever its format."""
         if record.format == RECORD_FORMAT:
             return record.fingerprint == self.fingerprint
-        config = lift_config(self.name, record.config)
+        if stage_named(self.name).version > 1:  # records of format 1 were all made by the first version
+            return False
+        config = lift_config(self.name, record.config, self.config)
         return config is not None and self._fingerprint(config, record.inputs) == self.fingerprint
 
     def unchanged(self) -> StageRecord | None:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 STAGE = "evaluate"
 _SHOWN_MISTAKES = 20
+_OF_WEIGHTS = ("clean", "evaluate")
+"""Sections that decide weights only: the record of a training has them as its identity does."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def evaluate_again(context: StageContext, partition: str) -> StageRecord | None:
     evidence = evidence_of(context.lake.files, earlier)
     order = _Order(
         # As of then: the loop file may have changed since, or that run had set other keys.
-        config=_config_of(earlier),
+        config=_config_of(earlier, _config(context)),
         dataset=evidence.dataset,
         dataset_digest=evidence.dataset_digest,
         candidates=tuple(Contender(m.name, m.digest, m.folder) for m in evidence.candidates),
@@ -142,7 +144,7 @@ def _new_order(context: StageContext, partition: str) -> _Order | str:
     if not candidates:
         return f"no candidate was trained for {partition}"
     return _Order(
-        config=_config(context),
+        config={**_config(context), "training": _training_of(context, trained)},
         dataset=dataset.outputs["dataset"],
         dataset_digest=dataset.outputs["digest"],
         candidates=candidates,
@@ -150,10 +152,23 @@ def _new_order(context: StageContext, partition: str) -> _Order | str:
     )
 
 
-def _config_of(evaluation: StageRecord) -> dict[str, Any]:
+def _training_of(context: StageContext, trained: Mapping[str, StageRecord | None]) -> dict[str, Any]:
+    """The identity of the training that made the candidates: the loop file may say another by now."""
+    training = training_identity(context.loop)
+    for name, record in trained.items():
+        if record is None or record.format != RECORD_FORMAT:
+            continue
+        training["candidates"][name] = record.config["train"]
+        for section in _OF_WEIGHTS:
+            training.pop(section, None)
+            training |= {section: record.config[section]} if section in record.config else {}
+    return training
+
+
+def _config_of(evaluation: StageRecord, today: Mapping[str, Any]) -> dict[str, Any]:
     if evaluation.format == RECORD_FORMAT:
         return dict(evaluation.config)
-    return lift_config(STAGE, evaluation.config) or {}
+    return lift_config(STAGE, evaluation.config, today) or {}
 
 
 def _evaluate(context: StageContext, stage: StageSession, order: _Order) -> StageRecord:

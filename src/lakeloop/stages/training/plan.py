@@ -31,12 +31,13 @@ def decide_from(loop: LoopSpec, entries: Sequence[StageRecord]) -> TrainingDecis
     anew, counts for the training of the newest day.
     """
     published = published_partitions(entries)
-    decision = decide(published, earlier_trainings(entries), loop.train, training_identity(loop))
+    now = training_identity(loop)
+    decision = decide(published, earlier_trainings(entries, now), loop.train, now)
     return replace(decision, partition=max(published, default=""))
 
 
-def earlier_trainings(entries: Sequence[StageRecord]) -> list[EarlierTraining]:
-    """Trainings whose candidates were evaluated, oldest first."""
+def earlier_trainings(entries: Sequence[StageRecord], now: Mapping[str, Any]) -> list[EarlierTraining]:
+    """Trainings whose candidates were evaluated, oldest first; `now` is the identity of one today."""
     datasets = {
         (entry.partition, entry.outputs["digest"]): entry
         for entry in entries
@@ -51,7 +52,7 @@ def earlier_trainings(entries: Sequence[StageRecord]) -> list[EarlierTraining]:
     ]
     return [
         EarlierTraining(
-            entry.partition, _days_of(dataset), lift_training(_as_mapping(entry.config["training"]))
+            entry.partition, _days_of(dataset), lift_training(_as_mapping(entry.config["training"]), now)
         )
         for entry, dataset in evaluated
     ]

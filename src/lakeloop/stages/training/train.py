@@ -39,8 +39,12 @@ _JOB = "training.train"
 _DATASET_FILES = ("dataset.json", "train.parquet", "validation.parquet")
 """What a job sees of a data set: not its test rows."""
 _LIBRARY = Path(lakeloop.__file__).parent
-_DECIDING_CODE = ("tasks/**/*.py", "measures/**/*.py", "cleaning/**/*.py", "inference/**/*.py", "artifact.py")
-"""What of the library decides a result: targets, scores, the texts that a tokenizer sees, what is sealed."""
+_DECIDING_CODE = (
+    "tasks/**/*.py", "measures/**/*.py", "cleaning/**/*.py", "inference/**/*.py", "artifact.py",
+    "spec/methods.py", "spec/train.py",
+)  # fmt: skip
+"""What of the library decides a result: targets, scores, the texts that a tokenizer sees, what is sealed, and
+what a setting is when the loop file leaves it open."""
 
 
 @dataclass(frozen=True)
