@@ -18,12 +18,12 @@ version is released already, nothing is done twice.
 **Owner.** The `owner` of the loop file.
 """
 
-from airflow.sdk import DAG, PartitionedAssetTimetable, TriggerRule
+from airflow.sdk import DAG, PartitionedAssetTimetable
 from lakeloop_airflow.assets import loop_assets
+from lakeloop_airflow.chain import stage_tasks
 from lakeloop_airflow.defaults import Tag, dag_arguments
 from lakeloop_airflow.forms import PARTITION, run_fields
 from lakeloop_airflow.loops import readable_loops
-from lakeloop_airflow.stage_task import StageOperator
 
 for loop in readable_loops():
     assets = loop_assets(loop.name)
@@ -32,11 +32,4 @@ for loop in readable_loops():
         schedule=PartitionedAssetTimetable(assets=assets.candidate),
         params={"partition": PARTITION, **run_fields(loop, "gate")},
     ):
-        release = StageOperator(loop=loop.name, stage="release", inlets=[assets.candidate])
-        rollout = StageOperator(
-            loop=loop.name,
-            stage="rollout",
-            trigger_rule=TriggerRule.NONE_FAILED,
-            outlets=[assets.champion],
-        )
-        release >> rollout
+        stage_tasks(loop, "deploy", inlets=[assets.candidate])

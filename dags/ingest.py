@@ -18,11 +18,10 @@ Running it again is always safe: a partition is replaced whole or not at all.
 """
 
 from airflow.sdk import DAG, CronPartitionTimetable
-from lakeloop_airflow.assets import loop_assets
+from lakeloop_airflow.chain import stage_tasks
 from lakeloop_airflow.defaults import Tag, dag_arguments
 from lakeloop_airflow.forms import PARTITION
 from lakeloop_airflow.loops import readable_loops
-from lakeloop_airflow.stage_task import StageOperator
 
 THE_DAY_BEFORE = -1
 
@@ -37,8 +36,4 @@ for loop in readable_loops():
         ),
         params={"partition": PARTITION},
     ):
-        StageOperator(
-            loop=loop.name,
-            stage="ingest",
-            outlets=[loop_assets(loop.name).raw],
-        )
+        stage_tasks(loop, "ingest")

@@ -19,10 +19,10 @@ the tables that a reader may still have pinned are kept.
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, CronTriggerTimetable
+from lakeloop_airflow.chain import stage_tasks
 from lakeloop_airflow.defaults import Tag, dag_arguments
 from lakeloop_airflow.forms import DRY_RUN, switch
 from lakeloop_airflow.loops import readable_loops
-from lakeloop_airflow.stage_task import StageOperator
 from lakeloop_airflow.upkeep import PendingOperator
 
 AFTER_THE_NIGHTS_RUNS = "0 4 * * *"
@@ -38,4 +38,4 @@ for loop in readable_loops():
         TriggerDagRunOperator.partial(
             task_id="trigger", logical_date=None, skip_when_already_exists=True, max_active_tis_per_dag=A_FEW
         ).expand_kwargs(pending.output)
-        StageOperator(loop=loop.name, stage="maintain")
+        stage_tasks(loop, "maintenance")

@@ -15,10 +15,10 @@ in W&B. A day without predictions is skipped.
 """
 
 from airflow.sdk import DAG, CronPartitionTimetable
+from lakeloop_airflow.chain import stage_tasks
 from lakeloop_airflow.defaults import Tag, dag_arguments
 from lakeloop_airflow.forms import PARTITION
 from lakeloop_airflow.loops import readable_loops
-from lakeloop_airflow.stage_task import StageOperator
 
 AN_HOUR_AFTER_MIDNIGHT = "0 1 * * *"
 THE_DAY_BEFORE = -1
@@ -34,4 +34,4 @@ for loop in readable_loops():
         ),
         params={"partition": PARTITION},
     ):
-        StageOperator(loop=loop.name, stage="monitor")
+        stage_tasks(loop, "monitor")

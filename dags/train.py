@@ -23,15 +23,13 @@ Ended by SIGKILL is most often too little memory: lower `train.batch_size` or `t
 **Owner.** The `owner` of the loop file.
 """
 
-from airflow.sdk import DAG, PartitionedAssetTimetable, TriggerRule
+from airflow.sdk import DAG, PartitionedAssetTimetable
 from lakeloop_airflow.assets import loop_assets
-from lakeloop_airflow.defaults import GPU_QUEUE, Tag, dag_arguments
+from lakeloop_airflow.chain import stage_tasks
+from lakeloop_airflow.defaults import Tag, dag_arguments
 from lakeloop_airflow.forms import FORCE, PARTITION, run_fields, switch
 from lakeloop_airflow.loops import readable_loops
-from lakeloop_airflow.stage_task import StageOperator
-from lakeloop_airflow.training import PlanOperator, TrainOperator
-
-from lakeloop.stages.catalogue import stage_named
+from lakeloop_airflow.training import PlanOperator
 
 for loop in readable_loops():
     assets = loop_assets(loop.name)
@@ -44,24 +42,4 @@ for loop in readable_loops():
             **run_fields(loop, "train"),
         },
     ):
-        plan = PlanOperator(loop=loop.name, inlets=[assets.mart])
-        dataset = StageOperator(loop=loop.name, stage="dataset")
-        contenders = loop.train.contenders
-        trainings = [
-            TrainOperator(
-                loop=loop.name,
-                candidate=candidate.name,
-                pool=stage_named("train").pool,
-                queue=GPU_QUEUE,
-                priority_weight=len(contenders) - number,  # the cheapest first
-                trigger_rule=TriggerRule.NONE_FAILED,
-            )
-            for number, candidate in enumerate(contenders)
-        ]
-        evaluate = StageOperator(
-            loop=loop.name,
-            stage="evaluate",
-            trigger_rule=TriggerRule.NONE_FAILED,
-            outlets=[assets.candidate],
-        )
-        plan >> dataset >> trainings >> evaluate
+        PlanOperator(loop=loop.name, inlets=[assets.mart]) >> stage_tasks(loop, "train")

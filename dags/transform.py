@@ -19,12 +19,12 @@ model.
 **Owner.** The `owner` of the loop file.
 """
 
-from airflow.sdk import DAG, PartitionedAssetTimetable, TriggerRule
+from airflow.sdk import DAG, PartitionedAssetTimetable
 from lakeloop_airflow.assets import loop_assets
+from lakeloop_airflow.chain import stage_tasks
 from lakeloop_airflow.defaults import Tag, dag_arguments
 from lakeloop_airflow.forms import PARTITION
 from lakeloop_airflow.loops import readable_loops
-from lakeloop_airflow.stage_task import StageOperator
 
 for loop in readable_loops():
     assets = loop_assets(loop.name)
@@ -33,15 +33,4 @@ for loop in readable_loops():
         schedule=PartitionedAssetTimetable(assets=assets.raw),
         params={"partition": PARTITION},
     ):
-        transform = StageOperator(
-            loop=loop.name,
-            stage="transform",
-            inlets=[assets.raw],
-        )
-        validate = StageOperator(
-            loop=loop.name,
-            stage="validate",
-            trigger_rule=TriggerRule.NONE_FAILED,
-            outlets=[assets.mart],
-        )
-        transform >> validate
+        stage_tasks(loop, "transform", inlets=[assets.raw])

@@ -15,6 +15,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from airflow.sdk import DAG
+from lakeloop_airflow.chain import stage_tasks
 from typer.testing import CliRunner
 
 from lakeloop.evaluation.probes import registry as probes
@@ -159,6 +161,9 @@ def test_a_stage_is_a_file_and_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert row.function(context, DAYS[0]).reason == "looked around"
     assert context.lake.ledger.latest("survey", DAYS[0]) is not None
     assert pending.work_left(context) == []
+    with DAG("small.monitor") as dag:
+        stage_tasks(context.loop, row.dag)
+    assert dag.task_ids == ["monitor", "survey"]
 
 
 def test_a_stage_has_its_verb_and_its_operator_from_its_row() -> None:

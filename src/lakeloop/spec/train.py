@@ -18,7 +18,7 @@ PACKAGE_PREFIX = "package:"
 CHAMPION = "champion"
 """The name of the model in use, beside those of the candidates."""
 
-_TAKEN = (CHAMPION, "plan", "dataset", "evaluate")
+TAKEN = (CHAMPION, "plan", "dataset", "evaluate")
 """A candidate's task stands beside tasks of these names."""
 
 
@@ -78,7 +78,7 @@ class Train(Section):
         names = [candidate.name for candidate in self.candidates]
         for number, name in enumerate(names):
             key = f"candidates.{number}.name"
-            if name in _TAKEN:
+            if name in TAKEN:
                 broken.append(Broken(key, "a name that Lakeloop uses itself", "another name", name))
             elif name in names[:number]:
                 broken.append(Broken(key, "is there twice", "a name of its own for each candidate", name))

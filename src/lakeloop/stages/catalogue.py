@@ -56,6 +56,10 @@ class Stage:
     per: Literal["partition", "candidate"] = "partition"
     """A stage per candidate has records and tasks of its own for each: `train-<candidate>`."""
     pool: str = "default_pool"
+    announces: Literal["", "raw", "mart", "candidate", "champion"] = ""
+    """The asset of the loop whose event says that the stage left something new."""
+    needs_server: bool = False
+    """The stage asks the model server."""
     links: tuple[str, ...] = ()
     options: tuple[Option, ...] = ()
     settable: bool = False
@@ -99,7 +103,7 @@ class Stage:
 
 STAGES = (
     Stage(
-        "ingest", "data", "ingest", pool=WRITERS,
+        "ingest", "data", "ingest", pool=WRITERS, announces="raw",
         help="Read a day's drop into the table raw; every bad line goes to quarantine, whole.",
     ),
     Stage(
@@ -107,7 +111,7 @@ STAGES = (
         help="Build the day's mart rows from raw with dbt; nobody reads them yet.",
     ),
     Stage(
-        "validate", "data", "transform", pool=WRITERS, links=(DATA_DOCS,),
+        "validate", "data", "transform", pool=WRITERS, announces="mart", links=(DATA_DOCS,),
         help="Check the built rows, quarantine the bad ones, publish the rest to the mart.",
     ),
     Stage(
@@ -119,7 +123,7 @@ STAGES = (
         help="Train the candidates on the frozen rows, each as a process of its own.",
     ),
     Stage(
-        "evaluate", "training", "train", links=(REPORT,), settable=True,
+        "evaluate", "training", "train", announces="candidate", links=(REPORT,), settable=True,
         help="Score the candidates and the champion on the same held-out rows.",
     ),
     Stage(
@@ -128,7 +132,7 @@ STAGES = (
         help="Let the gate decide; register the better candidate and make it the champion, or refuse it.",
     ),
     Stage(
-        "rollout", "release", "deploy", links=(VERSION,),
+        "rollout", "release", "deploy", announces="champion", needs_server=True, links=(VERSION,),
         options=(Option("timeout", "timeout_seconds", 120.0, "Seconds to wait for the server."),),
         help="Wait until the model server answers with the champion, and send it the smoke texts.",
     ),
@@ -144,6 +148,12 @@ STAGES = (
 
 DAGS: tuple[str, ...] = tuple(dict.fromkeys(stage.dag for stage in STAGES))
 """The DAGs of a loop, in the order of the loop. Each listens to those before it."""
+
+
+def stages_of(dag: str) -> tuple[Stage, ...]:
+    """The stages that the DAG `<loop>.<dag>` runs, in order."""
+    return tuple(stage for stage in STAGES if stage.dag == dag)
+
 
 _BY_NAME = {stage.name: stage for stage in STAGES}
 

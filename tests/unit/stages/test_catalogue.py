@@ -6,7 +6,8 @@ import inspect
 
 import pytest
 
-from lakeloop.stages.catalogue import DAGS, POOLS, STAGES, Stage, in_order, stage_named
+from lakeloop.spec.train import CHAMPION, TAKEN
+from lakeloop.stages.catalogue import DAGS, POOLS, STAGES, Stage, in_order, stage_named, stages_of
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
@@ -16,6 +17,11 @@ def test_every_stage_has_a_function_that_takes_what_its_row_says(stage: Stage) -
     assert wanted | ({"candidate"} if stage.per == "candidate" else set()) <= taken
     assert stage.pool in {"default_pool", *POOLS}
     assert stage.dag in DAGS
+
+
+def test_no_candidate_may_have_the_name_of_a_task_beside_its_own() -> None:
+    beside = {stage.name for stage in stages_of("train") if stage.per != "candidate"}
+    assert set(TAKEN) == {CHAMPION, "plan", *beside}
 
 
 def test_the_name_of_a_record_leads_to_its_stage() -> None:

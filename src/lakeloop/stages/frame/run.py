@@ -16,10 +16,9 @@ from typing import Literal
 from lakeloop.datasets.published import published_partitions
 from lakeloop.errors import LakeloopError, TransientError
 from lakeloop.records import StageRecord
-from lakeloop.stages.catalogue import STAGES, stage_named
+from lakeloop.stages.catalogue import STAGES
 from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.session import StageContext
-from lakeloop.stages.release.rollout import rollout
 from lakeloop.stages.training.plan import decide_training
 
 log = logging.getLogger(__name__)
@@ -83,9 +82,8 @@ def run(
     for partition in sorted(set(partitions)):
         _prepare(state, partition)
     if newest := _newest_published(context):
-        _train_and_release(state, newest)
-        if roll_out:
-            _roll_out(state, newest)
+        due = _train(state, newest)
+        _release(state, newest, due=due, roll_out=roll_out)
     if state.failures:
         raise _summarised(context.loop.name, state.failures)
     return state.records
@@ -112,18 +110,17 @@ def _newest_published(context: StageContext) -> str | None:
     return max(published_partitions(context.lake.ledger.entries("validate")), default=None)
 
 
-def _train_and_release(state: _Run, partition: str) -> None:
+def _train(state: _Run, partition: str) -> bool:
+    """Train when that is due; whether there is an evaluation that the gate is to decide on."""
     context = state.context
     decision = decide_training(context)
     state.on_event(RunEvent("plan", partition, "ended", decision.reason))
     if decision.train:
         for name, work in _training_steps(context, partition):
             if state.step(name, partition, work) is None:
-                return
-    elif not any(step.stage == "release" and step.partition == partition for step in work_left(context)):
-        return
-    release = stage_named("release").function
-    state.step("release", partition, functools.partial(release, context, partition))
+                return False
+        return True
+    return any(step.stage == "release" and step.partition == partition for step in work_left(context))
 
 
 def _training_steps(context: StageContext, partition: str) -> Iterator[tuple[str, Callable[[], StageRecord]]]:
@@ -137,17 +134,27 @@ def _training_steps(context: StageContext, partition: str) -> Iterator[tuple[str
             yield stage.record_name(name), functools.partial(stage.function, context, partition, *arguments)
 
 
-def _roll_out(state: _Run, partition: str) -> None:
+def _release(state: _Run, partition: str, *, due: bool, roll_out: bool) -> None:
+    """The stages of a release: those that need the model server with `roll_out`, the others when `due`."""
+    for stage in STAGES:
+        if stage.phase != "release" or not (roll_out if stage.needs_server else due):
+            continue
+        if stage.needs_server and (away := _server_is_away(state.context)):
+            state.on_event(RunEvent(stage.name, partition, "ended", f"left out: {away}"))
+            continue
+        state.step(stage.name, partition, functools.partial(stage.function, state.context, partition))
+
+
+def _server_is_away(context: StageContext) -> str:
+    """Why the model server cannot be asked; empty when it answers."""
     import httpx
 
-    url = state.context.settings.server_url
+    url = context.settings.server_url
     try:
         httpx.get(f"{url.rstrip('/')}/healthz", timeout=_REACH_SECONDS).raise_for_status()
     except httpx.HTTPError as error:
-        message = f"not rolled out: no model server at {url} ({type(error).__name__})"
-        state.on_event(RunEvent("rollout", partition, "ended", message))
-        return
-    state.step("rollout", partition, lambda: rollout(state.context, partition))
+        return f"no model server at {url} ({type(error).__name__})"
+    return ""
 
 
 def _summarised(loop: str, failures: Sequence[tuple[str, str, LakeloopError]]) -> LakeloopError:
