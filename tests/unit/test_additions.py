@@ -161,7 +161,7 @@ def test_a_stage_is_a_file_and_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert row.function(context, DAYS[0]).reason == "looked around"
     assert context.lake.ledger.latest("survey", DAYS[0]) is not None
     assert pending.work_left(context) == []
-    with DAG("small.monitor") as dag:
+    with DAG("small.monitor", schedule=None) as dag:
         stage_tasks(context.loop, row.dag)
     assert dag.task_ids == ["monitor", "survey"]
 
