@@ -29,14 +29,14 @@ ROWS = [
     {"id": "bad", "text": "no such desk", "label": "cooking"},
 ]
 CODE = """
-import importlib, sys
+import sys
 from pathlib import Path
 from lakeloop.attempt import Attempt
+from lakeloop.stages.catalogue import stage_named
 from tests.support.small_loop import small_context
 
 context = small_context(Path(sys.argv[1]), attempt=Attempt("killed", int(sys.argv[2])))
-stage = getattr(importlib.import_module(f"lakeloop.stages.{sys.argv[3]}"), sys.argv[3])
-print(stage(context, sys.argv[4]).status)
+print(stage_named(sys.argv[3]).function(context, sys.argv[4]).status)
 """
 POINTS = (
     "transform.before-commit",
