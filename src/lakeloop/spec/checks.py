@@ -65,7 +65,9 @@ class Between(CheckBase):
     max: Annotated[float | None, MART] = None
 
     @model_validator(mode="after")
-    def _can_be_met(self) -> Self:
+    def _has_limits_that_can_be_met(self) -> Self:
+        if self.min is None and self.max is None:
+            refuse_broken([Broken("min", "no limit is given", "min, max or both", "neither")])
         if self.min is not None and self.max is not None and self.max < self.min:
             wanted = f"at least min ({self.min:g})"
             refuse_broken([Broken("max", "no number can pass", wanted, f"{self.max:g}")])

@@ -242,6 +242,13 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
             id="a check that nothing passes",
         ),
         pytest.param(
+            ("checks:", "checks:\n  rows: [{kind: between, column: text}]"),
+            "  loops/news/loop.yaml:33: checks.rows[0].min: no limit is given\n"
+            "    expected: min, max or both\n"
+            '    found: "neither"',
+            id="a check without a limit",
+        ),
+        pytest.param(
             ("checks:", "checks:\n  rows: [{kind: one_off, column: text}]"),
             "checks.rows[0].kind: wrong value\n"
             "    expected: not_null, length, one_of, matches or between\n"
