@@ -14,8 +14,10 @@ from typing import Self
 import httpx
 import pytest
 
-from lakeloop.errors import ConfigurationError
-from lakeloop.serving.server import serve
+from lakeloop.errors import ConfigurationError, ServiceError
+from lakeloop.serving.guard.limits import Limits
+from lakeloop.serving.server import open_service, serve
+from lakeloop.spec.reading.load import load_named
 from lakeloop.stages.frame.session import StageContext
 from tests.support.serving import ServerProcess, add_numbers, open_project, promote, register
 
@@ -225,6 +227,39 @@ def test_all_loops_are_served_by_one_process_each_from_its_own_lake_to_its_own_l
     assert stored == ['{"value":2.5}', '{"value":4.0}']
     assert left_out.json()["error"]["expected"] == "news, stars"
     assert "a loop is left out until the server is started again" in server.log.read_text()
+
+
+def test_a_loop_whose_lake_is_damaged_is_left_out_and_the_others_are_served(
+    context: StageContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    damage(add_numbers(context))
+    loops = [load_named(name, context.settings) for name in ("stars", "news")]
+    service = open_service(loops, context.settings, Limits())
+
+    assert list(service.loops) == ["news"]
+    assert "a loop is left out until the server is started again" in caplog.text
+    assert "loop stars cannot be served" in caplog.text
+
+
+def test_a_folder_that_cannot_be_made_leaves_its_loop_out(context: StageContext) -> None:
+    add_numbers(context)
+    (context.settings.home / "serving").mkdir()
+    (context.settings.home / "serving/stars").write_text("a file in its place")
+    loops = [load_named(name, context.settings) for name in ("stars", "news")]
+
+    assert list(open_service(loops, context.settings, Limits()).loops) == ["news"]
+
+
+def test_when_no_lake_can_be_opened_the_error_says_which_and_why(context: StageContext) -> None:
+    damage(context)
+    with pytest.raises(ServiceError, match=r"lake/news: loop news cannot be served[\s\S]*found: DeltaError"):
+        serve(("news",), settings=context.settings)
+
+
+def damage(context: StageContext) -> None:
+    """Overwrite the log of one of the tables, as a bad disk would."""
+    (entry,) = Path(context.lake.uri("registry")).glob("_delta_log/*.json")
+    entry.write_bytes(b"\0" * entry.stat().st_size)
 
 
 def test_a_loop_that_is_asked_for_by_name_must_be_there(context: StageContext) -> None:

@@ -14,8 +14,9 @@ from typing import TypeVar
 
 import pyarrow as pa
 import uvicorn
+from deltalake.exceptions import DeltaError
 
-from lakeloop.errors import ConfigurationError, ServiceError
+from lakeloop.errors import ConfigurationError, LakeloopError, ServiceError
 from lakeloop.hosts import HostGuard, allowed_hosts
 from lakeloop.lake.store import Lake
 from lakeloop.lake.tables import PREDICTIONS
@@ -63,12 +64,28 @@ def open_service(loops: Sequence[LoopSpec], settings: Settings, limits: Limits) 
     A loop whose lake cannot be opened is left out, with an error in the log, as long as another one can.
 
     Raises:
-        ConfigurationError: none of the lakes can be opened; says why the first cannot.
+        LakeloopError: none of the lakes can be opened; says why the first cannot.
     """
     metrics = ServerMetrics()
-    opened = _each(loops, lambda loop: _open_loop(loop, settings, limits, metrics.of_loop(loop.name)))
+    opened = _each(loops, lambda loop: _opened(loop, settings, limits, metrics.of_loop(loop.name)))
     watcher = Watcher([watch for _, watch in opened], poll_seconds=limits.poll_seconds)
     return Service({served.name: served for served, _ in opened}, watcher, limits, metrics)
+
+
+def _opened(
+    loop: LoopSpec, settings: Settings, limits: Limits, metrics: LoopMetrics
+) -> tuple[ServedLoop, ChampionWatch]:
+    """As `_open_loop`; what a damaged table or an unreadable folder raises is an error of ours."""
+    try:
+        return _open_loop(loop, settings, limits, metrics)
+    except (DeltaError, OSError) as error:
+        raise ServiceError(
+            f"loop {loop.name} cannot be served",
+            where=f"{settings.lake}/{loop.name}",
+            expected="a lake that can be read and written",
+            found=f"{type(error).__name__}: {error}",
+            remedy="give this user the rights it lacks, or bring the damaged table back",
+        ) from error
 
 
 def _open_loop(
@@ -105,7 +122,7 @@ def serve(
 
     Raises:
         ConfigurationError: a loop file or a setting is wrong, there is no loop, or the address is taken.
-        ServiceError: the server could not start.
+        ServiceError: the server could not start, or there is no lake that can be opened.
     """
     limits, settings = read_settings(Limits), settings or get_settings()
     specs = _specs(loops, settings)
@@ -151,14 +168,14 @@ def _each(items: Sequence[T], work: Callable[[T], R]) -> list[R]:
     """What `work` makes of the items for which it works: one loop's trouble does not stop the others.
 
     Raises:
-        ConfigurationError: it works for none; the error of the first.
+        LakeloopError: it works for none; the error of the first.
     """
     made: list[R] = []
-    errors: list[ConfigurationError] = []
+    errors: list[LakeloopError] = []
     for item in items:
         try:
             made.append(work(item))
-        except ConfigurationError as error:
+        except LakeloopError as error:
             errors.append(error)
     if errors and not made:
         raise errors[0]
