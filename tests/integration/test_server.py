@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
 import threading
 import time
@@ -260,6 +262,19 @@ def damage(context: StageContext) -> None:
     """Overwrite the log of one of the tables, as a bad disk would."""
     (entry,) = Path(context.lake.uri("registry")).glob("_delta_log/*.json")
     entry.write_bytes(b"\0" * entry.stat().st_size)
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_the_home_that_a_server_makes_is_closed_to_other_users(tmp_path: Path) -> None:
+    context = open_project(tmp_path / "project")
+    shutil.rmtree(context.settings.home)
+    os.umask(0o022)  # opening the project set the other
+    server = ServerProcess.start(context.settings, **FAST)
+    server.kill()
+
+    made = [context.settings.home, *context.settings.home.rglob("*")]
+    assert len(made) > 10
+    assert [path for path in made if path.stat().st_mode & 0o077] == []
 
 
 def test_a_loop_that_is_asked_for_by_name_must_be_there(context: StageContext) -> None:

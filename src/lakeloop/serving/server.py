@@ -30,7 +30,7 @@ from lakeloop.serving.log.spool import Spool
 from lakeloop.serving.metrics import LoopMetrics, ServerMetrics
 from lakeloop.serving.slots import Release, Slots
 from lakeloop.serving.watcher import ChampionWatch, Watcher
-from lakeloop.settings import Settings, get_settings, read_settings
+from lakeloop.settings import Settings, get_settings, protect_home, read_settings
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.reading.load import load_named, loop_names
 
@@ -129,6 +129,7 @@ def serve(
     if host not in _LOOPBACK:
         log.warning("listening on %s: everybody who reaches it can ask and read /metrics", host)
     listener = _listen(host, port)
+    protect_home(settings)
     service = open_service(specs, settings, limits)
     name = f"[{host}]" if ":" in host else host
     address = f"http://{name}:{listener.getsockname()[1]}"
