@@ -30,7 +30,7 @@ class NumericFeature(Frozen):
 
 
 class CategoricalFeature(Frozen):
-    """A column of few values: one column for each that training knew, and one for every other."""
+    """A column of few values: one column for each that training knew, and one for every other and for none."""
 
     column: str
     values: tuple[str, ...]
@@ -80,5 +80,6 @@ def _numbers(column: pa.ChunkedArray, feature: NumericFeature) -> NDArray[np.flo
 
 def _one_hot(column: pa.ChunkedArray, feature: CategoricalFeature) -> NDArray[np.float32]:
     index = {value: number for number, value in enumerate(feature.values)}
-    places = [index.get(str(value), len(index)) for value in column.to_pylist()]
+    other = len(index)  # also for no value, which is not the text "None"
+    places = [other if value is None else index.get(str(value), other) for value in column.to_pylist()]
     return np.eye(feature.width, dtype=np.float32)[places]

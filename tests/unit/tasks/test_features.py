@@ -30,3 +30,10 @@ def test_of_many_values_the_most_frequent_have_a_column() -> None:
     assert city == CategoricalFeature(column="city", values=("b", "a"))
     assert features_of(rows, [city]).shape == (5, 3)
     assert features_of(rows, []).shape == (5, 0)
+
+
+def test_no_value_is_not_the_text_none() -> None:
+    rows = pa.table({"city": ["None", "None", None, "x"]})
+    (city,) = fit_features(rows, [], ["city"], most_values=1)
+    assert city == CategoricalFeature(column="city", values=("None",))
+    assert features_of(rows, [city]).tolist() == [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]
