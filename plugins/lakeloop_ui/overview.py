@@ -48,8 +48,12 @@ class LoopView:
         return self.status.partitions[::-1][:SHOWN_PARTITIONS] if self.status else ()
 
     def dag_page(self, stage: str) -> str:
-        """The page of the DAG that runs `stage`."""
-        return airflow_page("dags", f"{self.name}.{stage_named(stage).dag}")
+        """The page of the DAG that runs `stage`; empty for a stage of an earlier Lakeloop, which no DAG runs."""
+        try:
+            dag = stage_named(stage).dag
+        except KeyError:
+            return ""
+        return airflow_page("dags", f"{self.name}.{dag}")
 
 
 def overview(

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from lakeloop.attempt import Attempt
 from lakeloop.evaluation.stored import store
 from lakeloop.gate.decide import Decision
-from lakeloop.records import Counts, now
+from lakeloop.records import Counts, StageRecord, now
 from lakeloop.registry.history import ModelCard
 from lakeloop.registry.registry import Registry
 from lakeloop.settings import Settings
@@ -20,6 +20,7 @@ from lakeloop.tracking.progress import Mirrored
 from tests.support.airflow import ROOT
 from tests.support.artifacts import make_artifact
 from tests.support.evidence import evidence, model
+from tests.support.records import provenance
 
 ATTEMPT = Attempt("news.ingest:manual__1")
 
@@ -82,6 +83,27 @@ def test_a_broken_loop_spoils_only_itself(
     assert "The status of this loop cannot be read" in page
     assert "loops/broken/loop.yaml" in page
     assert "3 of 4" in page
+
+
+def test_a_stage_that_no_dag_runs_any_more_is_shown_without_a_link(
+    client: TestClient, ran: StageContext
+) -> None:
+    for stage in ("distil", "dataset-of_old"):
+        record = StageRecord(
+            loop="news",
+            stage=stage,
+            partition="2026-11-18",
+            status="done",
+            reason=f"{stage} was done",
+            provenance=provenance(),
+        )
+        ran.lake.record(record, None)
+    answer = client.get("/")
+    assert answer.status_code == 200
+    assert "cannot be read" not in answer.text
+    assert '<td class="tight">distil</td>' in answer.text
+    assert "distil was done" in answer.text
+    assert '<td class="tight">dataset-of_old</td>' in answer.text
 
 
 def test_without_loops_the_page_says_how_to_begin(
