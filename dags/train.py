@@ -40,6 +40,7 @@ for loop in readable_loops():
             "partition": PARTITION,
             FORCE: switch("Train anyway", "Train even when too few rows are new."),
             **run_fields(loop, "train"),
+            **run_fields(loop, "evaluate"),
         },
     ):
         PlanOperator(loop=loop.name, inlets=[assets.mart]) >> stage_tasks(loop, "train")
