@@ -25,7 +25,7 @@ def scaffold(name: str, settings: Settings, task: str = "classification") -> lis
         ConfigurationError: there is no such kind of task, `name` is no name for a loop, or one of the files
             is there already; nothing was written.
     """
-    if not (TEMPLATES / f"loop.{task}.yaml").is_file():
+    if task not in kinds_of_task():
         raise ConfigurationError(
             "no such kind of task", where="--task", expected=", ".join(kinds_of_task()), found=quote(task)
         )
@@ -89,6 +89,11 @@ def _filled(template: str, words: Mapping[str, str]) -> str:
 
 
 def is_template(loop: LoopSpec, settings: Settings) -> bool:
-    """Whether `loop` is what `scaffold` writes, with nothing said about the data yet."""
+    """Whether `loop` is what `scaffold` writes, with nothing said about the data yet.
+
+    It never is where its kind of task has no template.
+    """
+    if loop.task.kind not in kinds_of_task():
+        return False
     text = _filled(f"loop.{loop.task.kind}.yaml", {"name": loop.name})
     return read_loop(text, settings.loop_file(loop.name), settings) == loop
