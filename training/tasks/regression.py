@@ -44,7 +44,7 @@ class TrainingRegression:
                 "nothing to learn: the training rows have one value",
                 where=where,
                 expected="at least two values",
-                remedy="wait for more data, or raise split.train",
+                remedy="wait for more data, or lower split.validation and split.test",
             )
 
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
