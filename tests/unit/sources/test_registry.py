@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, get_args
 
 import pyarrow as pa
 import pytest
@@ -19,11 +19,17 @@ from lakeloop.sources.rejects import LineError, Reason, Reject
 from lakeloop.sources.values import Value
 from lakeloop.spec.contract import SourceBase
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.spec.source import FilesSource
+from lakeloop.spec.shape import kinds_of
+from lakeloop.spec.source import FilesSource, Source
 from lakeloop.stages.data.ingest import ingest
 from tests.support.small_loop import small_context, small_loop
 
 DAY = "2026-11-16"
+
+
+def test_every_source_and_format_that_a_loop_file_may_name_can_be_read_and_no_other() -> None:
+    assert set(KINDS) == set(kinds_of(Source))
+    assert set(FORMATS) == set(get_args(SourceBase.model_fields["format"].annotation))
 
 
 class TableSource(SourceBase):
