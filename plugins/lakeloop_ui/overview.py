@@ -48,7 +48,7 @@ class LoopView:
         return self.status.partitions[::-1][:SHOWN_PARTITIONS] if self.status else ()
 
     def dag_page(self, stage: str) -> str:
-        """The page of the DAG that runs `stage`; empty for a stage of an earlier Lakeloop, which no DAG runs."""
+        """The page of the DAG that runs `stage`; empty when no DAG runs it any more."""
         try:
             dag = stage_named(stage).dag
         except KeyError:

@@ -30,7 +30,7 @@ class NumericFeature(Frozen):
 
 
 class CategoricalFeature(Frozen):
-    """A column of few values: one column for each that training knew, and one for every other and for none."""
+    """A column of few values: a column for each that training knew, and one for any other and for none."""
 
     column: str
     values: tuple[str, ...]
