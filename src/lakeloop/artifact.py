@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from lakeloop.durable import fsync_tree, sha256_file, write_atomically
 from lakeloop.errors import ArtifactError
-from lakeloop.records import Frozen
+from lakeloop.records import Formatted, Frozen
 from lakeloop.tasks.base import OutputContract, Profile
 
 MANIFEST = "manifest.json"
@@ -29,8 +29,10 @@ FORMAT = 2
 """Version of descriptions: 1 had the keys of the first kind of task, and no cleaning before inference."""
 
 
-class ArtifactDescription(Frozen):
+class ArtifactDescription(Formatted):
     """What a reader must know to use the model, and what a person must know to trust it."""
+
+    newest_format: ClassVar[int] = FORMAT
 
     format: int = FORMAT
     loop: str
@@ -110,7 +112,7 @@ def open_artifact(folder: Path, expect: str = "") -> Artifact:
 
     Raises:
         ArtifactError: there is no manifest; a file is missing, extra or changed; the description cannot be
-            read; or the artifact is another one than is expected.
+            read, or is of a newer version of Lakeloop; or the artifact is another one than is expected.
     """
     manifest = _read_manifest(folder)
     names = _names(folder)
@@ -164,7 +166,8 @@ def _read_manifest(folder: Path) -> Manifest:
 
 def _read_description(folder: Path) -> ArtifactDescription:
     try:
-        return ArtifactDescription.model_validate_json((folder / DESCRIPTION).read_bytes())
+        content = (folder / DESCRIPTION).read_bytes()
+        return ArtifactDescription.model_validate_json(content, context={"where": str(folder / DESCRIPTION)})
     except FileNotFoundError:  # nor is it in the manifest
         raise ArtifactError(
             "artifact is incomplete", where=str(folder), expected=DESCRIPTION, remedy=_REMEDY

@@ -78,6 +78,10 @@ class ArtifactError(DataError):
     """A model artifact is incomplete or is not the one that was registered."""
 
 
+class NewerFormatError(ArtifactError):
+    """A later version of Lakeloop wrote it, in a way that this one does not know."""
+
+
 class FenceError(TransientError):
     """A newer attempt took over this work, or another writer published in between; nothing was written."""
 

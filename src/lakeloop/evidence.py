@@ -7,10 +7,11 @@ stands for it in older records, is `lakeloop.evaluation.stored`.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import ClassVar
 
 from pydantic import Field
 
-from lakeloop.records import Frozen
+from lakeloop.records import Formatted, Frozen
 from lakeloop.tasks.base import Grid
 
 FORMAT = 1
@@ -58,8 +59,10 @@ class Mistake(Frozen):
     error: float
 
 
-class Evidence(Frozen):
+class Evidence(Formatted):
     """Everything that an evaluation found out; two are compared only when they are of the same rows."""
+
+    newest_format: ClassVar[int] = FORMAT
 
     format: int = FORMAT
     loop: str

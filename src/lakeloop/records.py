@@ -16,12 +16,12 @@ import sys
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, model_validator
 
 from lakeloop.durable import write_atomically
-from lakeloop.errors import CountsError
+from lakeloop.errors import CountsError, NewerFormatError
 
 Status = Literal["done", "unchanged", "skipped", "refused"]
 
@@ -50,6 +50,32 @@ class Frozen(BaseModel):
     """Base of all records and specs: immutable, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Formatted(Frozen):
+    """Base of what outlives a version of Lakeloop: its field `format` says how it is written.
+
+    Raises:
+        NewerFormatError: a later version wrote it. The context of the validation may say under `where`
+            what is read.
+    """
+
+    newest_format: ClassVar[int]
+    """The newest that this version reads; older ones are lifted."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_a_later_format(cls, content: Any, info: ValidationInfo) -> Any:
+        found = content.get("format") if isinstance(content, dict) else None
+        if isinstance(found, int) and found > cls.newest_format:
+            raise NewerFormatError(
+                "written by a newer version of Lakeloop",
+                where=(info.context or {}).get("where", cls.__name__),
+                expected=f"format {cls.newest_format} at most",
+                found=f"format {found}",
+                remedy="upgrade Lakeloop here to the version that wrote it",
+            )
+        return content
 
 
 class Counts(Frozen):
@@ -110,8 +136,10 @@ class Provenance(Frozen):
         return (self.finished_at - self.started_at).total_seconds()
 
 
-class StageRecord(Frozen):
+class StageRecord(Formatted):
     """What one stage did for one partition of one loop."""
+
+    newest_format: ClassVar[int] = RECORD_FORMAT
 
     loop: str
     stage: str

@@ -114,6 +114,14 @@ def test_a_description_that_this_version_cannot_read_is_refused(
         open_artifact(artifact.folder)
 
 
+def test_a_description_of_a_newer_lakeloop_is_refused_with_what_to_do(artifact: Artifact) -> None:
+    path = artifact.folder / "description.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 3}))
+    reseal(artifact.folder)
+    with pytest.raises(ArtifactError, match=r"description\.json: written by a newer[\s\S]*format 3"):
+        open_artifact(artifact.folder)
+
+
 def test_a_folder_without_a_description_is_refused(artifact: Artifact) -> None:
     (artifact.folder / "description.json").unlink()
     reseal(artifact.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,8 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from lakeloop.errors import CountsError
-from lakeloop.records import Counts, Provenance, StageRecord, fingerprint, git_sha, now
+from lakeloop.artifact import ArtifactDescription
+from lakeloop.datasets.freeze import DatasetCard
+from lakeloop.errors import CountsError, NewerFormatError
+from lakeloop.evidence import Evidence
+from lakeloop.records import (
+    RECORD_FORMAT,
+    Counts,
+    Formatted,
+    Provenance,
+    StageRecord,
+    fingerprint,
+    git_sha,
+    now,
+)
+from lakeloop.registry.history import ModelCard
 
 numbers = st.integers(0, 10**9)
 
@@ -103,6 +117,28 @@ def test_a_record_refuses_keys_it_does_not_know(root: Path, tmp_path: Path) -> N
     path.write_text(record(root).model_dump_json().replace('"reason"', '"reazon"'))
     with pytest.raises(ValidationError, match="reazon"):
         StageRecord.model_validate_json(path.read_bytes())
+
+
+@pytest.mark.parametrize("kind", [StageRecord, ArtifactDescription, ModelCard, DatasetCard, Evidence])
+def test_what_a_newer_lakeloop_wrote_is_refused_and_not_read_as_todays(kind: type[Formatted]) -> None:
+    newest = kind.newest_format
+    assert kind.model_fields["format"].annotation is int
+    later = json.dumps({"format": newest + 1, "a_key_of_tomorrow": 1})
+    with pytest.raises(NewerFormatError) as caught:
+        kind.model_validate_json(later, context={"where": "lake/file.json"})
+    assert str(caught.value) == (
+        "lake/file.json: written by a newer version of Lakeloop\n"
+        f"  expected: format {newest} at most\n"
+        f"  found: format {newest + 1}\n"
+        "  to do: upgrade Lakeloop here to the version that wrote it"
+    )
+
+
+def test_a_record_of_a_newer_format_is_refused_even_when_it_has_todays_keys(root: Path) -> None:
+    written = record(root).model_dump(mode="json")
+    assert StageRecord.model_validate({**written, "format": RECORD_FORMAT}).format == RECORD_FORMAT
+    with pytest.raises(NewerFormatError, match="StageRecord: written by a newer"):
+        StageRecord.model_validate({**written, "format": RECORD_FORMAT + 1})
 
 
 def test_a_record_cannot_be_changed(root: Path) -> None:

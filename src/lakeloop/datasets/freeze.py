@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +18,7 @@ from lakeloop.datasets.assemble import SPLITS, Assembled, SplitName
 from lakeloop.durable import write_atomically
 from lakeloop.errors import DataError
 from lakeloop.lake.digest import content_digest
-from lakeloop.records import Frozen, fingerprint
+from lakeloop.records import Formatted, fingerprint
 from lakeloop.spec import tasks as spec
 from lakeloop.spec.identity import decisive
 from lakeloop.tasks.base import Profile
@@ -33,12 +33,13 @@ FORMAT = 2
 _REMEDY = "publish more partitions, or change split in the loop file"
 
 
-class DatasetCard(Frozen):
+class DatasetCard(Formatted):
     """What is in a data set and what it was made from.
 
     The version of the mart is not in it but in the ledger: equal rows of two versions are one data set.
     """
 
+    newest_format: ClassVar[int] = FORMAT
     model_config = ConfigDict(extra="ignore")  # cards that were frozen earlier hold mart_version, and more
 
     format: int = FORMAT
@@ -108,9 +109,10 @@ def write_dataset(assembled: Assembled, card: DatasetCard, folder: Path) -> None
 
 
 def read_card(folder: Path) -> DatasetCard:
-    """Raises DataError when `folder` has no card or a broken one."""
+    """Raises DataError when `folder` has no card, a broken one, or one of a newer version of Lakeloop."""
     try:
-        return DatasetCard.model_validate_json((folder / CARD).read_bytes())
+        content = (folder / CARD).read_bytes()
+        return DatasetCard.model_validate_json(content, context={"where": str(folder / CARD)})
     except (FileNotFoundError, ValidationError) as error:
         raise DataError("not a data set", where=str(folder / CARD), found=str(error)) from error
 

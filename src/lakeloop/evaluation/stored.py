@@ -52,7 +52,7 @@ def read(files: LakeFiles, digest: str) -> Evidence:
             remedy="evaluate again",
         )
     try:
-        return Evidence.model_validate_json(content)
+        return Evidence.model_validate_json(content, context={"where": files.uri(name)})
     except ValidationError as error:
         raise ArtifactError(
             "the evidence cannot be read", where=files.uri(name), found=str(error), remedy="evaluate again"

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from lakeloop.gate.decide import Decision
-from lakeloop.records import Frozen
+from lakeloop.records import Formatted, Frozen
 
 Alias = Literal["champion", "challenger", "previous"]
 
@@ -26,8 +26,10 @@ CARD_FORMAT = 2
 """Version of cards: 1 did not name the evidence."""
 
 
-class ModelCard(Frozen):
+class ModelCard(Formatted):
     """What is known of a version besides its name and digest."""
+
+    newest_format: ClassVar[int] = CARD_FORMAT
 
     format: int = 1
     candidate: str
@@ -110,7 +112,11 @@ class History:
 
 
 def read_history(rows: Iterable[Mapping[str, Any]], table_version: int) -> History:
-    """The history from the rows of the table, in any order."""
+    """The history from the rows of the table, in any order.
+
+    Raises:
+        NewerFormatError: a newer version of Lakeloop registered one of the models.
+    """
     versions: dict[str, ModelVersion] = {}
     moves: list[Move] = []
     ordered = sorted(rows, key=lambda row: row["sequence"])
@@ -119,7 +125,9 @@ def read_history(rows: Iterable[Mapping[str, Any]], table_version: int) -> Histo
             versions[row["version"]] = ModelVersion(
                 name=row["version"],
                 digest=row["digest"],
-                card=ModelCard.model_validate_json(row["record"]),
+                card=ModelCard.model_validate_json(
+                    row["record"], context={"where": f"card of model {row['version']}"}
+                ),
                 created_at=row["recorded_at"],
                 run_id=row["run_id"],
             )

@@ -89,3 +89,6 @@ def test_a_folder_without_a_card_or_with_a_broken_one_is_refused(tmp_path: Path)
     (tmp_path / CARD).write_text('{"digest": 3')
     with pytest.raises(DataError, match="not a data set"):
         read_card(tmp_path)
+    (tmp_path / CARD).write_text('{"format": 3}')
+    with pytest.raises(DataError, match=r"written by a newer version[\s\S]*upgrade"):
+        read_card(tmp_path)

@@ -56,9 +56,18 @@ def test_changed_evidence_is_not_believed(files: LakeFiles, tmp_path: Path) -> N
 def test_evidence_of_a_later_version_is_an_error_that_says_what_to_do(
     files: LakeFiles, tmp_path: Path
 ) -> None:
-    later = whole().model_copy(update={"format": "later"})
+    digest = store(files, whole().model_copy(update={"format": 2}), tmp_path / "scratch")
+    with pytest.raises(ArtifactError, match="written by a newer version") as raised:
+        read(files, digest)
+    assert raised.value.remedy.startswith("upgrade Lakeloop")
+
+
+def test_evidence_that_cannot_be_read_is_an_error_that_says_what_to_do(
+    files: LakeFiles, tmp_path: Path
+) -> None:
+    spoiled = whole().model_copy(update={"rows": "many"})
     with pytest.warns(UserWarning, match="serializer"):
-        digest = store(files, later, tmp_path / "scratch")
+        digest = store(files, spoiled, tmp_path / "scratch")
     with pytest.raises(ArtifactError, match="cannot be read") as raised:
         read(files, digest)
     assert raised.value.remedy == "evaluate again"

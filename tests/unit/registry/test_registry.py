@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from lakeloop.attempt import Attempt
-from lakeloop.errors import ArtifactError, ConfigurationError, FenceError
+from lakeloop.errors import ArtifactError, ConfigurationError, FenceError, NewerFormatError
 from lakeloop.gate.decide import Decision
 from lakeloop.lake.store import Lake
-from lakeloop.registry.history import ModelCard
+from lakeloop.registry.history import CARD_FORMAT, ModelCard
 from lakeloop.registry.registry import Registry
 from tests.support.artifacts import make_artifact
 from tests.support.small_loop import small_loop
@@ -205,6 +205,17 @@ def test_a_card_of_an_earlier_format_can_be_read() -> None:
     assert (card.format, card.evidence) == (1, "")
     assert card.decision.accepted is not None
     assert card.decision.accepted.score == 1.0
+
+
+def test_a_model_of_a_newer_lakeloop_is_refused_by_its_version(
+    registry: Registry, models: list[Path]
+) -> None:
+    for ask in (
+        lambda: registry.register(models[0], CARD.model_copy(update={"format": CARD_FORMAT + 1})),
+        registry.champion,
+    ):
+        with pytest.raises(NewerFormatError, match="card of model v1: written by a newer version"):
+            ask()
 
 
 def test_the_move_that_an_evaluation_asked_for_is_found_also_when_a_person_went_back(
