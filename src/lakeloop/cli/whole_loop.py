@@ -70,7 +70,7 @@ def start(
     running = stacks.find(settings)
     with AirflowApi(running.airflow_url if running else settings.airflow_url) as api:
         with err.status(f"asking Airflow at {api.url}") as status:
-            api.require_running()
+            api.health()
             wait_for_dags(api, loop, status.update)
             planned = plan(api, spec, days)
         typer.echo(f"{loop}, in Airflow at {api.url}:")

@@ -24,8 +24,7 @@ class AirflowApi:
     that carries the credentials of a person who is logged in, it acts as that person and asks for no token.
 
     Raises:
-        ServiceError: in all methods, Airflow does not answer or refuses; but `health` and `set_pool` pass
-            errors of the connection on as httpx raises them.
+        ServiceError: in all methods, Airflow does not answer or refuses.
     """
 
     def __init__(self, url: str, session: httpx.Client | None = None) -> None:
@@ -43,19 +42,15 @@ class AirflowApi:
         self._client.close()
 
     def health(self) -> dict[str, str]:
-        """State of each component: metadatabase, scheduler, dag_processor, triggerer."""
-        found = self._client.get("/api/v2/monitor/health").raise_for_status().json()
-        return {name: part.get("status") or "absent" for name, part in found.items() if part}
-
-    def require_running(self) -> None:
-        """Return when Airflow answers; asks once.
+        """State of each component: metadatabase, scheduler, dag_processor, triggerer; asks once.
 
         Raises:
             ServiceError: nothing answers, or something that is no Airflow.
         """
         with self._answering():
             try:
-                self.health()
+                found = self._client.get("/api/v2/monitor/health").raise_for_status().json()
+                return {name: part.get("status") or "absent" for name, part in found.items() if part}
             except (httpx.HTTPStatusError, ValueError, AttributeError) as error:
                 raise ServiceError(
                     "what answers is no Airflow", where=self.url, found=str(error), remedy=_START_IT
@@ -81,7 +76,8 @@ class AirflowApi:
     def set_pool(self, name: str, slots: int, description: str) -> None:
         """Create a pool; one that is there stays as it is."""
         body = {"name": name, "slots": slots, "description": description, "include_deferred": False}
-        answer = self._request("POST", "/api/v2/pools", json=body)
+        with self._answering():
+            answer = self._request("POST", "/api/v2/pools", json=body)
         if answer.status_code == httpx.codes.CONFLICT:
             return
         _require_ok(answer)
@@ -155,7 +151,7 @@ class AirflowApi:
     def _answering(self) -> Iterator[None]:
         try:
             yield
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise ServiceError(
                 "Airflow does not answer",
                 where=self.url,

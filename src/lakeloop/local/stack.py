@@ -192,7 +192,7 @@ def _not_ready(stack: Stack) -> list[str]:
     try:
         with AirflowApi(stack.airflow_url) as api:
             states = api.health()
-    except httpx.HTTPError:
+    except ServiceError:
         return ["Airflow's API server"]
     missing = [name for name, state in states.items() if state != "healthy"]
     if not _answers(stack.server_url):
