@@ -302,7 +302,8 @@ def _sync(table: Path, versions: range) -> None:
     """
     log = table / "_delta_log"
     folders = {table}
-    for action in (log / f"{versions[-1]:020d}.json").read_text().splitlines():
+    # Bytes part at line ends only; as text, U+2028 in a statistic of somebody's words would part an action.
+    for action in (log / f"{versions[-1]:020d}.json").read_bytes().splitlines():
         added = json.loads(action).get("add")
         if added:
             file = table / unquote(added["path"])

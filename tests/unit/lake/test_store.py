@@ -327,6 +327,16 @@ def test_a_batch_that_is_sent_twice_is_there_once(lake: Lake) -> None:
     assert sorted(lake.read("predictions")["batch_id"].to_pylist()) == ["b1", "b1", "b2", "b2"]
 
 
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x1c", "\x0b", "\r", "\n"])
+def test_a_text_may_begin_with_any_separator_of_lines(lake: Lake, separator: str) -> None:
+    """delta-rs writes the smallest and the largest text into its log, which is read line by line."""
+    batch = prediction_rows()
+    texts = pa.array([f"{separator}first", f"second{separator}"])
+    batch = batch.set_column(batch.schema.get_field_index("text"), "text", texts)
+    lake.append_once("predictions", batch, batch_id="b1")
+    assert sorted(lake.read("predictions")["text"].to_pylist()) == sorted(texts.to_pylist())
+
+
 def test_a_batch_of_two_days_is_there_once(lake: Lake) -> None:
     both = pa.concat_tables([prediction_rows(DAY), prediction_rows(OTHER_DAY)])
     for _ in range(2):
