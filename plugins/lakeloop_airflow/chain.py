@@ -37,7 +37,7 @@ def stage_tasks(loop: LoopSpec, dag: str, *, inlets: Sequence[Asset] = ()) -> Ba
 def _tasks_of(loop: LoopSpec, stage: Stage, options: dict[str, Any]) -> BaseOperator | list[BaseOperator]:
     if stage.per != "candidate":
         return StageOperator(loop=loop.name, stage=stage.name, **options)
-    candidates = loop.train.contenders
+    candidates = loop.train.all_candidates
     return [
         TrainOperator(
             loop=loop.name,

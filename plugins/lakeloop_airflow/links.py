@@ -89,7 +89,7 @@ def urls(record: StageRecord, settings: Settings) -> dict[str, str]:
     return {title: url for title, url in found.items() if url}
 
 
-def evidence(settings: Settings, loop: str, stage: str, partition: str) -> dict[str, str]:
+def failure_links(settings: Settings, loop: str, stage: str, partition: str) -> dict[str, str]:
     """What a stage that failed left for a person to read: the report of the checks that stopped the day."""
     report = settings.docs(loop) / partition / "index.html"
     if stage != "validate" or not report.is_file():

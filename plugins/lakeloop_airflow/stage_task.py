@@ -17,7 +17,7 @@ from lakeloop.errors import LakeloopError
 from lakeloop.records import StageRecord
 from lakeloop.stages.catalogue import stage_named
 from lakeloop_airflow.forms import DRY_RUN, changed
-from lakeloop_airflow.links import WANDB_RUN, evidence, links_of, page, urls
+from lakeloop_airflow.links import WANDB_RUN, failure_links, links_of, page, urls
 from lakeloop_airflow.loops import installation
 from lakeloop_airflow.window import RECORD_KEY, partition_in
 
@@ -53,7 +53,7 @@ class StageOperator(BaseOperator):
         try:
             record: StageRecord = stage_named(self.stage).function(stage_context, partition)
         except LakeloopError:
-            self.urls |= evidence(stage_context.settings, self.loop, self.stage, partition)
+            self.urls |= failure_links(stage_context.settings, self.loop, self.stage, partition)
             raise
         self.urls |= urls(record, stage_context.settings)
         settle(self, record, context)

@@ -138,7 +138,7 @@ def record_training(
     """Store the artifact of a candidate and record it, as `train` does; `scores` are of validation rows."""
     dataset = context.lake.ledger.latest("dataset", partition, "done")
     assert dataset is not None
-    config = weights_of(context.loop, context.loop.train.contender(candidate))
+    config = weights_of(context.loop, context.loop.train.candidate(candidate))
     with context.stage(f"train-{candidate}", partition, config=config) as stage:
         stage.inputs(dataset=dataset.outputs["digest"])
         name = f"candidates/{artifact.digest[:16]}"

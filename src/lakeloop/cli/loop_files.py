@@ -48,7 +48,7 @@ def check(
             failed = error
             err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         else:
-            methods = ", ".join(f"{each.name} by {each.method.kind}" for each in loop.train.contenders)
+            methods = ", ".join(f"{each.name} by {each.method.kind}" for each in loop.train.all_candidates)
             what = f"{loop.source.kind} source, {loop.task.kind}, {methods}"
             console.print(f"[green]ok[/]  {loop.name}  [dim]{what}[/]", highlight=False, soft_wrap=True)
             reads, warnings = first_look(loop, settings)

@@ -35,7 +35,7 @@ class RunView:
         )
         # An upper bound: days without a drop and trainings that are not due take fewer steps.
         once = sum(
-            len(loop.train.contenders) if stage.per == "candidate" else 1
+            len(loop.train.all_candidates) if stage.per == "candidate" else 1
             for stage in STAGES
             if stage.phase in ("training", "release")
         )

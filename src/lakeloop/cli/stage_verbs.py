@@ -57,7 +57,7 @@ def _verb(stage: Stage) -> Callable[..., None]:
 def _candidates(loop: str, changes: dict[str, Any], asked: str | None) -> list[str]:
     from lakeloop.cli.running import open_loop
 
-    return [asked] if asked else [each.name for each in open_loop(loop, changes).loop.train.contenders]
+    return [asked] if asked else [each.name for each in open_loop(loop, changes).loop.train.all_candidates]
 
 
 def _parameters(stage: Stage) -> list[Parameter]:

@@ -16,17 +16,17 @@ class Account:
     """What became of the lines of a day, over all stages up to the mart."""
 
     lines_read: int
-    candidates: int
+    good: int
     """Rows that may be published."""
     quarantined: int
     duplicates: int
 
     @classmethod
-    def of(cls, ingest: Counts, transform: Counts, *, candidates: int, rejected: int) -> Account:
+    def of(cls, ingest: Counts, transform: Counts, *, good: int, rejected: int) -> Account:
         """Add up the stages: what ingest and transform recorded, and what validation has found now."""
         return cls(
             lines_read=ingest.read,
-            candidates=candidates,
+            good=good,
             quarantined=ingest.quarantined + transform.quarantined + rejected,
             duplicates=ingest.duplicates + transform.duplicates,
         )
@@ -37,7 +37,7 @@ class Account:
 
     def require_balanced(self, where: str) -> None:
         """Raises CountsError when a line was lost or counted twice on its way."""
-        accounted = self.candidates + self.quarantined + self.duplicates
+        accounted = self.good + self.quarantined + self.duplicates
         if accounted == self.lines_read:
             return
         happened = "lost" if accounted < self.lines_read else "doubled"
@@ -45,6 +45,6 @@ class Account:
             f"{abs(self.lines_read - accounted)} line(s) {happened} between ingest and mart",
             where=where,
             expected=f"{self.lines_read} lines read = rows of the mart + quarantined + duplicates",
-            found=f"{self.candidates} + {self.quarantined} + {self.duplicates} = {accounted}",
+            found=f"{self.good} + {self.quarantined} + {self.duplicates} = {accounted}",
             remedy="nothing was published; run the day again from ingest, and report it when it stays so",
         )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
 
 ACCOUNT = "account"
-"""Table with one row: `lines_read`, `quarantined`, `duplicates`, `candidates`, `quarantined_share`."""
+"""Table with one row: `lines_read`, `quarantined`, `duplicates`, `good`, `quarantined_share`."""
 
 
 @dataclass(frozen=True)

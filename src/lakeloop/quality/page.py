@@ -18,7 +18,7 @@ from lakeloop.quality.checkpoint import Audit
 
 _NUMBERS = {
     "lines_read": "lines read",
-    "candidates": "rows to publish",
+    "good": "rows to publish",
     "quarantined": "quarantined, by any stage",
     "duplicates": "duplicates",
 }

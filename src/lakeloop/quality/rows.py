@@ -22,7 +22,7 @@ from lakeloop.spec.loop import LoopSpec
 
 JUDGED = "judged"
 """Table with the rows and their reasons."""
-CANDIDATE = "candidate"
+GOOD = "good"
 """View of the rows without a reason: what is about to be published."""
 
 KEY_REPEATED = "row_id_repeated"
@@ -39,7 +39,7 @@ def rules(loop: LoopSpec) -> tuple[Rule, ...]:
 def judge(
     connection: duckdb.DuckDBPyConnection, rows: pa.Table | pa.RecordBatchReader, loop: LoopSpec
 ) -> None:
-    """Make the table `JUDGED` of `rows` (columns of the mart), and the view `CANDIDATE` on it.
+    """Make the table `JUDGED` of `rows` (columns of the mart), and the view `GOOD` on it.
 
     When several otherwise good rows have the same key, all of them are bad: nothing says which one is right.
     A row that is there again because it was bad the first time is not such a case.
@@ -79,13 +79,13 @@ def judge(
     finally:
         connection.unregister("incoming")
     connection.execute(
-        f"create or replace view {CANDIDATE} as select {columns} from {JUDGED} where len(reasons) = 0"
+        f"create or replace view {GOOD} as select {columns} from {JUDGED} where len(reasons) = 0"
     )
 
 
-def candidates(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> pa.Table:
+def good_rows(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> pa.Table:
     """The rows that may be published, with the columns of the mart."""
-    return connection.sql(f"select * from {CANDIDATE}").to_arrow_table().cast(mart_schema(loop))
+    return connection.sql(f"select * from {GOOD}").to_arrow_table().cast(mart_schema(loop))
 
 
 def rejected(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> pa.Table:

@@ -56,7 +56,7 @@ def training_identity(loop: LoopSpec) -> dict[str, Any]:
     """What decides the outcome of a training besides its rows: the split, the task, each candidate."""
     shared = identity(loop, "dataset", "weights")
     shared.pop("train", None)
-    candidates = {each.name: candidate_settings(loop.train, each) for each in loop.train.contenders}
+    candidates = {each.name: candidate_settings(loop.train, each) for each in loop.train.all_candidates}
     return {**shared, "candidates": candidates}
 
 

@@ -114,7 +114,7 @@ class LoopSpec(Section):
             yield Broken(key, message, f"one of {', '.join(fitting)}", check.column, fitting)
 
     def _methods_that_do_not_fit(self) -> Iterator[Broken]:
-        for number, candidate in enumerate(self.train.contenders):
+        for number, candidate in enumerate(self.train.all_candidates):
             method = candidate.method
             if self.task.kind in method.not_for:
                 key = f"train.candidates.{number}.method" if self.train.candidates else "train.method"

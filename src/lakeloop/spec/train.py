@@ -86,20 +86,20 @@ class Train(Section):
         return self
 
     @property
-    def contenders(self) -> tuple[Candidate, ...]:
+    def all_candidates(self) -> tuple[Candidate, ...]:
         """The candidates that are trained, the cheapest first."""
         return self.candidates or (BASELINE, Candidate(name=FINETUNE, method=self.method))
 
-    def contender(self, name: str) -> Candidate:
+    def candidate(self, name: str) -> Candidate:
         """The candidate called `name`.
 
         Raises:
             ConfigurationError: there is none; names those that there are.
         """
-        for candidate in self.contenders:
+        for candidate in self.all_candidates:
             if candidate.name == name:
                 return candidate
-        known = ", ".join(candidate.name for candidate in self.contenders)
+        known = ", ".join(candidate.name for candidate in self.all_candidates)
         raise ConfigurationError("no such candidate", where="train.candidates", expected=known, found=name)
 
     def settings_of(self, candidate: Candidate) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def lift_training(config: Mapping[str, Any], today: Mapping[str, Any]) -> dict[s
     if "train" not in config:
         return dict(config)
     train = Train(**_lift_train(config["train"]))
-    candidates = {each.name: candidate_settings(train, each) for each in train.contenders}
+    candidates = {each.name: candidate_settings(train, each) for each in train.all_candidates}
     split = decisive(Split(**config["split"]), "dataset")
     said = _without_empty({"split": split, "task": _task(config), "candidates": candidates})
     return said | _unsaid(today)

@@ -18,7 +18,7 @@ from lakeloop.errors import ConfigurationError
 from lakeloop.quality.checkpoint import Audit, run_checks
 from lakeloop.quality.expectations import ACCOUNT, checks_of
 from lakeloop.quality.page import DayReport
-from lakeloop.quality.rows import CANDIDATE, JUDGED, judge, reason_counts, rejected
+from lakeloop.quality.rows import GOOD, JUDGED, judge, reason_counts, rejected
 from lakeloop.scratch.duckdb import fill, open_duckdb
 from lakeloop.spec.loop import LoopSpec
 from tests.support.small_loop import small_loop
@@ -78,7 +78,7 @@ def test_the_gate_finds_exactly_the_rows_that_the_verdict_finds(tmp_path: Path) 
                 f"select r.code, count(*) from (select unnest(reasons) as r from {JUDGED}) group by r.code"
             ).fetchall()
         )
-        connection.execute(f"create or replace view {CANDIDATE} as select * exclude (reasons) from {JUDGED}")
+        connection.execute(f"create or replace view {GOOD} as select * exclude (reasons) from {JUDGED}")
     audit = audited(tmp_path, loop, file)
     found = {
         check.name: int(check.found.split()[0]) for check in audit.checks if "row(s) fail" in check.found
@@ -176,7 +176,7 @@ def test_the_page_shows_results_and_rows_and_needs_no_net(tmp_path: Path) -> Non
     file = database(tmp_path, loop, rows, share=0.5)
     with open_duckdb(file) as connection:
         bad, reasons = rejected(connection, loop), reason_counts(connection)
-    account = {"lines_read": 2345, "candidates": 1, "quarantined": 1, "duplicates": 0}
+    account = {"lines_read": 2345, "good": 1, "quarantined": 1, "duplicates": 0}
     audit = audited(tmp_path, loop, file)
     report = DayReport("small", "2026-11-16", "run#1", audit, account, reasons, bad.to_pylist())
     page = report.write(tmp_path / "docs").read_text()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.lake.tables import QUARANTINE
-from lakeloop.quality.rows import candidates, judge, reason_counts, rejected
+from lakeloop.quality.rows import good_rows, judge, reason_counts, rejected
 from lakeloop.spec.checks import Length, Matches, NotNull, OneOf
 from lakeloop.spec.loop import LoopSpec
 from tests.support.small_loop import MART, small_loop
@@ -118,13 +118,13 @@ def test_a_quarantined_row_is_kept_whole_with_all_its_reasons(connection: duckdb
     assert list(row) == MART.names
     assert row["text"] == text
     assert reason_counts(connection) == {"label_unknown": 2}
-    assert candidates(connection, LOOP).num_rows == 0
+    assert good_rows(connection, LOOP).num_rows == 0
 
 
 def test_no_rows_are_no_reasons(connection: duckdb.DuckDBPyConnection) -> None:
     judge(connection, mart_table([]), small_loop())
-    assert (candidates(connection, LOOP).num_rows, rejected(connection, LOOP).num_rows) == (0, 0)
-    assert candidates(connection, LOOP).schema == MART
+    assert (good_rows(connection, LOOP).num_rows, rejected(connection, LOOP).num_rows) == (0, 0)
+    assert good_rows(connection, LOOP).schema == MART
 
 
 def test_a_regular_expression_that_is_none_is_an_error_of_the_loop_file(judged: Judge) -> None:

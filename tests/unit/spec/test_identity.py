@@ -84,7 +84,7 @@ def test_a_new_key_with_a_default_changes_no_fingerprint() -> None:
 
 def test_only_keys_that_a_method_uses_decide_its_weights(loop: LoopSpec) -> None:
     longer = changed(loop, train={"epochs": 9})
-    baseline, finetune = longer.train.contenders
+    baseline, finetune = longer.train.all_candidates
     assert weights_of(longer, baseline) == weights_of(loop, baseline)
     assert candidate_settings(longer.train, finetune) == {"method": "top_layers", "epochs": 9}
     assert candidate_settings(changed(loop, train={"seed": 3}).train, baseline) == {
@@ -178,7 +178,7 @@ def test_a_key_of_section_train_counts_for_every_method_that_does_not_ignore_it(
         weight_decay: Annotated[float, WEIGHTS] = 0.01
 
     train = Tomorrow(weight_decay=0.1)
-    for candidate in train.contenders:
+    for candidate in train.all_candidates:
         assert candidate_settings(train, candidate)["weight_decay"] == 0.1
         assert train.settings_of(candidate)["weight_decay"] == 0.1
     assert "epochs" not in train.settings_of(BASELINE)

@@ -15,7 +15,7 @@ def origins(section: dict[str, Any], name: str = "finetune", **changes: Any) -> 
     """Origins of the settings of a candidate after the `changes` of a run (`__` for a dot)."""
     made = {key.replace("__", "."): value for key, value in changes.items()}
     train = override(small_loop(train=section), made).train
-    return dict(origins_of(train, train.contender(name), made))
+    return dict(origins_of(train, train.candidate(name), made))
 
 
 def test_what_nobody_says_is_a_default_or_suits_the_method() -> None:
@@ -46,7 +46,7 @@ def test_each_listed_candidate_has_a_method_of_its_own() -> None:
     section = {"candidates": [{"name": "a", "method": "lora"}, {"name": "b", "method": "full"}]}
     changes = {"train.candidates.a.method.rank": 2}
     train = override(small_loop(train=section), changes).train
-    first, second = (dict(origins_of(train, train.contender(name), changes)) for name in "ab")
+    first, second = (dict(origins_of(train, train.candidate(name), changes)) for name in "ab")
     assert (first["method"], first["method.rank"], second["method"]) == ("loop file", "run", "loop file")
 
 

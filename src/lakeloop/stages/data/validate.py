@@ -102,7 +102,7 @@ def _counts(record: StageRecord) -> Counts:
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _CheckedRows:
     """What the row checks made of the day."""
 
     good: pa.Table
@@ -155,7 +155,7 @@ def _validate(
 
 def _judge(
     context: StageContext, stage: StageSession, ingested: Counts, transformed: StageRecord, database: Path
-) -> _Judged:
+) -> _CheckedRows:
     """Part the rows by the row checks, in a DuckDB file that the day's checks then read."""
     import pyarrow as pa
 
@@ -170,17 +170,17 @@ def _judge(
     with open_duckdb(database) as connection:
         staging = context.lake.scan("staging", version=version, partition=stage.partition)
         rows.judge(connection, staging, context.loop)
-        good, bad = rows.candidates(connection, context.loop), rows.rejected(connection, context.loop)
+        good, bad = rows.good_rows(connection, context.loop), rows.rejected(connection, context.loop)
         account = Account.of(
             _as_stored(context, stage.partition, ingested),
             _counts(transformed),
-            candidates=good.num_rows,
+            good=good.num_rows,
             rejected=bad.num_rows,
         )
         account.require_balanced(where)
         line = {**asdict(account), "quarantined_share": account.quarantined_share}
         fill(connection, "main", ACCOUNT, pa.Table.from_pylist([line]))
-        return _Judged(good, bad, rows.reason_counts(connection), account)
+        return _CheckedRows(good, bad, rows.reason_counts(connection), account)
 
 
 def _as_stored(context: StageContext, partition: str, ingested: Counts) -> Counts:
@@ -189,7 +189,9 @@ def _as_stored(context: StageContext, partition: str, ingested: Counts) -> Count
     return ingested.model_copy(update={"quarantined": stored.num_rows})
 
 
-def _audit(context: StageContext, stage: StageSession, judged: _Judged, folder: Path) -> tuple[Audit, Path]:
+def _audit(
+    context: StageContext, stage: StageSession, judged: _CheckedRows, folder: Path
+) -> tuple[Audit, Path]:
     """Run the day's checks and write the report, whatever they find."""
     from lakeloop.quality.checkpoint import run_checks
     from lakeloop.quality.expectations import checks_of
@@ -225,7 +227,7 @@ def _stopped(context: StageContext, stage: StageSession, audit: Audit, page: Pat
 
 
 def _publish(
-    context: StageContext, partition: str, judged: _Judged, fence: Fence
+    context: StageContext, partition: str, judged: _CheckedRows, fence: Fence
 ) -> tuple[Published, Published]:
     # Quarantine first: killed in between, a bad row is seen in two places, and never in none.
     where = {"partition": partition, "stage": "validate"}
@@ -233,7 +235,7 @@ def _publish(
     return quarantine, context.lake.replace("mart", judged.good, where={"partition": partition}, fence=fence)
 
 
-def _track(stage: StageSession, judged: _Judged, audit: Audit, metrics: dict[str, float]) -> None:
+def _track(stage: StageSession, judged: _CheckedRows, audit: Audit, metrics: dict[str, float]) -> None:
     """Tell the tracker how the checks went: no text of rows leaves the lake."""
     stage.tracker.log({**{f"rows/{name}": value for name, value in judged.counts}, **metrics})
     stage.tracker.table(

@@ -128,7 +128,9 @@ def _training_steps(context: StageContext, partition: str) -> Iterator[tuple[str
     for stage in STAGES:
         if stage.phase != "training":
             continue
-        names = [each.name for each in context.loop.train.contenders] if stage.per == "candidate" else [""]
+        names = (
+            [each.name for each in context.loop.train.all_candidates] if stage.per == "candidate" else [""]
+        )
         for name in names:
             arguments = (name,) if name else ()
             yield stage.record_name(name), functools.partial(stage.function, context, partition, *arguments)

@@ -156,7 +156,7 @@ def loop_status(context: StageContext) -> LoopStatus:
 
 def _stages(context: StageContext, entries: Sequence[StageRecord]) -> tuple[StageStatus, ...]:
     last = {entry.stage: entry for entry in entries}
-    candidates = [each.name for each in context.loop.train.contenders]
+    candidates = [each.name for each in context.loop.train.all_candidates]
 
     def position(stage: str) -> tuple[int, int]:
         candidate = stage.partition("-")[2]

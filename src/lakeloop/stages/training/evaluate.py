@@ -42,7 +42,7 @@ _OF_WEIGHTS = ("clean", "evaluate")
 
 
 @dataclass(frozen=True)
-class _Order:
+class _Evaluation:
     """An evaluation, by all that decides its outcome."""
 
     config: Mapping[str, Any]
@@ -102,7 +102,7 @@ def evaluate_again(context: StageContext, partition: str) -> StageRecord | None:
     ):
         return None
     evidence = evidence_of(context.lake.files, earlier)
-    order = _Order(
+    order = _Evaluation(
         # As of then: the loop file may have changed since, or that run had set other keys.
         config=_config_of(earlier, _config(context)),
         dataset=evidence.dataset,
@@ -113,7 +113,7 @@ def evaluate_again(context: StageContext, partition: str) -> StageRecord | None:
     return _carry_out(context, partition, order)
 
 
-def _carry_out(context: StageContext, partition: str, order: _Order) -> StageRecord:
+def _carry_out(context: StageContext, partition: str, order: _Evaluation) -> StageRecord:
     with context.stage(STAGE, partition, config=order.config) as stage:
         stage.inputs(**order.inputs)
         return stage.unchanged() or _evaluate(context, stage, order)
@@ -123,7 +123,7 @@ def _config(context: StageContext) -> dict[str, Any]:
     return {**identity(context.loop, "scores"), "training": training_identity(context.loop)}
 
 
-def _new_order(context: StageContext, partition: str) -> _Order | str:
+def _new_order(context: StageContext, partition: str) -> _Evaluation | str:
     """The evaluation of the newest candidates, or why there is none."""
     from lakeloop.evaluation.judge import Contender
     from lakeloop.registry.registry import Registry
@@ -134,7 +134,7 @@ def _new_order(context: StageContext, partition: str) -> _Order | str:
         return f"no data set was frozen for {partition}"
     trained = {
         each.name: ledger.latest(stage_named("train").record_name(each.name), partition, "done")
-        for each in context.loop.train.contenders
+        for each in context.loop.train.all_candidates
     }
     candidates = tuple(
         Contender(name, record.outputs["digest"], record.outputs["artifact"])
@@ -143,7 +143,7 @@ def _new_order(context: StageContext, partition: str) -> _Order | str:
     )
     if not candidates:
         return f"no candidate was trained for {partition}"
-    return _Order(
+    return _Evaluation(
         config={**_config(context), "training": _training_of(context, trained)},
         dataset=dataset.outputs["dataset"],
         dataset_digest=dataset.outputs["digest"],
@@ -171,7 +171,7 @@ def _config_of(evaluation: StageRecord, today: Mapping[str, Any]) -> dict[str, A
     return lift_config(STAGE, evaluation.config, today) or {}
 
 
-def _evaluate(context: StageContext, stage: StageSession, order: _Order) -> StageRecord:
+def _evaluate(context: StageContext, stage: StageSession, order: _Evaluation) -> StageRecord:
     from lakeloop.datasets.freeze import read_card, read_split
     from lakeloop.evaluation.fair import fair_rows
     from lakeloop.evaluation.judge import answer_rows
@@ -202,7 +202,7 @@ def _evaluate(context: StageContext, stage: StageSession, order: _Order) -> Stag
 
 
 def _judge_all(
-    context: StageContext, order: _Order, rows: pa.Table, task: Task, scratch: Path
+    context: StageContext, order: _Evaluation, rows: pa.Table, task: Task, scratch: Path
 ) -> list[Judged]:
     from lakeloop.evaluation.judge import Contender, judge
 
@@ -238,7 +238,7 @@ def _require_trained_on(dataset_digest: str, model: Judged) -> None:
 def _evidence(
     context: StageContext,
     stage: StageSession,
-    order: _Order,
+    order: _Evaluation,
     judged: Sequence[Judged],
     fair: FairRows,
     task: Task,

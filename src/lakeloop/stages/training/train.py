@@ -48,7 +48,7 @@ what a setting is when the loop file leaves it open."""
 
 
 @dataclass(frozen=True)
-class _Order:
+class _Training:
     """A training, by all that decides its outcome."""
 
     candidate: Candidate
@@ -142,7 +142,9 @@ def finish(context: StageContext, partition: str, candidate: str, job_id: str) -
     return _carry_out(context, partition, _order(context, partition, candidate), lambda: job_id)
 
 
-def _carry_out(context: StageContext, partition: str, order: _Order, job: Callable[[], str]) -> StageRecord:
+def _carry_out(
+    context: StageContext, partition: str, order: _Training, job: Callable[[], str]
+) -> StageRecord:
     """The stage around a training: unchanged when its artifact is stored, else `job` makes the artifact."""
     with context.stage(order.stage, partition, config=order.config) as stage:
         stage.inputs(**order.inputs)
@@ -162,8 +164,8 @@ def code_digest(training: Path) -> str:
     return fingerprint(training=digest_folder(training, "**/*.py"), library=library)
 
 
-def _order(context: StageContext, partition: str, name: str) -> _Order:
-    candidate = context.loop.train.contender(name)
+def _order(context: StageContext, partition: str, name: str) -> _Training:
+    candidate = context.loop.train.candidate(name)
     dataset = context.lake.ledger.latest("dataset", partition, "done")
     if dataset is None:
         raise DataError(
@@ -177,7 +179,7 @@ def _order(context: StageContext, partition: str, name: str) -> _Order:
         raise ConfigurationError(
             "training code is missing", where=str(context.settings.root), expected=str(code)
         )
-    return _Order(
+    return _Training(
         candidate=candidate,
         dataset=dataset.outputs["dataset"],
         config=weights_of(context.loop, candidate),
@@ -204,7 +206,7 @@ def _base_identity(context: StageContext) -> str:
     return fingerprint(weights=digest_folder(folder, "*.safetensors"), config=digest_folder(folder, "*.json"))
 
 
-def _job(context: StageContext, partition: str, order: _Order) -> JobSpec:
+def _job(context: StageContext, partition: str, order: _Training) -> JobSpec:
     workdir = context.work(order.stage, partition) / order.folder
     return JobSpec(
         job=_JOB,
@@ -242,7 +244,7 @@ def _told(context: StageContext, candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def _fetch_dataset(context: StageContext, order: _Order, into: Path) -> Path:
+def _fetch_dataset(context: StageContext, order: _Training, into: Path) -> Path:
     """Copy what a job may see; files that are there stay: the folder belongs to this order alone."""
     for name in _DATASET_FILES:
         if not (into / name).is_file():
@@ -255,7 +257,7 @@ def _stored_before(stage: StageSession) -> StageRecord | None:
     return done if done and stage.context.lake.files.exists(done.outputs["artifact"]) else None
 
 
-def _publish(stage: StageSession, order: _Order, job_id: str) -> StageRecord:
+def _publish(stage: StageSession, order: _Training, job_id: str) -> StageRecord:
     """Store the artifact, then record it; the stage is claimed."""
     workdir = Path(job_id)
     if workdir.name != order.folder:
@@ -294,14 +296,14 @@ def _publish(stage: StageSession, order: _Order, job_id: str) -> StageRecord:
     return record
 
 
-def _track(stage: StageSession, order: _Order, found: Mapping[str, Any], artifact: Path, uri: str) -> None:
+def _track(stage: StageSession, order: _Training, found: Mapping[str, Any], artifact: Path, uri: str) -> None:
     """The model, and where its training is: steps and epochs are in the job's own run, and not here again."""
     stage.tracker.config({"settings": found["settings"], "training_run": f"{order.job_stage}/{found['run']}"})
     metadata = {"digest": found["digest"], "dataset": order.dataset, "uri": uri, **found["metrics"]}
     stage.tracker.artifact(f"{stage.context.loop.name}-{order.candidate.name}", "model", artifact, metadata)
 
 
-def _journal(stage: StageSession, order: _Order, found: Mapping[str, Any]) -> Path:
+def _journal(stage: StageSession, order: _Training, found: Mapping[str, Any]) -> Path:
     """The journal of the job's try that succeeded."""
     loop = stage.context.loop.name
     identity = JournalIdentity(loop, order.job_stage, stage.partition, found["run"])

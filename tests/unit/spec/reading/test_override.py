@@ -89,5 +89,5 @@ def test_a_candidate_that_the_loop_file_lists_is_changed_by_its_name(loop: LoopS
     listed = LoopSpec.model_validate_json(json.dumps(content), strict=True)
     assert "train.method" not in overridable_keys(listed)
     changed = override(listed, {"train.candidates.deep.method.rank": 2})
-    assert changed.train.contender("deep").method == Lora(kind="lora", rank=2)
-    assert changed.train.contender("quick") == listed.train.contender("quick")
+    assert changed.train.candidate("deep").method == Lora(kind="lora", rank=2)
+    assert changed.train.candidate("quick") == listed.train.candidate("quick")

@@ -142,7 +142,7 @@ def test_a_job_is_told_all_that_the_loop_file_says_of_its_training(project: Path
     context = replace(context, changes={"train.epochs": 7})
     config = JobConfig.model_validate(prepare(context, DAY, "low_rank").config)
     loop = context.loop
-    assert config.candidate == loop.train.contenders[0]
+    assert config.candidate == loop.train.all_candidates[0]
     assert (config.train, config.task, config.clean) == (loop.train, loop.task, loop.clean)
     assert config.metric == "macro_f1"
     assert config.origins["epochs"] == "run"
