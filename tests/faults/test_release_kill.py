@@ -16,6 +16,7 @@ from lakeloop.stages.release.release import release
 from lakeloop.stages.training.dataset import dataset
 from lakeloop.stages.training.evaluate import evaluate
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, trained
+from tests.support.stored import stored_names
 
 _RELEASE = """
 import sys
@@ -54,4 +55,4 @@ def test_killed_and_run_again_ends_with_one_version_and_one_move(
     history = Registry(context.lake).read()
     assert list(history.versions) == ["v1"]
     assert [(move.alias, move.version) for move in history.moves] == [("champion", "v1")]
-    assert context.lake.files.names("models") == ["models/v1"]
+    assert stored_names(context.lake.files, "models") == ["models/v1"]

@@ -19,6 +19,7 @@ from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.training.dataset import dataset
 from lakeloop.stages.training.train import train
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop
+from tests.support.stored import stored_names
 from tests.support.tiny_bert import make_base_model
 
 # Each try is a process that loads torch: half a minute on an idle machine, minutes on a busy one.
@@ -99,7 +100,7 @@ def assert_one_whole_candidate(folder: Path, record: StageRecord, digest: str) -
     assert record.status == "done"
     assert record.outputs["digest"] == digest
     assert [entry.outputs["digest"] for entry in context.lake.ledger.entries("train-finetune")] == [digest]
-    assert context.lake.files.names("candidates") == [record.outputs["artifact"]]
+    assert stored_names(context.lake.files, "candidates") == [record.outputs["artifact"]]
     fetched = context.lake.files.fetch(record.outputs["artifact"], folder / "fetched")
     assert open_artifact(fetched).digest == digest
 
@@ -123,7 +124,7 @@ def test_killed_at_every_other_point_in_turn_it_ends_as_if_nothing_had_happened(
     for point in ("train.mid-epoch", "train.before-manifest", "train.after-artifact"):
         # These are in the job's process: the stage lives on, and says that a retry makes sense.
         assert train_until(point, folder, root) == 75, point
-        assert open_project(folder).lake.files.names("candidates") == []
+        assert stored_names(open_project(folder).lake.files, "candidates") == []
     assert train_until("train.before-ledger", folder, root) == -signal.SIGKILL
     assert open_project(folder).lake.ledger.entries("train-finetune") == []
     assert tries(folder) == 4

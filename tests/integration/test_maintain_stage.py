@@ -36,14 +36,14 @@ def test_small_files_become_one_and_the_rows_stay(context: StageContext) -> None
     for day in DAYS:
         publish(context, day, mart_rows(day, 5))
     before = context.lake.read("ledger", stage="validate").sort_by("partition")
-    assert len(context.lake.file_uris("ledger", stage="validate")) == len(DAYS)
+    assert len(context.lake.dataset("ledger", stage="validate").files) == len(DAYS)
     digests = [context.lake.digest("mart", partition=day) for day in DAYS]
 
     record = maintain(context, DAYS[2])
     assert record.status == "done"
     assert record.metrics["files/compacted"] >= len(DAYS)
     assert record.metrics["files/deleted"] == 0
-    assert len(context.lake.file_uris("ledger", stage="validate")) == 1
+    assert len(context.lake.dataset("ledger", stage="validate").files) == 1
     assert context.lake.read("ledger", stage="validate").sort_by("partition") == before
     assert [context.lake.digest("mart", partition=day) for day in DAYS] == digests
 

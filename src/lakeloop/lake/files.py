@@ -52,15 +52,6 @@ class LakeFiles:
     def exists(self, name: str) -> bool:
         return bool(self._fs.exists(self._path(name) + _MANIFEST))
 
-    def names(self, prefix: str) -> list[str]:
-        """Names of the folders directly below `prefix`, sorted."""
-        folder = self._path(prefix)
-        if not self._fs.isdir(folder):
-            return []
-        found = (str(path).rsplit("/", 1)[-1] for path in self._fs.ls(folder, detail=False))
-        stems = (file.removesuffix(_MANIFEST) for file in found if file.endswith(_MANIFEST))
-        return sorted(f"{prefix}/{stem}" for stem in stems)
-
     def put(self, folder: Path, name: str) -> str:
         """Store a copy of `folder` under `name` and return its address; durable when this returns.
 

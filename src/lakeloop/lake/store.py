@@ -25,7 +25,6 @@ from lakeloop.lake.delta import (
     PartitionChangedError,
     contended,
     matching,
-    pruning,
     require_safe,
 )
 from lakeloop.lake.digest import content_digest
@@ -222,10 +221,6 @@ class Lake:
 
     def uri(self, table: str) -> str:
         return self._store.uri(table)
-
-    def file_uris(self, table: str, version: int | None = None, **equals: str) -> list[str]:
-        """Parquet files of a version; `equals` names partition columns."""
-        return self._store.open(table, version).file_uris(file_pruning_predicate=pruning(equals))
 
     def digest(self, table: str, *, version: int | None = None, **equals: str) -> str:
         """Content digest of the rows as they are read, streamed; equals `Published.digest` of the commit."""

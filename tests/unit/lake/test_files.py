@@ -76,18 +76,9 @@ def test_a_folder_that_changes_while_it_is_copied_is_not_stored(
     with pytest.raises(ArtifactError, match="changed while it was copied"):
         files.put(folder, "models/v1")
     assert not files.exists("models/v1")
-    assert files.names("models") == []
     monkeypatch.undo()
     files.put(folder, "models/v1")
     assert files.read("models/v1", "weights.bin") == b"of another attempt"
-
-
-def test_names_lists_what_is_whole(files: LakeFiles, folder: Path) -> None:
-    assert files.names("models") == []
-    files.put(folder, "models/v2")
-    files.put(folder, "models/v1")
-    files.put(folder, "datasets/abc")
-    assert files.names("models") == ["models/v1", "models/v2"]
 
 
 def test_one_file_is_read_and_verified(files: LakeFiles, folder: Path) -> None:

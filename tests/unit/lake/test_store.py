@@ -79,8 +79,8 @@ def test_a_pinned_version_stays_what_it_was(lake: Lake) -> None:
     assert lake.read("mart", version=first.version).num_rows == 3
     assert lake.read("mart").num_rows == 1
     assert lake.version("mart") == first.version + 1
-    assert len(lake.file_uris("mart", first.version, partition=DAY)) == 1
-    assert lake.file_uris("mart", first.version, partition=OTHER_DAY) == []
+    assert len(lake.dataset("mart", version=first.version, partition=DAY).files) == 1
+    assert lake.dataset("mart", version=first.version, partition=OTHER_DAY).files == []
 
 
 def test_a_scan_streams_the_rows_of_the_columns_asked_for(lake: Lake) -> None:
@@ -290,7 +290,7 @@ def test_files_and_log_and_folders_are_synced_before_a_publish_returns(
     monkeypatch.setattr(delta_module, "fsync_directory", note_directory)
     published = lake.replace("mart", rows(), where={"partition": DAY}, fence=fence)
     table = Path(published.uri)
-    files = {Path(uri) for uri in lake.file_uris("mart")}
+    files = {table / file for file in lake.dataset("mart").files}
     log = table / "_delta_log"
     entry = log / f"{published.version:020d}.json"
     assert {*files, *(file.parent for file in files), entry, log, table} <= synced
@@ -300,7 +300,7 @@ def test_files_are_compressed_with_zstd(lake: Lake) -> None:
     publish(lake)
     import pyarrow.parquet as pq
 
-    metadata = pq.ParquetFile(lake.file_uris("mart")[0]).metadata
+    metadata = pq.ParquetFile(Path(lake.uri("mart")) / lake.dataset("mart").files[0]).metadata
     assert metadata.row_group(0).column(0).compression == "ZSTD"
 
 
