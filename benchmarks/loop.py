@@ -37,11 +37,11 @@ from lakeloop.local.airflow_env import airflow_environment, free_port
 from lakeloop.local.drive import Outcome, TaskTime, drive
 from lakeloop.records import now
 from lakeloop.settings import Settings, get_settings
+from lakeloop.spec.demo import DEMO_LOOP as LOOP
 from lakeloop.spec.demo import PackageSource
 from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.session import StageContext
 
-LOOP = "news"
 console = Console()
 
 STAGE_OF_TASK = {"baseline": "train-baseline", "finetune": "train-finetune"}

@@ -16,12 +16,12 @@ from playwright.sync_api import Page, sync_playwright
 from lakeloop.attempt import Attempt
 from lakeloop.local import stack
 from lakeloop.settings import get_settings
+from lakeloop.spec.demo import DEMO_LOOP
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.frame.status import loop_status
 
 log = logging.getLogger("pictures")
 PICTURES = Path(__file__).resolve().parent / "pictures"
-LOOP = "news"
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ def main() -> int:
     if running is None or chromium is None:
         log.warning("pictures left as they are: %s", "nothing runs" if running is None else "no Chromium")
         return 0
-    status = loop_status(StageContext.open(LOOP, settings, Attempt.local()))
-    pictures = [Picture("lakeloop-page", f"{running.airflow_url}/plugin/lakeloop", LOOP, framed=True)]
+    status = loop_status(StageContext.open(DEMO_LOOP, settings, Attempt.local()))
+    pictures = [Picture("lakeloop-page", f"{running.airflow_url}/plugin/lakeloop", DEMO_LOOP, framed=True)]
     pictures += [
-        Picture(name.replace("_", "-"), Path(status.links[name]).as_uri(), LOOP)
+        Picture(name.replace("_", "-"), Path(status.links[name]).as_uri(), DEMO_LOOP)
         for name in ("report", "data_docs")
         if name in status.links
     ]

@@ -40,6 +40,11 @@ def find_root(start: Path | None = None) -> Path:
     )
 
 
+AIRFLOW_PORT = 8080
+SERVER_PORT = 8100
+"""Where the two servers answer on one machine, unless told or taken."""
+
+
 class Settings(BaseSettings):
     """Resolved settings; every field can be set by the variable LAKELOOP_<FIELD>."""
 
@@ -59,11 +64,11 @@ class Settings(BaseSettings):
     """Folders, besides the project's own, that a loop file may read from (JSON list)."""
     storage_options: dict[str, str] = Field(default_factory=dict)
     """Options for object storage, handed to delta-rs and fsspec (JSON object)."""
-    server_url: str = "http://127.0.0.1:8100"
+    server_url: str = f"http://127.0.0.1:{SERVER_PORT}"
     """Where the model server answers."""
     server_link: str = ""
     """Where a person's browser finds it, when that is another address; for links only."""
-    airflow_url: str = "http://127.0.0.1:8080"
+    airflow_url: str = f"http://127.0.0.1:{AIRFLOW_PORT}"
     """Where Airflow's web UI and API answer."""
     allowed_hosts: tuple[str, ...] = ()
     """Names, besides those of loopback and of the addresses above, under which the servers answer (JSON

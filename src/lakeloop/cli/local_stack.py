@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from lakeloop.spec.demo import DEMO_LOOP
+
 app = typer.Typer()
 _PANEL = "This machine"
-_DEMO_LOOP = "news"
 
 
 @app.command(rich_help_panel=_PANEL)
@@ -29,7 +30,7 @@ def down() -> None:
 
 @app.command(rich_help_panel=_PANEL)
 def demo(
-    loop: Annotated[str, typer.Argument(metavar="[LOOP]", help="The loop that is shown.")] = _DEMO_LOOP,
+    loop: Annotated[str, typer.Argument(metavar="[LOOP]", help="The loop that is shown.")] = DEMO_LOOP,
     once: Annotated[bool, typer.Option("--once", help="Stop everything at the end.")] = False,
 ) -> None:
     """Run several days of a loop through Airflow and show what came out.

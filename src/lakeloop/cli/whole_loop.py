@@ -13,6 +13,7 @@ from rich.console import Console
 from lakeloop.cli.arguments import AsJson, FirstDay, LastDay, LoopName, known_loop
 from lakeloop.cli.logs import err
 from lakeloop.errors import LakeloopError
+from lakeloop.settings import SERVER_PORT
 
 if TYPE_CHECKING:
     from lakeloop.stages.frame.status import LoopStatus
@@ -89,7 +90,7 @@ def serve(
         typer.Argument(metavar="[LOOP]...", help="Names of loops; default: all. Read once, at the start."),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8100,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = SERVER_PORT,
 ) -> None:
     """Answer over HTTP with the champions, until Ctrl-C; a new champion is taken up without a restart."""
     from lakeloop.cli.logs import at_least_info

@@ -24,12 +24,11 @@ from lakeloop.local.state import Stack
 from lakeloop.local.status_view import console_for_people
 from lakeloop.local.summary import show_summary
 from lakeloop.settings import Settings, get_settings
+from lakeloop.spec.demo import DEMO_LOOP
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.reading.load import load_loop
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.tracking.mirror import mirror_pending
-
-DEMO_LOOP = "news"
 
 
 def up() -> None:

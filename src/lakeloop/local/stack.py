@@ -22,13 +22,11 @@ from lakeloop.local.airflow_api import AirflowApi
 from lakeloop.local.airflow_env import airflow_environment, free_port
 from lakeloop.local.processes import Component
 from lakeloop.local.state import WATCHER, Stack, StackFile
-from lakeloop.settings import Settings, protect_home
+from lakeloop.settings import AIRFLOW_PORT, SERVER_PORT, Settings, protect_home
 from lakeloop.stages.catalogue import POOLS
 
 Say = Callable[[str], None]
 
-AIRFLOW_PORT = 8080
-SERVER_PORT = 8100
 START_SECONDS = 180.0
 """Longest that starting may take; on two busy cores it was seen to take 40 s."""
 

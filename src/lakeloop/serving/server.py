@@ -30,7 +30,7 @@ from lakeloop.serving.log.spool import Spool
 from lakeloop.serving.metrics import LoopMetrics, ServerMetrics
 from lakeloop.serving.slots import Release, Slots
 from lakeloop.serving.watcher import ChampionWatch, Watcher
-from lakeloop.settings import Settings, get_settings, protect_home, read_settings
+from lakeloop.settings import SERVER_PORT, Settings, get_settings, protect_home, read_settings
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.reading.load import load_named, loop_names
 
@@ -110,7 +110,7 @@ def _open_loop(
 def serve(
     loops: Sequence[str] = (),
     host: str = "127.0.0.1",
-    port: int = 8100,
+    port: int = SERVER_PORT,
     *,
     settings: Settings | None = None,
 ) -> None:

@@ -10,6 +10,9 @@ from pydantic import Field, model_validator
 from lakeloop.spec.base import RAW, Section, Share
 from lakeloop.spec.contract import SourceBase
 
+DEMO_LOOP = "news"
+"""The loop that the demonstration, its pictures and its measurements run."""
+
 
 class Dirt(Section):
     """Shares of lines that the replay spoils on purpose, to see quarantine and counts at work."""
