@@ -20,6 +20,8 @@ from lakeloop.spec.contract import ColumnType
 from lakeloop.spec.loop import LoopSpec
 
 TIMESTAMP = pa.timestamp("us", "UTC")
+_STATISTICS = "delta.dataSkippingStatsColumns"
+"""Property of a Delta table; without it, its log has the beginnings of the texts of the first 32 columns."""
 
 ARROW_TYPES: Mapping[ColumnType, pa.DataType] = {
     "string": pa.string(),
@@ -126,10 +128,13 @@ REGISTRY = pa.schema(
 
 @dataclass(frozen=True)
 class TableSpec:
-    """One table: columns, and the columns that a replace can select by."""
+    """One table: its columns, those that a replace can select by, those that its log says something of."""
 
     name: str
     schema: pa.Schema
+    statistics: tuple[str, ...]
+    """Columns whose smallest and largest value the table's log keeps, for as long as the log lives: never the
+    words of people. Columns of `partition_by` need none."""
     partition_by: tuple[str, ...] = ("partition",)
     given: frozenset[str] = frozenset()
     """Columns that the loop file decides. All others are ours: a table that lacks one gets it."""
@@ -166,14 +171,14 @@ def mart_schema(spec: LoopSpec) -> pa.Schema:
 
 
 FIXED_TABLES = (
-    TableSpec("quarantine", QUARANTINE, ("partition", "stage")),
-    TableSpec("predictions", PREDICTIONS),
-    TableSpec("feedback", FEEDBACK),
-    TableSpec("evaluations", EVALUATIONS, ("partition", "candidate")),
+    TableSpec("quarantine", QUARANTINE, ("source_line",), ("partition", "stage")),
+    TableSpec("predictions", PREDICTIONS, ("batch_id", "predicted_at")),
+    TableSpec("feedback", FEEDBACK, ("batch_id", "received_at")),
+    TableSpec("evaluations", EVALUATIONS, ("model_digest",), ("partition", "candidate")),
     # By stage only: the entries of a stage can then be compacted into one file.
-    TableSpec("ledger", LEDGER, ("stage",)),
-    TableSpec("claims", CLAIMS, ("scope", "partition")),
-    TableSpec("registry", REGISTRY, ()),
+    TableSpec("ledger", LEDGER, ("entry_id", "partition", "finished_at"), ("stage",)),
+    TableSpec("claims", CLAIMS, ("claimed_at",), ("scope", "partition")),
+    TableSpec("registry", REGISTRY, ("sequence",), ()),
 )
 
 REPLACEABLE = ("raw", "quarantine", "staging", "mart", "evaluations")
@@ -195,9 +200,9 @@ def tables_of(spec: LoopSpec) -> tuple[TableSpec, ...]:
     """All tables of a loop: those whose columns its file decides, then `FIXED_TABLES`."""
     mart, roles = mart_schema(spec), frozenset(spec.task.roles())
     return (
-        TableSpec("raw", raw_schema(spec), given=frozenset(spec.source.columns)),
-        TableSpec("staging", mart, given=roles),
-        TableSpec("mart", mart, given=roles),
+        TableSpec("raw", raw_schema(spec), ("source_line",), given=frozenset(spec.source.columns)),
+        TableSpec("staging", mart, ("source_line",), given=roles),
+        TableSpec("mart", mart, ("source_line",), given=roles),
         *FIXED_TABLES,
     )
 
@@ -224,6 +229,8 @@ def create_tables(store: DeltaStore, spec: LoopSpec) -> None:
             _add_columns(store, table, existing, missing)
             existing = store.open(table.name)
         _require_same_columns(store.uri(table.name), table, existing)
+        if existing.metadata().configuration.get(_STATISTICS) != ",".join(table.statistics):
+            _set_statistics(store, table, existing)
 
 
 def _create(store: DeltaStore, table: TableSpec) -> None:
@@ -235,6 +242,7 @@ def _create(store: DeltaStore, table: TableSpec) -> None:
             mode="error",
             partition_by=list(table.partition_by),
             name=table.name,
+            configuration={_STATISTICS: ",".join(table.statistics)},
             storage_options=store.storage_options or None,
             commit_properties=CommitProperties(max_commit_retries=0),
         )
@@ -255,11 +263,15 @@ def _require_created_by_others(store: DeltaStore, table: TableSpec, error: Delta
         ) from error
 
 
+_WITHOUT_ROWS = ("CREATE TABLE", "ADD COLUMN", "SET TBLPROPERTIES")
+"""Commits that add no file, and say so by their name only."""
+
+
 def _never_held_a_row(existing: DeltaTable) -> bool:
     """The whole history is there, and no commit in it added a file."""
     history = existing.history()
     return len(history) == existing.version() + 1 and all(
-        commit.get("operation") == "CREATE TABLE"
+        commit.get("operation") in _WITHOUT_ROWS
         or commit.get("operationMetrics", {}).get("num_added_files") == 0
         for commit in history
     )
@@ -300,6 +312,19 @@ def _add_columns(store: DeltaStore, table: TableSpec, existing: DeltaTable, fiel
         )
     except DeltaError:
         return  # another writer was first: the comparison that follows judges what it left
+    store.make_durable(table.name, range(version + 1, version + 2))
+
+
+def _set_statistics(store: DeltaStore, table: TableSpec, existing: DeltaTable) -> None:
+    """Have new commits say nothing of other columns; entries that are in the log stay until it is cut."""
+    version = existing.version()
+    try:
+        existing.alter.set_table_properties(
+            {_STATISTICS: ",".join(table.statistics)},
+            commit_properties=CommitProperties(max_commit_retries=0),
+        )
+    except DeltaError:
+        return  # another writer was first; who opens the loop next sets it, if that one did not
     store.make_durable(table.name, range(version + 1, version + 2))
 
 

@@ -160,3 +160,48 @@ def test_a_lake_that_cannot_be_written_to_is_a_clear_error(tmp_path: Path) -> No
     (tmp_path / "lake").write_text("a file where a folder should be")
     with pytest.raises((ConfigurationError, OSError)):
         Lake(str(tmp_path / "lake"), "small").bootstrap(small_loop())
+
+
+def log_of(lake: Lake, table: str) -> str:
+    """All that the log of a table says, commit by commit."""
+    entries = sorted((Path(lake.uri(table)) / "_delta_log").glob("*.json"))
+    return "".join(entry.read_text() for entry in entries)
+
+
+def add_words(lake: Lake) -> None:
+    """A row with somebody's words, appended and replaced."""
+    words = {"partition": DAY, "request_id": "r1", "text": "private words", "answer": "private words"}
+    schema = next(table.schema for table in tables_of(small_loop()) if table.name == "predictions")
+    row = pa.Table.from_pylist([dict.fromkeys(schema.names) | words], schema).drop_columns(["batch_id"])
+    lake.append_once("predictions", row, batch_id="b1")
+    raw = raw_schema(small_loop())
+    line = dict.fromkeys(raw.names) | {"partition": DAY, "text": "private words", "id": "private key"}
+    fence = lake.claim("ingest", DAY, Attempt("run"))
+    lake.replace("raw", pa.Table.from_pylist([line], raw), where={"partition": DAY}, fence=fence)
+
+
+def test_the_log_of_a_table_holds_no_words_of_people(lake: Lake) -> None:
+    add_words(lake)
+    assert "b1" in log_of(lake, "predictions"), "the log says what is looked up by"
+    for table in ("predictions", "raw"):
+        assert "private" not in log_of(lake, table)
+    DeltaTable(lake.uri("predictions")).optimize.compact()
+    assert "private" not in log_of(lake, "predictions")
+
+
+def test_a_table_of_before_stops_telling_words_when_it_is_opened(lake: Lake) -> None:
+    for table in ("predictions", "raw"):
+        DeltaTable(lake.uri(table)).alter.set_table_properties({"delta.dataSkippingStatsColumns": "text"})
+    lake.bootstrap(small_loop())
+    version = lake.version("predictions")
+    lake.bootstrap(small_loop())
+    assert lake.version("predictions") == version, "it is set once"
+    add_words(lake)
+    assert "private" not in log_of(lake, "predictions") + log_of(lake, "raw")
+
+
+def test_a_table_whose_log_was_told_to_say_less_still_takes_other_columns_while_empty(lake: Lake) -> None:
+    DeltaTable(lake.uri("raw")).alter.set_table_properties({"delta.dataSkippingStatsColumns": "text"})
+    lake.bootstrap(small_loop())
+    lake.bootstrap(small_loop(**with_columns(extra="number")))
+    assert "extra" in lake.read("raw").schema.names
