@@ -9,11 +9,13 @@ of the day as a whole are not here: they are in `expectations`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import duckdb
 import pyarrow as pa
 
 from lakeloop.errors import ConfigurationError
-from lakeloop.lake.tables import QUARANTINE, mart_schema
+from lakeloop.lake.tables import QUARANTINE, mart_schema, raw_schema
 from lakeloop.quality.kinds.base import Rule
 from lakeloop.quality.kinds.registry import rules_of
 from lakeloop.scratch.duckdb import identifier, literal
@@ -88,26 +90,52 @@ def good_rows(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> pa.Table
     return connection.sql(f"select * from {GOOD}").to_arrow_table().cast(mart_schema(loop))
 
 
-def rejected(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> pa.Table:
-    """The bad rows for the table `quarantine`: first reason, all reasons in words, the row as JSON."""
-    row = ", ".join(f"{literal(name)}: {identifier(name)}" for name in mart_schema(loop).names)
-    return (
-        connection.sql(
-            f"""
-            select "partition", 'validate' as stage, reasons[1].code as reason,
-                list_aggregate(
-                    list_transform(reasons, lambda reason: reason.code || ': ' || reason.detail),
-                    'string_agg', '; '
-                ) as detail,
-                reasons[1]."column" as "column", source_file, source_line,
-                cast(null as bigint) as byte_offset, cast(to_json({{{row}}}) as varchar) as raw,
-                row_id as row_key, false as readmitted
-            from {JUDGED} where len(reasons) > 0 order by source_file, source_line
-            """
+def rejected(
+    connection: duckdb.DuckDBPyConnection, loop: LoopSpec, raw: pa.RecordBatchReader | None = None
+) -> pa.Table:
+    """The bad rows for the table `quarantine`: first reason, all reasons in words, the row as JSON.
+
+    Args:
+        connection: where `judge` has put the rows.
+        loop: whose rows they are.
+        raw: the rows of the day as they were ingested: a bad row is kept as it came, with all its columns.
+            A row whose line is not among them, or any row without `raw`, is kept as it was judged.
+    """
+    judged = _as_json("judged", mart_schema(loop).names)
+    connection.register("delivered", raw if raw is not None else raw_schema(loop).empty_table())
+    try:
+        return (
+            connection.sql(
+                f"""
+                with judged as (select * from {JUDGED} where len(reasons) > 0)
+                select judged."partition", 'validate' as stage, reasons[1].code as reason,
+                    list_aggregate(
+                        list_transform(reasons, lambda reason: reason.code || ': ' || reason.detail),
+                        'string_agg', '; '
+                    ) as detail,
+                    reasons[1]."column" as "column", judged.source_file, judged.source_line,
+                    cast(null as bigint) as byte_offset,
+                    cast(
+                        case when delivered.source_line is null then {judged}
+                        else {_as_json("delivered", list(loop.source.columns))} end as varchar
+                    ) as raw,
+                    row_id as row_key, false as readmitted
+                from judged left join delivered
+                    on delivered.source_file = judged.source_file
+                    and delivered.source_line = judged.source_line
+                order by judged.source_file, judged.source_line
+                """
+            )
+            .to_arrow_table()
+            .cast(QUARANTINE)
         )
-        .to_arrow_table()
-        .cast(QUARANTINE)
-    )
+    finally:
+        connection.unregister("delivered")
+
+
+def _as_json(relation: str, columns: Sequence[str]) -> str:
+    fields = ", ".join(f"{literal(name)}: {relation}.{identifier(name)}" for name in columns)
+    return f"to_json({{{fields}}})"
 
 
 def reason_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:

@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lakeloop.errors import ConfigurationError
-from lakeloop.lake.tables import QUARANTINE
+from lakeloop.lake.tables import QUARANTINE, raw_schema
 from lakeloop.quality.rows import good_rows, judge, reason_counts, rejected
 from lakeloop.spec.checks import Length, Matches, NotNull, OneOf
 from lakeloop.spec.loop import LoopSpec
@@ -119,6 +120,20 @@ def test_a_quarantined_row_is_kept_whole_with_all_its_reasons(connection: duckdb
     assert row["text"] == text
     assert reason_counts(connection) == {"label_unknown": 2}
     assert good_rows(connection, LOOP).num_rows == 0
+
+
+def test_a_quarantined_row_is_kept_as_it_came_with_all_its_columns(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    columns = {"id": "string", "text": "string", "label": "string", "channel": "string", "n": "integer"}
+    loop = small_loop(source={**small_loop().source.model_dump(), "columns": columns})
+    came = {"id": "1", "text": "line one\r\n\tline two", "label": "cooking", "channel": "mail", "n": 2**60}
+    where = {"row_hash": "", "source_line": 1, "source_file": "drop.jsonl", "partition": "2026-11-16"}
+    raw = pa.Table.from_pylist([came | where], raw_schema(loop))
+    judge(connection, mart_table([{"label": "cooking"}, {"label": "cooking"}]), loop)
+    first, second = rejected(connection, loop, raw.to_reader()).to_pylist()
+    assert json.loads(first["raw"]) == came
+    assert list(json.loads(second["raw"])) == MART.names, "a model of the loop gave it another line"
 
 
 def test_no_rows_are_no_reasons(connection: duckdb.DuckDBPyConnection) -> None:

@@ -170,7 +170,9 @@ def _judge(
     with open_duckdb(database) as connection:
         staging = context.lake.scan("staging", version=version, partition=stage.partition)
         rows.judge(connection, staging, context.loop)
-        good, bad = rows.good_rows(connection, context.loop), rows.rejected(connection, context.loop)
+        reasons = rows.reason_counts(connection)
+        raw = context.lake.scan("raw", partition=stage.partition) if reasons else None
+        good, bad = rows.good_rows(connection, context.loop), rows.rejected(connection, context.loop, raw)
         account = Account.of(
             _as_stored(context, stage.partition, ingested),
             _counts(transformed),
@@ -180,7 +182,7 @@ def _judge(
         account.require_balanced(where)
         line = {**asdict(account), "quarantined_share": account.quarantined_share}
         fill(connection, "main", ACCOUNT, pa.Table.from_pylist([line]))
-        return _CheckedRows(good, bad, rows.reason_counts(connection), account)
+        return _CheckedRows(good, bad, reasons, account)
 
 
 def _as_stored(context: StageContext, partition: str, ingested: Counts) -> Counts:
