@@ -2,7 +2,8 @@
 
 The two accept exactly the same texts and give the same values; where Arrow alone would be more lenient
 (blanks around numbers, year 0) or stricter, a pattern decides. A property test holds them together.
-Timestamps are ISO 8601 dates with an optional time and zone; without a zone they are UTC.
+Timestamps are RFC 3339, and ISO 8601 dates with an optional time and zone: T, t or a blank before the time,
+Z, z, +01:00, +0100 or +01 after it; digits below a microsecond are cut off. Without a zone they are UTC.
 """
 
 from __future__ import annotations
@@ -22,11 +23,22 @@ Value = str | int | float | bool | date | datetime
 
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _ZONE = r"(Z|[+-][0-9]{2}:[0-9]{2})"
+_CANONICAL = rf"{_DATE}(T[0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,6}})?)?{_ZONE}?)?"
+"""The form of a timestamp that Arrow and Python both read, and most timestamps have."""
+_TO_CANONICAL = (
+    (r"[t ]", "T"),
+    (r"z$", "Z"),
+    (r"[.,]([0-9]{1,6})[0-9]*", r".\1"),
+    (r"(T.*[+-][0-9]{2})([0-9]{2})$", r"\1:\2"),
+    (r"(T.*[+-][0-9]{2})$", r"\1:00"),
+)
+"""What makes it of the other forms, one after the other: a pattern and what takes its place."""
 _PATTERNS: dict[ColumnType, str] = {
     "integer": r"-?[0-9]+",
     "number": r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?",
     "boolean": r"true|false|True|False|TRUE|FALSE",
-    "timestamp": rf"{_DATE}([T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,6}})?)?{_ZONE}?)?",
+    "timestamp": rf"{_DATE}([Tt ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.,][0-9]{{1,99}})?)?"
+    r"([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?)?",
     "date": _DATE,
 }
 _COMPILED = {kind: re.compile(pattern) for kind, pattern in _PATTERNS.items()}
@@ -49,6 +61,8 @@ def parse(text: str, kind: ColumnType) -> Value:
         return require_finite(float(text))
     if kind == "date":
         return date.fromisoformat(text)
+    for pattern, canonical in _TO_CANONICAL:
+        text = re.sub(pattern, canonical, text)
     return _in_utc(datetime.fromisoformat(text))
 
 
@@ -109,6 +123,9 @@ def _dates(column: pa.Array) -> pa.Array | None:
 def _timestamps(column: pa.Array) -> pa.Array | None:
     if _any(pc.starts_with(column, "0000")):
         return None
+    if not _all(pc.match_substring_regex(column, f"^({_CANONICAL})$")):
+        for pattern, canonical in _TO_CANONICAL:
+            column = pc.replace_substring_regex(column, pattern, canonical)
     day_only = pc.equal(pc.binary_length(column), len("2026-11-20"))
     zoned = pc.match_substring_regex(column, f"{_ZONE}$")
     suffix = pc.if_else(day_only, "T00:00Z", pc.if_else(zoned, "", "Z"))

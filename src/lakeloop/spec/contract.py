@@ -22,7 +22,9 @@ class SourceBase(Section):
     event_time: Annotated[Identifier | None, ROLE] = None
     """Column that says when a row happened; a timestamp."""
     columns: Annotated[dict[Identifier, ColumnType], RAW] = Field(min_length=2)
-    """Every column that is read, with its type. A line with another type is quarantined."""
+    """Every column that is read, with its type. A line with another type is quarantined. A timestamp is
+    RFC 3339 or ISO 8601 (2026-11-20T08:30:00.5+01:00; also without the time), and UTC where no zone is said;
+    digits below a microsecond are cut off."""
     format: Annotated[Literal["jsonl", "csv"], RAW] = "jsonl"
     """Format of the drops: one JSON object a line, or CSV with a header (one record, one line)."""
 

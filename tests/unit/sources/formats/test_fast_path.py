@@ -41,7 +41,21 @@ MOMENTS = st.from_regex(
 WORDS = st.sampled_from(
     ["true", "false", "True", "TRUE", "tRue", "null", "", " ", "a", "ﬁ", "1", "\u2028", "é"]
 )
-TEXTS = NUMBERS | MOMENTS | WORDS | st.text(max_size=5) | st.datetimes().map(str) | st.dates().map(str)
+FORMS = st.builds(
+    "2026-{}-{}{}{}:{}{}{}{}".format,
+    st.sampled_from(["02", "11", "13"]),
+    st.sampled_from(["01", "28", "30"]),
+    st.sampled_from(["T", "t", " ", "_"]),
+    st.sampled_from(["00", "23", "24"]),
+    st.sampled_from(["00", "59", "60"]),
+    st.sampled_from(["", ":00", ":59", ":60"]),
+    st.sampled_from(["", ".1", ",25", ".123456", ".123456789", "."]),
+    st.sampled_from(["", "Z", "z", "+00:00", "-0000", "+0530", "-11", "+24:00", "+1", "+9999", " Z"]),
+)
+"""Times in the forms of RFC 3339 and ISO 8601, and some that are none."""
+TEXTS = (
+    FORMS | NUMBERS | MOMENTS | WORDS | st.text(max_size=5) | st.datetimes().map(str) | st.dates().map(str)
+)
 
 
 def slowly(parser: Parser, block: bytes) -> list[dict[str, Any]] | None:
