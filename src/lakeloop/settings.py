@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from lakeloop.errors import ConfigurationError
+from lakeloop.ports import AIRFLOW_PORT, SERVER_PORT
 
 Kind = TypeVar("Kind", bound=BaseSettings)
 log = logging.getLogger(__name__)
@@ -38,11 +39,6 @@ def find_root(start: Path | None = None) -> Path:
         expected="a folder with loops/ and dbt/, here or above",
         remedy="change into the project, or set LAKELOOP_ROOT",
     )
-
-
-AIRFLOW_PORT = 8080
-SERVER_PORT = 8100
-"""Where the two servers answer on one machine, unless told or taken."""
 
 
 class Settings(BaseSettings):

@@ -13,7 +13,7 @@ from rich.console import Console
 from lakeloop.cli.arguments import AsJson, FirstDay, LastDay, LoopName, known_loop
 from lakeloop.cli.logs import err
 from lakeloop.errors import LakeloopError
-from lakeloop.settings import SERVER_PORT
+from lakeloop.ports import SERVER_PORT
 
 if TYPE_CHECKING:
     from lakeloop.stages.frame.status import LoopStatus

@@ -22,7 +22,8 @@ from lakeloop.local.airflow_api import AirflowApi
 from lakeloop.local.airflow_env import airflow_environment, free_port
 from lakeloop.local.processes import Component
 from lakeloop.local.state import WATCHER, Stack, StackFile
-from lakeloop.settings import AIRFLOW_PORT, SERVER_PORT, Settings, protect_home
+from lakeloop.ports import AIRFLOW_PORT, SERVER_PORT
+from lakeloop.settings import Settings, protect_home
 from lakeloop.stages.catalogue import POOLS
 
 Say = Callable[[str], None]

@@ -27,7 +27,7 @@ class Check:
     """One check of a day: an expectation, and words for it."""
 
     name: str
-    table: Literal["candidate", "account"]
+    table: Literal["good", "account"]
     expected: str
     expectation: Expectation
     found: Found
@@ -95,7 +95,7 @@ def _check(
     expected: str,
     expectation: Expectation,
     found: Found,
-    table: Literal["candidate", "account"] = "candidate",
+    table: Literal["good", "account"] = "good",
 ) -> Check:
     expectation.meta = {"check": name}
     return Check(name, table, expected, expectation, found)

@@ -20,6 +20,7 @@ from lakeloop.errors import ConfigurationError, LakeloopError, ServiceError
 from lakeloop.hosts import HostGuard, allowed_hosts
 from lakeloop.lake.store import Lake
 from lakeloop.lake.tables import PREDICTIONS
+from lakeloop.ports import SERVER_PORT
 from lakeloop.registry.registry import Registry
 from lakeloop.serving.app import Service, create_app
 from lakeloop.serving.cache import ModelCache
@@ -30,7 +31,7 @@ from lakeloop.serving.log.spool import Spool
 from lakeloop.serving.metrics import LoopMetrics, ServerMetrics
 from lakeloop.serving.slots import Release, Slots
 from lakeloop.serving.watcher import ChampionWatch, Watcher
-from lakeloop.settings import SERVER_PORT, Settings, get_settings, protect_home, read_settings
+from lakeloop.settings import Settings, get_settings, protect_home, read_settings
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.reading.load import load_named, loop_names
 

@@ -52,7 +52,7 @@ def test_each_listed_candidate_has_a_method_of_its_own() -> None:
 
 def test_an_unknown_candidate_names_the_known_ones() -> None:
     with pytest.raises(ConfigurationError, match="no such candidate") as raised:
-        Train().contender("best")
+        Train().candidate("best")
     assert raised.value.expected == "baseline, finetune"
 
 

@@ -66,7 +66,7 @@ def make_config(
     ) -> JobConfig:
         numbers = isinstance(task, Regression)
         section = Train.model_validate({**SMALL, "base_model": base.name, "method": method, **train})
-        candidate = section.contender(FINETUNE)
+        candidate = section.candidate(FINETUNE)
         return JobConfig(
             loop="small",
             partition="2026-11-18",
