@@ -5,6 +5,7 @@ Methods are added in `training/methods/test_registry.py`, sources and formats in
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -178,3 +179,11 @@ def test_a_stage_has_its_verb_and_its_operator_from_its_row() -> None:
             operator = StageOperator(loop="news", stage=stage.name)
             assert (operator.task_id, operator.pool) == (stage.name, stage.pool)
             assert len(operator.operator_extra_links) == 1 + len(stage.links)
+
+
+def test_the_guide_names_the_files_that_there_are(root: Path) -> None:
+    _, _, section = (root / "docs/guide.md").read_text().partition("## Adding to it\n")
+    named = [path for path in re.findall(r"`([a-z_/]+(?:\.py|/))`", section) if path != "src/lakeloop/"]
+    assert len(named) > 12
+    missing = [p for p in named if not (root / "src/lakeloop" / p).exists() and not (root / p).exists()]
+    assert missing == []
