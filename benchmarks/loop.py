@@ -5,7 +5,7 @@ with an empty lake and a cold cache; starting Airflow and the model server is no
 
     python benchmarks/loop.py            # the loop `news`, all its days: about ten minutes on two cores
     python benchmarks/loop.py --days 2 --limit 400
-    python benchmarks/loop.py --forkserver     # workers from Airflow's fork server instead of the scheduler
+    python benchmarks/loop.py --forkserver     # and once with workers from Airflow's own fork server
 """
 
 from __future__ import annotations
@@ -59,19 +59,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--days", type=int, default=5)
     parser.add_argument("--limit", type=int, default=None, help="take only so many stories")
-    parser.add_argument("--forkserver", action="store_true", help="fork workers from Airflow's fork server")
+    parser.add_argument(
+        "--forkserver", action="store_true", help="also fork workers from Airflow's fork server"
+    )
     options = parser.parse_args()
-    if options.forkserver:
-        os.environ.update(_forkserver())
     with tempfile.TemporaryDirectory(prefix="lakeloop-bench-") as folder:
-        plain = _settings(Path(folder) / "plain", options.days, options.limit)
-        through = _settings(Path(folder) / "airflow", options.days, options.limit)
-        without = run_without(plain)
-        outcome = run_through(through)
-    if outcome.failures:
-        console.print("\n".join(outcome.failures), style="red")
-        return 1
-    report(without, outcome)
+
+        def settings_of(side: str) -> Settings:
+            return _settings(Path(folder) / side, options.days, options.limit)
+
+        without = run_without(settings_of("plain"))
+        sides = {"through Airflow": run_through(settings_of("airflow"))}
+        if options.forkserver:
+            os.environ.update(_forkserver())
+            sides["by its fork server"] = run_through(settings_of("forkserver"))
+    for name, outcome in sides.items():
+        console.print(f"[bold]{name}[/]")
+        if outcome.failures:
+            console.print("\n".join(outcome.failures), style="red")
+            return 1
+        report(without, outcome)
     return 0
 
 
