@@ -20,7 +20,7 @@ from lakeloop.local.state import Stack
 from lakeloop.settings import Settings, get_settings
 from lakeloop.spec.reading.load import load_loop
 from lakeloop.stages.frame.session import StageContext
-from tests.support.valence import write_valence
+from tests.support.valence import far_from_now, write_valence
 
 log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,6 +52,7 @@ def small_news(folder: Path, **changes: dict[str, Any]) -> Path:
     spec["checks"].update(min_rows=20, max_quarantined_share=0.3)
     spec["train"].update(max_tokens=48, epochs=2, min_rows=200, min_new_rows=50)
     spec["gate"] = {"min_score": 0.6, "max_regression": 0.05}
+    spec["schedule"] = {"cron": far_from_now()}
     for section, values in changes.items():
         spec[section].update(values)
     path = folder / "loops/news/loop.yaml"
