@@ -14,6 +14,7 @@ from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.training.dataset import dataset
 from lakeloop.stages.training.plan import decide_training
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop
+from tests.support.stored import stored_names
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_a_label_that_was_taken_out_of_the_task_is_named_with_what_to_do(
     assert raised.value.found == "tech in 20 rows"
     assert f"2 day(s), {DAYS[1]}..{DAYS[2]}" in raised.value.where
     assert f"lakeloop validate small --partition {DAYS[1]}" in raised.value.remedy
-    assert changed.lake.files.names("datasets") == []
+    assert stored_names(changed.lake.files, "datasets") == []
     assert dataset(changed, DAYS[0]).status == "done"
 
 
