@@ -98,8 +98,9 @@ def rejected(
     Args:
         connection: where `judge` has put the rows.
         loop: whose rows they are.
-        raw: the rows of the day as they were ingested: a bad row is kept as it came, with all its columns.
-            A row whose line is not among them, or any row without `raw`, is kept as it was judged.
+        raw: the rows of the day as they were ingested: a bad row is kept with all declared columns, and with
+            the values that ingest read, typed; a key that its line lacked is null. A row whose line is not
+            among them, or any row without `raw`, is kept as it was judged.
     """
     judged = _as_json("judged", mart_schema(loop).names)
     connection.register("delivered", raw if raw is not None else raw_schema(loop).empty_table())
