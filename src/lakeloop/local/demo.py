@@ -57,12 +57,12 @@ def demo(*, once: bool = False, loop: str = DEMO_LOOP) -> bool:
         ConfigurationError: the loop file is wrong, or the source has no day.
         ServiceError: Airflow or the model server did not start, or does not answer.
     """
-    from lakeloop.sources.registry import open_source
+    from lakeloop.sources.days import whole_days
 
     console = console_for_people()
     settings = get_settings()
     spec = load_loop(settings.loop_file(loop), settings)
-    days = open_source(spec, settings).partitions()
+    days = whole_days(spec, settings)
     if not days:
         raise ConfigurationError(
             "there is no day to run", where=loop, expected="days with rows", found="none"

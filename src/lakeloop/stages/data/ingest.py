@@ -76,9 +76,9 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
 
 def pending(standing: Standing) -> Iterator[Pending]:
     """Days with a delivery that were not ingested, since the first that was: older days were not wanted."""
-    ingested = {day.partition for day in standing.days}
+    ingested = [day.partition for day in standing.days]
     for day in standing.days_there:
-        if ingested and day > min(ingested) and day not in ingested:
+        if ingested and day > ingested[0] and day not in ingested:
             yield Pending("ingest", day, f"the drop of {day} was never ingested")
 
 
