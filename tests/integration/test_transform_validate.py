@@ -226,7 +226,7 @@ def test_rows_ingested_again_must_be_transformed_again(context: StageContext) ->
         validate(context, DAY)
 
 
-@pytest.mark.parametrize(("table", "stage"), [("raw", transform), ("staging", validate)])
+@pytest.mark.parametrize(("table", "stage"), [("raw", transform), ("raw", validate), ("staging", validate)])
 def test_rows_that_the_ledger_does_not_know_are_not_used(
     context: StageContext, table: str, stage: Any
 ) -> None:

@@ -42,7 +42,7 @@ def validate(context: StageContext, partition: str) -> StageRecord:
         ConfigurationError: `partition` is no day, or a check cannot be evaluated.
         CountsError: a line was lost or doubled between ingest and here; nothing was published.
         DataError: a check of the day failed, nothing was published; or the day was not transformed.
-        FenceError: a newer attempt took over, or the day is being transformed at this moment.
+        FenceError: a newer attempt took over, or the day is being ingested or transformed at this moment.
     """
     require_day(partition)
     with context.stage("validate", partition, config=identity(context.loop, "mart")) as stage:
@@ -50,11 +50,11 @@ def validate(context: StageContext, partition: str) -> StageRecord:
         if transformed is not None and transformed.status == "skipped":
             return stage.skipped(f"nothing to validate: {transformed.reason}")
         ingested, transformed = _made(context, partition)
-        counted = _counts(ingested)
-        stage.inputs(staging=transformed.outputs["staging"], ingested=counted.model_dump_json())
+        counted = _counts(ingested).model_dump_json()
+        stage.inputs(staging=transformed.outputs["staging"], ingested=counted)
         if done := stage.unchanged():
             return done
-        return _validate(context, stage, counted, transformed)
+        return _validate(context, stage, ingested, transformed)
 
 
 def pending(standing: Standing) -> Iterator[Pending]:
@@ -117,7 +117,7 @@ class _CheckedRows:
 
 
 def _validate(
-    context: StageContext, stage: StageSession, ingested: Counts, transformed: StageRecord
+    context: StageContext, stage: StageSession, ingested: StageRecord, transformed: StageRecord
 ) -> StageRecord:
     from lakeloop.scratch.folder import kept_folder
 
@@ -154,7 +154,11 @@ def _validate(
 
 
 def _judge(
-    context: StageContext, stage: StageSession, ingested: Counts, transformed: StageRecord, database: Path
+    context: StageContext,
+    stage: StageSession,
+    ingested: StageRecord,
+    transformed: StageRecord,
+    database: Path,
 ) -> _CheckedRows:
     """Part the rows by the row checks, in a DuckDB file that the day's checks then read."""
     import pyarrow as pa
@@ -171,10 +175,10 @@ def _judge(
         staging = context.lake.scan("staging", version=version, partition=stage.partition)
         rows.judge(connection, staging, context.loop)
         reasons = rows.reason_counts(connection)
-        raw = context.lake.scan("raw", partition=stage.partition) if reasons else None
+        raw = _as_ingested(context, ingested) if reasons else None
         good, bad = rows.good_rows(connection, context.loop), rows.rejected(connection, context.loop, raw)
         account = Account.of(
-            _as_stored(context, stage.partition, ingested),
+            _as_stored(context, stage.partition, _counts(ingested)),
             _counts(transformed),
             good=good.num_rows,
             rejected=bad.num_rows,
@@ -183,6 +187,13 @@ def _judge(
         line = {**asdict(account), "quarantined_share": account.quarantined_share}
         fill(connection, "main", ACCOUNT, pa.Table.from_pylist([line]))
         return _CheckedRows(good, bad, reasons, account)
+
+
+def _as_ingested(context: StageContext, ingested: StageRecord) -> pa.RecordBatchReader:
+    """The rows of the day that `ingested` recorded: raw is not under the fence of this stage."""
+    version = context.lake.version("raw")
+    context.require_as_recorded("raw", ingested, version)
+    return context.lake.scan("raw", version=version, partition=ingested.partition)
 
 
 def _as_stored(context: StageContext, partition: str, ingested: Counts) -> Counts:
