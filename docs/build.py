@@ -54,7 +54,7 @@ def _section(title: str, definition: dict[str, Any]) -> list[str]:
 
 
 _MARKS = {
-    section.__name__: {name: mark_of(info) for name, info in section.model_fields.items()}
+    section.__name__: {info.alias or name: mark_of(info) for name, info in section.model_fields.items()}
     for section in sections_in(LoopSpec)
 }
 

@@ -16,7 +16,8 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.lake.delta import DeltaStore
-from lakeloop.spec.contract import ColumnType
+from lakeloop.spec.columns import ColumnType
+from lakeloop.spec.contract import SourceBase
 from lakeloop.spec.loop import LoopSpec
 
 TIMESTAMP = pa.timestamp("us", "UTC")
@@ -140,12 +141,21 @@ class TableSpec:
     """Columns that the loop file decides. All others are ours: a table that lacks one gets it."""
 
 
+UNDECLARED = "undeclared_fields"
+"""Column of raw, where a loop keeps them: the fields of a record that its file does not declare, as JSON."""
+
+
+def given_columns(source: SourceBase) -> list[pa.Field]:
+    """The columns of raw that the loop file decides."""
+    declared = [pa.field(column.stored, ARROW_TYPES[column.type]) for column in source.fields]
+    return [*declared, *([pa.field(UNDECLARED, pa.string())] if source.undeclared == "keep" else [])]
+
+
 def raw_schema(spec: LoopSpec) -> pa.Schema:
-    """The declared columns, typed, then where each row came from."""
-    declared = [(name, ARROW_TYPES[kind]) for name, kind in spec.source.columns.items()]
+    """The declared columns, typed, under their stored names, then where each row came from."""
     return pa.schema(
         [
-            *declared,
+            *given_columns(spec.source),
             ("row_hash", pa.string()),  # over the declared columns: equal for exact duplicates
             ("source_line", pa.int64()),
             ("source_file", pa.string()),
@@ -200,7 +210,12 @@ def tables_of(spec: LoopSpec) -> tuple[TableSpec, ...]:
     """All tables of a loop: those whose columns its file decides, then `FIXED_TABLES`."""
     mart, roles = mart_schema(spec), frozenset(spec.task.roles())
     return (
-        TableSpec("raw", raw_schema(spec), ("source_line",), given=frozenset(spec.source.columns)),
+        TableSpec(
+            "raw",
+            raw_schema(spec),
+            ("source_line",),
+            given=frozenset(column.name for column in given_columns(spec.source)),
+        ),
         TableSpec("staging", mart, ("source_line",), given=roles),
         TableSpec("mart", mart, ("source_line",), given=roles),
         *FIXED_TABLES,

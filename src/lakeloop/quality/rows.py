@@ -9,7 +9,7 @@ of the day as a whole are not here: they are in `expectations`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import duckdb
 import pyarrow as pa
@@ -102,7 +102,8 @@ def rejected(
             the values that ingest read, typed; a key that its line lacked is null. A row whose line is not
             among them, or any row without `raw`, is kept as it was judged.
     """
-    judged = _as_json("judged", mart_schema(loop).names)
+    judged = _as_json("judged", {name: name for name in mart_schema(loop).names})
+    delivered = _as_json("delivered", {column.found: column.stored for column in loop.source.fields})
     connection.register("delivered", raw if raw is not None else raw_schema(loop).empty_table())
     try:
         return (
@@ -118,7 +119,7 @@ def rejected(
                     cast(null as bigint) as byte_offset,
                     cast(
                         case when delivered.source_line is null then {judged}
-                        else {_as_json("delivered", list(loop.source.columns))} end as varchar
+                        else {delivered} end as varchar
                     ) as raw,
                     row_id as row_key, false as readmitted
                 from judged left join delivered
@@ -134,8 +135,11 @@ def rejected(
         connection.unregister("delivered")
 
 
-def _as_json(relation: str, columns: Sequence[str]) -> str:
-    fields = ", ".join(f"{literal(name)}: {relation}.{identifier(name)}" for name in columns)
+def _as_json(relation: str, columns: Mapping[str, str]) -> str:
+    """An object with a field for each of `columns`: name of the field -> column of `relation`."""
+    fields = ", ".join(
+        f"{literal(name)}: {relation}.{identifier(column)}" for name, column in columns.items()
+    )
     return f"to_json({{{fields}}})"
 
 

@@ -5,14 +5,14 @@ The kinds of sources are in `registry`. What becomes of the rows is the business
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import pyarrow as pa
 
 from lakeloop.errors import CountsError
-from lakeloop.lake.tables import ARROW_TYPES
+from lakeloop.lake.tables import given_columns
 from lakeloop.sources.rejects import Reject
 from lakeloop.spec.contract import SourceBase
 
@@ -31,6 +31,8 @@ class Block:
     """The bad records."""
     read: int
     """How many records were read."""
+    undeclared: Mapping[str, int] = field(default_factory=dict)
+    """Field that the loop file does not declare -> good records that have it."""
 
     def __post_init__(self) -> None:
         if self.rows.num_rows + len(self.rejects) != self.read:
@@ -99,10 +101,9 @@ class Source(Protocol):
 
 
 def row_schema(source: SourceBase) -> pa.Schema:
-    """The schema of `Block.rows`: the declared columns, typed, then where a record stands.
+    """The schema of `Block.rows`: the declared columns, typed, under their stored names; `source_line`.
 
-    `source_line` is the number of the record's line in its file, from 1; where there are no lines,
-    its position.
+    `undeclared_fields` is there when the source keeps them. `source_line` is the number of the record's
+    line in its file, from 1; where there are no lines, its position.
     """
-    declared = [(name, ARROW_TYPES[kind]) for name, kind in source.columns.items()]
-    return pa.schema([*declared, ("source_line", pa.int64())])
+    return pa.schema([*given_columns(source), ("source_line", pa.int64())])

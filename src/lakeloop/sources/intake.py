@@ -43,6 +43,8 @@ class Intake:
     """Reason code -> quarantined records, most frequent first."""
     repeated_keys: int
     """Rows whose key was there before in this delivery with other content; they are accepted."""
+    undeclared: dict[str, int]
+    """Field that the loop file does not declare -> good records that have it, most frequent first."""
     shown: tuple[tuple[int, str, str | None], ...]
     """Line, reason code and column of the first quarantined records, `SHOWN_REJECTS` at most."""
     _raw: _RawRows = field(repr=False)
@@ -84,9 +86,9 @@ def read_delivery(delivery: Delivery, loop: LoopSpec, partition: str, folder: Pa
         repeats, keys = Repeats(), Distinct()
         blocks = tally.counted(_quarantining(delivery.blocks(), quarantine, delivery.name, partition))
         for batch in gathered(block.rows for block in blocks):
-            hashes = row_hashes(batch, list(source.columns))
+            hashes = row_hashes(batch, [column.stored for column in source.fields])
             repeats.add(hashes)
-            keys.add(batch[source.key])
+            keys.add(batch[source.stored(source.key)])
             rows.append(batch.append_column("row_hash", pa.array([value.hex() for value in hashes])))
         delivery.require_unchanged()
         repeated = repeats.mask()
@@ -101,6 +103,7 @@ def read_delivery(delivery: Delivery, loop: LoopSpec, partition: str, folder: Pa
             counts=counts,
             reasons=dict(tally.reasons.most_common()),
             repeated_keys=counts.accepted - keys.count(),
+            undeclared=dict(tally.undeclared.most_common()),
             shown=tuple(tally.shown),
             _raw=_RawRows(rows, repeated, raw_schema(loop), delivery.name, partition),
             _quarantine=quarantine,
@@ -114,11 +117,13 @@ class _Tally:
 
     read: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    undeclared: Counter[str] = field(default_factory=Counter)
     shown: list[tuple[int, str, str | None]] = field(default_factory=list)
 
     def counted(self, blocks: Iterable[Block]) -> Iterator[Block]:
         for block in blocks:
             self.read += block.read
+            self.undeclared.update(block.undeclared)
             self.reasons.update(str(reject.reason) for reject in block.rejects)
             first = block.rejects[: SHOWN_REJECTS - len(self.shown)]
             self.shown += [(reject.line, str(reject.reason), reject.column) for reject in first]

@@ -55,7 +55,7 @@ def mark_of(info: FieldInfo) -> Mark | None:
 class Section(Frozen):
     """Base of the sections: their field docstrings become the descriptions of the JSON schema."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(use_attribute_docstrings=True, serialize_by_alias=True)
 
 
 @dataclass(frozen=True)

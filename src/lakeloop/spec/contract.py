@@ -6,38 +6,49 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lakeloop.spec.base import RAW, Identifier, Mark, Section
+from lakeloop.spec.base import RAW, Mark, Section
+from lakeloop.spec.columns import Column, ColumnName, Columns, ColumnType, clashes
 from lakeloop.spec.rules import Broken, refuse_broken
-
-ColumnType = Literal["string", "integer", "number", "boolean", "timestamp", "date"]
-
-RESERVED_COLUMNS = frozenset({"partition", "row_id", "row_hash", "text_key", "source_file", "source_line"})
 
 ROLE = Mark(("raw", "built"))
 
 
 class SourceBase(Section):
-    key: Annotated[Identifier, ROLE]
+    key: Annotated[ColumnName, ROLE]
     """Column that names a row, a string or an integer; unique within a day once exact duplicates are gone."""
-    event_time: Annotated[Identifier | None, ROLE] = None
-    """Column that says when a row happened; a timestamp."""
-    columns: Annotated[dict[Identifier, ColumnType], RAW] = Field(min_length=2)
-    """Every column that is read, with its type. A line with another type is quarantined. A timestamp is
+    event_time: Annotated[ColumnName | None, ROLE] = None
+    """Column that says when a row happened; a timestamp or a date."""
+    columns: Annotated[Columns, RAW] = Field(min_length=1)
+    """Every column that is read, with its type. A record with another type is quarantined. A timestamp is
     RFC 3339 or ISO 8601 (2026-11-20T08:30:00.5+01:00; also without the time), and UTC where no zone is said;
-    digits below a microsecond are cut off."""
+    digits below a microsecond are cut off. A column can be a section instead of its type: see below."""
+    undeclared: Annotated[Literal["ignore", "keep", "refuse"], RAW] = "ignore"
+    """Fields of a record that `columns` does not name: left out and counted; kept as JSON in the column
+    undeclared_fields of raw; or the record is quarantined (of CSV: the file is refused)."""
     format: Annotated[Literal["jsonl", "csv"], RAW] = "jsonl"
     """Format of the drops: one JSON object a line, or CSV with a header (one record, one line)."""
+
+    @property
+    def fields(self) -> tuple[Column, ...]:
+        """The columns with all their names, in the order of the file."""
+        return tuple(column.named(name) for name, column in self.columns.items())
+
+    def stored(self, name: str) -> str:
+        """What table `raw` calls the declared column `name`."""
+        return next(field.stored for field in self.fields if field.name == name)
+
+    @property
+    def types(self) -> dict[str, ColumnType]:
+        """Declared column -> type."""
+        return {name: column.type for name, column in self.columns.items()}
 
     @model_validator(mode="after")
     def _columns_fit(self) -> Self:
         refuse_broken(
             [
-                *column_rule("key", self.key, self.columns, ("string", "integer")),
-                *column_rule("event_time", self.event_time, self.columns, ("timestamp",)),
-                *(
-                    Broken(f"columns.{name}", "a name that Lakeloop uses itself", "another name", name)
-                    for name in sorted(RESERVED_COLUMNS & set(self.columns))
-                ),
+                *column_rule("key", self.key, self.types, ("string", "integer")),
+                *column_rule("event_time", self.event_time, self.types, ("timestamp", "date")),
+                *clashes(self.fields),
             ]
         )
         return self

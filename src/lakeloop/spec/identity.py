@@ -38,8 +38,8 @@ def decisive(section: Section, *effects: Effect) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     values = section.model_dump(mode="json")
-    for name, info in type(section).model_fields.items():
-        value, mark = getattr(section, name), mark_of(info)
+    for field, info in type(section).model_fields.items():
+        name, value, mark = info.alias or field, getattr(section, field), mark_of(info)
         if isinstance(value, Section):
             if inner := decisive(value, *effects):
                 found[name] = inner

@@ -65,7 +65,7 @@ class LoopSpec(Section):
         refuse_broken(
             [
                 *self._wrong_columns(),
-                *self.task.broken_rules(self.checks, normalise=self.clean.normalise),
+                *self.task.broken_rules(self.checks, self.source.types, normalise=self.clean.normalise),
                 *self._checks_without_column(),
                 *self._methods_that_do_not_fit(),
                 *self._wrong_metric(),
@@ -96,7 +96,7 @@ class LoopSpec(Section):
     def _wrong_columns(self) -> Iterator[Broken]:
         taken: dict[str, str] = {}
         for role in self.task.roles().values():
-            yield from column_rule(f"task.{role.key}", role.column, self.source.columns, role.types)
+            yield from column_rule(f"task.{role.key}", role.column, self.source.types, role.types)
             if role.column in taken:
                 message = f"is the {taken[role.column]} itself"
                 yield Broken(f"task.{role.key}", message, "another column", role.column)

@@ -15,9 +15,11 @@ BROKEN_RULE = "broken_rule"
 
 
 class Broken(NamedTuple):
-    """One broken rule. `key` is dotted (`rows.0` for an item), relative to the section that checks it."""
+    """One broken rule."""
 
-    key: str
+    key: str | tuple[str, ...]
+    """Relative to the section that checks the rule; dotted (`rows.0` for an item), or its parts where one of
+    them has words of a user."""
     message: str
     expected: str
     found: str

@@ -52,6 +52,11 @@ def kinds_of(shape: Any) -> Mapping[str, type[BaseModel]]:
     return {tag: m for m in members for tag in get_args(m.model_fields["kind"].annotation)}
 
 
+def keys_of(section: type[BaseModel]) -> list[str]:
+    """The keys of a section, as a loop file writes them."""
+    return [info.alias or name for name, info in section.model_fields.items()]
+
+
 @functools.cache
 def dotted_keys() -> tuple[str, ...]:
     """All keys that a loop file can have, dotted; without the insides of lists and of free mappings."""
@@ -82,7 +87,8 @@ def sections_in(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 def _child(shape: Any, part: int | str) -> Any:
     if _is_model(shape):
-        info = shape.model_fields.get(part)
+        infos = dict(zip(keys_of(shape), shape.model_fields.values(), strict=True))
+        info = infos.get(str(part))
         return info.annotation if info else None
     for member in _members(shape):
         if get_origin(member) is tuple and isinstance(part, int):

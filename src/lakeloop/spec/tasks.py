@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_serializer, field_validator
 
-from lakeloop.spec.base import Identifier, Mark, Section, Words
+from lakeloop.spec.base import Mark, Section, Words
 from lakeloop.spec.checks import Between, Checks, Length, NotNull, OneOf, RowCheck
-from lakeloop.spec.contract import ColumnType
+from lakeloop.spec.columns import ColumnName, ColumnType
 from lakeloop.spec.normal import normalised
 from lakeloop.spec.quoting import quote
 from lakeloop.spec.rules import Broken
@@ -21,6 +21,9 @@ from lakeloop.spec.rules import Broken
 ROLE = Mark(("built",))
 LEARNT = Mark(("mart", "dataset", "weights", "scores"))
 KEPT = Mark(("mart",))
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+LABELS: tuple[ColumnType, ...] = ("string", "integer", "number", "boolean")
+"""Types of columns whose values can be labels."""
 
 
 class Role(NamedTuple):
@@ -42,7 +45,7 @@ class TaskBase(Section):
     target: ClassVar[str]
     """Role of the column with the right answer."""
 
-    text: Annotated[Identifier, ROLE]
+    text: Annotated[ColumnName, ROLE]
     """Column with the text that the model reads."""
     min_characters: Annotated[int, KEPT] = Field(default=1, ge=1)
     """A shorter text is quarantined."""
@@ -60,9 +63,27 @@ class TaskBase(Section):
         """A day with fewer different right answers than this is stopped; 0: it is not looked at."""
         return 0
 
-    def broken_rules(self, checks: Checks, *, normalise: bool) -> Iterator[Broken]:  # noqa: ARG002
-        """Rules between the task and other sections that the loop file breaks; keys from the top."""
+    def broken_rules(
+        self,
+        checks: Checks,  # noqa: ARG002
+        types: Mapping[str, ColumnType],  # noqa: ARG002
+        *,
+        normalise: bool,  # noqa: ARG002
+    ) -> Iterator[Broken]:
+        """Rules between the task and other sections that the loop file breaks; keys from the top.
+
+        `types` are those of the source's columns, by their names.
+        """
         yield from ()
+
+
+def _in_words(value: str | float) -> str:
+    """A label as the rows have it in words: 1 and 1.0 are "1", true is "true"."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(int(value)) if value == int(value) else repr(value)
+    return value
 
 
 class Classification(TaskBase):
@@ -71,26 +92,39 @@ class Classification(TaskBase):
     target: ClassVar[str] = "label"
 
     kind: Annotated[Literal["classification"], LEARNT] = "classification"
-    label: Annotated[Identifier, ROLE]
+    label: Annotated[ColumnName, ROLE]
     """Column with the right answer."""
-    labels: Annotated[tuple[Words, ...], LEARNT] = Field(min_length=2)
-    """The known labels; a row with another one is quarantined. Written as `clean.normalise` leaves them."""
+    given_labels: Annotated[tuple[Words | bool | int | Finite, ...], LEARNT] = Field(
+        alias="labels", min_length=2
+    )
+    """The known labels; a row with another one is quarantined. Written as `clean.normalise` leaves them;
+    numbers, true and false of a column with such values as they are: [0, 1]."""
     min_labels: Annotated[int, KEPT] = Field(default=1, ge=0)
     """Stop the day when fewer distinct labels than this are left."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The known labels in words."""
+        return tuple(map(_in_words, self.given_labels))
 
     @property
     def least_targets(self) -> int:
         return self.min_labels
 
-    @field_validator("labels")
+    @field_serializer("given_labels")
+    def _as_words(self, value: tuple[str | float, ...]) -> list[str]:
+        return list(map(_in_words, value))
+
+    @field_validator("given_labels")
     @classmethod
-    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if twice := sorted(label for label, times in Counter(value).items() if times > 1):
+    def _distinct(cls, value: tuple[str | float, ...]) -> tuple[str | float, ...]:
+        counts = Counter(map(_in_words, value))
+        if twice := sorted(label for label, times in counts.items() if times > 1):
             raise ValueError(f"distinct labels; {', '.join(twice)} is there more than once")
         return value
 
     def roles(self) -> Mapping[str, Role]:
-        return {**super().roles(), "label": Role("label", self.label, ("string",), "string")}
+        return {**super().roles(), "label": Role("label", self.label, LABELS, "string")}
 
     def row_checks(self) -> tuple[RowCheck, ...]:
         return (
@@ -99,7 +133,14 @@ class Classification(TaskBase):
             OneOf(kind="one_of", column="label", values=self.labels),
         )
 
-    def broken_rules(self, checks: Checks, *, normalise: bool) -> Iterator[Broken]:
+    def broken_rules(
+        self, checks: Checks, types: Mapping[str, ColumnType], *, normalise: bool
+    ) -> Iterator[Broken]:
+        if types.get(self.label) == "string":
+            for number, label in enumerate(self.given_labels):
+                if not isinstance(label, str):
+                    wanted = f"text in quotes, as the rows have it, such as {quote(_in_words(label))}"
+                    yield Broken(f"task.labels.{number}", "wrong value", wanted, _in_words(label))
         if self.min_labels > len(self.labels):
             most = f"at most {len(self.labels)} labels"
             yield Broken("task.min_labels", "no day can pass", most, str(self.min_labels))
@@ -128,7 +169,7 @@ class Regression(TaskBase):
     target: ClassVar[str] = "target"
 
     kind: Annotated[Literal["regression"], LEARNT]
-    value: Annotated[Identifier, ROLE]
+    value: Annotated[ColumnName, ROLE]
     """Column with the right answer, a number."""
     minimum: Annotated[float | None, LEARNT] = None
     """A row with a smaller value is quarantined, and no answer is smaller."""
@@ -144,7 +185,13 @@ class Regression(TaskBase):
             return present
         return (*present, Between(kind="between", column="target", min=self.minimum, max=self.maximum))
 
-    def broken_rules(self, checks: Checks, *, normalise: bool) -> Iterator[Broken]:  # noqa: ARG002
+    def broken_rules(
+        self,
+        checks: Checks,  # noqa: ARG002
+        types: Mapping[str, ColumnType],  # noqa: ARG002
+        *,
+        normalise: bool,  # noqa: ARG002
+    ) -> Iterator[Broken]:
         low, high = self.minimum, self.maximum
         if low is not None and high is not None and high <= low:
             yield Broken("task.maximum", "no value can pass", f"more than minimum ({low:g})", f"{high:g}")

@@ -15,6 +15,7 @@ from lakeloop.errors import ConfigurationError
 from lakeloop.lake import tables as tables_module
 from lakeloop.lake.store import Lake
 from lakeloop.lake.tables import raw_schema, tables_of
+from lakeloop.spec.columns import ColumnSection
 from lakeloop.spec.loop import LoopSpec
 from tests.support.small_loop import small_loop
 
@@ -97,7 +98,7 @@ def test_changed_columns_are_refused_by_name(lake: Lake, columns: dict[str, str]
 def _text_as_integer() -> Any:
     # Such a loop does not validate, its text must be a string; only the comparison is looked at.
     loop = small_loop()
-    columns = {**loop.source.columns, "text": "integer"}
+    columns = {**loop.source.columns, "text": ColumnSection(type="integer")}
     return loop.model_copy(update={"source": loop.source.model_copy(update={"columns": columns})})
 
 

@@ -18,7 +18,7 @@ from lakeloop.errors import ConfigurationError, DataError
 from lakeloop.settings import Settings
 from lakeloop.sources.demo.dirt import Story, chance, spoiled_lines
 from lakeloop.sources.files import FileDelivery
-from lakeloop.spec.contract import ColumnType
+from lakeloop.spec.columns import ColumnType
 from lakeloop.spec.demo import PackageSource
 from lakeloop.spec.loop import LoopSpec
 
@@ -147,13 +147,18 @@ def _reader(source: PackageSource) -> Callable[[Path], Iterator[Story]]:
 
 
 def _require_columns(source: PackageSource) -> None:
-    if source.columns == COLUMNS and source.key == "story_id" and source.format == "jsonl":
+    if (
+        source.types == COLUMNS
+        and source.undeclared == "ignore"
+        and source.key == "story_id"
+        and source.format == "jsonl"
+    ):
         return
     raise ConfigurationError(
         f"{source.package}/{source.dataset} has other columns",
         where="source.columns",
         expected=_described(COLUMNS, "story_id", "jsonl"),
-        found=_described(source.columns, source.key, source.format),
+        found=_described(source.types, source.key, source.format),
     )
 
 

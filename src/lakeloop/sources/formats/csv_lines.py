@@ -6,7 +6,9 @@ An empty field is null. The header may leave out declared columns (they are null
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
@@ -14,11 +16,13 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 
 from lakeloop.errors import DataError
+from lakeloop.lake.tables import UNDECLARED
 from lakeloop.sources.base import Block
 from lakeloop.sources.formats.lines import LineReader
 from lakeloop.sources.rejects import LineError, Reason
 from lakeloop.sources.values import Value, cast, parse
-from lakeloop.spec.contract import ColumnType, SourceBase
+from lakeloop.spec.contract import SourceBase
+from lakeloop.spec.quoting import plain
 
 # Possessive, so that a hostile line costs no backtracking.
 _FIELD = r'(?:"(?:[^"]++|"")*+"|[^",\r\n]*+)'
@@ -40,38 +44,52 @@ def read_csv(file: BinaryIO, where: str, source: SourceBase) -> Iterator[Block]:
     """
     reader = LineReader(file, source)
     if (header := reader.header()) is not None:
-        yield from reader.blocks(CsvLines(source.columns, source.key, header, where))
+        yield from reader.blocks(CsvLines(source, header, where))
 
 
 class CsvLines:
     """Parser for lines below `header`.
 
+    `undeclared` counts the rows of the last block, or of the lines since, by column that `source` does not
+    declare.
+
     Raises:
-        DataError: the header names a column twice, one that is not declared, or not the key.
+        DataError: the header names a column twice, not the key, or one that is refused because it is not
+            declared.
     """
 
-    def __init__(self, columns: Mapping[str, ColumnType], key: str, header: str, where: str) -> None:
-        self._columns = dict(columns)
-        self._key = key
+    def __init__(self, source: SourceBase, header: str, where: str) -> None:
+        self.undeclared: Counter[str] = Counter()
+        self._columns = source.fields
+        self._key = next(column.found for column in source.fields if column.name == source.key)
         self._header = split(header) if _LINE.fullmatch(header) else [header]
-        unknown = [name for name in self._header if name not in columns]
-        if unknown or len(set(self._header)) != len(self._header) or key not in self._header:
+        self._extra = [name for name in self._header if name not in {each.found for each in source.fields}]
+        self._keeps = source.undeclared == "keep"
+        refused = self._extra and source.undeclared == "refuse"
+        if refused or len(set(self._header)) != len(self._header) or self._key not in self._header:
+            declared = ", ".join(each.found for each in source.fields)
+            others = "" if source.undeclared == "refuse" else ", and perhaps others"
             raise DataError(
                 "the header is not the one that the loop file declares",
                 where=f"{where}, line 1",
-                expected=f"{', '.join(columns)} in any order, each once, {key} among them",
-                found=", ".join(self._header)[:500],
+                expected=f"{declared} in any order, each once, {self._key} among them{others}",
+                found=plain(", ".join(self._header), limit=500),
                 remedy="correct the file, or source.columns in the loop file",
             )
         self._convert = pcsv.ConvertOptions(
             column_types=dict.fromkeys(self._header, pa.string()),
+            include_columns=self._header if self._keeps else self._declared,
             null_values=[""],
             strings_can_be_null=True,
             quoted_strings_can_be_null=True,
         )
 
+    @property
+    def _declared(self) -> list[str]:
+        return [name for name in self._header if name not in self._extra]
+
     def parse_block(self, block: bytes, lines: int) -> list[pa.Array] | None:
-        """The declared columns of a block of whole lines; None when a line may not be a row."""
+        """The columns of a block of whole lines; None when a line may not be a row."""
         if not self._is_plain(block):
             return None
         options = pcsv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=self._header)
@@ -82,14 +100,18 @@ class CsvLines:
         if table.num_rows != lines:
             return None
         columns = []
-        for name, kind in self._columns.items():
-            if name not in self._header:
-                columns.append(cast(pa.nulls(lines, pa.string()), kind))
+        for column in self._columns:
+            if column.found not in self._header:
+                columns.append(cast(pa.nulls(lines, pa.string()), column.type, column.moments))
                 continue
-            column = cast(table[name].combine_chunks(), kind)
-            if column is None:
+            typed = cast(table[column.found].combine_chunks(), column.type, column.moments)
+            if typed is None:
                 return None
-            columns.append(column)
+            columns.append(typed)
+        if self._keeps:
+            rows = table.select(self._extra).to_pylist()
+            columns.append(pa.array(list(map(_kept, rows)), pa.string()))
+        self.undeclared = Counter(dict.fromkeys(self._extra, lines))
         return columns
 
     def _is_plain(self, block: bytes) -> bool:
@@ -110,14 +132,23 @@ class CsvLines:
             raise LineError(Reason.COLUMN_COUNT, detail)
         texts = dict(zip(self._header, fields, strict=True))
         row: dict[str, Value | None] = {}
-        for name, kind in self._columns.items():
-            field = texts.get(name) or None
+        for column in self._columns:
+            field = texts.get(column.found) or None
             try:
-                row[name] = None if field is None else parse(field, kind)
+                row[column.stored] = None if field is None else parse(field, column.type, column.moments)
             except ValueError as error:
-                detail = f"{name}: expected {kind}, found {field!r:.100} ({error})"
-                raise LineError(Reason.WRONG_TYPE, detail, name, texts[self._key] or None) from error
+                detail = f"{column.found}: expected {column.type}, found {field!r:.100} ({error})"
+                raise LineError(Reason.WRONG_TYPE, detail, column.found, texts[self._key] or None) from error
+        if self._keeps:
+            row[UNDECLARED] = _kept({name: texts[name] or None for name in self._extra})
+        self.undeclared.update(self._extra)
         return row
+
+
+def _kept(fields: Mapping[str, str | None]) -> str | None:
+    """The undeclared fields of a row that are not empty, as JSON; None when there is none."""
+    said = {name: value for name, value in fields.items() if value is not None}
+    return json.dumps(said, ensure_ascii=False) if said else None
 
 
 def split(line: str) -> list[str]:

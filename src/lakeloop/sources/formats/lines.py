@@ -8,6 +8,7 @@ block, whatever the size of the file. What a line means is in `json_lines` and `
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
@@ -32,8 +33,11 @@ _BOM = b"\xef\xbb\xbf"
 class Parser(Protocol):
     """What a format of lines brings: how a block, and how one line, becomes typed values."""
 
+    undeclared: Counter[str]
+    """Field that is not declared -> rows that have it, of what was parsed since this was emptied."""
+
     def parse_block(self, block: bytes, lines: int) -> list[pa.Array] | None:
-        """The declared columns of a block of whole lines; None when a line may not be a row."""
+        """The columns of `row_schema` but the last, of whole lines; None when a line may not be a row."""
 
     def parse_line(self, text: str) -> dict[str, Value | None]:
         """One row. Raises LineError."""
@@ -70,7 +74,7 @@ class LineReader:
         max_line_bytes: int = MAX_LINE_BYTES,
     ) -> None:
         self._file = file
-        self._key = source.key
+        self._key = source.stored(source.key)
         self._schema = row_schema(source)
         self._block_bytes = block_bytes
         self._max_line_bytes = max_line_bytes
@@ -135,12 +139,14 @@ class LineReader:
             return
         data = piece.data if piece.data.endswith(b"\n") else piece.data + b"\n"
         lines = data.count(b"\n")
+        parser.undeclared = Counter()
         columns = parser.parse_block(data, lines) if len(data) <= self._max_line_bytes else None
         if columns is None or self._lacks_key(columns):
             yield from self._line_by_line(parser, data.split(b"\n")[:-1], piece.byte_offset)
             return
         numbers = pa.array(range(self._next_line, self._next_line + lines), pa.int64())
-        yield Block(pa.RecordBatch.from_arrays([*columns, numbers], schema=self._schema), (), lines)
+        rows = pa.RecordBatch.from_arrays([*columns, numbers], schema=self._schema)
+        yield Block(rows, (), lines, parser.undeclared)
 
     def _lacks_key(self, columns: list[pa.Array]) -> bool:
         keys = columns[self._schema.get_field_index(self._key)]
@@ -150,6 +156,7 @@ class LineReader:
 
     def _line_by_line(self, parser: Parser, lines: list[bytes], byte_offset: int) -> Iterator[Block]:
         for start in range(0, len(lines), SLOW_LINES):
+            parser.undeclared = Counter()
             good: list[dict[str, Value | None]] = []
             rejects: list[Reject] = []
             some = lines[start : start + SLOW_LINES]
@@ -160,7 +167,8 @@ class LineReader:
                 except LineError as bad:
                     rejects.append(bad.at(number, byte_offset, content[: self._max_line_bytes]))
                 byte_offset += len(line) + 1
-            yield Block(pa.RecordBatch.from_pylist(good, self._schema), tuple(rejects), len(some))
+            rows = pa.RecordBatch.from_pylist(good, self._schema)
+            yield Block(rows, tuple(rejects), len(some), parser.undeclared)
 
     def _row(self, parser: Parser, line: bytes) -> dict[str, Value | None]:
         """One row. Raises LineError."""

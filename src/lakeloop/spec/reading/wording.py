@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from lakeloop.spec.quoting import Key, choices, describe, plain, quote
 from lakeloop.spec.reading.nearest import nearest
 from lakeloop.spec.rules import BROKEN_RULE, Broken
-from lakeloop.spec.shape import Place, dotted_keys, kinds_of, locate
+from lakeloop.spec.shape import Place, dotted_keys, keys_of, kinds_of, locate
 
 UNKNOWN_KEY = "unknown key"
 MISSING_KEY = "missing key"
@@ -63,7 +63,7 @@ def findings(error: ErrorDetails) -> Iterator[Finding]:
 
 def _unknown_key(place: Place, _error: ErrorDetails) -> Finding:
     name = str(place.key[-1])
-    known = list(place.section.model_fields) if place.section else []
+    known = keys_of(place.section) if place.section else []
     close, expected = nearest(name, known) or _elsewhere(name), f"one of {', '.join(known)}"
     if close == ".".join(map(str, place.key)):
         return Finding(place.key, f"a key of another kind than {_kind_of(place)}", expected, plain(name))
@@ -124,7 +124,8 @@ def _wrong_value(place: Place, error: ErrorDetails) -> Finding:
 
 
 def _broken(section: Key, broken: Broken) -> Finding:
-    key = (*section, *(int(part) if part.isdecimal() else part for part in broken.key.split(".")))
+    parts = broken.key if isinstance(broken.key, tuple) else broken.key.split(".")
+    key = (*section, *(int(part) if part.isdecimal() else part for part in parts))
     close = nearest(broken.found, broken.known)
     return Finding(key, broken.message, broken.expected, quote(broken.found), close)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +16,8 @@ from lakeloop.sources.formats.json_lines import JsonLines
 from lakeloop.sources.formats.lines import LineReader, Parser
 from lakeloop.sources.rejects import LineError
 from lakeloop.sources.values import cast, parse
-from lakeloop.spec.contract import ColumnType
+from lakeloop.spec.columns import ColumnType
+from lakeloop.spec.source import FilesSource
 
 COLUMNS: dict[str, ColumnType] = {
     "id": "string",
@@ -25,6 +27,8 @@ COLUMNS: dict[str, ColumnType] = {
     "at": "timestamp",
     "day": "date",
 }
+
+SOURCE = FilesSource(kind="files", path="{partition}", key="id", columns=COLUMNS, undeclared="refuse")
 
 EDGES = """
     0 -0 -0.0 1 01 +1 1.0 1. .5 1e5 1E+5 1e 1e-400 1e400 -1e400 NaN Infinity -Infinity nan inf 0x10 1_000 1,5
@@ -139,14 +143,14 @@ JSON_LINES = st.lists(
 @example(['{"id":"a","n":-0}'], "\n")
 def test_json_blocks(lines: list[str], line_end: str) -> None:
     block = (line_end.join(lines) + "\n").encode("utf-8", "surrogatepass")
-    assert_same(JsonLines(COLUMNS, "id"), block)
+    assert_same(JsonLines(SOURCE), block)
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=8), st.integers(0, 60))
 def test_json_blocks_with_bytes_put_in(noise: bytes, place: int) -> None:
     block = b'{"id":"a","n":1,"at":"2026-11-20"}\n{"id":"b","x":0.5,"ok":true}\n'
-    assert_same(JsonLines(COLUMNS, "id"), block[:place] + noise + block[place:])
+    assert_same(JsonLines(SOURCE), block[:place] + noise + block[place:])
 
 
 def _quoted(text: str) -> str:
@@ -174,7 +178,7 @@ CSV_FIELDS = (
 @example(["k,,,,,\rj,,,,,", ""], "\n")
 def test_csv_blocks(lines: list[str], line_end: str) -> None:
     block = (line_end.join(lines) + "\n").encode("utf-8", "surrogatepass")
-    assert_same(CsvLines(COLUMNS, "id", ",".join(COLUMNS), "test"), block)
+    assert_same(CsvLines(SOURCE, ",".join(COLUMNS), "test"), block)
 
 
 @settings(max_examples=200, deadline=None)
@@ -184,7 +188,7 @@ def test_csv_blocks(lines: list[str], line_end: str) -> None:
 @example(["a", '"  "'], "\n")
 def test_csv_blocks_with_the_key_only(lines: list[str], line_end: str) -> None:
     block = (line_end.join(lines) + line_end).encode("utf-8", "surrogatepass")
-    assert_same(CsvLines(COLUMNS, "id", "id", "test"), block)
+    assert_same(CsvLines(SOURCE, "id", "test"), block)
 
 
 @settings(max_examples=600, deadline=None)
@@ -200,7 +204,9 @@ def test_a_column_of_texts_is_cast_as_its_values_are_parsed(text: str, kind: Col
     except ValueError:
         assert quick is None
     else:
-        assert quick is not None, "the slow path accepts what the quick path could do"
+        if quick is None:
+            assert re.match(r"[0-9]{4}-?(W|[0-9]{3}(T|$))", text), "the quick path could have done this"
+            return
         assert repr(quick.to_pylist()) == repr(pa.array([value, None], ARROW_TYPES[kind]).to_pylist())
 
 
@@ -218,6 +224,6 @@ def test_plain_rows_take_the_fast_path(rows: list[dict[str, Any]]) -> None:
         block = "".join(f"{line}\n" for line in lines).encode()
     except UnicodeEncodeError:
         return
-    quick = quickly(JsonLines(COLUMNS, "id"), block)
+    quick = quickly(JsonLines(SOURCE), block)
     assert quick is not None
     assert [(row["id"], row["n"]) for row in quick] == [(row["id"], row["n"]) for row in rows]

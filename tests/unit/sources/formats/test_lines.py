@@ -15,7 +15,7 @@ from lakeloop.sources.formats.csv_lines import CsvLines, read_csv
 from lakeloop.sources.formats.json_lines import JsonLines, read_json_lines
 from lakeloop.sources.formats.lines import SLOW_LINES, LineReader
 from lakeloop.sources.rejects import Reject
-from lakeloop.spec.contract import ColumnType
+from lakeloop.spec.columns import ColumnType
 from lakeloop.spec.source import FilesSource
 
 Format = Literal["jsonl", "csv"]
@@ -60,7 +60,7 @@ BAD_JSON = [
     (b'{"id": {"id": "1"}}', "wrong_type"),
     (b'{"id": "1", "text": 5}', "wrong_type"),
     (b'{"id": "1", "text": ["a"]}', "wrong_type"),
-    (b'{"id": "1", "n": 1.0}', "wrong_type"),
+    (b'{"id": "1", "n": 1.5}', "wrong_type"),
     (b'{"id": "1", "n": "1"}', "wrong_type"),
     (b'{"id": "1", "n": true}', "wrong_type"),
     (b'{"id": "1", "n": 9223372036854775808}', "wrong_type"),
@@ -93,7 +93,7 @@ BAD_CSV = [
     (b"1,a\rb,2,2026-11-20", "broken_csv"),
     (b"1,a,two,2026-11-20", "wrong_type"),
     (b"1,a, 2,2026-11-20", "wrong_type"),
-    (b"1,a,2.0,2026-11-20", "wrong_type"),
+    (b"1,a,2.5,2026-11-20", "wrong_type"),
     (b"1,a,2,20.11.2026", "wrong_type"),
     (b",a,2,2026-11-20", "null_key"),
     (b'"",a,2,2026-11-20', "null_key"),
@@ -103,7 +103,9 @@ BAD_CSV = [
 
 
 def source(file_format: Format = "jsonl") -> FilesSource:
-    return FilesSource(kind="files", path="{partition}", key="id", columns=COLUMNS, format=file_format)
+    return FilesSource(
+        kind="files", path="{partition}", key="id", columns=COLUMNS, format=file_format, undeclared="refuse"
+    )
 
 
 def blocks_of(content: bytes, file_format: Format = "jsonl", block_bytes: int = 256 * 1024) -> list[Block]:
@@ -111,9 +113,9 @@ def blocks_of(content: bytes, file_format: Format = "jsonl", block_bytes: int = 
     declared = source(file_format)
     reader = LineReader(io.BytesIO(content), declared, block_bytes=block_bytes, max_line_bytes=150_000)
     if file_format == "jsonl":
-        return list(reader.blocks(JsonLines(COLUMNS, "id")))
+        return list(reader.blocks(JsonLines(declared)))
     header = reader.header()
-    return [] if header is None else list(reader.blocks(CsvLines(COLUMNS, "id", header, "test")))
+    return [] if header is None else list(reader.blocks(CsvLines(declared, header, "test")))
 
 
 def read(

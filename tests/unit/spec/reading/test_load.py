@@ -45,8 +45,8 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
             ("key: story_id", "kei: story_id"),
             "loops/news/loop.yaml: 1 problem\n"
             "  loops/news/loop.yaml:13: source.kei: unknown key\n"
-            "    expected: one of key, event_time, columns, format, kind, package, dataset, start, days, "
-            "limit, dirt\n"
+            "    expected: one of key, event_time, columns, undeclared, format, kind, package, dataset, "
+            "start, days, limit, dirt\n"
             "    found: kei\n"
             "    did you mean: key",
             id="a mistyped required key is one mistake",
@@ -135,18 +135,18 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
         ),
         pytest.param(
             ("{story_id: string,", "{story_id: strin,"),
-            "source.columns.story_id: wrong value\n"
+            "source.columns.story_id.type: wrong value\n"
             "    expected: string, integer, number, boolean, timestamp or date\n"
             '    found: "strin" (text)\n'
             "    did you mean: string",
             id="an unknown type of column",
         ),
         pytest.param(
-            ("text: string, desk", "Text: string, desk"),
-            "source.columns.Text: wrong name\n"
-            "    expected: a name of small letters, digits and _ that begins with a letter\n"
-            '    found: "Text" (text)',
-            id="a column with a capital letter",
+            ("text: string, desk", "' ': string, text: string, desk"),
+            "source.columns. : wrong value\n"
+            "    expected: a name that is not blank, of at most 200 characters, no control characters\n"
+            '    found: " " (text)',
+            id="a column without a name",
         ),
         pytest.param(
             ("  min_score: 0.9", "  - min_score"),
@@ -208,14 +208,14 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
         pytest.param(
             ("event_time: published_at", "event_time: text"),
             "source.event_time: a column of the wrong type\n"
-            "    expected: timestamp\n"
+            "    expected: timestamp or date\n"
             '    found: "text: string"',
             id="a time that is text",
         ),
         pytest.param(
             ("label: desk", "label: dsk"),
             "  loops/news/loop.yaml:28: task.label: no such column\n"
-            "    expected: a string column of source.columns\n"
+            "    expected: a string or integer or number or boolean column of source.columns\n"
             '    found: "dsk"\n'
             "    did you mean: desk",
             id="a label that is no column",
@@ -226,9 +226,11 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
             id="the text as its own label",
         ),
         pytest.param(
-            ("desk: string}", "desk: string, partition: date}"),
-            "source.columns.partition: a name that Lakeloop uses itself\n    expected: another name\n",
-            id="a reserved column",
+            ("desk: string}", "desk: string, Desk: string}"),
+            "source.columns.Desk: would be stored as desk, and so would another\n"
+            "    expected: names that differ in letters or digits; `from` keeps that of the delivery\n"
+            '    found: "desk, Desk"',
+            id="two columns that are one in the lake",
         ),
         pytest.param(
             ("min_labels: 5", "min_labels: 6"),
@@ -284,9 +286,10 @@ def test_all_mistakes_are_listed_at_once_in_the_order_of_the_file(refuse: Refuse
 
 
 def test_two_mistakes_about_one_column_are_both_named(refuse: Refuse) -> None:
-    text = refuse(("desk: string}", "desk: string, Desk: strin}"))
-    assert "source.columns.Desk: wrong name" in text
-    assert "source.columns.Desk: wrong value" in text
+    text = refuse(("desk: string}", "desk: string, Desk: {type: strin, form: d}}"))
+    assert "source.columns.Desk.form: unknown key" in text
+    assert "did you mean: format" in text
+    assert "source.columns.Desk.type: wrong value" in text
 
 
 def test_an_endless_list_of_mistakes_is_cut_and_says_so(refuse: Refuse) -> None:
@@ -344,6 +347,7 @@ def test_load_all_lists_the_problems_of_all_files(settings: Settings) -> None:
     text = str(caught.value)
     assert text.startswith("2 loop files are wrong\n")
     assert (
-        "loops/tickets/loop.yaml:10: task.labels[3]: wrong value\n    expected: text\n    found: 10" in text
+        "loops/tickets/loop.yaml:10: task.labels[3]: wrong value\n"
+        '    expected: text in quotes, as the rows have it, such as "10"' in text
     )
     assert "loops/reviews/loop.yaml:1: name: in the wrong folder" in text

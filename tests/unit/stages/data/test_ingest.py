@@ -144,7 +144,7 @@ def test_a_wrong_csv_header_publishes_nothing(tmp_path: Path) -> None:
     source = {**small_loop().source.model_dump(), "path": "drops/{partition}.csv", "format": "csv"}
     context = small_context(tmp_path, small_loop(source=source))
     (tmp_path / "drops").mkdir()
-    (tmp_path / "drops" / f"{DAY}.csv").write_text("id,colour\n1,red\n")
+    (tmp_path / "drops" / f"{DAY}.csv").write_text("key,colour\n1,red\n")
     with pytest.raises(DataError, match="header"):
         ingest(context, DAY)
     assert context.lake.version("raw") == 0
