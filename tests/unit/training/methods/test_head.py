@@ -41,7 +41,7 @@ def test_the_head_learns_numbers(make_job: MakeJob) -> None:
 def test_two_labels_get_two_rows_of_weights(make_job: MakeJob, tmp_path: Path) -> None:
     two = ("sports", "tech")
     folder = make_dataset(tmp_path / "two", labels=two)
-    trained = train(make_job("head", dataset=folder, task=CLASSES.model_copy(update={"labels": two})))
+    trained = train(make_job("head", dataset=folder, task=CLASSES.model_copy(update={"given_labels": two})))
     assert trained.network.head.weight.shape == (2, 32)
     assert trained.validation.named["macro_f1"] > 0.9
 
