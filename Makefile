@@ -47,11 +47,12 @@ down: ## Stop them
 status: setup ## What each loop did last, and what waits
 	@$(BIN)/lakeloop status
 
+# Not those with most tests first, but those that take longest.
 test: setup ## Run all tests: unit tests first, then the whole loop through a real Airflow
 	@echo "==> unit tests"
 	@$(PYTEST) tests/unit
-	@echo "==> DAGs, dbt, integration, faults, the whole loop, browser"
-	@$(PYTEST) tests/dags tests/dbt tests/integration tests/faults tests/loop tests/browser
+	@echo "==> the whole loop, browser, faults, integration, dbt, DAGs"
+	@$(PYTEST) --no-loadscope-reorder tests/loop tests/browser tests/faults tests/integration tests/dbt tests/dags
 
 test-unit: setup ## Run the unit tests only
 	@$(PYTEST) tests/unit
