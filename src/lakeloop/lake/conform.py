@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TypeVar
 
 import pyarrow as pa
@@ -10,16 +10,22 @@ import pyarrow.compute as pc
 
 from lakeloop.errors import DataError
 from lakeloop.lake.digest import ContentDigest
-from lakeloop.lake.tables import kept_columns
 
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 
 
-def conform(rows: Rows, schema: pa.Schema, constants: Mapping[str, str], table: str) -> Rows:
+def conform(
+    rows: Rows,
+    schema: pa.Schema,
+    constants: Mapping[str, str],
+    table: str,
+    retired: Collection[str] = (),
+) -> Rows:
     """`rows` (a table or a batch) with exactly the columns and types of `schema`, in its order.
 
     A column of `constants` (name -> the value of all rows) is added where it is missing, and checked where it
-    is not. Columns that only an earlier version wrote are filled with nulls. `table` names the table.
+    is not. The columns `retired`, which only rows of before have, are filled with nulls. `table` names the
+    table.
 
     Raises:
         DataError: `rows` has other columns than `table`, values that do not fit their types, or another
@@ -31,8 +37,8 @@ def conform(rows: Rows, schema: pa.Schema, constants: Mapping[str, str], table: 
         elif rows.num_rows and pc.unique(rows[name]).to_pylist() != [value]:
             found = ", ".join(map(repr, pc.unique(rows[name]).to_pylist()[:5]))
             raise DataError(f"rows of another {name}", where=table, expected=repr(value), found=found)
-    for field in kept_columns(table, schema):
-        if field.name not in rows.column_names:
+    for field in schema:
+        if field.name in retired and field.name not in rows.column_names:
             rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
     if set(rows.column_names) != set(schema.names):
         raise DataError(
@@ -62,18 +68,20 @@ class ConformedStream:
         schema: pa.Schema,
         constants: Mapping[str, str],
         table: str,
+        retired: Collection[str] = (),
     ) -> None:
         self._batches = source.to_reader() if isinstance(source, pa.Table) else source
         self._schema = schema
         self._constants = constants
         self._table = table
+        self._retired = retired
         self._digest = ContentDigest()
         self.rows = 0
-        conform(source.schema.empty_table(), schema, constants, table)
+        conform(source.schema.empty_table(), schema, constants, table, retired)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         for batch in self._batches:
-            conformed = conform(batch, self._schema, self._constants, self._table)
+            conformed = conform(batch, self._schema, self._constants, self._table, self._retired)
             self._digest.update(conformed)
             self.rows += conformed.num_rows
             yield conformed

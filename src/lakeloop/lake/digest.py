@@ -24,6 +24,10 @@ _RUN_ROWS = 1 << 20
 
 Hashes = npt.NDArray[np.bytes_]
 
+ADDED = b"lakeloop.added"
+"""Metadata of a column that a table was given when it had rows already: null says nothing there, so that rows
+that were digested before it came have the digest that they had."""
+
 
 def content_digest(rows: pa.Table | Iterable[pa.RecordBatch], columns: Sequence[str] | None = None) -> str:
     """sha256 (64 hex characters) over the sorted hashes of the rows.
@@ -114,20 +118,28 @@ def row_hashes(batch: pa.RecordBatch, columns: Sequence[str] | None = None) -> l
     """
     parts: list[pa.Array | pa.Scalar] = []
     for name in sorted(columns if columns is not None else batch.schema.names):
-        parts += _length_prefixed(name, batch.column(name))
+        field = batch.schema.field(name)
+        optional = field.metadata is not None and ADDED in field.metadata
+        parts += _length_prefixed(name, batch.column(name), optional=optional)
     if not parts or batch.num_rows == 0:
         return []
     lines = pc.binary_join_element_wise(*parts, _large(""))
     return [hashlib.sha256(line).digest() for line in lines.cast(pa.large_binary()).to_pylist()]
 
 
-def _length_prefixed(name: str, column: pa.Array) -> list[pa.Array | pa.Scalar]:
-    """`name=<bytes>:<value>` or `name=-` for null: no value can be mistaken for a border between two."""
+def _length_prefixed(name: str, column: pa.Array, *, optional: bool) -> list[pa.Array | pa.Scalar]:
+    """`name=<bytes>:<value>` or `name=-` for null: no value can be mistaken for a border between two.
+
+    Nothing at all for a null that is `optional`.
+    """
     text = _as_text(column)
     length = pc.binary_length(text).cast(pa.large_string())
     known = pc.binary_join_element_wise(length, _large(":"), _large(""))
-    prefix = pc.if_else(pc.is_valid(text), known, _large("-"))
-    return [_large(f"{len(name)}:{name}="), prefix, pc.fill_null(text, _large(""))]
+    head = _large(f"{len(name)}:{name}=")
+    if optional:
+        head = pc.if_else(pc.is_valid(text), head, _large(""))
+    prefix = pc.if_else(pc.is_valid(text), known, _large("" if optional else "-"))
+    return [head, prefix, pc.fill_null(text, _large(""))]
 
 
 def _as_text(column: pa.Array) -> pa.Array:

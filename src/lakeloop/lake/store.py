@@ -61,6 +61,7 @@ class Lake:
         self.loop = loop
         self._store = DeltaStore(f"{root_uri.rstrip('/')}/{loop}", storage_options)
         self._claims = Claims(self._store)
+        self._retired: Mapping[str, frozenset[str]] = {}
         self.ledger = Ledger(self._store, self._holds)
         self.files = LakeFiles(f"{self._store.base}/files", storage_options)
 
@@ -75,7 +76,7 @@ class Lake:
         Raises:
             ConfigurationError: the columns of the loop file are not those of the existing table.
         """
-        create_tables(self._store, spec)
+        self._retired = create_tables(self._store, spec)
 
     def claim(self, scope: str, partition: str, attempt: Attempt) -> Fence:
         """Take over the work of a stage (`scope`) on a partition; the newest claim wins.
@@ -117,7 +118,7 @@ class Lake:
             ValueError: `table` is none of `REPLACEABLE`, or `where` is not as described.
         """
         snapshot = self._pinned(table, where, fence)
-        stream = ConformedStream(rows, _schema(snapshot), where, table)
+        stream = ConformedStream(rows, _schema(snapshot), where, table, self._retired.get(table, ()))
         files = self._store.write(table, snapshot, stream)
         self._claims.check(fence)
         metadata = {**provenance(fence.attempt), "stage": fence.scope, "partition": fence.partition}
@@ -156,7 +157,9 @@ class Lake:
         for turn in contended():
             with turn:
                 snapshot = self._store.open(table)
-                batch = conform(rows, _schema(snapshot), {"batch_id": batch_id}, table)
+                batch = conform(
+                    rows, _schema(snapshot), {"batch_id": batch_id}, table, self._retired.get(table, ())
+                )
                 version = snapshot.version()
                 if batch.num_rows and not self._has_batch(table, snapshot, batch, batch_id):
                     metadata = {"batch_id": batch_id}
@@ -174,7 +177,7 @@ class Lake:
             DataError: `rows` has other columns than the table.
         """
         snapshot = self._store.open(table, version)
-        rows = conform(rows, _schema(snapshot), {}, table)
+        rows = conform(rows, _schema(snapshot), {}, table, self._retired.get(table, ()))
         try:
             written = self._store.commit(
                 table, snapshot, rows, replace=None, metadata=provenance(attempt), only_next=True

@@ -16,6 +16,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.lake.delta import DeltaStore
+from lakeloop.lake.digest import ADDED
 from lakeloop.spec.columns import ColumnType
 from lakeloop.spec.contract import SourceBase
 from lakeloop.spec.loop import LoopSpec
@@ -139,6 +140,8 @@ class TableSpec:
     partition_by: tuple[str, ...] = ("partition",)
     given: frozenset[str] = frozenset()
     """Columns that the loop file decides. All others are ours: a table that lacks one gets it."""
+    grows: bool = False
+    """Columns that the loop file decides may come and go too: rows without one have null there."""
 
 
 UNDECLARED = "undeclared_fields"
@@ -195,17 +198,6 @@ REPLACEABLE = ("raw", "quarantine", "staging", "mart", "evaluations")
 """Tables whose partitions are replaced under a fence; the others are appended to."""
 
 
-def kept_columns(table: str, schema: pa.Schema) -> list[pa.Field]:
-    """Columns of `schema`, a table in a lake, that an earlier version wrote and this one does not.
-
-    An empty list for the tables whose columns the loop file decides.
-    """
-    for ours in FIXED_TABLES:
-        if ours.name == table:
-            return [field for field in schema if field.name not in ours.schema.names]
-    return []
-
-
 def tables_of(spec: LoopSpec) -> tuple[TableSpec, ...]:
     """All tables of a loop: those whose columns its file decides, then `FIXED_TABLES`."""
     mart, roles = mart_schema(spec), frozenset(spec.task.roles())
@@ -215,6 +207,7 @@ def tables_of(spec: LoopSpec) -> tuple[TableSpec, ...]:
             raw_schema(spec),
             ("source_line",),
             given=frozenset(column.name for column in given_columns(spec.source)),
+            grows=True,
         ),
         TableSpec("staging", mart, ("source_line",), given=roles),
         TableSpec("mart", mart, ("source_line",), given=roles),
@@ -222,15 +215,20 @@ def tables_of(spec: LoopSpec) -> tuple[TableSpec, ...]:
     )
 
 
-def create_tables(store: DeltaStore, spec: LoopSpec) -> None:
+def create_tables(store: DeltaStore, spec: LoopSpec) -> dict[str, frozenset[str]]:
     """Create what is missing and compare what is there; safe to run in many processes at once.
 
     Opening a loop creates its tables; until a table has its first row, its columns may still change. A table
-    of an earlier version of Lakeloop gets the columns of ours that it lacks, and keeps its other columns.
+    of an earlier version of Lakeloop gets the columns of ours that it lacks, and `raw` those that the loop
+    file has got since; columns that are no longer written stay.
+
+    Returns:
+        Table -> the columns that only rows of before have.
 
     Raises:
         ConfigurationError: a table with rows has other columns than it should; names them.
     """
+    retired = {}
     for table in tables_of(spec):
         try:
             existing = store.open(table.name)
@@ -240,12 +238,14 @@ def create_tables(store: DeltaStore, spec: LoopSpec) -> None:
         if _given_differ(table, existing) and _never_held_a_row(existing):
             _create_anew(store, table, existing)
             existing = store.open(table.name)
-        if missing := _ours_that_lack(table, existing):
+        if missing := _columns_that_lack(table, existing):
             _add_columns(store, table, existing, missing)
             existing = store.open(table.name)
-        _require_same_columns(store.uri(table.name), table, existing)
+        _require_same_columns(store.uri(table.name), table, existing, spec.name)
         if existing.metadata().configuration.get(_STATISTICS) != ",".join(table.statistics):
             _set_statistics(store, table, existing)
+        retired[table.name] = frozenset(_columns(existing)) - frozenset(table.schema.names)
+    return retired
 
 
 def _create(store: DeltaStore, table: TableSpec) -> None:
@@ -312,9 +312,13 @@ def _given_differ(table: TableSpec, existing: DeltaTable) -> bool:
     return bool(table.given) and _columns(table.schema) != _columns(existing)
 
 
-def _ours_that_lack(table: TableSpec, existing: DeltaTable) -> list[pa.Field]:
+def _columns_that_lack(table: TableSpec, existing: DeltaTable) -> list[pa.Field]:
     present = _columns(existing)
-    return [field for field in table.schema if field.name not in present and field.name not in table.given]
+    return [
+        field.with_metadata({ADDED: b"1"})
+        for field in table.schema
+        if field.name not in present and (table.grows or field.name not in table.given)
+    ]
 
 
 def _add_columns(store: DeltaStore, table: TableSpec, existing: DeltaTable, fields: list[pa.Field]) -> None:
@@ -348,9 +352,9 @@ def _columns(columns: pa.Schema | DeltaTable) -> dict[str, pa.DataType]:
     return {field.name: field.type for field in schema}
 
 
-def _require_same_columns(uri: str, table: TableSpec, existing: DeltaTable) -> None:
+def _require_same_columns(uri: str, table: TableSpec, existing: DeltaTable, loop: str) -> None:
     wanted, present = _columns(table.schema), _columns(existing)
-    if not table.given:  # columns of an earlier version stay, and are null in new rows
+    if table.grows or not table.given:  # columns of before stay, and are null in new rows
         present = {name: kind for name, kind in present.items() if name in wanted}
     if wanted == present:
         return
@@ -368,5 +372,6 @@ def _require_same_columns(uri: str, table: TableSpec, existing: DeltaTable) -> N
         where=uri,
         expected=", ".join(f"{name} {kind}" for name, kind in wanted.items()),
         found="; ".join(differences),
-        remedy="give the loop the old columns again, or a new name (the lake keeps one schema per loop)",
+        remedy=f"give the columns their old types again; or empty the lake of this loop and run its days"
+        f" again: lakeloop reset {loop} --all",
     )

@@ -82,7 +82,7 @@ def test_a_loop_whose_columns_changed_does_not_hide_the_others(run: Run, project
     run("ingest", "tickets", "--partition", DAY)
     (project / "loops/reviews").mkdir()
     (project / "loops/reviews/loop.yaml").write_text(LOOP.replace("name: tickets", "name: reviews"))
-    changed = LOOP.replace("team: string}", "team: string, colour: string}")
+    changed = LOOP.replace("{id: string,", "{id: integer,")
     (project / "loops/tickets/loop.yaml").write_text(changed)
     ended = run("status")
     assert ended.code == 64

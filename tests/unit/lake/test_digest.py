@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lakeloop.lake import digest as digest_module
-from lakeloop.lake.digest import content_digest, row_hashes
+from lakeloop.lake.digest import ADDED, content_digest, row_hashes
 
 SCHEMA = pa.schema(
     [
@@ -123,3 +123,14 @@ def test_hashes_are_of_the_columns_asked_for() -> None:
 def test_nested_columns_are_refused() -> None:
     with pytest.raises(TypeError, match="list"):
         content_digest(pa.table({"a": [[1]]}))
+
+
+def test_a_null_of_a_column_that_was_added_later_says_nothing() -> None:
+    added = pa.field("b", pa.string(), metadata={ADDED: b"1"})
+    with_it = pa.schema([("a", pa.string()), added])
+    assert content_digest(pa.table({"a": ["x"], "b": [None]}, with_it)) == content_digest(
+        pa.table({"a": ["x"]})
+    )
+    assert content_digest(pa.table({"a": ["x"], "b": [""]}, with_it)) != content_digest(
+        pa.table({"a": ["x"]})
+    )

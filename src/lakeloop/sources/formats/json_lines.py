@@ -100,7 +100,7 @@ class JsonLines:
         counts: Counter[str] = Counter()
         try:
             for line in block.decode().split("\n")[:-1]:
-                counts.update(_object(line).keys() - self._names)
+                counts.update(name for name in _object(line) if name not in self._names)
         except (LineError, UnicodeDecodeError):
             return False
         self.undeclared = counts

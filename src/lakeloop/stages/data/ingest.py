@@ -16,6 +16,7 @@ from lakeloop.faults import reach
 from lakeloop.records import StageRecord
 from lakeloop.spec.days import require_day
 from lakeloop.spec.identity import identity
+from lakeloop.spec.quoting import plain
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from lakeloop.lake.store import Published
     from lakeloop.sources.base import Delivery
     from lakeloop.sources.intake import Intake
+
+
+_SHOWN_FIELDS = 5
 
 
 def ingest(context: StageContext, partition: str) -> StageRecord:
@@ -88,8 +92,17 @@ def _reason(intake: Intake, delivery: Delivery) -> str:
     return (
         f"{counts.read} line(s) of {delivery.name}: {counts.accepted} accepted, "
         f"{counts.quarantined} quarantined{f' ({reasons})' if reasons else ''}, "
-        f"{counts.duplicates} exact duplicate(s) dropped"
+        f"{counts.duplicates} exact duplicate(s) dropped{_undeclared(intake)}"
     )
+
+
+def _undeclared(intake: Intake) -> str:
+    """The fields that the loop file does not declare, for the end of a sentence; the most frequent first."""
+    if not intake.undeclared:
+        return ""
+    first = [f"{plain(name)} {rows}" for name, rows in list(intake.undeclared.items())[:_SHOWN_FIELDS]]
+    more = len(intake.undeclared) - len(first)
+    return f"; fields not declared: {', '.join(first)}{f' and {more} more' if more else ''}"
 
 
 def _metrics(intake: Intake) -> dict[str, float]:
@@ -98,6 +111,7 @@ def _metrics(intake: Intake) -> dict[str, float]:
         "quarantined_share": intake.counts.quarantined / read,
         "duplicate_share": intake.counts.duplicates / read,
         "repeated_keys": float(intake.repeated_keys),
+        "undeclared_fields": float(len(intake.undeclared)),
     }
 
 

@@ -205,3 +205,12 @@ def test_no_text_of_a_row_reaches_the_tracker(context: StageContext) -> None:
     written = [path for path in journals if path.is_file()]
     assert written
     assert not any(b"a secret story" in path.read_bytes() for path in written)
+
+
+def test_fields_that_are_not_declared_are_named_with_their_rows(tmp_path: Path) -> None:
+    context = small_context(tmp_path)
+    put(context, [json.dumps({**json.loads(row("a")), "mood": "good", "\x1b[31m": 1}), row("b")])
+    record = ingest(context, DAY)
+    assert record.counts == Counts(read=2, accepted=2)
+    assert record.reason.endswith("; fields not declared: mood 1, \\x1b[31m 1")
+    assert record.metrics["undeclared_fields"] == 2
