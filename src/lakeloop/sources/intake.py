@@ -88,7 +88,8 @@ def read_delivery(delivery: Delivery, loop: LoopSpec, partition: str, folder: Pa
         for batch in gathered(block.rows for block in blocks):
             hashes = row_hashes(batch, [column.stored for column in source.fields])
             repeats.add(hashes)
-            keys.add(batch[source.stored(source.key)])
+            if source.key_column:
+                keys.add(batch[source.key_column.stored])
             rows.append(batch.append_column("row_hash", pa.array([value.hex() for value in hashes])))
         delivery.require_unchanged()
         repeated = repeats.mask()
@@ -102,7 +103,7 @@ def read_delivery(delivery: Delivery, loop: LoopSpec, partition: str, folder: Pa
         return Intake(
             counts=counts,
             reasons=dict(tally.reasons.most_common()),
-            repeated_keys=counts.accepted - keys.count(),
+            repeated_keys=counts.accepted - keys.count() if source.key_column else 0,
             undeclared=dict(tally.undeclared.most_common()),
             shown=tuple(tally.shown),
             _raw=_RawRows(rows, repeated, raw_schema(loop), delivery.name, partition),

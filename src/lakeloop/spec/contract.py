@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -14,8 +15,11 @@ ROLE = Mark(("raw", "built"))
 
 
 class SourceBase(Section):
-    key: Annotated[ColumnName, ROLE]
+    key: Annotated[ColumnName | None, ROLE] = None
     """Column that names a row, a string or an integer; unique within a day once exact duplicates are gone."""
+    key_from: Annotated[Literal["content", "line"] | None, ROLE] = None
+    """Where no column names a row: its content does (a hash of the declared columns), or the file and line
+    that it stands in."""
     event_time: Annotated[ColumnName | None, ROLE] = None
     """Column that says when a row happened; a timestamp or a date."""
     columns: Annotated[Columns, RAW] = Field(min_length=1)
@@ -33,6 +37,11 @@ class SourceBase(Section):
         """The columns with all their names, in the order of the file."""
         return tuple(column.named(name) for name, column in self.columns.items())
 
+    @property
+    def key_column(self) -> Column | None:
+        """The column that names a row; None when its content or its line does."""
+        return next((field for field in self.fields if field.name == self.key), None)
+
     def stored(self, name: str) -> str:
         """What table `raw` calls the declared column `name`."""
         return next(field.stored for field in self.fields if field.name == name)
@@ -46,12 +55,20 @@ class SourceBase(Section):
     def _columns_fit(self) -> Self:
         refuse_broken(
             [
+                *self._one_key(),
                 *column_rule("key", self.key, self.types, ("string", "integer")),
                 *column_rule("event_time", self.event_time, self.types, ("timestamp", "date")),
                 *clashes(self.fields),
             ]
         )
         return self
+
+    def _one_key(self) -> Iterator[Broken]:
+        if self.key is None and self.key_from is None:
+            wanted = "key: a column that names a row; or key_from: content, where none does"
+            yield Broken("key", "missing key", wanted, ", ".join(self.columns))
+        if self.key is not None and self.key_from is not None:
+            yield Broken("key_from", "a second key", "key or key_from, not both", self.key_from)
 
 
 def column_rule(

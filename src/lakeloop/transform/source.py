@@ -8,15 +8,19 @@ import pyarrow as pa
 from lakeloop.scratch.duckdb import fill, identifier
 from lakeloop.spec.loop import LoopSpec
 
+_KEYS = {"content": "row_hash", "line": "source_file || ':' || source_line"}
+"""`source.key_from` -> the key, as SQL over the columns of raw."""
 
-def roles(loop: LoopSpec) -> dict[str, str | None]:
-    """Column that dbt's models read -> the raw column that the loop file names for it; None for none."""
-    declared = {
-        "lakeloop_key": loop.source.key,
-        **{f"lakeloop_{name}": role.column for name, role in loop.task.roles().items()},
-        "lakeloop_event_time": loop.source.event_time,
+
+def roles(loop: LoopSpec) -> dict[str, str]:
+    """Column that dbt's models read -> SQL over the columns of raw."""
+    source, time = loop.source, loop.source.event_time
+    key = identifier(source.key_column.stored) if source.key_column else _KEYS[source.key_from or "content"]
+    return {
+        "lakeloop_key": key,
+        **{f"lakeloop_{name}": _role(loop, name) for name in loop.task.roles()},
+        "lakeloop_event_time": identifier(source.stored(time)) if time else "null::timestamptz",
     }
-    return {role: name and loop.source.stored(name) for role, name in declared.items()}
 
 
 def hand_over(
@@ -26,25 +30,16 @@ def hand_over(
 
     The loop file alone says which column is the text and which the answer: no dbt model repeats it.
     """
-    numbers = {
-        f"lakeloop_{name}"
-        for name, role in loop.task.roles().items()
-        if role.kept_as == "string" and loop.source.types[role.column] == "number"
-    }
-    columns = [
-        f"{_in_words(column) if role in numbers else _as_it_is(column)} as {identifier(role)}"
-        for role, column in roles(loop).items()
-    ]
+    columns = [f"{expression} as {identifier(role)}" for role, expression in roles(loop).items()]
     return fill(connection, loop.name, "raw", rows, columns)
 
 
-def _as_it_is(column: str | None) -> str:
-    return identifier(column) if column else "null::timestamptz"
-
-
-def _in_words(column: str | None) -> str:
-    """A number that is an answer in words: 1.0 is "1", as the loop file has it."""
-    assert column, "a task names its columns"
-    name = identifier(column)
-    whole = f"{name} = trunc({name}) and abs({name}) < 1e15"
-    return f"case when {whole} then cast(cast({name} as bigint) as varchar) else cast({name} as varchar) end"
+def _role(loop: LoopSpec, name: str) -> str:
+    """The column of a role; a number that is kept in words as the loop file has it: 1.0 is "1"."""
+    role = loop.task.roles()[name]
+    column = identifier(loop.source.stored(role.column))
+    if role.kept_as != "string" or loop.source.types[role.column] != "number":
+        return column
+    whole = f"{column} = trunc({column}) and abs({column}) < 1e15"
+    words = f"cast(cast({column} as bigint) as varchar) else cast({column} as varchar)"
+    return f"case when {whole} then {words} end"

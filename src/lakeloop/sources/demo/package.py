@@ -158,7 +158,7 @@ def _require_columns(source: PackageSource) -> None:
         f"{source.package}/{source.dataset} has other columns",
         where="source.columns",
         expected=_described(COLUMNS, "story_id", "jsonl"),
-        found=_described(source.types, source.key, source.format),
+        found=_described(source.types, source.key or "", source.format),
     )
 
 

@@ -61,18 +61,20 @@ class CsvLines:
     def __init__(self, source: SourceBase, header: str, where: str) -> None:
         self.undeclared: Counter[str] = Counter()
         self._columns = source.fields
-        self._key = next(column.found for column in source.fields if column.name == source.key)
+        self._key = source.key_column.found if source.key_column else None
         self._header = split(header) if _LINE.fullmatch(header) else [header]
         self._extra = [name for name in self._header if name not in {each.found for each in source.fields}]
         self._keeps = source.undeclared == "keep"
         refused = self._extra and source.undeclared == "refuse"
-        if refused or len(set(self._header)) != len(self._header) or self._key not in self._header:
+        needed = {self._key} if self._key else {each.found for each in source.fields}
+        if refused or len(set(self._header)) != len(self._header) or not needed & set(self._header):
             declared = ", ".join(each.found for each in source.fields)
             others = "" if source.undeclared == "refuse" else ", and perhaps others"
+            others = f", {self._key} among them{others}" if self._key else others
             raise DataError(
                 "the header is not the one that the loop file declares",
                 where=f"{where}, line 1",
-                expected=f"{declared} in any order, each once, {self._key} among them{others}",
+                expected=f"{declared} in any order, each once{others}",
                 found=plain(", ".join(self._header), limit=500),
                 remedy="correct the file, or source.columns in the loop file",
             )
@@ -131,6 +133,7 @@ class CsvLines:
             detail = f"expected {len(self._header)} fields, found {len(fields)}"
             raise LineError(Reason.COLUMN_COUNT, detail)
         texts = dict(zip(self._header, fields, strict=True))
+        row_key = (texts[self._key] or None) if self._key else None
         row: dict[str, Value | None] = {}
         for column in self._columns:
             field = texts.get(column.found) or None
@@ -138,7 +141,7 @@ class CsvLines:
                 row[column.stored] = None if field is None else parse(field, column.type, column.moments)
             except ValueError as error:
                 detail = f"{column.found}: expected {column.type}, found {field!r:.100} ({error})"
-                raise LineError(Reason.WRONG_TYPE, detail, column.found, texts[self._key] or None) from error
+                raise LineError(Reason.WRONG_TYPE, detail, column.found, row_key) from error
         if self._keeps:
             row[UNDECLARED] = _kept({name: texts[name] or None for name in self._extra})
         self.undeclared.update(self._extra)

@@ -49,7 +49,7 @@ class JsonLines:
         self.undeclared: Counter[str] = Counter()
         self._columns = source.fields
         self._names = {column.found for column in source.fields}
-        self._key = next(column for column in source.fields if column.name == source.key)
+        self._key = source.key_column
         self._policy = source.undeclared
         self._met_others = False  # once there were undeclared fields, others will follow
         schema = pa.schema([(column.found, _asked_for(column)) for column in source.fields])
@@ -109,12 +109,12 @@ class JsonLines:
     def parse_line(self, text: str) -> dict[str, Value | None]:
         """One row. Raises LineError."""
         row = _object(text)
-        found = row.get(self._key.found)
+        found = row.get(self._key.found) if self._key else None
         row_key = str(found) if isinstance(found, str | int | float) else None
         extra = [name for name in row if name not in self._names]
         if extra and self._policy == "refuse":
             raise LineError(Reason.EXTRA_FIELD, f"not declared: {', '.join(extra)}"[:500], extra[0], row_key)
-        if self._key.found not in row:
+        if self._key and self._key.found not in row:
             raise LineError(Reason.MISSING_KEY, f"no field {self._key.found!r}", self._key.found)
         values = {
             column.stored: self._value(row.get(column.found), column, row_key) for column in self._columns

@@ -74,7 +74,7 @@ class LineReader:
         max_line_bytes: int = MAX_LINE_BYTES,
     ) -> None:
         self._file = file
-        self._key = source.stored(source.key)
+        self._key = source.key_column.stored if source.key_column else None
         self._schema = row_schema(source)
         self._block_bytes = block_bytes
         self._max_line_bytes = max_line_bytes
@@ -149,6 +149,8 @@ class LineReader:
         yield Block(rows, (), lines, parser.undeclared)
 
     def _lacks_key(self, columns: list[pa.Array]) -> bool:
+        if self._key is None:
+            return False
         keys = columns[self._schema.get_field_index(self._key)]
         if keys.null_count:
             return True
@@ -186,7 +188,7 @@ class LineReader:
         for name, value in row.items():
             if isinstance(value, str) and "\0" in value:
                 raise LineError(Reason.NUL_BYTE, f"{name}: has an escaped NUL", name)
-        if row[self._key] in (None, ""):
+        if self._key is not None and row[self._key] in (None, ""):
             raise LineError(Reason.NULL_KEY, f"{self._key} is null or empty", self._key)
         return row
 

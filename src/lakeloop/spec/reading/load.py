@@ -21,7 +21,7 @@ from lakeloop.spec.quoting import Key, describe, quote
 from lakeloop.spec.reading.document import Document, parse, read_text
 from lakeloop.spec.reading.nearest import nearest
 from lakeloop.spec.reading.problems import Problem, list_problems
-from lakeloop.spec.reading.wording import MISSING_KEY, UNKNOWN_KEY, Finding, findings
+from lakeloop.spec.reading.wording import UNKNOWN_KEY, Finding, findings
 from lakeloop.spec.yesterday import lift_file, moved_key
 
 LOOP_FILE = "loop.yaml"
@@ -124,7 +124,7 @@ def _validate(document: Document) -> tuple[LoopSpec | None, list[Problem]]:
         fresh = [f for f in found if f.key not in mended and (f.key, f.message) not in problems]
         if not fresh:
             break
-        renamed = dict(_typos(fresh))
+        renamed = dict(_typos(fresh, content))
         for finding in fresh:
             if finding.key not in renamed.values():
                 problems[finding.key, finding.message] = _located(finding, document)
@@ -142,26 +142,32 @@ def _located(finding: Finding, document: Document) -> Problem:
     return Problem(document.line(written), *finding._replace(key=written))
 
 
-def _typos(fresh: list[Finding]) -> Iterator[tuple[Key, Key]]:
-    """Unknown keys that are a missing one mistyped: one mistake, not two."""
-    missing = {finding.key for finding in fresh if finding.message == MISSING_KEY}
+def _typos(fresh: list[Finding], content: Any) -> Iterator[tuple[Key, Key]]:
+    """Unknown keys that are one mistyped which is not there: one mistake, not two."""
     for finding in fresh:
-        meant = (*finding.key[:-1], finding.nearest)
-        if finding.message == UNKNOWN_KEY and meant in missing:
-            yield finding.key, meant
+        section = _at(content, finding.key[:-1])
+        absent = isinstance(section, dict) and finding.nearest not in section
+        if finding.message == UNKNOWN_KEY and finding.nearest and "." not in finding.nearest and absent:
+            yield finding.key, (*finding.key[:-1], finding.nearest)
+
+
+def _at(content: Any, key: Key) -> Any:
+    """What is at `key` in `content`; None when there is nothing."""
+    for part in key:
+        try:
+            content = content[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return content
 
 
 def _mend(content: Any, key: Key, renamed: Key | None) -> None:
     """Take what is at `key` out of `content`, and put it back under its new name if it has one."""
-    for part in key[:-1]:
-        try:
-            content = content[part]
-        except (KeyError, IndexError, TypeError):
-            return
-    if isinstance(content, dict) and key and key[-1] in content:
-        value = content.pop(key[-1])
+    section = _at(content, key[:-1])
+    if isinstance(section, dict) and key and key[-1] in section:
+        value = section.pop(key[-1])
         if renamed:
-            content[renamed[-1]] = value
+            section[renamed[-1]] = value
 
 
 def _misplaced(document: Document, path: Path) -> list[Problem]:

@@ -45,8 +45,8 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
             ("key: story_id", "kei: story_id"),
             "loops/news/loop.yaml: 1 problem\n"
             "  loops/news/loop.yaml:13: source.kei: unknown key\n"
-            "    expected: one of key, event_time, columns, undeclared, format, kind, package, dataset, "
-            "start, days, limit, dirt\n"
+            "    expected: one of key, key_from, event_time, columns, undeclared, format, kind, package, "
+            "dataset, start, days, limit, dirt\n"
             "    found: kei\n"
             "    did you mean: key",
             id="a mistyped required key is one mistake",
@@ -63,9 +63,8 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
         pytest.param(
             ("  key: story_id\n", ""),
             "  loops/news/loop.yaml:7: source.key: missing key\n"
-            "    expected: key: Column that names a row, a string or an integer; unique within a day once "
-            "exact duplicates are gone.\n"
-            "    found: only kind, package, dataset, start, days, event_time, columns, dirt",
+            "    expected: key: a column that names a row; or key_from: content, where none does\n"
+            '    found: "story_id, published_at, text, desk"',
             id="a missing key",
         ),
         pytest.param(
