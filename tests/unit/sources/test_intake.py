@@ -17,7 +17,7 @@ from lakeloop.lake.tables import QUARANTINE, raw_schema
 from lakeloop.records import Counts
 from lakeloop.sources import intake as intake_module
 from lakeloop.sources.base import Block
-from lakeloop.sources.files import FileDelivery
+from lakeloop.sources.delivery import FileDelivery
 from lakeloop.sources.intake import SHOWN_REJECTS, Intake, read_delivery
 from tests.support.small_loop import small_loop
 
