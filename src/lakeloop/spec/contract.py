@@ -42,6 +42,11 @@ class SourceBase(Section):
         """Declared column -> type."""
         return {name: column.type for name, column in self.columns.items()}
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Columns in which no row may be null, nor text be empty."""
+        return (self.key,)
+
     @model_validator(mode="after")
     def _columns_fit(self) -> Self:
         refuse_broken(
