@@ -24,9 +24,9 @@ class SourceBase(Section):
     digits below a microsecond are cut off. A column can be a section instead of its type: see below."""
     undeclared: Annotated[Literal["ignore", "keep", "refuse"], RAW] = "ignore"
     """Fields of a record that `columns` does not name: left out and counted; kept as JSON in the column
-    undeclared_fields of raw; or the record is quarantined (of CSV: the file is refused)."""
-    format: Annotated[Literal["jsonl", "csv"], RAW] = "jsonl"
-    """Format of the drops: one JSON object a line, or CSV with a header (one record, one line)."""
+    undeclared_fields of raw; or the record is quarantined (of CSV and Parquet: the file is refused)."""
+    format: Annotated[Literal["jsonl", "csv", "parquet"], RAW] = "jsonl"
+    """Format of the drops: one JSON object a line, CSV with a header (one record, one line), or Parquet."""
 
     @property
     def fields(self) -> tuple[Column, ...]:

@@ -7,7 +7,8 @@ however many days there are; reading, a batch.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
@@ -27,6 +28,7 @@ _MOST_DAYS = 10_000
 _REJECTS_AT_ONCE = 2048
 _INDEX = "index.json"
 _FILE = b"file"
+_UNDECLARED = b"undeclared"
 
 
 @dataclass
@@ -35,6 +37,8 @@ class _Piece:
 
     digest: PieceDigest = field(default_factory=PieceDigest)
     rows: list[tuple[str, pa.RecordBatch]] = field(default_factory=list)
+    undeclared: Counter[str] = field(default_factory=Counter)
+    """Field that is not declared -> rows of `rows` that have it."""
     rejects: list[bytes] = field(default_factory=list)
     read: int = 0
 
@@ -48,8 +52,8 @@ class PieceWriter:
         self._pieces: dict[str, _Piece] = {}
         self._held = 0
 
-    def rows(self, day: str, file: str, batch: pa.RecordBatch) -> None:
-        """Add rows of one day and one file.
+    def rows(self, day: str, file: str, batch: pa.RecordBatch, undeclared: Mapping[str, int]) -> None:
+        """Add rows of one day and one file; `undeclared` as in a block.
 
         Raises:
             DataError: there are too many days.
@@ -57,6 +61,7 @@ class PieceWriter:
         piece = self._piece(day)
         piece.digest.rows(file, batch)
         piece.rows.append((file, batch))
+        piece.undeclared.update(undeclared)
         piece.read += batch.num_rows
         self._hold(batch.nbytes)
 
@@ -99,7 +104,8 @@ class PieceWriter:
             if piece.rows:
                 with (self._folder / f"{day}.rows").open("ab") as file:
                     for name, batches in groupby(piece.rows, key=lambda item: item[0]):
-                        _write_stream(file, name, [batch for _, batch in batches])
+                        _write_stream(file, name, [batch for _, batch in batches], piece.undeclared)
+                        piece.undeclared.clear()
                 piece.rows.clear()
             if piece.rejects:
                 with (self._folder / f"{day}.rejects").open("ab") as file:
@@ -123,10 +129,10 @@ class PieceDelivery:
         """The good records, then the bad ones, each in the order of the files."""
         self._read = PieceDigest()
         schema = pa.schema([])  # a day has a row, or it were none
-        for name, batch in _streams(self._folder / f"{self._day}.rows"):
+        for name, batch, undeclared in _streams(self._folder / f"{self._day}.rows"):
             self._read.rows(name, batch)
             schema = batch.schema.remove_metadata()
-            yield Block(batch.replace_schema_metadata(None), (), batch.num_rows, file=name)
+            yield Block(batch.replace_schema_metadata(None), (), batch.num_rows, undeclared, name)
         for name, rejects in self._rejects():
             yield Block(pa.RecordBatch.from_pylist([], schema), rejects, len(rejects), file=name)
 
@@ -169,16 +175,22 @@ def _reject(fields: dict[str, Any]) -> Reject:
     return Reject(**{**fields, "reason": Reason(fields["reason"])})
 
 
-def _write_stream(file: IO[bytes], name: str, batches: list[pa.RecordBatch]) -> None:
-    schema = batches[0].schema.with_metadata({_FILE: name.encode()})
+def _write_stream(
+    file: IO[bytes], name: str, batches: list[pa.RecordBatch], undeclared: Mapping[str, int]
+) -> None:
+    about = {_FILE: name.encode(), _UNDECLARED: json.dumps(undeclared).encode()}
+    schema = batches[0].schema.with_metadata(about)
     options = ipc.IpcWriteOptions(compression="lz4")
     with ipc.new_stream(pa.PythonFile(file, "w"), schema, options=options) as stream:
         for batch in batches:
             stream.write_batch(batch.replace_schema_metadata(schema.metadata))
 
 
-def _streams(path: Path) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """The batches of the streams that lie one behind the other in a file, each with its file's name."""
+def _streams(path: Path) -> Iterator[tuple[str, pa.RecordBatch, dict[str, int]]]:
+    """The batches of the streams that lie one behind the other in a file.
+
+    With each, the name of its file, and what is undeclared in it: in the first of a stream, for all of them.
+    """
     if not path.exists():
         return
     with path.open("rb") as file:
@@ -186,5 +198,7 @@ def _streams(path: Path) -> Iterator[tuple[str, pa.RecordBatch]]:
         while file.tell() < size:
             with ipc.open_stream(pa.PythonFile(file, "r")) as stream:
                 name = stream.schema.metadata[_FILE].decode()
+                undeclared = json.loads(stream.schema.metadata[_UNDECLARED])
                 for batch in stream:
-                    yield name, batch
+                    yield name, batch, undeclared
+                    undeclared = {}

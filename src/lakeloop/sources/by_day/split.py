@@ -81,8 +81,10 @@ class Splitter:
             _release(waiting, writer, self._last)
         if block.rejects:
             self._rejects(block, file, [names[int(number)] for number in numbers], writer, waiting)
+        undeclared = block.undeclared  # of rows of several days: told with the first of these
         for number, rows in _by_day(block.rows, numbers):
-            writer.rows(names[number], file, rows)
+            writer.rows(names[number], file, rows, undeclared)
+            undeclared = {}
         if len(numbers):
             self._last = self._last_of_all = names[int(numbers[-1])]
 

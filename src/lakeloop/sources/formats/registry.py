@@ -9,6 +9,7 @@ from typing import BinaryIO
 from lakeloop.sources.base import Block
 from lakeloop.sources.formats.csv_lines import read_csv
 from lakeloop.sources.formats.json_lines import read_json_lines
+from lakeloop.sources.formats.parquet_rows import read_parquet
 from lakeloop.spec.contract import SourceBase
 
 
@@ -27,6 +28,7 @@ class Format:
 FORMATS: dict[str, Format] = {
     "jsonl": Format(read_json_lines, (".jsonl", ".ndjson", ".json")),
     "csv": Format(read_csv, (".csv", ".tsv", ".txt")),
+    "parquet": Format(read_parquet, (".parquet", ".pq"), seeks=True),
 }
 
 

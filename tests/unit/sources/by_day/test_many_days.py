@@ -312,3 +312,14 @@ def test_a_csv_with_a_header_has_many_days_too(settings: Settings) -> None:
         [("drops/all.csv", 3, "b")],
         [("drops/all.csv", 4, sum(len(line) + 1 for line in lines[:3]), Reason.NO_DAY, lines[3])],
     )
+
+
+def test_over_all_days_undeclared_fields_are_counted_once(settings: Settings) -> None:
+    put(settings, [row(f"k{n}", f"2026-11-{16 + n % 3}", more=n) for n in range(9)])
+    source = opened(settings)
+    counts = [
+        block.undeclared.get("more", 0)
+        for day in source.partitions()
+        for block in source.find(day).blocks()  # type: ignore[union-attr]
+    ]
+    assert sum(counts) == 9
