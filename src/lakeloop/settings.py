@@ -71,6 +71,10 @@ class Settings(BaseSettings):
     list); "*" is any."""
     training_threads: int = Field(default=0, ge=0)
     """CPU threads of a training process; 0 means all cores."""
+    unpacked_bytes: int = Field(default=64 << 30, ge=1)
+    """What a compressed drop may unpack to."""
+    unpacked_ratio: int = Field(default=200, ge=1)
+    """The same for each of its bytes, beyond the first 64 MB unpacked: text seldom packs 30 to 1."""
 
     @model_validator(mode="before")
     @classmethod

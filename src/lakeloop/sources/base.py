@@ -33,6 +33,8 @@ class Block:
     """How many records were read."""
     undeclared: Mapping[str, int] = field(default_factory=dict)
     """Field that the loop file does not declare -> good records that have it."""
+    file: str | None = None
+    """The file that the records are from, as rows refer to it; None: the delivery, by its name."""
 
     def __post_init__(self) -> None:
         if self.rows.num_rows + len(self.rejects) != self.read:
@@ -49,7 +51,10 @@ class Delivery(Protocol):
 
     @property
     def name(self) -> str:
-        """How rows refer to the delivery (column `source_file`): the same on every machine."""
+        """What people call the delivery, the same on every machine.
+
+        Rows refer to it (column `source_file`) where their block names no file.
+        """
 
     @property
     def identity(self) -> str:

@@ -1,157 +1,208 @@
-"""Source `files`: one file a day, put by others where the loop file says. And a file as a delivery."""
+"""Source `files`: files put by others where the loop file says. What they hold is read by `delivery`."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import re
+import os
 import stat
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from lakeloop.durable import sha256_file
-from lakeloop.errors import ConfigurationError, TransientError
+from lakeloop.errors import ConfigurationError, LakeloopError
 from lakeloop.settings import Settings
-from lakeloop.sources.base import Block
-from lakeloop.sources.formats.registry import reader_of
-from lakeloop.spec.contract import SourceBase
-from lakeloop.spec.days import is_day
+from lakeloop.sources.base import Source
+from lakeloop.sources.by_day.cache import PieceCache, key_of
+from lakeloop.sources.by_day.pieces import PieceDelivery, PieceWriter
+from lakeloop.sources.by_day.split import Splitter
+from lakeloop.sources.delivery import FileDelivery, FilesDelivery
+from lakeloop.sources.packed import Limits
+from lakeloop.sources.patterns import PathPattern
+from lakeloop.spec.identity import decisive
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.spec.paths import confine, day_file
 from lakeloop.spec.source import FilesSource
 
-_DAY = r"(\d{4}-\d{2}-\d{2})"
+
+def files_source(loop: LoopSpec, settings: Settings) -> Source:
+    """The source `files` of a loop: by the day in the names, or by the day of each record."""
+    if isinstance(loop.source, FilesSource) and loop.source.partition_by:
+        return ManyDays(loop, settings)
+    return FileDrops(loop, settings)
 
 
-class FileDelivery:
-    """One file, named by the sha256 of its bytes.
+class _Files:
+    """The files that `source.path` stands for; `sha256` digests one."""
 
-    Args:
-        path: where it lies on this machine.
-        sha256: of its bytes, hex.
-        name: how rows refer to it.
-        source: what the loop file declares of it.
-    """
-
-    def __init__(self, path: Path, sha256: str, name: str, source: SourceBase) -> None:
-        self.path = path
-        self.name = name
-        self.identity = f"sha256:{sha256}"
+    def __init__(
+        self, source: FilesSource, settings: Settings, sha256: Callable[[Path], str] | None = None
+    ) -> None:
+        self.pattern = PathPattern(source.path, settings)
         self._source = source
-        self._read = hashlib.sha256()
+        self._sha256 = sha256 or sha256_file
+        self._limits = Limits(settings.unpacked_bytes, settings.unpacked_ratio)
 
-    @property
-    def where(self) -> str:
-        return str(self.path)
+    def found(self, day: str | None) -> list[FileDelivery]:
+        """The files of one day (None: where the path names none), in the order of their names.
 
-    def blocks(self) -> Iterator[Block]:
-        """The records, in the order of the file; see `Delivery`. Raises OSError when it cannot be read."""
-        self._read = hashlib.sha256()
-        with self.path.open("rb", buffering=0) as file:
-            hashed = cast("BinaryIO", _HashedFile(file, self._read))
-            yield from reader_of(self._source)(hashed, self.where, self._source)
+        Raises:
+            ConfigurationError: one leads out of the allowed folders, is no file, or cannot be read.
+        """
+        if not self.pattern.many:
+            file = self._file(self.pattern.of(day))
+            return [file] if file else []
+        try:
+            matches = self.pattern.matches(day)
+        except OSError as error:
+            raise _unreadable(str(error.filename), error) from error
+        return [file for match in matches if (file := self._file(match.name, among=True))]
 
-    def require_unchanged(self) -> None:
-        """Compare the bytes that `blocks` has read with those that the identity names; see `Delivery`."""
-        if (found := f"sha256:{self._read.hexdigest()}") != self.identity:
-            raise TransientError(
-                "the file changed while it was read",
-                where=self.where,
-                expected=self.identity[:19],
-                found=found[:19],
-                remedy="nothing was published; put files there by renaming, then this runs again",
-            )
+    def where(self, day: str | None) -> str:
+        """Where a person finds them: the file, or the folder in which names begin to vary."""
+        if self.pattern.many:
+            return str(self.pattern.looked_in(day))
+        return str(self.pattern.real(self.pattern.of(day)))
+
+    def nothing(self, day: str | None) -> str:
+        """What was looked for in vain."""
+        folder = self.pattern.looked_in(day)
+        if not self.pattern.many:
+            nowhere = "" if folder.is_dir() else f"; there is no folder {folder}"
+            return f"looked for {self.where(day)}{nowhere}"
+        looked = f"looked for {self.pattern.of(day)} in {folder}"
+        return looked if folder.is_dir() else f"{looked}, which is not there"
+
+    def _file(self, name: str, *, among: bool = False) -> FileDelivery | None:
+        """The file called `name`; None when it is not there, or a folder `among` the matches of a pattern."""
+        path = self.pattern.real(name)
+        try:
+            # Not Path.exists: whether it hides an error such as a forbidden folder depends on the error.
+            mode = path.stat().st_mode
+            if among and stat.S_ISDIR(mode):
+                return None
+            if not stat.S_ISREG(mode):
+                raise ConfigurationError(
+                    "not a file", where="source.path", expected="the path of a file", found=str(path)
+                )
+            digest = self._sha256(path)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if among:
+                raise _unreadable(str(path), error) from error
+            return None
+        except OSError as error:
+            raise _unreadable(str(path), error) from error
+        return FileDelivery(path, digest, _printable(name), self._source, self._limits)
 
 
 class FileDrops:
-    """Daily files below the project or an allowed data root; a link that leads elsewhere is refused."""
+    """Files of a day below the project or an allowed data root; a link that leads elsewhere is refused."""
 
     replays = False
 
     def __init__(self, loop: LoopSpec, settings: Settings) -> None:
         assert isinstance(loop.source, FilesSource)
-        self._source = loop.source
-        self._settings = settings
+        self.place = loop.source.path
+        self._files = _Files(loop.source, settings)
 
-    @property
-    def place(self) -> str:
-        return self._source.path
-
-    def find(self, partition: str) -> FileDelivery | None:
-        """The file of the day; None when there is none.
+    def find(self, partition: str) -> FileDelivery | FilesDelivery | None:
+        """The file of the day, or all of them; None when there is none.
 
         Raises:
             ConfigurationError: the path leads out of the allowed folders, or to a folder, or to a file that
                 cannot be read.
         """
-        path = self._path(partition)
-        try:
-            # Not Path.exists: whether it hides an error such as a forbidden folder depends on the error.
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise ConfigurationError(
-                    "not a file", where="source.path", expected="a path of one file a day", found=str(path)
-                )
-            digest = sha256_file(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise ConfigurationError(
-                "cannot read it",
-                where=str(path),
-                expected="a file that this user may read, each name at most 255 bytes long",
-                found=error.strerror or str(error),
-                remedy="correct source.path in the loop file, or the permissions of the file and its folders",
-            ) from error
-        name = self._source.path.replace("{partition}", partition)
-        return FileDelivery(path, digest, name, self._source)
+        found = self._files.found(partition)
+        if not found or not self._files.pattern.many:
+            return found[0] if found else None
+        return FilesDelivery(found, self._files.pattern.of(partition), self._files.where(partition))
 
     def absence(self, partition: str) -> str:
-        path = self._path(partition)
-        nowhere = "" if path.parent.is_dir() else f"; there is no folder {path.parent}"
-        return f"no file for {partition}: looked for {path}{nowhere}"
+        return f"no file for {partition}: {self._files.nothing(partition)}"
 
     def partitions(self) -> list[str]:
-        """The days in the names of files: one listing of a folder, and a look at each file that has one.
+        """The days in the names of files: one listing of each folder, and a look at each file that has one.
 
         A link that leads out of the allowed folders is no file of a day.
         """
-        return [day for day in self._named_days() if self._is_there(day)]
+        matches = self._files.pattern.matches(strict=False)
+        return sorted({match.day for match in matches if match.day and self._is_there(match.name)})
 
-    def _named_days(self) -> list[str]:
-        parts = PurePosixPath(self._source.path).parts
-        first = next(number for number, part in enumerate(parts) if "{partition}" in part)
-        begin, *others = [re.escape(text) for text in parts[first].split("{partition}")]
-        pattern = re.compile(begin + _DAY + r"\1".join(others))
+    def _is_there(self, name: str) -> bool:
         try:
-            folder = confine(str(PurePosixPath(*parts[:first])), self._settings, "source.path")
-            names = [path.name for path in folder.iterdir()]
-        except (OSError, ConfigurationError):
-            return []
-        return sorted(match[1] for match in map(pattern.fullmatch, names) if match and is_day(match[1]))
-
-    def _is_there(self, day: str) -> bool:
-        try:
-            return self._path(day).is_file()
+            return self._files.pattern.real(name).is_file()
         except (OSError, ConfigurationError):
             return False
 
-    def _path(self, partition: str) -> Path:
-        return day_file(self._source, partition, self._settings)
+
+class ManyDays:
+    """Files with many days in them, split by the day of each record when they are first met, or have changed.
+
+    The delivery of a day is its piece, in `<home>/pieces/<loop>/`: only days whose records changed are other
+    deliveries when the files are other ones.
+    """
+
+    replays = False
+
+    def __init__(self, loop: LoopSpec, settings: Settings) -> None:
+        assert isinstance(loop.source, FilesSource)
+        self.place = loop.source.path
+        self._source = loop.source
+        self._zone = loop.schedule.timezone
+        self._cache = PieceCache(settings.home / "pieces" / loop.name)
+        self._files = _Files(loop.source, settings, self._cache.sha256)
+
+    def find(self, partition: str) -> PieceDelivery | None:
+        """The records of the day; None when there are none.
+
+        Raises:
+            ConfigurationError: the path leads out of the allowed folders, or to what cannot be read.
+            DataError: a file is not what the loop file declares, or no record has a day that can be read.
+            TransientError: a file changed while it was split.
+        """
+        folder, days = self._pieces()
+        if folder is None or partition not in days:
+            return None
+        where = self._files.where(None)
+        return PieceDelivery(folder, partition, days[partition], self.place, where)
+
+    def absence(self, partition: str) -> str:
+        days = self.partitions()
+        if not days:
+            return f"no record of {partition}: {self._files.nothing(None)}"
+        return f"no record of {partition} in {self.place}: {len(days)} day(s) there, {days[0]} to {days[-1]}"
+
+    def partitions(self) -> list[str]:
+        """The days of the records; files that were not met yet are split for that."""
+        try:
+            return list(self._pieces()[1])
+        except (LakeloopError, OSError):
+            return []
+
+    def _pieces(self) -> tuple[Path | None, Mapping[str, str]]:
+        found = self._files.found(None)
+        if not found:
+            return None, {}
+        files = FilesDelivery(found, self.place, self._files.where(None))
+        named = [(file.name, file.identity) for file in found]
+        decides = {**decisive(self._source, "raw"), "zone": self._zone}
+        return self._cache.pieces(key_of(named, decides), lambda folder: self._split(files, folder))
+
+    def _split(self, files: FilesDelivery, folder: Path) -> None:
+        column = self._source.stored(str(self._source.partition_by))
+        writer = PieceWriter(folder, files.where)
+        Splitter(column, self._zone, files.where).split(files, writer)
+        files.require_unchanged()
+        writer.close()
 
 
-class _HashedFile(io.RawIOBase):
-    """A file that is read from its beginning to its end, hashed on the way."""
+def _printable(name: str) -> str:
+    """A name as text that a table can hold, also one whose bytes are not UTF-8."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
-    def __init__(self, file: io.RawIOBase, digest: hashlib._Hash) -> None:
-        self._file = file
-        self._digest = digest
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int | None:  # type: ignore[override]
-        count = self._file.readinto(buffer)
-        if count:
-            self._digest.update(memoryview(buffer)[:count])
-        return count
+def _unreadable(where: str, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        "cannot read it",
+        where=where,
+        expected="a file that this user may read, each name at most 255 bytes long",
+        found=error.strerror or str(error),
+        remedy="correct source.path in the loop file, or the permissions of the file and its folders",
+    )

@@ -6,10 +6,12 @@ as a stream. In memory are a few batches, and 24 bytes a row of hashes (`repeats
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -82,9 +84,9 @@ def read_delivery(delivery: Delivery, loop: LoopSpec, partition: str, folder: Pa
         hashed = row_schema(source).append(pa.field("row_hash", pa.string()))
         rows = stack.enter_context(Spool(hashed, folder))
         quarantine = stack.enter_context(Spool(QUARANTINE, folder))
-        tally = _Tally()
+        tally, files = _Tally(), _Files(delivery.name)
         repeats, keys = Repeats(), Distinct()
-        blocks = tally.counted(_quarantining(delivery.blocks(), quarantine, delivery.name, partition))
+        blocks = tally.counted(_quarantining(files.noted(delivery.blocks()), quarantine, partition))
         for batch in gathered(block.rows for block in blocks):
             hashes = row_hashes(batch, [column.stored for column in source.fields])
             repeats.add(hashes)
@@ -106,7 +108,7 @@ def read_delivery(delivery: Delivery, loop: LoopSpec, partition: str, folder: Pa
             repeated_keys=counts.accepted - keys.count() if source.key_column else 0,
             undeclared=dict(tally.undeclared.most_common()),
             shown=tuple(tally.shown),
-            _raw=_RawRows(rows, repeated, raw_schema(loop), delivery.name, partition),
+            _raw=_RawRows(rows, repeated, raw_schema(loop), files, partition),
             _quarantine=quarantine,
             _files=stack.pop_all(),
         )
@@ -131,6 +133,36 @@ class _Tally:
             yield block
 
 
+class _Files:
+    """Which file each row is from: runs of rows, in the order of the delivery."""
+
+    def __init__(self, delivery: str) -> None:
+        self.delivery = delivery
+        self._runs: list[tuple[str, int]] = []
+        """A file, and how many rows there are up to its end."""
+
+    def noted(self, blocks: Iterable[Block]) -> Iterator[Block]:
+        """Hand `blocks` on, each with its file."""
+        rows = 0
+        for block in blocks:
+            file = block.file or self.delivery
+            rows += block.rows.num_rows
+            if self._runs and self._runs[-1][0] == file:
+                self._runs.pop()
+            self._runs.append((file, rows))
+            yield block if block.file else replace(block, file=file)
+
+    def column(self, first: int, rows: int) -> pa.Array:
+        """The files of `rows` rows from number `first` (from 0) on."""
+        place, parts = first, [pa.array([], pa.string())]
+        for file, end in self._runs[bisect_right(self._runs, first, key=itemgetter(1)) :]:
+            upto = min(end, first + rows)
+            parts.append(pa.repeat(pa.scalar(file, pa.string()), upto - place))
+            if (place := upto) == first + rows:
+                break
+        return pa.concat_arrays(parts)
+
+
 @dataclass(frozen=True)
 class _RawRows:
     """The rows of table `raw`: those that were read, without the repeated ones."""
@@ -138,34 +170,35 @@ class _RawRows:
     spool: Spool
     repeated: npt.NDArray[np.bool_]
     schema: pa.Schema
-    source_file: str
+    files: _Files
     partition: str
 
     def batches(self, promised: int) -> Iterator[pa.RecordBatch]:
         place = given = 0
         for batch in self.spool.batches():
             repeated = self.repeated[place : place + batch.num_rows]
+            rows = batch.append_column("source_file", self.files.column(place, batch.num_rows))
             place += batch.num_rows
-            rows = batch.filter(pa.array(~repeated)) if repeated.any() else batch
-            for name, value in (("source_file", self.source_file), ("partition", self.partition)):
-                rows = rows.append_column(name, pa.repeat(pa.scalar(value, pa.string()), rows.num_rows))
+            rows = rows.filter(pa.array(~repeated)) if repeated.any() else rows
+            partition = pa.repeat(pa.scalar(self.partition, pa.string()), rows.num_rows)
+            rows = rows.append_column("partition", partition)
             given += rows.num_rows
             yield rows.select(self.schema.names)
         if given != promised:
             raise CountsError(
                 "rows that were read and accepted are not all there any more",
-                where=self.source_file,
+                where=self.files.delivery,
                 expected=f"{promised} rows",
                 found=f"{given} rows",
                 remedy="no row was published; is the disk in order? Run it again",
             )
 
 
-def _quarantining(blocks: Iterable[Block], spool: Spool, source_file: str, partition: str) -> Iterator[Block]:
+def _quarantining(blocks: Iterable[Block], spool: Spool, partition: str) -> Iterator[Block]:
     """Hand `blocks` on; their rejects are put into `spool`."""
     for block in blocks:
         if block.rejects:
-            spool.append(_quarantine_rows(block.rejects, source_file, partition))
+            spool.append(_quarantine_rows(block.rejects, str(block.file), partition))
         yield block
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from lakeloop.settings import Settings
 from lakeloop.sources.base import Source
 from lakeloop.sources.demo.package import PackageReplay
-from lakeloop.sources.files import FileDrops
+from lakeloop.sources.files import files_source
 from lakeloop.spec.loop import LoopSpec
 
 KINDS: dict[str, Callable[[LoopSpec, Settings], Source]] = {
-    "files": FileDrops,
+    "files": files_source,
     "package": PackageReplay,
 }
 

@@ -26,6 +26,8 @@ class Reason(StrEnum):
     MISSING_KEY = "missing_key"
     NULL_KEY = "null_key"
     """The key is there, and null or empty."""
+    NO_DAY = "no_day"
+    """The column that says the day (`source.partition_by`) is null."""
     BAD_UTF8 = "bad_utf8"
     NUL_BYTE = "nul_byte"
     LINE_TOO_LONG = "line_too_long"

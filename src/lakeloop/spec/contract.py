@@ -28,9 +28,9 @@ class SourceBase(Section):
     digits below a microsecond are cut off. A column can be a section instead of its type: see below."""
     undeclared: Annotated[Literal["ignore", "keep", "refuse"], RAW] = "ignore"
     """Fields of a record that `columns` does not name: left out and counted; kept as JSON in the column
-    undeclared_fields of raw; or the record is quarantined (of CSV: the file is refused)."""
-    format: Annotated[Literal["jsonl", "csv"], RAW] = "jsonl"
-    """Format of the drops: one JSON object a line, or CSV with a header (one record, one line)."""
+    undeclared_fields of raw; or the record is quarantined (of CSV and Parquet: the file is refused)."""
+    format: Annotated[Literal["jsonl", "csv", "parquet"], RAW] = "jsonl"
+    """Format of the drops: one JSON object a line, CSV with a header (one record, one line), or Parquet."""
 
     @property
     def fields(self) -> tuple[Column, ...]:
@@ -50,6 +50,11 @@ class SourceBase(Section):
     def types(self) -> dict[str, ColumnType]:
         """Declared column -> type."""
         return {name: column.type for name, column in self.columns.items()}
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Columns in which no row may be null, nor text be empty."""
+        return (self.key,) if self.key else ()
 
     @model_validator(mode="after")
     def _columns_fit(self) -> Self:

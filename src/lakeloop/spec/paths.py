@@ -11,15 +11,18 @@ can change after the loop file was checked. Reading the files is the business of
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import re
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import quote
-from lakeloop.spec.source import FilesSource
+from lakeloop.spec.source import DAY_IN_PATH, FilesSource
 from lakeloop.spec.train import PACKAGE_PREFIX, Train
 
+SOURCE_PATH = "source.path"
 _ANY_DAY = "2000-01-01"
 
 
@@ -33,7 +36,11 @@ def confine(path: str, settings: Settings, where: str) -> Path:
     roots = allowed_roots(settings)
     if "://" in path or "\0" in path:
         raise ConfigurationError(
-            "not a path", where=where, expected="a path of this machine", found=quote(path)
+            "not a path",
+            where=where,
+            expected="a path of this machine",
+            found=quote(path),
+            remedy="have the files copied to a folder of this machine; addresses such as s3:// are not read",
         )
     # Not Path.resolve: it raises RuntimeError on a loop of links.
     real = Path(os.path.realpath(settings.root / path))
@@ -70,13 +77,23 @@ def allowed_roots(settings: Settings) -> tuple[Path, ...]:
     return tuple(Path(os.path.realpath(root)) for root in (settings.root, *settings.data_roots))
 
 
-def day_file(source: FilesSource, partition: str, settings: Settings) -> Path:
-    """The confined path of the file of one day ("YYYY-MM-DD"); it need not be there.
+def day_file(source: FilesSource, partition: str | None, settings: Settings) -> Path:
+    """The confined path of the file of one day ("YYYY-MM-DD", None: of all days); it need not be there.
+
+    Of a path with `*` or `?` it is the folder where these begin: each file is judged when it is found.
 
     Raises:
         ConfigurationError: the path leads out of the allowed roots.
     """
-    return confine(source.path.replace("{partition}", partition), settings, "source.path")
+    path = source.path if partition is None else source.path.replace(DAY_IN_PATH, partition)
+    return confine(fixed_part(path), settings, SOURCE_PATH)
+
+
+def fixed_part(path: str) -> str:
+    """`path` up to its first name with `*` or `?` in it; all of it when there is none."""
+    names = PurePosixPath(path).parts
+    fixed = list(takewhile(lambda name: not re.search(r"[*?]", name), names))
+    return path if len(fixed) == len(names) else str(PurePosixPath(*fixed))
 
 
 def base_model_folder(train: Train, settings: Settings) -> Path | None:

@@ -3,29 +3,53 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from lakeloop.spec.base import RAW
-from lakeloop.spec.contract import SourceBase
+from lakeloop.spec.contract import SourceBase, column_rule
 from lakeloop.spec.demo import PackageSource
+from lakeloop.spec.rules import Broken, refuse_broken
+
+DAY_IN_PATH = "{partition}"
 
 
 class FilesSource(SourceBase):
-    """One file a day, dropped by somebody else."""
+    """Files, dropped by somebody else: one or many a day, or many days in one."""
 
     kind: Annotated[Literal["files"], RAW]
     path: Annotated[str, RAW]
-    """Path of a day's file, with {partition} for the day: `data/tickets/{partition}.jsonl`.
-    Relative to the project; inside the project or one of the allowed data roots."""
+    """Path of the files, with {partition} for the day: `data/tickets/{partition}.jsonl`. With `*` and `?` in
+    a name, and `**` for folders of any depth, a day has many files: `drops/{partition}/*.csv`; they are read
+    in the order of their names. Files may be compressed (gzip, zstd, zip), whatever they are called. Relative
+    to the project; inside the project or one of the allowed data roots."""
+    partition_by: Annotated[str | None, RAW] = None
+    """Timestamp or date column that says a record's day, where a file has many days; `path` is then without
+    {partition}. The day begins at midnight in `schedule.timezone`."""
 
-    @field_validator("path")
-    @classmethod
-    def _names_the_day(cls, value: str) -> str:
-        if value.count("{partition}") < 1 or re.search(r"[{}]", value.replace("{partition}", "")):
-            raise ValueError("a path with {partition} in it, and no other braces")
-        return value
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The key, and the column that says the day."""
+        return tuple(dict.fromkeys(name for name in (self.key, self.partition_by) if name))
+
+    @model_validator(mode="after")
+    def _says_the_day_once(self) -> Self:
+        refuse_broken(list(self._broken_rules()))
+        return self
+
+    def _broken_rules(self) -> Iterator[Broken]:
+        names_day = DAY_IN_PATH in self.path
+        if re.search(r"[{}]", self.path.replace(DAY_IN_PATH, "")) or not (names_day or self.partition_by):
+            expected = "a path with {partition} in it, and no other braces; or partition_by beside it"
+            yield Broken("path", "wrong value", expected, self.path)
+        elif names_day and self.partition_by:
+            expected = "{partition} in path for files of one day, or partition_by for files of many"
+            yield Broken("partition_by", "the day is said twice", expected, self.partition_by)
+        if any("**" in part and part != "**" for part in self.path.split("/")):
+            yield Broken("path", "wrong value", "** as a name of its own: drops/**/*.csv", self.path)
+        yield from column_rule("partition_by", self.partition_by, self.types, ("timestamp", "date"))
 
 
 Source = Annotated[FilesSource | PackageSource, Field(discriminator="kind")]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gzip
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +160,93 @@ def test_a_data_root_may_be_elsewhere(tmp_path: Path, settings: Settings) -> Non
     assert source(allowed, str(tmp_path / "data" / "{partition}.jsonl")).find(DAY) is not None
     with pytest.raises(ConfigurationError, match="leads out"):
         source(settings, str(tmp_path / "data" / "{partition}.jsonl")).find(DAY)
+
+
+def line(key: str) -> str:
+    return f'{{"id": "{key}", "text": "words", "label": "tech"}}\n'
+
+
+def test_many_files_of_a_day_are_one_delivery_and_each_row_knows_its_file(settings: Settings) -> None:
+    folder = settings.root / "drops" / DAY
+    folder.mkdir()
+    (folder / "b.jsonl").write_text(line("b1") + "bad\n")
+    (folder / "a.jsonl.gz").write_bytes(gzip.compress((line("a1") + line("a2")).encode()))
+    (folder / "c.jsonl.part").write_text(line("c1"))
+    (folder / "d.jsonl").mkdir()
+    several = source(settings, "drops/{partition}/?.jsonl*").find(DAY)
+    (folder / "c.jsonl.part").unlink()
+    found = source(settings, "drops/{partition}/?.jsonl*").find(DAY)
+    assert several is not None
+    assert found is not None
+    assert several.identity != found.identity
+    blocks = list(found.blocks())
+    assert [(block.file, block.read) for block in blocks] == [
+        (f"drops/{DAY}/a.jsonl.gz", 2), (f"drops/{DAY}/b.jsonl", 2),
+    ]  # fmt: skip
+    found.require_unchanged()
+    assert (found.name, found.where) == (f"drops/{DAY}/?.jsonl*", str(folder))
+    assert source(settings, "drops/{partition}/?.jsonl*").partitions() == [DAY]
+
+
+def test_the_identity_of_many_files_is_their_names_and_what_they_hold(settings: Settings) -> None:
+    folder = settings.root / "drops" / DAY
+
+    def identity(**files: str) -> str:
+        folder.mkdir()
+        for name, text in files.items():
+            (folder / f"{name}.jsonl").write_text(text)
+        found = source(settings, "drops/{partition}/*.jsonl").find(DAY)
+        assert found is not None
+        shutil.rmtree(folder)
+        return found.identity
+
+    first = identity(a="1", b="2")
+    others = [identity(a="2", b="1"), identity(a="1"), identity(a="1", c="2"), identity(a="1", b="2", c="")]
+    assert first == identity(a="1", b="2")
+    assert len({first, *others}) == 5
+
+
+def test_a_file_of_many_that_changes_while_they_are_read_is_not_the_delivery(settings: Settings) -> None:
+    for name in ("a", "b"):
+        (settings.root / "drops" / f"{DAY}-{name}.jsonl").write_text(line(name))
+    found = source(settings, "drops/{partition}-*.jsonl").find(DAY)
+    assert found is not None
+    (settings.root / "drops" / f"{DAY}-b.jsonl").write_text(line("c"))
+    list(found.blocks())
+    with pytest.raises(TransientError, match="changed while it was read"):
+        found.require_unchanged()
+
+
+def test_a_pattern_that_finds_nothing_says_what_it_looked_for(settings: Settings) -> None:
+    files = source(settings, "drops/{partition}/*.csv")
+    assert files.find(DAY) is None
+    assert files.absence(DAY) == (
+        f"no file for {DAY}: looked for drops/{DAY}/*.csv in {settings.root}/drops/{DAY}, which is not there"
+    )
+    (settings.root / "drops" / DAY).mkdir()
+    assert files.absence(DAY).endswith(f"/drops/{DAY}")
+
+
+def test_of_many_files_one_that_leads_out_is_refused(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    put(settings.root, f"drops/{DAY}-a.jsonl")
+    (settings.root / "drops" / f"{DAY}-b.jsonl").symlink_to(tmp_path / "secret")
+    files = source(settings, "drops/{partition}-*.jsonl")
+    with pytest.raises(ConfigurationError, match="leads out"):
+        files.find(DAY)
+    assert files.partitions() == [DAY]
+
+
+def test_of_many_files_one_that_is_not_there_any_more_is_no_silence(settings: Settings) -> None:
+    put(settings.root, f"drops/{DAY}-a.jsonl")
+    (settings.root / "drops" / f"{DAY}-b.jsonl").symlink_to("gone")
+    with pytest.raises(ConfigurationError, match="cannot read it"):
+        source(settings, "drops/{partition}-*.jsonl").find(DAY)
+
+
+def test_a_name_that_is_not_utf8_can_be_stored(settings: Settings) -> None:
+    name = os.fsencode(settings.root / "drops" / f"{DAY}-") + b"\xff.jsonl"
+    Path(os.fsdecode(name)).write_text(line("a"))
+    found = source(settings, "drops/{partition}-*.jsonl").find(DAY)
+    assert found is not None
+    assert [block.file for block in found.blocks()] == [f"drops/{DAY}-\\xff.jsonl"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ from lakeloop.lake.tables import QUARANTINE, raw_schema
 from lakeloop.records import Counts
 from lakeloop.sources import intake as intake_module
 from lakeloop.sources.base import Block
-from lakeloop.sources.files import FileDelivery
+from lakeloop.sources.delivery import FileDelivery
 from lakeloop.sources.intake import SHOWN_REJECTS, Intake, read_delivery
 from tests.support.small_loop import small_loop
 
@@ -157,3 +158,26 @@ def test_a_key_that_comes_again_with_other_content_is_counted_whatever_its_type(
         FileDelivery(path, sha256_file(path), "drop", loop.source), loop, DAY, tmp_path
     ) as intake:
         assert intake.repeated_keys == 1
+
+
+def test_rows_and_bad_records_carry_the_file_that_their_block_names(tmp_path: Path) -> None:
+    path = tmp_path / "drop"
+    files = ("north.jsonl", "north.jsonl", None, "south.jsonl")
+
+    class Several(FileDelivery):
+        def blocks(self) -> Iterator[Block]:
+            for file in files:
+                path.write_text(f"{row('a', str(file))}\nbroken\n{row('b', str(file))}\n")
+                yield from (replace(block, file=file) for block in super().blocks())
+
+        def require_unchanged(self) -> None: ...
+
+    delivery = Several(path, "", "drops/*.jsonl", small_loop().source)
+    with read_delivery(delivery, small_loop(), DAY, tmp_path) as intake:
+        raw, quarantine = intake.raw().read_all(), intake.quarantine().read_all()
+    assert intake.counts == Counts(read=12, accepted=6, quarantined=4, duplicates=2)
+    # Those of the second block were there before.
+    assert raw["source_file"].to_pylist() == [
+        *["north.jsonl"] * 2, *["drops/*.jsonl"] * 2, *["south.jsonl"] * 2,
+    ]  # fmt: skip
+    assert quarantine["source_file"].to_pylist() == [file or "drops/*.jsonl" for file in files]

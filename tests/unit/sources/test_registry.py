@@ -13,7 +13,7 @@ from lakeloop.records import Counts
 from lakeloop.settings import Settings
 from lakeloop.sources.base import Block, row_schema
 from lakeloop.sources.formats.lines import LineReader
-from lakeloop.sources.formats.registry import FORMATS
+from lakeloop.sources.formats.registry import FORMATS, Format
 from lakeloop.sources.registry import KINDS
 from lakeloop.sources.rejects import LineError, Reason, Reject
 from lakeloop.sources.values import Value
@@ -124,7 +124,7 @@ def test_a_source_without_files_goes_through_ingest(tmp_path: Path, monkeypatch:
 
 
 def test_a_format_goes_through_ingest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(FORMATS, "pipes", read_pipes)
+    monkeypatch.setitem(FORMATS, "pipes", Format(read_pipes, (".pipes",)))
     small = small_loop()
     source = {**small.source.model_dump(), "format": "pipes"}
     loop = LoopOfPipes.model_validate({**small.model_dump(exclude_unset=True), "source": source})

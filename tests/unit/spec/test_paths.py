@@ -10,6 +10,7 @@ import pytest
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings, get_settings
 from lakeloop.spec.paths import base_model_folder, confine, day_file
+from lakeloop.spec.reading.load import load_loop
 from lakeloop.spec.source import FilesSource
 from lakeloop.spec.train import Train
 from tests.support.loops import LOOP, Refuse
@@ -197,8 +198,43 @@ def test_a_loop_file_that_leads_out_is_refused_with_its_lines(refuse: Refuse, se
 def test_a_path_must_name_the_day_and_nothing_else(refuse: Refuse, path: str) -> None:
     text = refuse((PACKAGE, FILES.format(path=f"'{path}'")), (LOOP_DIRT, ""))
     assert (
-        "source.path: wrong value\n    expected: a path with {partition} in it, and no other braces\n" in text
+        "source.path: wrong value\n"
+        "    expected: a path with {partition} in it, and no other braces; or partition_by beside it\n"
+        in text
     )
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("path: drops/all.csv\n  partition_by: published_at", ""),
+        ("path: drops/*.csv\n  partition_by: desk", "source.partition_by: a column of the wrong type"),
+        ("path: drops/*.csv\n  partition_by: when", "source.partition_by: no such column"),
+        (
+            "path: drops/{partition}.csv\n  partition_by: published_at",
+            "source.partition_by: the day is said twice",
+        ),
+        ("path: drops/a**/{partition}.csv", "source.path: wrong value"),
+    ],
+)
+def test_the_day_is_in_the_path_or_in_a_column(
+    refuse: Refuse, settings: Settings, keys: str, said: str
+) -> None:
+    if said:
+        assert said in refuse((PACKAGE, f"  kind: files\n  {keys}\n"), (LOOP_DIRT, ""))
+        return
+    text = LOOP.replace(PACKAGE, f"  kind: files\n  {keys}\n").replace(LOOP_DIRT, "")
+    settings.loop_file("news").parent.mkdir()
+    settings.loop_file("news").write_text(text)
+    loop = load_loop(settings.loop_file("news"), settings)
+    assert isinstance(loop.source, FilesSource)
+    assert loop.source.partition_by == "published_at"
+
+
+def test_of_a_pattern_the_folder_is_judged_where_it_begins(refuse: Refuse, settings: Settings) -> None:
+    found = day_file(files_source("data/{partition}/*/x-?.csv"), "2026-11-20", settings)
+    assert found == settings.root / "data/2026-11-20"
+    assert "leads out" in refuse((PACKAGE, FILES.format(path="../other/{partition}/*.csv")), (LOOP_DIRT, ""))
 
 
 LOOP_DIRT = LOOP[LOOP.index("  dirt:\n") : LOOP.index("\ntask:")]

@@ -16,8 +16,8 @@ from pathlib import Path
 from lakeloop.durable import write_atomically
 from lakeloop.errors import ConfigurationError, DataError
 from lakeloop.settings import Settings
+from lakeloop.sources.delivery import FileDelivery
 from lakeloop.sources.demo.dirt import Story, chance, spoiled_lines
-from lakeloop.sources.files import FileDelivery
 from lakeloop.spec.columns import ColumnType
 from lakeloop.spec.demo import PackageSource
 from lakeloop.spec.loop import LoopSpec

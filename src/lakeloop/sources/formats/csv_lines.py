@@ -66,11 +66,12 @@ class CsvLines:
         self._extra = [name for name in self._header if name not in {each.found for each in source.fields}]
         self._keeps = source.undeclared == "keep"
         refused = self._extra and source.undeclared == "refuse"
-        needed = {self._key} if self._key else {each.found for each in source.fields}
-        if refused or len(set(self._header)) != len(self._header) or not needed & set(self._header):
+        needed = {each.found for each in source.fields if each.name in source.required}
+        usable = needed <= set(self._header) and set(self._header) - set(self._extra)
+        if refused or len(set(self._header)) != len(self._header) or not usable:
             declared = ", ".join(each.found for each in source.fields)
-            others = "" if source.undeclared == "refuse" else ", and perhaps others"
-            others = f", {self._key} among them{others}" if self._key else others
+            others = f", {', '.join(sorted(needed))} among them" if needed else ""
+            others += "" if source.undeclared == "refuse" else ", and perhaps others"
             raise DataError(
                 "the header is not the one that the loop file declares",
                 where=f"{where}, line 1",

@@ -75,6 +75,7 @@ class LineReader:
     ) -> None:
         self._file = file
         self._key = source.key_column.stored if source.key_column else None
+        self._required = [source.stored(name) for name in source.required]
         self._schema = row_schema(source)
         self._block_bytes = block_bytes
         self._max_line_bytes = max_line_bytes
@@ -141,17 +142,16 @@ class LineReader:
         lines = data.count(b"\n")
         parser.undeclared = Counter()
         columns = parser.parse_block(data, lines) if len(data) <= self._max_line_bytes else None
-        if columns is None or self._lacks_key(columns):
+        if columns is None or any(self._lacks(columns, name) for name in self._required):
             yield from self._line_by_line(parser, data.split(b"\n")[:-1], piece.byte_offset)
             return
         numbers = pa.array(range(self._next_line, self._next_line + lines), pa.int64())
         rows = pa.RecordBatch.from_arrays([*columns, numbers], schema=self._schema)
         yield Block(rows, (), lines, parser.undeclared)
 
-    def _lacks_key(self, columns: list[pa.Array]) -> bool:
-        if self._key is None:
-            return False
-        keys = columns[self._schema.get_field_index(self._key)]
+    def _lacks(self, columns: list[pa.Array], name: str) -> bool:
+        """Whether a row is null or empty in a column."""
+        keys = columns[self._schema.get_field_index(name)]
         if keys.null_count:
             return True
         return pa.types.is_string(keys.type) and bool(pc.any(pc.equal(keys, ""), min_count=0).as_py())
@@ -188,8 +188,10 @@ class LineReader:
         for name, value in row.items():
             if isinstance(value, str) and "\0" in value:
                 raise LineError(Reason.NUL_BYTE, f"{name}: has an escaped NUL", name)
-        if self._key is not None and row[self._key] in (None, ""):
-            raise LineError(Reason.NULL_KEY, f"{self._key} is null or empty", self._key)
+        for name in self._required:
+            if row[name] in (None, ""):
+                reason = Reason.NULL_KEY if name == self._key else Reason.NO_DAY
+                raise LineError(reason, f"{name} is null or empty", name)
         return row
 
     def _too_long(self, length: int) -> str:

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from lakeloop.sources.base import Block
 from lakeloop.sources.formats.csv_lines import read_csv
 from lakeloop.sources.formats.json_lines import read_json_lines
+from lakeloop.sources.formats.parquet_rows import read_parquet
 from lakeloop.spec.contract import SourceBase
 
-Reader = Callable[[BinaryIO, str, SourceBase], Iterator[Block]]
-"""Reads a file from its beginning to its end, once, given the open file, its name in errors, the source."""
 
-FORMATS: dict[str, Reader] = {
-    "jsonl": read_json_lines,
-    "csv": read_csv,
+@dataclass(frozen=True)
+class Format:
+    """How a file becomes blocks."""
+
+    read: Callable[[BinaryIO, str, SourceBase], Iterator[Block]]
+    """Reads a file once, given the open file, its name in errors, the source."""
+    suffixes: tuple[str, ...]
+    """How its files are usually called; asked for only where an archive has several."""
+    seeks: bool = False
+    """The file is not read from its beginning to its end."""
+
+
+FORMATS: dict[str, Format] = {
+    "jsonl": Format(read_json_lines, (".jsonl", ".ndjson", ".json")),
+    "csv": Format(read_csv, (".csv", ".tsv", ".txt")),
+    "parquet": Format(read_parquet, (".parquet", ".pq"), seeks=True),
 }
 
 
-def reader_of(source: SourceBase) -> Reader:
-    """The reader of the format that `source` declares."""
+def format_of(source: SourceBase) -> Format:
+    """The format that `source` declares."""
     return FORMATS[source.format]

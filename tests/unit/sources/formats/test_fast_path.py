@@ -67,6 +67,7 @@ def slowly(parser: Parser, block: bytes) -> list[dict[str, Any]] | None:
     reader = LineReader.__new__(LineReader)
     reader._max_line_bytes = 1 << 20
     reader._key = "id"
+    reader._required = ("id",)
     try:
         return [reader._row(parser, line.removesuffix(b"\r")) for line in block.split(b"\n")[:-1]]
     except LineError:

@@ -10,7 +10,7 @@ import pytest
 
 from lakeloop.errors import DataError
 from lakeloop.sources.base import Block
-from lakeloop.sources.formats.registry import reader_of
+from lakeloop.sources.formats.registry import format_of
 from lakeloop.spec.source import FilesSource
 
 Policy = Literal["ignore", "keep", "refuse"]
@@ -27,7 +27,7 @@ def blocks(content: bytes, policy: Policy, file_format: Literal["jsonl", "csv"])
         undeclared=policy,
         format=file_format,
     )
-    return list(reader_of(source)(io.BytesIO(content), "drop", source))
+    return list(format_of(source).read(io.BytesIO(content), "drop", source))
 
 
 def rows(found: list[Block]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from lakeloop.lake.store import Lake
 from lakeloop.lake.tables import QUARANTINE
 from lakeloop.records import Counts
 from lakeloop.sources.base import Block
-from lakeloop.sources.files import FileDelivery
+from lakeloop.sources.delivery import FileDelivery
 from lakeloop.stages.data.ingest import ingest
 from lakeloop.stages.frame.session import StageContext
 from tests.support.small_loop import small_context, small_loop

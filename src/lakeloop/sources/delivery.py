@@ -1,0 +1,144 @@
+"""Files as a delivery: one, or several in the order of their names; what they are made of is their sha256."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from lakeloop.errors import TransientError
+from lakeloop.sources.base import Block
+from lakeloop.sources.formats.registry import format_of
+from lakeloop.sources.packed import Limits, Packing, first_bytes, members, packing_of, unpack
+from lakeloop.spec.contract import SourceBase
+
+_BLOCK = 1 << 20
+_USUAL = Limits()
+
+
+class FileDelivery:
+    """One file, named by the sha256 of its bytes as they lie there, compressed or not.
+
+    Args:
+        path: where it lies on this machine.
+        sha256: of its bytes, hex.
+        name: how rows refer to it; to a file in a zip archive as `name/member`.
+        source: what the loop file declares of it.
+        limits: what it may unpack to.
+    """
+
+    def __init__(
+        self, path: Path, sha256: str, name: str, source: SourceBase, limits: Limits = _USUAL
+    ) -> None:
+        self.path = path
+        self.name = name
+        self.identity = f"sha256:{sha256}"
+        self._source = source
+        self._limits = limits
+        self._read = ""
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+    def blocks(self) -> Iterator[Block]:
+        """The records, in the order of the file; see `Delivery`.
+
+        Raises:
+            DataError: it is compressed and cannot be unpacked, or is not what the loop file declares.
+            OSError: it cannot be read.
+        """
+        self._read = ""
+        form = format_of(self._source)
+        with self.path.open("rb", buffering=0) as file:
+            hashed = _HashedFile(file)
+            for member, stream in self._contents(file, hashed):
+                where = self.where if member is None else f"{self.where}/{member}"
+                for block in form.read(stream, where, self._source):
+                    yield block if member is None else replace(block, file=f"{self.name}/{member}")
+            self._read = hashed.digest_of_all()
+
+    def _contents(self, file: io.FileIO, hashed: _HashedFile) -> Iterator[tuple[str | None, BinaryIO]]:
+        """What is in the file: itself, unpacked, without a name; or the members of an archive."""
+        form = format_of(self._source)
+        packing = packing_of(first_bytes(file), self.where)
+        if packing is Packing.ZIP:
+            for member, stream in members(file, self.where, self._limits, form.suffixes):
+                yield member, (_on_disk(stream) if form.seeks else stream)
+        elif packing is not Packing.NONE:
+            stream = unpack(hashed, packing, self.where, self._limits)
+            yield None, (_on_disk(stream) if form.seeks else stream)
+        else:
+            yield None, cast("BinaryIO", file if form.seeks else hashed)
+
+    def require_unchanged(self) -> None:
+        """Compare the bytes that `blocks` has read with those that the identity names; see `Delivery`."""
+        if (found := f"sha256:{self._read}") != self.identity:
+            raise TransientError(
+                "the file changed while it was read",
+                where=self.where,
+                expected=self.identity[:19],
+                found=found[:19],
+                remedy="nothing was published; put files there by renaming, then this runs again",
+            )
+
+
+class FilesDelivery:
+    """Several files that are one delivery: its identity is made of all their names and digests."""
+
+    def __init__(self, files: Sequence[FileDelivery], name: str, where: str) -> None:
+        self.files = tuple(files)
+        self.name = name
+        self.where = where
+        listed = "".join(f"{len(file.name)}:{file.name} {file.identity}\n" for file in self.files)
+        self.identity = f"files:{hashlib.sha256(listed.encode()).hexdigest()}"
+
+    def blocks(self) -> Iterator[Block]:
+        """The records of one file after the other, each block with the name of its file."""
+        for file in self.files:
+            for block in file.blocks():
+                yield block if block.file else replace(block, file=file.name)
+
+    def require_unchanged(self) -> None:
+        """See `FileDelivery`."""
+        for file in self.files:
+            file.require_unchanged()
+
+
+def _on_disk(stream: BinaryIO) -> BinaryIO:
+    """The bytes of `stream` in a file without a name, for a format that has its index at the end."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115  (closed with its last reference)
+    shutil.copyfileobj(stream, file, _BLOCK)
+    file.seek(0)
+    return cast("BinaryIO", file)
+
+
+class _HashedFile(io.RawIOBase):
+    """A file that is hashed on the way when it is read from its beginning to its end."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self._hashed = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int | None:  # type: ignore[override]
+        count = self._file.readinto(buffer)
+        if count:
+            self._digest.update(memoryview(buffer)[:count])
+            self._hashed += count
+        return count
+
+    def digest_of_all(self) -> str:
+        """The sha256 of the whole file: what was not read through here is read now."""
+        self._file.seek(self._hashed)
+        while self.read(_BLOCK):
+            pass
+        return self._digest.hexdigest()

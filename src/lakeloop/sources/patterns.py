@@ -1,0 +1,137 @@
+"""Files by a pattern: `source.path` with {partition} for a day, `*` and `?` in a name, `**` for folders.
+
+Every file and every folder that is looked into is judged by `lakeloop.spec.paths` after links are resolved.
+Names that begin with a dot are never met by `*` and `?`, and `**` follows no links.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from lakeloop.errors import ConfigurationError
+from lakeloop.settings import Settings
+from lakeloop.spec.days import is_day
+from lakeloop.spec.paths import SOURCE_PATH, confine, fixed_part
+from lakeloop.spec.source import DAY_IN_PATH
+
+_GLOB = re.compile(r"[*?]")
+_AS_PATTERN = {"*": "[^/]*", "?": "[^/]"}
+_MOST_FOLDERS = 100_000
+
+
+@dataclass(frozen=True)
+class Match:
+    """A path that fits a pattern; whether it is a file is not known yet."""
+
+    day: str | None
+    """The day in its name; None where the pattern has none."""
+    name: str
+    """As the loop file calls it: relative to the project, or absolute."""
+
+
+class PathPattern:
+    """The paths that `source.path` stands for."""
+
+    def __init__(self, path: str, settings: Settings) -> None:
+        self.text = path
+        self._parts = PurePosixPath(path).parts
+        self._settings = settings
+
+    @property
+    def many(self) -> bool:
+        """Whether it can stand for more than one path of a day."""
+        return bool(_GLOB.search(self.text))
+
+    def of(self, day: str | None) -> str:
+        """The pattern with the day put in."""
+        return self.text if day is None else self.text.replace(DAY_IN_PATH, day)
+
+    def real(self, name: str) -> Path:
+        """The confined path of a match. Raises ConfigurationError when it leads out."""
+        return confine(name, self._settings, SOURCE_PATH)
+
+    def matches(self, day: str | None = None, *, strict: bool = True) -> list[Match]:
+        """What fits, of one day or of all, in the order of the names.
+
+        Folders that are not there have nothing. Without `strict`, nor have those that cannot be read.
+
+        Raises:
+            ConfigurationError: a folder leads out of the allowed ones, or there are too many folders.
+            OSError: a folder cannot be read.
+        """
+        found = _Walk(self._settings, strict=strict).paths(PurePosixPath(), self._parts, day)
+        return sorted(set(found), key=lambda match: match.name)
+
+    def looked_in(self, day: str | None) -> Path:
+        """The folder where the first name with `*` or `?` begins; the file's folder where there is none."""
+        found = self.real(fixed_part(self.of(day)))
+        return found if self.many else found.parent
+
+
+class _Walk:
+    """One look through folders, along the parts of a pattern."""
+
+    def __init__(self, settings: Settings, *, strict: bool) -> None:
+        self._settings = settings
+        self._strict = strict
+        self._folders = 0
+
+    def paths(self, folder: PurePosixPath, parts: tuple[str, ...], day: str | None) -> Iterator[Match]:
+        """What of `folder` and below fits `parts`."""
+        if not parts:
+            # A path that is said in full is the caller's to look for.
+            if not self._folders or os.path.lexists(self._settings.root / folder):
+                yield Match(day, str(folder))
+            return
+        part = parts[0].replace(DAY_IN_PATH, day) if day else parts[0]
+        if part == "**":
+            entries = self._entries(folder)
+            yield from self.paths(folder, parts[1:], day)
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                    yield from self.paths(folder / entry.name, parts, day)
+        elif DAY_IN_PATH in part or _GLOB.search(part):
+            pattern = _name_pattern(part)
+            for entry in self._entries(folder):
+                if match := pattern.fullmatch(entry.name):
+                    named = match.groupdict().get("day") or day
+                    if named is None or is_day(named):
+                        yield from self.paths(folder / entry.name, parts[1:], named)
+        else:
+            yield from self.paths(folder / part, parts[1:], day)
+
+    def _entries(self, folder: PurePosixPath) -> list[os.DirEntry[str]]:
+        self._folders += 1
+        if self._folders > _MOST_FOLDERS:
+            raise ConfigurationError(
+                "too many folders to look through",
+                where=SOURCE_PATH,
+                expected=f"at most {_MOST_FOLDERS}",
+                found=str(folder),
+                remedy="say more of the path in source.path",
+            )
+        try:
+            with os.scandir(confine(str(folder), self._settings, SOURCE_PATH)) as entries:
+                return list(entries)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except (OSError, ConfigurationError):
+            if self._strict:
+                raise
+            return []
+
+
+def _name_pattern(part: str) -> re.Pattern[str]:
+    """One name of a path, `{partition}` as group `day` that is the same each time."""
+    texts = [
+        "".join(_AS_PATTERN.get(char, re.escape(char)) for char in text) for text in part.split(DAY_IN_PATH)
+    ]
+    day = r"(?P<day>\d{4}-\d{2}-\d{2})"
+    pattern = texts[0] + "".join(
+        (day if place == 0 else "(?P=day)") + text for place, text in enumerate(texts[1:])
+    )
+    return re.compile((r"(?!\.)" if not part.startswith(".") else "") + pattern, re.DOTALL)
