@@ -63,7 +63,7 @@ ROOMS = (
     ("tasks",),
     ("cleaning", "artifact", "evidence"),
     ("sources", "transform", "quality", "datasets", "inference"),
-    ("gate",),
+    ("gate", "proposal"),
     ("registry",),
     ("evaluation", "monitoring"),
     ("serving",),

@@ -1,4 +1,4 @@
-"""Verbs for the files that a person edits: check them, describe them to editors, begin a new one."""
+"""Verbs for the files that a person edits: check them, describe them to editors. A new one is `begin`."""
 
 from __future__ import annotations
 
@@ -85,35 +85,3 @@ def schema(
     if not in_step:
         write_atomically(path, text)
     typer.echo(f"{path}: {'in step' if in_step else 'written'}")
-
-
-@app.command(rich_help_panel=_PANEL)
-def new(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Small letters, digits and _.")],
-    task: Annotated[
-        str, typer.Option(help="What is predicted: classification (a label) or regression (a number).")
-    ] = "classification",
-) -> None:
-    """Begin a loop: a loop file of about 15 lines that reads daily files, and its dbt models."""
-    from lakeloop.cli.scaffold import scaffold
-    from lakeloop.settings import get_settings
-    from lakeloop.spec.reading.load import shown_path
-
-    settings = get_settings()
-    console = Console()
-    for path in scaffold(name, settings, task):
-        console.print(
-            Text.assemble(("new", "green"), f"  {shown_path(path, settings)}"),
-            highlight=False,
-            soft_wrap=True,
-        )
-    file = shown_path(settings.loop_file(name), settings)
-    console.print(
-        f"\nNext: say in {file} what your columns and the task are, put a day's file where\n"
-        "source.path says, and try it:\n"
-        f"  lakeloop check {name}\n"
-        f"  lakeloop ingest {name} --partition YYYY-MM-DD",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )

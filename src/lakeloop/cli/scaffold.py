@@ -18,8 +18,12 @@ from lakeloop.spec.tasks import Task
 TEMPLATES = resources.files("lakeloop.cli") / "templates"
 
 
-def scaffold(name: str, settings: Settings, task: str = "classification") -> list[Path]:
+def scaffold(
+    name: str, settings: Settings, task: str = "classification", text: str | None = None
+) -> list[Path]:
     """Write the files of a new loop called `name`, for a kind of task; returns the paths of the files.
+
+    The loop file is `text`, or the template.
 
     Raises:
         ConfigurationError: there is no such kind of task, `name` is no name for a loop, or one of the files
@@ -38,10 +42,11 @@ def scaffold(name: str, settings: Settings, task: str = "classification") -> lis
         models / "marts" / f"mart_{name}.yml": "mart.yml",
     }
     # Judges the name too, before it becomes a path.
-    text = _filled(f"loop.{task}.yaml", {"name": name})
-    loop = read_loop(text, settings.loop_file(name), settings)
+    loop_text = text or _filled(f"loop.{task}.yaml", {"name": name})
+    loop = read_loop(loop_text, settings.loop_file(name), settings)
     words = {"name": name, "target": loop.task.target, **_contract(loop.task)}
     texts = {path: _filled(template, words) for path, template in files.items()}
+    texts[settings.loop_file(name)] = loop_text
     if there := [path for path in files if path.exists()]:
         raise ConfigurationError(
             f"there is a loop {quote(name)} already",
@@ -49,8 +54,8 @@ def scaffold(name: str, settings: Settings, task: str = "classification") -> lis
             expected="a name that is not taken",
             remedy="choose another name, or remove the old files",
         )
-    for path, text in texts.items():
-        write_atomically(path, text)
+    for path, content in texts.items():
+        write_atomically(path, content)
     return list(files)
 
 

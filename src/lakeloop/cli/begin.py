@@ -1,0 +1,163 @@
+"""The verb that begins a loop: from nothing, with a template; or from files, with what is found in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from lakeloop.proposal.loop_file import Proposal
+    from lakeloop.proposal.preview import Preview
+    from lakeloop.proposal.roles import Choice, Part
+    from lakeloop.settings import Settings
+
+app = typer.Typer()
+_PANEL = "The loop file"
+_SHOWN_ANSWERS = 12
+_CELL = 60
+_MANY_UNKNOWN = 0.05
+"""Share of unknown tokens above which a base model is of another language."""
+
+
+@app.command(rich_help_panel=_PANEL)
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Small letters, digits and _.")],
+    given: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Look at this file, folder or pattern ('drops/*.csv') and propose the loop file.",
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="What is predicted: classification (a label) or regression (a number)."),
+    ] = None,
+    text: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column with the text.")] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column with the right answer, a label or a number.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that names a record.")] = None,
+    time: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that says when.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take the likeliest.")] = False,
+) -> None:
+    """Begin a loop: a loop file of about 15 lines that reads daily files, and its dbt models.
+
+    With --from the file is written from what is found in your data, with the reason of each choice.
+    """
+    from lakeloop.settings import get_settings
+
+    settings = get_settings()
+    if given is None:
+        _from_template(name, settings, task or "classification")
+        return
+    asked: dict[Part, str | None] = {"text": text, "answer": label, "key": key, "time": time}
+    _from_data(name, given, settings, {part: column for part, column in asked.items() if column}, yes=yes)
+
+
+def _from_template(name: str, settings: Settings, task: str) -> None:
+    from lakeloop.cli.scaffold import scaffold
+    from lakeloop.spec.reading.load import shown_path
+
+    _say_written(scaffold(name, settings, task), settings)
+    file = shown_path(settings.loop_file(name), settings)
+    _say(
+        f"\nNext: say in {file} what your columns and the task are, put a day's file where\n"
+        "source.path says, and try it:\n"
+        f"  lakeloop check {name}\n"
+        f"  lakeloop ingest {name} --partition YYYY-MM-DD\n"
+        "Or have the file written from data that is there: lakeloop new NAME --from FILE"
+    )
+
+
+def _from_data(name: str, given: str, settings: Settings, said: dict[Part, str], *, yes: bool) -> None:
+    from lakeloop.cli.scaffold import scaffold
+    from lakeloop.proposal.preview import preview
+    from lakeloop.proposal.propose import propose
+    from lakeloop.spec.reading.load import load_named, shown_path
+
+    proposal = propose(name, given, settings, said)
+    doubts = [choice for choice in proposal.roles.all if choice.others]
+    if doubts and not yes and _may_ask():
+        answers = {choice.part: _ask(choice) for choice in doubts}
+        proposal = propose(name, given, settings, {**said, **answers})
+    _say_proposal(proposal)
+    _say_written(scaffold(name, settings, proposal.roles.task, proposal.text()), settings)
+    loop = load_named(name, settings)
+    look = preview(loop, settings)
+    parts = {loop.source.stored(c.column.name) for c in proposal.roles.all if c.column}
+    _say_preview(look, parts, loop.train.max_tokens)
+    file = shown_path(settings.loop_file(name), settings)
+    first = f" --from {look.days[0]} --to {look.days[-1]}" if look.days else ""
+    _say(f"\nNext: read {file}, change what is wrong, and run it:\n  lakeloop run {name}{first}")
+
+
+def _may_ask() -> bool:
+    import sys
+
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _ask(choice: Choice) -> str:
+    assert choice.column, "a doubt is about columns"
+    known = [choice.column.name, *choice.others]
+    while True:
+        question = f"Which column is the {choice.part}? ({', '.join(known)})"
+        found: str = typer.prompt(question, default=choice.column.name)
+        if found in known:
+            return found
+        _say(f"One of {', '.join(known)}")
+
+
+def _say_proposal(proposal: Proposal) -> None:
+    sample = proposal.sample
+    how = "all" if sample.whole else "the first"
+    _say(f"{proposal.path}: {sample.format}, {how} {len(sample.rows)} records looked at")
+    for choice in proposal.roles.all:
+        chosen = choice.column.name if choice.column else "none"
+        others = f"; or {', '.join(choice.others)}?" if choice.others else ""
+        _say(f"  {choice.part:<8}{chosen}  ({choice.reason}{others})")
+    if labels := proposal.labels:
+        shown = [f"{word} {times}" for word, times in labels.most_common(_SHOWN_ANSWERS)]
+        more = f" and {len(labels) - _SHOWN_ANSWERS} more" if len(labels) > _SHOWN_ANSWERS else ""
+        _say(f"  answers {', '.join(shown)}{more}")
+    day = f"the day of {proposal.partition_by}" if proposal.partition_by else "the day in the path"
+    _say(f"  a day is {day}\n")
+
+
+def _say_preview(look: Preview, parts: set[str], max_tokens: int) -> None:
+    """What would be read; of a row the columns `parts`."""
+    from lakeloop.spec.quoting import plain
+
+    span = f", {look.days[0]} to {look.days[-1]}" if look.days else ""
+    _say(f"\n{len(look.days)} day(s) there{span}; of the first {look.read} records {look.accepted} are rows")
+    for row in look.rows:
+        cells = [f"{name}={plain(str(row[name]), _CELL)}" for name in row if name in parts]
+        _say(f"  row     {'  '.join(cells)}")
+    for reject in look.rejects:
+        _say(f"  refused line {reject.line}: {reject.reason}: {plain(reject.detail, 200)}")
+    if look.fit:
+        fit = look.fit
+        _say(
+            f"  texts   {fit.unknown:.1%} of their tokens are unknown to the base model; {fit.too_long:.1%} "
+            f"are longer than train.max_tokens ({max_tokens}) and cut, the longest has {fit.longest}"
+        )
+        if fit.unknown > _MANY_UNKNOWN:
+            _say("          warning: choose a base model of this language: train.base_model")
+
+
+def _say_written(paths: list[Path], settings: Settings) -> None:
+    from lakeloop.spec.reading.load import shown_path
+
+    for path in paths:
+        line = Text.assemble(("new", "green"), f"  {shown_path(path, settings)}")
+        Console().print(line, highlight=False, soft_wrap=True)
+
+
+def _say(text: str) -> None:
+    Console().print(text, markup=False, highlight=False, soft_wrap=True)

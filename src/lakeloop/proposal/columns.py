@@ -1,0 +1,209 @@
+"""What each field of a sample is: a type, a format of its moments, and how sure that is."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from lakeloop.proposal.sample import Sample
+from lakeloop.records import now
+from lakeloop.sources.values import parse, since_1970
+from lakeloop.spec.columns import ColumnSection, ColumnType
+from lakeloop.spec.time_format import EPOCHS
+
+_ENOUGH = 0.98
+"""Share of values that must be of a type; the others will be quarantined, and that is said."""
+_TRIED = 2_000
+_TIME_FORMATS = (
+    "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%y",
+    "%Y/%m/%d", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d-%b-%y",
+)  # fmt: skip
+_TIMES = (" %H:%M:%S", " %H:%M", " %I:%M:%S %p", " %I:%M %p", ", %H:%M", ", %I:%M %p", " %H:%M:%S.%f")
+_WHOLE_FORMATS = (
+    "%a %b %d %H:%M:%S %z %Y",
+    "%a, %d %b %Y %H:%M:%S %z",
+    "%d %b %Y %H:%M:%S %z",
+    "%a %b %d %H:%M:%S %Y",
+)
+_SAYS_TIME = re.compile(r"(?i)time|date|created|updated|published|received|posted|stamp|(^|_)(ts|at|on)$")
+_EARLIEST = "1970-01-02"
+_FIRST_YEAR, _LAST_YEAR = 1990, 2040
+"""A number of seconds is taken for a moment only between these."""
+
+
+@dataclass(frozen=True)
+class ProposedColumn:
+    """A field, what it is, and why."""
+
+    name: str
+    """As the file calls the field."""
+    section: ColumnSection
+    evidence: str
+    """For people: what its values are."""
+    filled: float
+    """Share of records that have a value."""
+    distinct: int
+    """Different values in the sample."""
+    records: int
+    """Records of the sample."""
+    counts: Counter[Any]
+    """Value -> records, of the values as they stand there; only where they are few."""
+    words: float
+    """Words of a value, on average; 0 for what is no text."""
+    odd: bool = False
+    """A moment that lies before 1970 or in the future is among its values."""
+
+    @property
+    def type(self) -> ColumnType:
+        return self.section.type
+
+
+def propose_columns(sample: Sample) -> list[ProposedColumn]:
+    """A type for each field that can be a column; nested fields and fields without any value are left out."""
+    found = []
+    for field in sample.fields:
+        values = sample.values(field)
+        if values and not any(isinstance(value, dict | list) for value in values):
+            found.append(_column(field, values, len(sample.rows)))
+    return found
+
+
+def left_out(sample: Sample, columns: Iterable[ProposedColumn]) -> list[str]:
+    """The fields that `propose_columns` left out."""
+    return [field for field in sample.fields if field not in {column.name for column in columns}]
+
+
+def _column(name: str, values: Sequence[Any], records: int) -> ProposedColumn:
+    section, fitting = _section(name, values)
+    distinct = Counter(map(_hashable, values))
+    filled = len(values) / records
+    parts = [f"{filled:.0%} filled", f"{len(distinct)} different"]
+    if fitting < 1:
+        parts.append(f"{1 - fitting:.1%} are no {section.type} and will be quarantined")
+    if section.format in ("%m/%d/%Y", "%d/%m/%Y") and _either(values):
+        parts.append("no day above 12: month and day may be the other way round")
+    span, odd = _span(values[:: max(len(values) // _TRIED, 1)], section)
+    if span:
+        parts.append(span)
+    words = [len(str(value).split()) for value in values] if section.type == "string" else [0]
+    return ProposedColumn(
+        name,
+        section,
+        ", ".join(parts),
+        filled,
+        len(distinct),
+        records,
+        distinct if len(distinct) <= 200 else Counter(),
+        sum(words) / len(words),
+        odd,
+    )
+
+
+def _span(values: Sequence[Any], section: ColumnSection) -> tuple[str, bool]:
+    """From which day to which, and whether that can hardly be; for moments only."""
+    if section.type not in ("timestamp", "date"):
+        return "", False
+    days = sorted({day for value in values if (day := _day(value, section))})
+    odd = days[0] < _EARLIEST or days[-1] > (now() + timedelta(days=1)).date().isoformat()
+    return f"{days[0]} to {days[-1]}", odd
+
+
+def _day(value: Any, section: ColumnSection) -> str:
+    try:
+        if isinstance(value, str):
+            value = parse(value.strip(), section.type, section.named("x").moments)
+        elif isinstance(value, int | float):
+            value = since_1970(int(value), EPOCHS.get(section.format or "", 1))
+    except ValueError:
+        return ""
+    return str(value)[: len("2026-11-20")]
+
+
+def _hashable(value: Any) -> Any:
+    # True and 1 are one key of a dict.
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _section(name: str, values: Sequence[Any]) -> tuple[ColumnSection, float]:
+    """The column, and the share of values that are of its type."""
+    tried = values[:: max(len(values) // _TRIED, 1)]
+    if not all(isinstance(value, str) for value in tried):
+        return _typed(name, tried)
+    texts = [value.strip() for value in tried if value.strip()]
+    for kind, form in _candidates(name, texts):
+        if not any(_is(text, kind, form) for text in texts[:10]):
+            continue
+        share = sum(_is(text, kind, form) for text in texts) / len(texts)
+        if share >= _ENOUGH:
+            return ColumnSection(type=kind, format=form), share
+    return ColumnSection(type="string"), 1.0
+
+
+def _candidates(name: str, texts: Sequence[str]) -> Iterable[tuple[ColumnType, str | None]]:
+    """Types and formats to try, the likeliest first; none for texts that are plainly words."""
+    if not texts or sum(map(len, texts)) / len(texts) > 40 or not any(c.isdigit() for c in texts[0]):
+        if texts and {text.lower() for text in texts} <= {"true", "false"}:
+            yield "boolean", None
+        return
+    if all(re.fullmatch(r"-?(0|[1-9][0-9]{0,17})(\.0+)?", text) for text in texts):
+        if _SAYS_TIME.search(name):
+            yield from (("timestamp", form) for form in ("epoch_s", "epoch_ms"))
+        yield "integer", None
+        return
+    if all(re.fullmatch(r"0[0-9]+", text) for text in texts[:1]):
+        return  # a number with a zero before it is a name
+    yield "number", None
+    yield "date", None
+    yield "timestamp", None
+    yield from (("timestamp", form) for form in _WHOLE_FORMATS)
+    for day in _TIME_FORMATS:
+        yield "date", day
+        yield from (("timestamp", day + time) for time in _TIMES)
+
+
+def _is(text: str, kind: ColumnType, form: str | None) -> bool:
+    written = ColumnSection(type=kind, format=form).named("x").moments
+    try:
+        value = parse(text, kind, written)
+    except ValueError:
+        return False
+    if form in EPOCHS:
+        assert isinstance(value, datetime)
+        return _FIRST_YEAR <= value.year <= _LAST_YEAR
+    return True
+
+
+def _typed(name: str, values: Sequence[Any]) -> tuple[ColumnSection, float]:
+    """As `_section`, for values that have types: of JSON or Parquet."""
+    kinds = Counter(_kind_of(value) for value in values)
+    if set(kinds) == {"integer", "number"}:
+        return ColumnSection(type="number"), 1.0
+    kind, times = kinds.most_common(1)[0]
+    if kind == "integer" and _SAYS_TIME.search(name):
+        for form in ("epoch_s", "epoch_ms"):
+            if all(_plausible(value, EPOCHS[form]) for value in values if isinstance(value, int)):
+                return ColumnSection(type="timestamp", format=form), times / len(values)
+    return ColumnSection(type=kind), times / len(values)
+
+
+def _plausible(value: int, unit: int) -> bool:
+    try:
+        return _FIRST_YEAR <= since_1970(value, unit).year <= _LAST_YEAR
+    except ValueError:
+        return False
+
+
+def _kind_of(value: Any) -> ColumnType:
+    kinds: tuple[tuple[type, ColumnType], ...] = (
+        (bool, "boolean"), (int, "integer"), (float, "number"), (datetime, "timestamp"), (date, "date"),
+    )  # fmt: skip
+    return next((kind for of, kind in kinds if isinstance(value, of)), "string")
+
+
+def _either(values: Sequence[Any]) -> bool:
+    """Whether days of month and months cannot be told apart in `values`, such as 3/4/2026."""
+    return all(int(part) <= 12 for value in values for part in re.findall(r"[0-9]+", str(value))[:2])

@@ -1,0 +1,169 @@
+"""A proposal as the text of a loop file, with a comment on each choice: the file is what a person reads."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lakeloop.proposal.columns import ProposedColumn
+from lakeloop.proposal.roles import Choice, Roles
+from lakeloop.proposal.sample import Sample
+from lakeloop.sources.values import parse
+from lakeloop.spec.columns import ColumnType
+from lakeloop.spec.normal import normalised
+from lakeloop.spec.quoting import plain
+from lakeloop.spec.train import Train
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WORDS_OF_YAML = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none"])
+_FEWEST_RECORDS = 5
+"""A label with fewer records is proposed as a comment: training needs some in each split."""
+_FEWEST_LABELS = 2
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What the loop file will say."""
+
+    name: str
+    path: str
+    partition_by: str | None
+    """Column that says the day, where the path does not."""
+    sample: Sample
+    columns: tuple[ProposedColumn, ...]
+    left_out: tuple[str, ...]
+    roles: Roles
+    timezone: str = "UTC"
+
+    @property
+    def labels(self) -> Counter[str]:
+        """The answers in words as the mart has them -> records; empty for numbers."""
+        column = self.roles.answer.column
+        assert column, "a proposal has an answer"
+        counts: Counter[str] = Counter()
+        for value, times in column.counts.items() if self.roles.task == "classification" else ():
+            if word := _in_words(str(value), column.type):
+                counts[word] += times
+        return counts
+
+    def text(self) -> str:
+        """The loop file."""
+        return "\n".join(self._lines()) + "\n"
+
+    def _lines(self) -> Iterator[str]:
+        rows = (
+            f"{len(self.sample.rows)} records" if self.sample.whole else f"the first {len(self.sample.rows)}"
+        )
+        yield "# yaml-language-server: $schema=../loop.schema.json"
+        yield f"name: {self.name}"
+        yield "description: Say here what is predicted, and for whom."
+        yield "source:"
+        yield "  kind: files"
+        yield f"  path: {_scalar(self.path)}"
+        yield f"  format: {self.sample.format}"
+        if self.sample.format == "csv" and self.sample.delimiter != ",":
+            yield f"  delimiter: {json.dumps(self.sample.delimiter)}"
+        if self.sample.encoding != "utf-8":
+            yield f"  encoding: {self.sample.encoding}"
+        if self.partition_by:
+            yield f"  partition_by: {_scalar(self.partition_by)} # the day of a record"
+        yield from self._key()
+        if time := self.roles.time.column:
+            yield f"  event_time: {_scalar(time.name)}{_comment(self.roles.time)}"
+        yield f"  columns: # as {rows} of the data have them"
+        for column in self.columns:
+            yield f"    {_scalar(column.name)}: {_type(column)} # {_plain(column.evidence)}"
+        if self.left_out:
+            names = _plain(", ".join(self.left_out))
+            yield f"  # Not read, for they are nested or empty: {names}"
+        yield from self._task()
+        yield from self._rows()
+
+    def _key(self) -> Iterator[str]:
+        if key := self.roles.key.column:
+            yield f"  key: {_scalar(key.name)}{_comment(self.roles.key)}"
+        else:
+            yield f"  key_from: content # {self.roles.key.reason}"
+
+    def _task(self) -> Iterator[str]:
+        text, answer = self.roles.text.column, self.roles.answer.column
+        assert text
+        assert answer
+        yield "task:"
+        yield f"  kind: {self.roles.task}"
+        yield f"  text: {_scalar(text.name)}{_comment(self.roles.text)}"
+        if self.roles.task == "regression":
+            yield f"  value: {_scalar(answer.name)}{_comment(self.roles.answer)}"
+            return
+        yield f"  label: {_scalar(answer.name)}{_comment(self.roles.answer)}"
+        yield "  labels: # a row with another one is quarantined"
+        for number, (label, times) in enumerate(self.labels.most_common()):
+            scalar = _scalar(label, quoted=answer.type == "string")
+            if times >= _FEWEST_RECORDS or number < _FEWEST_LABELS:
+                yield f"    - {scalar} # {times} records"
+            else:
+                yield f"    # - {scalar} # {times} record(s) are too few to learn from"
+
+    def _rows(self) -> Iterator[str]:
+        """Keys whose defaults do not suit so few records, or records that so often lack something."""
+        usual = Train()
+        if self.sample.whole and len(self.sample.rows) < 2 * usual.min_rows:
+            yield "train:"
+            least = max(len(self.sample.rows) // 3, 2)
+            yield f"  min_rows: {least} # there are few records yet; the default is {usual.min_rows}"
+            yield f"  min_new_rows: {max(len(self.sample.rows) // 5, 1)}"
+        if self.partition_by or self.lacking > 0.1:
+            share = min(1.0, round(max(0.5, 2 * self.lacking), 1))
+            yield "checks:"
+            why = f"records that lack what they need: {self.lacking:.0%}; small days vary"
+            yield f"  max_quarantined_share: {share:g} # {why}"
+
+    @property
+    def lacking(self) -> float:
+        """Share of the records that lack a text, an answer or a day."""
+        needed = [self.roles.text.column, self.roles.answer.column]
+        names = [column.name for column in needed if column] + [self.partition_by or ""]
+        lacking = sum(any(row.get(name) is None for name in names if name) for row in self.sample.rows)
+        return lacking / len(self.sample.rows)
+
+
+def _in_words(value: str, kind: ColumnType) -> str:
+    """An answer as the mart has it in words; empty where it is none."""
+    if kind == "string":
+        return normalised(value)
+    try:
+        parsed = parse(value.strip(), kind)
+    except ValueError:
+        return ""
+    return str(parsed).lower()
+
+
+def _comment(choice: Choice) -> str:
+    """What there is to say of a choice, as a comment; its evidence stands at the column."""
+    if choice.others:
+        return f" # or {_plain(', '.join(choice.others))}?"
+    return ""
+
+
+def _type(column: ProposedColumn) -> str:
+    said: dict[str, Any] = {"type": column.type}
+    if column.section.format:
+        said["format"] = column.section.format
+    if len(said) == 1:
+        return column.type
+    return "{" + ", ".join(f"{key}: {_scalar(value)}" for key, value in said.items()) + "}"
+
+
+def _scalar(text: str, *, quoted: bool = True) -> str:
+    """`text` as YAML: as it stands where nothing can be mistaken, else in quotes."""
+    if not quoted or (_PLAIN.fullmatch(text) and text.lower() not in _WORDS_OF_YAML):
+        return text
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _plain(text: str) -> str:
+    return plain(text, 200)

@@ -1,0 +1,86 @@
+"""The path of a loop file for the files that a person points at: with the day in it, or with days inside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakeloop.errors import ConfigurationError
+from lakeloop.settings import Settings
+from lakeloop.spec.days import is_day
+from lakeloop.spec.paths import confine
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MOST_FILES = 10_000
+
+
+@dataclass(frozen=True)
+class Place:
+    """What `source.path` will be, and the files that are there now."""
+
+    path: str
+    files: tuple[Path, ...]
+    names_day: bool
+    """The path has {partition} in it."""
+
+
+def place_of(given: str, settings: Settings) -> Place:
+    """The place of a file, of the files in a folder, or of those that match a pattern (`drops/*.csv`).
+
+    Raises:
+        ConfigurationError: there is no file, or it does not lie where loop files may read.
+    """
+    files = _files(given, settings)
+    for file in files[:1]:
+        confine(str(file), settings, "--from")
+    names = [_shown(file, settings) for file in files]
+    templates = {_DAY.sub(_or_day, name) for name in names}
+    if len(templates) == 1 and "{partition}" in (template := templates.pop()):
+        return Place(template, files, names_day=True)
+    if len(files) == 1:
+        return Place(names[0], files, names_day=False)
+    if all("{partition}" in _DAY.sub(_or_day, name) for name in names):
+        return Place(_common(names, "*{partition}*"), files, names_day=True)
+    return Place(_common(names, "*"), files, names_day=False)
+
+
+def _files(given: str, settings: Settings) -> tuple[Path, ...]:
+    start = Path(given).expanduser()
+    start = start if start.is_absolute() else Path.cwd() / start
+    if not start.exists() and not Path(given).is_absolute():
+        start = settings.root / given
+    if start.is_dir():
+        found = [file for file in start.iterdir() if file.is_file() and not file.name.startswith(".")]
+    elif start.is_file():
+        found = [start]
+    elif any(sign in start.name for sign in "*?"):
+        found = [file for file in start.parent.glob(start.name) if file.is_file()]
+    else:
+        found = []
+    if not found or len(found) > _MOST_FILES:
+        raise ConfigurationError(
+            "no file there" if not found else "too many files there",
+            where="--from",
+            expected=f"a file, a folder of at most {_MOST_FILES} files, or a pattern such as 'drops/*.csv'",
+            found=str(start),
+        )
+    return tuple(sorted(found))
+
+
+def _or_day(match: re.Match[str]) -> str:
+    return "{partition}" if is_day(match[0]) else match[0]
+
+
+def _shown(file: Path, settings: Settings) -> str:
+    """`file` as a loop file names it: from the project's root on where it is inside."""
+    file = file.absolute()
+    return str(file.relative_to(settings.root)) if file.is_relative_to(settings.root) else str(file)
+
+
+def _common(names: Sequence[str], middle: str) -> str:
+    """A pattern for files of one folder: `middle`, and their ending where they share it."""
+    folder = names[0].rpartition("/")[0]
+    endings = {"".join(Path(name).suffixes[-2:]) for name in names}
+    return f"{folder}/{middle}{endings.pop() if len(endings) == 1 else ''}"

@@ -1,0 +1,123 @@
+"""What a loop would read: some rows, some refused records, the days, how its texts suit the base model.
+
+The loop's own source reads, so that what is shown is what will happen. Bounded: the first day or days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from lakeloop.settings import Settings
+from lakeloop.sources.base import Block
+from lakeloop.sources.registry import open_source
+from lakeloop.sources.rejects import Reject
+from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.paths import base_model_folder
+from lakeloop.spec.train import PACKAGE_PREFIX
+
+SHOWN = 5
+_MOST_RECORDS = 5_000
+_MOST_TEXTS = 1_000
+_TOKENIZER = "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class TextFit:
+    """How texts suit the base model."""
+
+    texts: int
+    unknown: float
+    """Share of tokens that the base model does not know."""
+    too_long: float
+    """Share of texts with more tokens than `train.max_tokens`."""
+    longest: int
+    """Tokens of the longest text."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A look at what a loop would read."""
+
+    days: tuple[str, ...]
+    read: int
+    """Records that were looked at."""
+    accepted: int
+    rows: tuple[dict[str, Any], ...]
+    """The first accepted, by stored column."""
+    rejects: tuple[Reject, ...]
+    """The first refused."""
+    fit: TextFit | None
+    """None where no text was accepted, or the base model is not there."""
+
+
+def preview(loop: LoopSpec, settings: Settings) -> Preview:
+    """Read the first records of the first days.
+
+    Raises:
+        LakeloopError: what ingest would raise for the first day.
+    """
+    source = open_source(loop, settings)
+    days = tuple(source.partitions())
+    read = accepted = 0
+    rows: list[dict[str, Any]] = []
+    rejects: list[Reject] = []
+    texts: list[str] = []
+    column = loop.source.stored(loop.task.text)
+    for block in _blocks(loop, settings, days):
+        read += block.read
+        accepted += block.rows.num_rows
+        rejects += block.rejects[: SHOWN - len(rejects)]
+        rows += block.rows.slice(0, SHOWN - len(rows)).to_pylist()
+        wanted = block.rows.slice(0, max(_MOST_TEXTS - len(texts), 0))
+        texts += [text for text in wanted[column].to_pylist() if text]
+    return Preview(days, read, accepted, tuple(rows), tuple(rejects), text_fit(texts, loop, settings))
+
+
+def _blocks(loop: LoopSpec, settings: Settings, days: Sequence[str]) -> Iterator[Block]:
+    source, read = open_source(loop, settings), 0
+    for day in days:
+        delivery = source.find(day)
+        for block in delivery.blocks() if delivery else ():
+            yield block
+            read += block.read
+            if read >= _MOST_RECORDS:
+                return
+
+
+def text_fit(texts: Sequence[str], loop: LoopSpec, settings: Settings) -> TextFit | None:
+    """How `texts` suit the loop's base model; None without texts, or where its tokenizer is not found."""
+    file = _tokenizer(loop, settings)
+    if not texts or file is None:
+        return None
+    from tokenizers import Tokenizer
+
+    tokenizer: Any = Tokenizer.from_file(str(file))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    unknown = tokenizer.token_to_id("[UNK]")
+    lengths = tokens = strangers = 0
+    longest = 0
+    for encoding in tokenizer.encode_batch(list(texts)):
+        size = len(encoding.ids)
+        tokens += size
+        strangers += sum(token == unknown for token in encoding.ids)
+        lengths += size > loop.train.max_tokens
+        longest = max(longest, size)
+    return TextFit(len(texts), strangers / tokens, lengths / len(texts), longest)
+
+
+def _tokenizer(loop: LoopSpec, settings: Settings) -> Path | None:
+    name = loop.train.base_model
+    folder = base_model_folder(loop.train, settings)
+    if folder is None:
+        spec = find_spec(name.removeprefix(PACKAGE_PREFIX).replace("-", "_"))
+        if spec is None or spec.origin is None:
+            return None
+        folder = Path(spec.origin).parent
+        return next(iter(sorted(folder.rglob(_TOKENIZER))), None)
+    file = folder / _TOKENIZER
+    return file if file.is_file() else None
