@@ -38,7 +38,7 @@ def run(
     from lakeloop.stages.frame.run import run as run_stages
 
     spec, settings = known_loop(loop)
-    days = days_to_run(spec, settings, first, last) or [yesterday()]
+    days = days_to_run(spec, settings, first, last) or [yesterday(spec.schedule.timezone)]
     context = open_loop(loop, {})
     view = RunView(context.loop, days)
     try:

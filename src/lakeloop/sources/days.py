@@ -15,8 +15,8 @@ def whole_days(loop: LoopSpec, settings: Settings) -> list[str]:
     Empty when there is none, and when the source cannot be used as it is declared: ingest says why.
     """
     try:
-        source = open_source(loop, settings)
-        return [day for day in source.partitions() if source.replays or day <= yesterday()]
+        source, newest = open_source(loop, settings), yesterday(loop.schedule.timezone)
+        return [day for day in source.partitions() if source.replays or day <= newest]
     except ConfigurationError:
         return []
 
@@ -33,5 +33,5 @@ def days_to_run(loop: LoopSpec, settings: Settings, first: str | None, last: str
     there = whole_days(loop, settings)
     if not there and not (first or last):
         return []
-    last = last or max(there[-1] if there else yesterday(), first or "")
+    last = last or max(there[-1] if there else yesterday(loop.schedule.timezone), first or "")
     return days_between(first or min(there[0] if there else last, last), last)
