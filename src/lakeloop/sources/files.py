@@ -114,6 +114,14 @@ class FileDrops:
             return found[0] if found else None
         return FilesDelivery(found, self._files.pattern.of(partition), self._files.where(partition))
 
+    def glance(self, partition: str) -> str | None:
+        """Size, times and number of the file: a copy of it, or a touch, has another glance."""
+        try:
+            seen = self._path(partition).stat()
+        except (OSError, ConfigurationError):
+            return None
+        return f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns} {seen.st_ino}"
+
     def absence(self, partition: str) -> str:
         return f"no file for {partition}: {self._files.nothing(partition)}"
 

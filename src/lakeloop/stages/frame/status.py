@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from lakeloop.errors import ArtifactError
 from lakeloop.records import Counts, Frozen, StageRecord, Status, now
 from lakeloop.stages.catalogue import in_order
-from lakeloop.stages.frame.pending import Pending, Standing, pending_work
+from lakeloop.stages.frame.pending import Pending, pending_work, standing_of
 from lakeloop.stages.frame.progress import Day, days_of, newest
 from lakeloop.stages.frame.session import StageContext
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from lakeloop.registry.history import History
 
 log = logging.getLogger(__name__)
+
+_PATIENCE = 2.0
+"""Seconds for reading deliveries that look changed: a page is waiting, `maintenance` takes its time."""
 
 
 class StageStatus(Frozen):
@@ -124,14 +127,12 @@ class LoopStatus(Frozen):
 def loop_status(context: StageContext) -> LoopStatus:
     """The status of the context's loop, now."""
     from lakeloop.registry.registry import Registry
-    from lakeloop.sources.days import whole_days
 
     entries = context.lake.ledger.entries()
     history = Registry(context.lake, context.attempt).read()
     partitions = tuple(_partition(day) for day in days_of(entries))
     champion = _champion(context, entries, history)
-    days = whole_days(context.loop, context.settings)
-    work = pending_work(Standing(context.loop, entries, history.alias("champion"), days))
+    work = pending_work(standing_of(context, entries, history.alias("champion"), _PATIENCE))
     return LoopStatus(
         loop=context.loop.name,
         description=context.loop.description,

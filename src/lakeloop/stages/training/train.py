@@ -106,7 +106,7 @@ def train(context: StageContext, partition: str, candidate: str) -> StageRecord:
 
 def pending(standing: Standing) -> Iterator[Pending]:
     """The training that is due on what is published."""
-    decision = decide_from(standing.loop, standing.entries)
+    decision = decide_from(standing.loop, standing.entries, standing.new_rows)
     if decision.train:
         yield Pending("train", decision.partition, decision.reason)
 
