@@ -18,6 +18,7 @@ from lakeloop.spec.loop import LoopSpec
 from lakeloop.stages.catalogue import STAGES
 from lakeloop.stages.frame.progress import Day, days_of
 from lakeloop.stages.frame.session import StageContext
+from lakeloop.tracking.activity import Activity, activities_of
 
 if TYPE_CHECKING:
     from lakeloop.registry.history import ModelVersion
@@ -45,6 +46,8 @@ class Standing:
     """The days whose delivery is there and whole, oldest first."""
     days_changed: Sequence[str] = ()
     """Those of them whose delivery is another one than the one that was ingested."""
+    activities: Sequence[Activity] = ()
+    """What runs now, and what failed last."""
     new_rows: NewRows = all_rows
     """How many rows of a day that was published again are new to a training."""
 
@@ -89,7 +92,8 @@ def standing_of(
     }
     changed = changed_days(context.loop, context.settings, ingested, patience)
     news = new_rows_in(context.lake, list(context.loop.task.roles()))
-    return Standing(context.loop, entries, champion, there, changed, news)
+    activities = activities_of(context.settings.journals, context.loop.name)
+    return Standing(context.loop, entries, champion, there, changed, activities, news)
 
 
 def work_left(context: StageContext) -> list[Pending]:

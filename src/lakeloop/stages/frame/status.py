@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from lakeloop.errors import ArtifactError
 from lakeloop.records import Counts, Frozen, StageRecord, Status, now
 from lakeloop.stages.catalogue import in_order
+from lakeloop.stages.frame.activity import StageActivity, failed, running
 from lakeloop.stages.frame.pending import Pending, pending_work, standing_of
 from lakeloop.stages.frame.progress import Day, days_of, newest
 from lakeloop.stages.frame.session import StageContext
@@ -120,6 +121,10 @@ class LoopStatus(Frozen):
     champion: ChampionStatus | None
     decision: DecisionStatus | None
     pending: tuple[Pending, ...]
+    running: tuple[StageActivity, ...] = ()
+    """What runs on this machine now."""
+    failed: tuple[StageActivity, ...] = ()
+    """Failures that nothing has mended since, oldest first."""
     links: dict[str, str]
     """Paths or URLs of what is there: report, data_docs, wandb (a folder), server."""
 
@@ -132,7 +137,7 @@ def loop_status(context: StageContext) -> LoopStatus:
     history = Registry(context.lake, context.attempt).read()
     partitions = tuple(_partition(day) for day in days_of(entries))
     champion = _champion(context, entries, history)
-    work = pending_work(standing_of(context, entries, history.alias("champion"), _PATIENCE))
+    standing = standing_of(context, entries, history.alias("champion"), _PATIENCE)
     return LoopStatus(
         loop=context.loop.name,
         description=context.loop.description,
@@ -150,7 +155,9 @@ def loop_status(context: StageContext) -> LoopStatus:
         scores=_scores(context, entries),
         champion=champion,
         decision=_decision(entries),
-        pending=tuple(work),
+        pending=tuple(pending_work(standing)),
+        running=running(standing.activities),
+        failed=failed(standing.activities, entries),
         links=_links(context, entries),
     )
 
