@@ -121,7 +121,7 @@ def test_status_shows_a_stage_that_failed_until_it_is_done(run: Run, project: Pa
     csv = LOOP.replace(".jsonl", ".csv").replace("kind: files", "kind: files\n  format: csv")
     (project / "loops/tickets/loop.yaml").write_text(csv)
     drop = project / f"data/{DAY}.csv"
-    drop.write_text("id,text,colour\n1,a,b\n")
+    drop.write_text("key,text,colour\n1,a,b\n")
     assert run("ingest", "tickets", "--partition", DAY).code == 65
     status = run("status", "tickets")
     (failed,) = [
