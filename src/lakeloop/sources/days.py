@@ -9,13 +9,14 @@ from lakeloop.spec.days import days_between, yesterday
 from lakeloop.spec.loop import LoopSpec
 
 
-def whole_days(loop: LoopSpec, settings: Settings) -> list[str]:
+def whole_days(loop: LoopSpec, settings: Settings, newest: str = "") -> list[str]:
     """The days whose delivery is there and will not grow any more, oldest first; no delivery is opened.
 
+    Unless deliveries are whole from the beginning, days after `newest` (default: yesterday) are left out.
     Empty when there is none, and when the source cannot be used as it is declared: ingest says why.
     """
     try:
-        source, newest = open_source(loop, settings), yesterday(loop.schedule.timezone)
+        source, newest = open_source(loop, settings), newest or yesterday(loop.schedule.timezone)
         return [day for day in source.partitions() if source.replays or day <= newest]
     except ConfigurationError:
         return []

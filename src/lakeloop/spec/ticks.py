@@ -1,4 +1,4 @@
-"""Whether a cron comes once on each calendar day of its time zone.
+"""Whether a cron comes once on each calendar day of its time zone, and which day it came for last.
 
 A run works on the day before it, so any other cron would miss days or do them more than once.
 """
@@ -9,6 +9,8 @@ import functools
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from lakeloop.spec.days import day_before
 
 _YEARS = 5
 """As far as one looks: a leap day is in it, and both changes of the clocks of each year."""
@@ -33,6 +35,13 @@ def first_fault(cron: str, zone: str, start: date) -> str:
         if (expected := found + _A_DAY) > start + _YEARS * 365 * _A_DAY:
             break
     return ""
+
+
+def newest_due(cron: str, zone: str, moment: datetime) -> str:
+    """The newest day that a run by `cron`, which comes once a day, worked on until `moment` (aware)."""
+    clock = moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    came = next(_ticks(cron, clock.date())) <= clock
+    return day_before(moment if came else moment - _A_DAY, zone)
 
 
 def _on_the_clock(tick: datetime, zone: ZoneInfo) -> date:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,12 +37,15 @@ class Activity:
 
 
 def activities_of(journals: Path, loop: str) -> list[Activity]:
-    """The stages of `loop` that run now, and those whose newest journal ended in a failure; oldest first."""
-    found = [
-        activity
-        for folder in (journals / loop).glob("*/*")
-        if (activity := _activity(folder.parent.name, folder.name, _newest_first(folder)))
-    ]
+    """The stages of `loop` that run now, and those whose newest journal ended in a failure; oldest first.
+
+    Journals that cannot be read say nothing.
+    """
+    found = []
+    for folder in (journals / loop).glob("*/*"):
+        with suppress(OSError):
+            if activity := _activity(folder.parent.name, folder.name, _newest_first(folder)):
+                found.append(activity)
     return sorted(found, key=lambda activity: activity.at)
 
 

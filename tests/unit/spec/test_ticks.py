@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
 from lakeloop.spec.reading.load import load_loop
-from lakeloop.spec.ticks import first_fault
+from lakeloop.spec.ticks import first_fault, newest_due
 from lakeloop.spec.watch import Schedule
 
 SATURDAY = date(2026, 11, 28)
@@ -59,6 +59,20 @@ def test_a_run_that_the_clocks_move_to_the_next_day_is_one_day_missed() -> None:
         " so 2027-03-26 would be missed"
     )
     assert first_fault("0 22 * * *", "America/Nuuk", SATURDAY) == ""
+
+
+@pytest.mark.parametrize(
+    ("cron", "moment", "day"),
+    [
+        ("0 8 * * *", "2026-03-29T05:59:00Z", "2026-03-27"),
+        ("0 8 * * *", "2026-03-29T06:00:00Z", "2026-03-28"),
+        ("30 2 * * *", "2026-03-29T00:59:00Z", "2026-03-27"),
+        ("30 2 * * *", "2026-03-29T01:30:00Z", "2026-03-28"),
+        ("0 0 * * *", "2026-03-28T23:00:00Z", "2026-03-28"),
+    ],
+)
+def test_a_day_is_due_when_its_run_has_come(cron: str, moment: str, day: str) -> None:
+    assert newest_due(cron, "Europe/Berlin", datetime.fromisoformat(moment)) == day
 
 
 @pytest.mark.parametrize(

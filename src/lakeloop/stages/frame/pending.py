@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from lakeloop.datasets.decision import NewRows, all_rows
-from lakeloop.records import StageRecord
+from lakeloop.records import StageRecord, now
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.ticks import newest_due
 from lakeloop.stages.catalogue import STAGES
 from lakeloop.stages.frame.progress import Day, days_of
 from lakeloop.stages.frame.session import StageContext
@@ -84,7 +85,10 @@ def standing_of(
     from lakeloop.sources.days import whole_days
     from lakeloop.sources.seen import changed_days
 
-    there = whole_days(context.loop, context.settings)
+    schedule = context.loop.schedule
+    # Of the newest day, the schedule says when it is whole: nobody is before it.
+    newest = newest_due(schedule.cron, schedule.timezone, now())
+    there = whole_days(context.loop, context.settings, newest)
     ingested = {
         day.partition: day.ingest.inputs["drop"]
         for day in days_of(entries)
