@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from lakeloop.settings import Settings
 from lakeloop.sources.files import FileDrops
+from lakeloop.sources.registry import open_source
 from lakeloop.sources.seen import changed_days
 from tests.support.small_loop import DAYS, small_loop
 
@@ -101,3 +103,45 @@ def test_without_time_nothing_is_read(settings: Settings, read: list[str]) -> No
     read.clear()
     assert changed_days(LOOP, settings, ingested, seconds=0.0) == list(DAYS), "they are known by now"
     assert read == []
+
+
+def test_a_file_that_joins_the_others_of_its_day_makes_another_delivery(tmp_path: Path) -> None:
+    loop = small_loop(source={**LOOP.source.model_dump(), "path": "drops/{partition}/*.jsonl"})
+    settings = Settings(root=tmp_path)
+    folder = tmp_path / "drops" / DAYS[0]
+    folder.mkdir(parents=True)
+    (folder / "a.jsonl").write_text("{}\n")
+    source = open_source(loop, settings)
+    delivery = source.find(DAYS[0])
+    assert delivery is not None
+    ingested, before = {DAYS[0]: delivery.identity}, source.glance(DAYS[0])
+    assert changed_days(loop, settings, ingested) == []
+    (folder / "b.jsonl").write_text("{}\n")
+    assert source.glance(DAYS[0]) != before
+    assert changed_days(loop, settings, ingested) == [DAYS[0]]
+    assert source.glance(DAYS[1]) is None
+
+
+def test_of_many_days_in_one_file_only_those_whose_records_changed_are_others(tmp_path: Path) -> None:
+    columns = {"id": "string", "text": "string", "label": "string", "at": "timestamp"}
+    fields = {"path": "drops/all.jsonl", "columns": columns, "partition_by": "at"}
+    loop = small_loop(source={**LOOP.source.model_dump(), **fields})
+    settings = Settings(root=tmp_path)
+    (tmp_path / "drops").mkdir()
+
+    def put(*texts: str) -> None:
+        rows = [
+            {"id": day, "text": text, "label": "tech", "at": f"{day}T08:00:00Z"}
+            for day, text in zip(DAYS, texts, strict=False)
+        ]
+        lines = "".join(f"{json.dumps(row)}\n" for row in rows)
+        (tmp_path / "drops/all.jsonl").write_text(lines)
+
+    put("one", "two")
+    source = open_source(loop, settings)
+    ingested = {day: found.identity for day in DAYS[:2] if (found := source.find(day))}
+    assert len(ingested) == 2
+    assert changed_days(loop, settings, ingested) == []
+    put("one", "another two", "three")
+    assert changed_days(loop, settings, ingested) == [DAYS[1]]
+    assert source.glance(DAYS[2]) is not None
