@@ -22,7 +22,7 @@ from airflow.sdk import DAG, PartitionedAssetTimetable
 from lakeloop_airflow.assets import loop_assets
 from lakeloop_airflow.chain import stage_tasks
 from lakeloop_airflow.defaults import Tag, dag_arguments
-from lakeloop_airflow.forms import PARTITION, run_fields
+from lakeloop_airflow.forms import day_field, run_fields
 from lakeloop_airflow.loops import readable_loops
 
 for loop in readable_loops():
@@ -30,6 +30,6 @@ for loop in readable_loops():
     with DAG(
         **dag_arguments(loop, "deploy", Tag.MODEL, __doc__),
         schedule=PartitionedAssetTimetable(assets=assets.candidate),
-        params={"partition": PARTITION, **run_fields(loop, "gate")},
+        params={"partition": day_field(loop.schedule.timezone), **run_fields(loop, "gate")},
     ):
         stage_tasks(loop, "deploy", inlets=[assets.candidate])

@@ -4,8 +4,10 @@
 with the reason, in `quarantine`. Lines read = rows + quarantined + exact duplicates, or nothing is
 published.
 
-**Schedule.** Daily at the loop file's `schedule.cron`: the partition is the day before, which is complete
-by then. Can be triggered by hand for any day, and backfilled from the web UI.
+**Schedule.** Daily at the loop file's `schedule.cron`: the partition is the calendar day before in the time
+zone of the loop file, which is over by then. Can be triggered by hand for any day, and backfilled from the
+web UI: its dates are the days to work on, both ends included; days that are not over are left out. Days that
+passed while no scheduler ran are not caught up with by this DAG: `maintenance` finds those that have a drop.
 
 **Inputs and outputs.** In: the source of the loop file. Out: tables `raw` and `quarantine`, asset
 `lakeloop.<loop>.raw`. A day whose drop has not changed is skipped and announces nothing.
@@ -17,23 +19,17 @@ Running it again is always safe: a partition is replaced whole or not at all.
 **Owner.** The `owner` of the loop file.
 """
 
-from airflow.sdk import DAG, CronPartitionTimetable
+from airflow.sdk import DAG
 from lakeloop_airflow.chain import stage_tasks
 from lakeloop_airflow.defaults import Tag, dag_arguments
-from lakeloop_airflow.forms import PARTITION
+from lakeloop_airflow.forms import day_field
 from lakeloop_airflow.loops import readable_loops
-
-THE_DAY_BEFORE = -1
+from lakeloop_airflow.timetable import DayBefore
 
 for loop in readable_loops():
     with DAG(
         **dag_arguments(loop, "ingest", Tag.DATA, __doc__),
-        schedule=CronPartitionTimetable(
-            loop.schedule.cron,
-            timezone=loop.schedule.timezone,
-            run_offset=THE_DAY_BEFORE,
-            key_format="%Y-%m-%d",
-        ),
-        params={"partition": PARTITION},
+        schedule=DayBefore(loop.schedule.cron, loop.schedule.timezone),
+        params={"partition": day_field(loop.schedule.timezone)},
     ):
         stage_tasks(loop, "ingest")

@@ -27,7 +27,7 @@ from airflow.sdk import DAG, PartitionedAssetTimetable
 from lakeloop_airflow.assets import loop_assets
 from lakeloop_airflow.chain import stage_tasks
 from lakeloop_airflow.defaults import Tag, dag_arguments
-from lakeloop_airflow.forms import FORCE, PARTITION, run_fields, switch
+from lakeloop_airflow.forms import FORCE, day_field, run_fields, switch
 from lakeloop_airflow.loops import readable_loops
 from lakeloop_airflow.training import PlanOperator
 
@@ -37,7 +37,7 @@ for loop in readable_loops():
         **dag_arguments(loop, "train", Tag.MODEL, __doc__),
         schedule=PartitionedAssetTimetable(assets=assets.mart),
         params={
-            "partition": PARTITION,
+            "partition": day_field(loop.schedule.timezone),
             FORCE: switch("Train anyway", "Train even when too few rows are new."),
             **run_fields(loop, "train"),
             **run_fields(loop, "evaluate"),

@@ -23,7 +23,7 @@ from airflow.sdk import DAG, PartitionedAssetTimetable
 from lakeloop_airflow.assets import loop_assets
 from lakeloop_airflow.chain import stage_tasks
 from lakeloop_airflow.defaults import Tag, dag_arguments
-from lakeloop_airflow.forms import PARTITION
+from lakeloop_airflow.forms import day_field
 from lakeloop_airflow.loops import readable_loops
 
 for loop in readable_loops():
@@ -31,6 +31,6 @@ for loop in readable_loops():
     with DAG(
         **dag_arguments(loop, "transform", Tag.DATA, __doc__),
         schedule=PartitionedAssetTimetable(assets=assets.raw),
-        params={"partition": PARTITION},
+        params={"partition": day_field(loop.schedule.timezone)},
     ):
         stage_tasks(loop, "transform", inlets=[assets.raw])

@@ -1,4 +1,4 @@
-"""The Airflow plugin: the page "Lakeloop" in the menu, the files that task pages link to, the guard of hosts.
+"""The Airflow plugin: the page "Lakeloop" in the menu, files behind links, the guard of hosts, the timetable.
 
 Every Airflow process loads this file, the tasks too, so the web application is imported only when an API
 server asks for it.
@@ -27,6 +27,12 @@ class LakeloopPlugin(AirflowPlugin):
             "nav_top_level": True,
         }
     ]
+
+    @cached_property
+    def timetables(self) -> list[Any]:  # type: ignore[override] # made on first use
+        from lakeloop_airflow.timetable import DayBefore
+
+        return [DayBefore]
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override] # made on first use

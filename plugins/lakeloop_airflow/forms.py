@@ -21,13 +21,17 @@ DRY_RUN = "dry_run"
 FORCE = "force"
 """The field that has a training done which the plan would leave undone."""
 
-PARTITION = Param(
-    None,
-    type=["null", "string"],
-    format="date",
-    title="Partition",
-    description="The UTC day to work on. Empty: the run's partition key, or else the day before the run.",
-)
+
+def day_field(zone: str) -> Param:
+    """The field for the day to work on, in the time zone `zone`; empty unless a person sets it."""
+    return Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        title="Partition",
+        description=f"The day to work on ({zone})."
+        " Empty: the run's partition key, or else the day before the run.",
+    )
 
 
 def switch(title: str, description: str) -> Param:

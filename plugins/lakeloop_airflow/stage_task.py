@@ -47,8 +47,8 @@ class StageOperator(BaseOperator):
     def execute(self, context: Context) -> None:
         if context["params"].get(DRY_RUN):
             raise AirflowSkipException(f"dry run: {self.stage} is left out")
-        partition = partition_in(context)
         stage_context = open_context(self.loop, context)
+        partition = partition_in(context, stage_named(self.stage).zone(stage_context.loop))
         self.urls[WANDB_RUN] = wandb_page(stage_context, self.stage, partition)
         try:
             record: StageRecord = stage_named(self.stage).function(stage_context, partition)

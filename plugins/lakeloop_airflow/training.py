@@ -47,8 +47,9 @@ class PlanOperator(BaseOperator, SkipMixin):
     def execute(self, context: Context) -> None:
         from lakeloop.stages.training.plan import decide_training
 
-        asked = partition_of(context["dag_run"], context["params"])
-        decision = decide_training(open_context(self.loop, context))
+        opened = open_context(self.loop, context)
+        asked = partition_of(context["dag_run"], context["params"], opened.loop.schedule.timezone)
+        decision = decide_training(opened)
         forced = bool(context["params"].get(FORCE))
         partition = asked if forced or not decision.train else decision.partition
         reason = decision.reason
@@ -97,8 +98,8 @@ class TrainOperator(ResumableJobMixin, BaseOperator):
     def _train(self, context: Context) -> StageRecord:
         from lakeloop.stages.training.train import finish, prepare, stored
 
-        partition = partition_in(context)
         opened = open_context(self.loop, context)
+        partition = partition_in(context, opened.loop.schedule.timezone)
         self.urls[WANDB_RUN] = wandb_page(opened, f"train-{self.candidate}", partition)
         if not stored(opened, partition, self.candidate):
             self.job = prepare(opened, partition, self.candidate)

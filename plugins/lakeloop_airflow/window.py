@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lakeloop.errors import ConfigurationError
-from lakeloop.spec.days import require_day
+from lakeloop.spec.days import day_before, require_day
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -29,8 +29,10 @@ class Run(Protocol):
     partition_key: str | None
 
 
-def partition_in(context: Context) -> str:
+def partition_in(context: Context, zone: str) -> str:
     """The partition that the task of `context` works on: what the plan before it chose, else the run's own.
+
+    `zone` as for `partition_of`.
 
     Raises:
         ConfigurationError: as `partition_of`.
@@ -39,14 +41,15 @@ def partition_in(context: Context) -> str:
         planned = context["ti"].xcom_pull(task_ids=PLAN, key=RECORD_KEY)
         if planned:  # A person can mark a plan as done that never ran.
             return str(planned["partition"])
-    return partition_of(context["dag_run"], context["params"])
+    return partition_of(context["dag_run"], context["params"], zone)
 
 
-def partition_of(run: Run, params: Mapping[str, Any]) -> str:
-    """The partition ("YYYY-MM-DD", a UTC day) of `run`.
+def partition_of(run: Run, params: Mapping[str, Any], zone: str) -> str:
+    """The partition ("YYYY-MM-DD", a calendar day in the time zone `zone`) of `run`.
 
     Scheduled, backfilled and asset-triggered runs carry it as their partition key; so does a manual run that
-    was given one. Else it is the form's field `partition`, and else the day before the run.
+    was given one. Else it is the form's field `partition`, and else the day before the run, by the same rule
+    that gives scheduled runs their key.
 
     Raises:
         ConfigurationError: the partition is no day, or key and field name different days.
@@ -62,4 +65,4 @@ def partition_of(run: Run, params: Mapping[str, Any]) -> str:
         )
     if named := key or field:
         return require_day(named, where=f"partition of run {run.run_id}")
-    return (run.run_after - timedelta(days=1)).date().isoformat()
+    return day_before(run.run_after, zone)

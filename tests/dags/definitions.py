@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Asset, PartitionedAssetTimetable
 from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
+from lakeloop_airflow.timetable import DayBefore
 
 SNAPSHOT = Path(__file__).with_name("definitions.json")
 WRITE = "PYTHONPATH=.:plugins python -m tests.dags.definitions"
@@ -47,9 +48,10 @@ def _names(assets: Any) -> list[str]:
 def _schedule(timetable: Any) -> str:
     if isinstance(timetable, PartitionedAssetTimetable):
         return f"asset {timetable.asset_condition.name}"  # type: ignore[attr-defined]
+    if isinstance(timetable, DayBefore):
+        return f"the day before, {timetable.expression} {timetable.zone}"
     assert isinstance(timetable, CronTriggerTimetable)
-    offset = getattr(timetable, "run_offset", None)
-    return f"cron {timetable.expression} {timetable.timezone}" + (f" partition {offset:+d}" if offset else "")
+    return f"cron {timetable.expression} {timetable.timezone}"
 
 
 if __name__ == "__main__":

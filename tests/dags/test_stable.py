@@ -44,6 +44,7 @@ def serialised(root: Path, home: Path, seed: int, **environment: str) -> list[st
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DAGS_FOLDER": str(root / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(root / "plugins"),
             "LAKELOOP_ROOT": str(root),
             **environment,
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,10 @@ from lakeloop.settings import Settings
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.stages.frame.run import RunEvent, run
 from lakeloop.stages.frame.session import StageContext
-from tests.support.small_loop import DAYS
+from lakeloop.stages.release.release import release
+from lakeloop.stages.training.dataset import dataset
+from lakeloop.stages.training.evaluate import evaluate
+from tests.support.small_loop import DAYS, mart_rows, publish, small_context, trained
 
 pytestmark = pytest.mark.slow
 
@@ -103,6 +107,35 @@ def test_an_error_is_told_once_and_the_end_counts(
     assert [text.split(" failed")[0] for text in told] == [f"validate {day}" for day in DAYS[:2]]
 
 
-def test_a_day_without_a_drop_is_skipped(context: StageContext) -> None:
-    (record,) = run(context, ["2026-12-24"])
+def test_days_that_all_have_no_drop_end_in_an_error_that_says_so(context: StageContext) -> None:
+    events: list[RunEvent] = []
+    with pytest.raises(DataError, match="there is no data for the day; nothing was ingested") as failure:
+        run(context, ["2026-12-24"], events.append)
+    assert str(failure.value.expected) == "a delivery for 2026-12-24"
+    assert "looked for" in str(failure.value.found)
+    (record,) = [event.record for event in events if event.record]
     assert (record.stage, record.status) == ("ingest", "skipped")
+    with pytest.raises(DataError, match="no data for any of the days"):
+        run(context, ["2026-12-24", "2026-12-25"])
+
+
+def test_one_day_without_a_drop_among_others_is_skipped(context: StageContext) -> None:
+    records = run(context, [DAYS[0], "2026-12-24"])
+    assert {record.status for record in records if record.partition == "2026-12-24"} == {"skipped"}
+
+
+def test_a_roll_out_that_waits_is_named_as_left_out(tmp_path: Path) -> None:
+    context = small_context(tmp_path)
+    publish(context, DAYS[0], mart_rows(DAYS[0], 60))
+    dataset(context, DAYS[0])
+    for candidate in ("baseline", "finetune"):
+        trained(context, candidate, DAYS[0])
+    evaluate(context, DAYS[0])
+    release(context, DAYS[0])
+    events: list[RunEvent] = []
+    assert run(context, [], events.append) == []
+    assert events[-1] == RunEvent("rollout", DAYS[0], "left out", "not asked for: --roll-out")
+    away = replace(context, settings=context.settings.model_copy(update={"server_url": "http://127.0.0.1:9"}))
+    run(away, [], events.append, roll_out=True)
+    assert events[-1].state == "left out"
+    assert events[-1].message.startswith("no model server at http://127.0.0.1:9")

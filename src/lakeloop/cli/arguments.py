@@ -6,22 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lakeloop.spec.days import yesterday
-
 if TYPE_CHECKING:
     from lakeloop.settings import Settings
     from lakeloop.spec.loop import LoopSpec
 
 LoopName = Annotated[str, typer.Argument(metavar="LOOP", help="Name of the loop: the folder loops/LOOP.")]
 Partition = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--partition",
         "-p",
         metavar="YYYY-MM-DD",
-        default_factory=yesterday,
-        show_default="yesterday, UTC",
-        help="The day to work on.",
+        help="The day to work on; default: yesterday in the loop's time zone.",
     ),
 ]
 FirstDay = Annotated[

@@ -25,7 +25,8 @@ def first_look(loop: LoopSpec, settings: Settings) -> tuple[str, list[str]]:
         if days := source.partitions():
             span = " to ".join(dict.fromkeys((days[0], days[-1])))
             return f"reads {source.place}: {len(days)} day(s) there, {span}", warnings
-        warnings.append(f"nothing to read yet at {source.place}: {source.absence(yesterday())}")
+        newest = yesterday(loop.schedule.timezone)
+        warnings.append(f"nothing to read yet at {source.place}: {source.absence(newest)}")
     except ConfigurationError as error:
         warnings.append(str(error))
     return "", warnings

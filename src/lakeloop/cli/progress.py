@@ -41,6 +41,8 @@ class RunView:
         )
         self._task = self._progress.add_task(loop.name, total=len(days) * _OF_A_DAY + once)
         self._ended: dict[str, list[RunEvent]] = defaultdict(list)
+        self.left_out: list[str] = []
+        """What was not done, and why, a line each."""
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -57,6 +59,9 @@ class RunView:
             self._progress.update(self._task, description=f"{event.stage} {event.partition}")
             return
         self._progress.advance(self._task)
+        if event.state == "left out":
+            self.left_out.append(f"left out: {event.stage} {event.partition}, {event.message}")
+            return
         self._ended[event.stage].append(event)
         status = _how(event)
         colour = COLOURS[event.record.status] if event.record else "red" if status else "default"

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lakeloop.cli.arguments import AsJson, LoopName, Partition
+from lakeloop.cli.arguments import AsJson, LoopName, Partition, known_loop
+from lakeloop.spec.days import yesterday
 from lakeloop.stages.catalogue import STAGES, Stage
 
 app = typer.Typer()
@@ -29,21 +30,22 @@ Candidate = Annotated[str | None, typer.Option(help="Only the candidate of this 
 def _verb(stage: Stage) -> Callable[..., None]:
     """The verb of a stage; Typer reads its options from the signature."""
 
-    def verb(loop: str, partition: str, **given: Any) -> None:
+    def verb(loop: str, partition: str | None, **given: Any) -> None:
         from lakeloop.cli.logs import at_least_info
         from lakeloop.cli.running import overrides, run_stage
 
         changes = overrides(given.get("set_") or [])
+        day = yesterday(stage.zone(known_loop(loop)[0])) if partition is None else partition
         options = {option.keyword: given[option.name] for option in stage.options}
         if stage.per != "candidate":
-            run_stage(stage.function, loop, partition, as_json=given["json"], changes=changes, **options)
+            run_stage(stage.function, loop, day, as_json=given["json"], changes=changes, **options)
             return
         at_least_info()  # it takes minutes: epochs and losses are worth seeing
         for name in _candidates(loop, changes, given["candidate"]):
             run_stage(
                 stage.function,
                 loop,
-                partition,
+                day,
                 as_json=given["json"],
                 changes=changes,
                 candidate=name,
@@ -63,7 +65,7 @@ def _candidates(loop: str, changes: dict[str, Any], asked: str | None) -> list[s
 def _parameters(stage: Stage) -> list[Parameter]:
     wanted: list[tuple[str, Any, Any]] = [
         ("loop", LoopName, Parameter.empty),
-        ("partition", Partition, Parameter.empty),
+        ("partition", Partition, None),
     ]
     if stage.per == "candidate":
         wanted.append(("candidate", Candidate, None))

@@ -30,7 +30,10 @@ def run(
     roll_out: Annotated[bool, typer.Option("--roll-out", help="Also roll a new champion out.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Run all stages for several days, without Airflow; what is done is not done twice."""
+    """Run all stages for several days, without Airflow; what is done is not done twice.
+
+    Ends with exit code 65 when none of the days has data, or data are wrong.
+    """
     from lakeloop.cli.progress import RunView
     from lakeloop.cli.running import open_loop
     from lakeloop.sources.days import days_to_run
@@ -38,7 +41,7 @@ def run(
     from lakeloop.stages.frame.run import run as run_stages
 
     spec, settings = known_loop(loop)
-    days = days_to_run(spec, settings, first, last) or [yesterday()]
+    days = days_to_run(spec, settings, first, last) or [yesterday(spec.schedule.timezone)]
     context = open_loop(loop, {})
     view = RunView(context.loop, days)
     try:
@@ -47,6 +50,8 @@ def run(
     finally:
         if not json:
             Console().print(view.summary())
+            for line in view.left_out:
+                typer.echo(line)
     if json:
         lines = ",\n".join(record.model_dump_json() for record in records)
         typer.echo(f"[{lines}]")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,17 @@ class EarlierTraining:
     """Day -> content digest of its rows in the mart."""
     config: Mapping[str, Any]
     """What decided its outcome besides the rows."""
+    mart_version: int | None = None
+    """The version of the mart that has its rows; None when that is not known."""
+
+
+NewRows = Callable[[PublishedPartition, EarlierTraining], int]
+"""How many rows of a day that was published again since a training were not in its data set."""
+
+
+def all_rows(day: PublishedPartition, training: EarlierTraining) -> int:  # noqa: ARG001 - a `NewRows`
+    """All of them: what is right when nobody looked."""
+    return day.rows
 
 
 def decide(
@@ -37,12 +48,13 @@ def decide(
     earlier: Sequence[EarlierTraining],
     rules: Train,
     config: Mapping[str, Any],
+    new_rows: NewRows = all_rows,
 ) -> TrainingDecision:
     """Decide from the published days and the earlier trainings, oldest first.
 
-    All published days count, whichever of them are new: days come in any order in a backfill. Rows of a day
-    that was published again with another content count as new. Earlier trainings with another `config` do
-    not count: when there are no others, only `min_rows` is asked for.
+    All published days count, whichever of them are new: days come in any order in a backfill. Of a day that
+    was published again with another content, `new_rows` says how many rows count as new. Earlier trainings
+    with another `config` do not count: when there are no others, only `min_rows` is asked for.
     """
     rows = sum(day.rows for day in published.values())
     days = f"{rows} rows published in {len(published)} partition(s)"
@@ -61,7 +73,7 @@ def decide(
         )
     # Not simply the newest training: a person may have trained on an older day by hand since.
     best = max(reversed(alike), key=lambda training: _known_rows(published, training))
-    return _decide_on_new_rows(published, best, rules)
+    return _decide_on_new_rows(published, best, rules, new_rows)
 
 
 def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> str:
@@ -83,16 +95,18 @@ def _known_rows(published: Mapping[str, PublishedPartition], training: EarlierTr
 
 
 def _decide_on_new_rows(
-    published: Mapping[str, PublishedPartition], before: EarlierTraining, rules: Train
+    published: Mapping[str, PublishedPartition], before: EarlierTraining, rules: Train, new_rows: NewRows
 ) -> TrainingDecision:
     new = [day for day in published.values() if before.partitions.get(day.partition) != day.digest]
-    count = sum(day.rows for day in new)
+    again = {day.partition: new_rows(day, before) for day in new if day.partition in before.partitions}
+    count = sum(again.get(day.partition, day.rows) for day in new)
     since = f"since the training of {before.partition}"
     if not new:
         return TrainingDecision(
             False, f"nothing new {since}: all {len(published)} published partition(s) were in its data set"
         )
-    news = f"{count} new rows {since} ({describe_days(day.partition for day in new)})"
+    kind = "new or changed rows" if again else "new rows"
+    news = f"{count} {kind} {since} ({describe_days(day.partition for day in new)})"
     if count >= rules.min_new_rows:
         return TrainingDecision(True, f"{news}; at least {rules.min_new_rows} needed")
     return TrainingDecision(False, f"{news}; {rules.min_new_rows} needed, {rules.min_new_rows - count} more")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,33 @@ class ContentDigest:
         for part in self._runs.merged():
             digest.update(part.data)
         return digest.hexdigest()
+
+
+def count_unknown(
+    rows: Iterable[pa.RecordBatch], known: Iterable[pa.RecordBatch], columns: Sequence[str]
+) -> int:
+    """How many of `rows` have values in `columns` that no row of `known` has.
+
+    Memory: 32 bytes for each row of `known`, and a batch. Raises TypeError as `row_hashes`.
+    """
+    held = bytearray()
+    for batch in _small(known):
+        held += b"".join(row_hashes(batch, columns))
+    hashes, unknown = _sorted(held), 0
+    for batch in _small(rows):
+        found = np.array(row_hashes(batch, columns), dtype=hashes.dtype)
+        if not len(hashes):
+            unknown += len(found)
+            continue
+        place = np.minimum(np.searchsorted(hashes, found), len(hashes) - 1)
+        unknown += int(np.count_nonzero(hashes[place] != found))
+    return unknown
+
+
+def _small(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for start in range(0, batch.num_rows, _BATCH_ROWS):
+            yield batch.slice(start, _BATCH_ROWS)
 
 
 class _Runs:

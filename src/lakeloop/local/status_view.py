@@ -42,7 +42,8 @@ def status_panel(status: LoopStatus) -> Panel:
     if status.stages:
         parts += [_Stages(status.stages), _days(status)]
     else:
-        parts.append(Text(f"Nothing ran yet. Begin: lakeloop run {status.loop}"))
+        begun = "ended well" if status.failed else "ran"
+        parts.append(Text(f"Nothing {begun} yet. Begin: lakeloop run {status.loop}"))
     parts.append(_facts(status))
     return Panel(
         Group(*(Padding(part, (0, 0, 1, 0)) for part in parts[:-1]), parts[-1]),
@@ -131,6 +132,11 @@ def _named_facts(status: LoopStatus) -> Iterator[tuple[str, str]]:
         )
     if status.scores:
         yield "scores", ", ".join(f"{name} {shown(score)}" for name, score in status.scores.items())
+    for activity in status.running:
+        yield "running", f"{activity.stage} {activity.partition}"
+    for failure in status.failed[-_DUE_SHOWN:]:
+        why = failure.reason.splitlines()[0] if failure.reason else ""
+        yield "failed", f"{failure.stage} {failure.partition}, {failure.at:%m-%d %H:%M}: {why}"
     for step in status.pending[:_DUE_SHOWN]:
         yield "due", f"{step.stage} {step.partition}: {step.reason}"
     if (more := len(status.pending) - _DUE_SHOWN) > 0:

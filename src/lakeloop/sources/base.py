@@ -95,6 +95,13 @@ class Source(Protocol):
     def find(self, partition: str) -> Delivery | None:
         """The delivery of the day `partition` (YYYY-MM-DD); None when there is none."""
 
+    def glance(self, partition: str) -> str | None:
+        """What the delivery of the day looks like from outside, cheaply: size and times of a file, an ETag.
+
+        Equal glances are the same delivery, with the identity that it had; another glance may be. None when
+        there is none, and for deliveries that only `find` can tell apart or that never change.
+        """
+
     def absence(self, partition: str) -> str:
         """A sentence on why there is no delivery for this day: what was looked for, and where."""
 

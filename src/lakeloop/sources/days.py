@@ -9,14 +9,15 @@ from lakeloop.spec.days import days_between, yesterday
 from lakeloop.spec.loop import LoopSpec
 
 
-def whole_days(loop: LoopSpec, settings: Settings) -> list[str]:
+def whole_days(loop: LoopSpec, settings: Settings, newest: str = "") -> list[str]:
     """The days whose delivery is there and will not grow any more, oldest first; no delivery is opened.
 
+    Unless deliveries are whole from the beginning, days after `newest` (default: yesterday) are left out.
     Empty when there is none, and when the source cannot be used as it is declared: ingest says why.
     """
     try:
-        source = open_source(loop, settings)
-        return [day for day in source.partitions() if source.replays or day <= yesterday()]
+        source, newest = open_source(loop, settings), newest or yesterday(loop.schedule.timezone)
+        return [day for day in source.partitions() if source.replays or day <= newest]
     except ConfigurationError:
         return []
 
@@ -33,5 +34,5 @@ def days_to_run(loop: LoopSpec, settings: Settings, first: str | None, last: str
     there = whole_days(loop, settings)
     if not there and not (first or last):
         return []
-    last = last or max(there[-1] if there else yesterday(), first or "")
+    last = last or max(there[-1] if there else yesterday(loop.schedule.timezone), first or "")
     return days_between(first or min(there[0] if there else last, last), last)

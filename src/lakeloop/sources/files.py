@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Mapping
@@ -54,6 +55,22 @@ class _Files:
         except OSError as error:
             raise _unreadable(str(error.filename), error) from error
         return [file for match in matches if (file := self._file(match.name, among=True))]
+
+    def glance(self, day: str | None) -> str | None:
+        """What `found` would read, by names, sizes, times and numbers; None when there is nothing."""
+        try:
+            names = [self.pattern.of(day)]
+            if self.pattern.many:
+                names = sorted(match.name for match in self.pattern.matches(day, strict=False))
+            seen = [(name, self.pattern.real(name).stat()) for name in names]
+        except (OSError, ConfigurationError):
+            return None
+        states = [
+            f"{name} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_ino}"
+            for name, state in seen
+            if stat.S_ISREG(state.st_mode)
+        ]
+        return hashlib.sha256(os.fsencode("\n".join(states))).hexdigest() if states else None
 
     def where(self, day: str | None) -> str:
         """Where a person finds them: the file, or the folder in which names begin to vary."""
@@ -114,6 +131,10 @@ class FileDrops:
             return found[0] if found else None
         return FilesDelivery(found, self._files.pattern.of(partition), self._files.where(partition))
 
+    def glance(self, partition: str) -> str | None:
+        """Names, sizes, times and numbers of the files: a copy or a touch of one has another glance."""
+        return self._files.glance(partition)
+
     def absence(self, partition: str) -> str:
         return f"no file for {partition}: {self._files.nothing(partition)}"
 
@@ -148,6 +169,7 @@ class ManyDays:
         self._zone = loop.schedule.timezone
         self._cache = PieceCache(settings.home / "pieces" / loop.name)
         self._files = _Files(loop.source, settings, self._cache.sha256)
+        self._glanced: tuple[str | None, Mapping[str, str]] = (None, {})
 
     def find(self, partition: str) -> PieceDelivery | None:
         """The records of the day; None when there are none.
@@ -162,6 +184,16 @@ class ManyDays:
             return None
         where = self._files.where(None)
         return PieceDelivery(folder, partition, days[partition], self.place, where)
+
+    def glance(self, partition: str) -> str | None:
+        """The identity of the day's piece: files that look as they did have the same pieces."""
+        files = self._files.glance(None)
+        if files is not None and files != self._glanced[0]:
+            try:
+                self._glanced = files, self._pieces()[1]
+            except (LakeloopError, OSError):
+                return None
+        return self._glanced[1].get(partition) if files is not None else None
 
     def absence(self, partition: str) -> str:
         days = self.partitions()

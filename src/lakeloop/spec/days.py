@@ -1,12 +1,13 @@
-"""Partitions are UTC days written YYYY-MM-DD: read one, list a range, find yesterday.
+"""Partitions are calendar days in the loop's time zone, written YYYY-MM-DD: read one, list a range.
 
-Which days a run works on is decided elsewhere.
+Which day a run works on is one rule for all kinds of runs: `day_before`.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.records import now
@@ -35,9 +36,17 @@ def is_day(text: str) -> bool:
     return True
 
 
-def yesterday() -> str:
-    """The newest day that is complete, in UTC."""
-    return (now().date() - timedelta(days=1)).isoformat()
+def day_before(moment: datetime, zone: str) -> str:
+    """The day that a run at `moment` (aware) works on: the calendar day before, in the time zone `zone`.
+
+    `zone` is an IANA name. That day is over, whatever the clocks did.
+    """
+    return (moment.astimezone(ZoneInfo(zone)).date() - timedelta(days=1)).isoformat()
+
+
+def yesterday(zone: str) -> str:
+    """The newest day that is over in the time zone `zone`: the day that a run at this moment works on."""
+    return day_before(now(), zone)
 
 
 def days_between(first: str, last: str) -> list[str]:
@@ -68,6 +77,6 @@ def _parse(text: str, where: str) -> date:
     raise ConfigurationError(
         "not a day",
         where=where,
-        expected=f"a real day written YYYY-MM-DD, such as {yesterday()}",
+        expected=f"a real day written YYYY-MM-DD, such as {yesterday('UTC')}",
         found=f"{quote(text)} ({reason})",
     )

@@ -56,7 +56,8 @@ class Train(Section):
     min_rows: Annotated[int, PER_RUN] = Field(default=500, ge=2)
     """No first training before the mart holds so many rows."""
     min_new_rows: Annotated[int, PER_RUN] = Field(default=500, ge=1)
-    """Afterwards train again only when so many rows came."""
+    """Afterwards train again only when so many rows came. Of a day that is published again, the rows that
+    changed count."""
     time_limit_minutes: Annotated[int, PER_RUN] = Field(default=60, ge=1)
     """A job that takes longer is ended and fails."""
 

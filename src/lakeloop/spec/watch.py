@@ -7,17 +7,23 @@ import zoneinfo
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
+from lakeloop.records import now
 from lakeloop.spec.base import NOTHING, Section
+from lakeloop.spec.rules import Broken, refuse_broken
+from lakeloop.spec.ticks import first_fault
 
 _CRON_FIELD = r"(?:[0-9*/,-]|[A-Za-z]{3})+"
 
 
 class Schedule(Section):
     cron: Annotated[str, NOTHING] = "0 2 * * *"
-    """When the day before is ingested (cron, in the time zone below)."""
+    """When the day before is ingested: a cron that comes once on each calendar day of the time zone below.
+    Partitions are days; there are none of hours or weeks."""
     timezone: Annotated[str, NOTHING] = "UTC"
+    """Where the loop's days begin and end, and what the cron's hours are (IANA name, such as
+    Europe/Paris). Times in the rows are UTC whatever it is."""
 
     @field_validator("cron")
     @classmethod
@@ -41,3 +47,14 @@ class Schedule(Section):
         except (KeyError, ValueError, OSError):  # not found; not a relative path; a folder of zones
             raise ValueError("a time zone by its IANA name, such as UTC or Europe/Paris") from None
         return value
+
+    @model_validator(mode="after")
+    def _once_a_day(self) -> Schedule:
+        if fault := first_fault(self.cron, self.timezone, now().date()):
+            key = "cron" if first_fault(self.cron, "UTC", now().date()) else "timezone"
+            expected = (
+                "a cron that comes once on each calendar day, such as 0 2 * * *: a run works on the"
+                f" day before, and there are no partitions of hours or weeks; here {fault}"
+            )
+            refuse_broken([Broken(key, "not one run a day", expected, f"{self.cron} ({self.timezone})")])
+        return self

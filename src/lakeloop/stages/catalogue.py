@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from lakeloop.spec.loop import LoopSpec
     from lakeloop.stages.frame.pending import PendingRule
 
 WRITERS = "lakeloop_writers"
@@ -67,6 +68,8 @@ class Stage:
     before: str = ""
     """`module:name` of a function of the same context and partition that brings up to date what the stage
     decides on. `function` calls it first, for a stage calls no stage."""
+    days_in: str = ""
+    """The time zone of the days that the stage works on; empty: the loop's."""
     version: int = 1
     """Raise it when equal inputs give other outputs than before: then the work is done again."""
 
@@ -95,6 +98,10 @@ class Stage:
             return function(context, partition, **options)
 
         return both
+
+    def zone(self, loop: LoopSpec) -> str:
+        """The time zone of the days that the stage works on in `loop`."""
+        return self.days_in or loop.schedule.timezone
 
     def record_name(self, candidate: str = "") -> str:
         """What records of the stage are called; `candidate` counts where it runs per candidate."""
@@ -137,7 +144,7 @@ STAGES = (
         help="Wait until the model server answers with the champion, and send it the smoke texts.",
     ),
     Stage(
-        "monitor", "watch", "monitor",
+        "monitor", "watch", "monitor", days_in="UTC",  # the server logs by the day in UTC
         help="Compare the day's answers with the rows that the champion was trained on.",
     ),
     Stage(

@@ -27,6 +27,7 @@ from lakeloop.tracking.scrub import known_secrets, scrub
 Kind = Literal["open", "config", "log", "table", "artifact", "summary", "close"]
 
 SUFFIX = ".jsonl"
+_LONGEST_ERROR = 2000
 _FSYNC_SECONDS = 0.2
 """Most that a power cut may take from a running training; a kill of the process takes nothing."""
 
@@ -95,7 +96,7 @@ class JournalTracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close(0 if kind is None else 1)
+        self.close(0 if kind is None else 1, f"{error}" if isinstance(error, Exception) else "")
 
     def config(self, values: Mapping[str, Any]) -> None:
         self._append("config", dict(values))
@@ -113,12 +114,16 @@ class JournalTracker:
     def summary(self, values: Mapping[str, Any]) -> None:
         self._append("summary", dict(values))
 
-    def close(self, exit_code: int = 0) -> None:
-        """Write the last line and let go of the file; closing again does nothing."""
+    def close(self, exit_code: int = 0, error: str = "") -> None:
+        """Write the last line, with the `error` that ended the work, and let go of the file.
+
+        Closing again does nothing. The error stays on this machine.
+        """
         if self._descriptor < 0:
             return
+        why = {"error": error[:_LONGEST_ERROR]} if error else {}
         try:
-            self._append("close", {"exit_code": exit_code})
+            self._append("close", {"exit_code": exit_code, **why})
         finally:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -29,9 +29,10 @@ def test_check_says_what_it_would_read_when_nothing_is_there(run: Run, project: 
     ended = run("check", "tickets")
     assert ended.code == 0, "the file is right; its data may come later"
     (warning,) = ended.out.splitlines()[1:]
+    day = yesterday("UTC")
     assert warning == (
         "    warning: nothing to read yet at data/{partition}.jsonl: "
-        f"no file for {yesterday()}: looked for {project}/data/{yesterday()}.jsonl"
+        f"no file for {day}: looked for {project}/data/{day}.jsonl"
     )
     (project / "data").rmdir()
     assert run("check", "tickets").out.endswith(f"; there is no folder {project}/data\n")

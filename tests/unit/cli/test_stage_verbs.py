@@ -46,9 +46,24 @@ def test_json_is_the_whole_record_and_nothing_else(run: Run, project: Path) -> N
 def test_without_a_day_it_is_yesterday(run: Run) -> None:
     from lakeloop.spec.days import yesterday
 
-    before = yesterday()
+    before = yesterday("UTC")
     record = json.loads(run("ingest", "tickets", "--json").out)
-    assert record["partition"] in {before, yesterday()}
+    assert record["partition"] in {before, yesterday("UTC")}
+
+
+def test_yesterday_is_that_of_the_loops_time_zone(run: Run, project: Path) -> None:
+    from lakeloop.spec.days import yesterday
+
+    file = project / "loops/tickets/loop.yaml"
+    text = file.read_text()
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):  # 25 hours apart: never the same day
+        file.write_text(f"{text}\nschedule: {{timezone: {zone}}}\n")
+        before = yesterday(zone)
+        ingested = json.loads(run("ingest", "tickets", "--json").out)["partition"]
+        assert ingested in {before, yesterday(zone)}
+        today = yesterday("UTC")
+        monitored = json.loads(run("monitor", "tickets", "--json").out)["partition"]
+        assert monitored in {today, yesterday("UTC")}, "predictions are kept by the day in UTC"
 
 
 def test_an_override_that_is_unknown_is_refused_with_the_nearest(run: Run) -> None:

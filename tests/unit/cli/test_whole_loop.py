@@ -109,6 +109,38 @@ def test_nine_days_that_fail_are_told_once_each_and_counted(run: Run, project: P
     assert [line.split() for line in ended.out.splitlines()][1] == ["ingest", "9", "0.0"]
 
 
+def test_a_run_of_days_without_data_says_so_and_ends_as_wrong_data(run: Run) -> None:
+    ended = run("run", "tickets", "--from", "2026-11-01", "--to", "2026-11-02")
+    assert ended.code == 65
+    assert "there is no data for any of the days; nothing was ingested" in ended.err
+    assert "expected: a delivery for 2026-11-01, 2026-11-02" in ended.err
+    assert "data/2026-11-02.jsonl" in ended.err
+
+
+def test_status_shows_a_stage_that_failed_until_it_is_done(run: Run, project: Path) -> None:
+    csv = LOOP.replace(".jsonl", ".csv").replace("kind: files", "kind: files\n  format: csv")
+    (project / "loops/tickets/loop.yaml").write_text(csv)
+    drop = project / f"data/{DAY}.csv"
+    drop.write_text("key,text,colour\n1,a,b\n")
+    assert run("ingest", "tickets", "--partition", DAY).code == 65
+    status = run("status", "tickets")
+    (failed,) = [
+        line.strip("│ ") for line in status.out.splitlines() if line.strip("│ ").startswith("failed ")
+    ]
+    assert failed.split()[1:3] == ["ingest", f"{DAY},"]
+    assert f"data/{DAY}.csv" in failed
+    drop.write_text("id,text,team\n1,a,billing\n")
+    assert run("ingest", "tickets", "--partition", DAY).code == 0
+    assert json.loads(run("status", "--json").out)[0]["failed"] == []
+
+
+def test_status_names_a_drop_that_changed(run: Run, project: Path) -> None:
+    run("ingest", "tickets", "--partition", DAY)
+    drop = project / f"data/{DAY}.jsonl"
+    drop.write_text(drop.read_text().replace("text 1", "text 11"))
+    assert f"ingest {DAY}: the drop of {DAY} is another one since it was ingested" in run("status").out
+
+
 def test_start_without_an_airflow_says_so_and_how_to_start_it(
     run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

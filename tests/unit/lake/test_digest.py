@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lakeloop.lake import digest as digest_module
-from lakeloop.lake.digest import ADDED, content_digest, row_hashes
+from lakeloop.lake.digest import ADDED, content_digest, count_unknown, row_hashes
 
 SCHEMA = pa.schema(
     [
@@ -134,3 +134,17 @@ def test_a_null_of_a_column_that_was_added_later_says_nothing() -> None:
     assert content_digest(pa.table({"a": ["x"], "b": [""]}, with_it)) != content_digest(
         pa.table({"a": ["x"]})
     )
+
+
+def test_rows_that_no_other_row_equals_are_counted_whatever_their_order_and_batches() -> None:
+    known = pa.table({"id": [str(n) for n in range(1000)], "text": ["words"] * 1000, "line": range(1000)})
+    rows = known.to_pylist()
+    changed = [{**row, "text": "other words"} for row in rows[:10]] + [
+        {**row, "line": 0} for row in rows[10:20]
+    ]
+    now = pa.Table.from_pylist([*rows[20:], *changed, {"id": "1000", "text": None, "line": 0}])
+    for size in (7, 1000):
+        batches, before = now.to_batches(max_chunksize=size), known.to_batches(max_chunksize=size)
+        assert count_unknown(batches, before, ["id", "text"]) == 11
+    assert count_unknown(now.to_batches(), [], ["id", "text"]) == 1001
+    assert count_unknown([], known.to_batches(), ["id", "text"]) == 0

@@ -48,7 +48,7 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageContext:
         (tmp_path / folder).mkdir(parents=True)
     write_dbt_project(tmp_path / "dbt", "tickets")
     (tmp_path / "loops/tickets/loop.yaml").write_text(LOOP)
-    today = (date.fromisoformat(yesterday()) + timedelta(days=1)).isoformat()
+    today = (date.fromisoformat(yesterday("UTC")) + timedelta(days=1)).isoformat()
     for day in (BEFORE, FIRST, DAY, today):
         rows = [{"id": f"{day}-{n}", "text": f"text {n}", "team": "billing"} for n in range(3)]
         (tmp_path / f"data/{day}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -112,7 +112,7 @@ def maintenance(*paused: str) -> list[tuple[str, str]]:
         return []
     assert len({trigger["trigger_run_id"] for trigger in triggers}) == len(triggers)
     run = SimpleNamespace(run_id="m", run_after=datetime(2026, 11, 22, tzinfo=UTC), partition_key=None)
-    return [(trigger["trigger_dag_id"], partition_of(run, trigger["conf"])) for trigger in triggers]
+    return [(trigger["trigger_dag_id"], partition_of(run, trigger["conf"], "UTC")) for trigger in triggers]
 
 
 def test_two_runs_for_one_day_do_the_work_once_and_announce_it_once(context: StageContext) -> None:

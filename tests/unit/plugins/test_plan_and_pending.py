@@ -95,8 +95,8 @@ def test_an_old_day_that_comes_after_a_newer_one_is_trained_on_with_it(settings:
         f"{OLD} is published; the newest day is {NEWEST}: first training: 1800 rows published in 2"
     )
     behind = [each for each in plan.dag.tasks if each is not plan]
-    assert [partition_in(context_of(task, each)) for each in behind] == [NEWEST, NEWEST]
-    assert partition_in(context_of(task, plan)) == OLD
+    assert [partition_in(context_of(task, each), "UTC") for each in behind] == [NEWEST, NEWEST]
+    assert partition_in(context_of(task, plan), "UTC") == OLD
 
 
 def test_the_events_of_a_backfill_train_once(settings: Settings) -> None:
@@ -119,7 +119,7 @@ def test_who_asks_by_hand_for_an_old_day_gets_a_training_of_the_days_up_to_it(se
 def test_a_plan_that_was_marked_as_done_by_hand_leaves_the_partition_of_the_run() -> None:
     plan = plan_in_a_dag()
     dataset = plan.dag.get_task("dataset")
-    assert partition_in(context_of(Task(), dataset)) == OLD
+    assert partition_in(context_of(Task(), dataset), "UTC") == OLD
 
 
 def test_pending_work_becomes_the_trigger_of_the_dag_that_does_it(ingested: None) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
 from lakeloop.attempt import Attempt
+from lakeloop.errors import DataError
 from lakeloop.evaluation.stored import store
 from lakeloop.gate.decide import Decision
 from lakeloop.records import Counts, StageRecord, now
@@ -53,6 +55,16 @@ def test_what_comes_from_data_is_shown_as_text(client: TestClient, ran: StageCon
     page = client.get("/").text
     assert "4 lines &lt;b&gt;of&lt;/b&gt; a drop" in page
     assert "<b>of</b>" not in page
+
+
+def test_what_failed_and_what_runs_is_shown_with_the_reason(client: TestClient, ran: StageContext) -> None:
+    with suppress(DataError), ran.stage("transform", "2026-11-18"):
+        assert "At work now: <b>transform</b> 2026-11-18" in client.get("/").text
+        raise DataError("dbt found <no> rows", found="0 rows")
+    page = client.get("/").text
+    assert "At work now" not in page
+    assert "Failed, and not mended since" in page
+    assert "dbt found &lt;no&gt; rows\n  found: 0 rows" in page
 
 
 def test_a_fixed_address_leads_to_the_newest_checks(client: TestClient, ran: StageContext) -> None:

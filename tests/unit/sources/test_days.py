@@ -32,7 +32,7 @@ def test_without_files_only_days_that_were_named_are_run(settings: Settings) -> 
     assert days_to_run(LOOP, settings, None, None) == []
     assert days_to_run(LOOP, settings, DAYS[0], DAYS[2]) == list(DAYS)
     assert days_to_run(LOOP, settings, None, DAYS[0]) == [DAYS[0]]
-    assert days_to_run(LOOP, settings, yesterday(), None) == [yesterday()]
+    assert days_to_run(LOOP, settings, yesterday("UTC"), None) == [yesterday("UTC")]
 
 
 def test_without_named_days_all_are_run_from_the_first_file_to_the_last(settings: Settings) -> None:

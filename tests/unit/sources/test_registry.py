@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Literal, get_args
 
@@ -22,6 +23,7 @@ from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.shape import kinds_of
 from lakeloop.spec.source import FilesSource, Source
 from lakeloop.stages.data.ingest import ingest
+from lakeloop.stages.frame.pending import work_left
 from tests.support.small_loop import small_context, small_loop
 
 DAY = "2026-11-16"
@@ -83,6 +85,9 @@ class Tables:
     def find(self, partition: str) -> TableDelivery | None:
         return TableDelivery(self._source, partition) if partition in self.partitions() else None
 
+    def glance(self, partition: str) -> str | None:
+        return f"version {self._source.version}" if partition in self.partitions() else None
+
     def absence(self, partition: str) -> str:
         return f"tickets has no rows of {partition}"
 
@@ -121,6 +126,11 @@ def test_a_source_without_files_goes_through_ingest(tmp_path: Path, monkeypatch:
     assert context.lake.read("quarantine", partition=DAY)["raw"].to_pylist() == ['{"id": 5}']
     assert ingest(context, DAY).status == "unchanged"
     assert ingest(context, "2026-11-17").reason == "tickets has no rows of 2026-11-17"
+    later = source.model_copy(update={"version": 8})
+    moved = replace(context, loop=loop.model_copy(update={"source": later}))
+    assert [(step.stage, step.partition) for step in work_left(moved) if step.stage == "ingest"] == [
+        ("ingest", DAY)
+    ]
 
 
 def test_a_format_goes_through_ingest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ def test_what_is_no_day_is_refused_with_the_reason(text: str, reason: str) -> No
 
 
 def test_yesterday_is_the_last_whole_day_in_utc() -> None:
-    assert date.fromisoformat(yesterday()) in {
+    assert date.fromisoformat(yesterday("UTC")) in {
         datetime.now(UTC).date() - timedelta(days=n) for n in (1, 2)
     }  # two, when the test runs over midnight
 

@@ -65,6 +65,10 @@ class PackageReplay:
         name = f"{self.place}/{partition}.jsonl"
         return FileDelivery(path, hashlib.sha256(content).hexdigest(), name, self._source)
 
+    def glance(self, partition: str) -> str | None:  # noqa: ARG002 - other sources need it
+        """None: a corpus does not change by itself."""
+        return None
+
     def absence(self, partition: str) -> str:
         days = self._source.partitions
         return (

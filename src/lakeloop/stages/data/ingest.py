@@ -43,13 +43,19 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
     """
     from lakeloop.sources.intake import read_delivery
     from lakeloop.sources.registry import open_source
+    from lakeloop.sources.seen import Seen, remember
 
     require_day(partition)
     with context.stage("ingest", partition, config=identity(context.loop, "raw")) as stage:
         source = open_source(context.loop, context.settings)
+        glance = source.glance(partition)
         delivery = source.find(partition)
         if delivery is None:
             return stage.skipped(source.absence(partition))
+        if glance is not None:
+            remember(
+                context.loop, context.settings, partition, Seen(glance=glance, identity=delivery.identity)
+            )
         stage.inputs(drop=delivery.identity)
         if done := stage.unchanged():
             return done
@@ -79,11 +85,17 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
 
 
 def pending(standing: Standing) -> Iterator[Pending]:
-    """Days with a delivery that were not ingested, since the first that was: older days were not wanted."""
-    ingested = [day.partition for day in standing.days]
+    """Days whose delivery was never ingested, or is another one since.
+
+    A day older than the first that was ingested is left alone, whenever its delivery came: the loop begins
+    where somebody began it. Ingested by hand, it is where the loop begins.
+    """
+    ingested = {day.partition for day in standing.days}
     for day in standing.days_there:
-        if ingested and day > ingested[0] and day not in ingested:
+        if ingested and day > min(ingested) and day not in ingested:
             yield Pending("ingest", day, f"the drop of {day} was never ingested")
+        elif day in standing.days_changed:
+            yield Pending("ingest", day, f"the drop of {day} is another one since it was ingested")
 
 
 def _reason(intake: Intake, delivery: Delivery) -> str:

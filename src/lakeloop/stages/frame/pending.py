@@ -6,16 +6,20 @@ a record was made from with what the stage before it left.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from lakeloop.records import StageRecord
+from lakeloop.datasets.decision import NewRows, all_rows
+from lakeloop.records import StageRecord, now
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.ticks import newest_due
 from lakeloop.stages.catalogue import STAGES
 from lakeloop.stages.frame.progress import Day, days_of
 from lakeloop.stages.frame.session import StageContext
+from lakeloop.tracking.activity import Activity, activities_of
 
 if TYPE_CHECKING:
     from lakeloop.registry.history import ModelVersion
@@ -41,6 +45,12 @@ class Standing:
     champion: ModelVersion | None
     days_there: Sequence[str] = ()
     """The days whose delivery is there and whole, oldest first."""
+    days_changed: Sequence[str] = ()
+    """Those of them whose delivery is another one than the one that was ingested."""
+    activities: Sequence[Activity] = ()
+    """What runs now, and what failed last."""
+    new_rows: NewRows = all_rows
+    """How many rows of a day that was published again are new to a training."""
 
     @cached_property
     def days(self) -> list[Day]:
@@ -60,14 +70,42 @@ def pending_work(standing: Standing) -> list[Pending]:
     return [step for rule in rules if rule for step in rule(standing)]
 
 
+def standing_of(
+    context: StageContext,
+    entries: Sequence[StageRecord],
+    champion: ModelVersion | None,
+    patience: float = math.inf,
+) -> Standing:
+    """Where the context's loop stands, now.
+
+    One listing of the source. A delivery is read when it looks another than it did when it was ingested, for
+    `patience` seconds in all; rows of the mart are, when a day that was trained on was published again.
+    """
+    from lakeloop.datasets.news import new_rows_in
+    from lakeloop.sources.days import whole_days
+    from lakeloop.sources.seen import changed_days
+
+    schedule = context.loop.schedule
+    # Of the newest day, the schedule says when it is whole: nobody is before it.
+    newest = newest_due(schedule.cron, schedule.timezone, now())
+    there = whole_days(context.loop, context.settings, newest)
+    ingested = {
+        day.partition: day.ingest.inputs["drop"]
+        for day in days_of(entries)
+        if day.ingest and "drop" in day.ingest.inputs and day.partition in there
+    }
+    changed = changed_days(context.loop, context.settings, ingested, patience)
+    news = new_rows_in(context.lake, list(context.loop.task.roles()))
+    activities = activities_of(context.settings.journals, context.loop.name)
+    return Standing(context.loop, entries, champion, there, changed, activities, news)
+
+
 def work_left(context: StageContext) -> list[Pending]:
     """Work that is due and was not done, in the order in which it should be done.
 
-    One read of the ledger, one of the registry, one listing of the source; no data table is touched.
+    One read of the ledger, one of the registry, and what `standing_of` looks at.
     """
     from lakeloop.registry.registry import Registry
-    from lakeloop.sources.days import whole_days
 
     champion = Registry(context.lake, context.attempt).champion()
-    days = whole_days(context.loop, context.settings)
-    return pending_work(Standing(context.loop, context.lake.ledger.entries(), champion, days))
+    return pending_work(standing_of(context, context.lake.ledger.entries(), champion))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lakeloop.datasets.published import published_partitions
-from lakeloop.errors import LakeloopError, TransientError
+from lakeloop.errors import DataError, LakeloopError, TransientError
 from lakeloop.records import StageRecord
 from lakeloop.stages.catalogue import STAGES
 from lakeloop.stages.frame.pending import work_left
@@ -33,9 +33,9 @@ class RunEvent:
 
     stage: str
     partition: str
-    state: Literal["started", "ended", "failed"]
+    state: Literal["started", "ended", "failed", "left out"]
     message: str = ""
-    """The record's reason, or the error."""
+    """The record's reason, the error, or why it was left out."""
     record: StageRecord | None = None
 
 
@@ -77,6 +77,7 @@ def run(
     Raises:
         LakeloopError: something failed; counts the failures, after everything else was done. Its type is
             that of a transient failure when there was one: then the same call again may help.
+        DataError: none of the days has a delivery; what was due all the same is done.
     """
     state = _Run(context, on_event or _log_failure)
     for partition in sorted(set(partitions)):
@@ -86,6 +87,8 @@ def run(
         _release(state, newest, due=due, roll_out=roll_out)
     if state.failures:
         raise _summarised(context.loop.name, state.failures)
+    if partitions and all(record.status == "skipped" for record in state.records if record.stage == "ingest"):
+        raise _nothing_there(context.loop.name, state.records)
     return state.records
 
 
@@ -139,10 +142,16 @@ def _training_steps(context: StageContext, partition: str) -> Iterator[tuple[str
 def _release(state: _Run, partition: str, *, due: bool, roll_out: bool) -> None:
     """The stages of a release: those that need the model server with `roll_out`, the others when `due`."""
     for stage in STAGES:
-        if stage.phase != "release" or not (roll_out if stage.needs_server else due):
+        if stage.phase != "release":
             continue
-        if stage.needs_server and (away := _server_is_away(state.context)):
-            state.on_event(RunEvent(stage.name, partition, "ended", f"left out: {away}"))
+        if stage.needs_server:
+            why = _server_is_away(state.context) if roll_out else "not asked for: --roll-out"
+            waits = roll_out or stage.name in {step.stage for step in work_left(state.context)}
+            if why and waits:
+                state.on_event(RunEvent(stage.name, partition, "left out", why))
+            if why:
+                continue
+        elif not due:
             continue
         state.step(stage.name, partition, functools.partial(stage.function, state.context, partition))
 
@@ -173,6 +182,19 @@ def _summarised(loop: str, failures: Sequence[tuple[str, str, LakeloopError]]) -
         found="; ".join(f"{stage} of {_listed(partitions)}" for stage, partitions in days.items()),
         remedy=f"mend what {'each of them' if many else 'it'} says above, then run again: what is done is"
         " not done twice",
+    )
+
+
+def _nothing_there(loop: str, records: Sequence[StageRecord]) -> DataError:
+    """The error for days that all have no delivery."""
+    missing = [record for record in records if record.stage == "ingest"]
+    many = len(missing) > 1
+    return DataError(
+        f"there is no data for {'any of the days' if many else 'the day'}; nothing was ingested",
+        where=f"run {loop}",
+        expected=f"a delivery for {_listed([record.partition for record in missing])}",
+        found=missing[-1].reason,
+        remedy="put it there, or name days that have one: --from, --to",
     )
 
 

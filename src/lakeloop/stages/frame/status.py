@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from lakeloop.errors import ArtifactError
 from lakeloop.records import Counts, Frozen, StageRecord, Status, now
 from lakeloop.stages.catalogue import in_order
-from lakeloop.stages.frame.pending import Pending, Standing, pending_work
+from lakeloop.stages.frame.activity import StageActivity, failed, running
+from lakeloop.stages.frame.pending import Pending, pending_work, standing_of
 from lakeloop.stages.frame.progress import Day, days_of, newest
 from lakeloop.stages.frame.session import StageContext
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from lakeloop.registry.history import History
 
 log = logging.getLogger(__name__)
+
+_PATIENCE = 2.0
+"""Seconds for reading deliveries that look changed: a page is waiting, `maintenance` takes its time."""
 
 
 class StageStatus(Frozen):
@@ -117,6 +121,10 @@ class LoopStatus(Frozen):
     champion: ChampionStatus | None
     decision: DecisionStatus | None
     pending: tuple[Pending, ...]
+    running: tuple[StageActivity, ...] = ()
+    """What runs on this machine now."""
+    failed: tuple[StageActivity, ...] = ()
+    """Failures that nothing has mended since, oldest first."""
     links: dict[str, str]
     """Paths or URLs of what is there: report, data_docs, wandb (a folder), server."""
 
@@ -124,14 +132,12 @@ class LoopStatus(Frozen):
 def loop_status(context: StageContext) -> LoopStatus:
     """The status of the context's loop, now."""
     from lakeloop.registry.registry import Registry
-    from lakeloop.sources.days import whole_days
 
     entries = context.lake.ledger.entries()
     history = Registry(context.lake, context.attempt).read()
     partitions = tuple(_partition(day) for day in days_of(entries))
     champion = _champion(context, entries, history)
-    days = whole_days(context.loop, context.settings)
-    work = pending_work(Standing(context.loop, entries, history.alias("champion"), days))
+    standing = standing_of(context, entries, history.alias("champion"), _PATIENCE)
     return LoopStatus(
         loop=context.loop.name,
         description=context.loop.description,
@@ -149,7 +155,9 @@ def loop_status(context: StageContext) -> LoopStatus:
         scores=_scores(context, entries),
         champion=champion,
         decision=_decision(entries),
-        pending=tuple(work),
+        pending=tuple(pending_work(standing)),
+        running=running(standing.activities),
+        failed=failed(standing.activities, entries),
         links=_links(context, entries),
     )
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from lakeloop.datasets.decision import EarlierTraining, TrainingDecision, decide
+from lakeloop.datasets.decision import EarlierTraining, NewRows, TrainingDecision, all_rows, decide
+from lakeloop.datasets.news import new_rows_in
 from lakeloop.datasets.published import published_partitions
 from lakeloop.records import StageRecord
 from lakeloop.spec.identity import training_identity
@@ -19,11 +20,14 @@ from lakeloop.stages.frame.session import StageContext
 
 
 def decide_training(context: StageContext) -> TrainingDecision:
-    """Whether a training on all published days is due; reads the ledger, changes nothing."""
-    return decide_from(context.loop, context.lake.ledger.entries())
+    """Whether a training on all published days is due; reads the ledger and days published again."""
+    news = new_rows_in(context.lake, list(context.loop.task.roles()))
+    return decide_from(context.loop, context.lake.ledger.entries(), news)
 
 
-def decide_from(loop: LoopSpec, entries: Sequence[StageRecord]) -> TrainingDecision:
+def decide_from(
+    loop: LoopSpec, entries: Sequence[StageRecord], new_rows: NewRows = all_rows
+) -> TrainingDecision:
     """Whether a training of `loop` is due, from the entries of its ledger, oldest first.
 
     There is no training "of an old day": a model of the days up to it has seen less than the models there
@@ -32,7 +36,7 @@ def decide_from(loop: LoopSpec, entries: Sequence[StageRecord]) -> TrainingDecis
     """
     published = published_partitions(entries)
     now = training_identity(loop)
-    decision = decide(published, earlier_trainings(entries, now), loop.train, now)
+    decision = decide(published, earlier_trainings(entries, now), loop.train, now, new_rows)
     return replace(decision, partition=max(published, default=""))
 
 
@@ -52,7 +56,10 @@ def earlier_trainings(entries: Sequence[StageRecord], now: Mapping[str, Any]) ->
     ]
     return [
         EarlierTraining(
-            entry.partition, _days_of(dataset), lift_training(_as_mapping(entry.config["training"]), now)
+            entry.partition,
+            _days_of(dataset),
+            lift_training(_as_mapping(entry.config["training"]), now),
+            int(version) if (version := dataset.outputs.get("mart_version", "")) else None,
         )
         for entry, dataset in evaluated
     ]

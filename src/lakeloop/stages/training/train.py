@@ -27,6 +27,7 @@ from lakeloop.spec.origins import origins_of
 from lakeloop.spec.paths import base_model_folder
 from lakeloop.spec.train import Candidate
 from lakeloop.stages.catalogue import stage_named
+from lakeloop.stages.frame.activity import is_training, running
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
 from lakeloop.stages.training.plan import decide_from
@@ -105,8 +106,10 @@ def train(context: StageContext, partition: str, candidate: str) -> StageRecord:
 
 
 def pending(standing: Standing) -> Iterator[Pending]:
-    """The training that is due on what is published."""
-    decision = decide_from(standing.loop, standing.entries)
+    """The training that is due on what is published, unless one is running."""
+    if any(is_training(activity) for activity in running(standing.activities)):
+        return
+    decision = decide_from(standing.loop, standing.entries, standing.new_rows)
     if decision.train:
         yield Pending("train", decision.partition, decision.reason)
 

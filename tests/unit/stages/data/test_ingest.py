@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,9 @@ from lakeloop.lake.tables import QUARANTINE
 from lakeloop.records import Counts
 from lakeloop.sources.base import Block
 from lakeloop.sources.delivery import FileDelivery
+from lakeloop.spec.days import yesterday
 from lakeloop.stages.data.ingest import ingest
+from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.session import StageContext
 from tests.support.small_loop import small_context, small_loop
 
@@ -214,3 +218,61 @@ def test_fields_that_are_not_declared_are_named_with_their_rows(tmp_path: Path) 
     assert record.counts == Counts(read=2, accepted=2)
     assert record.reason.endswith("; fields not declared: mood 1, \\x1b[31m 1")
     assert record.metrics["undeclared_fields"] == 2
+
+
+def due(context: StageContext) -> list[tuple[str, str, str]]:
+    return [
+        (step.stage, step.partition, step.reason) for step in work_left(context) if step.stage == "ingest"
+    ]
+
+
+def test_a_drop_that_changed_or_came_late_is_due_until_it_is_ingested(context: StageContext) -> None:
+    days = ["2026-11-15", DAY, "2026-11-17", "2026-11-18", "2026-11-19"]
+    for day in (days[1], days[4]):
+        put(context, [row("a")], day)
+        ingest(context, day)
+    assert ingest(context, days[2]).status == "skipped"
+    assert due(context) == []
+    put(context, [row("a")], days[0])  # older than the first: nobody wanted it
+    put(context, [row("b")], days[2])  # was not there when its run came
+    put(context, [row("b")], days[3])  # no run ever came
+    put(context, [row("a"), row("b")], days[4])
+    assert due(context) == [
+        ("ingest", days[2], f"the drop of {days[2]} was never ingested"),
+        ("ingest", days[3], f"the drop of {days[3]} was never ingested"),
+        ("ingest", days[4], f"the drop of {days[4]} is another one since it was ingested"),
+    ]
+    for day in days[2:]:
+        assert ingest(context, day).status == "done"
+    assert due(context) == []
+
+
+def test_a_drop_that_was_only_touched_is_not_due(context: StageContext) -> None:
+    path = put(context, [row("a")])
+    ingest(context, DAY)
+    os.utime(path, ns=(1, 1))
+    assert due(context) == []
+
+
+def test_a_drop_that_changed_is_due_in_a_lake_that_knows_its_identity_only(context: StageContext) -> None:
+    put(context, [row("a")])
+    ingest(context, DAY)
+    (context.work("ingest", DAY) / "seen.json").unlink()
+    assert due(context) == []
+    (context.work("ingest", DAY) / "seen.json").unlink()
+    put(context, [row("b")])
+    assert [reason for _, _, reason in due(context)] == [
+        f"the drop of {DAY} is another one since it was ingested"
+    ]
+
+
+def test_a_drop_that_is_not_whole_yet_is_not_compared(context: StageContext) -> None:
+    today = day_after(yesterday("UTC"))
+    put(context, [row("a")], today)
+    ingest(context, today)
+    put(context, [row("a"), row("b")], today)
+    assert due(context) == []
+
+
+def day_after(day: str) -> str:
+    return (date.fromisoformat(day) + timedelta(days=1)).isoformat()

@@ -1,0 +1,56 @@
+"""Failures that were mended since are not shown; a training that runs is not due."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from lakeloop.stages.frame.activity import failed, running
+from lakeloop.stages.frame.pending import Standing, pending_work
+from lakeloop.tracking.activity import Activity
+from tests.support.records import NOON
+from tests.unit.stages.frame.test_pending import DAY, LOOP, NEXT, prepared, record
+
+AFTER = NOON + timedelta(hours=1)
+BEFORE = NOON - timedelta(hours=1)
+
+
+def test_a_training_that_runs_is_not_due() -> None:
+    entries = prepared(DAY)
+    for stage in ("dataset", "train-baseline", "train-finetune-job", "evaluate"):
+        at_work = [Activity(stage, DAY, "running", NOON)]
+        assert pending_work(Standing(LOOP, entries, None, activities=at_work)) == []
+    for activity in (
+        Activity("maintain", DAY, "running", NOON),
+        Activity("train-baseline", DAY, "failed", NOON),
+    ):
+        (due,) = pending_work(Standing(LOOP, entries, None, activities=[activity]))
+        assert due.stage == "train"
+
+
+def test_a_training_is_shown_once_whether_its_task_lives_or_only_its_process() -> None:
+    task, process = (
+        Activity(name, DAY, "running", NOON) for name in ("train-finetune", "train-finetune-job")
+    )
+    for found in ([task, process], [process], [task]):
+        (shown,) = running(found)
+        assert (shown.stage, shown.partition) == ("train-finetune", DAY)
+    assert running([Activity("a-stage-of-before", DAY, "running", NOON)]) == ()
+
+
+def test_a_failure_is_shown_until_the_same_work_ends_well() -> None:
+    done = prepared(DAY)
+    early, late = (Activity("validate", DAY, "failed", at, "checks failed") for at in (BEFORE, AFTER))
+    assert failed([early], done) == ()
+    assert [(each.stage, each.reason) for each in failed([late], done)] == [("validate", "checks failed")]
+    other_day = Activity("validate", NEXT, "failed", BEFORE)
+    assert [each.partition for each in failed([other_day], done)] == [NEXT], "each day has to be mended"
+
+
+def test_a_later_training_overtakes_the_failure_of_an_earlier_one() -> None:
+    broken = Activity("train-baseline", DAY, "failed", BEFORE)
+    assert len(failed([broken], [])) == 1
+    assert failed([broken], [record("train-baseline", NEXT)]) == ()
+
+
+def test_the_process_of_a_training_fails_with_its_task() -> None:
+    assert failed([Activity("train-baseline-job", DAY, "failed", AFTER)], []) == ()
