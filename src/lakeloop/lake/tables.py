@@ -174,7 +174,7 @@ def mart_schema(spec: LoopSpec) -> pa.Schema:
         [
             ("row_id", pa.string()),  # the source's key
             *roles,
-            ("text_key", pa.string()),  # equal for near duplicates
+            ("text_key", pa.string()),  # shared by texts that are alike: it decides the split
             ("event_time", TIMESTAMP),
             ("source_file", pa.string()),
             ("source_line", pa.int64()),

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from lakeloop.durable import write_atomically
+from lakeloop.quality.alike import Conflicts
 from lakeloop.quality.checkpoint import Audit
 
 _NUMBERS = {
@@ -38,6 +39,8 @@ class DayReport:
     """Rows that validation quarantines, by reason."""
     examples: list[dict[str, Any]]
     """The first of these rows, as in the table quarantine."""
+    conflicts: Conflicts = field(default_factory=Conflicts)
+    """Good rows with one text and different answers."""
 
     def write(self, folder: Path) -> Path:
         """Write index.html and result.json into `folder`; return the path of the page."""
@@ -65,6 +68,7 @@ class DayReport:
             numbers=[(words, self.account[name]) for name, words in _NUMBERS.items()],
             reasons=self.reasons,
             examples=self.examples,
+            conflicts=self.conflicts,
         )
 
     def _plain(self) -> dict[str, Any]:
@@ -75,6 +79,7 @@ class DayReport:
             "success": not self.audit.failed,
             "account": dict(self.account),
             "reasons": dict(self.reasons),
+            "conflicts": asdict(self.conflicts),
             "checks": [asdict(check) for check in self.audit.checks],
             "great_expectations": self.audit.raw,
         }

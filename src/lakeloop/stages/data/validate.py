@@ -1,7 +1,8 @@
 """Stage `validate`: write, audit, publish. Rows of `staging` become rows of `mart`, or of `quarantine`.
 
-Bad rows are set aside one by one; then the checks of the day look at what is left. When one of them fails the
-day stops here: its report says why, and neither mart nor quarantine is touched.
+Bad rows are set aside one by one; of good rows that are near-duplicates the first stays; then the checks of
+the day look at what is left. When one of them fails the day stops here: its report says why, and neither mart
+nor quarantine is touched.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from lakeloop.lake.claims import Fence
     from lakeloop.lake.store import Published
     from lakeloop.quality.account import Account
+    from lakeloop.quality.alike import Conflicts
     from lakeloop.quality.checkpoint import Audit
 
 _SHOWN_ROWS = 20
@@ -108,12 +110,20 @@ class _CheckedRows:
     good: pa.Table
     bad: pa.Table
     reasons: dict[str, int]
+    conflicts: Conflicts
+    counts: Counts
     account: Account
 
     @property
-    def counts(self) -> Counts:
-        rows = self.good.num_rows + self.bad.num_rows
-        return Counts(read=rows, accepted=self.good.num_rows, quarantined=self.bad.num_rows)
+    def words(self) -> str:
+        """A sentence for a person."""
+        reasons = ", ".join(f"{reason} {rows}" for reason, rows in self.reasons.items())
+        return (
+            f"{self.counts.accepted} row(s) published, {self.counts.quarantined} quarantined"
+            + (f" ({reasons})" if reasons else "")
+            + (f", {self.counts.duplicates} near-duplicate(s) left out" if self.counts.duplicates else "")
+            + (f", {self.conflicts}" if self.conflicts.texts else "")
+        )
 
 
 def _validate(
@@ -129,6 +139,8 @@ def _validate(
         "checks/passed": float(len(audit.checks) - len(audit.failed)),
         "checks/total": float(len(audit.checks)),
         "quarantined_share": judged.account.quarantined_share,
+        "conflicts/texts": float(judged.conflicts.texts),
+        "conflicts/rows": float(judged.conflicts.rows),
     }
     _track(stage, judged, audit, metrics)
     if audit.failed:
@@ -137,10 +149,8 @@ def _validate(
     quarantine, mart = _publish(context, stage.partition, judged, fence)
     reach("validate.after-publish")
     _track_mart(stage, mart)
-    reasons = ", ".join(f"{reason} {rows}" for reason, rows in judged.reasons.items())
     return stage.done(
-        reason=f"{judged.good.num_rows} row(s) published, {judged.bad.num_rows} quarantined"
-        f"{f' ({reasons})' if reasons else ''}; {len(audit.checks)} of {len(audit.checks)} checks passed",
+        reason=f"{judged.words}; {len(audit.checks)} of {len(audit.checks)} checks passed",
         outputs={
             "mart": mart.digest,
             "mart_version": str(mart.version),
@@ -163,7 +173,7 @@ def _judge(
     """Part the rows by the row checks, in a DuckDB file that the day's checks then read."""
     import pyarrow as pa
 
-    from lakeloop.quality import rows
+    from lakeloop.quality import alike, rows
     from lakeloop.quality.account import Account
     from lakeloop.quality.expectations import ACCOUNT
     from lakeloop.scratch.duckdb import fill, open_duckdb
@@ -177,16 +187,23 @@ def _judge(
         reasons = rows.reason_counts(connection)
         raw = _as_ingested(context, ingested) if reasons else None
         good, bad = rows.good_rows(connection, context.loop), rows.rejected(connection, context.loop, raw)
+        counts = Counts(
+            read=_counts(transformed).accepted,
+            accepted=good.num_rows,
+            quarantined=bad.num_rows,
+            duplicates=rows.duplicates(connection),
+        ).reconcile(where)
         account = Account.of(
             _as_stored(context, stage.partition, _counts(ingested)),
             _counts(transformed),
-            good=good.num_rows,
-            rejected=bad.num_rows,
+            good=counts.accepted,
+            rejected=counts.quarantined,
+            duplicates=counts.duplicates,
         )
         account.require_balanced(where)
         line = {**asdict(account), "quarantined_share": account.quarantined_share}
         fill(connection, "main", ACCOUNT, pa.Table.from_pylist([line]))
-        return _CheckedRows(good, bad, reasons, account)
+        return _CheckedRows(good, bad, reasons, alike.conflicts(connection, context.loop), counts, account)
 
 
 def _as_ingested(context: StageContext, ingested: StageRecord) -> pa.RecordBatchReader:
@@ -220,6 +237,7 @@ def _audit(
         audit=audit,
         account=asdict(judged.account),
         reasons=judged.reasons,
+        conflicts=judged.conflicts,
         examples=judged.bad.slice(0, _SHOWN_ROWS).to_pylist(),
     )
     page = report.write(docs)
