@@ -90,7 +90,7 @@ def status_of(name: str, settings: Settings) -> LoopStatus | None:
     except ConfigurationError:
         return None  # No tables yet: looking at a page must not create them.
     status = loop_status(StageContext(loop, lake, settings, Attempt.local()))
-    return status if status.stages or status.failures else None
+    return status if status.stages else None
 
 
 def _links(status: LoopStatus, settings: Settings) -> Iterator[Link]:

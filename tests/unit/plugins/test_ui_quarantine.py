@@ -93,16 +93,6 @@ def test_the_page_of_the_loop_leads_there(client: TestClient, filled: StageConte
     assert f'href="/lakeloop/quarantine/news?day={DAY}"' in page
 
 
-def test_the_page_of_the_loop_says_why_a_day_is_not_published(
-    client: TestClient, filled: StageContext
-) -> None:
-    with pytest.raises(ValueError, match="cannot"), filled.stage("transform", DAY):
-        raise ValueError(f"cannot {SCRIPT}")
-    page = client.get("/").text
-    assert "transform failed" in page
-    assert "ValueError: cannot &lt;script&gt;" in page
-
-
 @pytest.mark.parametrize("query", ["?offset=-1", "?offset=x", "?offset=99999999999"])
 def test_an_address_that_means_nothing_is_refused(
     client: TestClient, filled: StageContext, query: str
