@@ -105,11 +105,12 @@ def _row(row: Row) -> list[RenderableType]:
     """Where the row is from and why it is here; then the row, whole, no control character as it is."""
     from lakeloop.spec.quoting import plain
 
+    form = f" · {row.form}" if row.form else ""
     offset = "" if row.byte_offset is None else f", byte {row.byte_offset}"
     place = f"{plain(row.source_file, 500)}, line {row.source_line}{offset}"
     key = "" if row.row_key is None else f" · key {plain(row.row_key)}"
     title = Text.assemble(
-        (f"{row.partition} {row.stage} ", "dim"), (plain(row.reason), "bold"), f" · {place}{key}"
+        (f"{row.partition} {row.stage} ", "dim"), (plain(row.reason), "bold"), f" · {place}{key}{form}"
     )
     return [
         title,

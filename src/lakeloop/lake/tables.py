@@ -44,9 +44,11 @@ QUARANTINE = pa.schema(
         ("source_file", pa.string()),
         ("source_line", pa.int64()),  # from 1
         ("byte_offset", pa.int64()),  # of the line's first byte in the file
-        ("raw", pa.string()),  # the whole line, or the whole row as JSON
+        ("raw", pa.string()),  # the whole record, in the form that raw_form says
         ("row_key", pa.string()),
         ("readmitted", pa.bool_()),
+        ("raw_form", pa.string()),  # line: as it stands in the file | row: as it was read, built: as it was
+        # built, both as JSON | null: an earlier version wrote it, without saying so
     ]
 )
 PREDICTIONS = pa.schema(

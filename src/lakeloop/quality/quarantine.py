@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from lakeloop.errors import ConfigurationError
+from lakeloop.lake.tables import QUARANTINE
 from lakeloop.records import Frozen
 from lakeloop.scratch.duckdb import literal, open_duckdb
 from lakeloop.spec.quoting import plain
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _ORDER = 'order by "partition" desc, stage, source_file, source_line, byte_offset'
 _FORMATS = {".jsonl": "format json", ".csv": "format csv, header", ".parquet": "format parquet"}
+_FORMS = {"line": "as it stands in the file", "row": "as it was read", "built": "as it was built"}
 _MOST_REASONS = 3
 _DETAIL_CHARACTERS = 160
 
@@ -97,7 +99,14 @@ class Row(Frozen):
     source_line: int | None
     byte_offset: int | None
     raw: str
+    raw_form: str | None
+    """How `raw` is said: see table `quarantine`."""
     row_key: str | None
+
+    @property
+    def form(self) -> str:
+        """The same for people; empty where nobody knows."""
+        return _FORMS.get(self.raw_form or "", "")
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Row:
@@ -198,5 +207,8 @@ def _reading(lake: Lake, wanted: Wanted) -> Iterator[tuple[duckdb.DuckDBPyConnec
         tempfile.TemporaryDirectory(prefix="lakeloop-") as folder,
         open_duckdb(Path(folder) / "quarantine.duckdb") as connection,
     ):
-        connection.register("quarantine", table)
+        connection.register("stored", table)
+        lacking = [name for name in QUARANTINE.names if name not in table.schema.names]
+        also = "".join(f', null::varchar as "{name}"' for name in lacking)  # in a table of an earlier version
+        connection.execute(f"create temp view quarantine as select *{also} from stored")
         yield connection, condition, values

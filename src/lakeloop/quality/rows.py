@@ -107,8 +107,8 @@ def rejected(
         connection: where `judge` has put the rows.
         loop: whose rows they are.
         raw: the rows of the day as they were ingested: a bad row is kept with all declared columns, and with
-            the values that ingest read, typed; a key that its line lacked is null. A row whose line is not
-            among them, or any row without `raw`, is kept as it was judged.
+            the values that ingest read, typed; a key that its line lacked is null (`raw_form` is row). A row
+            whose line is not among them, or any row without `raw`, is kept as it was judged (built).
     """
     judged = _as_json("judged", {name: name for name in mart_schema(loop).names})
     delivered = _as_json("delivered", {column.found: column.stored for column in loop.source.fields})
@@ -129,7 +129,8 @@ def rejected(
                         case when delivered.source_line is null then {judged}
                         else {delivered} end as varchar
                     ) as raw,
-                    row_id as row_key, false as readmitted
+                    row_id as row_key, false as readmitted,
+                    case when delivered.source_line is null then 'built' else 'row' end as raw_form
                 from judged left join delivered
                     on delivered.source_file = judged.source_file
                     and delivered.source_line = judged.source_line

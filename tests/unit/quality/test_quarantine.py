@@ -25,7 +25,7 @@ def bad(line: int, reason: str, column: str | None, **values: Any) -> dict[str, 
     return {
         "reason": reason, "detail": f"{column}: expected better", "column": column, "readmitted": False,
         "source_file": "drop.jsonl", "source_line": line, "byte_offset": line * 100, "raw": f"raw {line}",
-        "row_key": None, **values,
+        "row_key": None, "raw_form": "line", **values,
     }  # fmt: skip
 
 

@@ -191,6 +191,7 @@ def test_a_quarantined_row_is_kept_whole_with_all_its_reasons(connection: duckdb
     assert first["detail"] == "label_unknown: expected one of business, sports, tech, found cooking"
     assert (first["source_file"], first["source_line"], first["row_key"]) == ("drop.jsonl", 1, "1")
     assert not first["readmitted"]
+    assert first["raw_form"] == "built"
     row = json.loads(first["raw"])
     assert list(row) == MART.names
     assert row["text"] == text
@@ -209,6 +210,7 @@ def test_a_quarantined_row_is_kept_as_it_came_with_all_its_columns(
     judge(connection, mart_table([{"label": "cooking"}, {"label": "cooking"}]), loop)
     first, second = rejected(connection, loop, raw.to_reader()).to_pylist()
     assert json.loads(first["raw"]) == came
+    assert (first["raw_form"], second["raw_form"]) == ("row", "built")
     assert list(json.loads(second["raw"])) == MART.names, "a model of the loop gave it another line"
 
 

@@ -20,6 +20,7 @@ from lakeloop.faults import reach
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.days import require_day
 from lakeloop.spec.identity import identity
+from lakeloop.stages.data.whole import kept_whole
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
 
@@ -194,6 +195,7 @@ def _judge(
         reasons = rows.reason_counts(connection)
         raw = _as_ingested(context, ingested) if reasons else None
         good, bad = rows.good_rows(connection, context.loop), rows.rejected(connection, context.loop, raw)
+        bad = kept_whole(context, ingested, bad)
         counts = Counts(
             read=_counts(transformed).accepted,
             accepted=good.num_rows,
