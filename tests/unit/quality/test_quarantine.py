@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.lake.store import Lake
@@ -126,3 +127,15 @@ def test_a_cause_has_no_control_characters_and_stops_somewhere() -> None:
     assert words.isprintable()
     assert len(words) < 1000
     assert words.endswith("; 2 more kinds")
+
+
+def test_a_table_of_an_earlier_version_is_read_as_it_is(tmp_path: Path) -> None:
+    before = pa.schema([field for field in QUARANTINE if field.name != "raw_form"])
+    row = {"partition": DAY, "stage": "ingest", **bad(1, "broken_json", None)}
+    lake = Lake(str(tmp_path), "old")
+    write_deltalake(
+        lake.uri("quarantine"), pa.Table.from_pylist([row], before), partition_by=["partition", "stage"]
+    )
+    (found,) = rows(lake, Wanted(partition=DAY), limit=5)
+    assert (found.raw, found.raw_form, found.form) == ("raw 1", None, "")
+    assert export(lake, Wanted(), tmp_path / "old.parquet") == 1
