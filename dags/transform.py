@@ -1,8 +1,8 @@
 """Build one day of the mart from its raw rows, check it, and publish it.
 
-**Purpose.** `transform` runs dbt: text normalised, near-duplicates dropped, into `staging`, which nobody
-else reads. `validate` judges every row, quarantines the bad ones, has Great Expectations check what is
-left, and only then publishes the day in `mart`.
+**Purpose.** `transform` runs dbt: text normalised, into `staging`, which nobody else reads. `validate`
+judges every row, quarantines the bad ones, keeps the first of near-duplicates among the good ones, has Great
+Expectations check what is left, and only then publishes the day in `mart`.
 
 **Schedule.** Whenever `ingest` published a day of raw rows (asset `lakeloop.<loop>.raw`), for that day.
 Can be triggered by hand for any day.

@@ -1,11 +1,11 @@
 {#
-  The two steps that every loop of texts shares. A loop's own models are one call each:
+  The step that every loop of texts shares. A loop's own models are one line each:
 
     models/<loop>/staging/stg_<loop>.sql
       {{ staged_texts(source('<loop>', 'raw')) }}
 
     models/<loop>/marts/mart_<loop>.sql
-      {{ first_of_near_duplicates(ref('stg_<loop>')) }}
+      select * from {{ ref('stg_<loop>') }}
 
   and a yml beside each, which declares the source (schema and name <loop>, table raw), the columns of the
   contract, data tests and unit tests; `lakeloop new` writes them. dbt_project.yml needs no entry.
@@ -16,7 +16,8 @@
   each a name and an SQL expression: words={'label': 'lakeloop_label'}, which is also the default, or
   numbers={'target': 'lakeloop_target'}. Every argument can be an expression over the raw columns:
   text="concat_ws(' ', subject, body)". A loop that needs more writes its SQL around or instead of the call;
-  what counts is the contract. The stage `transform` counts a row that the mart leaves out as a duplicate if
+  what counts is the contract. Near-duplicates are left out later, by the stage `validate`, when it is known
+  which rows are good. The stage `transform` counts a row that a mart of its own leaves out as a duplicate if
   another with its text_key stayed, and refuses to publish when it finds none.
 
   `clean` of the loop file arrives as LAKELOOP_NORMALISE and LAKELOOP_DROP_NEAR_DUPLICATES; by hand both
@@ -61,12 +62,12 @@ from renamed
 {%- endmacro %}
 
 
+{#
+  For models that were written when dbt dropped near-duplicates: it lets every row pass. Here nobody knows yet
+  which rows are good, and the first of two near-duplicates may be the bad one. `validate` judges first.
+#}
 {% macro first_of_near_duplicates(staged) -%}
-select *
-from {{ staged }}
-{%- if switched_on('LAKELOOP_DROP_NEAR_DUPLICATES') %}
-qualify row_number() over (partition by "partition", text_key order by source_file, source_line) = 1
-{%- endif %}
+select * from {{ staged }}
 {%- endmacro %}
 
 
@@ -82,10 +83,10 @@ trim(regexp_replace(nfc_normalize({{ text }}), '[\s\x0B\x{85}\p{Z}]+', ' ', 'g')
 
 
 {#
-  Equal for texts that differ only in case, spaces and punctuation: 128 bits of the sha256 of the lower-cased
-  letters, marks and digits. A text without any is like no other: it gets a key of its row, so that blank
-  rows reach quarantine one by one and are not dropped as copies of each other. The data set is split by
-  this key: another recipe deals every row anew.
+  Texts that are alike share it, so that they fall on one side of the split: 128 bits of the sha256 of the
+  lower-cased letters, marks and digits. A text without any gets a key of its row. It is coarse on purpose
+  (C and C++ share it): which texts are near-duplicates decides `validate`, among the rows that share a key
+  (and those without letters). Another recipe deals every row anew.
 #}
 {% macro text_key(text, row_id) -%}
 left(sha256(coalesce(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
-from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Request, status
+from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Query, Request, status
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -34,6 +35,7 @@ from lakeloop_ui.access import (
 from lakeloop_ui.files import HARMLESS, locate, serve
 from lakeloop_ui.models import model_page
 from lakeloop_ui.overview import overview, status_of
+from lakeloop_ui.quarantine import quarantine_page
 from lakeloop_ui.runs import run_page
 from lakeloop_ui.start import airflow_of
 
@@ -52,6 +54,7 @@ _WORDS = {"data_docs": "checks", "report": "evaluation"}
 
 router = APIRouter()
 Installation = Annotated[Settings, Depends(installation)]
+Filter = Annotated[str | None, Query(max_length=1000)]
 
 
 def _days(first: str = "", last: str = "") -> tuple[str, str]:
@@ -65,6 +68,20 @@ def _days_of_form(first: Annotated[str, Form()] = "", last: Annotated[str, Form(
 Days = Annotated[tuple[str, str], Depends(_days)]
 DaysOfForm = Annotated[tuple[str, str], Depends(_days_of_form)]
 """First and last day of a backfill, empty when not chosen."""
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Which rows of a quarantine are asked for."""
+
+    day: Filter = None
+    stage: Filter = None
+    reason: Filter = None
+    column: Filter = None
+    offset: Annotated[int, Query(ge=0, le=10**9)] = 0
+
+
+Chosen = Annotated[_Chosen, Depends()]
 
 
 def create_app() -> FastAPI:
@@ -156,6 +173,14 @@ def model(request: Request, loop: LoopName, version: str, settings: Installation
     if found is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"{loop} has no model version {version!r}")
     return _render(request, "model.html.j2", loop=loop, **found)
+
+
+@router.get("/quarantine/{loop}")
+def quarantine(request: Request, loop: LoopName, settings: Installation, chosen: Chosen) -> HTMLResponse:
+    """What was set aside and why: counts that can be narrowed down, and the rows, a page at a time."""
+    wanted = {name: value for name, value in asdict(chosen).items() if value is not None and name != "offset"}
+    view = quarantine_page(settings, loop, wanted, chosen.offset)
+    return _render(request, "quarantine.html.j2", loop=loop, view=view)
 
 
 @router.get("/wandb/{loop}/{stage}/{partition}/{journal}")

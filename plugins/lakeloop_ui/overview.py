@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from lakeloop_airflow.links import DATA_DOCS, REPORT, airflow_page, published
+from lakeloop_airflow.links import DATA_DOCS, REPORT, airflow_page, page, published
 
 from lakeloop.attempt import Attempt
 from lakeloop.errors import ConfigurationError, LakeloopError
@@ -97,6 +97,7 @@ def _links(status: LoopStatus, settings: Settings) -> Iterator[Link]:
     for key, title in (("report", REPORT), ("data_docs", DATA_DOCS)):
         if url := published(status.links.get(key, ""), settings, status.loop):
             yield Link(title, url)
+    yield Link("Quarantine", page("quarantine", status.loop))
     if model := status.links.get("server"):
         yield Link("Model server", model, leave="_blank")
     if (wandb := status.links.get("wandb", "")).startswith(("http://", "https://")):

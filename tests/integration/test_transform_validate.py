@@ -44,6 +44,12 @@ ROWS: list[dict[str, Any]] = [
 ]
 
 
+WHY_STOPPED = (
+    "    9 of 12 lines were quarantined by validate: label_unknown in label (9), e.g. line 4: "
+    "expected one of business, sports, tech, found cooking"
+)
+
+
 def drop(context: StageContext, rows: Sequence[Any], day: str = DAY) -> None:
     """Put a day's file where the loop looks for it; a string is a line as it is."""
     path = context.settings.root / f"drops/{day}.jsonl"
@@ -76,8 +82,8 @@ def versions(context: StageContext) -> list[int]:
 def test_every_line_of_a_day_ends_in_one_place(context: StageContext) -> None:
     ingested, transformed, validated = run_all(context)
     assert ingested.counts == Counts(read=20, accepted=17, quarantined=2, duplicates=1)
-    assert transformed.counts == Counts(read=17, accepted=16, duplicates=1)
-    assert validated.counts == Counts(read=16, accepted=12, quarantined=4)
+    assert transformed.counts == Counts(read=17, accepted=17)
+    assert validated.counts == Counts(read=17, accepted=12, quarantined=4, duplicates=1)
 
     mart = context.lake.read("mart", partition=DAY)
     assert sorted(mart["row_id"].to_pylist()) == sorted(f"k{n}" for n in range(12))
@@ -88,8 +94,12 @@ def test_every_line_of_a_day_ends_in_one_place(context: StageContext) -> None:
         "label_missing": 1,
         "label_unknown": 1,
     }
-    whole = next(json.loads(row["raw"]) for row in quarantine if row["row_key"] == "b4")
-    assert whole == next(row for row in ROWS if row["id"] == "b4"), "as it came, not as it was cleaned"
+    whole = next(row for row in quarantine if row["row_key"] == "b4")
+    line = json.dumps(next(row for row in ROWS if row["id"] == "b4"), ensure_ascii=False)
+    assert whole["raw"] == line, "as it came, not as it was cleaned"
+    assert {row["raw_form"] for row in quarantine} == {"line"}
+    content = (context.settings.root / f"drops/{DAY}.jsonl").read_bytes()
+    assert content[whole["byte_offset"] :].startswith(line.encode())
     assert mart.num_rows + len(quarantine) + 2 == 20
 
 
@@ -103,9 +113,58 @@ def test_the_record_leads_to_the_report(context: StageContext) -> None:
     assert validated.metrics["checks/passed"] == validated.metrics["checks/total"] == 8
     assert validated.metrics["quarantined_share"] == 6 / 20
     assert validated.reason == (
-        "12 row(s) published, 4 quarantined (text_too_short 2, label_missing 1, label_unknown 1);"
-        " 8 of 8 checks passed"
+        "12 row(s) published, 4 quarantined (text_too_short 2, label_missing 1, label_unknown 1),"
+        " 1 near-duplicate(s) left out; 8 of 8 checks passed"
     )
+
+
+def test_a_model_that_drops_duplicates_itself_is_counted(context: StageContext) -> None:
+    first = "qualify row_number() over (partition by text_key order by source_line) = 1"
+    write_dbt_project(context.settings.dbt, mart=f"{MART.strip()}\n{first}\n")
+    _, transformed, validated = run_all(context)
+    assert transformed.counts == Counts(read=17, accepted=16, duplicates=1)
+    assert validated.counts == Counts(read=16, accepted=12, quarantined=4)
+    assert "16 built, 1 dropped as duplicates by the model" in transformed.reason
+
+
+def test_a_bad_row_is_kept_as_it_was_read_when_its_drop_is_not_there_any_more(context: StageContext) -> None:
+    ingest(context, DAY)
+    transform(context, DAY)
+    path = context.settings.root / f"drops/{DAY}.jsonl"
+    content = path.read_text()
+    path.write_text(content.replace("no label", "No Label"))
+    assert validate(context, DAY).status == "done"
+    kept = context.lake.read("quarantine", partition=DAY, stage="validate").to_pylist()
+    assert {(row["raw_form"], row["byte_offset"]) for row in kept} == {("row", None)}
+    assert {"id": "b3", "text": "no label", "label": None} in [json.loads(row["raw"]) for row in kept]
+
+
+def test_a_good_row_outlives_the_bad_one_with_its_text(context: StageContext) -> None:
+    drop(
+        context,
+        [
+            {"id": "1", "text": "Where is my parcel", "label": None},
+            {"id": "1", "text": "Where is my parcel", "label": "tech"},
+            {"id": "2", "text": "refund please", "label": "sports"},
+        ],
+    )
+    validated = run_all(context)[-1]
+    assert validated.counts == Counts(read=3, accepted=2, quarantined=1)
+    mart = context.lake.read("mart", partition=DAY).to_pylist()
+    assert sorted((row["row_id"], row["source_line"]) for row in mart) == [("1", 2), ("2", 3)]
+
+
+def test_answers_that_contradict_each_other_are_said_and_shown(context: StageContext) -> None:
+    texts = ("great 👍", "great 👎", "I write C", "I write C++", "price 1.50", "price 150", "Price 150!")
+    names = ("tech", "sports", "tech", "sports", "tech", "sports", "business")
+    drop(context, [{"id": str(n), "text": t, "label": names[n]} for n, t in enumerate(texts)])
+    validated = run_all(context)[-1]
+    assert validated.counts == Counts(read=7, accepted=6, duplicates=1)
+    assert "2 row(s) with 1 text(s) contradict each other in their answers" in validated.reason
+    assert (validated.metrics["conflicts/texts"], validated.metrics["conflicts/rows"]) == (1.0, 2.0)
+    page = Path(validated.links["data_docs"]).read_text()
+    assert "Same text, different answers" in page
+    assert "price 150" in page
 
 
 def test_again_from_the_same_drop_changes_nothing(context: StageContext, tmp_path: Path) -> None:
@@ -176,7 +235,10 @@ def test_a_stopped_day_leaves_the_lake_as_it_was_and_a_report(context: StageCont
     with pytest.raises(DataError, match="1 of 8 checks failed; nothing of the day was published") as caught:
         validate(context, DAY)
     assert caught.value.expected == "day_quarantined_share: at most 50.0% of the lines in quarantine"
-    assert caught.value.found == "day_quarantined_share: 75.0% of the lines in quarantine"
+    assert caught.value.found.splitlines() == [
+        "day_quarantined_share: 75.0% of the lines in quarantine",
+        WHY_STOPPED,
+    ]
     assert versions(context) == before
     assert context.lake.digest("mart", partition=DAY) == published.outputs["mart"]
     page = context.settings.docs("small") / DAY / "index.html"
@@ -195,10 +257,15 @@ def test_rows_in_quarantine_of_ingest_count_for_the_share(tmp_path: Path) -> Non
     with pytest.raises(DataError, match="1 of 8 checks failed") as caught:
         run_all(context)
     assert "50.0% of the lines" in caught.value.found
+    assert "3 of 6 lines were quarantined by ingest: broken_json (3), e.g. line 4: " in caught.value.found
+    page = (context.settings.docs("small") / DAY / "index.html").read_text()
+    assert "broken_json" in page
+    assert "broken too" in page
+    assert "None." not in page
 
 
 def test_a_model_that_loses_rows_is_found_by_the_counts(context: StageContext) -> None:
-    write_dbt_project(context.settings.dbt, mart=MART.strip() + "\n  and row_id <> 'k5'\n")
+    write_dbt_project(context.settings.dbt, mart=MART.strip() + "\nwhere row_id <> 'k5'\n")
     ingest(context, DAY)
     before = versions(context)
     with pytest.raises(CountsError, match=r"1 row\(s\) lost"):

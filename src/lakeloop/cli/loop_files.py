@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lakeloop.cli.logs import err
+from lakeloop.spec.quoting import printable
 
 app = typer.Typer()
 _PANEL = "The loop file"
@@ -46,7 +47,7 @@ def check(
             if len(names) == 1:
                 raise
             failed = error
-            err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+            err.print(printable(str(error)), style="red", markup=False, highlight=False, soft_wrap=True)
         else:
             methods = ", ".join(f"{each.name} by {each.method.kind}" for each in loop.train.all_candidates)
             what = f"{loop.source.kind} source, {loop.task.kind}, {methods}"

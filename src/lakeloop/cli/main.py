@@ -14,8 +14,9 @@ import typer
 from rich.text import Text
 
 from lakeloop import __version__
-from lakeloop.cli import begin, local_stack, logs, loop_files, stage_verbs, whole_loop
+from lakeloop.cli import begin, local_stack, logs, loop_files, quarantine, stage_verbs, whole_loop
 from lakeloop.errors import LakeloopError, exit_code
+from lakeloop.spec.quoting import printable
 
 log = logging.getLogger("lakeloop.cli")
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (loop_files, begin, stage_verbs, whole_loop, local_stack):
+for group in (loop_files, begin, stage_verbs, whole_loop, quarantine, local_stack):
     app.add_typer(group.app)
 
 
@@ -61,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         app(args=None if argv is None else list(argv), prog_name="lakeloop")
     except LakeloopError as error:
         log.debug("raised here", exc_info=error)
-        logs.err.print(Text(str(error)), style="red", soft_wrap=True)
+        logs.err.print(Text(printable(str(error))), style="red", soft_wrap=True)
         sys.exit(exit_code(error))
 
 

@@ -15,6 +15,7 @@ from lakeloop.cli.logs import err
 from lakeloop.local.status_view import COLOURS
 from lakeloop.records import Status
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.quoting import printable
 from lakeloop.stages.catalogue import STAGES
 from lakeloop.stages.frame.run import RunEvent
 
@@ -66,7 +67,7 @@ class RunView:
         status = _how(event)
         colour = COLOURS[event.record.status] if event.record else "red" if status else "default"
         line = Text.assemble(
-            f"{event.partition}  {event.stage:<15} ", (f"{status:<10}", colour), event.message
+            f"{event.partition}  {event.stage:<15} ", (f"{status:<10}", colour), printable(event.message)
         )
         err.print(line, soft_wrap=True)
 

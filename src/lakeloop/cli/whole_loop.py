@@ -14,6 +14,7 @@ from lakeloop.cli.arguments import AsJson, FirstDay, LastDay, LoopName, known_lo
 from lakeloop.cli.logs import err
 from lakeloop.errors import LakeloopError
 from lakeloop.ports import SERVER_PORT
+from lakeloop.spec.quoting import printable
 
 if TYPE_CHECKING:
     from lakeloop.stages.frame.status import LoopStatus
@@ -143,7 +144,7 @@ def status(
         for found in statuses:
             console_for_people().print(status_panel(found))
     for error in errors:
-        err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        err.print(printable(str(error)), style="red", markup=False, highlight=False, soft_wrap=True)
     if errors:
         raise typer.Exit(errors[-1].exit_code)
 

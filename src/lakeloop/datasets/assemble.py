@@ -1,7 +1,7 @@
 """Deal the rows of the mart into train, validation and test. Pure: tables in, tables out.
 
-A row's split depends on its text's duplicate key and the salt, on nothing else: tomorrow's data set has
-today's test rows in its test split, and near-duplicates of a row are on its side.
+A row's split depends on its text's `text_key` and the salt, on nothing else: tomorrow's data set has today's
+test rows in its test split, and texts that are alike are on one side. Of near-duplicates one row is taken.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Literal, get_args
 
 import pyarrow as pa
 
+from lakeloop.cleaning.near import repeats
 from lakeloop.spec.split import Split
 
 SplitName = Literal["train", "validation", "test"]
@@ -28,7 +29,7 @@ class Assembled:
 
     tables: Mapping[SplitName, pa.Table]
     duplicates: int
-    """Rows whose text was there already, in an earlier partition or line."""
+    """Rows with a near-duplicate in an earlier partition or line."""
 
     @property
     def rows(self) -> int:
@@ -36,7 +37,7 @@ class Assembled:
 
 
 def deal(text_key: str, split: Split) -> SplitName:
-    """The split of the texts with this duplicate key."""
+    """The split of the texts with this key."""
     digest = hashlib.sha256(f"{split.salt}\0{text_key}".encode()).digest()
     share = int.from_bytes(digest[:8]) / 2**64
     if share < split.test:
@@ -45,17 +46,16 @@ def deal(text_key: str, split: Split) -> SplitName:
 
 
 def assemble(mart: pa.Table, split: Split, columns: Collection[str]) -> Assembled:
-    """Deal the rows of `mart` (its columns, any order of rows); of equal texts the earliest row stays.
+    """Deal the rows of `mart` (its columns, any order of rows); of near-duplicates the earliest row stays.
 
     `columns` are those of the task; they come in the order of the mart.
     """
     mart = mart.sort_by(_ORDER)
     chosen: dict[SplitName, list[int]] = {name: [] for name in SPLITS}
-    seen: set[str] = set()
-    for index, text_key in enumerate(mart["text_key"].to_pylist()):
-        if text_key not in seen:
-            seen.add(text_key)
+    repeated = repeats(mart["text"], mart["text_key"])
+    for index, (text_key, again) in enumerate(zip(mart["text_key"].to_pylist(), repeated, strict=True)):
+        if not again:
             chosen[deal(text_key, split)].append(index)
     rows = mart.select([name for name in mart.column_names if name in (*_KEPT, *columns)])
     tables = {name: rows.take(pa.array(chosen[name], pa.int64())) for name in SPLITS}
-    return Assembled(tables, duplicates=mart.num_rows - len(seen))
+    return Assembled(tables, duplicates=int(repeated.sum()))

@@ -44,9 +44,11 @@ QUARANTINE = pa.schema(
         ("source_file", pa.string()),
         ("source_line", pa.int64()),  # from 1
         ("byte_offset", pa.int64()),  # of the line's first byte in the file
-        ("raw", pa.string()),  # the whole line, or the whole row as JSON
+        ("raw", pa.string()),  # the whole record, in the form that raw_form says
         ("row_key", pa.string()),
         ("readmitted", pa.bool_()),
+        ("raw_form", pa.string()),  # line: as it stands in the file | row: as it was read, built: as it was
+        # built, both as JSON | null: an earlier version wrote it, without saying so
     ]
 )
 PREDICTIONS = pa.schema(
@@ -174,7 +176,7 @@ def mart_schema(spec: LoopSpec) -> pa.Schema:
         [
             ("row_id", pa.string()),  # the source's key
             *roles,
-            ("text_key", pa.string()),  # equal for near duplicates
+            ("text_key", pa.string()),  # shared by texts that are alike: it decides the split
             ("event_time", TIMESTAMP),
             ("source_file", pa.string()),
             ("source_line", pa.int64()),

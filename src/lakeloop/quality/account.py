@@ -22,13 +22,13 @@ class Account:
     duplicates: int
 
     @classmethod
-    def of(cls, ingest: Counts, transform: Counts, *, good: int, rejected: int) -> Account:
+    def of(cls, ingest: Counts, transform: Counts, *, good: int, rejected: int, duplicates: int) -> Account:
         """Add up the stages: what ingest and transform recorded, and what validation has found now."""
         return cls(
             lines_read=ingest.read,
             good=good,
             quarantined=ingest.quarantined + transform.quarantined + rejected,
-            duplicates=ingest.duplicates + transform.duplicates,
+            duplicates=ingest.duplicates + transform.duplicates + duplicates,
         )
 
     @property

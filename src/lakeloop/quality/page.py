@@ -6,15 +6,17 @@ Great Expectations' own pages are beside it (`checkpoint` writes them); without 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from lakeloop.durable import write_atomically
+from lakeloop.quality.alike import Conflicts
 from lakeloop.quality.checkpoint import Audit
+from lakeloop.quality.quarantine import Row, SetAside
 
 _NUMBERS = {
     "lines_read": "lines read",
@@ -34,10 +36,12 @@ class DayReport:
     audit: Audit
     account: Mapping[str, int]
     """Lines read, and what became of them: the fields of `account.Account`."""
-    reasons: Mapping[str, int]
-    """Rows that validation quarantines, by reason."""
-    examples: list[dict[str, Any]]
-    """The first of these rows, as in the table quarantine."""
+    set_aside: Sequence[SetAside]
+    """What ingest has refused of the day, and what validation quarantines, by reason and column."""
+    examples: Sequence[Row]
+    """The first of these rows, those of ingest before those of validation."""
+    conflicts: Conflicts = field(default_factory=Conflicts)
+    """Good rows with one text and different answers."""
 
     def write(self, folder: Path) -> Path:
         """Write index.html and result.json into `folder`; return the path of the page."""
@@ -63,8 +67,9 @@ class DayReport:
             checks=self.audit.checks,
             checks_passed=len(self.audit.checks) - len(self.audit.failed),
             numbers=[(words, self.account[name]) for name, words in _NUMBERS.items()],
-            reasons=self.reasons,
+            set_aside=self.set_aside,
             examples=self.examples,
+            conflicts=self.conflicts,
         )
 
     def _plain(self) -> dict[str, Any]:
@@ -74,7 +79,8 @@ class DayReport:
             "attempt": self.attempt,
             "success": not self.audit.failed,
             "account": dict(self.account),
-            "reasons": dict(self.reasons),
+            "set_aside": [one.model_dump() for one in self.set_aside],
+            "conflicts": asdict(self.conflicts),
             "checks": [asdict(check) for check in self.audit.checks],
             "great_expectations": self.audit.raw,
         }

@@ -1,7 +1,7 @@
-"""The verdict on every row, by one SQL pass: what may be published, and what is quarantined, why.
+"""The verdict on every row: what may be published, and what is quarantined, why.
 
-The checks come from the loop file (`kinds`); a row keeps all its reasons, the first one is its code. Checks
-of the day as a whole are not here: they are in `expectations`.
+The checks come from the loop file (`kinds`); a row keeps all its reasons, the first one is its code. How the
+good rows are compared is in `alike`; checks of the day as a whole are in `expectations`.
 """
 
 # Names and values are quoted by `identifier` and `literal`.
@@ -16,16 +16,17 @@ import pyarrow as pa
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.lake.tables import QUARANTINE, mart_schema, raw_schema
+from lakeloop.quality.alike import DUPLICATES, EACH_ROW, REPEATED, compare
 from lakeloop.quality.kinds.base import Rule
 from lakeloop.quality.kinds.registry import rules_of
-from lakeloop.scratch.duckdb import identifier, literal
+from lakeloop.scratch.duckdb import count, identifier, literal
 from lakeloop.spec.checks import NotNull
 from lakeloop.spec.loop import LoopSpec
 
 JUDGED = "judged"
-"""Table with the rows and their reasons."""
+"""View of the rows with all their reasons, and `is_duplicate`: left out for a near-duplicate."""
 GOOD = "good"
-"""View of the rows without a reason: what is about to be published."""
+"""View of the rows that are about to be published."""
 
 KEY_REPEATED = "row_id_repeated"
 _FOUND_CHARACTERS = 200
@@ -41,33 +42,23 @@ def rules(loop: LoopSpec) -> tuple[Rule, ...]:
 def judge(
     connection: duckdb.DuckDBPyConnection, rows: pa.Table | pa.RecordBatchReader, loop: LoopSpec
 ) -> None:
-    """Make the table `JUDGED` of `rows` (columns of the mart), and the view `GOOD` on it.
+    """Make the view `JUDGED` of `rows` (columns of the mart), and the view `GOOD` on it.
 
-    When several otherwise good rows have the same key, all of them are bad: nothing says which one is right.
-    A row that is there again because it was bad the first time is not such a case.
+    Each row gets the reasons that lie in itself; then the rows without any are compared with each other, see
+    `alike`: so a good row is never left out for one that is bad.
 
     Raises:
         ConfigurationError: a check cannot be evaluated (a regular expression that RE2 does not know).
     """
     columns = ", ".join(identifier(name) for name in mart_schema(loop).names)
     reasons = ",\n    ".join(_reason(rule) for rule in rules(loop))
-    repeated = _struct(KEY_REPEATED, "row_id", literal("expected a key of its own, found it in several rows"))
     connection.register("incoming", rows)
     try:
         connection.execute(
             f"""
-            create or replace table {JUDGED} as
-            with each_row as (
-                select {columns}, list_filter([{reasons}], lambda reason: reason is not null) as reasons
-                from incoming
-            ),
-            counted as (
-                select *, count(*) filter (where len(reasons) = 0) over (partition by row_id) as good_with_key
-                from each_row
-            )
-            select {columns},
-                case when len(reasons) = 0 and good_with_key > 1 then [{repeated}] else reasons end as reasons
-            from counted
+            create or replace table {EACH_ROW} as
+            select {columns}, list_filter([{reasons}], lambda reason: reason is not null) as reasons
+            from incoming
             """
         )
     except duckdb.InvalidInputException as error:
@@ -80,9 +71,26 @@ def judge(
         ) from error
     finally:
         connection.unregister("incoming")
+    compare(connection, loop)
+    repeated = _struct(KEY_REPEATED, "row_id", literal("expected a key of its own, found it in several rows"))
     connection.execute(
-        f"create or replace view {GOOD} as select {columns} from {JUDGED} where len(reasons) = 0"
+        f"""
+        create or replace view {JUDGED} as
+        select {columns},
+            case when rowid in (select place from {REPEATED}) then [{repeated}] else reasons end as reasons,
+            rowid in (select place from {DUPLICATES}) as is_duplicate
+        from {EACH_ROW}
+        """
     )
+    connection.execute(
+        f"create or replace view {GOOD} as select {columns} from {JUDGED} "
+        "where len(reasons) = 0 and not is_duplicate"
+    )
+
+
+def duplicates(connection: duckdb.DuckDBPyConnection) -> int:
+    """Good rows that are left out because an earlier row with the same text stays."""
+    return count(connection, DUPLICATES)
 
 
 def good_rows(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> pa.Table:
@@ -99,8 +107,8 @@ def rejected(
         connection: where `judge` has put the rows.
         loop: whose rows they are.
         raw: the rows of the day as they were ingested: a bad row is kept with all declared columns, and with
-            the values that ingest read, typed; a key that its line lacked is null. A row whose line is not
-            among them, or any row without `raw`, is kept as it was judged.
+            the values that ingest read, typed; a key that its line lacked is null (`raw_form` is row). A row
+            whose line is not among them, or any row without `raw`, is kept as it was judged (built).
     """
     judged = _as_json("judged", {name: name for name in mart_schema(loop).names})
     delivered = _as_json("delivered", {column.found: column.stored for column in loop.source.fields})
@@ -121,7 +129,8 @@ def rejected(
                         case when delivered.source_line is null then {judged}
                         else {delivered} end as varchar
                     ) as raw,
-                    row_id as row_key, false as readmitted
+                    row_id as row_key, false as readmitted,
+                    case when delivered.source_line is null then 'built' else 'row' end as raw_form
                 from judged left join delivered
                     on delivered.source_file = judged.source_file
                     and delivered.source_line = judged.source_line

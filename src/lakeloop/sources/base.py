@@ -5,14 +5,15 @@ The kinds of sources are in `registry`. What becomes of the rows is the business
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
 from lakeloop.errors import CountsError
 from lakeloop.lake.tables import given_columns
+from lakeloop.sources.again import RawRecord
 from lakeloop.sources.rejects import Reject
 from lakeloop.spec.contract import SourceBase
 
@@ -79,6 +80,21 @@ class Delivery(Protocol):
 
         Raises:
             TransientError: the delivery changed while it was read.
+        """
+
+
+@runtime_checkable
+class Rereadable(Protocol):
+    """A delivery of text, whose records can be had again as they stand in it."""
+
+    def records_at(self, lines: Mapping[str, Collection[int]]) -> Iterator[tuple[str, RawRecord]]:
+        """Read the delivery again; `require_unchanged` afterwards proves that it was still the same.
+
+        Args:
+            lines: file, as rows refer to it -> the numbers of lines at which records begin.
+
+        Returns:
+            File and record. What has no text, such as a Parquet file, gives none.
         """
 
 

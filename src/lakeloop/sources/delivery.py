@@ -6,12 +6,13 @@ import hashlib
 import io
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from lakeloop.errors import TransientError
+from lakeloop.sources.again import RawRecord, records_at
 from lakeloop.sources.base import Block
 from lakeloop.sources.formats.registry import format_of
 from lakeloop.sources.packed import Limits, Packing, first_bytes, members, packing_of, unpack
@@ -76,8 +77,21 @@ class FileDelivery:
         else:
             yield None, cast("BinaryIO", file if form.seeks else hashed)
 
+    def records_at(self, lines: Mapping[str, Collection[int]]) -> Iterator[tuple[str, RawRecord]]:
+        """The records that begin at these lines, as they stand in the file, unpacked; see `Rereadable`."""
+        self._read = ""
+        if format_of(self._source).seeks:
+            return
+        with self.path.open("rb", buffering=0) as file:
+            hashed = _HashedFile(file)
+            for member, stream in self._contents(file, hashed):
+                name = self.name if member is None else f"{self.name}/{member}"
+                for record in records_at(stream, lines.get(name, ()), _quote(self._source)):
+                    yield name, record
+            self._read = hashed.digest_of_all()
+
     def require_unchanged(self) -> None:
-        """Compare the bytes that `blocks` has read with those that the identity names; see `Delivery`."""
+        """Compare the bytes that were read last with those that the identity names; see `Delivery`."""
         if (found := f"sha256:{self._read}") != self.identity:
             raise TransientError(
                 "the file changed while it was read",
@@ -104,10 +118,20 @@ class FilesDelivery:
             for block in file.blocks():
                 yield block if block.file else replace(block, file=file.name)
 
+    def records_at(self, lines: Mapping[str, Collection[int]]) -> Iterator[tuple[str, RawRecord]]:
+        """The records that begin at these lines; see `FileDelivery`."""
+        for file in self.files:
+            yield from file.records_at(lines)
+
     def require_unchanged(self) -> None:
         """See `FileDelivery`."""
         for file in self.files:
             file.require_unchanged()
+
+
+def _quote(source: SourceBase) -> str | None:
+    """Between a pair of it, a line end belongs to the record."""
+    return '"' if source.format == "csv" else None
 
 
 def _on_disk(stream: BinaryIO) -> BinaryIO:

@@ -211,6 +211,7 @@ def _quarantine_rows(rejects: tuple[Reject, ...], source_file: str, partition: s
         "byte_offset": [reject.byte_offset for reject in rejects],
         "raw": [reject.raw for reject in rejects],
         "row_key": [reject.row_key for reject in rejects],
+        "raw_form": [reject.raw_form for reject in rejects],
     }
     constants = {"partition": partition, "stage": "ingest", "source_file": source_file, "readmitted": False}
     for name, value in constants.items():

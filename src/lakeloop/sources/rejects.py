@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 
 class Reason(StrEnum):
@@ -48,6 +49,8 @@ class Reject:
     backslash doubled, so that the bytes can be had back. A line that is too long is cut at the limit."""
     column: str | None = None
     row_key: str | None = None
+    raw_form: Literal["line", "row"] = "line"
+    """`row` where there is no text to keep: `raw` is then the record as JSON."""
 
 
 class LineError(Exception):

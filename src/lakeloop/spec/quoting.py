@@ -26,6 +26,11 @@ def plain(text: str, limit: int = _LONGEST) -> str:
     return shown if len(shown) <= limit else shown[:limit] + "..."
 
 
+def printable(text: str, limit: int = 10_000) -> str:
+    """`text` line by line, fit for a terminal: no control characters, lines cut to `limit` characters."""
+    return "\n".join(plain(line, limit) for line in text.split("\n"))
+
+
 def quote(text: str, limit: int = _LONGEST) -> str:
     """`text` in quotes, fit for one line."""
     return f'"{plain(text, limit)}"'

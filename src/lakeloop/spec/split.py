@@ -10,7 +10,7 @@ from lakeloop.spec.base import DATASET, Section
 
 
 class Split(Section):
-    """Rows are dealt by a hash of the text's duplicate key, so near-duplicates fall on one side."""
+    """Rows are dealt by a hash of their text's letters and digits: texts that are alike fall on one side."""
 
     validation: Annotated[float, Field(gt=0, lt=0.5), DATASET] = 0.1
     test: Annotated[float, Field(gt=0, lt=0.5), DATASET] = 0.2

@@ -1,4 +1,4 @@
-"""What is in the DuckDB file after dbt has built: the rows, and how many near-duplicates were dropped.
+"""What is in the DuckDB file after dbt has built: the rows, and how many a loop's own model dropped.
 
 The counts are taken here from the relations themselves, not from each other, so that they can disagree when
 a model loses a row.
@@ -21,9 +21,10 @@ def built_rows(connection: duckdb.DuckDBPyConnection, loop: str) -> pa.Table:
 
 
 def dropped_duplicates(connection: duckdb.DuckDBPyConnection, loop: str) -> int:
-    """Rows of the staging model that the mart model left out because it kept another with the same key.
+    """Rows of the staging model that the mart model left out because it kept another with the same text key.
 
-    A row that is gone without such another is lost, not a duplicate: it is not counted here.
+    Our own models leave no row out; one that somebody wrote may. A row that is gone without such another is
+    lost, not a duplicate: it is not counted here.
     """
     return count(
         connection,

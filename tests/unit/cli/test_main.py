@@ -16,7 +16,8 @@ from tests.unit.test_arrows import HEAVY
 
 VERBS = (
     "check", "schema", "new", "ingest", "transform", "validate", "dataset", "train", "evaluate", "release",
-    "rollout", "monitor", "maintain", "run", "start", "serve", "rollback", "status", "up", "down", "demo",
+    "rollout", "monitor", "maintain", "run", "start", "serve", "rollback", "status", "quarantine", "up",
+    "down", "demo",
 )  # fmt: skip
 
 

@@ -45,11 +45,28 @@ def test_another_salt_deals_anew() -> None:
 
 def test_of_equal_texts_the_earliest_day_is_kept() -> None:
     late, early = mart_rows("2026-11-17", 3), mart_rows("2026-11-16", 3)
-    late[1]["text_key"] = early[2]["text_key"]
+    late[1] |= {"text": early[2]["text"].upper() + "!", "text_key": early[2]["text_key"]}
     assembled = assemble(mart(late, early), SPLIT, TASK)
     kept = set().union(*ids(assembled).values())
     assert kept == {f"2026-11-16-{n}" for n in range(3)} | {"2026-11-17-0", "2026-11-17-2"}
     assert assembled.duplicates == 1
+
+
+def test_texts_that_only_share_their_key_both_stay_on_one_side() -> None:
+    rows = mart_rows("2026-11-16", 2)
+    for row, text in zip(rows, ("I write C", "I write C++"), strict=True):
+        row |= {"text": text, "text_key": "writec"}
+    assembled = assemble(mart(rows), SPLIT, TASK)
+    assert assembled.duplicates == 0
+    assert sorted(table.num_rows for table in assembled.tables.values()) == [0, 0, 2]
+
+
+def test_texts_without_letters_are_compared_too() -> None:
+    rows = mart_rows("2026-11-16", 4)
+    for row, text in zip(rows, ("👍", "👎", "👍!", "..."), strict=True):
+        row |= {"text": text, "text_key": f"row:{row['row_id']}"}
+    assembled = assemble(mart(rows), SPLIT, TASK)
+    assert set().union(*ids(assembled).values()) == {f"2026-11-16-{n}" for n in (0, 1, 3)}
 
 
 keys = st.lists(st.text(alphabet="abc", min_size=1, max_size=3), min_size=1, max_size=60)
@@ -61,7 +78,7 @@ def test_no_text_is_in_two_splits_no_row_is_lost_and_order_does_not_matter(
 ) -> None:
     rows = mart_rows("2026-11-16", len(keys))
     for row, key in zip(rows, keys, strict=True):
-        row["text_key"] = key
+        row |= {"text": key, "text_key": key}
     assembled = assemble(mart(rows), SPLIT, TASK)
     texts = [key for table in assembled.tables.values() for key in table["text_key"].to_pylist()]
     assert sorted(texts) == sorted(set(keys))

@@ -18,7 +18,8 @@ from lakeloop.errors import ConfigurationError
 from lakeloop.quality.checkpoint import Audit, run_checks
 from lakeloop.quality.expectations import ACCOUNT, checks_of
 from lakeloop.quality.page import DayReport
-from lakeloop.quality.rows import GOOD, JUDGED, judge, reason_counts, rejected
+from lakeloop.quality.quarantine import Row, SetAside, tally
+from lakeloop.quality.rows import GOOD, JUDGED, judge, rejected
 from lakeloop.scratch.duckdb import fill, open_duckdb
 from lakeloop.spec.loop import LoopSpec
 from tests.support.small_loop import small_loop
@@ -175,19 +176,35 @@ def test_the_page_shows_results_and_rows_and_needs_no_net(tmp_path: Path) -> Non
     rows = [{}, {"label": "<script>alert(1)</script>"}]
     file = database(tmp_path, loop, rows, share=0.5)
     with open_duckdb(file) as connection:
-        bad, reasons = rejected(connection, loop), reason_counts(connection)
+        bad = rejected(connection, loop)
+        connection.register("bad", bad)
+        here = tally(connection, "bad")
     account = {"lines_read": 2345, "good": 1, "quarantined": 1, "duplicates": 0}
     audit = audited(tmp_path, loop, file)
-    report = DayReport("small", "2026-11-16", "run#1", audit, account, reasons, bad.to_pylist())
+    line = {"stage": "ingest", "reason": "wrong_type", "column": "id", "detail": "id: expected string"}
+    line |= {"source_file": "drops/drop.jsonl", "source_line": 7, "raw": "<script>alert(2)</script>"}
+    refused = Row.of({**dict.fromkeys(Row.model_fields), "partition": "2026-11-16", **line})
+    there = SetAside(
+        partition="2026-11-16", stage="ingest", reason="wrong_type", column="id", rows=1395,
+        first_line=7, first_detail="id: expected string",
+    )  # fmt: skip
+    examples = (refused, *map(Row.of, bad.to_pylist()))
+    report = DayReport("small", "2026-11-16", "run#1", audit, account, (there, *here), examples)
     page = report.write(tmp_path / "docs").read_text()
     assert "the day was stopped, nothing of it was published" in page
     assert "at least 3 row(s) pass" in page
     assert "2,345" in page
     assert "drop.jsonl:2" in page
     assert "&lt;script&gt;alert(1)" in page
+    assert "1,395" in page
+    assert "drop.jsonl:7" in page
+    assert "&lt;script&gt;alert(2)" in page
     assert "<script" not in page
     assert "http" not in page
     result = json.loads((tmp_path / "docs/result.json").read_text())
     assert result["success"] is False
-    assert result["reasons"] == {"label_unknown": 1}
+    assert [(one["stage"], one["reason"], one["column"], one["rows"]) for one in result["set_aside"]] == [
+        ("ingest", "wrong_type", "id", 1395),
+        ("validate", "label_unknown", "label", 1),
+    ]
     assert result["great_expectations"]["validations"]

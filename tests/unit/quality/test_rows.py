@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.lake.tables import QUARANTINE, raw_schema
-from lakeloop.quality.rows import good_rows, judge, reason_counts, rejected
+from lakeloop.quality.alike import conflicts
+from lakeloop.quality.rows import duplicates, good_rows, judge, reason_counts, rejected
 from lakeloop.spec.checks import Length, Matches, NotNull, OneOf
 from lakeloop.spec.loop import LoopSpec
 from tests.support.small_loop import MART, small_loop
@@ -105,6 +106,81 @@ def test_a_row_delivered_again_because_it_was_bad_keeps_its_key(judged: Judge) -
     assert judged(small_loop(), [{"row_id": "x", "label": None}, {"row_id": "x"}]) == {"1": ["label_missing"]}
 
 
+def published(connection: duckdb.DuckDBPyConnection, loop: LoopSpec, *rows: dict[str, Any]) -> list[int]:
+    """Judge the rows; the lines of those that are to be published."""
+    judge(connection, mart_table(rows), loop)
+    return sorted(good_rows(connection, loop)["source_line"].to_pylist())
+
+
+def test_a_good_row_is_not_left_out_for_a_bad_one(connection: duckdb.DuckDBPyConnection) -> None:
+    same = {"row_id": "1", "text": "Where is my parcel", "text_key": "k"}
+    for bad in ({"label": None}, {"label": "cooking"}, {"row_id": None}):
+        assert published(connection, LOOP, same | bad, same, same | {"row_id": "2"}) == [2]
+        assert duplicates(connection) == 1
+        assert rejected(connection, LOOP).num_rows == 1
+
+
+def test_the_first_of_near_duplicates_stays_by_line_whatever_the_order(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    rows = [
+        {"text": "Storm over York!", "text_key": "k", "source_line": 3},
+        {"text": "storm over York", "text_key": "k", "source_line": 1},
+        {"text": "Storm, over York", "text_key": "k", "source_line": 2},
+    ]
+    assert published(connection, LOOP, *rows) == [1]
+    assert duplicates(connection) == 2
+    assert published(connection, small_loop(clean={"drop_near_duplicates": False}), *rows) == [1, 2, 3]
+    assert duplicates(connection) == 0
+
+
+def test_texts_that_only_share_their_key_are_no_duplicates(connection: duckdb.DuckDBPyConnection) -> None:
+    rows = [{"text": text, "text_key": "write c"} for text in ("I write C", "I write C++", "I write C#")]
+    assert published(connection, LOOP, *rows) == [1, 2, 3]
+    emoji = [{"text": text} for text in ("👍", "👎", "👍 !")]
+    assert published(connection, LOOP, *emoji) == [1, 2]
+
+
+def test_a_row_delivered_twice_is_a_duplicate_and_two_texts_under_a_key_are_bad(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    rows = [
+        {"row_id": "x", "text": "one", "text_key": "one"},
+        {"row_id": "x", "text": "One.", "text_key": "one"},
+        {"row_id": "y", "text": "two", "text_key": "two"},
+        {"row_id": "y", "text": "three", "text_key": "three"},
+        {"row_id": "z", "text": "Three!", "text_key": "three"},
+    ]
+    assert published(connection, LOOP, *rows) == [1, 5], "nor is a row left out for one with a repeated key"
+    assert reason_counts(connection) == {"row_id_repeated": 2}
+    assert duplicates(connection) == 1
+    kept_apart = small_loop(clean={"drop_near_duplicates": False})
+    assert published(connection, kept_apart, *rows) == [5]
+
+
+def test_different_answers_to_one_text_are_counted_and_shown(connection: duckdb.DuckDBPyConnection) -> None:
+    rows = [
+        {"text": "great", "text_key": "great"},
+        {"text": "Great!", "text_key": "great", "label": "sports"},
+        {"text": "great 👍", "text_key": "great", "label": "sports"},
+        {"text": "fine", "text_key": "fine"},
+        {"text": "fine.", "text_key": "fine"},
+        {"text": "GREAT", "text_key": "great", "label": "cooking"},
+    ]
+    assert published(connection, LOOP, *rows) == [1, 3, 4]
+    found = conflicts(connection, LOOP)
+    assert (found.texts, found.rows) == (1, 2)
+    (shown,) = found.examples
+    assert shown.text == "great"
+    assert [(one.answer, one.source_line, one.stays) for one in shown.sayings] == [
+        ("tech", 1, True),
+        ("sports", 2, False),
+    ]
+    lenient = small_loop(clean={"drop_near_duplicates": False})
+    assert published(connection, lenient, *rows) == [1, 2, 3, 4, 5]
+    assert conflicts(connection, lenient).rows == 2
+
+
 def test_a_quarantined_row_is_kept_whole_with_all_its_reasons(connection: duckdb.DuckDBPyConnection) -> None:
     text = 'a "quoted"\nline, \\ and 東京'
     judge(connection, mart_table([{"label": "cooking", "text": text}, {"label": ""}]), small_loop())
@@ -115,6 +191,7 @@ def test_a_quarantined_row_is_kept_whole_with_all_its_reasons(connection: duckdb
     assert first["detail"] == "label_unknown: expected one of business, sports, tech, found cooking"
     assert (first["source_file"], first["source_line"], first["row_key"]) == ("drop.jsonl", 1, "1")
     assert not first["readmitted"]
+    assert first["raw_form"] == "built"
     row = json.loads(first["raw"])
     assert list(row) == MART.names
     assert row["text"] == text
@@ -133,6 +210,7 @@ def test_a_quarantined_row_is_kept_as_it_came_with_all_its_columns(
     judge(connection, mart_table([{"label": "cooking"}, {"label": "cooking"}]), loop)
     first, second = rejected(connection, loop, raw.to_reader()).to_pylist()
     assert json.loads(first["raw"]) == came
+    assert (first["raw_form"], second["raw_form"]) == ("row", "built")
     assert list(json.loads(second["raw"])) == MART.names, "a model of the loop gave it another line"
 
 

@@ -184,6 +184,9 @@ def test_many_files_of_a_day_are_one_delivery_and_each_row_knows_its_file(settin
         (f"drops/{DAY}/a.jsonl.gz", 2), (f"drops/{DAY}/b.jsonl", 2),
     ]  # fmt: skip
     found.require_unchanged()
+    wanted = {f"drops/{DAY}/a.jsonl.gz": [2], f"drops/{DAY}/b.jsonl": [2, 3], "another": [1]}
+    again = [(file, record.line, record.raw) for file, record in found.records_at(wanted)]
+    assert again == [(f"drops/{DAY}/a.jsonl.gz", 2, line("a2")[:-1]), (f"drops/{DAY}/b.jsonl", 2, "bad")]
     assert (found.name, found.where) == (f"drops/{DAY}/?.jsonl*", str(folder))
     assert source(settings, "drops/{partition}/?.jsonl*").partitions() == [DAY]
 
@@ -212,9 +215,10 @@ def test_a_file_of_many_that_changes_while_they_are_read_is_not_the_delivery(set
     found = source(settings, "drops/{partition}-*.jsonl").find(DAY)
     assert found is not None
     (settings.root / "drops" / f"{DAY}-b.jsonl").write_text(line("c"))
-    list(found.blocks())
-    with pytest.raises(TransientError, match="changed while it was read"):
-        found.require_unchanged()
+    for read in (found.blocks(), found.records_at({})):
+        list(read)
+        with pytest.raises(TransientError, match="changed while it was read"):
+            found.require_unchanged()
 
 
 def test_a_pattern_that_finds_nothing_says_what_it_looked_for(settings: Settings) -> None:

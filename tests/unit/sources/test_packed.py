@@ -73,6 +73,16 @@ def test_what_is_packed_is_read_like_what_is_not(tmp_path: Path, kind: str) -> N
     assert [row for _, rows in read(tmp_path, PACKED[kind]) for row in rows] == PLAIN
 
 
+@pytest.mark.parametrize("kind", PACKED)
+def test_records_are_found_again_in_what_is_packed(tmp_path: Path, kind: str) -> None:
+    opened = delivery(tmp_path, PACKED[kind])
+    (file,) = {block.file or opened.name for block in opened.blocks()}
+    found = [(name, record.line, record.raw) for name, record in opened.records_at({file: {4000, 17}})]
+    lines = LINES.decode().splitlines()
+    assert found == [(file, 17, lines[16]), (file, 4000, lines[3999])]
+    opened.require_unchanged()
+
+
 def test_the_files_in_an_archive_are_read_by_name_and_rows_know_theirs(tmp_path: Path) -> None:
     half = LINES.index(b"\n", len(LINES) // 2) + 1
     packed = zipped({"b.jsonl": LINES[half:], "a.jsonl": LINES[:half], "readme.md": b"hello"})

@@ -1,1 +1,1 @@
-{{ first_of_near_duplicates(ref('stg_news')) }}
+select * from {{ ref('stg_news') }}

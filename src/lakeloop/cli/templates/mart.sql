@@ -1,1 +1,1 @@
-{{ first_of_near_duplicates(ref('stg_$name')) }}
+select * from {{ ref('stg_$name') }}

@@ -154,7 +154,7 @@ class _ParquetRows:
         name = self._key.found if self._key else None
         key = fields[name] if name else None
         row_key = str(key) if isinstance(key, str | int) and misfit.column != name else None
-        return Reject(number, 0, misfit.reason, plain(misfit.detail, 500), raw, misfit.column, row_key)
+        return Reject(number, 0, misfit.reason, plain(misfit.detail, 500), raw, misfit.column, row_key, "row")
 
 
 class _Misfit(NamedTuple):

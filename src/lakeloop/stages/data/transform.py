@@ -33,7 +33,8 @@ def transform(context: StageContext, partition: str) -> StageRecord:
 
     Raises:
         ConfigurationError: `partition` is no day, or a model or its contract is wrong.
-        CountsError: raw rows are not staging rows + near-duplicates; nothing was written.
+        CountsError: raw rows are not staging rows + duplicates that the mart model dropped; nothing was
+            written.
         DataError: the day was not ingested, a data test of dbt failed, or a value does not fit.
         FenceError: a newer attempt took over, or the day is being ingested at this moment.
     """
@@ -93,9 +94,9 @@ def _transform(context: StageContext, stage: StageSession, ingested: StageRecord
     stage.tracker.table(
         "dbt", ["node", "kind", "status", "seconds"], [list(vars(node).values()) for node in nodes]
     )
+    dropped = f", {counts.duplicates} dropped as duplicates by the model" if counts.duplicates else ""
     return stage.done(
-        reason=f"{counts.read} raw row(s): {counts.accepted} built, {counts.duplicates} near-duplicate(s)"
-        f" dropped; {tests} dbt test(s) passed",
+        reason=f"{counts.read} raw row(s): {counts.accepted} built{dropped}; {tests} dbt test(s) passed",
         outputs={
             "staging": staging.digest,
             "staging_version": str(staging.version),

@@ -1,14 +1,15 @@
 """Stage `validate`: write, audit, publish. Rows of `staging` become rows of `mart`, or of `quarantine`.
 
-Bad rows are set aside one by one; then the checks of the day look at what is left. When one of them fails the
-day stops here: its report says why, and neither mart nor quarantine is touched.
+Bad rows are set aside one by one; of good rows that are near-duplicates the first stays; then the checks of
+the day look at what is left. When one of them fails the day stops here: its report says why, and neither mart
+nor quarantine is touched.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,16 +20,20 @@ from lakeloop.faults import reach
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.days import require_day
 from lakeloop.spec.identity import identity
+from lakeloop.stages.data.whole import kept_whole
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
     from lakeloop.lake.claims import Fence
     from lakeloop.lake.store import Published
     from lakeloop.quality.account import Account
+    from lakeloop.quality.alike import Conflicts
     from lakeloop.quality.checkpoint import Audit
+    from lakeloop.quality.quarantine import Row, SetAside
 
 _SHOWN_ROWS = 20
 
@@ -108,12 +113,25 @@ class _CheckedRows:
     good: pa.Table
     bad: pa.Table
     reasons: dict[str, int]
+    """Rows that are quarantined here, by reason, most frequent first."""
+    set_aside: tuple[SetAside, ...]
+    """By ingest and here."""
+    lines: tuple[Row, ...]
+    """The first that ingest refused."""
+    conflicts: Conflicts
+    counts: Counts
     account: Account
 
     @property
-    def counts(self) -> Counts:
-        rows = self.good.num_rows + self.bad.num_rows
-        return Counts(read=rows, accepted=self.good.num_rows, quarantined=self.bad.num_rows)
+    def words(self) -> str:
+        """A sentence for a person."""
+        reasons = ", ".join(f"{reason} {rows}" for reason, rows in self.reasons.items())
+        return (
+            f"{self.counts.accepted} row(s) published, {self.counts.quarantined} quarantined"
+            + (f" ({reasons})" if reasons else "")
+            + (f", {self.counts.duplicates} near-duplicate(s) left out" if self.counts.duplicates else "")
+            + (f", {self.conflicts}" if self.conflicts.texts else "")
+        )
 
 
 def _validate(
@@ -129,18 +147,18 @@ def _validate(
         "checks/passed": float(len(audit.checks) - len(audit.failed)),
         "checks/total": float(len(audit.checks)),
         "quarantined_share": judged.account.quarantined_share,
+        "conflicts/texts": float(judged.conflicts.texts),
+        "conflicts/rows": float(judged.conflicts.rows),
     }
     _track(stage, judged, audit, metrics)
     if audit.failed:
-        raise _stopped(context, stage, audit, page)
+        raise _stopped(context, stage, judged, audit, page)
     reach("validate.before-publish")
     quarantine, mart = _publish(context, stage.partition, judged, fence)
     reach("validate.after-publish")
     _track_mart(stage, mart)
-    reasons = ", ".join(f"{reason} {rows}" for reason, rows in judged.reasons.items())
     return stage.done(
-        reason=f"{judged.good.num_rows} row(s) published, {judged.bad.num_rows} quarantined"
-        f"{f' ({reasons})' if reasons else ''}; {len(audit.checks)} of {len(audit.checks)} checks passed",
+        reason=f"{judged.words}; {len(audit.checks)} of {len(audit.checks)} checks passed",
         outputs={
             "mart": mart.digest,
             "mart_version": str(mart.version),
@@ -163,9 +181,9 @@ def _judge(
     """Part the rows by the row checks, in a DuckDB file that the day's checks then read."""
     import pyarrow as pa
 
-    from lakeloop.quality import rows
-    from lakeloop.quality.account import Account
+    from lakeloop.quality import alike, quarantine, rows
     from lakeloop.quality.expectations import ACCOUNT
+    from lakeloop.quality.quarantine import Wanted
     from lakeloop.scratch.duckdb import fill, open_duckdb
 
     where = f"{context.loop.name} validate {stage.partition}"
@@ -177,16 +195,45 @@ def _judge(
         reasons = rows.reason_counts(connection)
         raw = _as_ingested(context, ingested) if reasons else None
         good, bad = rows.good_rows(connection, context.loop), rows.rejected(connection, context.loop, raw)
-        account = Account.of(
-            _as_stored(context, stage.partition, _counts(ingested)),
-            _counts(transformed),
-            good=good.num_rows,
-            rejected=bad.num_rows,
-        )
+        bad = kept_whole(context, ingested, bad)
+        counts = Counts(
+            read=_counts(transformed).accepted,
+            accepted=good.num_rows,
+            quarantined=bad.num_rows,
+            duplicates=rows.duplicates(connection),
+        ).reconcile(where)
+        before = Wanted(partition=stage.partition, stage="ingest")
+        refused = quarantine.reasons(context.lake, before)
+        account = _account(ingested, transformed, counts, refused)
         account.require_balanced(where)
         line = {**asdict(account), "quarantined_share": account.quarantined_share}
         fill(connection, "main", ACCOUNT, pa.Table.from_pylist([line]))
-        return _CheckedRows(good, bad, reasons, account)
+        return _CheckedRows(
+            good=good,
+            bad=bad,
+            reasons=reasons,
+            set_aside=(*refused, *_tally(connection, bad)),
+            lines=tuple(quarantine.rows(context.lake, before, limit=_SHOWN_ROWS)),
+            conflicts=alike.conflicts(connection, context.loop),
+            counts=counts,
+            account=account,
+        )
+
+
+def _account(
+    ingested: StageRecord, transformed: StageRecord, here: Counts, refused: Sequence[SetAside]
+) -> Account:
+    """What became of the lines of the day; of ingest's counts, the lines that really are in quarantine."""
+    from lakeloop.quality.account import Account
+
+    there = {"quarantined": sum(one.rows for one in refused)}
+    return Account.of(
+        _counts(ingested).model_copy(update=there),
+        _counts(transformed),
+        good=here.accepted,
+        rejected=here.quarantined,
+        duplicates=here.duplicates,
+    )
 
 
 def _as_ingested(context: StageContext, ingested: StageRecord) -> pa.RecordBatchReader:
@@ -196,10 +243,14 @@ def _as_ingested(context: StageContext, ingested: StageRecord) -> pa.RecordBatch
     return context.lake.scan("raw", version=version, partition=ingested.partition)
 
 
-def _as_stored(context: StageContext, partition: str, ingested: Counts) -> Counts:
-    """Ingest's counts, with the lines that really are in quarantine."""
-    stored = context.lake.read("quarantine", columns=["reason"], partition=partition, stage="ingest")
-    return ingested.model_copy(update={"quarantined": stored.num_rows})
+def _tally(connection: duckdb.DuckDBPyConnection, bad: pa.Table) -> list[SetAside]:
+    from lakeloop.quality.quarantine import tally
+
+    connection.register("rejected", bad)
+    try:
+        return tally(connection, "rejected")
+    finally:
+        connection.unregister("rejected")
 
 
 def _audit(
@@ -209,6 +260,7 @@ def _audit(
     from lakeloop.quality.checkpoint import run_checks
     from lakeloop.quality.expectations import checks_of
     from lakeloop.quality.page import DayReport
+    from lakeloop.quality.quarantine import Row
 
     loop, pages = context.loop, folder / "gx"
     audit = run_checks(folder / "audit.duckdb", checks_of(loop), name=loop.name, pages=pages)
@@ -219,8 +271,9 @@ def _audit(
         attempt=context.attempt.token,
         audit=audit,
         account=asdict(judged.account),
-        reasons=judged.reasons,
-        examples=judged.bad.slice(0, _SHOWN_ROWS).to_pylist(),
+        set_aside=judged.set_aside,
+        examples=(*judged.lines, *map(Row.of, judged.bad.slice(0, _SHOWN_ROWS).to_pylist())),
+        conflicts=judged.conflicts,
     )
     page = report.write(docs)
     shutil.rmtree(docs / "gx", ignore_errors=True)
@@ -228,13 +281,19 @@ def _audit(
     return audit, page
 
 
-def _stopped(context: StageContext, stage: StageSession, audit: Audit, page: Path) -> DataError:
+def _stopped(
+    context: StageContext, stage: StageSession, judged: _CheckedRows, audit: Audit, page: Path
+) -> DataError:
+    from lakeloop.quality.quarantine import causes
+
     failed = audit.failed
+    found = "; ".join(f"{check.name}: {check.found}" for check in failed)
+    why = causes(judged.set_aside, judged.account.lines_read)
     return DataError(
         f"{len(failed)} of {len(audit.checks)} checks failed; nothing of the day was published",
         where=f"{context.loop.name} validate {stage.partition}",
         expected="; ".join(f"{check.name}: {check.expected}" for check in failed),
-        found="; ".join(f"{check.name}: {check.found}" for check in failed),
+        found="\n    ".join((found, *why)),
         remedy=f"read {page}; then correct the source and ingest the day again, or change `checks`",
     )
 

@@ -1,0 +1,71 @@
+"""When two texts are near-duplicates: the one definition of it, on Arrow arrays.
+
+The mart's `text_key` is coarser on purpose (letters, marks and digits only): it decides the side of the
+split, where texts that might be alike belong together. What is dropped must be alike for a reader as well.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakeloop.cleaning.text import normalise
+
+CONTENT = r"[\p{L}\p{M}\p{N}]"
+"""What `text_key` is made of, in RE2: a text without any has a key of its row, whatever else is in it."""
+
+_MINUS = r"[-\x{2010}-\x{2013}\x{FE63}\x{FF0D}]"
+_SIGNS = r"#%&*@/\\_§‰\x{FF03}\x{FF05}\x{FF06}\x{FF0A}\x{FF20}\x{FF0F}\x{FF3C}\x{FF3F}"
+"""Of Unicode's punctuation what does not part words but means something, of full width too: C# is not C."""
+_NUMBER = r"\p{N}+(?:[\p{P} ]+\p{N}+)*"
+_LAYOUT = r"\x{AD}\x{61C}\x{200B}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2060}\x{2066}-\x{2069}\x{FEFF}"
+"""Marks that say how a text is set and broken into lines, and are not seen."""
+# What a match keeps is in a group. A minus, and the point of .5, belong to the number where a word begins:
+# at the start, behind a blank or other punctuation, or behind a sign or symbol.
+_PARTS = (
+    rf"(?:^|([\p{{S}}{_SIGNS}])|[\p{{P}} ])((?:{_MINUS}\.?|\.){_NUMBER})"
+    rf"|([{_SIGNS}]|{_NUMBER}|[:;=]['\x{2019}]?[-~^]?[()\[\]{{}}|])"
+    rf"|[\p{{P}}\p{{Z}}\p{{Cc}}{_LAYOUT}]"
+)
+
+
+def near_key(texts: pa.Array) -> pa.Array:
+    r"""Equal for texts that are near-duplicates of each other; null where nothing is left of a text.
+
+    Does not count: upper or lower case, Unicode's form (NFC), white space, the punctuation that parts words
+    and sentences, invisible marks of layout. Counts: letters, marks, numbers, symbols (emoji, +, $, <), the
+    signs # % & * @ / \ _, faces such as :-), what stands between digits (1.50, 10-12 and 1 50 are three
+    things), and a minus or point directly before a number where a word begins (-5, .5).
+
+    Args:
+        texts: Arrow strings; nulls are like no other.
+    """
+    lowered = pc.utf8_lower(normalise(texts))
+    key = pc.replace_substring_regex(lowered, pattern=_PARTS, replacement=r"\1\2\3")
+    return pc.if_else(pc.equal(key, ""), pa.scalar(None, key.type), key)
+
+
+def repeats(texts: pa.ChunkedArray, text_keys: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    """Whether an earlier text is a near-duplicate of this one, bool [texts].
+
+    `text_keys` are those of the mart: near-duplicates share one, so that few texts have to be looked at.
+    """
+    keys = text_keys.combine_chunks()
+    counted = pc.value_counts(keys)
+    shared = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
+    candidates = pc.or_(
+        pc.is_in(keys, value_set=shared),
+        pc.invert(pc.match_substring_regex(texts.combine_chunks(), CONTENT)),
+    )
+    places = pc.indices_nonzero(pc.fill_null(candidates, True))
+    repeated = np.zeros(len(texts), dtype=np.bool_)
+    seen: set[str] = set()
+    for place, key in zip(
+        places.to_pylist(), near_key(texts.take(places).combine_chunks()).to_pylist(), strict=True
+    ):
+        repeated[place] = key in seen
+        if key is not None:
+            seen.add(key)
+    return repeated

@@ -1,0 +1,119 @@
+"""The verb `quarantine`: what lies in a loop's quarantine and why, the rows themselves, a copy of them."""
+
+from __future__ import annotations
+
+import json as jsons
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from lakeloop.cli.arguments import LoopName, known_loop
+
+if TYPE_CHECKING:
+    from lakeloop.quality.quarantine import Row, SetAside
+
+app = typer.Typer()
+_PANEL = "The loop"
+_ALL = 1_000_000_000
+_DETAIL_CHARACTERS = 2000
+
+
+@app.command(rich_help_panel=_PANEL)
+def quarantine(
+    loop: LoopName,
+    reason: Annotated[str | None, typer.Option(help="Only rows with this reason code.")] = None,
+    day: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Only rows of this day.")] = None,
+    column: Annotated[str | None, typer.Option(help="Only rows with a reason about this column.")] = None,
+    stage: Annotated[
+        str | None, typer.Option(metavar="STAGE", help="Only rows that this stage refused: ingest, validate.")
+    ] = None,
+    show: Annotated[int, typer.Option(metavar="N", min=0, help="Show the first N of the rows, whole.")] = 0,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--export", metavar="FILE", dir_okay=False, help="Write the rows there: .jsonl, .csv or .parquet."
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON, for other programs.")] = False,
+) -> None:
+    """Show what was set aside, by reason, column and day; --show shows the rows, --export copies them."""
+    from lakeloop.cli.running import working
+    from lakeloop.lake.store import Lake
+    from lakeloop.local.status_view import console_for_people
+    from lakeloop.quality.quarantine import Wanted, export, reasons, rows
+    from lakeloop.spec.days import require_day
+
+    spec, settings = known_loop(loop)
+    if day is not None:
+        require_day(day, where="--day")
+    wanted = Wanted(day, stage, reason, column)
+    with working("reading the quarantine"):
+        lake = Lake.from_settings(settings, spec)
+        counted = reasons(lake, wanted)
+        first = rows(lake, wanted, limit=show) if show else []
+        written = export(lake, wanted, to) if to else 0
+    if json:
+        parts = {
+            "counts": [one.model_dump() for one in counted],
+            "rows": [row.model_dump() for row in first],
+        }
+        typer.echo(jsons.dumps(parts, indent=2))
+    else:
+        console_for_people().print(_view(counted, first))
+    if to:
+        typer.echo(f"{written} row(s) written to {to}", err=True)
+
+
+def _view(counted: Sequence[SetAside], first: Sequence[Row]) -> RenderableType:
+    """The counts as a table, then each row with the place that it came from."""
+    if not counted:
+        return Text("Nothing of that kind is in quarantine.")
+    parts: list[RenderableType] = [_counts(counted)]
+    for row in first:
+        parts += [Text(), *_row(row)]
+    return Group(*parts)
+
+
+def _counts(counted: Sequence[SetAside]) -> Table:
+    from lakeloop.spec.quoting import plain
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("day", "stage", "reason", "column", "rows", "the first of them"):
+        table.add_column(name, overflow="fold", justify="right" if name == "rows" else "left")
+    for one in counted:
+        example = f"line {one.first_line}: " if one.first_line is not None else ""
+        table.add_row(
+            one.partition,
+            one.stage,
+            Text(plain(one.reason)),
+            Text(plain(one.column or "")),
+            f"{one.rows:,}",
+            Text(example + plain(one.first_detail.removeprefix(f"{one.reason}: "), 160)),
+        )
+    table.add_section()
+    table.add_row("all", "", "", "", f"{sum(one.rows for one in counted):,}", "")
+    return table
+
+
+def _row(row: Row) -> list[RenderableType]:
+    """Where the row is from and why it is here; then the row, whole, no control character as it is."""
+    from lakeloop.spec.quoting import plain
+
+    form = f" · {row.form}" if row.form else ""
+    offset = "" if row.byte_offset is None else f", byte {row.byte_offset}"
+    place = f"{plain(row.source_file, 500)}, line {row.source_line}{offset}"
+    key = "" if row.row_key is None else f" · key {plain(row.row_key)}"
+    title = Text.assemble(
+        (f"{row.partition} {row.stage} ", "dim"), (plain(row.reason), "bold"), f" · {place}{key}{form}"
+    )
+    return [
+        title,
+        Padding(Text(plain(row.detail, _DETAIL_CHARACTERS)), (0, 0, 0, 2)),
+        Padding(Text(plain(row.raw, _ALL), style="cyan"), (0, 0, 0, 2)),
+    ]
