@@ -162,6 +162,9 @@ class StageRecord(Formatted):
     """How `config` is said: 1 with every key, 2 without those at their default."""
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     """For people: each setting of the work -> its value, resolved, and where it is from."""
+    examples: tuple[str, ...] = ()
+    """Some of the records that were refused, each with where and why, for who looks at the record: the lake,
+    the command and the log of the task have them, and no tracker, for they hold texts of rows."""
     provenance: Provenance
 
     def write(self, path: Path) -> None:

@@ -27,11 +27,13 @@ def show_record(record: StageRecord, *, as_json: bool) -> None:
 
 
 def record_panel(record: StageRecord) -> Panel:
-    """The record's reason and counts, then its metrics, outputs and links."""
+    """The record's reason, counts and refused records, then its metrics, outputs and links."""
     colour = COLOURS[record.status]
     parts: list[RenderableType] = [Text(record.reason)]
     if record.counts:
         parts += [Text(), Text(_counts(record))]
+    if record.examples:
+        parts += [Text(), *map(Text, record.examples)]
     if facts := _facts(record):
         parts += [Text(), _grid(facts)]
     title = Text.assemble(

@@ -36,6 +36,8 @@ class Block:
     """Field that the loop file does not declare -> good records that have it."""
     file: str | None = None
     """The file that the records are from, as rows refer to it; None: the delivery, by its name."""
+    lines: int | None = None
+    """How many lines these records have; None where a record is a line, or where there are no lines."""
 
     def __post_init__(self) -> None:
         if self.rows.num_rows + len(self.rejects) != self.read:

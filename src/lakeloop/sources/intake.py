@@ -29,8 +29,30 @@ from lakeloop.sources.rejects import Reject
 from lakeloop.sources.repeats import Distinct, Repeats
 from lakeloop.sources.spool import Spool, gathered
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.quoting import plain
 
 SHOWN_REJECTS = 50
+_SHOWN_CHARACTERS = 120
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A quarantined record as a message shows it: each text on one line, without control characters."""
+
+    file: str
+    line: int
+    reason: str
+    column: str | None
+    detail: str
+    raw: str
+    """The beginning of the record."""
+
+    @classmethod
+    def of(cls, reject: Reject, file: str) -> Self:
+        """A rejected record of the file `file`."""
+        column = None if reject.column is None else plain(reject.column)
+        detail, raw = plain(reject.detail, _SHOWN_CHARACTERS), plain(reject.raw, _SHOWN_CHARACTERS)
+        return cls(file, reject.line, str(reject.reason), column, detail, raw)
 
 
 @dataclass(frozen=True)
@@ -47,8 +69,10 @@ class Intake:
     """Rows whose key was there before in this delivery with other content; they are accepted."""
     undeclared: dict[str, int]
     """Field that the loop file does not declare -> good records that have it, most frequent first."""
-    shown: tuple[tuple[int, str, str | None], ...]
-    """Line, reason code and column of the first quarantined records, `SHOWN_REJECTS` at most."""
+    shown: tuple[Shown, ...]
+    """The first quarantined records, `SHOWN_REJECTS` at most."""
+    lines: int
+    """Lines of the records; as many as records where a record is a line."""
     _raw: _RawRows = field(repr=False)
     _quarantine: Spool = field(repr=False)
     _files: ExitStack = field(repr=False)
@@ -108,6 +132,7 @@ def read_delivery(delivery: Delivery, loop: LoopSpec, partition: str, folder: Pa
             repeated_keys=counts.accepted - keys.count() if source.key_column else 0,
             undeclared=dict(tally.undeclared.most_common()),
             shown=tuple(tally.shown),
+            lines=tally.lines,
             _raw=_RawRows(rows, repeated, raw_schema(loop), files, partition),
             _quarantine=quarantine,
             _files=stack.pop_all(),
@@ -121,7 +146,8 @@ class _Tally:
     read: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     undeclared: Counter[str] = field(default_factory=Counter)
-    shown: list[tuple[int, str, str | None]] = field(default_factory=list)
+    shown: list[Shown] = field(default_factory=list)
+    lines: int = 0
 
     def counted(self, blocks: Iterable[Block]) -> Iterator[Block]:
         for block in blocks:
@@ -129,7 +155,8 @@ class _Tally:
             self.undeclared.update(block.undeclared)
             self.reasons.update(str(reject.reason) for reject in block.rejects)
             first = block.rejects[: SHOWN_REJECTS - len(self.shown)]
-            self.shown += [(reject.line, str(reject.reason), reject.column) for reject in first]
+            self.shown += [Shown.of(reject, str(block.file)) for reject in first]
+            self.lines += block.read if block.lines is None else block.lines
             yield block
 
 

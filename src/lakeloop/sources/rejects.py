@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from lakeloop.spec.quoting import plain
+
+_LONGEST_DETAIL = 500
+
 
 class Reason(StrEnum):
     """Code of a quarantined line; the detail beside it is for a person."""
@@ -21,7 +25,7 @@ class Reason(StrEnum):
     EXTRA_FIELD = "extra_field"
     """A field that the loop file does not declare."""
     BROKEN_CSV = "broken_csv"
-    """Quotes that do not fit (RFC 4180, one record a line)."""
+    """Quotes that do not fit (RFC 4180)."""
     COLUMN_COUNT = "column_count"
     WRONG_TYPE = "wrong_type"
     MISSING_KEY = "missing_key"
@@ -39,13 +43,14 @@ class Reject:
     """A line that is not a row."""
 
     line: int
-    """Number of the line in its file, from 1."""
+    """Number of the record's first line in its file, from 1."""
     byte_offset: int
-    """Offset of the line's first byte in its file."""
+    """Offset of the record's first byte in its file."""
     reason: Reason
     detail: str
+    """For a person, on one line, without control characters."""
     raw: str
-    """The whole line without its line end. When its bytes are not UTF-8: those bytes as \\xNN and each
+    """The whole record without the line end at its end. When its bytes are not UTF-8: those bytes as \\xNN and each
     backslash doubled, so that the bytes can be had back. A line that is too long is cut at the limit."""
     column: str | None = None
     row_key: str | None = None
@@ -69,7 +74,9 @@ class LineError(Exception):
         """The reject for this error in this line."""
         column, row_key = (None if name is None else _storable(name) for name in (self.column, self.row_key))
         raw = raw_text(content)
-        return Reject(line, byte_offset, self.reason, _storable(self.detail), raw, column, row_key)
+        return Reject(
+            line, byte_offset, self.reason, plain(self.detail, _LONGEST_DETAIL), raw, column, row_key
+        )
 
 
 def raw_text(line: bytes) -> str:

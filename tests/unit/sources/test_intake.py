@@ -96,9 +96,17 @@ def test_a_drop_of_bad_lines_only_is_quarantined_whole(tmp_path: Path) -> None:
         assert intake.quarantine().read_all()["raw"].to_pylist() == ["bad", "", "worse"]
 
 
-def test_the_first_bad_lines_are_shown_without_their_content(tmp_path: Path) -> None:
+def test_the_first_bad_records_are_shown_with_place_reason_and_beginning(tmp_path: Path) -> None:
     with read(tmp_path / "drop", [row("a"), '{"id": 5}', *["bad"] * 100]) as intake:
-        assert intake.shown[:2] == ((2, "wrong_type", "id"), (3, "broken_json", None))
+        first, second = intake.shown[:2]
+        assert (first.file, first.line, first.reason, first.column) == (
+            "drops/day.jsonl",
+            2,
+            "wrong_type",
+            "id",
+        )
+        assert (first.detail, first.raw) == ("id: expected string, found number 5", '{"id": 5}')
+        assert (second.line, second.reason, second.column, second.raw) == (3, "broken_json", None, "bad")
         assert len(intake.shown) == SHOWN_REJECTS
 
 
@@ -181,3 +189,14 @@ def test_rows_and_bad_records_carry_the_file_that_their_block_names(tmp_path: Pa
         *["north.jsonl"] * 2, *["drops/*.jsonl"] * 2, *["south.jsonl"] * 2,
     ]  # fmt: skip
     assert quarantine["source_file"].to_pylist() == [file or "drops/*.jsonl" for file in files]
+
+
+def test_what_is_shown_has_no_control_character_and_is_short(tmp_path: Path) -> None:
+    evil = '{"id": "a", "text": "\x1b]0;title\x07' + "x" * 1000
+    number = json.dumps({"id": "b", "text": "words", "label": ["\x1b[31m" + "y" * 1000]})
+    with read(tmp_path / "drop", [evil, number]) as intake:
+        for shown in intake.shown:
+            assert (shown.detail + shown.raw).isprintable()
+            assert len(shown.raw) < 150
+            assert len(shown.detail) < 200
+        assert "\\u001b[31m" in intake.shown[1].detail

@@ -101,7 +101,7 @@ class PipeLines:
     def parse_block(self, block: bytes, lines: int) -> list[pa.Array] | None:
         return None
 
-    def parse_line(self, text: str) -> dict[str, Value | None]:
+    def parse_record(self, text: str) -> dict[str, Value | None]:
         fields = text.split("|")
         if len(fields) != 3:
             raise LineError(Reason.COLUMN_COUNT, f"expected 3 fields, found {len(fields)}")

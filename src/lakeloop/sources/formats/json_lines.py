@@ -1,7 +1,7 @@
 """JSON Lines: one object a line. A block at once by Arrow, or one line by Python's parser.
 
-`parse_block` returns None for a block that it is not sure of; `parse_line` then decides line by line. What
-`parse_line` refuses is never accepted by `parse_block`.
+`parse_block` returns None for a block that it is not sure of; `parse_record` then decides line by line. What
+`parse_record` refuses is never accepted by `parse_block`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from lakeloop.sources.values import (
 )
 from lakeloop.spec.columns import Column
 from lakeloop.spec.contract import SourceBase
+from lakeloop.spec.quoting import plain
 
 _AS_TEXT = ("timestamp", "date")  # JSON has no such type: strings, parsed by `values`
 
@@ -106,7 +107,7 @@ class JsonLines:
         self.undeclared = counts
         return True
 
-    def parse_line(self, text: str) -> dict[str, Value | None]:
+    def parse_record(self, text: str) -> dict[str, Value | None]:
         """One row. Raises LineError."""
         row = _object(text)
         found = row.get(self._key.found) if self._key else None
@@ -133,9 +134,9 @@ class JsonLines:
             detail = f"{column.found}: half of a surrogate pair"
             raise LineError(Reason.BAD_UTF8, detail, column.found, None) from error
         except (ValueError, OverflowError) as error:
-            detail = f"{column.found}: expected {column.type}, found {_kind_of(value)}" + (
-                f" ({error})" if str(error) else ""
-            )
+            found = f"{_kind_of(value)} {plain(json.dumps(value, ensure_ascii=False))}"
+            detail = f"{column.found}: expected {column.type}, found {found}"
+            detail += f" ({error})" if str(error) else ""
             key = None if column is self._key else row_key
             raise LineError(Reason.WRONG_TYPE, detail, column.found, key) from error
 

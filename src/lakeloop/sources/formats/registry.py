@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from lakeloop.sources.base import Block
-from lakeloop.sources.formats.csv_lines import read_csv
+from lakeloop.sources.formats.csv_rows import read_csv
 from lakeloop.sources.formats.json_lines import read_json_lines
 from lakeloop.sources.formats.parquet_rows import read_parquet
 from lakeloop.spec.contract import SourceBase

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 _SHOWN_FIELDS = 5
+_SHOWN_RECORDS = 5
 
 
 def ingest(context: StageContext, partition: str) -> StageRecord:
@@ -79,6 +80,7 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
             counts=intake.counts,
             metrics=_metrics(intake),
             links={"drop": delivery.where},
+            examples=_examples(intake),
         )
         reach("ingest.after-ledger")
         return record
@@ -100,12 +102,21 @@ def pending(standing: Standing) -> Iterator[Pending]:
 
 def _reason(intake: Intake, delivery: Delivery) -> str:
     counts = intake.counts
-    reasons = ", ".join(f"{reason} {lines}" for reason, lines in intake.reasons.items())
+    reasons = ", ".join(f"{reason} {records}" for reason, records in intake.reasons.items())
+    lines = f" in {intake.lines} lines" if intake.lines != counts.read else ""
     return (
-        f"{counts.read} line(s) of {delivery.name}: {counts.accepted} accepted, "
+        f"{counts.read} record(s){lines} of {delivery.name}: {counts.accepted} accepted, "
         f"{counts.quarantined} quarantined{f' ({reasons})' if reasons else ''}, "
         f"{counts.duplicates} exact duplicate(s) dropped{_undeclared(intake)}"
     )
+
+
+def _examples(intake: Intake) -> list[str]:
+    """The first refused records, one line each."""
+    return [
+        f"{each.file}, line {each.line}: {each.reason}: {each.detail}; the record: {each.raw or '(empty)'}"
+        for each in intake.shown[:_SHOWN_RECORDS]
+    ]
 
 
 def _undeclared(intake: Intake) -> str:
@@ -134,7 +145,9 @@ def _track(stage: StageSession, intake: Intake, delivery: Delivery, raw: Publish
         "quarantine by reason", ["reason", "lines"], [list(item) for item in intake.reasons.items()]
     )
     stage.tracker.table(
-        "quarantined lines", ["source_line", "reason", "column"], [list(row) for row in intake.shown]
+        "quarantined lines",
+        ["source_line", "reason", "column"],
+        [[each.line, each.reason, each.column] for each in intake.shown],
     )
     description = {
         "table": raw.uri,

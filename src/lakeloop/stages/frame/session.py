@@ -7,7 +7,7 @@ first, then record.json, then the ledger row, so that a row in the ledger always
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -187,6 +187,7 @@ class StageSession:
         metrics: Mapping[str, float] | None = None,
         links: Mapping[str, str] | None = None,
         settings: Mapping[str, Any] | None = None,
+        examples: Sequence[str] = (),
     ) -> StageRecord:
         """End with an output.
 
@@ -194,7 +195,7 @@ class StageSession:
             CountsError: `counts` do not reconcile.
             FenceError: a newer attempt claimed this work; nothing is recorded.
         """
-        return self._end("done", reason, outputs, counts, metrics, links, settings)
+        return self._end("done", reason, outputs, counts, metrics, links, settings, examples)
 
     def skipped(self, reason: str) -> StageRecord:
         """End without work: there was nothing to do, and `reason` says why."""
@@ -237,6 +238,7 @@ class StageSession:
         metrics: Mapping[str, float] | None,
         links: Mapping[str, str] | None,
         settings: Mapping[str, Any] | None = None,
+        examples: Sequence[str] = (),
     ) -> StageRecord:
         where = f"{self.context.loop.name} {self.name} {self.partition}"
         record = StageRecord(
@@ -254,6 +256,7 @@ class StageSession:
             config=self.config,
             format=RECORD_FORMAT,
             settings=dict(settings or {}),
+            examples=tuple(examples),
             provenance=Provenance.collect(
                 run_id=self.context.attempt.run_id,
                 try_number=self.context.attempt.try_number,
@@ -264,5 +267,7 @@ class StageSession:
         record.write(self.work / "record.json")
         self.context.lake.record(record, self._fence)
         log.info("%s: %s: %s", where, status, reason)
+        for example in examples:
+            log.info("%s: %s", where, example)
         self._record = record
         return record

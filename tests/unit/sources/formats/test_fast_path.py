@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from typing import Any
@@ -11,9 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lakeloop.lake.tables import ARROW_TYPES
-from lakeloop.sources.formats.csv_lines import CsvLines
+from lakeloop.sources.formats.blocks import BlockMaker, Parser
+from lakeloop.sources.formats.csv_grammar import CsvGrammar
+from lakeloop.sources.formats.csv_records import without_line_end
+from lakeloop.sources.formats.csv_rows import CsvRows
 from lakeloop.sources.formats.json_lines import JsonLines
-from lakeloop.sources.formats.lines import LineReader, Parser
 from lakeloop.sources.rejects import LineError
 from lakeloop.sources.values import cast, parse
 from lakeloop.spec.columns import ColumnType
@@ -64,12 +67,9 @@ TEXTS = (
 
 def slowly(parser: Parser, block: bytes) -> list[dict[str, Any]] | None:
     """The rows of a block line by line, or None when a line is rejected."""
-    reader = LineReader.__new__(LineReader)
-    reader._max_line_bytes = 1 << 20
-    reader._key = "id"
-    reader._required = ("id",)
+    maker = BlockMaker(SOURCE)
     try:
-        return [reader._row(parser, line.removesuffix(b"\r")) for line in block.split(b"\n")[:-1]]
+        return [maker.row(parser, line.removesuffix(b"\r")) for line in block.split(b"\n")[:-1]]
     except LineError:
         return None
 
@@ -78,10 +78,36 @@ def quickly(parser: Parser, block: bytes) -> list[dict[str, Any]] | None:
     columns = parser.parse_block(block, block.count(b"\n"))
     if columns is None:
         return None
+    return _rows(columns)
+
+
+def _rows(columns: list[pa.Array]) -> list[dict[str, Any]] | None:
     schema = pa.schema([(name, ARROW_TYPES[kind]) for name, kind in COLUMNS.items()])
     rows: list[dict[str, Any]] = pa.RecordBatch.from_arrays(columns, schema=schema).to_pylist()
     # The reader itself sends blocks with such keys the slow way.
     return None if any(row["id"] in (None, "") for row in rows) else rows
+
+
+def records_of(block: bytes) -> list[bytes] | None:
+    """The records of a block, when the grammar accepts all of it."""
+    grammar = CsvGrammar()
+    quotes, _, ends = grammar.line_ends(block)
+    if not len(ends) or ends[-1] != len(block) - 1 or not grammar.is_strict(block, quotes):
+        return None
+    places = [0, *(int(end) + 1 for end in ends)]
+    return [block[start:end] for start, end in itertools.pairwise(places)]
+
+
+def assert_same_csv(parser: Parser, block: bytes) -> None:
+    records = records_of(block)
+    if records is None:
+        return
+    columns = parser.parse_block(block, len(records))
+    quick = None if columns is None else _rows(columns)
+    if quick is not None:
+        maker = BlockMaker(SOURCE)
+        slow = [maker.row(parser, without_line_end(record)) for record in records]
+        assert repr(quick) == repr(_as_arrow(slow))
 
 
 def assert_same(parser: Parser, block: bytes) -> None:
@@ -160,7 +186,9 @@ def _quoted(text: str) -> str:
 
 
 CSV_FIELDS = (
-    TEXTS | TEXTS.map(_quoted) | st.sampled_from(['"a', 'a"', '"a"b', '""', '"a""b"', '"a,b"', '"a\rb"'])
+    TEXTS
+    | TEXTS.map(_quoted)
+    | st.sampled_from(['"a', 'a"', '"a"b', '""', '"a""b"', '"a,b"', '"a\rb"', '"a\nb"', '"\r\n"', '"\n"'])
 )
 
 
@@ -179,7 +207,7 @@ CSV_FIELDS = (
 @example(["k,,,,,\rj,,,,,", ""], "\n")
 def test_csv_blocks(lines: list[str], line_end: str) -> None:
     block = (line_end.join(lines) + "\n").encode("utf-8", "surrogatepass")
-    assert_same(CsvLines(SOURCE, ",".join(COLUMNS), "test"), block)
+    assert_same_csv(CsvRows(SOURCE, ",".join(COLUMNS), "test", CsvGrammar()), block)
 
 
 @settings(max_examples=200, deadline=None)
@@ -189,7 +217,7 @@ def test_csv_blocks(lines: list[str], line_end: str) -> None:
 @example(["a", '"  "'], "\n")
 def test_csv_blocks_with_the_key_only(lines: list[str], line_end: str) -> None:
     block = (line_end.join(lines) + line_end).encode("utf-8", "surrogatepass")
-    assert_same(CsvLines(SOURCE, "id", "test"), block)
+    assert_same_csv(CsvRows(SOURCE, "id", "test", CsvGrammar()), block)
 
 
 @settings(max_examples=600, deadline=None)

@@ -11,9 +11,12 @@ import pytest
 
 from lakeloop.errors import CountsError, DataError
 from lakeloop.sources.base import Block
-from lakeloop.sources.formats.csv_lines import CsvLines, read_csv
+from lakeloop.sources.formats.blocks import SLOW_RECORDS
+from lakeloop.sources.formats.csv_grammar import CsvGrammar
+from lakeloop.sources.formats.csv_records import CsvReader
+from lakeloop.sources.formats.csv_rows import CsvRows, read_csv
 from lakeloop.sources.formats.json_lines import JsonLines, read_json_lines
-from lakeloop.sources.formats.lines import SLOW_LINES, LineReader
+from lakeloop.sources.formats.lines import LineReader
 from lakeloop.sources.rejects import Reject
 from lakeloop.spec.columns import ColumnType
 from lakeloop.spec.source import FilesSource
@@ -111,11 +114,14 @@ def source(file_format: Format = "jsonl") -> FilesSource:
 def blocks_of(content: bytes, file_format: Format = "jsonl", block_bytes: int = 256 * 1024) -> list[Block]:
     """As the readers of the formats give them, but with blocks and lines of other lengths."""
     declared = source(file_format)
-    reader = LineReader(io.BytesIO(content), declared, block_bytes=block_bytes, max_line_bytes=150_000)
+    file = io.BytesIO(content)
     if file_format == "jsonl":
+        reader = LineReader(file, declared, block_bytes=block_bytes, max_line_bytes=150_000)
         return list(reader.blocks(JsonLines(declared)))
-    header = reader.header()
-    return [] if header is None else list(reader.blocks(CsvLines(declared, header, "test")))
+    grammar = CsvGrammar()
+    records = CsvReader(file, declared, grammar, block_bytes=block_bytes, max_record_bytes=150_000)
+    header = records.header()
+    return [] if header is None else list(records.blocks(CsvRows(declared, header, "test", grammar)))
 
 
 def read(
@@ -206,7 +212,7 @@ def test_the_raw_line_gives_every_byte_back() -> None:
 def test_a_reject_names_column_and_key_where_they_are_known() -> None:
     _, rejects, _ = read(b'{"id": "k1", "n": "many"}\n')
     assert (rejects[0].column, rejects[0].row_key) == ("n", "k1")
-    assert rejects[0].detail == "n: expected integer, found string"
+    assert rejects[0].detail == 'n: expected integer, found string "many"'
     assert rejects[0].raw == '{"id": "k1", "n": "many"}'
 
 
@@ -256,7 +262,7 @@ def test_the_readers_of_the_formats_read_whole_files() -> None:
 
 def test_bad_lines_come_in_blocks_of_their_own_however_short_they_are() -> None:
     blocks = blocks_of(b"\n" * 10_000 + GOOD + b"\n")
-    assert [block.read for block in blocks] == [SLOW_LINES] * 4 + [10_001 - 4 * SLOW_LINES]
+    assert [block.read for block in blocks] == [SLOW_RECORDS] * 4 + [10_001 - 4 * SLOW_RECORDS]
     rejects = [reject for block in blocks for reject in block.rejects]
     assert [(reject.line, reject.byte_offset) for reject in rejects] == [(n + 1, n) for n in range(10_000)]
     assert blocks[-1].rows["source_line"].to_pylist() == [10_001]

@@ -20,6 +20,7 @@ from lakeloop.records import Counts
 from lakeloop.sources.base import Block
 from lakeloop.sources.delivery import FileDelivery
 from lakeloop.spec.days import yesterday
+from lakeloop.spec.loop import LoopSpec
 from lakeloop.stages.data.ingest import ingest
 from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.session import StageContext
@@ -52,7 +53,7 @@ def test_a_drop_is_published_with_its_counts(context: StageContext) -> None:
         Counts(read=4, accepted=2, quarantined=1, duplicates=1),
     )
     assert record.reason == (
-        "4 line(s) of drops/2026-11-16.jsonl: 2 accepted, 1 quarantined (broken_json 1), "
+        "4 record(s) of drops/2026-11-16.jsonl: 2 accepted, 1 quarantined (broken_json 1), "
         "1 exact duplicate(s) dropped"
     )
     assert context.lake.digest("raw", partition=DAY) == record.outputs["raw"]
@@ -276,3 +277,33 @@ def test_a_drop_that_is_not_whole_yet_is_not_compared(context: StageContext) -> 
 
 def day_after(day: str) -> str:
     return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
+
+
+def test_the_first_refused_records_are_in_the_record_and_no_text_is_in_its_reason(
+    context: StageContext,
+) -> None:
+    put(context, [row("a"), *[f'{{"id": {number}, "text": "private"}}' for number in range(9)]])
+    record = ingest(context, DAY)
+    assert len(record.examples) == 5
+    assert record.examples[0] == (
+        "drops/2026-11-16.jsonl, line 2: wrong_type: id: expected string, found number 0; "
+        'the record: {"id": 0, "text": "private"}'
+    )
+    assert "private" not in record.reason
+
+
+def test_a_text_of_several_lines_is_one_record_of_a_csv_drop(tmp_path: Path) -> None:
+    small = small_loop()
+    source = {**small.source.model_dump(mode="json", exclude_unset=True), "format": "csv"}
+    content = {**small.model_dump(mode="json", exclude_unset=True), "source": source}
+    context = small_context(tmp_path, LoopSpec.model_validate_json(json.dumps(content)))
+    path = context.settings.root / "drops" / f"{DAY}.jsonl"
+    path.parent.mkdir()
+    path.write_text('id,text,label\n1,"Hello,\nI ordered, but nothing, tech\nBye",tech\n2,words,tech\n')
+    record = ingest(context, DAY)
+    assert record.reason.startswith("2 record(s) in 4 lines of drops/")
+    rows = context.lake.read("raw", partition=DAY).select(["id", "text", "source_line"]).to_pylist()
+    assert rows == [
+        {"id": "1", "text": "Hello,\nI ordered, but nothing, tech\nBye", "source_line": 2},
+        {"id": "2", "text": "words", "source_line": 5},
+    ]

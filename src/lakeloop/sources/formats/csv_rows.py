@@ -1,7 +1,7 @@
-"""CSV with a header, one record a line (RFC 4180). A block at once by Arrow, or one line by a pattern.
+"""CSV with a header (RFC 4180): what its records mean. A block at once by Arrow, or one record by a pattern.
 
 An empty field is null. The header may leave out declared columns (they are null), never the key.
-`parse_block` returns None for a block that it is not sure of; it never accepts what `parse_line` refuses.
+`parse_block` returns None for a block that it is not sure of; it never accepts what `parse_record` refuses.
 """
 
 from __future__ import annotations
@@ -18,19 +18,13 @@ import pyarrow.csv as pcsv
 from lakeloop.errors import DataError
 from lakeloop.lake.tables import UNDECLARED
 from lakeloop.sources.base import Block
-from lakeloop.sources.formats.lines import LineReader
+from lakeloop.sources.formats.blocks import BOM
+from lakeloop.sources.formats.csv_grammar import CsvGrammar
+from lakeloop.sources.formats.csv_records import CsvReader
 from lakeloop.sources.rejects import LineError, Reason
 from lakeloop.sources.values import Value, cast, parse
 from lakeloop.spec.contract import SourceBase
-from lakeloop.spec.quoting import plain
-
-# Possessive, so that a hostile line costs no backtracking.
-_FIELD = r'(?:"(?:[^"]++|"")*+"|[^",\r\n]*+)'
-_LINE = re.compile(rf"{_FIELD}(?:,{_FIELD})*+")
-_FIELDS = re.compile(rf"(?:^|,)({_FIELD})")
-# Without line ends inside of quotes: Arrow would take them for a record that spans lines.
-_PLAIN_FIELD = rb'(?:"(?:[^"\r\n]++|"")*+"|[^",\r\n]*+)'
-_BLOCK = re.compile(rb"(?:" + _PLAIN_FIELD + rb"(?:," + _PLAIN_FIELD + rb")*+\r?\n)*+")
+from lakeloop.spec.quoting import plain, quote
 
 # Below a header with the key only, Arrow would take a blank line for a row.
 _BLANK_LINE = re.compile(rb"^[ \t\r]*+\n", re.MULTILINE)
@@ -42,15 +36,16 @@ def read_csv(file: BinaryIO, where: str, source: SourceBase) -> Iterator[Block]:
     Raises:
         DataError: the header is not the declared one.
     """
-    reader = LineReader(file, source)
+    grammar = CsvGrammar()
+    reader = CsvReader(file, source, grammar)
     if (header := reader.header()) is not None:
-        yield from reader.blocks(CsvLines(source, header, where))
+        yield from reader.blocks(CsvRows(source, header, where, grammar))
 
 
-class CsvLines:
-    """Parser for lines below `header`.
+class CsvRows:
+    """Parser for records below `header`.
 
-    `undeclared` counts the rows of the last block, or of the lines since, by column that `source` does not
+    `undeclared` counts the rows of the last block, or of the records since, by column that `source` does not
     declare.
 
     Raises:
@@ -58,11 +53,12 @@ class CsvLines:
             declared.
     """
 
-    def __init__(self, source: SourceBase, header: str, where: str) -> None:
+    def __init__(self, source: SourceBase, header: str, where: str, grammar: CsvGrammar) -> None:
         self.undeclared: Counter[str] = Counter()
         self._columns = source.fields
         self._key = source.key_column.found if source.key_column else None
-        self._header = split(header) if _LINE.fullmatch(header) else [header]
+        self._grammar = grammar
+        self._header = grammar.split(header) or [header]
         self._extra = [name for name in self._header if name not in {each.found for each in source.fields}]
         self._keeps = source.undeclared == "keep"
         refused = self._extra and source.undeclared == "refuse"
@@ -79,6 +75,9 @@ class CsvLines:
                 found=plain(", ".join(self._header), limit=500),
                 remedy="correct the file, or source.columns in the loop file",
             )
+        self._parse = pcsv.ParseOptions(
+            delimiter=grammar.delimiter, quote_char=grammar.quote or False, newlines_in_values=True
+        )
         self._convert = pcsv.ConvertOptions(
             column_types=dict.fromkeys(self._header, pa.string()),
             include_columns=self._header if self._keeps else self._declared,
@@ -91,21 +90,23 @@ class CsvLines:
     def _declared(self) -> list[str]:
         return [name for name in self._header if name not in self._extra]
 
-    def parse_block(self, block: bytes, lines: int) -> list[pa.Array] | None:
-        """The columns of a block of whole lines; None when a line may not be a row."""
-        if not self._is_plain(block):
+    def parse_block(self, block: bytes, records: int) -> list[pa.Array] | None:
+        """The columns of records that the grammar accepts; None when one may not be a row."""
+        if b"\0" in block or block.startswith(BOM):  # Arrow takes that for no part of the first field
+            return None
+        if len(self._header) == 1 and _BLANK_LINE.search(block):
             return None
         options = pcsv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=self._header)
         try:
-            table = pcsv.read_csv(pa.BufferReader(block), read_options=options, convert_options=self._convert)
+            table = pcsv.read_csv(pa.BufferReader(block), options, self._parse, self._convert)
         except pa.ArrowInvalid:
             return None
-        if table.num_rows != lines:
+        if table.num_rows != records:
             return None
         columns = []
         for column in self._columns:
             if column.found not in self._header:
-                columns.append(cast(pa.nulls(lines, pa.string()), column.type, column.moments))
+                columns.append(cast(pa.nulls(records, pa.string()), column.type, column.moments))
                 continue
             typed = cast(table[column.found].combine_chunks(), column.type, column.moments)
             if typed is None:
@@ -114,22 +115,17 @@ class CsvLines:
         if self._keeps:
             rows = table.select(self._extra).to_pylist()
             columns.append(pa.array(list(map(_kept, rows)), pa.string()))
-        self.undeclared = Counter(dict.fromkeys(self._extra, lines))
+        self.undeclared = Counter(dict.fromkeys(self._extra, records))
         return columns
 
-    def _is_plain(self, block: bytes) -> bool:
-        """Arrow and `parse_line` see the same lines and fields in `block`, or Arrow refuses it."""
-        if b"\0" in block or block.count(b"\r") != block.count(b"\r\n"):
-            return False
-        if len(self._header) == 1 and _BLANK_LINE.search(block):
-            return False
-        return b'"' not in block or bool(_BLOCK.fullmatch(block))
-
-    def parse_line(self, text: str) -> dict[str, Value | None]:
+    def parse_record(self, text: str) -> dict[str, Value | None]:
         """One row. Raises LineError."""
-        if not _LINE.fullmatch(text):
-            raise LineError(Reason.BROKEN_CSV, "a quote is not closed, or stands inside of a field")
-        fields = split(text)
+        fields = self._grammar.split(text)
+        if fields is None:
+            number, fault = self._grammar.fault(text)
+            column = self._header[number] if number < len(self._header) else None
+            name = f" ({plain(column)})" if column else ""
+            raise LineError(Reason.BROKEN_CSV, f"field {number + 1}{name}: {fault}", column)
         if len(fields) != len(self._header):
             detail = f"expected {len(self._header)} fields, found {len(fields)}"
             raise LineError(Reason.COLUMN_COUNT, detail)
@@ -141,7 +137,7 @@ class CsvLines:
             try:
                 row[column.stored] = None if field is None else parse(field, column.type, column.moments)
             except ValueError as error:
-                detail = f"{column.found}: expected {column.type}, found {field!r:.100} ({error})"
+                detail = f"{column.found}: expected {column.type}, found {quote(field)} ({error})"
                 raise LineError(Reason.WRONG_TYPE, detail, column.found, row_key) from error
         if self._keeps:
             row[UNDECLARED] = _kept({name: texts[name] or None for name in self._extra})
@@ -153,9 +149,3 @@ def _kept(fields: Mapping[str, str | None]) -> str | None:
     """The undeclared fields of a row that are not empty, as JSON; None when there is none."""
     said = {name: value for name, value in fields.items() if value is not None}
     return json.dumps(said, ensure_ascii=False) if said else None
-
-
-def split(line: str) -> list[str]:
-    """The fields of a line that `_LINE` matches, unquoted."""
-    fields = (match[1] for match in _FIELDS.finditer(line))
-    return [field[1:-1].replace('""', '"') if field.startswith('"') else field for field in fields]

@@ -1,0 +1,144 @@
+"""What a parser says of records becomes blocks: typed rows, and rejects with line, offset and reason.
+
+A `Parser` is what a format of text brings. Where records begin and end is in `lines` and `csv_records`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakeloop.sources.base import Block, row_schema
+from lakeloop.sources.rejects import LineError, Reason, Reject
+from lakeloop.sources.values import Value
+from lakeloop.spec.contract import SourceBase
+
+BOM = b"\xef\xbb\xbf"
+SLOW_RECORDS = 2048
+"""Records of a `Block` that is read one by one: a rejected one takes 1 KB of memory, however short it is."""
+
+
+class Parser(Protocol):
+    """What a format of text brings: how a block, and how one record, becomes typed values."""
+
+    undeclared: Counter[str]
+    """Field that is not declared -> rows that have it, of what was parsed since this was emptied."""
+
+    def parse_block(self, block: bytes, records: int) -> list[pa.Array] | None:
+        """The columns of `row_schema` but the last, of whole records; None when one may not be a row."""
+
+    def parse_record(self, text: str) -> dict[str, Value | None]:
+        """One row. Raises LineError."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record as it was found, good or bad."""
+
+    line: int
+    """Number of its first line, from 1."""
+    byte_offset: int
+    content: bytes
+    """Without the line end at its end; cut when it is too long."""
+    lines: int = 1
+    error: LineError | None = None
+    """Why it is bad, where that is known before it is parsed."""
+
+
+class BlockMaker:
+    """Records to blocks.
+
+    Args:
+        source: the declared columns.
+        blanks: a line of these characters alone is blank.
+    """
+
+    def __init__(self, source: SourceBase, blanks: str = " \t\r") -> None:
+        self._blanks = blanks
+        self._key = source.key_column.stored if source.key_column else None
+        self._required = [source.stored(name) for name in source.required]
+        self._schema = row_schema(source)
+
+    def at_once(
+        self, parser: Parser, block: bytes, line_numbers: pa.Array, lines: int | None = None
+    ) -> Block | None:
+        """A block of records that are all good; None when one may not be.
+
+        Args:
+            parser: of the format.
+            block: whole records.
+            line_numbers: for each record, the number of its first line.
+            lines: how many lines the block has; None: as many as records.
+        """
+        parser.undeclared = Counter()
+        columns = parser.parse_block(block, len(line_numbers))
+        if columns is None or any(self._lacks(columns, name) for name in self._required):
+            return None
+        rows = pa.RecordBatch.from_arrays([*columns, line_numbers], schema=self._schema)
+        return Block(rows, (), len(line_numbers), parser.undeclared, lines=lines)
+
+    def one_by_one(self, parser: Parser, records: Iterable[Record]) -> Iterator[Block]:
+        """Blocks of at most `SLOW_RECORDS` records, good or bad."""
+        good: list[dict[str, Value | None]] = []
+        rejects: list[Reject] = []
+        read, lines = 0, 0
+        parser.undeclared = Counter()
+        for record in records:
+            try:
+                if record.error:
+                    raise record.error
+                good.append({**self.row(parser, record.content), "source_line": record.line})
+            except LineError as bad:
+                rejects.append(bad.at(record.line, record.byte_offset, record.content))
+            read += 1
+            lines += record.lines
+            if read == SLOW_RECORDS:
+                yield self._block(good, rejects, parser, lines)
+                good, rejects, read, lines = [], [], 0, 0
+                parser.undeclared = Counter()
+        if read:
+            yield self._block(good, rejects, parser, lines)
+
+    def row(self, parser: Parser, content: bytes) -> dict[str, Value | None]:
+        """One row. Raises LineError."""
+        try:
+            text = content.decode()
+        except UnicodeDecodeError as error:
+            raise LineError(Reason.BAD_UTF8, f"{error.reason} at byte {error.start}") from error
+        if "\0" in text:
+            raise LineError(Reason.NUL_BYTE, f"a NUL at byte {content.index(0)}")
+        if not text.strip(self._blanks):
+            raise LineError(Reason.BLANK_LINE, "nothing in it")
+        row = parser.parse_record(text)
+        for name, value in row.items():
+            if isinstance(value, str) and "\0" in value:
+                raise LineError(Reason.NUL_BYTE, f"{name}: has an escaped NUL", name)
+        for name in self._required:
+            if row[name] in (None, ""):
+                reason = Reason.NULL_KEY if name == self._key else Reason.NO_DAY
+                raise LineError(reason, f"{name} is null or empty", name)
+        return row
+
+    def _block(
+        self, good: list[dict[str, Value | None]], rejects: list[Reject], parser: Parser, lines: int
+    ) -> Block:
+        rows = pa.RecordBatch.from_pylist(good, self._schema)
+        return Block(rows, tuple(rejects), len(good) + len(rejects), parser.undeclared, lines=lines)
+
+    def _lacks(self, columns: list[pa.Array], name: str) -> bool:
+        """Whether a row is null or empty in a column."""
+        keys = columns[self._schema.get_field_index(name)]
+        if keys.null_count:
+            return True
+        return pa.types.is_string(keys.type) and bool(pc.any(pc.equal(keys, ""), min_count=0).as_py())
+
+
+def too_long(length: int, limit: int, lines: int = 1) -> LineError:
+    """The error of a record of `length` bytes, of which the first `limit` are kept."""
+    size = f"{length} bytes" + (f" in {lines} lines" if lines > 1 else "")
+    return LineError(Reason.LINE_TOO_LONG, f"{size}, the limit is {limit}; the raw line is cut there")
