@@ -50,8 +50,8 @@ class Reject:
     detail: str
     """For a person, on one line, without control characters."""
     raw: str
-    """The whole record without the line end at its end. When its bytes are not UTF-8: those bytes as \\xNN and each
-    backslash doubled, so that the bytes can be had back. A line that is too long is cut at the limit."""
+    """The whole record without the line end at its end. When its bytes are not UTF-8: those bytes as \\xNN and
+    each backslash doubled, so that the bytes can be had back. A line that is too long is cut at the limit."""
     column: str | None = None
     row_key: str | None = None
     raw_form: Literal["line", "row"] = "line"

@@ -42,7 +42,7 @@ def test_the_digest_depends_on_rows_and_labels_only() -> None:
     assert describe(assembled(61), TASK, {"2026-11-16": "a"}).digest != card.digest
     assert (
         describe(
-            assembled(), TASK.model_copy(update={"labels": (*LABELS, "new")}), {"2026-11-16": "a"}
+            assembled(), TASK.model_copy(update={"given_labels": (*LABELS, "new")}), {"2026-11-16": "a"}
         ).digest
         != card.digest
     )

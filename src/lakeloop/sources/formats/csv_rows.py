@@ -123,9 +123,9 @@ class CsvRows:
         fields = self._grammar.split(text)
         if fields is None:
             number, fault = self._grammar.fault(text)
-            column = self._header[number] if number < len(self._header) else None
-            name = f" ({plain(column)})" if column else ""
-            raise LineError(Reason.BROKEN_CSV, f"field {number + 1}{name}: {fault}", column)
+            name = self._header[number] if number < len(self._header) else None
+            called = f" ({plain(name)})" if name else ""
+            raise LineError(Reason.BROKEN_CSV, f"field {number + 1}{called}: {fault}", name)
         if len(fields) != len(self._header):
             detail = f"expected {len(self._header)} fields, found {len(fields)}"
             raise LineError(Reason.COLUMN_COUNT, detail)

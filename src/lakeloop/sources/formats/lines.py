@@ -107,8 +107,8 @@ class LineReader:
 
     def _lines(self, piece: _Piece) -> Iterator[Record]:
         if piece.too_long:
-            error = too_long(piece.too_long, self._max_line_bytes)
-            yield Record(self._next_line, piece.byte_offset, piece.data, error=error)
+            whole = too_long(piece.too_long, self._max_line_bytes)
+            yield Record(self._next_line, piece.byte_offset, piece.data, error=whole)
             return
         offset = piece.byte_offset
         for number, line in enumerate(piece.data.removesuffix(b"\n").split(b"\n"), start=self._next_line):

@@ -22,7 +22,7 @@ from lakeloop.stages.frame.session import StageContext, StageSession
 
 if TYPE_CHECKING:
     from lakeloop.lake.store import Published
-    from lakeloop.sources.base import Delivery
+    from lakeloop.sources.base import Delivery, Source
     from lakeloop.sources.intake import Intake
 
 
@@ -44,19 +44,13 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
     """
     from lakeloop.sources.intake import read_delivery
     from lakeloop.sources.registry import open_source
-    from lakeloop.sources.seen import Seen, remember
 
     require_day(partition)
     with context.stage("ingest", partition, config=identity(context.loop, "raw")) as stage:
         source = open_source(context.loop, context.settings)
-        glance = source.glance(partition)
-        delivery = source.find(partition)
+        delivery = _found(context, source, partition)
         if delivery is None:
             return stage.skipped(source.absence(partition))
-        if glance is not None:
-            remember(
-                context.loop, context.settings, partition, Seen(glance=glance, identity=delivery.identity)
-            )
         stage.inputs(drop=delivery.identity)
         if done := stage.unchanged():
             return done
@@ -84,6 +78,17 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
         )
         reach("ingest.after-ledger")
         return record
+
+
+def _found(context: StageContext, source: Source, partition: str) -> Delivery | None:
+    """The delivery of the day, and a note on what it looked like before it was read."""
+    from lakeloop.sources.seen import Seen, remember
+
+    glance = source.glance(partition)
+    delivery = source.find(partition)
+    if delivery is not None and glance is not None:
+        remember(context.loop, context.settings, partition, Seen(glance=glance, identity=delivery.identity))
+    return delivery
 
 
 def pending(standing: Standing) -> Iterator[Pending]:
