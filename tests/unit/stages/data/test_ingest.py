@@ -217,7 +217,7 @@ def test_fields_that_are_not_declared_are_named_with_their_rows(tmp_path: Path) 
     assert record.metrics["undeclared_fields"] == 2
 
 
-def test_the_first_refused_records_are_in_the_record_and_no_text_is_in_its_reason(
+def test_the_first_refused_records_are_in_the_record_and_no_text_in_its_reason(
     context: StageContext,
 ) -> None:
     put(context, [row("a"), *[f'{{"id": {number}, "text": "private"}}' for number in range(9)]])
