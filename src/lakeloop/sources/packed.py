@@ -145,6 +145,14 @@ def _chosen(infos: list[zipfile.ZipInfo], where: str, suffixes: tuple[str, ...])
         found = f"{len(infos)}"
         raise DataError("too many files in it", where=where, expected=f"at most {_MOST_MEMBERS}", found=found)
     files = [info for info in infos if not info.is_dir() and not _hidden(info.filename)]
+    if any(info.filename.startswith("xl/") for info in files):
+        raise DataError(
+            "the file is an Excel workbook",
+            where=where,
+            expected="a file of text or Parquet, or an archive of such files",
+            found="a zip archive with xl/ in it",
+            remedy="nothing was read; save the sheet as CSV, in UTF-8",
+        )
     chosen = files if len(files) == 1 else [i for i in files if i.filename.lower().endswith(suffixes)]
     names = sorted(info.filename for info in files)
     if not chosen or len({info.filename for info in chosen}) < len(chosen):

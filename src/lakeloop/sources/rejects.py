@@ -34,6 +34,8 @@ class Reason(StrEnum):
     NO_DAY = "no_day"
     """The column that says the day (`source.partition_by`) is null."""
     BAD_UTF8 = "bad_utf8"
+    BAD_ENCODING = "bad_encoding"
+    """A byte that is none of the encoding that the loop file declares."""
     NUL_BYTE = "nul_byte"
     LINE_TOO_LONG = "line_too_long"
 
@@ -45,13 +47,15 @@ class Reject:
     line: int
     """Number of the record's first line in its file, from 1."""
     byte_offset: int
-    """Offset of the record's first byte in its file."""
+    """Offset of the record's first byte in its file; where the loop file declares an `encoding`, in the file
+    as UTF-8."""
     reason: Reason
     detail: str
     """For a person, on one line, without control characters."""
     raw: str
-    """The whole record without the line end at its end. When its bytes are not UTF-8: those bytes as \\xNN and
-    each backslash doubled, so that the bytes can be had back. A line that is too long is cut at the limit."""
+    """The whole record without the line end at its end. When its bytes are not UTF-8, or none of the declared
+    encoding: those bytes as \\xNN and each backslash doubled, so that the bytes can be had back. A record
+    that is too long is cut at the limit."""
     column: str | None = None
     row_key: str | None = None
     raw_form: Literal["line", "row"] = "line"
@@ -70,10 +74,9 @@ class LineError(Exception):
         self.column = column
         self.row_key = row_key
 
-    def at(self, line: int, byte_offset: int, content: bytes) -> Reject:
-        """The reject for this error in this line."""
+    def at(self, line: int, byte_offset: int, raw: str) -> Reject:
+        """The reject for this error in the record `raw`, as `raw_text` gives it."""
         column, row_key = (None if name is None else _storable(name) for name in (self.column, self.row_key))
-        raw = raw_text(content)
         return Reject(
             line, byte_offset, self.reason, plain(self.detail, _LONGEST_DETAIL), raw, column, row_key
         )

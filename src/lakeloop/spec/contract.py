@@ -30,7 +30,7 @@ class SourceBase(Section):
     """Fields of a record that `columns` does not name: left out and counted; kept as JSON in the column
     undeclared_fields of raw; or the record is quarantined (of CSV and Parquet: the file is refused)."""
     format: Annotated[Literal["jsonl", "csv", "parquet"], RAW] = "jsonl"
-    """Format of the drops: one JSON object a line, CSV with a header (one record, one line), or Parquet."""
+    """Format of the drops: one JSON object a line, CSV with a header (RFC 4180), or Parquet."""
 
     @property
     def fields(self) -> tuple[Column, ...]:

@@ -11,12 +11,13 @@ from pydantic import Field, model_validator
 from lakeloop.spec.base import RAW
 from lakeloop.spec.contract import SourceBase, column_rule
 from lakeloop.spec.demo import PackageSource
+from lakeloop.spec.dialect import TextDialect, dialect_rules
 from lakeloop.spec.rules import Broken, refuse_broken
 
 DAY_IN_PATH = "{partition}"
 
 
-class FilesSource(SourceBase):
+class FilesSource(TextDialect, SourceBase):
     """Files, dropped by somebody else: one or many a day, or many days in one."""
 
     kind: Annotated[Literal["files"], RAW]
@@ -49,6 +50,7 @@ class FilesSource(SourceBase):
             yield Broken("partition_by", "the day is said twice", expected, self.partition_by)
         if any("**" in part and part != "**" for part in self.path.split("/")):
             yield Broken("path", "wrong value", "** as a name of its own: drops/**/*.csv", self.path)
+        yield from dialect_rules(self, self.format)
         yield from column_rule("partition_by", self.partition_by, self.types, ("timestamp", "date"))
 
 

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakeloop.sources.base import Block, row_schema
-from lakeloop.sources.rejects import LineError, Reason, Reject
+from lakeloop.sources.formats.text import encoding_of, marked_bytes, with_marks_escaped
+from lakeloop.sources.rejects import LineError, Reason, Reject, raw_text
 from lakeloop.sources.values import Value
 from lakeloop.spec.contract import SourceBase
 
@@ -60,6 +61,7 @@ class BlockMaker:
 
     def __init__(self, source: SourceBase, blanks: str = " \t\r") -> None:
         self._blanks = blanks
+        self._encoding = encoding_of(source)
         self._key = source.key_column.stored if source.key_column else None
         self._required = [source.stored(name) for name in source.required]
         self._schema = row_schema(source)
@@ -94,7 +96,7 @@ class BlockMaker:
                     raise record.error
                 good.append({**self.row(parser, record.content), "source_line": record.line})
             except LineError as bad:
-                rejects.append(bad.at(record.line, record.byte_offset, record.content))
+                rejects.append(bad.at(record.line, record.byte_offset, self._raw(record.content)))
             read += 1
             lines += record.lines
             if read == SLOW_RECORDS:
@@ -109,6 +111,9 @@ class BlockMaker:
         try:
             text = content.decode()
         except UnicodeDecodeError as error:
+            if self._encoding and (strange := marked_bytes(content)):
+                detail = f"not {self._encoding}: \\x{strange[0]:02x}"
+                raise LineError(Reason.BAD_ENCODING, detail) from error
             raise LineError(Reason.BAD_UTF8, f"{error.reason} at byte {error.start}") from error
         if "\0" in text:
             raise LineError(Reason.NUL_BYTE, f"a NUL at byte {content.index(0)}")
@@ -123,6 +128,9 @@ class BlockMaker:
                 reason = Reason.NULL_KEY if name == self._key else Reason.NO_DAY
                 raise LineError(reason, f"{name} is null or empty", name)
         return row
+
+    def _raw(self, content: bytes) -> str:
+        return with_marks_escaped(content) if self._encoding and marked_bytes(content) else raw_text(content)
 
     def _block(
         self, good: list[dict[str, Value | None]], rejects: list[Reject], parser: Parser, lines: int

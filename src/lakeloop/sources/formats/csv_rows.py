@@ -21,9 +21,11 @@ from lakeloop.sources.base import Block
 from lakeloop.sources.formats.blocks import BOM
 from lakeloop.sources.formats.csv_grammar import CsvGrammar
 from lakeloop.sources.formats.csv_records import CsvReader
+from lakeloop.sources.formats.text import text_of
 from lakeloop.sources.rejects import LineError, Reason
 from lakeloop.sources.values import Value, cast, parse
 from lakeloop.spec.contract import SourceBase
+from lakeloop.spec.dialect import NO_QUOTE, TextDialect
 from lakeloop.spec.quoting import plain, quote
 
 # Below a header with the key only, Arrow would take a blank line for a row.
@@ -34,12 +36,18 @@ def read_csv(file: BinaryIO, where: str, source: SourceBase) -> Iterator[Block]:
     """The records of a CSV file below its header; none of an empty file.
 
     Raises:
-        DataError: the header is not the declared one.
+        DataError: the header is not the declared one, or the file is not text.
     """
-    grammar = CsvGrammar()
-    reader = CsvReader(file, source, grammar)
+    grammar = _grammar(source)
+    reader = CsvReader(text_of(file, where, source), source, grammar)
     if (header := reader.header()) is not None:
         yield from reader.blocks(CsvRows(source, header, where, grammar))
+
+
+def _grammar(source: SourceBase) -> CsvGrammar:
+    if not isinstance(source, TextDialect):
+        return CsvGrammar()
+    return CsvGrammar(source.delimiter, None if source.quote == NO_QUOTE else source.quote)
 
 
 class CsvRows:
@@ -123,9 +131,9 @@ class CsvRows:
         fields = self._grammar.split(text)
         if fields is None:
             number, fault = self._grammar.fault(text)
-            name = self._header[number] if number < len(self._header) else None
-            called = f" ({plain(name)})" if name else ""
-            raise LineError(Reason.BROKEN_CSV, f"field {number + 1}{called}: {fault}", name)
+            named = self._header[number] if number < len(self._header) else None
+            name = f" ({plain(named)})" if named else ""
+            raise LineError(Reason.BROKEN_CSV, f"field {number + 1}{name}: {fault}", named)
         if len(fields) != len(self._header):
             detail = f"expected {len(self._header)} fields, found {len(fields)}"
             raise LineError(Reason.COLUMN_COUNT, detail)
@@ -137,7 +145,7 @@ class CsvRows:
             try:
                 row[column.stored] = None if field is None else parse(field, column.type, column.moments)
             except ValueError as error:
-                detail = f"{column.found}: expected {column.type}, found {quote(field)} ({error})"
+                detail = f"{column.found}: expected {column.type}, found {quote(str(field))} ({error})"
                 raise LineError(Reason.WRONG_TYPE, detail, column.found, row_key) from error
         if self._keeps:
             row[UNDECLARED] = _kept({name: texts[name] or None for name in self._extra})

@@ -17,6 +17,7 @@ import pyarrow.json as pj
 from lakeloop.lake.tables import ARROW_TYPES, UNDECLARED
 from lakeloop.sources.base import Block
 from lakeloop.sources.formats.lines import LineReader
+from lakeloop.sources.formats.text import text_of
 from lakeloop.sources.rejects import LineError, Reason
 from lakeloop.sources.values import (
     Value,
@@ -35,9 +36,13 @@ from lakeloop.spec.quoting import plain
 _AS_TEXT = ("timestamp", "date")  # JSON has no such type: strings, parsed by `values`
 
 
-def read_json_lines(file: BinaryIO, where: str, source: SourceBase) -> Iterator[Block]:  # noqa: ARG001
-    """The records of a file of JSON Lines; `where` is not needed, no error is about the file as a whole."""
-    return LineReader(file, source).blocks(JsonLines(source))
+def read_json_lines(file: BinaryIO, where: str, source: SourceBase) -> Iterator[Block]:
+    """The records of a file of JSON Lines.
+
+    Raises:
+        DataError: the file is not text.
+    """
+    yield from LineReader(text_of(file, where, source), source).blocks(JsonLines(source))
 
 
 class JsonLines:

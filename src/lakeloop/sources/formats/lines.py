@@ -107,14 +107,13 @@ class LineReader:
 
     def _lines(self, piece: _Piece) -> Iterator[Record]:
         if piece.too_long:
-            whole = too_long(piece.too_long, self._max_line_bytes)
-            yield Record(self._next_line, piece.byte_offset, piece.data, error=whole)
+            cut = too_long(piece.too_long, self._max_line_bytes)
+            yield Record(self._next_line, piece.byte_offset, piece.data, error=cut)
             return
         offset = piece.byte_offset
         for number, line in enumerate(piece.data.removesuffix(b"\n").split(b"\n"), start=self._next_line):
             content = line.removesuffix(b"\r")
-            error = (
-                too_long(len(content), self._max_line_bytes) if len(content) > self._max_line_bytes else None
-            )
+            long = len(content) > self._max_line_bytes
+            error = too_long(len(content), self._max_line_bytes) if long else None
             yield Record(number, offset, content[: self._max_line_bytes], error=error)
             offset += len(line) + 1

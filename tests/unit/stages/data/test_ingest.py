@@ -280,6 +280,7 @@ def day_after(day: str) -> str:
 
 
 def test_the_first_refused_records_are_in_the_record_and_no_text_is_in_its_reason(
+def test_the_first_refused_records_are_in_the_record_and_no_text_in_its_reason(
     context: StageContext,
 ) -> None:
     put(context, [row("a"), *[f'{{"id": {number}, "text": "private"}}' for number in range(9)]])
