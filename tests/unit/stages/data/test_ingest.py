@@ -279,7 +279,6 @@ def day_after(day: str) -> str:
     return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 
 
-def test_the_first_refused_records_are_in_the_record_and_no_text_is_in_its_reason(
 def test_the_first_refused_records_are_in_the_record_and_no_text_in_its_reason(
     context: StageContext,
 ) -> None:
