@@ -21,6 +21,7 @@ from lakeloop.stages.data.ingest import ingest
 from lakeloop.stages.data.transform import transform
 from lakeloop.stages.data.validate import validate
 from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.frame.status import loop_status
 from tests.support.dbt_project import MART, write_dbt_project
 from tests.support.small_loop import small_context, small_loop
 
@@ -262,6 +263,11 @@ def test_rows_in_quarantine_of_ingest_count_for_the_share(tmp_path: Path) -> Non
     assert "broken_json" in page
     assert "broken too" in page
     assert "None." not in page
+    status = loop_status(context)
+    (failure,) = status.failed
+    assert (failure.stage, failure.partition) == ("validate", DAY)
+    assert "quarantined by ingest: broken_json (3)" in failure.reason
+    assert status.partitions[0].in_the_mart == "no; done: ingest, transform; validate failed"
 
 
 def test_a_model_that_loses_rows_is_found_by_the_counts(context: StageContext) -> None:

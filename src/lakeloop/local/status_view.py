@@ -18,12 +18,14 @@ from rich.text import Text
 
 from lakeloop.measures.base import shown
 from lakeloop.records import Status
+from lakeloop.spec.quoting import printable
 from lakeloop.stages.frame.status import LoopStatus, StageStatus
 
 COLOURS: Mapping[Status, str] = {"done": "green", "unchanged": "cyan", "skipped": "cyan", "refused": "yellow"}
 
 _DAYS_SHOWN = 10
 _DUE_SHOWN = 8
+_WHOLE_FAILURES = 2
 _ROOM_FOR_REASONS = 110
 """Columns from which a reason has a column of its own beside the other five."""
 _NAME_WIDTH = 15
@@ -134,14 +136,21 @@ def _named_facts(status: LoopStatus) -> Iterator[tuple[str, str]]:
         yield "scores", ", ".join(f"{name} {shown(score)}" for name, score in status.scores.items())
     for activity in status.running:
         yield "running", f"{activity.stage} {activity.partition}"
-    for failure in status.failed[-_DUE_SHOWN:]:
-        why = failure.reason.splitlines()[0] if failure.reason else ""
-        yield "failed", f"{failure.stage} {failure.partition}, {failure.at:%m-%d %H:%M}: {why}"
+    yield from _failures(status)
     for step in status.pending[:_DUE_SHOWN]:
         yield "due", f"{step.stage} {step.partition}: {step.reason}"
     if (more := len(status.pending) - _DUE_SHOWN) > 0:
         yield "", f"and {more} more, see --json"
     yield from status.links.items()
+
+
+def _failures(status: LoopStatus) -> Iterator[tuple[str, str]]:
+    """The newest failures whole, the cause is in their last lines; of others the first line."""
+    shown = status.failed[-_DUE_SHOWN:]
+    for place, failure in enumerate(shown, start=1):
+        lines = printable(failure.reason).split("\n")
+        why = "\n".join(lines if place > len(shown) - _WHOLE_FAILURES else lines[:1])
+        yield "failed", f"{failure.stage} {failure.partition}, {failure.at:%m-%d %H:%M}: {why}"
 
 
 def _table(*names: str) -> Table:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from lakeloop.local.status_view import console_for_people, status_panel
 from lakeloop.records import Counts
+from lakeloop.stages.frame.activity import StageActivity
 from lakeloop.stages.frame.pending import Pending
 from lakeloop.stages.frame.status import (
     ChampionStatus,
@@ -114,3 +115,16 @@ def test_a_pipe_is_given_room_and_columns_decide_when_they_are_set(monkeypatch: 
     assert console_for_people().width == 120
     monkeypatch.setenv("COLUMNS", "72")
     assert console_for_people().width == 72
+
+
+def test_a_day_that_failed_says_why() -> None:
+    reason = "2 of 8 checks failed\n  found: wrong_type in id (9), \x1b[31mred"
+    failures = tuple(
+        StageActivity(stage="validate", partition=f"2026-11-2{n}", at=NOON, reason=reason) for n in range(3)
+    )
+    status = loop_status(day("2026-11-22", stages=("ingest", "transform"), failed="validate"))
+    lines = drawn(status.model_copy(update={"failed": failures}), 130)
+    assert sum(line.startswith("failed") for line in lines) == 3
+    whole = [line for line in lines if "found: wrong_type in id (9), \\x1b[31mred" in line]
+    assert len(whole) == 2, "the newest two"
+    assert any("no; done: ingest, transform; validate failed" in line for line in lines)

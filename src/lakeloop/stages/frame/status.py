@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from lakeloop.errors import ArtifactError
 from lakeloop.records import Counts, Frozen, StageRecord, Status, now
-from lakeloop.stages.catalogue import in_order
+from lakeloop.stages.catalogue import in_order, stage_named
 from lakeloop.stages.frame.activity import StageActivity, failed, running
 from lakeloop.stages.frame.pending import Pending, pending_work, standing_of
 from lakeloop.stages.frame.progress import Day, days_of, newest
@@ -62,6 +62,8 @@ class PartitionStatus(Frozen):
     """Seconds of work of all these stages together."""
     standing: bool
     """Not published, and an earlier version of the day is still in the mart."""
+    failed: str = ""
+    """The stage that keeps the day from being published, see `LoopStatus.failed`."""
 
     @property
     def published(self) -> bool:
@@ -72,7 +74,8 @@ class PartitionStatus(Frozen):
         """For people: yes, or how far the day is and what stands meanwhile."""
         if self.published:
             return "yes"
-        return f"{'an earlier version' if self.standing else 'no'}; done: {', '.join(self.stages)}"
+        failed = f"; {self.failed} failed" if self.failed else ""
+        return f"{'an earlier version' if self.standing else 'no'}; done: {', '.join(self.stages)}{failed}"
 
 
 class ChampionStatus(Frozen):
@@ -135,9 +138,11 @@ def loop_status(context: StageContext) -> LoopStatus:
 
     entries = context.lake.ledger.entries()
     history = Registry(context.lake, context.attempt).read()
-    partitions = tuple(_partition(day) for day in days_of(entries))
     champion = _champion(context, entries, history)
     standing = standing_of(context, entries, history.alias("champion"), _PATIENCE)
+    failures = failed(standing.activities, entries)
+    failed_on = {one.partition: one.stage for one in failures if stage_named(one.stage).phase == "data"}
+    partitions = tuple(_partition(day, failed_on.get(day.partition, "")) for day in days_of(entries))
     return LoopStatus(
         loop=context.loop.name,
         description=context.loop.description,
@@ -157,7 +162,7 @@ def loop_status(context: StageContext) -> LoopStatus:
         decision=_decision(entries),
         pending=tuple(pending_work(standing)),
         running=running(standing.activities),
-        failed=failed(standing.activities, entries),
+        failed=failures,
         links=_links(context, entries),
     )
 
@@ -183,7 +188,7 @@ def _stages(context: StageContext, entries: Sequence[StageRecord]) -> tuple[Stag
     )
 
 
-def _partition(day: Day) -> PartitionStatus:
+def _partition(day: Day, failed: str) -> PartitionStatus:
     counted = [record.counts for record in day.records if record.counts]
     read, accepted = (counted[0].read, counted[-1].accepted) if counted else (0, 0)
     quarantined = sum(counts.quarantined for counts in counted)
@@ -203,6 +208,7 @@ def _partition(day: Day) -> PartitionStatus:
         checks_total=int(checks.get("checks/total", 0)),
         seconds=sum(record.provenance.seconds for record in day.records),
         standing=day.standing is not None,
+        failed="" if day.validate else failed,
     )
 
 
