@@ -14,12 +14,14 @@ from typing import BinaryIO, cast
 from lakeloop.errors import TransientError
 from lakeloop.sources.again import RawRecord, records_at
 from lakeloop.sources.base import Block
+from lakeloop.sources.child import ChildLimits, Job, blocks_from_child
 from lakeloop.sources.formats.registry import format_of
 from lakeloop.sources.packed import Limits, Packing, first_bytes, members, packing_of, unpack
 from lakeloop.spec.contract import SourceBase
 
 _BLOCK = 1 << 20
 _USUAL = Limits()
+_USUAL_OF_A_CHILD = ChildLimits()
 
 
 class FileDelivery:
@@ -31,29 +33,61 @@ class FileDelivery:
         name: how rows refer to it; to a file in a zip archive as `name/member`.
         source: what the loop file declares of it.
         limits: what it may unpack to.
+        child_limits: what the process may take that reads it, where it is another one.
     """
 
     def __init__(
-        self, path: Path, sha256: str, name: str, source: SourceBase, limits: Limits = _USUAL
+        self,
+        path: Path,
+        sha256: str,
+        name: str,
+        source: SourceBase,
+        limits: Limits = _USUAL,
+        child_limits: ChildLimits = _USUAL_OF_A_CHILD,
     ) -> None:
         self.path = path
         self.name = name
         self.identity = f"sha256:{sha256}"
         self._source = source
         self._limits = limits
+        self._child_limits = child_limits
         self._read = ""
 
     @property
     def where(self) -> str:
         return str(self.path)
 
+    @property
+    def digest_read(self) -> str:
+        """The sha256 of the bytes that were read; empty while they are."""
+        return self._read
+
     def blocks(self) -> Iterator[Block]:
         """The records, in the order of the file; see `Delivery`.
+
+        What is compressed, or of a format with an index, is read by another process: see `child`.
 
         Raises:
             DataError: it is compressed and cannot be unpacked, or is not what the loop file declares.
             OSError: it cannot be read.
         """
+        self._read = ""
+        if not self._may_harm():
+            yield from self.blocks_here()
+            return
+        for found in blocks_from_child(Job(self, self._child_limits)):
+            if isinstance(found, str):
+                self._read = found
+            else:
+                yield found
+
+    def _may_harm(self) -> bool:
+        with self.path.open("rb", buffering=0) as file:
+            packed = packing_of(first_bytes(file), self.where) is not Packing.NONE
+        return packed or format_of(self._source).seeks
+
+    def blocks_here(self) -> Iterator[Block]:
+        """As `blocks`, by this process."""
         self._read = ""
         form = format_of(self._source)
         with self.path.open("rb", buffering=0) as file:

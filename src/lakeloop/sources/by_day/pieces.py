@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
 from typing import IO, Any
@@ -21,7 +21,8 @@ from lakeloop.durable import fsync_tree, write_atomically
 from lakeloop.errors import DataError, TransientError
 from lakeloop.sources.base import Block
 from lakeloop.sources.by_day.digest import PieceDigest
-from lakeloop.sources.rejects import Reason, Reject
+from lakeloop.sources.portable import reject_of
+from lakeloop.sources.rejects import Reject
 
 _HELD_BYTES = 64 << 20
 _MOST_DAYS = 10_000
@@ -133,10 +134,10 @@ class PieceDelivery:
             self._read.rows(name, batch)
             schema = batch.schema.remove_metadata()
             yield Block(batch.replace_schema_metadata(None), (), batch.num_rows, undeclared, name)
-        for name, rejects in self._rejects():
-            yield Block(pa.RecordBatch.from_pylist([], schema), rejects, len(rejects), file=name)
+        for file, rejects in self._rejects():
+            yield Block(pa.RecordBatch.from_pylist([], schema), rejects, len(rejects), file=file)
 
-    def _rejects(self) -> Iterator[tuple[str, tuple[Reject, ...]]]:
+    def _rejects(self) -> Iterator[tuple[str | None, tuple[Reject, ...]]]:
         path = self._folder / f"{self._day}.rejects"
         if not path.exists():
             return
@@ -144,9 +145,8 @@ class PieceDelivery:
             while lines := list(islice(file, _REJECTS_AT_ONCE)):
                 for line in lines:
                     self._read.reject(line)
-                records = (json.loads(line) for line in lines)
-                for name, group in groupby(records, key=lambda record: record["file"]):
-                    yield name, tuple(_reject(record["reject"]) for record in group)
+                for name, group in groupby(map(reject_of, lines), key=lambda found: found[0]):
+                    yield name, tuple(reject for _, reject in group)
 
     def require_unchanged(self) -> None:
         """Compare what `blocks` has read with what was written; see `Delivery`."""
@@ -160,19 +160,10 @@ class PieceDelivery:
             )
 
 
-def reject_line(file: str, reject: Reject) -> bytes:
-    """A rejected record of a file as a line of JSON."""
-    return json.dumps({"file": file, "reject": asdict(reject)}).encode() + b"\n"
-
-
 def index_of(folder: Path) -> dict[str, str]:
     """Day -> identity of its piece, oldest first. Raises OSError or ValueError when it is not whole."""
     days: dict[str, dict[str, Any]] = json.loads((folder / _INDEX).read_bytes())
     return {day: str(piece["identity"]) for day, piece in days.items()}
-
-
-def _reject(fields: dict[str, Any]) -> Reject:
-    return Reject(**{**fields, "reason": Reason(fields["reason"])})
 
 
 def _write_stream(

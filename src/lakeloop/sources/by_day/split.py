@@ -19,8 +19,9 @@ import pyarrow.compute as pc
 
 from lakeloop.errors import DataError
 from lakeloop.sources.base import Block
-from lakeloop.sources.by_day.pieces import PieceWriter, reject_line
+from lakeloop.sources.by_day.pieces import PieceWriter
 from lakeloop.sources.delivery import FilesDelivery
+from lakeloop.sources.portable import reject_line
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _IN_MEMORY = 8 << 20

@@ -29,6 +29,8 @@ from lakeloop.spec.quoting import plain
 
 _BATCH_ROWS = 16_384
 _BATCH_BYTES = 16 << 20
+_BUFFER_BYTES = 1 << 20
+"""Of each column; without a buffer, all of a column that is in a row group is read at once."""
 
 
 def read_parquet(file: BinaryIO, where: str, source: SourceBase) -> Iterator[Block]:
@@ -38,7 +40,7 @@ def read_parquet(file: BinaryIO, where: str, source: SourceBase) -> Iterator[Blo
         DataError: it is no such file, or a damaged one; a name is there twice, or the key is not there.
     """
     try:
-        opened = pq.ParquetFile(pa.PythonFile(file, mode="r"))
+        opened = pq.ParquetFile(pa.PythonFile(file, mode="r"), buffer_size=_BUFFER_BYTES)
         rows = _ParquetRows(opened.schema_arrow, where, source)
         first = 1
         for batch in opened.iter_batches(batch_size=_batch_rows(opened.metadata), use_threads=False):
@@ -305,4 +307,4 @@ def _shown(scalar: pa.Scalar) -> Any:
         return str(scalar.cast(pa.int64())) if pa.types.is_temporal(scalar.type) else str(scalar)
     if isinstance(value, bytes):
         return value[:MAX_LINE_BYTES].decode(errors="backslashreplace")
-    return value
+    return value[:MAX_LINE_BYTES] if isinstance(value, str) else value
