@@ -141,9 +141,9 @@ class CsvRows:
         row_key = (texts[self._key] or None) if self._key else None
         row: dict[str, Value | None] = {}
         for column in self._columns:
-            field = texts.get(column.found) or None
+            field = texts.get(column.found, "")
             try:
-                row[column.stored] = None if field is None else parse(field, column.type, column.moments)
+                row[column.stored] = parse(field, column.type, column.moments) if field else None
             except ValueError as error:
                 detail = f"{column.found}: expected {column.type}, found {quote(str(field))} ({error})"
                 raise LineError(Reason.WRONG_TYPE, detail, column.found, row_key) from error
