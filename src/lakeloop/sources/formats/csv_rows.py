@@ -38,13 +38,14 @@ def read_csv(file: BinaryIO, where: str, source: SourceBase) -> Iterator[Block]:
     Raises:
         DataError: the header is not the declared one, or the file is not text.
     """
-    grammar = _grammar(source)
+    grammar = grammar_of(source)
     reader = CsvReader(text_of(file, where, source), source, grammar)
     if (header := reader.header()) is not None:
         yield from reader.blocks(CsvRows(source, header, where, grammar))
 
 
-def _grammar(source: SourceBase) -> CsvGrammar:
+def grammar_of(source: SourceBase) -> CsvGrammar:
+    """The grammar that the loop file declares."""
     if not isinstance(source, TextDialect):
         return CsvGrammar()
     return CsvGrammar(source.delimiter, None if source.quote == NO_QUOTE else source.quote)
