@@ -55,7 +55,7 @@ LIGHT = (
 """Modules and packages that may be imported while a DAG file is parsed."""
 
 ROOMS = (
-    ("errors", "durable", "locks", "attempt", "faults", "ports"),
+    ("errors", "durable", "full_disk", "locks", "attempt", "faults", "ports"),
     ("records", "settings", "hosts"),
     ("measures",),
     ("spec",),

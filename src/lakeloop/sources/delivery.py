@@ -15,7 +15,9 @@ from lakeloop.errors import TransientError
 from lakeloop.sources.again import RawRecord, records_at
 from lakeloop.sources.base import Block
 from lakeloop.sources.child import ChildLimits, Job, blocks_from_child
+from lakeloop.sources.formats.csv_rows import grammar_of
 from lakeloop.sources.formats.registry import format_of
+from lakeloop.sources.formats.text import text_of
 from lakeloop.sources.packed import Limits, Packing, first_bytes, members, packing_of, unpack
 from lakeloop.spec.contract import SourceBase
 
@@ -120,7 +122,8 @@ class FileDelivery:
             hashed = _HashedFile(file)
             for member, stream in self._contents(file, hashed):
                 name = self.name if member is None else f"{self.name}/{member}"
-                for record in records_at(stream, lines.get(name, ()), _quote(self._source)):
+                text = text_of(stream, self.where, self._source)
+                for record in records_at(text, lines.get(name, ()), _quote(self._source)):
                     yield name, record
             self._read = hashed.digest_of_all()
 
@@ -165,7 +168,9 @@ class FilesDelivery:
 
 def _quote(source: SourceBase) -> str | None:
     """Between a pair of it, a line end belongs to the record."""
-    return '"' if source.format == "csv" else None
+    if source.format != "csv":
+        return None
+    return grammar_of(source).quote
 
 
 def _on_disk(stream: BinaryIO) -> BinaryIO:

@@ -61,7 +61,13 @@ def write_block(stream: BinaryIO, block: Block) -> None:
     with ipc.new_stream(rows, block.rows.schema) as writer:
         writer.write_batch(block.rows)
     rejects = [reject_line(block.file, reject).decode() for reject in block.rejects]
-    about = {"read": block.read, "undeclared": dict(block.undeclared), "file": block.file, "rejects": rejects}
+    about = {
+        "read": block.read,
+        "undeclared": dict(block.undeclared),
+        "file": block.file,
+        "lines": block.lines,
+        "rejects": rejects,
+    }
     write_frame(stream, {"block": about}, rows.getbuffer())
 
 
@@ -71,4 +77,4 @@ def block_of(about: dict[str, Any], data: bytes) -> Block:
         (rows,) = reader
     rows.validate(full=True)
     rejects = tuple(reject_of(line.encode())[1] for line in about["rejects"])
-    return Block(rows, rejects, about["read"], about["undeclared"], about["file"])
+    return Block(rows, rejects, about["read"], about["undeclared"], about["file"], about["lines"])

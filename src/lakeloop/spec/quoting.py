@@ -22,6 +22,8 @@ def dotted(key: Key) -> str:
 
 def plain(text: str, limit: int = _LONGEST) -> str:
     """`text` on one line, without control characters, cut to `limit` characters."""
+    if len(text) <= limit and text.isprintable():
+        return text
     shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[: limit + 1])
     return shown if len(shown) <= limit else shown[:limit] + "..."
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,8 +36,7 @@ class Parser(Protocol):
         """One row. Raises LineError."""
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One record as it was found, good or bad."""
 
     line: int

@@ -38,13 +38,14 @@ def read_csv(file: BinaryIO, where: str, source: SourceBase) -> Iterator[Block]:
     Raises:
         DataError: the header is not the declared one, or the file is not text.
     """
-    grammar = _grammar(source)
+    grammar = grammar_of(source)
     reader = CsvReader(text_of(file, where, source), source, grammar)
     if (header := reader.header()) is not None:
         yield from reader.blocks(CsvRows(source, header, where, grammar))
 
 
-def _grammar(source: SourceBase) -> CsvGrammar:
+def grammar_of(source: SourceBase) -> CsvGrammar:
+    """The grammar that the loop file declares."""
     if not isinstance(source, TextDialect):
         return CsvGrammar()
     return CsvGrammar(source.delimiter, None if source.quote == NO_QUOTE else source.quote)
@@ -141,9 +142,9 @@ class CsvRows:
         row_key = (texts[self._key] or None) if self._key else None
         row: dict[str, Value | None] = {}
         for column in self._columns:
-            field = texts.get(column.found) or None
+            field = texts.get(column.found, "")
             try:
-                row[column.stored] = None if field is None else parse(field, column.type, column.moments)
+                row[column.stored] = parse(field, column.type, column.moments) if field else None
             except ValueError as error:
                 detail = f"{column.found}: expected {column.type}, found {quote(str(field))} ({error})"
                 raise LineError(Reason.WRONG_TYPE, detail, column.found, row_key) from error

@@ -75,11 +75,13 @@ class _Stream(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def read(self, size: int = -1) -> bytes:
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         if self._first:
-            first, self._first = self._first[:size], self._first[size:] if size >= 0 else b""
-            return first
-        return self._file.read(size)
+            data, self._first = self._first[: len(buffer)], self._first[len(buffer) :]
+        else:
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
 
 class _InUtf8(io.RawIOBase):
@@ -94,10 +96,11 @@ class _InUtf8(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def read(self, size: int = -1) -> bytes:
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         while not self._held and not self._ended:
             chunk = self._file.read(_READ_BYTES)
             self._ended = not chunk
             self._held = self._decoder.decode(chunk, final=not chunk).encode(errors="surrogatepass")
-        held, self._held = (self._held, b"") if size < 0 else (self._held[:size], self._held[size:])
-        return held
+        data, self._held = self._held[: len(buffer)], self._held[len(buffer) :]
+        buffer[: len(data)] = data
+        return len(data)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakeloop.attempt import Attempt
 from lakeloop.errors import FenceError
+from lakeloop.full_disk import told_when_full
 from lakeloop.records import RECORD_FORMAT, Counts, Provenance, StageRecord, Status, fingerprint, now
 from lakeloop.settings import Settings, get_settings, protect_home
 from lakeloop.spec.loop import LoopSpec
@@ -98,13 +99,19 @@ class StageContext:
         Raises:
             FenceError: the same attempt is at work on this stage in another process.
             RuntimeError: the block did not end the session.
+            TransientError: a disk is full.
         """
+        from lakeloop.lake.delta import local_path
         from lakeloop.tracking.tracker import open_tracker
 
         work = self.work(name, partition)
-        with open_tracker(
-            self.settings, loop=self.loop.name, stage=name, partition=partition, attempt=self.attempt
-        ) as tracker:
+        lake = local_path(self.settings.lake)
+        with (
+            told_when_full([work, lake] if lake else [work]),
+            open_tracker(
+                self.settings, loop=self.loop.name, stage=name, partition=partition, attempt=self.attempt
+            ) as tracker,
+        ):
             session = StageSession(self, name, partition, dict(config or {}), work, tracker)
             tracker.config({"loop": self.loop.name, "stage": name, "partition": partition, **session.config})
             yield session

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -292,14 +293,19 @@ def test_the_first_refused_records_are_in_the_record_and_no_text_in_its_reason(
     assert "private" not in record.reason
 
 
-def test_a_text_of_several_lines_is_one_record_of_a_csv_drop(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_a_text_of_several_lines_is_one_record_of_a_csv_drop(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
     small = small_loop()
     source = {**small.source.model_dump(mode="json", exclude_unset=True), "format": "csv"}
     content = {**small.model_dump(mode="json", exclude_unset=True), "source": source}
     context = small_context(tmp_path, LoopSpec.model_validate_json(json.dumps(content)))
     path = context.settings.root / "drops" / f"{DAY}.jsonl"
     path.parent.mkdir()
-    path.write_text('id,text,label\n1,"Hello,\nI ordered, but nothing, tech\nBye",tech\n2,words,tech\n')
+    path.write_bytes(
+        pack(b'id,text,label\n1,"Hello,\nI ordered, but nothing, tech\nBye",tech\n2,words,tech\n')
+    )
     record = ingest(context, DAY)
     assert record.reason.startswith("2 record(s) in 4 lines of drops/")
     rows = context.lake.read("raw", partition=DAY).select(["id", "text", "source_line"]).to_pylist()
