@@ -11,6 +11,8 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 for name in [name for name in os.environ if name.startswith(("LAKELOOP_", "AIRFLOW_"))]:
+    if name == "LAKELOOP_TEST_DATA":  # where data for tests lie, and no setting
+        continue
     del os.environ[name]
 os.environ.update(
     DBT_SEND_ANONYMOUS_USAGE_STATS="false",
