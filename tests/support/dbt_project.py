@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DAY = "2026-11-16"
 
 STAGING = "{{{{ staged_texts(source('{loop}', 'raw')) }}}}\n"
-MART = "{{{{ first_of_near_duplicates(ref('stg_{loop}')) }}}}\n"
+MART = "select * from {{{{ ref('stg_{loop}') }}}}\n"
 _YML = """\
 sources:
   - name: {loop}

@@ -30,7 +30,7 @@ from lakeloop.lake.delta import (
 from lakeloop.lake.digest import content_digest
 from lakeloop.lake.files import LakeFiles
 from lakeloop.lake.ledger import Ledger
-from lakeloop.lake.tables import create_tables
+from lakeloop.lake.tables import create_tables, written_columns
 from lakeloop.records import StageRecord
 from lakeloop.settings import Settings
 from lakeloop.spec.loop import LoopSpec
@@ -61,7 +61,7 @@ class Lake:
         self.loop = loop
         self._store = DeltaStore(f"{root_uri.rstrip('/')}/{loop}", storage_options)
         self._claims = Claims(self._store)
-        self._retired: Mapping[str, frozenset[str]] = {}
+        self._written = written_columns(None)
         self.ledger = Ledger(self._store, self._holds)
         self.files = LakeFiles(f"{self._store.base}/files", storage_options)
 
@@ -76,7 +76,8 @@ class Lake:
         Raises:
             ConfigurationError: the columns of the loop file are not those of the existing table.
         """
-        self._retired = create_tables(self._store, spec)
+        create_tables(self._store, spec)
+        self._written = written_columns(spec)
 
     def claim(self, scope: str, partition: str, attempt: Attempt) -> Fence:
         """Take over the work of a stage (`scope`) on a partition; the newest claim wins.
@@ -118,7 +119,7 @@ class Lake:
             ValueError: `table` is none of `REPLACEABLE`, or `where` is not as described.
         """
         snapshot = self._pinned(table, where, fence)
-        stream = ConformedStream(rows, _schema(snapshot), where, table, self._retired.get(table, ()))
+        stream = ConformedStream(rows, _schema(snapshot), where, table, self._retired(table, snapshot))
         files = self._store.write(table, snapshot, stream)
         self._claims.check(fence)
         metadata = {**provenance(fence.attempt), "stage": fence.scope, "partition": fence.partition}
@@ -158,7 +159,7 @@ class Lake:
             with turn:
                 snapshot = self._store.open(table)
                 batch = conform(
-                    rows, _schema(snapshot), {"batch_id": batch_id}, table, self._retired.get(table, ())
+                    rows, _schema(snapshot), {"batch_id": batch_id}, table, self._retired(table, snapshot)
                 )
                 version = snapshot.version()
                 if batch.num_rows and not self._has_batch(table, snapshot, batch, batch_id):
@@ -177,7 +178,7 @@ class Lake:
             DataError: `rows` has other columns than the table.
         """
         snapshot = self._store.open(table, version)
-        rows = conform(rows, _schema(snapshot), {}, table, self._retired.get(table, ()))
+        rows = conform(rows, _schema(snapshot), {}, table, self._retired(table, snapshot))
         try:
             written = self._store.commit(
                 table, snapshot, rows, replace=None, metadata=provenance(attempt), only_next=True
@@ -228,6 +229,11 @@ class Lake:
     def digest(self, table: str, *, version: int | None = None, **equals: str) -> str:
         """Content digest of the rows as they are read, streamed; equals `Published.digest` of the commit."""
         return content_digest(self.scan(table, version=version, **equals))
+
+    def _retired(self, table: str, snapshot: DeltaTable) -> frozenset[str]:
+        """Columns of the table that only rows of before have, or those that a later version writes."""
+        present = frozenset(_schema(snapshot).names)
+        return present - self._written[table] if table in self._written else frozenset()
 
     def _pinned(self, table: str, where: Mapping[str, str], fence: Fence) -> DeltaTable:
         snapshot = fence.pinned.get(table)

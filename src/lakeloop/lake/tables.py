@@ -200,6 +200,15 @@ REPLACEABLE = ("raw", "quarantine", "staging", "mart", "evaluations")
 """Tables whose partitions are replaced under a fence; the others are appended to."""
 
 
+def written_columns(spec: LoopSpec | None) -> dict[str, frozenset[str]]:
+    """Table -> the columns that rows are written with, of the tables that may hold others, of rows of before.
+
+    Those whose columns a loop file decides are known by its `spec` only.
+    """
+    tables = [table for table in tables_of(spec) if table.grows] if spec else []
+    return {table.name: frozenset(table.schema.names) for table in (*FIXED_TABLES, *tables)}
+
+
 def tables_of(spec: LoopSpec) -> tuple[TableSpec, ...]:
     """All tables of a loop: those whose columns its file decides, then `FIXED_TABLES`."""
     mart, roles = mart_schema(spec), frozenset(spec.task.roles())
@@ -217,20 +226,16 @@ def tables_of(spec: LoopSpec) -> tuple[TableSpec, ...]:
     )
 
 
-def create_tables(store: DeltaStore, spec: LoopSpec) -> dict[str, frozenset[str]]:
+def create_tables(store: DeltaStore, spec: LoopSpec) -> None:
     """Create what is missing and compare what is there; safe to run in many processes at once.
 
     Opening a loop creates its tables; until a table has its first row, its columns may still change. A table
     of an earlier version of Lakeloop gets the columns of ours that it lacks, and `raw` those that the loop
     file has got since; columns that are no longer written stay.
 
-    Returns:
-        Table -> the columns that only rows of before have.
-
     Raises:
         ConfigurationError: a table with rows has other columns than it should; names them.
     """
-    retired = {}
     for table in tables_of(spec):
         try:
             existing = store.open(table.name)
@@ -246,8 +251,6 @@ def create_tables(store: DeltaStore, spec: LoopSpec) -> dict[str, frozenset[str]
         _require_same_columns(store.uri(table.name), table, existing, spec.name)
         if existing.metadata().configuration.get(_STATISTICS) != ",".join(table.statistics):
             _set_statistics(store, table, existing)
-        retired[table.name] = frozenset(_columns(existing)) - frozenset(table.schema.names)
-    return retired
 
 
 def _create(store: DeltaStore, table: TableSpec) -> None:
