@@ -177,7 +177,7 @@ def test_a_failed_data_test_names_test_model_rows_and_query(bench: Bench) -> Non
     bench.write(mart=doubled)
     with pytest.raises(DataError, match="data test") as caught:
         bench.build()
-    assert "unique_together_mart_small_source_file__source_line of mart_small: 3" in caught.value.found
+    assert "unique_together_mart_small_source_file__source_line of mart_small: 2" in caught.value.found
     assert "having count(*) > 1" in caught.value.remedy
 
 
