@@ -11,6 +11,8 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.support.postgres import Server, binaries, postgres
+
 for name in [name for name in os.environ if name.startswith(("LAKELOOP_", "AIRFLOW_"))]:
     if name == "LAKELOOP_TEST_DATA":  # where data for tests lie, and no setting
         continue
@@ -72,3 +74,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 
 
 from tests.support.stack import RunningStack, running_stack  # noqa: E402  (after the environment is clean)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """A real PostgreSQL; a test that asks for it is skipped where none is installed."""
+    if binaries() is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    with postgres() as server:
+        yield server

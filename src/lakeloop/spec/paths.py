@@ -20,9 +20,11 @@ from lakeloop.settings import Settings
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import quote
 from lakeloop.spec.source import DAY_IN_PATH, FilesSource
+from lakeloop.spec.sql import SqlSource
 from lakeloop.spec.train import PACKAGE_PREFIX, Train
 
 SOURCE_PATH = "source.path"
+SQLITE_PATH = "source.sqlite"
 _ANY_DAY = "2000-01-01"
 
 
@@ -140,6 +142,11 @@ def confine_all(loop: LoopSpec, settings: Settings) -> list[ConfigurationError]:
     if isinstance(loop.source, FilesSource):
         try:
             day_file(loop.source, _ANY_DAY, settings)
+        except ConfigurationError as error:
+            errors.append(error)
+    if isinstance(loop.source, SqlSource) and loop.source.sqlite is not None:
+        try:
+            confine(loop.source.sqlite, settings, SQLITE_PATH)
         except ConfigurationError as error:
             errors.append(error)
     return errors

@@ -13,6 +13,7 @@ from lakeloop.spec.contract import SourceBase, column_rule
 from lakeloop.spec.demo import PackageSource
 from lakeloop.spec.dialect import TextDialect, dialect_rules
 from lakeloop.spec.rules import Broken, refuse_broken
+from lakeloop.spec.sql import SqlSource
 
 DAY_IN_PATH = "{partition}"
 
@@ -54,4 +55,4 @@ class FilesSource(TextDialect, SourceBase):
         yield from column_rule("partition_by", self.partition_by, self.types, ("timestamp", "date"))
 
 
-Source = Annotated[FilesSource | PackageSource, Field(discriminator="kind")]
+Source = Annotated[FilesSource | PackageSource | SqlSource, Field(discriminator="kind")]

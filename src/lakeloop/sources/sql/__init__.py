@@ -1,0 +1,1 @@
+"""Source `sql`: rows of a database, those of one day a delivery."""

@@ -1,0 +1,82 @@
+"""The window of one day: its bounds as moments, and what the SQL of all databases shares."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from lakeloop.errors import ConfigurationError
+from lakeloop.spec.columns import Column
+from lakeloop.spec.quoting import plain
+from lakeloop.spec.sql import SqlSource
+
+MOST_DAYS = 3660
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def bounds(day: str, zone: str) -> tuple[datetime, datetime]:
+    """The first moment of a day in a time zone and that of the next day, in UTC."""
+    first = date.fromisoformat(day)
+    last = first + timedelta(days=1) if first < date.max else first
+    return _midnight(first, zone), _midnight(last, zone)
+
+
+def _midnight(day: date, zone: str) -> datetime:
+    moment = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone))
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return moment.replace(tzinfo=UTC)
+
+
+def since_1970(moment: datetime, unit: int) -> int:
+    """The first whole number of units (of `unit` microseconds) that is not before `moment`."""
+    microseconds = (moment - _EPOCH) // timedelta(microseconds=1)
+    return -(-microseconds // unit)
+
+
+def identifier(name: str) -> str:
+    """A name as SQL has it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """A text as SQL has it; backslashes mean nothing there."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def relation(source: SqlSource) -> str:
+    """What is read, under the name q."""
+    if source.table is not None:
+        return ".".join(identifier(part) for part in source.table.split(".", 1)) + " AS q"
+    return f"(\n{source.query}\n) AS q"
+
+
+def selected(source: SqlSource, names: list[str], where: str) -> list[str]:
+    """The columns to read of those that there are: the declared ones, or all where others are not ignored.
+
+    Raises:
+        ConfigurationError: a declared one is not there.
+    """
+    declared = [column.found for column in source.fields]
+    if missing := [name for name in declared if name not in names]:
+        raise ConfigurationError(
+            f"there is no column {plain(missing[0])}",
+            where=where,
+            expected=plain(", ".join(declared), 500),
+            found=plain(", ".join(names), 500),
+            remedy="correct source.columns in the loop file: `from` says what the database calls a column",
+        )
+    return declared if source.undeclared == "ignore" else names
+
+
+def ordered(source: SqlSource, names: list[str]) -> str:
+    """The order of the rows of a day: one column, and the rest of them where it is equal."""
+    first = named(source, source.order_by or source.key or source.partition_by).found
+    places = [str(number + 1) for number, name in enumerate(names) if name != first]
+    return ", ".join([f"q.{identifier(first)}", *places])
+
+
+def named(source: SqlSource, name: str) -> Column:
+    """The declared column `name`."""
+    return next(column for column in source.fields if column.name == name)
