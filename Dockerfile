@@ -40,7 +40,7 @@ RUN --mount=type=cache,target=/root/.cache/uv uv pip install --no-deps .
 FROM build AS build-airflow
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv pip install --constraint requirements/lock.txt --constraint requirements/cluster.txt --requirement pyproject.toml \
-        --extra data --extra serve --extra track --extra airflow --extra cluster --extra news
+        --extra data --extra serve --extra sql --extra track --extra airflow --extra cluster --extra news
 COPY src src
 COPY training training
 RUN --mount=type=cache,target=/root/.cache/uv uv pip install --no-deps .
