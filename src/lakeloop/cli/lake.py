@@ -12,15 +12,17 @@ from rich.table import Table
 from rich.text import Text
 
 from lakeloop.cli.arguments import LoopName, known_loop
-from lakeloop.errors import ConfigurationError
+from lakeloop.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
+    from lakeloop.stages.frame.evolve import Evolution
     from lakeloop.stages.frame.reset import Clearance
     from lakeloop.stages.frame.session import StageContext
 
 app = typer.Typer()
 _PANEL = "The loop"
 _SHOWN_DAYS = 10
+_CELL = 60
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -62,6 +64,72 @@ def reset(
     with working(f"clearing {len(clearance.days)} day(s)"):
         clear(context, clearance)
     typer.echo(f"cleared: {clearance.total:,} rows of {len(clearance.days)} day(s)")
+
+
+@app.command(rich_help_panel=_PANEL)
+def evolve(loop: LoopName, yes: Yes = False) -> None:
+    """Move the lake to the columns that the loop file has now, with its rows; say first what that changes.
+
+    A column of another type is carried over when all its values fit, and nothing is changed otherwise.
+    """
+    from lakeloop.cli.running import working
+    from lakeloop.stages.frame.evolve import evolve as carry_over
+    from lakeloop.stages.frame.evolve import look
+
+    context = _context(loop, any_columns=True)
+    with working("comparing the lake with the loop file"):
+        evolution = look(context)
+    _show_columns(evolution, loop)
+    if evolution.misfits:
+        raise _do_not_fit(evolution, loop)
+    if evolution.retyped:
+        _require_yes("Rewrite raw?", f"evolve {loop}", yes=yes)
+    with working("moving the lake"):
+        due = carry_over(context, evolution)
+    if evolution.retyped:
+        typer.echo(
+            f"raw has the columns of the loop file: {sum(evolution.rows.values()):,} rows carried over"
+        )
+    if due:
+        typer.echo(
+            f"{len(due)} day(s) are to be built again from them, {due[0]} to {due[-1]}: maintenance does it,"
+            f" or lakeloop transform and validate {loop}"
+        )
+
+
+def _show_columns(evolution: Evolution, loop: str) -> None:
+    console = Console()
+    rows, days = sum(evolution.rows.values()), len(evolution.rows)
+    _say(console, f"evolve {loop}: raw has {rows:,} row(s) of {days} day(s)")
+    for name in evolution.added:
+        _say(console, f"  added    {name}: null in the rows of before; it comes by itself")
+    for name in evolution.dropped:
+        _say(console, f"  dropped  {name}: stays for the rows of before, null in new ones")
+    for one in evolution.retyped:
+        fit = f"{one.values - one.misfits:,} of {one.values:,} values fit"
+        _say(console, f"  retyped  {one.column.stored}: {one.before} -> {one.column.type}, {fit}")
+    if not (evolution.added or evolution.dropped or evolution.retyped):
+        _say(console, "  its columns are those of the loop file")
+
+
+def _do_not_fit(evolution: Evolution, loop: str) -> DataError:
+    from lakeloop.spec.quoting import plain
+
+    shown = [
+        f"{one.column.stored} of {bad.partition}, {plain(bad.file)} line {bad.line}: "
+        f"{plain(bad.value, _CELL)}"
+        for one in evolution.retyped
+        for bad in one.first
+    ]
+    kinds = ", ".join(f"{one.column.stored} {one.column.type}" for one in evolution.retyped if one.misfits)
+    return DataError(
+        f"{evolution.misfits:,} value(s) do not fit the types that the loop file says; nothing was changed",
+        where=f"evolve {loop}",
+        expected=kinds,
+        found="; ".join(shown),
+        remedy="give the column a type that all values have (string takes any); or have the days read anew"
+        f" from their drops, where such records go to quarantine: lakeloop reset {loop} --all",
+    )
 
 
 def _context(loop: str, *, any_columns: bool) -> StageContext:

@@ -20,6 +20,8 @@ from lakeloop.spec.loop import LoopSpec
 
 CLEARED = ("mart", "staging", "raw", "quarantine")
 """Tables whose rows are made from deliveries, the ones that are read last first."""
+EVOLVE = "evolve"
+"""By this name the history of a table knows commits that changed the types of its columns."""
 
 
 def empty_tables(store: DeltaStore, spec: LoopSpec, metadata: Mapping[str, str]) -> None:

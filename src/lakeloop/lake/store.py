@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -31,7 +31,7 @@ from lakeloop.lake.delta import (
 from lakeloop.lake.digest import content_digest
 from lakeloop.lake.files import LakeFiles
 from lakeloop.lake.ledger import Ledger
-from lakeloop.lake.reshape import empty_tables
+from lakeloop.lake.reshape import EVOLVE, empty_tables, retype
 from lakeloop.lake.tables import create_tables
 from lakeloop.records import StageRecord
 from lakeloop.settings import Settings
@@ -89,6 +89,34 @@ class Lake:
             FenceError: a stage published at this moment; do it again.
         """
         empty_tables(self._store, spec, {**provenance(attempt), "stage": "reset"})
+
+    def retype(
+        self,
+        table: str,
+        version: int,
+        schema: pa.Schema,
+        parts: Iterable[Iterable[pa.RecordBatch]],
+        attempt: Attempt,
+    ) -> int:
+        """Replace rows and columns of `table` in one commit, as the one after `version`; returns its version.
+
+        `parts` are the rows, with the columns of `schema`; see `reshape.retype`.
+
+        Raises:
+            FenceError: a stage published since; nothing was changed.
+        """
+        snapshot = self._store.open(table, version)
+        metadata = {**provenance(attempt), "stage": EVOLVE}
+        return retype(self._store, table, snapshot, schema, parts, metadata).version()
+
+    def retyped_at(self, table: str) -> int | None:
+        """The version of `table` that `retype` wrote last; None when its history knows of none."""
+        history = self._store.open(table).history()
+        return next((int(commit["version"]) for commit in history if commit.get("stage") == EVOLVE), None)
+
+    def columns(self, table: str, *, version: int | None = None) -> pa.Schema:
+        """The columns of a version, with what the table keeps about each."""
+        return _schema(self._store.open(table, version))
 
     def claim(self, scope: str, partition: str, attempt: Attempt) -> Fence:
         """Take over the work of a stage (`scope`) on a partition; the newest claim wins.

@@ -380,6 +380,7 @@ def _require_same_columns(uri: str, table: TableSpec, existing: DeltaTable, loop
         where=uri,
         expected=", ".join(f"{name} {kind}" for name, kind in wanted.items()),
         found="; ".join(differences),
-        remedy=f"give the columns their old types again; or empty the lake of this loop and run its days"
-        f" again: lakeloop reset {loop} --all",
+        remedy=(f"carry the rows over: lakeloop evolve {loop}; or " if table.grows else "")
+        + "give the columns their old types again; or empty the lake of this loop and run its days again:"
+        f" lakeloop reset {loop} --all",
     )

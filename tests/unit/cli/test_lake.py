@@ -120,3 +120,82 @@ def test_a_day_that_never_was_there_is_nothing_to_reset(run: Run, two_days: Path
     ended = run("reset", "tickets", "--partition", "2026-01-01", "--yes")
     assert (ended.code, ended.out) == (0, "nothing of 2026-01-01 is in the lake of tickets\n")
     assert lake_of(two_days).version("raw") == version
+
+
+def test_evolve_carries_rows_over_to_other_types_and_the_day_is_due_where_its_content_changed(
+    run: Run, two_days: Path
+) -> None:
+    lake, file = lake_of(two_days), two_days / "loops/tickets/loop.yaml"
+    file.write_text(file.read_text().replace("team: string}", "team: string, size: number}"))
+    write_drop(two_days, [{"id": "7", "text": "a text", "team": "billing", "size": 1.0}])
+    assert run("ingest", "tickets", "--partition", DAY).code == 0
+    before = lake.digest("raw", partition=NEXT)
+    file.write_text(file.read_text().replace("size: number", "size: integer"))
+    assert "lakeloop evolve tickets" in run("ingest", "tickets", "--partition", DAY).err
+    asked = run("evolve", "tickets")
+    assert asked.code == 64
+    assert "retyped  size: number -> integer, 1 of 1 values fit" in asked.out
+    ended = run("evolve", "tickets", "--yes")
+    assert ended.code == 0, ended.err
+    assert lake.read("raw", partition=DAY)["size"].to_pylist() == [1]
+    assert lake.digest("raw", partition=NEXT) == before
+    record = lake.ledger.latest("ingest", DAY)
+    assert record is not None
+    assert record.outputs["raw"] == lake.digest("raw", partition=DAY)
+    assert record.reason.startswith("the rows of before, with columns of other types: 1 record(s)")
+    version = lake.version("raw")
+    assert run("evolve", "tickets", "--yes").code == 0
+    assert (lake.version("raw"), len(lake.ledger.entries("ingest"))) == (version, 4), "nothing is left to do"
+    # What is due is found, and a day that is read again is made from its drop.
+    assert ingest_status(run)[1] == [("transform", DAY), ("transform", NEXT)]
+    assert json.loads(run("ingest", "tickets", "--partition", DAY, "--json").out)["status"] == "done"
+
+
+def test_evolve_refuses_values_that_do_not_fit_and_names_them(run: Run, two_days: Path) -> None:
+    lake = lake_of(two_days)
+    write_drop(two_days, [{"id": "x\x1b1", "text": "a text", "team": "billing"}])
+    run("ingest", "tickets", "--partition", DAY)
+    version = lake.version("raw")
+    retype(two_days, id="integer")
+    ended = run("evolve", "tickets", "--yes")
+    assert ended.code == 65
+    assert "1 value(s) do not fit" in ended.err
+    assert f"id of {DAY}, data/{DAY}.jsonl line 1: x\\x1b1" in ended.err
+    assert "\x1b1" not in ended.err
+    assert lake.version("raw") == version
+
+
+def test_evolve_names_columns_that_come_and_go_by_themselves_and_asks_nothing(
+    run: Run, two_days: Path
+) -> None:
+    file = two_days / "loops/tickets/loop.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("team: string}", "team: string, size: number}"))
+    ended = run("evolve", "tickets")
+    assert (ended.code, "added    size: null in the rows of before" in ended.out) == (0, True)
+    file.write_text(text)
+    assert "dropped  size: stays for the rows of before" in run("evolve", "tickets").out
+
+
+def test_an_evolve_that_was_killed_after_its_commit_tells_the_ledger_the_next_time(
+    run: Run, two_days: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lakeloop.stages.frame import evolve
+
+    file = two_days / "loops/tickets/loop.yaml"
+    file.write_text(file.read_text().replace("team: string}", "team: string, size: number}"))
+    write_drop(two_days, [{"id": "7", "text": "a text", "team": "billing", "size": 1.0}])
+    run("ingest", "tickets", "--partition", DAY)
+    file.write_text(file.read_text().replace("size: number", "size: integer"))
+    with monkeypatch.context() as patch:
+        patch.setattr(evolve, "_tell_the_ledger", lambda _: [])
+        assert run("evolve", "tickets", "--yes").code == 0
+    lake = lake_of(two_days)
+    digest = lake.digest("raw", partition=DAY)
+    stale = lake.ledger.latest("ingest", DAY)
+    assert stale is not None
+    assert stale.outputs["raw"] != digest
+    assert "1 day(s) are to be built again" in run("evolve", "tickets").out
+    told = lake.ledger.latest("ingest", DAY)
+    assert told is not None
+    assert told.outputs["raw"] == digest

@@ -155,7 +155,7 @@ def test_processes_that_record_at_once_lose_and_double_nothing(tmp_path: Path) -
 
 def test_a_reset_hides_what_its_stage_and_day_had_before_and_nothing_else(lake: Lake) -> None:
     done = record(outputs={"mart": publish(lake, 3).digest})
-    others = [record(partition=OTHER_DAY), record(stage="ingest")]
+    others = [record(stage="ingest"), record(partition=OTHER_DAY)]
     for each in (done, *others):
         lake.ledger.record(each)
     reset = record(minute=1, status="reset")
