@@ -23,7 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, mo
 from lakeloop.durable import write_atomically
 from lakeloop.errors import CountsError, NewerFormatError
 
-Status = Literal["done", "unchanged", "skipped", "refused"]
+Status = Literal["done", "unchanged", "skipped", "refused", "reset"]
+"""`reset`: a person had the rows cleared; what the stage recorded of the day before no longer counts."""
 
 _RECORDED_PACKAGES = (
     "lakeloop", "apache-airflow", "dbt-core", "deltalake", "duckdb", "great-expectations",

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from lakeloop.lake.store import Lake
+from lakeloop.settings import Settings
+
 DAY = "2026-11-20"
 
 
@@ -83,3 +86,44 @@ def test_a_loop_of_numbers_that_was_begun_with_new_runs_to_the_mart(project: Pat
     assert records["validate"]["counts"] == {"read": 5, "accepted": 3, "quarantined": 2, "duplicates": 0}
     assert "target_missing 1" in records["validate"]["reason"]
     assert "target_too_large 1" in records["validate"]["reason"]
+
+
+@pytest.mark.slow
+def test_a_lake_is_moved_to_columns_of_other_types_and_the_mart_is_made_of_them(project: Path) -> None:
+    lakeloop(project, "new", "reviews")
+    file, other_day = project / "loops/reviews/loop.yaml", "2026-11-21"
+    typed = file.read_text() + "checks:\n  max_quarantined_share: 0.5\n"
+    assert typed.count("created_at: timestamp") == typed.count("  event_time: created_at") == 1
+    as_text = typed.replace("created_at: timestamp", "created_at: string").replace(
+        "  event_time: created_at", "  # event_time: created_at"
+    )
+    file.write_text(as_text)
+    (project / "data/reviews").mkdir(parents=True)
+    for day in (DAY, other_day):
+        rows = [
+            {"id": f"{day}-{n}", "created_at": f"{day}T0{n}:30:00+01:00", "text": f"Text {n}", "label": label}
+            for n, label in enumerate(["first", "second"])
+        ]
+        (project / f"data/reviews/{day}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    lakeloop(project, "run", "reviews", "--from", DAY, "--to", other_day)
+    assert event_times(project) == [None] * 4
+
+    (project / f"data/reviews/{other_day}.jsonl").unlink()
+    file.write_text(typed)
+    lakeloop(project, "evolve", "reviews", "--yes")
+    (status,) = json.loads(lakeloop(project, "status", "reviews", "--json").stdout)
+    due = [(work["stage"], work["partition"]) for work in status["pending"]]
+    assert due[:2] == [("transform", DAY), ("transform", other_day)]
+    lakeloop(project, "run", "reviews", "--from", DAY, "--to", DAY)
+    for stage in ("transform", "validate"):  # nothing but the lake has this day any more
+        lakeloop(project, stage, "reviews", "--partition", other_day)
+    assert event_times(project) == [
+        f"{day}T{hour}:30:00+00:00"
+        for day, hour in (("2026-11-19", 23), (DAY, "00"), (DAY, 23), (other_day, "00"))
+    ]
+
+
+def event_times(project: Path) -> list[str | None]:
+    """Of all rows of the mart, oldest first."""
+    mart = Lake(Settings(root=project).lake, "reviews").read("mart").sort_by("row_id")
+    return [time and time.isoformat() for time in mart["event_time"].to_pylist()]

@@ -166,6 +166,38 @@ def test_a_new_day_is_taken_and_its_training_meets_the_champion(yesterday: Yeste
     assert yesterday.status()["champion"]["digest"] == champion["digest"]
 
 
+def test_a_day_is_reset_and_made_again_as_it_was(yesterday: Yesterday) -> None:
+    before, lake = yesterday.status(), lake_of(yesterday.settings)
+    rows = lake.digest("mart", partition=yesterday.last_day)
+    ended = yesterday.lakeloop("reset", yesterday.loop, "--partition", yesterday.last_day, "--yes")
+    assert ended.code == 0, ended.err
+    assert lake.read("mart", partition=yesterday.last_day).num_rows == 0
+    cleared = yesterday.status()
+    assert [day["partition"] for day in cleared["partitions"]] == yesterday.expected["days"][:-1]
+    assert ("ingest", yesterday.last_day) in [(w["stage"], w["partition"]) for w in cleared["pending"]]
+    assert cleared["champion"] == before["champion"]
+    for verb in ("ingest", "transform", "validate"):
+        assert yesterday.stage(verb, yesterday.last_day)["status"] == "done"
+    assert lake.digest("mart", partition=yesterday.last_day) == rows
+    assert yesterday.status()["totals"] == before["totals"]
+
+
+def test_the_whole_lake_is_reset_and_its_history_stays(yesterday: Yesterday) -> None:
+    kept = ("registry", "evaluations", "predictions")
+    lake = Lake(yesterday.settings.lake, yesterday.loop)  # not opened by today's code before
+    before = {table: lake.digest(table) for table in kept}
+    ended = yesterday.lakeloop("reset", yesterday.loop, "--all", "--yes")
+    assert ended.code == 0, ended.err
+    assert {table: lake.read(table).num_rows for table in ("raw", "staging", "mart", "quarantine")} == (
+        {"raw": 0, "staging": 0, "mart": 0, "quarantine": 0}
+    )
+    assert {table: lake.digest(table) for table in kept} == before
+    status = yesterday.status()
+    assert status["partitions"] == []
+    due = [work["partition"] for work in status["pending"] if work["stage"] == "ingest"]
+    assert due == yesterday.expected["days"]
+
+
 def test_upkeep_leaves_everything_as_it_was(yesterday: Yesterday) -> None:
     lake = lake_of(yesterday.settings)
     tables = ("raw", "quarantine", "staging", "mart", "predictions", "registry")

@@ -208,7 +208,7 @@ class DeltaStore:
             CommitFailedError: others kept committing to the table all the time; nothing was committed.
         """
         predicate(replace)  # for its refusal of unsafe values
-        additions: list[AddAction | RemoveAction] = [_addition(file) for file in files]
+        additions = adding(files)
         # As the next version or not at all: what is looked at before the commit then still holds at it.
         properties = CommitProperties(custom_metadata=dict(metadata), max_commit_retries=0)
         for turn in contended():
@@ -216,6 +216,8 @@ class DeltaStore:
                 newest = self.open(table)
                 if _paths(newest, replace) != _paths(snapshot, replace):
                     raise PartitionChangedError(f"version {newest.version()} holds other files of it")
+                if newest.schema() != snapshot.schema():
+                    raise PartitionChangedError(f"version {newest.version()} has other columns")
                 newest.create_write_transaction(
                     additions,
                     mode="overwrite",
@@ -282,6 +284,11 @@ def matching(equals: Mapping[str, str]) -> ds.Expression | None:
 
 def _paths(snapshot: DeltaTable, equals: Mapping[str, str]) -> set[str]:
     return set(snapshot.file_uris(file_pruning_predicate=pruning(equals)))
+
+
+def adding(files: Iterable[DataFile]) -> list[AddAction | RemoveAction]:
+    """The actions of a commit by which a table gets `files`."""
+    return [_addition(file) for file in files]
 
 
 def _addition(file: DataFile) -> AddAction:

@@ -1,14 +1,16 @@
 """The ledger: what was done for which partition, from what, by which attempt, with which counts.
 
 One entry for each ended stage, appended after its data is durable. It is the only place that answers "was
-this done already?", and it answers only while the output is really there.
+this done already?", and it answers only while the output is really there. Nothing is ever deleted from it: an
+entry with the status `reset` hides those that its stage and partition had before.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -37,42 +39,51 @@ class Ledger:
         Waits for its turn when other stages write at the same moment. `allow` is called right before the
         commit and may raise: nothing is written then.
         """
-        entry_id = fingerprint(record=record)[:32]
-        equals = {"stage": record.stage}
+        return self.record_all([record], allow)[0]
+
+    def record_all(
+        self, records: Sequence[StageRecord], allow: Callable[[], None] | None = None
+    ) -> list[str]:
+        """Append an entry for each of `records`, all of one stage, in one commit; as `record` does."""
+        stage = records[0].stage
+        ids = [fingerprint(record=record)[:32] for record in records]
+        equals = {"stage": stage}
         for turn in contended():
             with turn:
                 snapshot = self._store.open("ledger")
                 present = self._store.files_of("ledger", snapshot, equals)
                 known = present.to_table(columns=["entry_id", "finished_at"], filter=matching(equals))
-                if entry_id in known["entry_id"].to_pylist():
-                    return entry_id
-                entry = pa.Table.from_pylist([_entry(entry_id, record, known)], LEDGER)
+                there = set(known["entry_id"].to_pylist())
+                new = [(one, record) for one, record in zip(ids, records, strict=True) if one not in there]
+                if not new:
+                    return ids
+                rows = pa.Table.from_pylist([_entry(one, record, known) for one, record in new], LEDGER)
                 if allow:
                     allow()
                 # As the next version or not at all: the checks above then still hold at the commit.
                 self._store.commit(
                     "ledger",
                     snapshot,
-                    entry,
+                    rows,
                     replace=None,
-                    metadata={"entry_id": entry_id, "stage": record.stage},
+                    metadata={"entry_id": ids[0], "stage": stage},
                     only_next=True,
                 )
-        return entry_id
+        return ids
 
     def latest(self, stage: str, partition: str | None = None, status: Statuses = None) -> StageRecord | None:
         """The newest entry of a stage; None when there is none.
 
         `partition` and `status` (one or several) narrow the search; without them any day and status counts.
         """
-        rows = self._rows(stage, partition, status, ["finished_at", "record"])
+        rows = self._rows(stage, partition, status)
         return StageRecord.model_validate_json(rows[-1]["record"]) if rows else None
 
     def entries(
         self, stage: str | None = None, partition: str | None = None, status: Statuses = None
     ) -> list[StageRecord]:
         """All entries of a stage, a partition and one or several statuses, oldest first; None matches all."""
-        rows = self._rows(stage, partition, status, ["finished_at", "record"])
+        rows = self._rows(stage, partition, status)
         return [StageRecord.model_validate_json(row["record"]) for row in rows]
 
     def done(self, stage: str, partition: str, same: Callable[[StageRecord], bool]) -> StageRecord | None:
@@ -90,19 +101,33 @@ class Ledger:
             return None
         return newest
 
-    def _rows(
-        self, stage: str | None, partition: str | None, status: Statuses, columns: list[str]
-    ) -> list[dict[str, Any]]:
-        """Rows of the matching entries, oldest first."""
+    def _rows(self, stage: str | None, partition: str | None, status: Statuses) -> list[dict[str, Any]]:
+        """Rows of the matching entries that no reset hides, oldest first."""
         wanted = {"stage": stage, "partition": partition}
         equals = {name: value for name, value in wanted.items() if value is not None}
         condition = matching(equals)
-        if status is not None:
-            allowed = [status] if isinstance(status, str) else list(status)
-            by_status = ds.field("status").isin(allowed)
+        allowed = None if status is None else {status} if isinstance(status, str) else set(status)
+        if allowed is not None:
+            by_status = ds.field("status").isin(sorted(allowed | {"reset"}))
             condition = by_status if condition is None else condition & by_status
+        columns = ["stage", "partition", "status", "finished_at", "record"]
         rows = self._store.dataset("ledger", None, equals).to_table(columns=columns, filter=condition)
-        return sorted(rows.to_pylist(), key=lambda row: row["finished_at"])
+        counted = _since_reset(sorted(rows.to_pylist(), key=itemgetter("finished_at")))
+        return [row for row in counted if allowed is None or row["status"] in allowed]
+
+
+def _since_reset(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """`rows`, oldest first, without those that a later reset of the same stage and partition hides."""
+    resets = {
+        (row["stage"], row["partition"]): position
+        for position, row in enumerate(rows)
+        if row["status"] == "reset"
+    }
+    return [
+        row
+        for position, row in enumerate(rows)
+        if position >= resets.get((row["stage"], row["partition"]), 0)
+    ]
 
 
 def _entry(entry_id: str, record: StageRecord, known: pa.Table) -> dict[str, Any]:

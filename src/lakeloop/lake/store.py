@@ -7,7 +7,8 @@ and says what it wrote as a content digest. Readers pin a version.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
 from lakeloop.attempt import Attempt
-from lakeloop.errors import FenceError
+from lakeloop.errors import ConfigurationError, FenceError
 from lakeloop.lake.claims import Claims, Fence, provenance
 from lakeloop.lake.conform import ConformedStream, conform
 from lakeloop.lake.delta import (
@@ -30,6 +31,7 @@ from lakeloop.lake.delta import (
 from lakeloop.lake.digest import content_digest
 from lakeloop.lake.files import LakeFiles
 from lakeloop.lake.ledger import Ledger
+from lakeloop.lake.reshape import EVOLVE, empty_tables, retype
 from lakeloop.lake.tables import create_tables, written_columns
 from lakeloop.records import StageRecord
 from lakeloop.settings import Settings
@@ -79,6 +81,44 @@ class Lake:
         create_tables(self._store, spec)
         self._written = written_columns(spec)
 
+    def empty(self, spec: LoopSpec, attempt: Attempt) -> None:
+        """Take all rows out of raw, quarantine, staging and mart, which get the columns of `spec`.
+
+        The columns that they have now may be any: a loop whose columns changed their types opens again.
+
+        Raises:
+            FenceError: a stage published at this moment; do it again.
+        """
+        empty_tables(self._store, spec, {**provenance(attempt), "stage": "reset"})
+
+    def retype(
+        self,
+        table: str,
+        version: int,
+        schema: pa.Schema,
+        parts: Iterable[Iterable[pa.RecordBatch]],
+        attempt: Attempt,
+    ) -> int:
+        """Replace rows and columns of `table` in one commit, as the one after `version`; returns its version.
+
+        `parts` are the rows, with the columns of `schema`; see `reshape.retype`.
+
+        Raises:
+            FenceError: a stage published since; nothing was changed.
+        """
+        snapshot = self._store.open(table, version)
+        metadata = {**provenance(attempt), "stage": EVOLVE}
+        return retype(self._store, table, snapshot, schema, parts, metadata).version()
+
+    def retyped_at(self, table: str) -> int | None:
+        """The version of `table` that `retype` wrote last; None when its history knows of none."""
+        history = self._store.open(table).history()
+        return next((int(commit["version"]) for commit in history if commit.get("stage") == EVOLVE), None)
+
+    def columns(self, table: str, *, version: int | None = None) -> pa.Schema:
+        """The columns of a version, with what the table keeps about each."""
+        return _schema(self._store.open(table, version))
+
     def claim(self, scope: str, partition: str, attempt: Attempt) -> Fence:
         """Take over the work of a stage (`scope`) on a partition; the newest claim wins.
 
@@ -95,7 +135,11 @@ class Lake:
         Raises:
             FenceError: a newer attempt took over; the entry of that attempt will tell what is in the lake.
         """
-        self.ledger.record(record, allow=functools.partial(self._claims.check, fence) if fence else None)
+        self.record_all([record], fence)
+
+    def record_all(self, records: Sequence[StageRecord], fence: Fence | None) -> None:
+        """As `record`, for records of one stage, in one commit."""
+        self.ledger.record_all(records, functools.partial(self._claims.check, fence) if fence else None)
 
     def replace(
         self,
@@ -218,6 +262,18 @@ class Lake:
     def dataset(self, table: str, *, version: int | None = None, **equals: str) -> ds.Dataset:
         """The files that may hold the rows of `read`, as an Arrow dataset: other rows are in them too."""
         return self._store.dataset(table, version, equals)
+
+    def rows_by_partition(self, table: str) -> dict[str, int]:
+        """Partition -> rows, in the newest version; empty for a table that is not there."""
+        try:
+            partitions = self.scan(table, columns=["partition"])
+        except ConfigurationError:
+            return {}
+        counts: Counter[str] = Counter()
+        for batch in partitions:
+            for one in pc.value_counts(batch["partition"]).to_pylist():
+                counts[one["values"]] += one["counts"]
+        return dict(sorted(counts.items()))
 
     def version(self, table: str) -> int:
         """The newest version; pin it to read the same rows again."""

@@ -7,6 +7,7 @@ Writers never create a table: writers that race to create one double its rows. R
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -243,7 +244,9 @@ def create_tables(store: DeltaStore, spec: LoopSpec) -> None:
             _create(store, table)
             existing = store.open(table.name)
         if _given_differ(table, existing) and _never_held_a_row(existing):
-            _create_anew(store, table, existing)
+            # When another writer was first, the comparison that follows judges what it left.
+            with suppress(CommitFailedError):
+                create_anew(store, table, existing)
             existing = store.open(table.name)
         if missing := _columns_that_lack(table, existing):
             _add_columns(store, table, existing, missing)
@@ -297,19 +300,22 @@ def _never_held_a_row(existing: DeltaTable) -> bool:
     )
 
 
-def _create_anew(store: DeltaStore, table: TableSpec, existing: DeltaTable) -> None:
-    """Give an empty table the declared columns, as the version right after `existing` or not at all."""
-    try:
-        write_deltalake(
-            existing,
-            table.schema.empty_table(),
-            mode="overwrite",
-            schema_mode="overwrite",
-            # No retry: a commit in between may have brought the first rows.
-            commit_properties=CommitProperties(max_commit_retries=0),
-        )
-    except CommitFailedError:
-        return  # the comparison that follows judges what the other writer left
+def create_anew(
+    store: DeltaStore, table: TableSpec, existing: DeltaTable, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Empty a table and give it the declared columns, in one commit that keeps `metadata`.
+
+    Raises:
+        CommitFailedError: another writer committed since `existing`; nothing was changed.
+    """
+    write_deltalake(
+        existing,
+        table.schema.empty_table(),
+        mode="overwrite",
+        schema_mode="overwrite",
+        # No retry: a commit in between may have brought rows that nobody decided on.
+        commit_properties=CommitProperties(custom_metadata=dict(metadata or {}), max_commit_retries=0),
+    )
     store.make_durable(table.name, range(existing.version(), existing.version() + 1))
 
 
@@ -377,6 +383,7 @@ def _require_same_columns(uri: str, table: TableSpec, existing: DeltaTable, loop
         where=uri,
         expected=", ".join(f"{name} {kind}" for name, kind in wanted.items()),
         found="; ".join(differences),
-        remedy=f"give the columns their old types again; or empty the lake of this loop and run its days"
-        f" again: lakeloop reset {loop} --all",
+        remedy=(f"carry the rows over: lakeloop evolve {loop}; or " if table.grows else "")
+        + "give the columns their old types again; or empty the lake of this loop and run its days again:"
+        f" lakeloop reset {loop} --all",
     )

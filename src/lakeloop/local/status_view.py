@@ -21,7 +21,13 @@ from lakeloop.records import Status
 from lakeloop.spec.quoting import printable
 from lakeloop.stages.frame.status import LoopStatus, StageStatus
 
-COLOURS: Mapping[Status, str] = {"done": "green", "unchanged": "cyan", "skipped": "cyan", "refused": "yellow"}
+COLOURS: Mapping[Status, str] = {
+    "done": "green",
+    "unchanged": "cyan",
+    "skipped": "cyan",
+    "refused": "yellow",
+    "reset": "yellow",
+}
 
 _DAYS_SHOWN = 10
 _DUE_SHOWN = 8

@@ -151,3 +151,29 @@ def test_processes_that_record_at_once_lose_and_double_nothing(tmp_path: Path) -
     assert [writer.exitcode for writer in writers] == [0, 0, 0]
     stages = lake.read("ledger")["stage"].to_pylist()
     assert sorted(stages) == sorted(["shared"] * 4 + ["stage0", "stage1", "stage2"] * 4)
+
+
+def test_a_reset_hides_what_its_stage_and_day_had_before_and_nothing_else(lake: Lake) -> None:
+    done = record(outputs={"mart": publish(lake, 3).digest})
+    others = [record(stage="ingest"), record(partition=OTHER_DAY)]
+    for each in (done, *others):
+        lake.ledger.record(each)
+    reset = record(minute=1, status="reset")
+    lake.ledger.record(reset)
+    assert lake.ledger.entries("validate", DAY) == [reset]
+    assert lake.ledger.latest("validate", DAY, "done") is None
+    assert lake.ledger.done("validate", DAY, made_as("A")) is None
+    assert lake.ledger.entries(status="done") == others
+    again = record(minute=2, outputs=done.outputs)
+    lake.ledger.record(again)
+    assert lake.ledger.entries("validate", DAY) == [reset, again]
+    assert lake.ledger.done("validate", DAY, made_as("A")) == again
+
+
+def test_records_of_one_stage_are_one_commit_and_those_that_are_there_are_left_out(lake: Lake) -> None:
+    first = lake.ledger.record(record())
+    version = lake.version("ledger")
+    both = lake.ledger.record_all([record(), record(partition=OTHER_DAY)])
+    assert both[0] == first
+    assert lake.version("ledger") == version + 1
+    assert lake.read("ledger").num_rows == 2

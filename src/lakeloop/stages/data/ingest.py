@@ -18,6 +18,7 @@ from lakeloop.spec.days import require_day
 from lakeloop.spec.identity import identity
 from lakeloop.spec.quoting import plain
 from lakeloop.stages.frame.pending import Pending, Standing
+from lakeloop.stages.frame.progress import reset_days
 from lakeloop.stages.frame.session import StageContext, StageSession
 
 if TYPE_CHECKING:
@@ -92,14 +93,17 @@ def _found(context: StageContext, source: Source, partition: str) -> Delivery | 
 
 
 def pending(standing: Standing) -> Iterator[Pending]:
-    """Days whose delivery was never ingested, or is another one since.
+    """Days whose delivery was never ingested, or is another one since; and days that somebody had cleared.
 
     A day older than the first that was ingested is left alone, whenever its delivery came: the loop begins
     where somebody began it. Ingested by hand, it is where the loop begins.
     """
     ingested = {day.partition for day in standing.days}
+    cleared = reset_days(standing.entries)
     for day in standing.days_there:
-        if ingested and day > min(ingested) and day not in ingested:
+        if day in cleared:
+            yield Pending("ingest", day, f"the rows of {day} were cleared by a reset, and its drop is there")
+        elif ingested and day > min(ingested) and day not in ingested:
             yield Pending("ingest", day, f"the drop of {day} was never ingested")
         elif day in standing.days_changed:
             yield Pending("ingest", day, f"the drop of {day} is another one since it was ingested")

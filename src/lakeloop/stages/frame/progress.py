@@ -41,6 +41,19 @@ def days_of(entries: Iterable[StageRecord]) -> list[Day]:
     return days
 
 
+def reset_days(entries: Iterable[StageRecord]) -> list[str]:
+    """The days whose rows somebody had cleared and that were not ingested since, oldest first.
+
+    `entries` are oldest first.
+    """
+    newest = {
+        entry.partition: entry.status
+        for entry in entries
+        if entry.stage == "ingest" and entry.status in ("done", "reset")
+    }
+    return sorted(day for day, status in newest.items() if status == "reset")
+
+
 def newest(entries: Sequence[StageRecord], stage: str, partition: str | None = None) -> StageRecord | None:
     """The newest result (done or refused) of a stage, of `partition` only where it is given; None for none.
 

@@ -157,3 +157,11 @@ def test_after_a_rollback_the_old_champion_waits_again() -> None:
     assert due(entries, CHAMPION) == [
         ("rollout", DAY, "v1 is champion and not rolled out; the last roll-out was v2")
     ]
+
+
+def test_a_day_that_was_reset_is_due_when_its_drop_is_there_even_the_first() -> None:
+    entries = [record("ingest", DAY, status="reset"), record("ingest", NEXT, status="reset")]
+    standing = Standing(LOOP, entries, None, days_there=[DAY])
+    assert [(step.stage, step.partition) for step in pending_work(standing)] == [("ingest", DAY)]
+    again = Standing(LOOP, [*entries, *prepared(DAY)[:1]], None, days_there=[DAY])
+    assert [(step.stage, step.partition) for step in pending_work(again)] == [("transform", DAY)]
