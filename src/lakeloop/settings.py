@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     allowed_hosts: tuple[str, ...] = ()
     """Names, besides those of loopback and of the addresses above, under which the servers answer (JSON
     list); "*" is any."""
+    plain_http_hosts: tuple[str, ...] = ()
+    """Hosts, besides this machine, that sources may ask over http (JSON list)."""
     training_threads: int = Field(default=0, ge=0)
     """CPU threads of a training process; 0 means all cores."""
     unpacked_bytes: int = Field(default=64 << 30, ge=1)

@@ -130,6 +130,26 @@ class Source(Protocol):
         """
 
 
+@runtime_checkable
+class Keeping(Protocol):
+    """A source whose `find` is dear, and which keeps for a while what it found."""
+
+    def kept(self, partition: str, identity: str) -> Delivery | None:
+        """The delivery of the day that has this identity; None when it is not kept any more."""
+
+
+def found_again(source: Source, partition: str, identity: str) -> Delivery | None:
+    """The delivery of the day when it is still the one with this identity; else None.
+
+    Raises:
+        LakeloopError: as `Source.find` does.
+    """
+    if isinstance(source, Keeping):
+        return source.kept(partition, identity)
+    delivery = source.find(partition)
+    return delivery if delivery is not None and delivery.identity == identity else None
+
+
 def row_schema(source: SourceBase) -> pa.Schema:
     """The schema of `Block.rows`: the declared columns, typed, under their stored names; `source_line`.
 

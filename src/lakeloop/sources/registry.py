@@ -8,11 +8,13 @@ from lakeloop.settings import Settings
 from lakeloop.sources.base import Source
 from lakeloop.sources.demo.package import PackageReplay
 from lakeloop.sources.files import files_source
+from lakeloop.sources.http.api import ApiDays
 from lakeloop.sources.sql.source import SqlRows
 from lakeloop.spec.loop import LoopSpec
 
 KINDS: dict[str, Callable[[LoopSpec, Settings], Source]] = {
     "files": files_source,
+    "http": ApiDays,
     "package": PackageReplay,
     "sql": SqlRows,
 }

@@ -12,6 +12,7 @@ from lakeloop.spec.base import RAW
 from lakeloop.spec.contract import SourceBase, column_rule
 from lakeloop.spec.demo import PackageSource
 from lakeloop.spec.dialect import TextDialect, dialect_rules
+from lakeloop.spec.http import HttpSource
 from lakeloop.spec.rules import Broken, refuse_broken
 from lakeloop.spec.sql import SqlSource
 
@@ -55,4 +56,4 @@ class FilesSource(TextDialect, SourceBase):
         yield from column_rule("partition_by", self.partition_by, self.types, ("timestamp", "date"))
 
 
-Source = Annotated[FilesSource | PackageSource | SqlSource, Field(discriminator="kind")]
+Source = Annotated[FilesSource | HttpSource | PackageSource | SqlSource, Field(discriminator="kind")]

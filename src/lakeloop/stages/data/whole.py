@@ -55,12 +55,13 @@ def _records(
     context: StageContext, ingested: StageRecord, wanted: dict[str, set[int]]
 ) -> dict[Place, tuple[int, str]]:
     """Place -> byte offset and text; empty when the delivery is not there as it was."""
-    from lakeloop.sources.base import Rereadable
+    from lakeloop.sources.base import Rereadable, found_again
     from lakeloop.sources.registry import open_source
 
     try:
-        delivery = open_source(context.loop, context.settings).find(ingested.partition)
-        if delivery is None or delivery.identity != ingested.inputs["drop"]:
+        source = open_source(context.loop, context.settings)
+        delivery = found_again(source, ingested.partition, ingested.inputs["drop"])
+        if delivery is None:
             log.info("the drop of %s is not there as it was: bad rows are kept typed", ingested.partition)
             return {}
         if not isinstance(delivery, Rereadable):

@@ -114,14 +114,14 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
         pytest.param(
             ("kind: package", "kind: packge"),
             "  loops/news/loop.yaml:8: source.kind: wrong value\n"
-            "    expected: files, package or sql\n"
+            "    expected: files, http, package or sql\n"
             '    found: "packge" (text)\n'
             "    did you mean: package",
             id="an unknown kind",
         ),
         pytest.param(
             ("  kind: package\n", ""),
-            "  loops/news/loop.yaml:7: source.kind: missing key\n    expected: kind: files, package or sql\n",
+            "  loops/news/loop.yaml:7: source.kind: missing key\n    expected: kind: files, http, package or sql\n",
             id="no kind",
         ),
         pytest.param(
