@@ -16,6 +16,7 @@ from lakeloop.attempt import Attempt
 from lakeloop.errors import LakeloopError
 from lakeloop.records import StageRecord
 from lakeloop.stages.catalogue import stage_named
+from lakeloop_airflow.connections import lend_connection
 from lakeloop_airflow.forms import DRY_RUN, changed
 from lakeloop_airflow.links import WANDB_RUN, failure_links, links_of, page, urls
 from lakeloop_airflow.loops import installation
@@ -48,6 +49,7 @@ class StageOperator(BaseOperator):
         if context["params"].get(DRY_RUN):
             raise AirflowSkipException(f"dry run: {self.stage} is left out")
         stage_context = open_context(self.loop, context)
+        lend_connection(stage_context.loop)
         partition = partition_in(context, stage_named(self.stage).zone(stage_context.loop))
         self.urls[WANDB_RUN] = wandb_page(stage_context, self.stage, partition)
         try:

@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from lakeloop.stages.catalogue import stage_named
 from lakeloop_airflow.forms import DRY_RUN
+from lakeloop_airflow.connections import lend_connection
 from lakeloop_airflow.stage_task import open_context
 from lakeloop_airflow.window import PARAM
 
@@ -37,7 +38,9 @@ class PendingOperator(BaseOperator):
 
         task, run = context["ti"], context["dag_run"]
         found: dict[tuple[str, str], str] = {}
-        for step in work_left(open_context(self.loop, context)):
+        opened = open_context(self.loop, context)
+        lend_connection(opened.loop)
+        for step in work_left(opened):
             self.log.info("%s of %s: %s", step.stage, step.partition, step.reason)
             found.setdefault((f"{self.loop}.{stage_named(step.stage).dag}", step.partition), step.reason)
         paused = {dag_id for dag_id in {dag_id for dag_id, _ in found} if task.get_dag(dag_id).is_paused}

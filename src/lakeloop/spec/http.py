@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ _SECRET_NAME = re.compile(
     r"authorization|cookie|passw|secret|token|credential|signature|(api|access|auth|private|subscription)[-_]?key",
     re.IGNORECASE,
 )
+_HEADER = re.compile(r"[A-Za-z0-9_-]+")
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 DottedPath = Annotated[str, StringConstraints(pattern=r"^[^.\s]+(\.[^.\s]+)*$", max_length=200)]
@@ -173,41 +174,37 @@ class HttpSource(SourceBase):
             yield Broken("url", "a login in it", "connection, or headers with {secret.NAME}", parts.hostname)
 
     def _broken_templates(self) -> Iterator[Broken]:
-        templates = {"url": self.url, **_under("params", self.params), **_under("headers", self.headers)}
-        said_day = False
-        for key, template in templates.items():
-            names = PLACEHOLDER.findall(template)
-            said_day |= "headers" not in key and any(name in OF_THE_DAY for name in names)
-            yield from self._broken_placeholders(key, names)
-            if key[0] != "u" and _SECRET_NAME.search(key[1]) and not any(map(is_secret, names)):
+        given = [("params", *item) for item in self.params.items()]
+        given += [("headers", *item) for item in self.headers.items()]
+        for section, name, template in given:
+            words, key = PLACEHOLDER.findall(template), (section, name)
+            yield from self._broken_words(key, words, (*OF_THE_DAY, *OF_THE_CONNECTION))
+            if _SECRET_NAME.search(name) and not any(map(is_secret, words)):
                 message = "a secret in the loop file"
                 yield Broken(key, message, "{secret.NAME}, or {password} with a connection", "a plain value")
-            if key[0] == "headers" and (
-                not (template.isascii() and template.isprintable()) or not re.fullmatch(r"[\w-]+", key[1])
-            ):
-                yield Broken(key, "not a header", "a name, and a value on one line", key[1])
-        if not said_day:
+            plain = template.isascii() and template.isprintable() and _HEADER.fullmatch(name)
+            if section == "headers" and not plain:
+                yield Broken(key, "not a header", "a name, and a value of ASCII on one line", name)
+        yield from self._broken_words("url", PLACEHOLDER.findall(self.url), OF_THE_DAY)
+        asking = [self.url, *self.params.values()]
+        if not any(word in OF_THE_DAY for text in asking for word in PLACEHOLDER.findall(text)):
             expected = "{partition}, or another word of the day, in one of them or in url"
             yield Broken("params", "no day is asked for", expected, ", ".join(self.params) or "nothing")
 
-    def _broken_placeholders(self, key: str | tuple[str, ...], names: list[str]) -> Iterator[Broken]:
-        allowed = OF_THE_DAY if key == "url" else (*OF_THE_DAY, *OF_THE_CONNECTION)
-        for name in names:
-            if key != "url" and name.startswith((SECRET, EXTRA)):
-                known = bool(name.partition(".")[2])
-            else:
-                known = name in allowed
-            if not known:
-                more = "" if key == "url" else ", secret.NAME or extra.NAME"
-                yield Broken(key, "not a word in braces", f"{', '.join(allowed)}{more}", name, allowed)
-            elif self.connection is None and (name in OF_THE_CONNECTION or name.startswith(EXTRA)):
-                yield Broken(key, "no connection", "connection: the name of one", f"{{{name}}}")
+    def _broken_words(
+        self, key: str | tuple[str, ...], words: list[str], known: tuple[str, ...]
+    ) -> Iterator[Broken]:
+        """Words in braces that stand for nothing, or for a part of a connection that is not said."""
+        more = "" if key == "url" else ", secret.NAME or extra.NAME"
+        for word in words:
+            prefix, dot, name = word.partition(".")
+            named = bool(more and name) and f"{prefix}{dot}" in (SECRET, EXTRA)
+            if word not in known and not named:
+                yield Broken(key, "not a word in braces", f"{', '.join(known)}{more}", word, known)
+            elif self.connection is None and (word in OF_THE_CONNECTION or word.startswith(EXTRA)):
+                yield Broken(key, "no connection", "connection: the name of one", f"{{{word}}}")
 
 
 def is_secret(name: str) -> bool:
     """Whether the word of a placeholder stands for something that must not be seen."""
     return name in OF_THE_CONNECTION or name.startswith((SECRET, EXTRA))
-
-
-def _under(section: str, values: Mapping[str, str]) -> dict[tuple[str, str], str]:
-    return {(section, name): value for name, value in values.items()}

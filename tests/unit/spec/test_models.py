@@ -11,6 +11,7 @@ import pytest
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
 from lakeloop.spec.demo import PackageSource
+from lakeloop.spec.http import HttpSource
 from lakeloop.spec.loop import RESERVED_NAMES, LoopSpec
 from lakeloop.spec.reading.load import load_loop
 from lakeloop.spec.source import FilesSource
@@ -27,7 +28,7 @@ def test_what_was_loaded_cannot_be_changed(root: Path, settings: Settings) -> No
 def test_every_key_has_words_for_the_person_who_left_it_out() -> None:
     required = [
         (name, info)
-        for model in (LoopSpec, PackageSource, FilesSource, Classification, Regression)
+        for model in (LoopSpec, PackageSource, FilesSource, HttpSource, Classification, Regression)
         for name, info in model.model_fields.items()
         if info.is_required() and name not in {"kind", "name"}
     ]

@@ -108,13 +108,13 @@ def _require_progress(client: Client, seen: set[bytes], lines: list[bytes], numb
 def _total(source: HttpSource, client: Client, answer: Answer) -> int | None:
     if source.total is None:
         return None
-    total = at(answer.content, source.total)
+    total: Any = at(answer.content, source.total)
     if isinstance(total, bool) or not isinstance(total, int):
         expected = f"a whole number at {source.total} (source.total)"
         raise client.problem(
             "no number of records in the answer", expected, _seen(total, answer), _CONFIGURED
         )
-    return total
+    return int(total)
 
 
 def _require_all(client: Client, page: Page) -> None:

@@ -108,8 +108,8 @@ def _next_link(paging: NextLink, page: Page | None) -> Step | None:
     if found in (MISSING, None, ""):
         return None
     try:
-        return Step({}, page.answer.url.join(found))
-    except (TypeError, httpx.InvalidURL):
+        return Step({}, page.answer.url.join(str(found)))
+    except httpx.InvalidURL:
         raise ValueError(f"an address at {paging.link or 'the header Link'}") from None
 
 

@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 from lakeloop.errors import ConfigurationError
+from lakeloop.sources.sql.address import PREFIXES
 from lakeloop.tracking.scrub import HIDDEN
 
-_OF_CONNECTIONS = ("LAKELOOP_CONN_", "AIRFLOW_CONN_")
 _OF_SECRETS = "LAKELOOP_SECRET_"
 
 
@@ -37,7 +37,7 @@ def connection_named(name: str, host: str) -> Connection:
     Raises:
         ConfigurationError: there is none, it cannot be read, or it is for another host.
     """
-    variables = [prefix + name.upper() for prefix in _OF_CONNECTIONS]
+    variables = [prefix + name.upper() for prefix in PREFIXES]
     text = next((text for variable in variables if (text := os.environ.get(variable, ""))), "")
     try:
         found = _of_json(text) if text.lstrip().startswith("{") else _of_uri(text)

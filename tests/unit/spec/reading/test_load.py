@@ -121,7 +121,8 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
         ),
         pytest.param(
             ("  kind: package\n", ""),
-            "  loops/news/loop.yaml:7: source.kind: missing key\n    expected: kind: files, http, package or sql\n",
+            "  loops/news/loop.yaml:7: source.kind: missing key\n"
+            "    expected: kind: files, http, package or sql\n",
             id="no kind",
         ),
         pytest.param(

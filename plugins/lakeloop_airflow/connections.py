@@ -1,0 +1,27 @@
+"""Airflow's Connections for the library, which reads the environment and knows no Airflow."""
+
+from __future__ import annotations
+
+import os
+
+from airflow.sdk import Connection
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from lakeloop.spec.loop import LoopSpec
+
+
+def lend_connection(loop: LoopSpec) -> None:
+    """Put the Connection that the loop's source names into the environment of this process: that of one task.
+
+    One that is there already, or that Airflow does not have, is left alone; the source says what it misses.
+    """
+    name = getattr(loop.source, "connection", None)
+    if not name:
+        return
+    variables = [f"{prefix}{name.upper()}" for prefix in ("LAKELOOP_CONN_", "AIRFLOW_CONN_")]
+    if any(variable in os.environ for variable in variables):
+        return
+    try:
+        os.environ[variables[1]] = Connection.get(name).as_json()
+    except AirflowNotFoundException:
+        return
