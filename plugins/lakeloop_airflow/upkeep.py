@@ -8,8 +8,8 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from lakeloop.stages.catalogue import stage_named
-from lakeloop_airflow.forms import DRY_RUN
 from lakeloop_airflow.connections import lend_connection
+from lakeloop_airflow.forms import DRY_RUN
 from lakeloop_airflow.stage_task import open_context
 from lakeloop_airflow.window import PARAM
 
