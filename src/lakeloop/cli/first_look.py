@@ -1,32 +1,108 @@
-"""What a loop file that is right still leaves to do: the template as it was written, and no delivery to read.
+"""What a loop file that is right would read, and what it leaves to do: a look at the first day of its data.
 
-Nothing here is an error: a file may be checked before its data come. No delivery is opened.
+Nothing here is an error: a file may be checked before its data come. The look is bounded: some thousand
+records of one day, and no large file is split into days for it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
 from lakeloop.cli.scaffold import is_template
-from lakeloop.errors import ConfigurationError
+from lakeloop.errors import LakeloopError
 from lakeloop.settings import Settings
+from lakeloop.sources.files import ManyDays
 from lakeloop.sources.registry import open_source
 from lakeloop.spec.days import yesterday
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.quoting import plain
+
+if TYPE_CHECKING:
+    from lakeloop.proposal.preview import Preview
+
+_MOST_TO_SPLIT = 64 << 20
+"""Bytes of files with many days that are split for a look; larger ones wait for the first ingest."""
+_MANY_UNKNOWN = 0.05
+"""Share of unknown tokens above which a base model is of another language."""
+_MANY_TOO_LONG = 0.5
+_SHOWN = 8
+_DETAIL = 200
 
 
-def first_look(loop: LoopSpec, settings: Settings) -> tuple[str, list[str]]:
-    """What the loop reads, with the days there now; and what to do before it can run, a sentence each."""
-    warnings = []
+@dataclass
+class FirstLook:
+    """What was found, a sentence each."""
+
+    found: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    """What to do before the loop can run, and what will surprise when it does."""
+
+
+def first_look(loop: LoopSpec, settings: Settings, *, data: bool = True) -> FirstLook:
+    """What the loop reads, with the days there now; with `data` also what the first records of them are."""
+    look = FirstLook()
     if is_template(loop, settings):
-        warnings.append(
+        look.warnings.append(
             "this is the template of `lakeloop new`, untouched: say what your columns and the task are"
         )
     try:
         source = open_source(loop, settings)
-        if days := source.partitions():
-            span = " to ".join(dict.fromkeys((days[0], days[-1])))
-            return f"reads {source.place}: {len(days)} day(s) there, {span}", warnings
-        newest = yesterday(loop.schedule.timezone)
-        warnings.append(f"nothing to read yet at {source.place}: {source.absence(newest)}")
-    except ConfigurationError as error:
-        warnings.append(str(error))
-    return "", warnings
+        if (
+            isinstance(source, ManyDays)
+            and (size := source.bytes_to_split())
+            and (size > _MOST_TO_SPLIT or not data)
+        ):
+            look.found.append(f"reads {source.place}: {size:,} bytes, not split into days yet")
+            return look
+        days = source.partitions()
+        if not days:
+            newest = yesterday(loop.schedule.timezone)
+            look.warnings.append(f"nothing to read yet at {source.place}: {source.absence(newest)}")
+            return look
+        span = " to ".join(dict.fromkeys((days[0], days[-1])))
+        look.found.append(f"reads {source.place}: {len(days)} day(s) there, {span}")
+        if data:
+            _look_at_data(look, loop, settings)
+    except (LakeloopError, OSError) as error:
+        look.warnings.append(str(error))
+    return look
+
+
+def _look_at_data(look: FirstLook, loop: LoopSpec, settings: Settings) -> None:
+    from lakeloop.proposal.preview import preview
+
+    seen = preview(loop, settings, most_days=1)
+    look.found.append(f"{seen.accepted:,} of the first {seen.read:,} records of {seen.days[0]} are rows")
+    if seen.undeclared:
+        look.found.append(f"fields not declared ({loop.source.undeclared}): {_counted(seen.undeclared)}")
+    look.warnings += _surprises(seen, loop)
+
+
+def _surprises(seen: Preview, loop: LoopSpec) -> Iterator[str]:
+    if seen.rejects:
+        first = seen.rejects[0]
+        yield (
+            f"{seen.read - seen.accepted:,} of {seen.read:,} records are refused; the first, line "
+            f"{first.line}: {first.reason}: {plain(first.detail, _DETAIL)}"
+        )
+    if seen.unknown:
+        column = loop.task.roles()[loop.task.target].column
+        yield f"{column} has answers that the task does not know: {_counted(seen.unknown)}"
+    if seen.fit and seen.fit.unknown > _MANY_UNKNOWN:
+        yield (
+            f"the base model does not know {seen.fit.unknown:.0%} of the tokens: choose one of this language,"
+            " train.base_model"
+        )
+    if seen.fit and seen.fit.too_long > _MANY_TOO_LONG:
+        yield (
+            f"{seen.fit.too_long:.0%} of the texts are longer than train.max_tokens ({loop.train.max_tokens})"
+            f" and cut; the longest has {seen.fit.longest}"
+        )
+
+
+def _counted(counts: Counter[str]) -> str:
+    shown = ", ".join(f"{plain(name)} {number:,}" for name, number in counts.most_common(_SHOWN))
+    return f"{shown} and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else shown

@@ -22,10 +22,13 @@ def check(
         str | None,
         typer.Argument(metavar="[FILE|LOOP]", help="A loop file or the name of a loop; default: all."),
     ] = None,
+    data: Annotated[
+        bool, typer.Option("--data/--no-data", help="Also read the first records of the first day.")
+    ] = True,
 ) -> None:
     """Check loop files; say everything that is wrong, with file, line and what is right.
 
-    Of a file that is right: what it would read, and what is not there yet.
+    Of a file that is right: what it would read, what the first records look like, what is not there yet.
     """
     from lakeloop.cli.first_look import first_look
     from lakeloop.cli.patterns import require_patterns
@@ -52,10 +55,10 @@ def check(
             methods = ", ".join(f"{each.name} by {each.method.kind}" for each in loop.train.all_candidates)
             what = f"{loop.source.kind} source, {loop.task.kind}, {methods}"
             console.print(f"[green]ok[/]  {loop.name}  [dim]{what}[/]", highlight=False, soft_wrap=True)
-            reads, warnings = first_look(loop, settings)
-            if reads:
-                console.print(Text(f"    {reads}", style="dim"), soft_wrap=True)
-            for warning in warnings:
+            look = first_look(loop, settings, data=data)
+            for found in look.found:
+                console.print(Text(f"    {printable(found)}", style="dim"), soft_wrap=True)
+            for warning in map(printable, look.warnings):
                 console.print(Text(f"    warning: {warning}", style="yellow"), soft_wrap=True)
     if failed:
         raise typer.Exit(failed.exit_code)

@@ -5,6 +5,7 @@ The loop's own source reads, so that what is shown is what will happen. Bounded:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -50,12 +51,16 @@ class Preview:
     """The first accepted, by stored column."""
     rejects: tuple[Reject, ...]
     """The first refused."""
+    undeclared: Counter[str]
+    """Field that the loop file does not declare -> records that have it."""
+    unknown: Counter[str]
+    """Right answer that the task does not know -> rows that have it."""
     fit: TextFit | None
     """None where no text was accepted, or the base model is not there."""
 
 
-def preview(loop: LoopSpec, settings: Settings) -> Preview:
-    """Read the first records of the first days.
+def preview(loop: LoopSpec, settings: Settings, most_days: int | None = None) -> Preview:
+    """Read the first records of the first days, of `most_days` at most.
 
     Raises:
         LakeloopError: what ingest would raise for the first day.
@@ -66,15 +71,21 @@ def preview(loop: LoopSpec, settings: Settings) -> Preview:
     rows: list[dict[str, Any]] = []
     rejects: list[Reject] = []
     texts: list[str] = []
+    undeclared: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
     column = loop.source.stored(loop.task.text)
-    for block in _blocks(loop, settings, days):
+    target = loop.source.stored(loop.task.roles()[loop.task.target].column)
+    for block in _blocks(loop, settings, days[:most_days]):
+        undeclared.update(block.undeclared)
+        unknown += loop.task.unknown(block.rows[target].to_pylist(), normalise=loop.clean.normalise)
         read += block.read
         accepted += block.rows.num_rows
         rejects += block.rejects[: SHOWN - len(rejects)]
         rows += block.rows.slice(0, SHOWN - len(rows)).to_pylist()
         wanted = block.rows.slice(0, max(_MOST_TEXTS - len(texts), 0))
         texts += [text for text in wanted[column].to_pylist() if text]
-    return Preview(days, read, accepted, tuple(rows), tuple(rejects), text_fit(texts, loop, settings))
+    fit = text_fit(texts, loop, settings)
+    return Preview(days, read, accepted, tuple(rows), tuple(rejects), undeclared, unknown, fit)
 
 
 def _blocks(loop: LoopSpec, settings: Settings, days: Sequence[str]) -> Iterator[Block]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lakeloop.durable import sha256_file
@@ -166,6 +166,7 @@ class ManyDays:
         assert isinstance(loop.source, FilesSource)
         self.place = loop.source.path
         self._source = loop.source
+        self._settings = settings
         self._zone = loop.schedule.timezone
         self._cache = PieceCache(settings.home / "pieces" / loop.name)
         self._files = _Files(loop.source, settings, self._cache.sha256)
@@ -208,14 +209,27 @@ class ManyDays:
         except (LakeloopError, OSError):
             return []
 
+    def bytes_to_split(self) -> int:
+        """How large the files are that the next call would split; 0 when they are split already.
+
+        Raises:
+            ConfigurationError: the path leads out of the allowed folders, or to what cannot be read.
+        """
+        found = _Files(self._source, self._settings, self._cache.remembered).found(None)
+        if not found or self._cache.has(self._key(found)):
+            return 0
+        return sum(file.path.stat().st_size for file in found)
+
     def _pieces(self) -> tuple[Path | None, Mapping[str, str]]:
         found = self._files.found(None)
         if not found:
             return None, {}
         files = FilesDelivery(found, self.place, self._files.where(None))
+        return self._cache.pieces(self._key(found), lambda folder: self._split(files, folder))
+
+    def _key(self, found: Sequence[FileDelivery]) -> str:
         named = [(file.name, file.identity) for file in found]
-        decides = {**decisive(self._source, "raw"), "zone": self._zone}
-        return self._cache.pieces(key_of(named, decides), lambda folder: self._split(files, folder))
+        return key_of(named, {**decisive(self._source, "raw"), "zone": self._zone})
 
     def _split(self, files: FilesDelivery, folder: Path) -> None:
         column = self._source.stored(str(self._source.partition_by))

@@ -6,8 +6,8 @@ What a task does is `lakeloop.tasks.<kind>`, how it is learnt `training.tasks.<k
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, field_serializer, field_validator
 
@@ -57,6 +57,10 @@ class TaskBase(Section):
     def row_checks(self) -> tuple[RowCheck, ...]:
         """What every row must fulfil to be of use to the task."""
         return (Length(kind="length", column="text", min=self.min_characters),)
+
+    def unknown(self, values: Iterable[Any], *, normalise: bool) -> Counter[str]:  # noqa: ARG002
+        """Right answers, as the source has them, that the task does not know: in words, with their number."""
+        return Counter()
 
     @property
     def least_targets(self) -> int:
@@ -125,6 +129,12 @@ class Classification(TaskBase):
 
     def roles(self) -> Mapping[str, Role]:
         return {**super().roles(), "label": Role("label", self.label, LABELS, "string")}
+
+    def unknown(self, values: Iterable[Any], *, normalise: bool) -> Counter[str]:
+        words = (_in_words(value) for value in values if value is not None)
+        return Counter(
+            word for word in (map(normalised, words) if normalise else words) if word not in self.labels
+        )
 
     def row_checks(self) -> tuple[RowCheck, ...]:
         return (

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from lakeloop.cli import first_look
 from lakeloop.spec.days import yesterday
 from lakeloop.spec.loop import RESERVED_NAMES
 from lakeloop.spec.schema import schema_text
@@ -15,13 +17,56 @@ from tests.support.command import DAY, LOOP, Run
 def test_check_says_in_a_line_what_each_loop_is(run: Run, project: Path) -> None:
     (project / "loops/reviews").mkdir()
     (project / "loops/reviews/loop.yaml").write_text(LOOP.replace("name: tickets", "name: reviews"))
-    ended = run("check")
+    ended = run("check", "--no-data")
     assert ended.code == 0
     reads = f"    reads data/{{partition}}.jsonl: 1 day(s) there, {DAY}\n"
     assert ended.out == "".join(
         f"ok  {name}  files source, classification, baseline by head, finetune by top_layers\n{reads}"
         for name in ("reviews", "tickets")
     )
+
+
+def test_check_reads_the_first_records_and_says_what_will_surprise(run: Run, project: Path) -> None:
+    rows = [
+        {"id": "1", "text": "good", "team": "billing", "when": "today"},
+        {"id": "2", "text": "an answer of no team", "team": "sales"},
+        {"id": 3, "text": "a wrong type", "team": "billing"},
+    ]
+    (project / f"data/{DAY}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (project / "data/2026-11-21.jsonl").write_text("not looked at\n")
+    ended = run("check", "tickets")
+    assert ended.code == 0
+    wrong = "wrong_type: id: expected string, found number 3"
+    assert ended.out.splitlines()[2:6] == [
+        f"    2 of the first 3 records of {DAY} are rows",
+        "    fields not declared (ignore): when 1",
+        f"    warning: 1 of 3 records are refused; the first, line 3: {wrong}",
+        "    warning: team has answers that the task does not know: sales 1",
+    ]
+
+
+def test_check_takes_data_that_cannot_be_read_for_a_warning(run: Run, project: Path) -> None:
+    file = project / "loops/tickets/loop.yaml"
+    file.write_text(file.read_text().replace("{partition}.jsonl", "{partition}.jsonl\n  format: parquet"))
+    ended = run("check", "tickets")
+    assert (ended.code, ended.err) == (0, "")
+    assert f"    warning: {project}/data/{DAY}.jsonl: " in ended.out
+
+
+def test_check_splits_no_large_file_into_days(
+    run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = project / "loops/tickets/loop.yaml"
+    text = file.read_text().replace("data/{partition}.jsonl", "data/all.jsonl\n  partition_by: day")
+    file.write_text(text.replace("team: string}", "team: string, day: date}"))
+    row = {"id": "1", "text": "good", "team": "billing", "day": DAY}
+    (project / "data/all.jsonl").write_text(json.dumps(row) + "\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(first_look, "_MOST_TO_SPLIT", 10)
+        assert "    reads data/all.jsonl: " in (large := run("check", "tickets").out)
+        assert large.endswith(" bytes, not split into days yet\n")
+        assert not list((project / ".lakeloop/pieces").glob("*/*/index.json"))
+    assert f"    1 of the first 1 records of {DAY} are rows" in run("check", "tickets").out
 
 
 def test_check_says_what_it_would_read_when_nothing_is_there(run: Run, project: Path) -> None:

@@ -57,6 +57,15 @@ class PieceCache:
             os.utime(folder)
         return folder, found
 
+    def has(self, key: str) -> bool:
+        """Whether the pieces are there."""
+        return _whole(self._folder / key) is not None
+
+    def remembered(self, path: Path) -> str:
+        """The sha256 of a file that `sha256` read before; empty when it would have to read it now."""
+        entry = _read_json(self._folder / "known.json").get(str(path))
+        return str(entry["sha256"]) if entry and entry["state"] == _state(path) else ""
+
     def sha256(self, path: Path) -> str:
         """The sha256 of a file, remembered for as long as its size, its times and its inode stay.
 
