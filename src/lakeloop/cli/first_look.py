@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _MOST_TO_SPLIT = 64 << 20
 """Bytes of files with many days that are split for a look; larger ones wait for the first ingest."""
+_READ_HERE = ("files", "package")
+"""Kinds of sources that are read record by record. Others first bring a whole day from elsewhere, which is
+ingest's to do."""
 _MANY_UNKNOWN = 0.05
 """Share of unknown tokens above which a base model is of another language."""
 _MANY_TOO_LONG = 0.5
@@ -64,7 +67,7 @@ def first_look(loop: LoopSpec, settings: Settings, *, data: bool = True) -> Firs
             return look
         span = " to ".join(dict.fromkeys((days[0], days[-1])))
         look.found.append(f"reads {source.place}: {len(days)} day(s) there, {span}")
-        if data:
+        if data and loop.source.kind in _READ_HERE:
             _look_at_data(look, loop, settings)
     except (LakeloopError, OSError) as error:
         look.warnings.append(str(error))

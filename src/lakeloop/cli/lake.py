@@ -167,7 +167,7 @@ def _show(clearance: Clearance, loop: str) -> None:
         _say(console, f"To be run again afterwards: lakeloop run {loop} --from {days[0]} --to {days[-1]}")
     if clearance.without_drop:
         gone = _listed(clearance.without_drop)
-        warning = f"warning: no drop is there now for {gone}: nothing can make these rows again"
+        warning = f"warning: no drop can be found now for {gone}: without one these rows are not made again"
         console.print(Text(warning, style="yellow"), soft_wrap=True)
 
 

@@ -83,7 +83,7 @@ def test_a_reset_says_what_goes_and_does_nothing_when_nobody_can_be_asked(run: R
 def test_a_day_whose_drop_is_gone_is_named_before_it_is_cleared(run: Run, two_days: Path) -> None:
     (two_days / f"data/{NEXT}.jsonl").unlink()
     ended = run("reset", "tickets", "--partition", DAY, "--partition", NEXT)
-    assert f"warning: no drop is there now for {NEXT}: nothing can make" in ended.out
+    assert f"warning: no drop can be found now for {NEXT}: without one" in ended.out
 
 
 def test_the_ledger_keeps_what_was_before_a_reset(run: Run, two_days: Path) -> None:

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from lakeloop.cli import first_look
+from lakeloop.settings import Settings
 from lakeloop.spec.days import yesterday
 from lakeloop.spec.loop import RESERVED_NAMES
 from lakeloop.spec.schema import schema_text
 from tests.support.command import DAY, LOOP, Run
+from tests.support.complaints_api import made_rows, running_api, source_of
+from tests.support.small_loop import small_loop
 
 
 def test_check_says_in_a_line_what_each_loop_is(run: Run, project: Path) -> None:
@@ -67,6 +70,16 @@ def test_check_splits_no_large_file_into_days(
         assert large.endswith(" bytes, not split into days yet\n")
         assert not list((project / ".lakeloop/pieces").glob("*/*/index.json"))
     assert f"    1 of the first 1 records of {DAY} are rows" in run("check", "tickets").out
+
+
+def test_check_fetches_nothing_from_elsewhere(project: Path) -> None:
+    with running_api(made_rows()) as api:
+        source = source_of(api, start=yesterday("UTC"))
+        task = {"text": "text", "label": "issue", "labels": ("Fees", "Fraud")}
+        look = first_look.first_look(small_loop(source=source, task=task), Settings(root=project))
+        assert api.requests == []
+    assert [found.split(": ")[-1] for found in look.found] == [f"1 day(s) there, {yesterday('UTC')}"]
+    assert look.warnings == []
 
 
 def test_check_says_what_it_would_read_when_nothing_is_there(run: Run, project: Path) -> None:

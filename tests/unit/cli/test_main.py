@@ -16,8 +16,8 @@ from tests.unit.test_arrows import HEAVY
 
 VERBS = (
     "check", "schema", "new", "ingest", "transform", "validate", "dataset", "train", "evaluate", "release",
-    "rollout", "monitor", "maintain", "run", "start", "serve", "rollback", "status", "quarantine", "up",
-    "down", "demo",
+    "rollout", "monitor", "maintain", "run", "start", "serve", "rollback", "status", "quarantine", "reset",
+    "evolve", "up", "down", "demo",
 )  # fmt: skip
 
 
