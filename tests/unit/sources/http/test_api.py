@@ -1,64 +1,25 @@
-"""The source `http` against a real server: every record of a day, once, or an error that says why not."""
+"""The source `http` against a real server: every record of a day, once, by every kind of paging."""
 
 from __future__ import annotations
 
 import json
-import logging
-import time
 import tracemalloc
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lakeloop.errors import ConfigurationError, DataError, LakeloopError, ServiceError, TransientError
+from lakeloop.errors import ConfigurationError, DataError, TransientError
 from lakeloop.settings import Settings
-from lakeloop.sources.delivery import FileDelivery
 from lakeloop.sources.http import api as api_module
-from lakeloop.sources.http import client
-from lakeloop.sources.http.api import ApiDays
 from lakeloop.spec.days import yesterday
 from tests.support.complaints_api import (
     Api,
-    dripping,
     made_rows,
     refusing,
     running_api,
     send,
-    source_of,
-    truncated,
 )
-from tests.support.small_loop import small_loop
-
-DAY = "2025-01-02"
-IDS = [f"{DAY}-{number}" for number in range(7)]
-TASK = {"text": "text", "label": "issue", "labels": ("Fees", "Fraud")}
-AS_PAGES = {"records": "data", "record": None, "total": None}
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(root=tmp_path)
-
-
-def days(api: Api, settings: Settings, zone: str = "UTC", **keys: Any) -> ApiDays:
-    keys = {"retries": 2, **keys}
-    return ApiDays(
-        small_loop(source=source_of(api, **keys), task=TASK, schedule={"timezone": zone}), settings
-    )
-
-
-def found(source: ApiDays, day: str = DAY) -> FileDelivery:
-    delivery = source.find(day)
-    assert delivery is not None
-    return delivery
-
-
-def ids(delivery: FileDelivery) -> list[str]:
-    rows = [row for block in delivery.blocks() for row in block.rows.to_pylist()]
-    assert [row["source_line"] for row in rows] == list(range(1, len(rows) + 1))
-    delivery.require_unchanged()
-    return [row["complaint_id"] for row in rows]
+from tests.support.complaints_days import AS_PAGES, DAY, IDS, days, found, ids
 
 
 @pytest.mark.parametrize(
@@ -193,96 +154,6 @@ def test_days_are_listed_without_a_request(api: Api, settings: Settings) -> None
     assert api.requests == []
 
 
-@pytest.mark.parametrize(
-    "trouble",
-    [refusing(429, Retry_After="0"), refusing(429), refusing(500), refusing(503), truncated],
-    ids=["429 with a time", "429", "500", "503", "truncated"],
-)
-def test_what_may_pass_is_asked_again(api: Api, settings: Settings, trouble: Any) -> None:
-    api.troubles += [trouble, trouble]
-    assert ids(found(days(api, settings))) == IDS
-    assert len(api.requests) == 5
-
-
-def test_the_api_says_how_long_to_wait(api: Api, settings: Settings) -> None:
-    api.troubles.append(refusing(429, Retry_After="1"))
-    found(days(api, settings))
-    assert api.times[1] - api.times[0] >= 1
-
-
-def test_an_api_that_stays_busy_is_a_transient_error_and_leaves_nothing(api: Api, settings: Settings) -> None:
-    api.troubles += [refusing(503, b"down for repairs")] * 3
-    with pytest.raises(ServiceError, match="down for repairs"):
-        days(api, settings).find(DAY)
-    assert list((settings.home / "fetched/small").iterdir()) == []
-
-
-def test_an_answer_that_never_ends_is_given_up(api: Api, settings: Settings) -> None:
-    api.troubles.append(dripping)
-    began = time.monotonic()
-    with pytest.raises(ServiceError, match="took more than"):
-        days(api, settings, timeout_seconds=0.3, retries=0).find(DAY)
-    assert time.monotonic() - began < 5
-
-
-def test_nobody_there_is_a_transient_error(api: Api, settings: Settings) -> None:
-    source = days(api, settings, url="http://127.0.0.1:9/")
-    with pytest.raises(ServiceError, match="ConnectError"):
-        source.find(DAY)
-
-
-LOGIN = b"<!doctype html><title>Please sign in\x1b[31m</title>" + b"x" * 5000
-
-
-@pytest.mark.parametrize(
-    ("trouble", "error", "words"),
-    [
-        (
-            refusing(200, LOGIN, Content_Type="text/html"),
-            DataError,
-            'no JSON.*status 200, "text/html".*sign in',
-        ),
-        (refusing(401, LOGIN), ConfigurationError, "does not let us in.*status 401"),
-        (refusing(404, b""), ConfigurationError, "refuses the request.*status 404.*nothing in it"),
-        (refusing(400, {"error": "window too large"}), ConfigurationError, "window too large"),
-        (
-            refusing(302, b"", Location="https://elsewhere.example/?key=1"),
-            ConfigurationError,
-            "another host.*elsewhere",
-        ),
-        (refusing(302, b"", Location="/search"), ConfigurationError, "in circles"),
-        (refusing(200, {"hits": []}), ConfigurationError, "a list at hits.hits"),
-        (refusing(200, {"hits": {"hits": [{"source": 1}]}}), ConfigurationError, "_source"),
-        (refusing(200, {"hits": {"hits": []}}), ConfigurationError, "hits.total.value"),
-        (refusing(200, b"[" * 100_000), DataError, "no JSON"),
-        (refusing(200, b"\xff\xfe\xfa"), DataError, "no JSON"),
-        (refusing(200, b'{"hits": "' + b"x" * 200_000 + b'"}'), DataError, "too large"),
-    ],
-)
-def test_an_answer_that_is_no_answer_says_what_came(
-    api: Api, settings: Settings, trouble: Any, error: type[LakeloopError], words: str
-) -> None:
-    api.troubles += [trouble] * 10
-    with pytest.raises(error, match=f"(?s){words}") as caught:
-        days(api, settings, max_answer_mb=0.1).find(DAY)
-    assert "date_received_min=2025-01-02" in str(caught.value)
-    assert "\x1b" not in str(caught.value)
-    assert len(str(caught.value)) < 900
-    assert list((settings.home / "fetched/small").iterdir()) == []
-
-
-def test_a_redirect_on_the_same_host_is_followed(api: Api, settings: Settings) -> None:
-    api.troubles.append(
-        lambda handler: send(
-            handler,
-            b"",
-            307,
-            Location=handler.path.replace("/search", "/search?moved=1&", 1).replace("&?", "&"),
-        )
-    )
-    assert ids(found(days(api, settings))) == IDS
-
-
 def test_a_next_link_to_another_host_is_refused_without_asking_it(api: Api, settings: Settings) -> None:
     with running_api([]) as other:
         body = {"data": [{"complaint_id": "1"}], "next": f"{other.url}/pages"}
@@ -310,11 +181,6 @@ def test_other_records_than_the_api_says_there_are_publish_nothing(api: Api, set
 def test_a_day_with_too_many_answers_is_refused(api: Api, settings: Settings) -> None:
     with pytest.raises(DataError, match="at most 2"):
         days(api, settings, max_requests=2).find(DAY)
-
-
-def test_requests_keep_their_distance(api: Api, settings: Settings) -> None:
-    found(days(api, settings, requests_per_second=10))
-    assert api.times[2] - api.times[0] >= 0.19
 
 
 def test_what_was_fetched_is_kept_by_its_identity(
@@ -346,79 +212,3 @@ def test_memory_is_that_of_an_answer(settings: Settings) -> None:
             tracemalloc.stop()
     assert delivery.path.stat().st_size > 40_000_000
     assert peak < 20_000_000
-
-
-def test_http_to_another_machine_needs_the_installation_to_allow_it(api: Api, settings: Settings) -> None:
-    with pytest.raises(ConfigurationError, match="LAKELOOP_PLAIN_HTTP_HOSTS"):
-        days(api, settings, url="http://data.example/api")
-    allowed = settings.model_copy(update={"plain_http_hosts": ("data.example",)})
-    assert days(api, allowed, url="http://data.example/api").place == "http://data.example/api"
-
-
-KEY = "s3cret/+ key"
-
-
-@pytest.mark.parametrize("with_connection", [True, False])
-def test_a_secret_is_sent_and_never_seen(
-    api: Api,
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    with_connection: bool,
-) -> None:
-    name = "password" if with_connection else "secret.KEY"
-    monkeypatch.setenv("LAKELOOP_SECRET_KEY", KEY)
-    monkeypatch.setenv("AIRFLOW_CONN_COMPLAINTS", json.dumps({"host": "127.0.0.1", "password": KEY}))
-    params = {"date_received_min": "{partition}", "date_received_max": "{next_day}", "api_key": f"{{{name}}}"}
-    keys = {
-        "params": params,
-        "headers": {"Authorization": f"Bearer {{{name}}}"},
-        "connection": "complaints" if with_connection else None,
-    }
-    source = days(api, settings, **keys)
-    caplog.set_level(logging.INFO)
-    api.troubles.append(lambda handler: send(handler, handler.path.encode(), 503))
-    assert ids(found(source)) == IDS
-    assert {headers["authorization"] for headers in api.headers} == {f"Bearer {KEY}"}
-    assert all("api_key=s3cret%2F%2B" in request for request in api.requests)
-    echo = f"you sent {KEY} to {api.requests[0]}".encode()
-    api.troubles.append(refusing(403, echo))
-    with pytest.raises(ConfigurationError) as caught:
-        source.find(DAY)
-    assert "api_key=[hidden]" in str(caught.value)
-    written = [file.read_bytes() for file in settings.home.rglob("*") if file.is_file()]
-    assert b"s3cret" not in b"".join(written)
-    assert "s3cret" not in f"{caught.value} {caught.value.__cause__!r} {caplog.text}"
-    assert "asked again" in caplog.text
-    assert client.logging.getLogger("httpx").filters == []
-
-
-def test_a_key_in_the_query_goes_with_next_links_that_lack_it(
-    api: Api, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LAKELOOP_SECRET_KEY", KEY)
-    rest = {"data": [{"complaint_id": "2"}], "next": None}
-    api.troubles += [
-        refusing(200, {"data": [{"complaint_id": "1"}], "next": "/pages?page=2"}),
-        refusing(200, rest),
-    ]
-    params = {"day": "{partition}", "api_key": "{secret.KEY}"}
-    source = days(api, settings, **AS_PAGES, params=params, paging={"kind": "link", "link": "next"})
-    assert ids(found(source)) == ["1", "2"]
-    assert api.requests[1].startswith("/pages?page=2&api_key=s3cret")
-
-
-def test_a_connection_is_for_its_host_only(
-    api: Api, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = days(api, settings, connection="complaints")
-    with pytest.raises(ConfigurationError, match="LAKELOOP_CONN_COMPLAINTS"):
-        source.find(DAY)
-    for text in (f"http://me:{KEY[:6]}@elsewhere.example/", "{broken s3cret"):
-        monkeypatch.setenv("AIRFLOW_CONN_COMPLAINTS", text)
-        with pytest.raises(ConfigurationError) as caught:
-            source.find(DAY)
-        assert "s3cret" not in str(caught.value)
-    monkeypatch.setenv("AIRFLOW_CONN_COMPLAINTS", "http://me:pass%20word@127.0.0.1/")
-    assert ids(found(source)) == IDS
-    assert api.headers[0]["authorization"] == "Basic bWU6cGFzcyB3b3Jk"
