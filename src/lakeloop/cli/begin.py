@@ -14,13 +14,12 @@ if TYPE_CHECKING:
     from lakeloop.proposal.preview import Preview
     from lakeloop.proposal.roles import Choice, Part
     from lakeloop.settings import Settings
+    from lakeloop.spec.loop import LoopSpec
 
 app = typer.Typer()
 _PANEL = "The loop file"
 _SHOWN_ANSWERS = 12
 _CELL = 60
-_MANY_UNKNOWN = 0.05
-"""Share of unknown tokens above which a base model is of another language."""
 
 
 @app.command(rich_help_panel=_PANEL)
@@ -91,7 +90,7 @@ def _from_data(name: str, given: str, settings: Settings, said: dict[Part, str],
     loop = load_named(name, settings)
     look = preview(loop, settings)
     parts = {loop.source.stored(c.column.name) for c in proposal.roles.all if c.column}
-    _say_preview(look, parts, loop.train.max_tokens)
+    _say_preview(look, parts, loop)
     file = shown_path(settings.loop_file(name), settings)
     first = f" --from {look.days[0]} --to {look.days[-1]}" if look.days else ""
     _say(f"\nNext: read {file}, change what is wrong, and run it:\n  lakeloop run {name}{first}")
@@ -130,8 +129,9 @@ def _say_proposal(proposal: Proposal) -> None:
     _say(f"  a day is {day}\n")
 
 
-def _say_preview(look: Preview, parts: set[str], max_tokens: int) -> None:
+def _say_preview(look: Preview, parts: set[str], loop: LoopSpec) -> None:
     """What would be read; of a row the columns `parts`."""
+    from lakeloop.cli.first_look import surprises_of_texts
     from lakeloop.spec.quoting import plain
 
     span = f", {look.days[0]} to {look.days[-1]}" if look.days else ""
@@ -142,13 +142,12 @@ def _say_preview(look: Preview, parts: set[str], max_tokens: int) -> None:
     for reject in look.rejects:
         _say(f"  refused line {reject.line}: {reject.reason}: {plain(reject.detail, 200)}")
     if look.fit:
-        fit = look.fit
         _say(
-            f"  texts   {fit.unknown:.1%} of their tokens are unknown to the base model; {fit.too_long:.1%} "
-            f"are longer than train.max_tokens ({max_tokens}) and cut, the longest has {fit.longest}"
+            f"  texts   {look.fit.unknown:.1%} of their tokens are unknown to the base model; the longest has"
+            f" {look.fit.longest} tokens"
         )
-        if fit.unknown > _MANY_UNKNOWN:
-            _say("          warning: choose a base model of this language: train.base_model")
+    for warning in surprises_of_texts(look, loop):
+        _say(f"  warning: {warning}")
 
 
 def _say_written(paths: list[Path], settings: Settings) -> None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from lakeloop.cli.scaffold import is_template
 from lakeloop.errors import LakeloopError
 from lakeloop.settings import Settings
-from lakeloop.sources.files import ManyDays
 from lakeloop.sources.registry import open_source
 from lakeloop.spec.days import yesterday
 from lakeloop.spec.loop import LoopSpec
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
 
 _MOST_TO_SPLIT = 64 << 20
 """Bytes of files with many days that are split for a look; larger ones wait for the first ingest."""
-_READ_HERE = ("files", "package")
-"""Kinds of sources that are read record by record. Others first bring a whole day from elsewhere, which is
-ingest's to do."""
 _MANY_UNKNOWN = 0.05
 """Share of unknown tokens above which a base model is of another language."""
 _MANY_TOO_LONG = 0.5
@@ -53,11 +49,8 @@ def first_look(loop: LoopSpec, settings: Settings, *, data: bool = True) -> Firs
         )
     try:
         source = open_source(loop, settings)
-        if (
-            isinstance(source, ManyDays)
-            and (size := source.bytes_to_split())
-            and (size > _MOST_TO_SPLIT or not data)
-        ):
+        size = source.unread_bytes()
+        if size and (size > _MOST_TO_SPLIT or not data):
             look.found.append(f"reads {source.place}: {size:,} bytes, not split into days yet")
             return look
         days = source.partitions()
@@ -67,7 +60,7 @@ def first_look(loop: LoopSpec, settings: Settings, *, data: bool = True) -> Firs
             return look
         span = " to ".join(dict.fromkeys((days[0], days[-1])))
         look.found.append(f"reads {source.place}: {len(days)} day(s) there, {span}")
-        if data and loop.source.kind in _READ_HERE:
+        if data and size is not None:
             _look_at_data(look, loop, settings)
     except (LakeloopError, OSError) as error:
         look.warnings.append(str(error))
@@ -94,6 +87,11 @@ def _surprises(seen: Preview, loop: LoopSpec) -> Iterator[str]:
     if seen.unknown:
         column = loop.task.roles()[loop.task.target].column
         yield f"{column} has answers that the task does not know: {_counted(seen.unknown)}"
+    yield from surprises_of_texts(seen, loop)
+
+
+def surprises_of_texts(seen: Preview, loop: LoopSpec) -> Iterator[str]:
+    """Where the texts do not suit the base model, and what to do, a sentence each."""
     if seen.fit and seen.fit.unknown > _MANY_UNKNOWN:
         yield (
             f"the base model does not know {seen.fit.unknown:.0%} of the tokens: choose one of this language,"

@@ -16,6 +16,7 @@ from lakeloop.sources.values import parse
 from lakeloop.spec.columns import ColumnType
 from lakeloop.spec.normal import normalised
 from lakeloop.spec.quoting import plain
+from lakeloop.spec.tasks import in_words
 from lakeloop.spec.train import Train
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -133,13 +134,12 @@ class Proposal:
 
 def _in_words(value: str, kind: ColumnType) -> str:
     """An answer as the mart has it in words; empty where it is none."""
-    if kind == "string":
-        return normalised(value)
     try:
-        parsed = parse(value.strip(), kind)
+        answer = parse(value if kind == "string" else value.strip(), kind)
     except ValueError:
         return ""
-    return str(parsed).lower()
+    assert isinstance(answer, str | float | int), "an answer is no moment"
+    return normalised(in_words(answer))
 
 
 def _comment(choice: Choice) -> str:

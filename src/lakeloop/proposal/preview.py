@@ -12,8 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from lakeloop.artifact import TOKENIZER
 from lakeloop.settings import Settings
-from lakeloop.sources.base import Block
+from lakeloop.sources.base import Block, Source
 from lakeloop.sources.registry import open_source
 from lakeloop.sources.rejects import Reject
 from lakeloop.spec.loop import LoopSpec
@@ -23,7 +24,6 @@ from lakeloop.spec.train import PACKAGE_PREFIX
 SHOWN = 5
 _MOST_RECORDS = 5_000
 _MOST_TEXTS = 1_000
-_TOKENIZER = "tokenizer.json"
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def preview(loop: LoopSpec, settings: Settings, most_days: int | None = None) ->
     unknown: Counter[str] = Counter()
     column = loop.source.stored(loop.task.text)
     target = loop.source.stored(loop.task.roles()[loop.task.target].column)
-    for block in _blocks(loop, settings, days[:most_days]):
+    for block in _blocks(source, days[:most_days]):
         undeclared.update(block.undeclared)
         unknown += loop.task.unknown(block.rows[target].to_pylist(), normalise=loop.clean.normalise)
         read += block.read
@@ -88,8 +88,8 @@ def preview(loop: LoopSpec, settings: Settings, most_days: int | None = None) ->
     return Preview(days, read, accepted, tuple(rows), tuple(rejects), undeclared, unknown, fit)
 
 
-def _blocks(loop: LoopSpec, settings: Settings, days: Sequence[str]) -> Iterator[Block]:
-    source, read = open_source(loop, settings), 0
+def _blocks(source: Source, days: Sequence[str]) -> Iterator[Block]:
+    read = 0
     for day in days:
         delivery = source.find(day)
         for block in delivery.blocks() if delivery else ():
@@ -129,6 +129,6 @@ def _tokenizer(loop: LoopSpec, settings: Settings) -> Path | None:
         if spec is None or spec.origin is None:
             return None
         folder = Path(spec.origin).parent
-        return next(iter(sorted(folder.rglob(_TOKENIZER))), None)
-    file = folder / _TOKENIZER
+        return next(iter(sorted(folder.rglob(TOKENIZER))), None)
+    file = folder / TOKENIZER
     return file if file.is_file() else None

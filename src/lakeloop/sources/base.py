@@ -120,6 +120,12 @@ class Source(Protocol):
         there is none, and for deliveries that only `find` can tell apart or that never change.
         """
 
+    def unread_bytes(self) -> int | None:
+        """What must be split or fetched before the first record of a day is seen, without doing it.
+
+        0: a day is read from its beginning. None: what is elsewhere, and of any size.
+        """
+
     def absence(self, partition: str) -> str:
         """A sentence on why there is no delivery for this day: what was looked for, and where."""
 

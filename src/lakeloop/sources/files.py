@@ -135,6 +135,9 @@ class FileDrops:
         """Names, sizes, times and numbers of the files: a copy or a touch of one has another glance."""
         return self._files.glance(partition)
 
+    def unread_bytes(self) -> int:
+        return 0
+
     def absence(self, partition: str) -> str:
         return f"no file for {partition}: {self._files.nothing(partition)}"
 
@@ -209,7 +212,7 @@ class ManyDays:
         except (LakeloopError, OSError):
             return []
 
-    def bytes_to_split(self) -> int:
+    def unread_bytes(self) -> int:
         """How large the files are that the next call would split; 0 when they are split already.
 
         Raises:

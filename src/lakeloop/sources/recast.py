@@ -15,9 +15,7 @@ import pyarrow as pa
 from lakeloop.lake.tables import ARROW_TYPES
 from lakeloop.sources.values import Value, cast, parse, require_int64, since_1970
 from lakeloop.spec.columns import Column, ColumnType, Moments
-
-_WHOLE = 1e15
-"""Whole numbers up to here are written without a point, as the mart writes them."""
+from lakeloop.spec.tasks import in_words
 
 
 @dataclass(frozen=True)
@@ -165,10 +163,6 @@ def _midnight(moment: datetime) -> datetime:
 
 
 def _in_words(value: Value) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < _WHOLE else repr(value)
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return value.isoformat() if isinstance(value, date) else str(value)
+    return value.isoformat() if isinstance(value, date) else in_words(value)

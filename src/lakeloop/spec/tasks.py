@@ -81,13 +81,17 @@ class TaskBase(Section):
         yield from ()
 
 
-def _in_words(value: str | float) -> str:
-    """A label as the rows have it in words: 1 and 1.0 are "1", true is "true"."""
+WHOLE_BELOW = 10**15
+"""A whole number that is larger is written with its exponent, as numbers with a point are."""
+
+
+def in_words(value: str | float) -> str:
+    """An answer as the mart has it in words: 1 and 1.0 are "1", true is "true"."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int | float):
-        return str(int(value)) if value == int(value) else repr(value)
-    return value
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < WHOLE_BELOW else repr(value)
+    return str(value)
 
 
 class Classification(TaskBase):
@@ -109,7 +113,7 @@ class Classification(TaskBase):
     @property
     def labels(self) -> tuple[str, ...]:
         """The known labels in words."""
-        return tuple(map(_in_words, self.given_labels))
+        return tuple(map(in_words, self.given_labels))
 
     @property
     def least_targets(self) -> int:
@@ -117,12 +121,12 @@ class Classification(TaskBase):
 
     @field_serializer("given_labels")
     def _as_words(self, value: tuple[str | float, ...]) -> list[str]:
-        return list(map(_in_words, value))
+        return list(map(in_words, value))
 
     @field_validator("given_labels")
     @classmethod
     def _distinct(cls, value: tuple[str | float, ...]) -> tuple[str | float, ...]:
-        counts = Counter(map(_in_words, value))
+        counts = Counter(map(in_words, value))
         if twice := sorted(label for label, times in counts.items() if times > 1):
             raise ValueError(f"distinct labels; {', '.join(twice)} is there more than once")
         return value
@@ -131,7 +135,7 @@ class Classification(TaskBase):
         return {**super().roles(), "label": Role("label", self.label, LABELS, "string")}
 
     def unknown(self, values: Iterable[Any], *, normalise: bool) -> Counter[str]:
-        words = (_in_words(value) for value in values if value is not None)
+        words = (in_words(value) for value in values if value is not None)
         return Counter(
             word for word in (map(normalised, words) if normalise else words) if word not in self.labels
         )
@@ -149,8 +153,8 @@ class Classification(TaskBase):
         if types.get(self.label) == "string":
             for number, label in enumerate(self.given_labels):
                 if not isinstance(label, str):
-                    wanted = f"text in quotes, as the rows have it, such as {quote(_in_words(label))}"
-                    yield Broken(f"task.labels.{number}", "wrong value", wanted, _in_words(label))
+                    wanted = f"text in quotes, as the rows have it, such as {quote(in_words(label))}"
+                    yield Broken(f"task.labels.{number}", "wrong value", wanted, in_words(label))
         if self.min_labels > len(self.labels):
             most = f"at most {len(self.labels)} labels"
             yield Broken("task.min_labels", "no day can pass", most, str(self.min_labels))

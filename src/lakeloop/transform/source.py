@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from lakeloop.scratch.duckdb import fill, identifier
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.tasks import WHOLE_BELOW
 
 _KEYS = {"content": "row_hash", "line": "source_file || ':' || source_line"}
 """`source.key_from` -> the key, as SQL over the columns of raw."""
@@ -40,6 +41,6 @@ def _role(loop: LoopSpec, name: str) -> str:
     column = identifier(loop.source.stored(role.column))
     if role.kept_as != "string" or loop.source.types[role.column] != "number":
         return column
-    whole = f"{column} = trunc({column}) and abs({column}) < 1e15"
+    whole = f"{column} = trunc({column}) and abs({column}) < {WHOLE_BELOW}"
     words = f"cast(cast({column} as bigint) as varchar) else cast({column} as varchar)"
     return f"case when {whole} then {words} end"

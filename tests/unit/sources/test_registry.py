@@ -88,6 +88,9 @@ class Tables:
     def glance(self, partition: str) -> str | None:
         return f"version {self._source.version}" if partition in self.partitions() else None
 
+    def unread_bytes(self) -> int:
+        return 0
+
     def absence(self, partition: str) -> str:
         return f"tickets has no rows of {partition}"
 

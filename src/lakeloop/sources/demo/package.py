@@ -69,6 +69,9 @@ class PackageReplay:
         """None: a corpus does not change by itself."""
         return None
 
+    def unread_bytes(self) -> int:
+        return 0
+
     def absence(self, partition: str) -> str:
         days = self._source.partitions
         return (

@@ -84,6 +84,9 @@ class ApiDays:
         """None: nothing tells that a day is another but to fetch it."""
         return None
 
+    def unread_bytes(self) -> None:
+        """None: a day is fetched whole, and that is for ingest to do."""
+
     def absence(self, partition: str) -> str:
         return f"no records of {partition} at {self.place}"
 

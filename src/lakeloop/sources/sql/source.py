@@ -102,6 +102,9 @@ class SqlRows:
         except LakeloopError:
             return None
 
+    def unread_bytes(self) -> None:
+        """None: a day is read whole, and that is for ingest to do."""
+
     def absence(self, partition: str) -> str:
         """What days there are, and how many rows are of none."""
         try:
