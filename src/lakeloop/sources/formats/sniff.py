@@ -59,17 +59,21 @@ def require_text(first: bytes, where: str, encoding: str | None) -> None:
     Raises:
         DataError: it is something else; names it, and what to do.
     """
+    expected = f"text in {encoding or 'UTF-8'}"
     for magic, kind, remedy in _MAGIC:
         if first.startswith(magic):
-            message, found = f"the file is {kind} and not text", f"the first bytes of {kind}"
-            break
-    else:
-        wide = None if encoding else wide_encoding(first)
-        if not wide:
-            return
-        message, found = f"the file is text in {wide.upper()}", f"{first[:8].hex(' ')} as its first bytes"
-        remedy = f"say encoding: {wide} in section source of the loop file"
-    expected = f"text in {encoding or 'UTF-8'}"
-    raise DataError(
-        message, where=where, expected=expected, found=found, remedy=f"nothing was read; {remedy}"
-    )
+            raise DataError(
+                f"the file is {kind} and not text",
+                where=where,
+                expected=expected,
+                found=f"the first bytes of {kind}",
+                remedy=f"nothing was read; {remedy}",
+            )
+    if encoding is None and (wide := wide_encoding(first)):
+        raise DataError(
+            f"the file is text in {wide.upper()}",
+            where=where,
+            expected=expected,
+            found=f"{first[:8].hex(' ')} as its first bytes",
+            remedy=f"nothing was read; say encoding: {wide} in section source of the loop file",
+        )
