@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.lake.tables import given_columns, mart_schema
-from lakeloop.records import RECORD_FORMAT, Provenance, StageRecord, fingerprint, now
+from lakeloop.records import RECORD_FORMAT, StageRecord, fingerprint, now
 from lakeloop.sources.recast import Retyped, carried, try_all, with_types
 from lakeloop.spec.identity import identity
 from lakeloop.stages.frame.progress import days_of
@@ -130,12 +130,7 @@ def _tell_the_ledger(context: StageContext) -> list[str]:
 
 def _after(context: StageContext, before: StageRecord, digest: str, version: int) -> StageRecord:
     """What ingest recorded, of the same rows with other types. No ingest has its fingerprint."""
-    by = Provenance.collect(
-        run_id=context.attempt.run_id,
-        try_number=context.attempt.try_number,
-        started_at=now(),
-        root=context.settings.root,
-    )
+    by = context.provenance(now())
     changes = {
         "reason": f"the rows of before, with columns of other types: {before.reason}",
         "fingerprint": fingerprint(evolved=before.fingerprint, raw=digest),

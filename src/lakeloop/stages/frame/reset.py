@@ -16,7 +16,7 @@ from lakeloop.errors import ConfigurationError
 from lakeloop.lake.claims import Fence
 from lakeloop.lake.reshape import CLEARED
 from lakeloop.lake.tables import QUARANTINE, mart_schema, raw_schema
-from lakeloop.records import RECORD_FORMAT, Provenance, StageRecord, now
+from lakeloop.records import RECORD_FORMAT, StageRecord, now
 from lakeloop.sources.registry import open_source
 from lakeloop.stages.catalogue import STAGES
 from lakeloop.stages.frame.session import StageContext
@@ -112,12 +112,7 @@ def _record(
 
 
 def _resets(context: StageContext, stage: str, days: Sequence[str], what: str) -> Iterator[StageRecord]:
-    by = Provenance.collect(
-        run_id=context.attempt.run_id,
-        try_number=context.attempt.try_number,
-        started_at=now(),
-        root=context.settings.root,
-    )
+    by = context.provenance(now())
     for day in days:
         yield StageRecord(
             loop=context.loop.name,

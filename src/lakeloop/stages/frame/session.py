@@ -90,6 +90,15 @@ class StageContext:
                 remedy=f"they are being replaced: try again; if it stays so, {record.stage} this day again",
             )
 
+    def provenance(self, started_at: datetime) -> Provenance:
+        """Who does what began at `started_at`, and with what code."""
+        return Provenance.collect(
+            run_id=self.attempt.run_id,
+            try_number=self.attempt.try_number,
+            started_at=started_at,
+            root=self.settings.root,
+        )
+
     @contextmanager
     def stage(
         self, name: str, partition: str, *, config: Mapping[str, Any] | None = None
@@ -264,12 +273,7 @@ class StageSession:
             format=RECORD_FORMAT,
             settings=dict(settings or {}),
             examples=tuple(examples),
-            provenance=Provenance.collect(
-                run_id=self.context.attempt.run_id,
-                try_number=self.context.attempt.try_number,
-                started_at=self.started_at,
-                root=self.context.settings.root,
-            ),
+            provenance=self.context.provenance(self.started_at),
         )
         record.write(self.work / "record.json")
         self.context.lake.record(record, self._fence)
