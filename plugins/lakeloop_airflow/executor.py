@@ -1,8 +1,8 @@
 """The executor of one machine: LocalExecutor, with what the stages import loaded before it forks its workers.
 
 A task is a fork of a worker, so it finds these modules there. Without that each task of `transform` spends
-two seconds on imports, and each of `validate` three: more than their work takes on a day of the demo. Airflow's
-fork server can load them as well; measured side by side it was slower (README, "What Airflow costs").
+two seconds on imports, and each of `validate` three: more than their work takes on a day of the demo.
+Airflow's fork server can load them too; measured side by side it was slower (README, "What Airflow costs").
 
 It also serves the logs of running tasks to the API server, on the loopback address: Airflow's own log server
 listens on every address of the machine.

@@ -37,12 +37,14 @@ def run(
     """
     from lakeloop.cli.progress import RunView
     from lakeloop.cli.running import open_loop
-    from lakeloop.sources.days import days_to_run
+    from lakeloop.sources.days import days_to_run, in_short, without_delivery
     from lakeloop.spec.days import yesterday
     from lakeloop.stages.frame.run import run as run_stages
 
     spec, settings = known_loop(loop)
     days = days_to_run(spec, settings, first, last) or [yesterday(spec.schedule.timezone)]
+    if gaps := without_delivery(days):
+        typer.echo(f"{len(gaps)} day(s) between are not there: {in_short(gaps)}", err=True)
     context = open_loop(loop, {})
     view = RunView(context.loop, days)
     try:

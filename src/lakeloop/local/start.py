@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 from lakeloop.errors import ServiceError
 from lakeloop.local.airflow_api import AirflowApi
+from lakeloop.sources.days import in_short, without_delivery
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.stages.catalogue import DAGS
-
-_NAMED_DAYS = 5
 
 
 @dataclass(frozen=True)
@@ -30,12 +29,15 @@ class StartPlan:
     """Days that were asked for, oldest first."""
     days: tuple[str, ...]
     """The days of `asked` that Airflow will run: not those that the schedule leaves out or that run now."""
+    as_backfill: bool
+    """Whether `days` are one backfill, which people see and stop as one. Airflow knows no backfill with
+    gaps: where the source has no delivery of most days, each of `days` is a run that was triggered."""
     sentences: Mapping[str, str]
     """What will happen, for people: a word and what it means, in the order of time."""
 
 
 def plan(api: AirflowApi, loop: LoopSpec, days: Sequence[str]) -> StartPlan:
-    """What would happen to `loop` and `days` (each "YYYY-MM-DD", oldest first; none: no backfill).
+    """What would happen to `loop` and `days` (each "YYYY-MM-DD", oldest first, gaps or not).
 
     Raises:
         ServiceError: Airflow does not answer, refuses, or does not have the loop's DAGs.
@@ -53,9 +55,10 @@ def plan(api: AirflowApi, loop: LoopSpec, days: Sequence[str]) -> StartPlan:
         )
     paused = tuple(dag_id for dag_id in wanted if found[dag_id])
     running = tuple(dag_id for dag_id in wanted if not found[dag_id])
-    runs = tuple(api.backfill_days(f"{loop.name}.ingest", days[0], days[-1])) if days else ()
+    scheduled = api.backfill_days(f"{loop.name}.ingest", days[0], days[-1]) if days else []
+    runs = tuple(day for day in scheduled if day in set(days))
     sentences = _sentences(loop, paused, running, days, runs)
-    return StartPlan(loop.name, paused, running, tuple(days), runs, sentences)
+    return StartPlan(loop.name, paused, running, tuple(days), runs, len(runs) == len(scheduled), sentences)
 
 
 def carry_out(api: AirflowApi, plan: StartPlan) -> None:
@@ -68,8 +71,11 @@ def carry_out(api: AirflowApi, plan: StartPlan) -> None:
     for dag_id in plan.paused:
         if dag_id != ingest:
             api.set_paused(dag_id, paused=False)
-    if plan.days:
+    if plan.days and plan.as_backfill:
         api.backfill(ingest, plan.days[0], plan.days[-1])
+    elif plan.days:
+        for day in plan.days:
+            api.trigger(ingest, day)
     if ingest in plan.paused:
         api.set_paused(ingest, paused=False)
 
@@ -86,8 +92,9 @@ def _sentences(
         days = runs[0] if len(runs) == 1 else f"{runs[0]} to {runs[-1]}"
         said["backfilled"] = f"{days}: {len(runs)} run(s) of {loop.name}.ingest, one by one, oldest first"
     if left := sorted(set(asked) - set(runs)):
-        named = f"{', '.join(left[:_NAMED_DAYS])}{' and more' if len(left) > _NAMED_DAYS else ''}"
-        said["left out"] = f"{named}: the schedule leaves them out, or they run now"
+        said["left out"] = f"{in_short(left)}: the schedule leaves them out, or they run now"
+    if gaps := without_delivery(asked):
+        said["not there"] = f"{len(gaps)} day(s) between that the source does not have: {in_short(gaps)}"
     cron, train = loop.schedule, loop.train
     said["from then on"] = (
         f'ingest runs at "{cron.cron}" ({cron.timezone}) for the day before, for the newest such day at once;'

@@ -36,7 +36,7 @@ class Airflow:
             self.told.append(("backfill", (body["dag_id"], body["from_date"], body["to_date"])))
         else:
             self.told.append((request.url.path.rsplit("/", 1)[1], body))
-        return httpx.Response(200, json={})
+        return httpx.Response(200, json={"dag_run_id": "run"})
 
     def api(self) -> AirflowApi:
         return AirflowApi("http://x", httpx.Client(base_url="http://x", transport=httpx.MockTransport(self)))
@@ -84,3 +84,14 @@ def test_a_loop_whose_dags_airflow_has_not_read_is_not_half_started() -> None:
     airflow = Airflow({"small.ingest": True})
     with pytest.raises(ServiceError, match="does not have 5 of the loop's DAGs"):
         plan(airflow.api(), LOOP, DAYS)
+
+
+def test_days_that_the_source_does_not_have_are_not_run_and_the_others_one_by_one() -> None:
+    airflow = Airflow(dags())
+    planned = plan(airflow.api(), LOOP, [DAYS[0], DAYS[2]])
+    assert planned.sentences["not there"] == f"1 day(s) between that the source does not have: {DAYS[1]}"
+    assert "2 run(s) of small.ingest" in planned.sentences["backfilled"]
+    carry_out(airflow.api(), planned)
+    triggered = [body["partition_key"] for name, body in airflow.told if name == "dagRuns"]
+    assert triggered == [DAYS[0], DAYS[2]]
+    assert "backfill" not in dict(airflow.told)

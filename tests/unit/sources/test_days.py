@@ -9,7 +9,7 @@ import pytest
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
-from lakeloop.sources.days import days_to_run, whole_days
+from lakeloop.sources.days import days_to_run, in_short, whole_days, without_delivery
 from lakeloop.spec.days import yesterday
 from lakeloop.spec.reading.load import load_named
 from tests.support.small_loop import DAYS, small_loop
@@ -35,11 +35,20 @@ def test_without_files_only_days_that_were_named_are_run(settings: Settings) -> 
     assert days_to_run(LOOP, settings, yesterday("UTC"), None) == [yesterday("UTC")]
 
 
-def test_without_named_days_all_are_run_from_the_first_file_to_the_last(settings: Settings) -> None:
+def test_without_named_days_those_that_have_a_file_are_run(settings: Settings) -> None:
     put(settings, "2026-01-01", "2026-01-03", "9999-01-01")
-    days = ["2026-01-01", "2026-01-02", "2026-01-03"]
+    days = ["2026-01-01", "2026-01-03"]
     assert days_to_run(LOOP, settings, None, None) == days, "a day that is not over is left to the schedule"
-    assert whole_days(LOOP, settings) == [days[0], days[2]]
+    assert whole_days(LOOP, settings) == days
+
+
+def test_of_the_days_between_those_without_a_file_are_told_and_not_run(settings: Settings) -> None:
+    put(settings, "2026-01-01", "2026-01-04")
+    days = days_to_run(LOOP, settings, "2026-01-01", "2026-01-06")
+    assert days == ["2026-01-01", "2026-01-04", "2026-01-06"], "a day that a person names is run"
+    assert without_delivery(days) == ["2026-01-02", "2026-01-03", "2026-01-05"]
+    assert in_short(without_delivery(days)) == "2026-01-02, 2026-01-03, 2026-01-05"
+    assert without_delivery([]) == []
 
 
 def test_the_end_that_is_not_named_is_that_of_the_files(settings: Settings) -> None:
