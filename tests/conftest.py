@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +17,8 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.support.postgres import Server, binaries, postgres
 
 for name in [name for name in os.environ if name.startswith(("LAKELOOP_", "AIRFLOW_"))]:
-    if name == "LAKELOOP_TEST_DATA":  # where data for tests lie, and no setting
+    # Where data for tests lie, which is no setting; and what the process that deals out the tests has set.
+    if name == "LAKELOOP_TEST_DATA" or (name == "LAKELOOP_CACHE" and "PYTEST_XDIST_WORKER" in os.environ):
         continue
     del os.environ[name]
 os.environ.update(
@@ -25,6 +29,11 @@ os.environ.update(
     OMP_WAIT_POLICY="PASSIVE",
 )
 os.environ.pop("WANDB_API_KEY", None)
+
+# What trainings find again is shared by all tests of a run: tracing a network takes seconds.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["LAKELOOP_CACHE"] = tempfile.mkdtemp(prefix="lakeloop-cache-")
+    atexit.register(shutil.rmtree, os.environ["LAKELOOP_CACHE"], ignore_errors=True)
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("any-machine", deadline=None)

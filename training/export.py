@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -33,11 +32,11 @@ from lakeloop.faults import reach
 from lakeloop.measures.base import shown
 from lakeloop.tasks.base import Profile
 from training.data import tokenise
+from training.graph import graph_of
 from training.network import Network
 
 log = logging.getLogger(__name__)
 
-OPSET = 18
 TOLERANCE = 1e-3
 """Largest difference of an output between ONNX Runtime and torch; float32 rounding gives some 1e-6."""
 _COMPARED_ROWS = 16
@@ -51,10 +50,12 @@ def export_artifact(
     *,
     rows: Mapping[str, int],
     into: Path,
+    graphs: Path,
 ) -> Artifact:
     """Write the artifact of `network` to the folder `into`, which appears whole or not at all.
 
-    `texts` are real ones to compare ONNX Runtime with torch on; `rows` are for the card: split -> count.
+    `texts` are real ones to compare ONNX Runtime with torch on; `rows` are for the card: split -> count;
+    in the folder `graphs` lie those of architectures that were exported before.
 
     Raises:
         ArtifactError: the ONNX file does not compute what the network computes.
@@ -65,7 +66,7 @@ def export_artifact(
     network = network.to("cpu").eval()
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     save_file(weights, partial / "model.safetensors")
-    write_onnx(network, partial / ONNX_MODEL)
+    onnx.save(graph_of(network, graphs), partial / ONNX_MODEL)
     difference = compare(network, partial / ONNX_MODEL, tokenizer, texts[:_COMPARED_ROWS])
     log.info("ONNX Runtime and torch differ by at most %.1e", difference)
     tokenizer.save(str(partial / TOKENIZER))
@@ -76,41 +77,6 @@ def export_artifact(
     partial.rename(into)
     fsync_directory(into.parent)
     return open_artifact(into)
-
-
-def write_onnx(network: Network, path: Path) -> None:
-    """Save `network` as ONNX: int64 [batch, tokens] twice -> float32 [batch, width], two axes free."""
-    mask = torch.ones(2, 8, dtype=torch.int64)
-    mask[0, 5:] = 0
-    shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens")}
-    with warnings.catch_warnings():
-        # About torch's own internals, and about axes named once for two inputs, which is meant.
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            network,
-            (torch.ones_like(mask), mask),
-            input_names=["input_ids", "attention_mask"],
-            output_names=["outputs"],
-            dynamic_shapes=(shape, shape),
-            opset_version=OPSET,
-            external_data=False,
-            dynamo=True,
-            verbose=False,
-        )
-    assert program is not None
-    proto = program.model_proto
-    _forget_origin(proto)
-    onnx.save(proto, path)
-
-
-def _forget_origin(proto: onnx.ModelProto) -> None:
-    """Drop notes on the source lines a node came from: paths of this machine, which change the digest."""
-    graph = proto.graph
-    for item in (proto, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
-        del item.metadata_props[:]
-        item.doc_string = ""
-    # Shapes that only hold for the traced call; quantisation stumbles over them.
-    del graph.value_info[:]
 
 
 def compare(network: Network, path: Path, tokenizer: Tokenizer, texts: Sequence[str]) -> float:

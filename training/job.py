@@ -73,7 +73,7 @@ class JobConfig(Frozen):
     base_folder: Path | None
     """Where the base model lies; None when a package carries it."""
     cache: Path
-    """Folder for what other jobs can use again, such as embeddings."""
+    """Folder for what other jobs can use again: embeddings, graphs of architectures."""
     journals: Path
     stage: str
     """Name of the job's runs in the journals."""
@@ -217,6 +217,7 @@ def _finish(job: Job, trained: Trained, workdir: Path, began: float) -> dict[str
             job.dataset.validation.texts,
             rows={"train": len(job.dataset.train), "validation": len(job.dataset.validation)},
             into=workdir / "artifact",
+            graphs=job.config.cache / "graphs",
         )
     reach("train.after-artifact")
     seconds = time.monotonic() - began

@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     """Everything made at run time (default: <root>/.lakeloop)."""
     lake: str = ""
     """Root of the lake, a path or a URI (default: <home>/lake)."""
+    cache: Path = Path()
+    """What trainings find again, embeddings and graphs of architectures (default: <home>/cache)."""
     loops: Path = Path()
     """Folder of the loop files (default: <root>/loops)."""
     dbt: Path = Path()
@@ -85,6 +87,7 @@ class Settings(BaseSettings):
         root = Path(values.get("root") or find_root()).resolve()
         values["root"] = root
         values["home"] = home = _below(root, values.get("home") or ".lakeloop")
+        values["cache"] = _below(root, values.get("cache") or home / "cache")
         lake = str(values.get("lake") or home / "lake")
         values["lake"] = lake if "://" in lake else str(_below(root, lake))
         values["loops"] = _below(root, values.get("loops") or "loops")

@@ -98,6 +98,7 @@ def _lakeloop(settings: Settings, airflow_url: str, server_url: str) -> dict[str
     return {
         "LAKELOOP_ROOT": str(settings.root),
         "LAKELOOP_HOME": str(settings.home),
+        "LAKELOOP_CACHE": str(settings.cache),
         "LAKELOOP_LAKE": settings.lake,
         "LAKELOOP_LOOPS": str(settings.loops),
         "LAKELOOP_DBT": str(settings.dbt),

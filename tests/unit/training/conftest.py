@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,18 @@ def numbers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """A cache with no embeddings; what was traced for other tests is there."""
+    folder, graphs = tmp_path / "cache", Path(os.environ["LAKELOOP_CACHE"]) / "graphs"
+    folder.mkdir()
+    graphs.mkdir(exist_ok=True)
+    (folder / "graphs").symlink_to(graphs)
+    return folder
+
+
+@pytest.fixture
 def make_config(
-    base: BaseModel, dataset_folder: Path, numbers_folder: Path, tmp_path: Path
+    base: BaseModel, dataset_folder: Path, numbers_folder: Path, tmp_path: Path, cache: Path
 ) -> Callable[..., JobConfig]:
     """`make_config("lora", task=NUMBERS, epochs=2, ...)`: a method, what to learn, keys of `train`."""
 
@@ -78,7 +89,7 @@ def make_config(
             origins=origins_of(section, candidate, {}),
             dataset=dataset or (numbers_folder if numbers else dataset_folder),
             base_folder=base.folder,
-            cache=tmp_path / "cache",
+            cache=cache,
             journals=tmp_path / "journals",
             stage="train-finetune-job",
             key="job-1",

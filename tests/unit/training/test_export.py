@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -13,7 +15,8 @@ from lakeloop.tasks.base import OutputContract, Profile
 from tests.support.tiny_bert import LABELS, make_rows
 from training.base_model import BaseModel
 from training.data import load_tokenizer, tokenise
-from training.export import card, compare, export_artifact, write_onnx
+from training.export import card, compare, export_artifact
+from training.graph import graph_of
 from training.network import Network, load_encoder
 
 pytestmark = pytest.mark.slow  # tracing takes seconds, whatever the size
@@ -39,6 +42,10 @@ def describe() -> ArtifactDescription:
     )
 
 
+def graphs() -> Path:
+    return Path(os.environ["LAKELOOP_CACHE"]) / "graphs"
+
+
 @pytest.fixture(scope="module")
 def network(base: BaseModel) -> Network:
     torch.manual_seed(0)
@@ -48,7 +55,7 @@ def network(base: BaseModel) -> Network:
 @pytest.fixture(scope="module")
 def onnx_file(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("onnx") / "model.onnx"
-    write_onnx(network, path)
+    onnx.save(graph_of(network, graphs()), path)
     return path
 
 
@@ -98,7 +105,13 @@ def test_an_artifact_is_whole_and_has_no_padding_of_its_own(
     (tmp_path / "artifact.partial" / "left").write_text("by a try that was killed")
     tokenizer = load_tokenizer(base.tokenizer, 24)
     artifact = export_artifact(
-        network, tokenizer, describe(), TEXTS, rows={"train": 90, "validation": 9}, into=tmp_path / "artifact"
+        network,
+        tokenizer,
+        describe(),
+        TEXTS,
+        rows={"train": 90, "validation": 9},
+        into=tmp_path / "artifact",
+        graphs=graphs(),
     )
     assert open_artifact(tmp_path / "artifact").digest == artifact.digest
     assert sorted(path.name for path in artifact.folder.iterdir()) == [

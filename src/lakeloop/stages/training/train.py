@@ -218,7 +218,7 @@ def _job(context: StageContext, partition: str, order: _Training) -> JobSpec:
             "partition": partition,
             "dataset": str(_fetch_dataset(context, order, workdir / "inputs" / "dataset")),
             "base_folder": str(base_model_folder(context.loop.train, context.settings) or "") or None,
-            "cache": str(context.settings.home / "cache"),
+            "cache": str(context.settings.cache),
             "journals": str(context.settings.journals),
             "stage": order.job_stage,
             "key": order.folder,
