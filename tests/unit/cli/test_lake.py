@@ -11,6 +11,7 @@ import pytest
 from lakeloop.lake.store import Lake
 from lakeloop.settings import Settings
 from lakeloop.stages.frame.session import StageContext
+from lakeloop.tracking.journal import read_journal
 from tests.support.command import DAY, Run
 
 NEXT = "2026-11-21"
@@ -37,6 +38,13 @@ def ingest_status(run: Run) -> tuple[list[str], list[tuple[str, str]]]:
     return days, [(work["stage"], work["partition"]) for work in status["pending"]]
 
 
+def told(project: Path, command: str, days: str) -> dict[str, Any]:
+    """What the newest run of `command` told the tracker, by the kind of entry."""
+    journals = (project / ".lakeloop/journals/tickets" / command / days).glob("*.jsonl")
+    newest = max(journals, key=lambda path: path.stat().st_mtime_ns)
+    return {entry.kind: entry.data for entry in read_journal(newest)}
+
+
 def write_drop(project: Path, rows: list[dict[str, Any]], day: str = DAY) -> None:
     (project / f"data/{day}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
@@ -60,6 +68,18 @@ def test_a_reset_day_is_gone_and_due_again_and_the_other_day_is_as_it_was(run: R
     assert ingest_status(run) == ([NEXT], [("ingest", DAY), ("transform", NEXT)])
     assert json.loads(run("ingest", "tickets", "--partition", DAY, "--json").out)["status"] == "done"
     assert ingest_status(run)[0] == [DAY, NEXT]
+
+
+def test_the_tracker_is_told_of_a_reset(run: Run, two_days: Path) -> None:
+    run("reset", "tickets", "--partition", DAY, "--partition", NEXT, "--yes")
+    entries = told(two_days, "reset", f"{DAY}_{NEXT}")
+    assert entries["config"]["days"] == [DAY, NEXT]
+    assert ["raw", DAY, 3] in entries["table"]["rows"]
+    assert entries["summary"]["reason"] == "8 rows of 2 day(s) were cleared"
+    assert (entries["summary"]["rows/raw"], entries["close"]["exit_code"]) == (6, 0)
+    assert run("ingest", "tickets", "--partition", DAY).code == 0
+    run("reset", "tickets", "--partition", DAY, "--yes")
+    assert told(two_days, "reset", DAY)["summary"]["rows/quarantine"] == 1
 
 
 def test_a_reset_says_what_goes_and_does_nothing_when_nobody_can_be_asked(run: Run, two_days: Path) -> None:
@@ -143,6 +163,10 @@ def test_evolve_carries_rows_over_to_other_types_and_the_day_is_due_where_its_co
     assert record is not None
     assert record.outputs["raw"] == lake.digest("raw", partition=DAY)
     assert record.reason.startswith("the rows of before, with columns of other types: 1 record(s)")
+    entries = told(two_days, "evolve", "all")
+    assert entries["table"]["rows"] == [["size", "retyped", "number", "integer"]]
+    assert entries["summary"]["reason"] == "1 column(s) changed, 1 day(s) are to be built again"
+    assert (entries["summary"]["due"], entries["summary"]["rows/carried_over"]) == ([DAY], 4)
     version = lake.version("raw")
     assert run("evolve", "tickets", "--yes").code == 0
     assert (lake.version("raw"), len(lake.ledger.entries("ingest"))) == (version, 4), "nothing is left to do"

@@ -40,6 +40,15 @@ class Evolution:
         """Values that do not fit."""
         return sum(one.misfits for one in self.retyped)
 
+    @property
+    def changes(self) -> list[list[str]]:
+        """A line each for people: column, what becomes of it, its type before and now."""
+        return [
+            *([name, "added", "", ""] for name in self.added),
+            *([name, "dropped", "", ""] for name in self.dropped),
+            *([one.column.stored, "retyped", one.before, one.column.type] for one in self.retyped),
+        ]
+
 
 def look(context: StageContext) -> Evolution:
     """Compare the columns, and try each value of those that have another type; changes nothing.
@@ -74,6 +83,23 @@ def evolve(context: StageContext, evolution: Evolution) -> list[str]:
     Raises:
         FenceError: a stage published since `look`; nothing was changed.
     """
+    with context.tracked("evolve", "all", identity(context.loop, "raw")) as tracker:
+        due = _evolve(context, evolution)
+        tracker.table("columns", ["column", "change", "before", "now"], evolution.changes)
+        carried_over = sum(evolution.rows.values()) if evolution.retyped else 0
+        tracker.summary(
+            {
+                "status": "done",
+                "reason": f"{len(evolution.changes)} column(s) changed, {len(due)} day(s) are to be built"
+                " again",
+                "rows/carried_over": carried_over,
+                "due": due,
+            }
+        )
+    return due
+
+
+def _evolve(context: StageContext, evolution: Evolution) -> list[str]:
     lake = context.lake
     if evolution.retyped:
         fields = {one.column.stored: one.column for one in evolution.retyped}

@@ -77,6 +77,25 @@ def clear(context: StageContext, clearance: Clearance) -> None:
     Raises:
         FenceError: a stage is at work on one of the days; nothing it published is lost. Do it again.
     """
+    days = clearance.days
+    span = "all" if clearance.everything or not days else "_".join(dict.fromkeys((days[0], days[-1])))
+    with context.tracked("reset", span, {"days": list(days)}) as tracker:
+        _clear(context, clearance)
+        tracker.table(
+            "cleared",
+            ["table", "day", "rows"],
+            [[table, day, rows] for table, counts in clearance.rows.items() for day, rows in counts.items()],
+        )
+        tracker.summary(
+            {
+                "status": "reset",
+                "reason": f"{clearance.total} rows of {len(days)} day(s) were cleared",
+                **{f"rows/{table}": sum(counts.values()) for table, counts in clearance.rows.items()},
+            }
+        )
+
+
+def _clear(context: StageContext, clearance: Clearance) -> None:
     if clearance.everything:
         for stage, days in clearance.recorded.items():
             _record(context, stage, days, "the tables were emptied")

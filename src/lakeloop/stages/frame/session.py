@@ -100,6 +100,16 @@ class StageContext:
         )
 
     @contextmanager
+    def tracked(self, name: str, partition: str, config: Mapping[str, Any]) -> Iterator[Tracker]:
+        """Tell the tracker of work on a day, or on several, in the block: of a stage, or of a command."""
+        from lakeloop.tracking.tracker import open_tracker
+
+        of = {"loop": self.loop.name, "stage": name, "partition": partition}
+        with open_tracker(self.settings, **of, attempt=self.attempt) as tracker:
+            tracker.config({**of, **config})
+            yield tracker
+
+    @contextmanager
     def stage(
         self, name: str, partition: str, *, config: Mapping[str, Any] | None = None
     ) -> Iterator[StageSession]:
@@ -111,18 +121,14 @@ class StageContext:
             TransientError: a disk is full.
         """
         from lakeloop.lake.delta import local_path
-        from lakeloop.tracking.tracker import open_tracker
 
         work = self.work(name, partition)
         lake = local_path(self.settings.lake)
         with (
             told_when_full([work, lake] if lake else [work]),
-            open_tracker(
-                self.settings, loop=self.loop.name, stage=name, partition=partition, attempt=self.attempt
-            ) as tracker,
+            self.tracked(name, partition, config or {}) as tracker,
         ):
             session = StageSession(self, name, partition, dict(config or {}), work, tracker)
-            tracker.config({"loop": self.loop.name, "stage": name, "partition": partition, **session.config})
             yield session
             session.require_ended()
             tracker.summary(session.summary())
