@@ -14,7 +14,7 @@ announced.
 
 **When it fails.** A check of the day failed: nothing was published, yesterday's mart stands; open Data
 Docs on the task `validate`, mend the source or the check, clear the task. dbt failed: the log names the
-model.
+model, which was generated unless the loop has its own in `dbt/models/<loop>` (`lakeloop eject <loop>`).
 
 **Owner.** The `owner` of the loop file.
 """

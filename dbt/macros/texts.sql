@@ -1,5 +1,5 @@
 {#
-  The step that every loop of texts shares. A loop's own models are one line each:
+  The step that every loop of texts shares. The models of a loop are one line each:
 
     models/<loop>/staging/stg_<loop>.sql
       {{ staged_texts(source('<loop>', 'raw')) }}
@@ -8,7 +8,8 @@
       select * from {{ ref('stg_<loop>') }}
 
   and a yml beside each, which declares the source (schema and name <loop>, table raw), the columns of the
-  contract, data tests and unit tests; `lakeloop new` writes them. dbt_project.yml needs no entry.
+  contract, data tests and unit tests. They are generated; `lakeloop eject <loop>` writes them, for you to
+  change. dbt_project.yml needs no entry.
 
   Which raw column is the key, the text, the target and the event time says the loop file: the stage adds them
   to the source as lakeloop_key, lakeloop_text, lakeloop_event_time and, for each column of the task,

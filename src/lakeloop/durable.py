@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 _BLOCK = 1 << 20
@@ -78,7 +79,13 @@ def sha256_file(path: Path) -> str:
 
 def digest_folder(path: Path, pattern: str = "**/*") -> str:
     """One sha256 over the names and contents of the regular files below `path` that match `pattern`."""
+    files = sorted(p for p in path.glob(pattern) if p.is_file() and "__pycache__" not in p.parts)
+    return digest_named((file.relative_to(path).as_posix(), sha256_file(file)) for file in files)
+
+
+def digest_named(digests: Iterable[tuple[str, str]]) -> str:
+    """One sha256 over names and the digest of each, in the order in which they come."""
     digest = hashlib.sha256()
-    for file in sorted(p for p in path.glob(pattern) if p.is_file() and "__pycache__" not in p.parts):
-        digest.update(f"{file.relative_to(path).as_posix()}\0{sha256_file(file)}\n".encode())
+    for name, content in digests:
+        digest.update(f"{name}\0{content}\n".encode())
     return digest.hexdigest()

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,6 +64,35 @@ def test_a_loop_that_was_begun_with_new_runs_to_the_mart(project: Path) -> None:
         ["transform", "unchanged"],
         ["validate", "unchanged"],
     ]
+
+
+@pytest.mark.slow
+def test_models_that_were_taken_over_build_the_same_until_they_are_changed(project: Path) -> None:
+    lakeloop(project, "new", "reviews")
+    assert not (project / "dbt/models").exists()
+    rows = [
+        {"id": f"r{n}", "created_at": f"{DAY}T10:00:00Z", "text": f"Text number {n}", "label": label}
+        for n, label in enumerate(["first", "second", "first"])
+    ]
+    (project / "data/reviews").mkdir(parents=True)
+    (project / f"data/reviews/{DAY}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    lakeloop(project, "run", "reviews", "--to", DAY)
+    lakeloop(project, "eject", "reviews")
+    assert record_of(project, "transform")["status"] == "unchanged"
+
+    staging = project / "dbt/models/reviews/staging/stg_reviews.sql"
+    staging.write_text(staging.read_text().replace("'raw')", "'raw'), text=\"text || ' of ' || id\""))
+    assert record_of(project, "transform")["status"] == "done"
+    assert record_of(project, "validate")["status"] == "done"
+    mart = Lake(Settings(root=project).lake, "reviews").read("mart").sort_by("row_id")
+    assert mart["text"].to_pylist() == [f"Text number {n} of r{n}" for n in range(3)]
+
+
+def record_of(project: Path, stage: str) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads(
+        lakeloop(project, stage, "reviews", "--partition", DAY, "--json").stdout
+    )
+    return record
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -22,6 +23,7 @@ from lakeloop.stages.data.transform import transform
 from lakeloop.stages.data.validate import validate
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.frame.status import loop_status
+from lakeloop.transform import models
 from tests.support.dbt_project import MART, write_dbt_project
 from tests.support.small_loop import small_context, small_loop
 
@@ -186,6 +188,24 @@ def test_a_changed_model_transforms_again_and_the_same_rows_are_not_judged_again
     assert validate(context, DAY).status == "unchanged"
 
 
+def test_templates_of_a_later_version_transform_again_and_the_same_rows_are_not_judged_again(
+    context: StageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(context.settings.dbt / "models")
+    before = sorted(context.settings.dbt.rglob("*"))
+    first = run_all(context)
+    assert [record.status for record in first] == ["done"] * 3
+    assert transform(context, DAY).status == "unchanged"
+    newer = tmp_path / "templates"
+    shutil.copytree(Path(str(models.TEMPLATES)), newer)
+    (newer / "mart.sql").write_text((newer / "mart.sql").read_text() + "-- newer\n")
+    monkeypatch.setattr(models, "TEMPLATES", newer)
+    again = transform(context, DAY)
+    assert (again.status, again.outputs["staging"]) == ("done", first[1].outputs["staging"])
+    assert validate(context, DAY).status == "unchanged"
+    assert sorted(context.settings.dbt.rglob("*")) == before
+
+
 def test_days_do_not_touch_each_other(context: StageContext) -> None:
     first = run_all(context)[-1]
     drop(context, ROWS[:5], NEXT_DAY)
@@ -313,10 +333,10 @@ def test_rows_that_the_ledger_does_not_know_are_not_used(
         stage(context, DAY)
 
 
-def test_a_loop_without_models_is_told_so(context: StageContext) -> None:
+def test_models_that_are_not_complete_are_no_models(context: StageContext) -> None:
     ingest(context, DAY)
     (context.settings.dbt / "models/small/marts/mart_small.sql").unlink()
-    with pytest.raises(ConfigurationError, match="has no dbt models"):
+    with pytest.raises(ConfigurationError, match="are not complete"):
         transform(context, DAY)
 
 

@@ -45,7 +45,7 @@ def new(
     time: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that says when.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take the likeliest.")] = False,
 ) -> None:
-    """Begin a loop: a loop file of about 15 lines that reads daily files, and its dbt models.
+    """Begin a loop: write its file, of about 15 lines, that reads daily files.
 
     With --from the file is written from what is found in your data, with the reason of each choice.
     """
@@ -63,7 +63,7 @@ def _from_template(name: str, settings: Settings, task: str) -> None:
     from lakeloop.cli.scaffold import scaffold
     from lakeloop.spec.reading.load import shown_path
 
-    _say_written(scaffold(name, settings, task), settings)
+    say_written([scaffold(name, settings, task)], settings)
     file = shown_path(settings.loop_file(name), settings)
     _say(
         f"\nNext: say in {file} what your columns and the task are, put a day's file where\n"
@@ -86,7 +86,7 @@ def _from_data(name: str, given: str, settings: Settings, said: dict[Part, str],
         answers = {choice.part: _ask(choice) for choice in doubts}
         proposal = propose(name, given, settings, {**said, **answers})
     _say_proposal(proposal)
-    _say_written(scaffold(name, settings, proposal.roles.task, proposal.text()), settings)
+    say_written([scaffold(name, settings, proposal.roles.task, proposal.text())], settings)
     loop = load_named(name, settings)
     look = preview(loop, settings)
     parts = {loop.source.stored(c.column.name) for c in proposal.roles.all if c.column}
@@ -150,7 +150,8 @@ def _say_preview(look: Preview, parts: set[str], loop: LoopSpec) -> None:
         _say(f"  warning: {warning}")
 
 
-def _say_written(paths: list[Path], settings: Settings) -> None:
+def say_written(paths: list[Path], settings: Settings) -> None:
+    """Name files that were written, a line each."""
     from lakeloop.spec.reading.load import shown_path
 
     for path in paths:

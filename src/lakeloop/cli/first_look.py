@@ -18,6 +18,8 @@ from lakeloop.sources.registry import open_source
 from lakeloop.spec.days import yesterday
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import plain
+from lakeloop.spec.reading.load import shown_path
+from lakeloop.transform.models import lacking, own_folder
 
 if TYPE_CHECKING:
     from lakeloop.proposal.preview import Preview
@@ -47,6 +49,7 @@ def first_look(loop: LoopSpec, settings: Settings, *, data: bool = True) -> Firs
         look.warnings.append(
             "this is the template of `lakeloop new`, untouched: say what your columns and the task are"
         )
+    _look_at_models(look, loop, settings)
     try:
         source = open_source(loop, settings)
         size = source.unread_bytes()
@@ -65,6 +68,19 @@ def first_look(loop: LoopSpec, settings: Settings, *, data: bool = True) -> Firs
     except (LakeloopError, OSError) as error:
         look.warnings.append(str(error))
     return look
+
+
+def _look_at_models(look: FirstLook, loop: LoopSpec, settings: Settings) -> None:
+    folder = own_folder(settings.dbt, loop.name)
+    if folder is None:
+        return
+    shown = shown_path(folder, settings)
+    look.found.append(f"has dbt models of its own: {shown}")
+    if names := lacking(settings.dbt, loop):
+        look.warnings.append(
+            f"mart_{loop.name} in {shown} lacks {', '.join(names)} of this loop file: add to the models what"
+            " is missing; or move the folder away, and they are generated"
+        )
 
 
 def _look_at_data(look: FirstLook, loop: LoopSpec, settings: Settings) -> None:

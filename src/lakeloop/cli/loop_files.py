@@ -1,4 +1,7 @@
-"""Verbs for the files that a person edits: check them, describe them to editors. A new one is `begin`."""
+"""Verbs for the files that a person edits: check them, describe them to editors, take over dbt models.
+
+A new loop file is `begin`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from lakeloop.cli.arguments import LoopName, known_loop
 from lakeloop.cli.logs import err
 from lakeloop.spec.quoting import printable
 
@@ -89,3 +93,23 @@ def schema(
     if not in_step:
         write_atomically(path, text)
     typer.echo(f"{path}: {'in step' if in_step else 'written'}")
+
+
+@app.command(rich_help_panel=_PANEL)
+def eject(loop: LoopName) -> None:
+    """Take over the dbt models of a loop, to change them: they are written below dbt/models/LOOP.
+
+    Without it they are generated from the loop file at each transform, and an upgrade reaches them.
+    """
+    from lakeloop.cli.begin import say_written
+    from lakeloop.transform.models import take_over
+
+    spec, settings = known_loop(loop)
+    say_written(take_over(settings.dbt, spec), settings)
+    typer.echo(
+        "\nThe models are yours: `transform` takes them as they stand, and an upgrade of Lakeloop no longer\n"
+        "changes them. They build what they did; what you change counts for days that are transformed from\n"
+        "then on (older ones: lakeloop run with --from and --to). When the task gets other columns, add\n"
+        f"them: lakeloop check {loop} says which are missing. Move the folder away, and they are generated\n"
+        "again."
+    )

@@ -51,15 +51,13 @@ class NodeResult:
     seconds: float
 
 
-def project_digest(project: Path, loop: str) -> str:
-    """sha256 of the files of the dbt project that decide what `loop`'s models build."""
-    return fingerprint(
-        project=sha256_file(project / "dbt_project.yml"),
-        **{
-            part: digest_folder(project / part, pattern)
-            for part, pattern in (("macros", "**/*"), ("tests", "**/*"), ("models", f"{loop}/**/*"))
-        },
-    )
+@dataclass(frozen=True)
+class _Place:
+    """Where the project is, and where a person will find it."""
+
+    project: Path
+    shown_as: Path
+    generated: bool
 
 
 def build(
@@ -71,6 +69,7 @@ def build(
     target: Path,
     cache: Path,
     kept_as: Path | None = None,
+    generated: bool = False,
 ) -> tuple[NodeResult, ...]:
     """Build the models of `loop` in the DuckDB file `database` and run their data tests.
 
@@ -83,6 +82,7 @@ def build(
         target: folder for what dbt writes: compiled SQL, results, log.
         cache: folder for the parsed project, shared between partitions and loops.
         kept_as: where `database` will lie when a person reads the error message, if it is going to move.
+        generated: `project` was made for this build, beside `database`, and moves with it.
 
     Returns:
         What dbt did with each model and each test.
@@ -94,7 +94,9 @@ def build(
     """
     _require_models(project, loop)
     try:
-        return _build(project, database, loop, clean, target, cache, kept_as or database)
+        kept_as = kept_as or database
+        place = _Place(project, kept_as.parent / project.name if generated else project, generated)
+        return _build(place, database, loop, clean, target, cache, kept_as)
     finally:
         # dbt's semaphores go with its objects, which hold each other. A task ends without clearing up, and
         # the end of its log would complain of them as leaked.
@@ -102,20 +104,22 @@ def build(
 
 
 def _build(
-    project: Path, database: Path, loop: str, clean: Clean, target: Path, cache: Path, kept_as: Path
+    place: _Place, database: Path, loop: str, clean: Clean, target: Path, cache: Path, kept_as: Path
 ) -> tuple[NodeResult, ...]:
     arguments = [
-        "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(target),
-        "--log-path", str(target), "--log-level", "none", "--log-level-file", "info", "--no-use-colors-file",
+        "--project-dir", f"{place.project}", "--profiles-dir", f"{place.project}",
+        "--target-path", str(target), "--log-path", str(target),
+        "--log-level", "none", "--log-level-file", "info", "--no-use-colors-file",
         "--no-send-anonymous-usage-stats", "--no-version-check", "--no-partial-parse", "--no-print",
     ]  # fmt: skip
     with _dbt_alone(_environment(database, clean)):
-        manifest = _parsed(project, arguments, cache, clean)
+        manifest = _parsed(place, arguments, cache, clean)
         # Unit tests are about the models' code, not about today's rows: they run with the project's tests.
         selection = ["--select", f"path:models/{loop}", "--exclude-resource-type", "unit_test"]
         outcome = _invoke(["build", *arguments, *selection], manifest)
     if not outcome.success:
-        raise build_failure(outcome, project, kept_as)
+        note = f"; the models are generated: to change them, lakeloop eject {loop}" if place.generated else ""
+        raise build_failure(outcome, place.shown_as, kept_as, note)
     return tuple(
         NodeResult(
             name=result.node.name,
@@ -142,14 +146,15 @@ def _require_models(project: Path, loop: str) -> None:
     wanted = project / "models" / loop / "marts" / f"mart_{loop}.sql"
     if not wanted.is_file():
         raise ConfigurationError(
-            f"loop {loop!r} has no dbt models",
+            f"the dbt models of loop {loop!r} are not complete",
             where=str(project),
             expected=str(wanted.relative_to(project)),
-            remedy=f"write models/{loop}/ after the example at the top of macros/texts.sql",
+            remedy=f"complete models/{loop}/ after the example at the top of macros/texts.sql; or move it"
+            " away, and the models are generated",
         )
 
 
-def _parsed(project: Path, arguments: list[str], cache: Path, clean: Clean) -> Manifest:
+def _parsed(place: _Place, arguments: list[str], cache: Path, clean: Clean) -> Manifest:
     """The parsed project: from `cache` when nothing that parsing reads has changed, else parsed now.
 
     dbt's own partial parsing does not help: it starts anew whenever the profile's path changes, which it
@@ -158,8 +163,10 @@ def _parsed(project: Path, arguments: list[str], cache: Path, clean: Clean) -> M
     from dbt.contracts.graph.manifest import Manifest
     from dbt.parser.manifest import extended_mashumaro_encoder, extended_mashumuro_decoder
 
+    project = place.project
     key = fingerprint(
-        project=str(project),
+        # What is parsed of generated models is the same wherever they were made.
+        project="" if place.generated else str(project),
         files={part: digest_folder(project / part) for part in ("macros", "models", "tests")},
         settings={name: sha256_file(project / name) for name in ("dbt_project.yml", "profiles.yml")},
         clean=clean,
@@ -170,7 +177,7 @@ def _parsed(project: Path, arguments: list[str], cache: Path, clean: Clean) -> M
         return Manifest.from_msgpack(file.read_bytes(), decoder=extended_mashumuro_decoder)
     outcome = _invoke(["parse", *arguments], None)
     if not outcome.success:
-        raise parse_failure(outcome, project)
+        raise parse_failure(outcome, place.shown_as)
     # Written before the build, which changes the nodes it has compiled.
     write_atomically(file, outcome.result.to_msgpack(extended_mashumaro_encoder))
     manifest: Manifest = outcome.result

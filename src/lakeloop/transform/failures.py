@@ -28,12 +28,15 @@ def parse_failure(outcome: Any, project: Path) -> LakeloopError:
     )
 
 
-def build_failure(outcome: Any, project: Path, database: Path) -> LakeloopError:
-    """The error for a build in which something failed; `outcome` is a dbtRunnerResult."""
+def build_failure(outcome: Any, project: Path, database: Path, note: str = "") -> LakeloopError:
+    """The error for a build in which something failed; `outcome` is a dbtRunnerResult.
+
+    `note` ends the remedy where that is to change a model.
+    """
     failed = [result for result in outcome.result or () if str(result.status) in _FAILED]
     if not failed:
         message = _shortened(outcome.exception or "no model or test failed, and yet dbt says so")
-        return _sorted_out(message, f"dbt did not run: {message}", str(project), database)
+        return _sorted_out(message, f"dbt did not run: {message}", str(project), database, note)
     models = [result for result in failed if str(result.node.resource_type) != "test"]
     if models:
         node, message = models[0].node, _shortened(models[0].message)
@@ -42,20 +45,21 @@ def build_failure(outcome: Any, project: Path, database: Path) -> LakeloopError:
             f"{node.resource_type} {node.name}: {message}{_others(failed)}",
             _file(node, project),
             database,
+            note,
         )
     return _failed_tests(failed, project, database)
 
 
-def _sorted_out(message: str, text: str, where: str, database: Path) -> LakeloopError:
+def _sorted_out(message: str, text: str, where: str, database: Path, note: str) -> LakeloopError:
     if _BUSY.search(message):
         return ServiceError(text, where=where, remedy="another process has the file open; try again")
     if _MEMORY.search(message):
         remedy = "give DuckDB more memory: LAKELOOP_DUCKDB_MEMORY=4GB"
         return ConfigurationError(text, where=where, remedy=remedy)
     if _VALUE.search(message):
-        remedy = f"look at the rows in {database}; handle the value in the model, or correct the source"
+        remedy = f"look at the rows in {database}; handle the value in the model, or correct the source{note}"
         return DataError(text, where=where, remedy=remedy)
-    remedy = "correct the model, or the contract in the yml beside it"
+    remedy = f"correct the model, or the contract in the yml beside it{note}"
     return ConfigurationError(text, where=where, remedy=remedy)
 
 

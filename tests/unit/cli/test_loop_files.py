@@ -1,4 +1,4 @@
-"""check, schema and new."""
+"""check, schema, eject and new."""
 
 from __future__ import annotations
 
@@ -183,13 +183,8 @@ def test_a_new_loop_passes_check_and_is_short(run: Run, project: Path) -> None:
     ended = run("new", "complaints")
     assert ended.code == 0
     written = [line.split()[1] for line in ended.out.splitlines() if line.startswith("new  ")]
-    assert written == [
-        "loops/complaints/loop.yaml",
-        "dbt/models/complaints/staging/stg_complaints.sql",
-        "dbt/models/complaints/staging/stg_complaints.yml",
-        "dbt/models/complaints/marts/mart_complaints.sql",
-        "dbt/models/complaints/marts/mart_complaints.yml",
-    ]
+    assert written == ["loops/complaints/loop.yaml"]
+    assert not list((project / "dbt").iterdir())
     text = (project / "loops/complaints/loop.yaml").read_text()
     assert text.startswith("# yaml-language-server: $schema=../loop.schema.json\nname: complaints\n")
     assert len(text.splitlines()) <= 16
@@ -205,7 +200,7 @@ def test_a_new_loop_outside_of_the_project_is_named_by_its_whole_path(
     assert ended.code == 0
     file = loops / "complaints/loop.yaml"
     assert file.exists()
-    assert f"new  {file}\nnew  dbt/models/complaints/staging/" in ended.out
+    assert f"new  {file}\n" in ended.out
     assert f"Next: say in {file} what your columns" in ended.out
 
 
@@ -234,3 +229,41 @@ def test_a_loop_that_is_there_is_not_written_over(run: Run, project: Path) -> No
     assert 'there is a loop "tickets" already' in ended.err
     assert (project / "loops/tickets/loop.yaml").read_text() == LOOP
     assert not (project / "dbt/models").exists()
+
+
+def test_models_of_a_loop_that_is_not_there_any_more_belong_to_somebody(run: Run, project: Path) -> None:
+    (project / "dbt/models/complaints").mkdir(parents=True)
+    (project / "dbt/models/complaints/mart_complaints.sql").write_text("select 1\n")
+    ended = run("new", "complaints")
+    assert ended.code == 64
+    assert "dbt/models/complaints: there is a loop" in ended.err
+    assert not (project / "loops/complaints").exists()
+
+
+def test_models_are_taken_over_once(run: Run, project: Path) -> None:
+    ended = run("eject", "tickets")
+    assert ended.code == 0
+    written = [line.split()[1] for line in ended.out.splitlines() if line.startswith("new  ")]
+    assert sorted(written) == sorted(
+        str(path.relative_to(project)) for path in (project / "dbt/models").rglob("*.*")
+    )
+    for name in written:
+        assert "This file is yours" in (project / name).read_text().splitlines()[0]
+    assert "lakeloop check tickets says which are missing" in ended.out
+
+    mine = project / "dbt/models/tickets/marts/mart_tickets.sql"
+    mine.write_text("select 1\n")
+    again = run("eject", "tickets")
+    assert again.code == 64
+    assert 'dbt/models/tickets: loop "tickets" has dbt models of its own already' in again.err
+    assert mine.read_text() == "select 1\n"
+
+
+def test_check_names_columns_that_models_of_ones_own_lack(run: Run, project: Path) -> None:
+    run("eject", "tickets")
+    assert "    has dbt models of its own: dbt/models/tickets\n" in (right := run("check", "tickets").out)
+    assert "lacks" not in right
+    contract = project / "dbt/models/tickets/marts/mart_tickets.yml"
+    contract.write_text(contract.read_text().replace("- name: label\n", "- name: team\n"))
+    (warning,) = [line for line in run("check", "tickets").out.splitlines() if "lacks" in line]
+    assert warning.startswith("    warning: mart_tickets in dbt/models/tickets lacks label of this loop file")

@@ -15,9 +15,9 @@ from tests.support.command import Run
 from tests.unit.test_arrows import HEAVY
 
 VERBS = (
-    "check", "schema", "new", "ingest", "transform", "validate", "dataset", "train", "evaluate", "release",
-    "rollout", "monitor", "maintain", "run", "start", "serve", "rollback", "status", "quarantine", "reset",
-    "evolve", "up", "down", "demo",
+    "check", "schema", "eject", "new", "ingest", "transform", "validate", "dataset", "train", "evaluate",
+    "release", "rollout", "monitor", "maintain", "run", "start", "serve", "rollback", "status", "quarantine",
+    "reset", "evolve", "up", "down", "demo",
 )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ def settings(tmp_path: Path) -> Settings:
         (tmp_path / folder).mkdir()
     settings = Settings(root=tmp_path)
     for kind in scaffold.kinds_of_task():
-        scaffold.scaffold(f"my_{kind}", settings, kind)
+        assert scaffold.scaffold(f"my_{kind}", settings, kind) == settings.loop_file(f"my_{kind}")
     return settings
 
 

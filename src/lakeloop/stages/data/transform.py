@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lakeloop.transform.dbt import NodeResult
+    from lakeloop.transform.models import Models
 
 _BUILD = "build"
 """Folder, below the stage's own, with the DuckDB file and what dbt wrote."""
@@ -38,18 +39,19 @@ def transform(context: StageContext, partition: str) -> StageRecord:
         DataError: the day was not ingested, a data test of dbt failed, or a value does not fit.
         FenceError: a newer attempt took over, or the day is being ingested at this moment.
     """
-    from lakeloop.transform.dbt import project_digest
+    from lakeloop.transform.models import models_of, project_digest
 
     require_day(partition)
     with context.stage("transform", partition, config=identity(context.loop, "built")) as stage:
         ingested = _ingested(context, partition)
         if ingested.status == "skipped":
             return stage.skipped(f"nothing to transform: {ingested.reason}")
-        digest = project_digest(context.settings.dbt, context.loop.name)
+        models = models_of(context.settings.dbt, context.loop)
+        digest = project_digest(context.settings.dbt, models)
         stage.inputs(raw=ingested.outputs["raw"], dbt=f"sha256:{digest}")
         if done := stage.unchanged():
             return done
-        return _transform(context, stage, ingested)
+        return _transform(context, stage, ingested, models)
 
 
 def pending(standing: Standing) -> Iterator[Pending]:
@@ -75,7 +77,9 @@ def _ingested(context: StageContext, partition: str) -> StageRecord:
     return record
 
 
-def _transform(context: StageContext, stage: StageSession, ingested: StageRecord) -> StageRecord:
+def _transform(
+    context: StageContext, stage: StageSession, ingested: StageRecord, models: Models
+) -> StageRecord:
     from lakeloop.scratch.folder import kept_folder
 
     where = f"{context.loop.name} transform {stage.partition}"
@@ -83,7 +87,7 @@ def _transform(context: StageContext, stage: StageSession, ingested: StageRecord
     version = context.lake.version("raw")
     context.require_as_recorded("raw", ingested, version)
     with kept_folder(stage.work, _BUILD) as folder:
-        rows, counts, nodes = _build(context, stage, version, folder)
+        rows, counts, nodes = _build(context, stage, version, folder, models)
     counts.reconcile(where)
     reach("transform.before-commit")
     staging = context.lake.replace("staging", rows, where={"partition": stage.partition}, fence=fence)
@@ -109,7 +113,7 @@ def _transform(context: StageContext, stage: StageSession, ingested: StageRecord
 
 
 def _build(
-    context: StageContext, stage: StageSession, version: int, folder: Path
+    context: StageContext, stage: StageSession, version: int, folder: Path, models: Models
 ) -> tuple[pa.Table, Counts, tuple[NodeResult, ...]]:
     """Give dbt the day's raw rows, let it build, take the result out of its file.
 
@@ -121,6 +125,7 @@ def _build(
     from lakeloop.scratch.duckdb import open_duckdb
     from lakeloop.transform.built import built_rows, dropped_duplicates
     from lakeloop.transform.dbt import DATABASE_FILE, build
+    from lakeloop.transform.models import runnable
     from lakeloop.transform.source import hand_over
 
     loop, database = context.loop, folder / DATABASE_FILE
@@ -128,13 +133,14 @@ def _build(
         raw = context.lake.scan("raw", version=version, partition=stage.partition)
         read = hand_over(connection, loop, raw)
     nodes = build(
-        context.settings.dbt,
+        runnable(context.settings.dbt, models, folder / "project"),
         database,
         loop=loop.name,
         clean=loop.clean,
         target=folder / "dbt",
         cache=context.settings.home / "dbt",
         kept_as=stage.work / _BUILD / DATABASE_FILE,
+        generated=models.generated,
     )
     with open_duckdb(database, read_only=True) as connection:
         rows = built_rows(connection, loop.name)
