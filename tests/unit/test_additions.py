@@ -5,8 +5,10 @@ Methods are added in `training/methods/test_registry.py`, sources and formats in
 
 from __future__ import annotations
 
+import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -28,10 +30,12 @@ from lakeloop.gate.rules import registry as rules
 from lakeloop.gate.rules.base import Check
 from lakeloop.measures import registry as measures
 from lakeloop.measures.base import MetricSpec, Outcomes
+from lakeloop.proposal.propose import propose
 from lakeloop.quality.kinds import registry as kinds
 from lakeloop.quality.kinds.base import Found, Rule, rows_expectation
 from lakeloop.quality.rows import judge, reason_counts
 from lakeloop.records import StageRecord
+from lakeloop.settings import Settings
 from lakeloop.spec.base import MART
 from lakeloop.spec.checks import CheckBase
 from lakeloop.spec.loop import LoopSpec
@@ -40,6 +44,8 @@ from lakeloop.stages.catalogue import Stage, in_order, stage_named
 from lakeloop.stages.frame import pending
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext
+from lakeloop.tasks import registry as tasks
+from lakeloop.tasks.proposing import Column
 from lakeloop.tasks.registry import task_of
 from tests.support.evidence import evidence, model
 from tests.support.small_loop import DAYS, LABELS, mart_rows, small_context, small_loop
@@ -102,6 +108,38 @@ def test_a_row_check_is_a_class_a_file_and_a_line(monkeypatch: pytest.MonkeyPatc
     with duckdb.connect() as connection:
         judge(connection, pa.Table.from_pylist(rows, COLUMNS), loop.model_copy(update={"checks": checks}))
         assert reason_counts(connection) == {"text_shouted": 1}
+
+
+class Rank:
+    """What another task would say of data: its answers are places, first, second and so on."""
+
+    def fit(self, column: Column, *, named: bool = False) -> float:
+        return 9.0 if named or column.name == "place" else 0.0
+
+    def answers(self, column: Column) -> Counter[str]:
+        return Counter({"of ten": 1})
+
+    def keys(self, column: Column, remark: str) -> Iterator[str]:
+        yield f"place: {column.name}{remark} # 1 is best"
+
+
+class Ranking:
+    """The other task, as far as a proposal asks for it."""
+
+    proposal = Rank()
+
+
+def test_a_task_brings_its_part_of_a_proposal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"id": n, "day": "2026-11-20", "text": f"a text of {n}", "place": n % 10} for n in range(40)]
+    (tmp_path / "export.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = Settings(root=tmp_path)
+    assert propose("races", "export.jsonl", settings, {}).roles.task != "ranking"
+    monkeypatch.setitem(sys.modules, "ranking", module := ModuleType("ranking"))
+    vars(module)["Ranking"] = Ranking
+    monkeypatch.setattr(tasks, "TASKS", {**tasks.TASKS, "ranking": "ranking:Ranking"})
+    proposal = propose("races", "export.jsonl", settings, {})
+    assert (proposal.roles.task, proposal.answers) == ("ranking", {"of ten": 1})
+    assert "task:\n  kind: ranking\n  text: text\n  place: place # 1 is best\n" in proposal.text()
 
 
 class Modest:

@@ -28,10 +28,7 @@ KNOWS = {
 OTHERWISE = {
     "src/lakeloop/artifact.py": "hands a description of before to the task",
     "src/lakeloop/datasets/freeze.py": "hands a card of before to the task",
-    "src/lakeloop/cli/begin.py": "names the kinds of task that a loop can begin with, and their columns",
-    "src/lakeloop/proposal/loop_file.py": "writes a loop file of one of these tasks",
-    "src/lakeloop/proposal/roles.py": "says which of these tasks the answers make, by the names of columns",
-    "src/lakeloop/cli/scaffold.py": "the kind of task that a loop begins with",
+    "src/lakeloop/cli/begin.py": "an option has the name that it had when there was one task, too",
     "src/lakeloop/cli/templates/loop.classification.yaml": "the loop file of a new loop of this task",
     "src/lakeloop/evaluation/templates/grids.html.j2": "HTML calls the name of a picture so",
     "plugins/lakeloop_ui/templates/base.html.j2": "HTML calls the name of a field so",

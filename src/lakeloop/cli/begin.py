@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from lakeloop.tasks.registry import TASKS
+
 if TYPE_CHECKING:
     from lakeloop.proposal.loop_file import Proposal
     from lakeloop.proposal.preview import Preview
@@ -35,11 +37,12 @@ def new(
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(help="What is predicted: classification (a label) or regression (a number)."),
+        typer.Option(help=f"What is predicted: {' or '.join(TASKS)}. With --from: as the answers are."),
     ] = None,
     text: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column with the text.")] = None,
-    label: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column with the right answer, a label or a number.")
+    answer: Annotated[
+        str | None,
+        typer.Option("--answer", "--label", metavar="COLUMN", help="Column with the right answer."),
     ] = None,
     key: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that names a record.")] = None,
     time: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that says when.")] = None,
@@ -53,10 +56,11 @@ def new(
 
     settings = get_settings()
     if given is None:
-        _from_template(name, settings, task or "classification")
+        _from_template(name, settings, task or next(iter(TASKS)))
         return
-    asked: dict[Part, str | None] = {"text": text, "answer": label, "key": key, "time": time}
-    _from_data(name, given, settings, {part: column for part, column in asked.items() if column}, yes=yes)
+    asked: dict[Part, str | None] = {"text": text, "answer": answer, "key": key, "time": time}
+    said = {part: column for part, column in asked.items() if column}
+    _from_data(name, given, settings, said, task, yes=yes)
 
 
 def _from_template(name: str, settings: Settings, task: str) -> None:
@@ -74,17 +78,19 @@ def _from_template(name: str, settings: Settings, task: str) -> None:
     )
 
 
-def _from_data(name: str, given: str, settings: Settings, said: dict[Part, str], *, yes: bool) -> None:
+def _from_data(
+    name: str, given: str, settings: Settings, said: dict[Part, str], task: str | None, *, yes: bool
+) -> None:
     from lakeloop.cli.scaffold import scaffold
     from lakeloop.proposal.preview import preview
     from lakeloop.proposal.propose import propose
     from lakeloop.spec.reading.load import load_named, shown_path
 
-    proposal = propose(name, given, settings, said)
+    proposal = propose(name, given, settings, said, task)
     doubts = [choice for choice in proposal.roles.all if choice.others]
     if doubts and not yes and _may_ask():
         answers = {choice.part: _ask(choice) for choice in doubts}
-        proposal = propose(name, given, settings, {**said, **answers})
+        proposal = propose(name, given, settings, {**said, **answers}, task)
     _say_proposal(proposal)
     say_written([scaffold(name, settings, proposal.roles.task, proposal.text())], settings)
     loop = load_named(name, settings)
@@ -121,9 +127,9 @@ def _say_proposal(proposal: Proposal) -> None:
         chosen = choice.column.name if choice.column else "none"
         others = f"; or {', '.join(choice.others)}?" if choice.others else ""
         _say(f"  {choice.part:<8}{chosen}  ({choice.reason}{others})")
-    if labels := proposal.labels:
-        shown = [f"{word} {times}" for word, times in labels.most_common(_SHOWN_ANSWERS)]
-        more = f" and {len(labels) - _SHOWN_ANSWERS} more" if len(labels) > _SHOWN_ANSWERS else ""
+    if answers := proposal.answers:
+        shown = [f"{word} {times}" for word, times in answers.most_common(_SHOWN_ANSWERS)]
+        more = f" and {len(answers) - _SHOWN_ANSWERS} more" if len(answers) > _SHOWN_ANSWERS else ""
         _say(f"  answers {', '.join(shown)}{more}")
     day = f"the day of {proposal.partition_by}" if proposal.partition_by else "the day in the path"
     _say(f"  a day is {day}\n")

@@ -13,6 +13,8 @@ from lakeloop.proposal.sample import Sample
 from lakeloop.records import now
 from lakeloop.sources.values import parse, since_1970
 from lakeloop.spec.columns import ColumnSection, ColumnType
+from lakeloop.spec.normal import normalised
+from lakeloop.spec.tasks import in_words
 from lakeloop.spec.time_format import EPOCHS
 
 _ENOUGH = 0.98
@@ -60,6 +62,25 @@ class ProposedColumn:
     @property
     def type(self) -> ColumnType:
         return self.section.type
+
+    @property
+    def in_words(self) -> Counter[str]:
+        """`counts`, of the values in words as the mart has them."""
+        found: Counter[str] = Counter()
+        for value, times in self.counts.items():
+            if word := _in_words(str(value), self.type):
+                found[word] += times
+        return found
+
+
+def _in_words(value: str, kind: ColumnType) -> str:
+    """An answer as the mart has it in words; empty where it is none."""
+    try:
+        answer = parse(value if kind == "string" else value.strip(), kind)
+    except ValueError:
+        return ""
+    assert isinstance(answer, str | float | int), "an answer is no moment"
+    return normalised(in_words(answer))
 
 
 def propose_columns(sample: Sample) -> list[ProposedColumn]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,18 +11,9 @@ from typing import Any
 from lakeloop.proposal.columns import ProposedColumn
 from lakeloop.proposal.roles import Choice, Roles
 from lakeloop.proposal.sample import Sample
-from lakeloop.sources.values import parse
-from lakeloop.spec.columns import ColumnType
-from lakeloop.spec.normal import normalised
-from lakeloop.spec.quoting import plain
-from lakeloop.spec.tasks import in_words
+from lakeloop.spec.quoting import plain, scalar
 from lakeloop.spec.train import Train
-
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_WORDS_OF_YAML = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none"])
-_FEWEST_RECORDS = 5
-"""A label with fewer records is proposed as a comment: training needs some in each split."""
-_FEWEST_LABELS = 2
+from lakeloop.tasks.registry import proposal_of
 
 
 @dataclass(frozen=True)
@@ -41,15 +31,11 @@ class Proposal:
     timezone: str = "UTC"
 
     @property
-    def labels(self) -> Counter[str]:
-        """The answers in words as the mart has them -> records; empty for numbers."""
+    def answers(self) -> Counter[str]:
+        """The answers in words as the mart has them -> records, where the task has few."""
         column = self.roles.answer.column
         assert column, "a proposal has an answer"
-        counts: Counter[str] = Counter()
-        for value, times in column.counts.items() if self.roles.task == "classification" else ():
-            if word := _in_words(str(value), column.type):
-                counts[word] += times
-        return counts
+        return proposal_of(self.roles.task).answers(column)
 
     def text(self) -> str:
         """The loop file."""
@@ -64,20 +50,20 @@ class Proposal:
         yield "description: Say here what is predicted, and for whom."
         yield "source:"
         yield "  kind: files"
-        yield f"  path: {_scalar(self.path)}"
+        yield f"  path: {scalar(self.path)}"
         yield f"  format: {self.sample.format}"
         if self.sample.format == "csv" and self.sample.delimiter != ",":
             yield f"  delimiter: {json.dumps(self.sample.delimiter)}"
         if self.sample.encoding != "utf-8":
             yield f"  encoding: {self.sample.encoding}"
         if self.partition_by:
-            yield f"  partition_by: {_scalar(self.partition_by)} # the day of a record"
+            yield f"  partition_by: {scalar(self.partition_by)} # the day of a record"
         yield from self._key()
         if time := self.roles.time.column:
-            yield f"  event_time: {_scalar(time.name)}{_comment(self.roles.time)}"
+            yield f"  event_time: {scalar(time.name)}{_comment(self.roles.time)}"
         yield f"  columns: # as {rows} of the data have them"
         for column in self.columns:
-            yield f"    {_scalar(column.name)}: {_type(column)} # {_plain(column.evidence)}"
+            yield f"    {scalar(column.name)}: {_type(column)} # {_plain(column.evidence)}"
         if self.left_out:
             names = _plain(", ".join(self.left_out))
             yield f"  # Not read, for they are nested or empty: {names}"
@@ -86,7 +72,7 @@ class Proposal:
 
     def _key(self) -> Iterator[str]:
         if key := self.roles.key.column:
-            yield f"  key: {_scalar(key.name)}{_comment(self.roles.key)}"
+            yield f"  key: {scalar(key.name)}{_comment(self.roles.key)}"
         else:
             yield f"  key_from: content # {self.roles.key.reason}"
 
@@ -96,18 +82,9 @@ class Proposal:
         assert answer
         yield "task:"
         yield f"  kind: {self.roles.task}"
-        yield f"  text: {_scalar(text.name)}{_comment(self.roles.text)}"
-        if self.roles.task == "regression":
-            yield f"  value: {_scalar(answer.name)}{_comment(self.roles.answer)}"
-            return
-        yield f"  label: {_scalar(answer.name)}{_comment(self.roles.answer)}"
-        yield "  labels: # a row with another one is quarantined"
-        for number, (label, times) in enumerate(self.labels.most_common()):
-            scalar = _scalar(label, quoted=answer.type == "string")
-            if times >= _FEWEST_RECORDS or number < _FEWEST_LABELS:
-                yield f"    - {scalar} # {times} records"
-            else:
-                yield f"    # - {scalar} # {times} record(s) are too few to learn from"
+        yield f"  text: {scalar(text.name)}{_comment(self.roles.text)}"
+        for line in proposal_of(self.roles.task).keys(answer, _comment(self.roles.answer)):
+            yield f"  {line}"
 
     def _rows(self) -> Iterator[str]:
         """Keys whose defaults do not suit so few records, or records that so often lack something."""
@@ -132,16 +109,6 @@ class Proposal:
         return lacking / len(self.sample.rows)
 
 
-def _in_words(value: str, kind: ColumnType) -> str:
-    """An answer as the mart has it in words; empty where it is none."""
-    try:
-        answer = parse(value if kind == "string" else value.strip(), kind)
-    except ValueError:
-        return ""
-    assert isinstance(answer, str | float | int), "an answer is no moment"
-    return normalised(in_words(answer))
-
-
 def _comment(choice: Choice) -> str:
     """What there is to say of a choice, as a comment; its evidence stands at the column."""
     if choice.others:
@@ -155,14 +122,7 @@ def _type(column: ProposedColumn) -> str:
         said["format"] = column.section.format
     if len(said) == 1:
         return column.type
-    return "{" + ", ".join(f"{key}: {_scalar(value)}" for key, value in said.items()) + "}"
-
-
-def _scalar(text: str, *, quoted: bool = True) -> str:
-    """`text` as YAML: as it stands where nothing can be mistaken, else in quotes."""
-    if not quoted or (_PLAIN.fullmatch(text) and text.lower() not in _WORDS_OF_YAML):
-        return text
-    return json.dumps(text, ensure_ascii=False)
+    return "{" + ", ".join(f"{key}: {scalar(value)}" for key, value in said.items()) + "}"
 
 
 def _plain(text: str) -> str:

@@ -11,7 +11,9 @@ from lakeloop.proposal.sample import take_sample
 from lakeloop.settings import Settings
 
 
-def propose(name: str, given: str, settings: Settings, said: dict[Part, str]) -> Proposal:
+def propose(
+    name: str, given: str, settings: Settings, said: dict[Part, str], task: str | None = None
+) -> Proposal:
     """What a loop `name` that reads `given` (a file, a folder, a pattern) would be; nothing is written.
 
     Args:
@@ -19,15 +21,16 @@ def propose(name: str, given: str, settings: Settings, said: dict[Part, str]) ->
         given: as a person wrote it.
         settings: where the project is, and which folders loops may read.
         said: columns that a person has chosen.
+        task: the kind of task that a person has chosen.
 
     Raises:
-        ConfigurationError: there is no file, or it lies where loops may not read.
+        ConfigurationError: there is no file, or it lies where loops may not read; or no such kind of task.
         DataError: there are no records, no text or no answer in them, or nothing says their day.
     """
     place = place_of(given, settings)
     sample = take_sample(place.files)
     columns = propose_columns(sample)
-    roles = choose_roles(columns, said)
+    roles = choose_roles(columns, said, task)
     time = roles.time.column
     if not place.names_day and time is None:
         raise DataError(

@@ -12,6 +12,8 @@ from typing import Literal
 
 from lakeloop.errors import DataError
 from lakeloop.proposal.columns import ProposedColumn
+from lakeloop.spec.quoting import quote
+from lakeloop.tasks import registry
 
 Part = Literal["key", "time", "text", "answer"]
 
@@ -19,11 +21,8 @@ _NAMES: dict[Part, str] = {
     "key": r"(^|_|\b| )(id|uuid|guid|key|number|nr|no)$|^id|identifier",
     "time": r"time|date|created|published|received|posted|stamp|_at$|^ts$",
     "text": r"text|message|body|comment|narrative|review|content|description|sentence|tweet|title|query",
-    "answer": r"label|class|categor|target|sentiment|topic|issue|spam|type|team|intent|tag|desk|priority",
 }
-_NUMBER_NAMES = r"score|rating|stars|valence|value|target|price|amount|label"
-_MOST_LABELS = 50
-_SHORT = 64
+"""How columns of a part are called; those with answers each task knows."""
 _CLOSE = 0.8
 """A candidate with more than this share of the best one's score leaves a doubt."""
 
@@ -46,32 +45,34 @@ class Roles:
     time: Choice
     text: Choice
     answer: Choice
-
-    @property
-    def task(self) -> Literal["classification", "regression"]:
-        """The task that the answers make."""
-        column = self.answer.column
-        return "regression" if column and column.type == "number" else "classification"
+    task: str
+    """The kind of task that the answers make."""
 
     @property
     def all(self) -> tuple[Choice, ...]:
         return (self.key, self.time, self.text, self.answer)
 
 
-def choose_roles(columns: Sequence[ProposedColumn], said: dict[Part, str]) -> Roles:
-    """A column for each part; `said` are those that a person has chosen.
+def choose_roles(columns: Sequence[ProposedColumn], said: dict[Part, str], task: str | None = None) -> Roles:
+    """A column for each part, and the kind of task; `said` and `task` are what a person has chosen.
 
     Raises:
+        ConfigurationError: there is no such kind of task.
         DataError: there is no such column, or none can be the text or the answer.
     """
+    kinds = [task] if task else list(registry.TASKS)
+    scores: dict[Part, Callable[[ProposedColumn], float]] = {
+        **_SCORES,
+        "answer": lambda column: max(registry.proposal_of(kind).fit(column) for kind in kinds),
+    }
     free = [column for column in columns if column.name not in said.values()]
     chosen: dict[Part, Choice] = {}
-    for part, score in _SCORES.items():
+    for part, score in scores.items():
         taken = [choice.column for choice in chosen.values()]
         left = [column for column in free if column not in taken]
         chosen[part] = _choice(part, columns if part in said else left, said, score)
-    text, time, key, answer = (chosen[part] for part in _SCORES)
-    for choice, option in ((text, "--text"), (answer, "--label")):
+    text, time, key, answer = (chosen[part] for part in scores)
+    for choice, option in ((text, "--text"), (answer, "--answer")):
         if choice.column is None:
             found = "; ".join(f"{column.name}: {column.type}, {column.evidence}" for column in columns)
             raise DataError(
@@ -80,7 +81,23 @@ def choose_roles(columns: Sequence[ProposedColumn], said: dict[Part, str]) -> Ro
                 found=found[:500],
                 remedy=f"name it: {option} COLUMN",
             )
-    return Roles(key, time, text, answer)
+    return Roles(key, time, text, answer, _task(answer, kinds, named="answer" in said))
+
+
+def _task(answer: Choice, kinds: Sequence[str], *, named: bool) -> str:
+    """The kind of task, of `kinds`, whose answers the column holds best."""
+    column = answer.column
+    assert column, "there is an answer"
+    fits = {kind: registry.proposal_of(kind).fit(column, named=named) for kind in kinds}
+    best = max(fits, key=lambda kind: fits[kind])
+    if not fits[best]:
+        raise DataError(
+            f"column {quote(column.name)} cannot be the answer",
+            expected=f"answers of {' or '.join(kinds)}",
+            found=f"{column.type}, {column.evidence}",
+            remedy="name another column: --answer COLUMN",
+        )
+    return best
 
 
 def _choice(
@@ -113,7 +130,7 @@ _NOTHING: dict[Part, str] = {
 }
 
 
-def _named(part: Part, column: ProposedColumn) -> float:
+def _named(part: Literal["key", "time", "text"], column: ProposedColumn) -> float:
     return 1.5 if re.search(_NAMES[part], column.name, re.IGNORECASE) else 1.0
 
 
@@ -138,23 +155,10 @@ def _key_score(column: ProposedColumn) -> float:
     return _named("key", column)
 
 
-def _answer_score(column: ProposedColumn) -> float:
-    if column.filled < 0.5 or column.distinct < 2:
-        return 0
-    few = column.distinct <= _MOST_LABELS and column.distinct <= max(column.records // 4, 2)
-    if column.type in ("string", "integer", "boolean") and few:
-        # An answer that some value alone gives, nearly always, is of little use.
-        most = max(column.counts.values(), default=column.records) / (column.records * column.filled)
-        return column.filled * _named("answer", column) * (0.5 if most > 0.97 else 1)
-    if column.type == "number" and re.search(_NUMBER_NAMES, column.name, re.IGNORECASE):
-        return 0.9 * column.filled
-    return 0
-
-
 _SCORES: dict[Part, Callable[[ProposedColumn], float]] = {
     "text": _text_score,
     "time": _time_score,
     "key": _key_score,
-    "answer": _answer_score,
 }
-"""How well a column does for a part, in the order in which they are chosen; 0: not at all."""
+"""How well a column does for a part, in the order in which they are chosen; 0: not at all. The answer is
+chosen last, by what the tasks say."""

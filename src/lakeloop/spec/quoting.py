@@ -1,8 +1,12 @@
-"""What somebody wrote, and where, as text for one line of a message: cut, quoted, no control characters."""
+"""What somebody wrote, and where, as text for one line of a message: cut, quoted, no control characters.
+
+And, as `scalar`, for one line of a loop file.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +14,8 @@ Key = tuple[str | int, ...]
 """Where something is in the file: names of mappings, numbers (from 0) in lists."""
 
 _LONGEST = 80
+_PLAIN_YAML = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WORDS_OF_YAML = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none"])
 
 
 def dotted(key: Key) -> str:
@@ -36,6 +42,13 @@ def printable(text: str, limit: int = 10_000) -> str:
 def quote(text: str, limit: int = _LONGEST) -> str:
     """`text` in quotes, fit for one line."""
     return f'"{plain(text, limit)}"'
+
+
+def scalar(text: str, *, quoted: bool = True) -> str:
+    """`text` as YAML: as it stands where nothing can be mistaken or need not be `quoted`, else in quotes."""
+    if not quoted or (_PLAIN_YAML.fullmatch(text) and text.lower() not in _WORDS_OF_YAML):
+        return text
+    return json.dumps(text, ensure_ascii=False)
 
 
 def describe(value: Any) -> str:

@@ -81,6 +81,9 @@ class TaskBase(Section):
         yield from ()
 
 
+ANSWER_NAMES = "label|target"
+"""How people call the column with the right answer, whatever it is: a regular expression."""
+
 WHOLE_BELOW = 10**15
 """A whole number that is larger is written with its exponent, as numbers with a point are."""
 

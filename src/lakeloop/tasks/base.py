@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lakeloop.measures.base import Outcomes
+    from lakeloop.tasks.proposing import TaskProposal
 
 
 class Answer(Frozen):
@@ -72,6 +73,8 @@ class Task(Protocol):
     target: ClassVar[str]
     """Column of the mart with the right answer."""
     answer: ClassVar[type[Answer]]
+    proposal: ClassVar[TaskProposal]
+    """Its part of a loop file that is proposed from data."""
     error: ClassVar[str]
     """What `errors` counts, in a few words for people."""
 

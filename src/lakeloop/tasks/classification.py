@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,13 +15,23 @@ from pydantic import ConfigDict, JsonValue
 from lakeloop.errors import DataError
 from lakeloop.measures.base import Outcomes
 from lakeloop.spec import tasks as spec
+from lakeloop.spec.quoting import scalar
 from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile
+from lakeloop.tasks.proposing import Column, TaskProposal
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _REMEDY = "publish more partitions, or change split in the loop file"
 ANOTHER = "another label"
+_NAMES = rf"{spec.ANSWER_NAMES}|class|categor|sentiment|topic|issue|spam|type|team|intent|tag|desk|priority"
+"""How columns with labels are called."""
+_USUAL = frozenset({"string", "integer", "boolean"})
+"""Types of columns that are taken for labels without being told; numbers with a point may be."""
+_MOST_LABELS = 50
+_FEWEST_RECORDS = 5
+"""A label with fewer records is proposed as a comment: training needs some in each split."""
+_FEWEST_LABELS = 2
 
 
 class Label(Answer):
@@ -39,12 +50,41 @@ class Label(Answer):
     """Probability of every label; they add up to 1."""
 
 
+class Proposed:
+    """Few different words, whole numbers or true and false."""
+
+    def fit(self, column: Column, *, named: bool = False) -> float:
+        if named:
+            return 1.0 if column.type in _USUAL else 0.5 if column.type in spec.LABELS else 0
+        few = column.distinct <= _MOST_LABELS and column.distinct <= max(column.records // 4, 2)
+        if column.filled < 0.5 or column.distinct < 2 or column.type not in _USUAL or not few:
+            return 0
+        # An answer that some value alone gives, nearly always, is of little use.
+        most = max(column.counts.values(), default=column.records) / (column.records * column.filled)
+        says = 1.5 if re.search(_NAMES, column.name, re.IGNORECASE) else 1.0
+        return column.filled * says * (0.5 if most > 0.97 else 1)
+
+    def answers(self, column: Column) -> Counter[str]:
+        return column.in_words
+
+    def keys(self, column: Column, remark: str) -> Iterator[str]:
+        yield f"label: {scalar(column.name)}{remark}"
+        yield "labels: # a row with another one is quarantined"
+        for number, (label, times) in enumerate(column.in_words.most_common()):
+            written = scalar(label, quoted=column.type == "string")
+            if times >= _FEWEST_RECORDS or number < _FEWEST_LABELS:
+                yield f"  - {written} # {times} records"
+            else:
+                yield f"  # - {written} # {times} record(s) are too few to learn from"
+
+
 class Classification:
     """The task of a loop whose texts get labels."""
 
     kind: ClassVar[str] = "classification"
     target: ClassVar[str] = spec.Classification.target
     answer: ClassVar[type[Answer]] = Label
+    proposal: ClassVar[TaskProposal] = Proposed()
     error: ClassVar[str] = "how sure it was"
 
     def __init__(self, section: spec.Classification) -> None:

@@ -11,6 +11,7 @@ from lakeloop.errors import ConfigurationError
 if TYPE_CHECKING:
     from lakeloop.spec import tasks as spec
     from lakeloop.tasks.base import Answer, Task
+    from lakeloop.tasks.proposing import TaskProposal
 
 TASKS: Mapping[str, str] = {
     "classification": "lakeloop.tasks.classification:Classification",
@@ -37,6 +38,11 @@ def task_of(section: spec.Task) -> Task:
     build: Any = task_class(section.kind)
     task: Task = build(section)
     return task
+
+
+def proposal_of(kind: str) -> TaskProposal:
+    """What a kind of task says of data that a loop may be begun from."""
+    return task_class(kind).proposal
 
 
 def answer_type(kind: str) -> type[Answer]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -13,11 +15,15 @@ from pydantic import ConfigDict, JsonValue
 from lakeloop.errors import DataError
 from lakeloop.measures.base import Outcomes
 from lakeloop.spec import tasks as spec
+from lakeloop.spec.quoting import scalar
 from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile
+from lakeloop.tasks.proposing import Column, TaskProposal
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_NAMES = rf"{spec.ANSWER_NAMES}|score|rating|stars|valence|value|price|amount"
+"""How columns with numbers to predict are called."""
 _SLICES = 10
 _POINTS = 400
 """Rows that a scatter shows, spread evenly over the sorted truth."""
@@ -32,12 +38,32 @@ class Value(Answer):
     """In the unit of the target."""
 
 
+class Proposed:
+    """Numbers; whole ones where their name says that they measure something."""
+
+    def fit(self, column: Column, *, named: bool = False) -> float:
+        taken = {"number": 1.0, "integer": 0.5}.get(column.type, 0.0)
+        if named:
+            return taken
+        says = re.search(_NAMES, column.name, re.IGNORECASE)
+        if column.filled < 0.5 or column.distinct < 2 or not says:
+            return 0
+        return 0.9 * taken * column.filled
+
+    def answers(self, column: Column) -> Counter[str]:  # noqa: ARG002 - they are as many as records
+        return Counter()
+
+    def keys(self, column: Column, remark: str) -> Iterator[str]:
+        yield f"value: {scalar(column.name)}{remark}"
+
+
 class Regression:
     """The task of a loop whose texts get numbers."""
 
     kind: ClassVar[str] = "regression"
     target: ClassVar[str] = spec.Regression.target
     answer: ClassVar[type[Answer]] = Value
+    proposal: ClassVar[TaskProposal] = Proposed()
     error: ClassVar[str] = "absolute error"
 
     def __init__(self, section: spec.Regression) -> None:

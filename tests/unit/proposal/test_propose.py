@@ -73,7 +73,7 @@ def test_an_export_becomes_a_loop_that_reads_it(settings: Settings) -> None:
         "Opened",
     )
     assert {column.name: column.moments.format is not None for column in loop.source.fields}["Opened"]
-    assert proposal.labels == {"billing": 20, "delivery": 20}
+    assert proposal.answers == {"billing": 20, "delivery": 20}
     assert proposal.left_out == ("Region",)
     look = preview(loop, settings)
     assert (look.read, look.accepted, look.rejects) == (40, 40, ())
@@ -92,7 +92,7 @@ def test_files_that_are_named_after_their_day_are_one_path(settings: Settings) -
     loop = loop_of(proposal, settings)
     assert (proposal.path, proposal.partition_by) == ("drops/{partition}.jsonl", None)
     assert loop.source.key_from == "content"
-    assert proposal.labels == {"0": 4, "1": 4}
+    assert proposal.answers == {"0": 4, "1": 4}
     assert preview(loop, settings).days == ("2026-11-01", "2026-11-02")
 
 
@@ -141,6 +141,22 @@ def test_what_a_person_says_is_taken(settings: Settings) -> None:
     assert loop.task.text == "Team"
     with pytest.raises(DataError, match="no such column"):
         propose("t", "export.csv", settings, {"text": "Teams"})
+
+
+def test_the_task_is_the_one_whose_answers_there_are_or_the_one_that_a_person_chose(
+    settings: Settings,
+) -> None:
+    rows = [{**row, "Stars": str(n % 5)} for n, row in enumerate(tickets())]
+    write_csv(settings.root / "export.csv", rows)
+    assert propose("t", "export.csv", settings, {}).roles.task == "classification"
+    assert propose("t", "export.csv", settings, {"answer": "Stars"}).roles.task == "classification"
+    loop = loop_of(propose("t", "export.csv", settings, {}, "regression"), settings)
+    assert (loop.task.kind, loop.task.roles()["target"].column) == ("regression", "Stars")
+    with pytest.raises(DataError, match='"Team" cannot be the answer') as caught:
+        propose("t", "export.csv", settings, {"answer": "Team"}, "regression")
+    assert caught.value.expected == "answers of regression"
+    with pytest.raises(ConfigurationError, match="no such task"):
+        propose("t", "export.csv", settings, {}, "translation")
 
 
 def test_a_day_is_asked_for_where_nothing_says_it(settings: Settings) -> None:

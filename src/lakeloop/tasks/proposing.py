@@ -1,0 +1,59 @@
+"""What a kind of task brings to `lakeloop new --from`: which columns can hold its answers, and its section.
+
+Everything else of a proposal (samples, types, the other parts, the text of the file) knows no task by name.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from lakeloop.spec.columns import ColumnType
+
+
+class Column(Protocol):
+    """What a sample says of a column."""
+
+    @property
+    def name(self) -> str:
+        """As the files call it."""
+
+    @property
+    def type(self) -> ColumnType: ...
+
+    @property
+    def filled(self) -> float:
+        """Share of records that have a value, 0..1."""
+
+    @property
+    def distinct(self) -> int:
+        """Different values in the sample."""
+
+    @property
+    def records(self) -> int:
+        """Records of the sample."""
+
+    @property
+    def counts(self) -> Counter[Any]:
+        """Value -> records, as they stand there; empty where there are many values."""
+
+    @property
+    def in_words(self) -> Counter[str]:
+        """The same, in words as the mart has them."""
+
+
+class TaskProposal(Protocol):
+    """The part of one kind of task."""
+
+    def fit(self, column: Column, *, named: bool = False) -> float:
+        """How well a column does for the right answer: 0 not at all, 1 well, more where its name says so too.
+
+        Of a column that a person `named`, only the type counts.
+        """
+
+    def answers(self, column: Column) -> Counter[str]:
+        """The right answers that people want to see before the loop runs -> records; empty: none."""
+
+    def keys(self, column: Column, remark: str) -> Iterator[str]:
+        """Lines of the task's section besides its kind and its text; `remark` is a comment on the column."""
