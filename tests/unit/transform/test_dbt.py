@@ -133,6 +133,26 @@ def test_sql_that_names_no_column_says_model_file_and_column(bench: Bench) -> No
 
 
 @pytest.mark.slow
+def test_a_generated_model_that_fails_is_named_where_it_will_lie_with_the_way_to_change_it(
+    bench: Bench,
+) -> None:
+    bench.write(staging=STAGING.replace("'raw')", "'raw'), text='body'"))
+    with pytest.raises(ConfigurationError) as caught:
+        build(
+            bench.project,
+            bench.database,
+            loop="small",
+            clean=Clean(),
+            target=bench.folder / "target",
+            cache=bench.folder / "cache",
+            kept_as=bench.folder / "kept" / bench.database.name,
+            generated=True,
+        )
+    assert caught.value.where == str(bench.folder / "kept/dbt/models/small/staging/stg_small.sql")
+    assert caught.value.remedy.endswith("to change them, lakeloop eject small")
+
+
+@pytest.mark.slow
 def test_a_project_that_cannot_be_parsed_names_the_file(bench: Bench) -> None:
     bench.write(mart="select {{ unclosed ")
     with pytest.raises(ConfigurationError, match=r"mart_small\.sql"):
