@@ -15,8 +15,9 @@ import duckdb
 import pyarrow as pa
 
 from lakeloop.cleaning.near import CONTENT, near_key
-from lakeloop.scratch.duckdb import identifier, literal
+from lakeloop.scratch.duckdb import literal
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.quoting import identifier
 
 EACH_ROW = "each_row"
 """Table with the rows and the reasons of their own; its columns are those of the mart, and `reasons`."""

@@ -19,9 +19,10 @@ from lakeloop.lake.tables import QUARANTINE, mart_schema, raw_schema
 from lakeloop.quality.alike import DUPLICATES, EACH_ROW, REPEATED, compare
 from lakeloop.quality.kinds.base import Rule
 from lakeloop.quality.kinds.registry import rules_of
-from lakeloop.scratch.duckdb import count, identifier, literal
+from lakeloop.scratch.duckdb import count, literal
 from lakeloop.spec.checks import NotNull
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.quoting import identifier
 
 JUDGED = "judged"
 """View of the rows with all their reasons, and `is_duplicate`: left out for a near-duplicate."""

@@ -17,6 +17,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from lakeloop.spec.quoting import identifier
+
 MEMORY_LIMIT = "1GB"
 """For each connection, unless LAKELOOP_DUCKDB_MEMORY is set; DuckDB's default is most of the machine."""
 THREADS = 2
@@ -83,8 +85,3 @@ def literal(text: str) -> str:
     """
     quoted = "'" + text.replace("'", "''").replace(":", "' || chr(58) || '") + "'"
     return f"({quoted})" if ":" in text else quoted
-
-
-def identifier(name: str) -> str:
-    """`name` as an SQL identifier, whatever it holds."""
-    return '"' + name.replace('"', '""') + '"'

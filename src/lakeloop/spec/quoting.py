@@ -1,6 +1,6 @@
 """What somebody wrote, and where, as text for one line of a message: cut, quoted, no control characters.
 
-And, as `scalar`, for one line of a loop file.
+And, as `scalar`, for one line of a loop file; as `identifier`, for SQL.
 """
 
 from __future__ import annotations
@@ -68,3 +68,8 @@ def choices(names: Sequence[str]) -> str:
     """`a, b or c`."""
     shown = [plain(name) for name in names]
     return " or ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def identifier(name: str) -> str:
+    """`name` as an SQL identifier, whatever it holds."""
+    return '"' + name.replace('"', '""') + '"'

@@ -5,8 +5,9 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
-from lakeloop.scratch.duckdb import fill, identifier
+from lakeloop.scratch.duckdb import fill
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.quoting import identifier
 from lakeloop.spec.tasks import WHOLE_BELOW
 
 _KEYS = {"content": "row_hash", "line": "source_file || ':' || source_line"}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from lakeloop.scratch.duckdb import identifier
+from lakeloop.spec.quoting import identifier
 
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lakeloop.quality.kinds.base import Found, Rule, bad_values, catalogue, value_of
-from lakeloop.scratch.duckdb import identifier
 from lakeloop.spec.checks import Between
+from lakeloop.spec.quoting import identifier
 
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
