@@ -1,4 +1,4 @@
-"""The verb that begins a loop: from nothing, with a template; or from files, with what is found in them."""
+"""The verb that begins a loop: from nothing, with a template; or from data, with what is found in them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.text import Text
 from lakeloop.tasks.registry import TASKS
 
 if TYPE_CHECKING:
+    from lakeloop.proposal.given import Given, Pointer
     from lakeloop.proposal.loop_file import Proposal
     from lakeloop.proposal.preview import Preview
     from lakeloop.proposal.roles import Choice, Part
@@ -31,8 +32,16 @@ def new(
         str | None,
         typer.Option(
             "--from",
-            metavar="FILE",
-            help="Look at this file, folder or pattern ('drops/*.csv') and propose the loop file.",
+            metavar="FILE|URL",
+            help="Look at this file, folder, pattern ('drops/*.csv'), database (postgresql://…,"
+            " sqlite:///…) and propose the loop file.",
+        ),
+    ] = None,
+    table: Annotated[str | None, typer.Option(help="Table or view of the database.")] = None,
+    connection: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Connection with address or credentials: variable LAKELOOP_CONN_<NAME>."
         ),
     ] = None,
     task: Annotated[
@@ -52,15 +61,16 @@ def new(
 
     With --from the file is written from what is found in your data, with the reason of each choice.
     """
+    from lakeloop.proposal.given import Pointer
     from lakeloop.settings import get_settings
 
     settings = get_settings()
-    if given is None:
+    if given is None and connection is None:
         _from_template(name, settings, task or next(iter(TASKS)))
         return
     asked: dict[Part, str | None] = {"text": text, "answer": answer, "key": key, "time": time}
     said = {part: column for part, column in asked.items() if column}
-    _from_data(name, given, settings, said, task, yes=yes)
+    _from_data(Pointer(name, given or "", settings, table, connection), said, task, yes=yes)
 
 
 def _from_template(name: str, settings: Settings, task: str) -> None:
@@ -78,19 +88,19 @@ def _from_template(name: str, settings: Settings, task: str) -> None:
     )
 
 
-def _from_data(
-    name: str, given: str, settings: Settings, said: dict[Part, str], task: str | None, *, yes: bool
-) -> None:
+def _from_data(pointer: Pointer, said: dict[Part, str], task: str | None, *, yes: bool) -> None:
     from lakeloop.cli.scaffold import scaffold
     from lakeloop.proposal.preview import preview
-    from lakeloop.proposal.propose import propose
+    from lakeloop.proposal.propose import look_at, propose
     from lakeloop.spec.reading.load import load_named, shown_path
 
-    proposal = propose(name, given, settings, said, task)
+    name, settings = pointer.loop, pointer.settings
+    given = look_at(pointer)
+    proposal = propose(name, given, said, task)
     doubts = [choice for choice in proposal.roles.all if choice.others]
     if doubts and not yes and _may_ask():
         answers = {choice.part: _ask(choice) for choice in doubts}
-        proposal = propose(name, given, settings, {**said, **answers}, task)
+        proposal = propose(name, given, {**said, **answers}, task)
     _say_proposal(proposal)
     say_written([scaffold(name, settings, proposal.roles.task, proposal.text())], settings)
     loop = load_named(name, settings)
@@ -98,6 +108,7 @@ def _from_data(
     parts = {loop.source.stored(c.column.name) for c in proposal.roles.all if c.column}
     _say_preview(look, parts, loop)
     file = shown_path(settings.loop_file(name), settings)
+    _say_variables(given)
     first = f" --from {look.days[0]} --to {look.days[-1]}" if look.days else ""
     _say(f"\nNext: read {file}, change what is wrong, and run it:\n  lakeloop run {name}{first}")
 
@@ -122,7 +133,7 @@ def _ask(choice: Choice) -> str:
 def _say_proposal(proposal: Proposal) -> None:
     sample = proposal.sample
     how = "all" if sample.whole else "the first"
-    _say(f"{proposal.path}: {sample.format}, {how} {len(sample.rows)} records looked at")
+    _say(f"{proposal.given.shown}: {proposal.given.what}, {how} {len(sample.rows)} records looked at")
     for choice in proposal.roles.all:
         chosen = choice.column.name if choice.column else "none"
         others = f"; or {', '.join(choice.others)}?" if choice.others else ""
@@ -131,7 +142,7 @@ def _say_proposal(proposal: Proposal) -> None:
         shown = [f"{word} {times}" for word, times in answers.most_common(_SHOWN_ANSWERS)]
         more = f" and {len(answers) - _SHOWN_ANSWERS} more" if len(answers) > _SHOWN_ANSWERS else ""
         _say(f"  answers {', '.join(shown)}{more}")
-    day = f"the day of {proposal.partition_by}" if proposal.partition_by else "the day in the path"
+    day = f"the day of {proposal.partition_by}" if proposal.partition_by else "said by the place"
     _say(f"  a day is {day}\n")
 
 
@@ -154,6 +165,14 @@ def _say_preview(look: Preview, parts: set[str], loop: LoopSpec) -> None:
         )
     for warning in surprises_of_texts(look, loop):
         _say(f"  warning: {warning}")
+
+
+def _say_variables(given: Given) -> None:
+    """What the loop needs of the environment: it is in no file."""
+    if given.variables:
+        _say("\nNo secret is in the loop file. Have these set wherever it runs, Airflow's workers too:")
+    for variable, shown in given.variables.items():
+        _say(f"  export {variable}={repr(shown) if shown else '…  (set now)'}")
 
 
 def say_written(paths: list[Path], settings: Settings) -> None:

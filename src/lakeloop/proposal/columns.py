@@ -89,7 +89,7 @@ def propose_columns(sample: Sample) -> list[ProposedColumn]:
     for field in sample.fields:
         values = sample.values(field)
         if values and not any(isinstance(value, dict | list) for value in values):
-            found.append(_column(field, values, len(sample.rows)))
+            found.append(_column(field, values, len(sample.rows), sample.types.get(field)))
     return found
 
 
@@ -98,8 +98,8 @@ def left_out(sample: Sample, columns: Iterable[ProposedColumn]) -> list[str]:
     return [field for field in sample.fields if field not in {column.name for column in columns}]
 
 
-def _column(name: str, values: Sequence[Any], records: int) -> ProposedColumn:
-    section, fitting = _section(name, values)
+def _column(name: str, values: Sequence[Any], records: int, kind: ColumnType | None) -> ProposedColumn:
+    section, fitting = (ColumnSection(type=kind), 1.0) if kind else _section(name, values)
     distinct = Counter(map(_hashable, values))
     filled = len(values) / records
     parts = [f"{filled:.0%} filled", f"{len(distinct)} different"]
@@ -129,6 +129,8 @@ def _span(values: Sequence[Any], section: ColumnSection) -> tuple[str, bool]:
     if section.type not in ("timestamp", "date"):
         return "", False
     days = sorted({day for value in values if (day := _day(value, section))})
+    if not days:
+        return "", False
     odd = days[0] < _EARLIEST or days[-1] > (now() + timedelta(days=1)).date().isoformat()
     return f"{days[0]} to {days[-1]}", odd
 

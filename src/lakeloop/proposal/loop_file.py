@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lakeloop.proposal.columns import ProposedColumn
+from lakeloop.proposal.given import Given
 from lakeloop.proposal.roles import Choice, Roles
 from lakeloop.proposal.sample import Sample
 from lakeloop.spec.quoting import plain, scalar
@@ -21,14 +22,18 @@ class Proposal:
     """What the loop file will say."""
 
     name: str
-    path: str
+    given: Given
     partition_by: str | None
-    """Column that says the day, where the path does not."""
-    sample: Sample
+    """Column that says the day, where the place does not."""
     columns: tuple[ProposedColumn, ...]
     left_out: tuple[str, ...]
     roles: Roles
     timezone: str = "UTC"
+
+    @property
+    def sample(self) -> Sample:
+        """The records that it was made from."""
+        return self.given.sample
 
     @property
     def answers(self) -> Counter[str]:
@@ -49,13 +54,9 @@ class Proposal:
         yield f"name: {self.name}"
         yield "description: Say here what is predicted, and for whom."
         yield "source:"
-        yield "  kind: files"
-        yield f"  path: {scalar(self.path)}"
-        yield f"  format: {self.sample.format}"
-        if self.sample.format == "csv" and self.sample.delimiter != ",":
-            yield f"  delimiter: {json.dumps(self.sample.delimiter)}"
-        if self.sample.encoding != "utf-8":
-            yield f"  encoding: {self.sample.encoding}"
+        for key, value in self.given.keys.items():
+            note = self.given.notes.get(key, "")
+            yield f"  {key}: {_written(value)}{f' # {_plain(note)}' if note else ''}"
         if self.partition_by:
             yield f"  partition_by: {scalar(self.partition_by)} # the day of a record"
         yield from self._key()
@@ -123,6 +124,13 @@ def _type(column: ProposedColumn) -> str:
     if len(said) == 1:
         return column.type
     return "{" + ", ".join(f"{key}: {scalar(value)}" for key, value in said.items()) + "}"
+
+
+def _written(value: Any) -> str:
+    """The value of a key on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{scalar(key)}: {_written(each)}" for key, each in value.items()) + "}"
+    return scalar(value) if isinstance(value, str) else str(value)
 
 
 def _plain(text: str) -> str:

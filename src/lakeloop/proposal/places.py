@@ -1,4 +1,4 @@
-"""The path of a loop file for the files that a person points at: with the day in it, or with days inside."""
+"""Files that a person points at, and the path of a loop file for them: with the day in it, or days inside."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lakeloop.errors import ConfigurationError
+from lakeloop.proposal.given import Given, Pointer
+from lakeloop.proposal.sample import Sample, take_sample
 from lakeloop.settings import Settings
 from lakeloop.spec.days import is_day
 from lakeloop.spec.paths import confine
@@ -24,6 +26,35 @@ class Place:
     files: tuple[Path, ...]
     names_day: bool
     """The path has {partition} in it."""
+
+
+def look(pointer: Pointer) -> Given:
+    """The files at a path or a pattern.
+
+    Raises:
+        ConfigurationError: there is no file, or it does not lie where loop files may read.
+        DataError: no records in it that can be read.
+    """
+    place = place_of(pointer.text, pointer.settings)
+    sample = take_sample(place.files)
+    return Given(
+        place.path,
+        str(sample.format),
+        {"kind": "files", "path": place.path, **written(sample)},
+        sample,
+        says_day=place.names_day,
+        dating="name each file after its day, such as 2026-11-20.csv; or name the column: --time COLUMN",
+    )
+
+
+def written(sample: Sample) -> dict[str, str]:
+    """Keys of a loop file that say how files are written."""
+    keys = {"format": str(sample.format)}
+    if sample.format == "csv" and sample.delimiter != ",":
+        keys["delimiter"] = sample.delimiter
+    if sample.encoding != "utf-8":
+        keys["encoding"] = sample.encoding
+    return keys
 
 
 def place_of(given: str, settings: Settings) -> Place:
@@ -47,10 +78,7 @@ def place_of(given: str, settings: Settings) -> Place:
 
 
 def _files(given: str, settings: Settings) -> tuple[Path, ...]:
-    start = Path(given).expanduser()
-    start = start if start.is_absolute() else Path.cwd() / start
-    if not start.exists() and not Path(given).is_absolute():
-        start = settings.root / given
+    start = from_here(given, settings)
     if start.is_dir():
         found = [file for file in start.iterdir() if file.is_file() and not file.name.startswith(".")]
     elif start.is_file():
@@ -67,6 +95,15 @@ def _files(given: str, settings: Settings) -> tuple[Path, ...]:
             found=str(start),
         )
     return tuple(sorted(found))
+
+
+def from_here(given: str, settings: Settings) -> Path:
+    """`given` from the working folder; from the project where it is not there."""
+    start = Path(given).expanduser()
+    start = start if start.is_absolute() else Path.cwd() / start
+    if not start.exists() and not Path(given).is_absolute():
+        start = settings.root / given
+    return start
 
 
 def _or_day(match: re.Match[str]) -> str:

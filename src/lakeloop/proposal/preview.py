@@ -24,6 +24,8 @@ from lakeloop.spec.train import PACKAGE_PREFIX
 SHOWN = 5
 _MOST_RECORDS = 5_000
 _MOST_TEXTS = 1_000
+_MOST_FETCHED = 3
+"""Days, where each has to be fetched."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,15 @@ class Preview:
 
 
 def preview(loop: LoopSpec, settings: Settings, most_days: int | None = None) -> Preview:
-    """Read the first records of the first days, of `most_days` at most.
+    """Read the first records of the first days, of `most_days` at most; of few where each must be fetched.
 
     Raises:
         LakeloopError: what ingest would raise for the first day.
     """
     source = open_source(loop, settings)
     days = tuple(source.partitions())
+    if most_days is None and source.unread_bytes() is None:
+        most_days = _MOST_FETCHED
     read = accepted = 0
     rows: list[dict[str, Any]] = []
     rejects: list[Reject] = []

@@ -1,51 +1,60 @@
-"""From files to a proposal: sample, columns, parts, path."""
+"""From what a person points at to a proposal: a look, columns, parts."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lakeloop.errors import DataError
+from lakeloop.proposal import apis, databases, places
 from lakeloop.proposal.columns import left_out, propose_columns
+from lakeloop.proposal.given import Given, Pointer
 from lakeloop.proposal.loop_file import Proposal
-from lakeloop.proposal.places import place_of
 from lakeloop.proposal.roles import Part, choose_roles
-from lakeloop.proposal.sample import take_sample
-from lakeloop.settings import Settings
+
+LOOKS: tuple[Callable[[Pointer], Given | None], ...] = (databases.look, apis.look, places.look)
+"""Kinds of places: the first that does not answer None has looked. A new one is a module and a name here."""
 
 
-def propose(
-    name: str, given: str, settings: Settings, said: dict[Part, str], task: str | None = None
-) -> Proposal:
-    """What a loop `name` that reads `given` (a file, a folder, a pattern) would be; nothing is written.
+def look_at(pointer: Pointer) -> Given:
+    """What is at the place that a person points at: a sample of it.
+
+    Raises:
+        ConfigurationError: there is nothing, or it is where loops may not read.
+        DataError: no records in it that can be read.
+        ServiceError: a server is away.
+    """
+    return next(given for look in LOOKS if (given := look(pointer)) is not None)
+
+
+def propose(name: str, given: Given, said: dict[Part, str], task: str | None = None) -> Proposal:
+    """What a loop `name` that reads `given` would be; nothing is written.
 
     Args:
         name: of the loop.
-        given: as a person wrote it.
-        settings: where the project is, and which folders loops may read.
+        given: what is to be read.
         said: columns that a person has chosen.
         task: the kind of task that a person has chosen.
 
     Raises:
-        ConfigurationError: there is no file, or it lies where loops may not read; or no such kind of task.
-        DataError: there are no records, no text or no answer in them, or nothing says their day.
+        ConfigurationError: there is no such kind of task.
+        DataError: no text or no answer in the records, or nothing says their day.
     """
-    place = place_of(given, settings)
-    sample = take_sample(place.files)
-    columns = propose_columns(sample)
+    columns = propose_columns(given.sample)
     roles = choose_roles(columns, said, task)
     time = roles.time.column
-    if not place.names_day and time is None:
+    if not given.says_day and time is None:
         raise DataError(
             "nothing says the day of a record",
-            where=given,
-            expected="a column with times or dates, or the day in the name of each file",
+            where=given.shown,
+            expected="a column with times or dates, or a place that says the day",
             found=f"columns {', '.join(column.name for column in columns)}"[:300],
-            remedy="name each file after its day, such as 2026-11-20.csv; or name the column: --time COLUMN",
+            remedy=given.dating,
         )
     return Proposal(
         name,
-        place.path,
-        None if place.names_day or time is None else time.name,
-        sample,
+        given,
+        None if given.says_day or time is None else time.name,
         tuple(columns),
-        tuple(left_out(sample, columns)),
+        tuple(left_out(given.sample, columns)),
         roles,
     )

@@ -10,13 +10,14 @@ import csv
 import io
 import itertools
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
 from lakeloop.errors import DataError
 from lakeloop.sources.packed import Limits, Packing, first_bytes, members, packing_of, unpack
+from lakeloop.spec.columns import ColumnType
 from lakeloop.spec.quoting import plain
 
 MOST_RECORDS = 20_000
@@ -32,7 +33,8 @@ FileFormat = Literal["csv", "jsonl", "parquet"]
 class Sample:
     """Some records, as they stand in their files."""
 
-    format: FileFormat
+    format: FileFormat | None
+    """None: they are of no file."""
     rows: tuple[dict[str, Any], ...]
     """Field -> value: text in CSV, else what JSON or Parquet has there. An empty field of CSV is None."""
     fields: tuple[str, ...]
@@ -41,6 +43,8 @@ class Sample:
     """The sample is all there is."""
     encoding: str = "utf-8"
     delimiter: str = ","
+    types: Mapping[str, ColumnType] = field(default_factory=dict)
+    """Field -> type, where the place itself says one; else it is found from the values."""
 
     def values(self, field: str) -> list[Any]:
         """The values of a field that are there."""

@@ -19,7 +19,7 @@ PLACEHOLDER = re.compile(r"\{([a-z][A-Za-z0-9_.]*)\}")
 OF_THE_DAY = ("partition", "next_day", "first_moment", "next_moment", "first_second", "next_second")
 OF_THE_CONNECTION = ("login", "password")
 SECRET, EXTRA = "secret.", "extra."
-_SECRET_NAME = re.compile(
+SECRET_NAME = re.compile(
     r"authorization|cookie|passw|secret|token|credential|signature|(api|access|auth|private|subscription)[-_]?key",
     re.IGNORECASE,
 )
@@ -107,7 +107,7 @@ class HttpSource(SourceBase):
     start: Annotated[date, RAW]
     """The first day that is wanted."""
     params: Annotated[dict[ParamName, str], RAW] = Field(default_factory=dict)
-    """The query; one of these, or url, says the day. {secret.NAME} is the variable LAKELOOP_SECRET_NAME;
+    """The query; one of these, or url, says the day. {secret.NAME} is the variable LAKELOOPSECRET_NAME;
     {login}, {password} and {extra.NAME} are of the connection."""
     headers: Annotated[dict[ParamName, str], RAW] = Field(default_factory=dict)
     """Headers of each request, with secrets as in params: `Authorization: "Bearer {password}"`."""
@@ -179,7 +179,7 @@ class HttpSource(SourceBase):
         for section, name, template in given:
             words, key = PLACEHOLDER.findall(template), (section, name)
             yield from self._broken_words(key, words, (*OF_THE_DAY, *OF_THE_CONNECTION))
-            if _SECRET_NAME.search(name) and not any(map(is_secret, words)):
+            if SECRET_NAME.search(name) and not any(map(is_secret, words)):
                 message = "a secret in the loop file"
                 yield Broken(key, message, "{secret.NAME}, or {password} with a connection", "a plain value")
             plain = template.isascii() and template.isprintable() and _HEADER.fullmatch(name)

@@ -53,7 +53,7 @@ def test_a_connection_of_airflows_secrets_backend_is_lent_to_the_process(root: P
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.splitlines()[-1] == "Connection(host='api.example') s3cret/x {'key': '1'}"
+    assert done.stdout.splitlines()[-1] == "Connection(kind='http', host='api.example') s3cret/x {'key': '1'}"
 
 
 def test_a_connection_in_the_environment_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from lakeloop.errors import ConfigurationError, DataError
+from lakeloop.proposal.given import Pointer
 from lakeloop.proposal.loop_file import Proposal
 from lakeloop.proposal.preview import preview
-from lakeloop.proposal.propose import propose
+from lakeloop.proposal.propose import look_at, propose
+from lakeloop.proposal.roles import Part
 from lakeloop.settings import Settings
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.reading.load import read_loop
@@ -29,6 +31,10 @@ TEXTS = [
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(root=tmp_path, home=tmp_path / ".lakeloop", loops=tmp_path / "loops")
+
+
+def proposed(name: str, given: str, settings: Settings, said: dict[Part, str]) -> Proposal:
+    return propose(name, look_at(Pointer(name, given, settings)), said)
 
 
 def tickets(rows: int = 40) -> list[dict[str, Any]]:
@@ -65,7 +71,7 @@ def loop_of(proposal: Proposal, settings: Settings) -> LoopSpec:
 
 def test_an_export_becomes_a_loop_that_reads_it(settings: Settings) -> None:
     write_csv(settings.root / "data/export.csv", tickets())
-    proposal = propose("tickets", "data/export.csv", settings, {})
+    proposal = proposed("tickets", "data/export.csv", settings, {})
     loop = loop_of(proposal, settings)
     assert (loop.source.key, loop.task.text, loop.source.event_time) == (
         "Ticket ID",
@@ -88,9 +94,9 @@ def test_files_that_are_named_after_their_day_are_one_path(settings: Settings) -
             settings.root / f"drops/{day}.jsonl",
             [{"text": text, "label": n % 2} for n, text in enumerate(TEXTS)],
         )
-    proposal = propose("drops", "drops", settings, {})
+    proposal = proposed("drops", "drops", settings, {})
     loop = loop_of(proposal, settings)
-    assert (proposal.path, proposal.partition_by) == ("drops/{partition}.jsonl", None)
+    assert (proposal.given.shown, proposal.partition_by) == ("drops/{partition}.jsonl", None)
     assert loop.source.key_from == "content"
     assert proposal.answers == {"0": 4, "1": 4}
     assert preview(loop, settings).days == ("2026-11-01", "2026-11-02")
@@ -108,7 +114,7 @@ def test_how_a_file_is_written_is_found(
     settings: Settings, options: dict[str, str], said: dict[str, str]
 ) -> None:
     write_csv(settings.root / "export.csv", tickets(), **options)
-    proposal = propose("tickets", "export.csv", settings, {})
+    proposal = proposed("tickets", "export.csv", settings, {})
     assert {key: getattr(proposal.sample, key) for key in said} == said
     assert proposal.sample.fields[0] == "Ticket ID"
 
@@ -127,7 +133,7 @@ def test_packed_json_with_seconds_and_nested_fields(settings: Settings) -> None:
     path = settings.root / "data/rows.jsonl.gz"
     path.parent.mkdir(parents=True)
     path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
-    proposal = propose("stars", "data/rows.jsonl.gz", settings, {})
+    proposal = proposed("stars", "data/rows.jsonl.gz", settings, {})
     loop = loop_of(proposal, settings)
     assert loop.task.kind == "regression"
     assert (loop.source.key, loop.source.event_time, loop.task.text) == ("uuid", "ts", "body")
@@ -137,10 +143,10 @@ def test_packed_json_with_seconds_and_nested_fields(settings: Settings) -> None:
 
 def test_what_a_person_says_is_taken(settings: Settings) -> None:
     write_csv(settings.root / "export.csv", tickets())
-    loop = loop_of(propose("t", "export.csv", settings, {"answer": "Ticket ID", "text": "Team"}), settings)
+    loop = loop_of(proposed("t", "export.csv", settings, {"answer": "Ticket ID", "text": "Team"}), settings)
     assert loop.task.text == "Team"
     with pytest.raises(DataError, match="no such column"):
-        propose("t", "export.csv", settings, {"text": "Teams"})
+        proposed("t", "export.csv", settings, {"text": "Teams"})
 
 
 def test_the_task_is_the_one_whose_answers_there_are_or_the_one_that_a_person_chose(
@@ -164,7 +170,7 @@ def test_a_day_is_asked_for_where_nothing_says_it(settings: Settings) -> None:
         settings.root / "rows.jsonl", [{"text": f"{t} {n}", "label": n % 2} for n, t in enumerate(TEXTS * 3)]
     )
     with pytest.raises(DataError, match="nothing says the day") as caught:
-        propose("rows", "rows.jsonl", settings, {})
+        proposed("rows", "rows.jsonl", settings, {})
     assert "2026-11-20.csv" in caught.value.remedy
 
 
@@ -181,7 +187,7 @@ def test_a_day_is_asked_for_where_nothing_says_it(settings: Settings) -> None:
 def test_what_is_no_data_is_named(settings: Settings, content: bytes, message: str) -> None:
     (settings.root / "file").write_bytes(content)
     with pytest.raises(DataError, match=message):
-        propose("x", "file", settings, {})
+        proposed("x", "file", settings, {})
 
 
 def test_files_out_of_reach_are_refused_with_the_remedy(
@@ -189,16 +195,16 @@ def test_files_out_of_reach_are_refused_with_the_remedy(
 ) -> None:
     outside = write_csv(tmp_path_factory.mktemp("outside") / "export.csv", tickets())
     with pytest.raises(ConfigurationError, match="out of the allowed folders") as caught:
-        propose("t", str(outside), settings, {})
+        proposed("t", str(outside), settings, {})
     assert "LAKELOOP_DATA_ROOTS" in caught.value.remedy
     with pytest.raises(ConfigurationError, match="no file there"):
-        propose("t", "nowhere.csv", settings, {})
+        proposed("t", "nowhere.csv", settings, {})
 
 
 def test_a_loop_file_says_what_it_was_made_from(settings: Settings) -> None:
     rows = [*tickets(60), {**tickets(1)[0], "Ticket ID": "T-rare", "Team": 'legal: "x"'}]
     write_csv(settings.root / "export.csv", rows)
-    text = propose("tickets", "export.csv", settings, {}).text()
+    text = proposed("tickets", "export.csv", settings, {}).text()
     assert 'text: "Customer text"' in text
     assert "    - billing # 30 records" in text
     assert '    # - "legal: \\"x\\"" # 1 record(s) are too few to learn from' in text

@@ -33,6 +33,21 @@ _NAMED = 32
 """Characters of a sha256 in the name of a file."""
 
 
+def require_private(source: HttpSource, settings: Settings) -> None:
+    """Refuse to ask over a network unencrypted.
+
+    Raises:
+        ConfigurationError: the url is http, to another machine, and the installation does not allow it.
+    """
+    if source.is_plain and source.host not in settings.plain_http_hosts:
+        raise ConfigurationError(
+            "what is sent and read would be open to the network",
+            where="source.url",
+            expected="https; or http to this machine, or to a host of LAKELOOP_PLAIN_HTTP_HOSTS",
+            found=f"http://{source.host}",
+        )
+
+
 class ApiDays:
     """The days of an API, from `source.start` on.
 
@@ -48,13 +63,7 @@ class ApiDays:
         self._zone = loop.schedule.timezone
         self._folder = settings.home / "fetched" / loop.name
         self.place = self._source.url
-        if self._source.is_plain and self._source.host not in settings.plain_http_hosts:
-            raise ConfigurationError(
-                "what is sent and read would be open to the network",
-                where="source.url",
-                expected="https; or http to this machine, or to a host of LAKELOOP_PLAIN_HTTP_HOSTS",
-                found=f"http://{self._source.host}",
-            )
+        require_private(self._source, settings)
 
     def find(self, partition: str) -> FileDelivery | None:
         """Fetch the records of the day; None when the API has none.

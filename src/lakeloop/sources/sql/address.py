@@ -14,11 +14,11 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
+from lakeloop.sources.connections import variables_of
 from lakeloop.spec.paths import SQLITE_PATH, confine
 from lakeloop.spec.quoting import plain
 from lakeloop.spec.sql import SqlSource
 
-PREFIXES = ("LAKELOOP_CONN_", "AIRFLOW_CONN_")
 _EXTRA = "__extra__"
 _USUAL = {"connect_timeout": "10", "application_name": "lakeloop"}
 
@@ -51,16 +51,26 @@ def address_of(source: SqlSource, settings: Settings) -> Address:
     if source.connection is None:
         path = str(confine(str(source.sqlite), settings, SQLITE_PATH))
         return Address("sqlite", path, path)
-    names = [f"{prefix}{source.connection.upper()}" for prefix in PREFIXES]
-    for name in names:
-        if value := os.environ.get(name, "").strip():
-            return _read(value, source.connection, name)
+    return read_address(source.connection)[0]
+
+
+def read_address(name: str) -> tuple[Address, str]:
+    """The database of the connection `name`, and the variable that says it.
+
+    Raises:
+        ConfigurationError: there is no such connection, or it is none to a database that is known here.
+    """
+    variables = variables_of(name)
+    for variable in variables:
+        if value := os.environ.get(variable, "").strip():
+            return _read(value, name, variable), variable
     raise ConfigurationError(
-        f"there is no connection {source.connection}",
+        f"there is no connection {name}",
         where="source.connection",
-        expected=f"an address in the environment variable {' or '.join(names)}",
+        expected=f"an address in the environment variable {' or '.join(variables)}",
         found="neither is set",
-        remedy=f"export {names[0]}='postgresql://USER:PASSWORD@HOST:5432/DATABASE', also where Airflow runs",
+        remedy=f"export {variables[0]}='postgresql://USER:PASSWORD@HOST:5432/DATABASE',"
+        " also where Airflow runs",
     )
 
 

@@ -20,24 +20,27 @@ from lakeloop.sources.formats.arrow_rows import DECIMAL
 from lakeloop.sources.sql.address import Address
 from lakeloop.sources.sql.window import (
     MOST_DAYS,
+    Relation,
     bounds,
-    identifier,
-    named,
     ordered,
-    relation,
     selected,
     since_1970,
+    table_name,
     text,
 )  # fmt: skip
-from lakeloop.spec.columns import Column
+from lakeloop.spec.columns import Column, ColumnType
 from lakeloop.spec.days import is_day
-from lakeloop.spec.sql import SqlSource
+from lakeloop.spec.quoting import identifier
 
 _BATCH_BYTES = 4 << 20
 _TYPE = b"POSTGRESQL:type"
 _INTEGERS = ("int2", "int4", "int8")
 _FLOATS = ("float4", "float8")
 _TEMPORAL = ("timestamptz", "timestamp", "date")
+_TYPES: dict[str, ColumnType] = {
+    "bool": "boolean", "float4": "number", "float8": "number", "numeric": "number", "date": "date",
+    "timestamp": "timestamp", "timestamptz": "timestamp",
+}  # fmt: skip
 _SETTINGS = (
     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
     "SET LOCAL TimeZone = 'UTC'",
@@ -61,16 +64,8 @@ _NOT_ALLOWED = ("25", "42", "3D", "3F", "0A", "28")
 """Of these: a writing statement, wrong syntax, a name that is not there, no permission."""
 
 
-class Postgres:
+class Postgres(Relation):
     """One loop's table or query; every call reads in a transaction of its own."""
-
-    def __init__(self, address: Address, source: SqlSource, zone: str) -> None:
-        self._address = address
-        self._source = source
-        self._zone = zone
-        self._from = relation(source)
-        self._day_column = named(source, source.partition_by)
-        self.where = address.shown
 
     def rows(self, day: str) -> Iterator[pa.RecordBatch]:
         """The rows of a day in their order; the first batch is empty and has the columns.
@@ -80,7 +75,7 @@ class Postgres:
             DataError: the query fails on the data.
             ServiceError: the server is away.
         """
-        with self._session() as session:
+        with opened(self._address) as session:
             types = session.types(self._nothing)
             names = selected(self._source, list(types), self.where)
             declared = {column.found: column for column in self._source.fields}
@@ -97,7 +92,7 @@ class Postgres:
 
     def days(self) -> list[str]:
         """The days that rows have, oldest first; the newest `MOST_DAYS` of them. Raises as `rows`."""
-        with self._session() as session:
+        with opened(self._address) as session:
             selected(self._source, list(session.types(self._nothing)), self.where)
             day, dated = self._day(session)
             found = session.values(
@@ -108,7 +103,7 @@ class Postgres:
 
     def undated(self) -> int:
         """How many rows have no day. Raises as `rows`."""
-        with self._session() as session:
+        with opened(self._address) as session:
             _, dated = self._day(session)
             return int(session.values(f"SELECT count(*) FROM {self._from} WHERE ({dated}) IS NOT TRUE")[0][0])
 
@@ -120,7 +115,7 @@ class Postgres:
         if self._source.table is None:
             return {}
         try:
-            with self._session() as session:
+            with opened(self._address) as session:
                 name, dated = self._day(session)
                 if day is not None:
                     dated = self._window(day, session.types(self._nothing)[self._day_column.found])
@@ -139,7 +134,7 @@ class Postgres:
     def _day(self, session: _Session) -> tuple[str, str]:
         """The expression of a row's day, and the condition that it has one."""
         kind, unit = session.types(self._nothing).get(self._day_column.found), self._day_column.moments.unit
-        column, zone = f"q.{identifier(self._day_column.found)}", text(self._zone)
+        column, zone = self._column, text(self._zone)
         own = self._day_column.moments.zone
         if unit and kind in (*_INTEGERS, "numeric"):
             day = f"(to_timestamp({column} * {unit} / 1000000.0) AT TIME ZONE {zone})::date"
@@ -155,7 +150,7 @@ class Postgres:
 
     def _window(self, day: str, kind: str) -> str:
         """The condition that a row is of the day `day`."""
-        column, (start, end) = f"q.{identifier(self._day_column.found)}", bounds(day, self._zone)
+        column, (start, end) = self._column, bounds(day, self._zone)
         unit, own = self._day_column.moments.unit, self._day_column.moments.zone
         if unit and kind in (*_INTEGERS, "numeric"):
             first, last = str(since_1970(start, unit)), str(since_1970(end, unit))
@@ -178,27 +173,67 @@ class Postgres:
                 remedy="cast it in source.query: select ..., created::timestamptz as created from ...",
             )
 
-    @contextlib.contextmanager
-    def _session(self) -> Iterator[_Session]:
-        try:
-            import adbc_driver_manager as adbc
-            from adbc_driver_postgresql import dbapi
-        except ImportError as error:
-            raise ConfigurationError(
-                "the driver of PostgreSQL is not installed",
-                where=self.where,
-                expected="the packages adbc-driver-manager and adbc-driver-postgresql",
-                found=str(error),
-                remedy='install them: pip install "lakeloop[sql]"',
-            ) from error
-        try:
-            with dbapi.connect(self._address.target) as connection:
-                session = _Session(connection)
-                for setting in _SETTINGS:
-                    session.values(setting)
-                yield session
-        except (adbc.Error, pa.ArrowException, OSError) as error:
-            raise _told(error, self._address, self.where) from error
+
+@contextlib.contextmanager
+def opened(address: Address) -> Iterator[_Session]:
+    """A connection in a transaction that only reads.
+
+    Raises:
+        ConfigurationError: the driver is not installed, or the server lets nobody in, or has no such table.
+        DataError: a query fails on the data.
+        ServiceError: the server is away.
+    """
+    try:
+        import adbc_driver_manager as adbc
+        from adbc_driver_postgresql import dbapi
+    except ImportError as error:
+        raise ConfigurationError(
+            "the driver of PostgreSQL is not installed",
+            where=address.shown,
+            expected="the packages adbc-driver-manager and adbc-driver-postgresql",
+            found=str(error),
+            remedy='install them: pip install "lakeloop[sql]"',
+        ) from error
+    try:
+        with dbapi.connect(address.target) as connection:
+            session = _Session(connection)
+            for setting in _SETTINGS:
+                session.values(setting)
+            yield session
+    except (adbc.Error, pa.ArrowException, OSError) as error:
+        raise _told(error, address) from error
+
+
+def tables(address: Address) -> list[str]:
+    """The tables and views that may be read, with their schema where it is not `public`.
+
+    Raises as `opened`.
+    """
+    with opened(address) as session:
+        found = session.values(
+            "SELECT table_schema::text, table_name::text FROM information_schema.tables"
+            " WHERE table_schema NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2"
+        )
+    return [name if schema == "public" else f"{schema}.{name}" for schema, name in found]
+
+
+def column_types(address: Address, table: str) -> dict[str, ColumnType]:
+    """The types of a table's columns; without whole numbers, which may be moments. Raises as `opened`."""
+    with opened(address) as session:
+        types = session.types(f"SELECT * FROM {table_name(table)} LIMIT 0")
+    return {name: _TYPES.get(kind, "string") for name, kind in types.items() if kind not in _INTEGERS}
+
+
+def first_rows(address: Address, table: str) -> Iterator[dict[str, Any]]:
+    """The rows of a table, in whatever order; what Arrow has no type for as text. Raises as `opened`."""
+    where = table_name(table)
+    with opened(address) as session:
+        types = session.types(f"SELECT * FROM {where} LIMIT 0")
+        columns = ", ".join(
+            f"{_expression(name, kind, None)} AS {identifier(name)}" for name, kind in types.items()
+        )
+        for batch in session.batches(f"SELECT {columns} FROM {where} AS q"):
+            yield from batch.to_pylist()
 
 
 class _Session:
@@ -268,8 +303,9 @@ def _state_of(said: str) -> str:
     return "25" if "read-only transaction" in said else "22"
 
 
-def _told(error: Exception, address: Address, where: str) -> LakeloopError:
+def _told(error: Exception, address: Address) -> LakeloopError:
     """An error of the driver as one of ours: is it worth another try."""
+    where = address.shown
     state = getattr(error, "sqlstate", None) or _state_of(str(error))
     found = re.sub(r"^.*?(ERROR|FATAL):\s*|\s*(LINE \d+:.*)?Query was:.*", "", str(error), flags=re.DOTALL)
     found = address.hide(found)

@@ -21,11 +21,11 @@ import pyarrow as pa
 
 from lakeloop.errors import ConfigurationError, DataError, LakeloopError, ServiceError
 from lakeloop.sources.sql.address import Address
-from lakeloop.sources.sql.window import MOST_DAYS, identifier, named, ordered, relation, selected
+from lakeloop.sources.sql.window import MOST_DAYS, Relation, ordered, selected, table_name
 from lakeloop.sources.values import parse, since_1970
 from lakeloop.spec.columns import Column, ColumnType
 from lakeloop.spec.days import is_day
-from lakeloop.spec.sql import SqlSource
+from lakeloop.spec.quoting import identifier
 
 _ROWS_AT_ONCE = 64
 _BATCH_ROWS = 8192
@@ -38,17 +38,8 @@ _TYPES: tuple[tuple[type, pa.DataType], ...] = (
 _WRITTEN = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 
 
-class Sqlite:
+class Sqlite(Relation):
     """One loop's table or query; every call reads in a transaction of its own."""
-
-    def __init__(self, address: Address, source: SqlSource, zone: str) -> None:
-        self._address = address
-        self._source = source
-        self._zone = zone
-        self._from = relation(source)
-        self._day_column = named(source, source.partition_by)
-        self._column = f"q.{identifier(self._day_column.found)}"
-        self.where = address.shown
 
     def rows(self, day: str) -> Iterator[pa.RecordBatch]:
         """The rows of a day in their order; the first batch is empty and has the columns.
@@ -129,20 +120,9 @@ class Sqlite:
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[sqlite3.Connection]:
-        path = self._address.target
-        try:
-            with contextlib.closing(
-                sqlite3.connect(
-                    f"file:{quote(path)}?mode=ro", uri=True, isolation_level=None, timeout=_WAIT_SECONDS
-                )
-            ) as connection:
-                connection.text_factory = _text
-                connection.create_function(_DAY, 1, self._day_of, deterministic=True)
-                connection.execute("PRAGMA query_only = 1")
-                connection.execute("BEGIN")
-                yield connection
-        except sqlite3.Error as error:
-            raise _told(error, self._address, Path(path).exists()) from error
+        with opened(self._address) as connection:
+            connection.create_function(_DAY, 1, self._day_of, deterministic=True)
+            yield connection
 
     def _day_of(self, value: str | bytes | float | None) -> str | None:
         """A row's day; of a text that is no moment the day that it begins with: there it is rejected."""
@@ -150,6 +130,49 @@ class Sqlite:
         if day is None and isinstance(value, str) and is_day(value[:10]):
             return value[:10]
         return day
+
+
+@contextlib.contextmanager
+def opened(address: Address) -> Iterator[sqlite3.Connection]:
+    """A connection that only reads, in a transaction.
+
+    Raises:
+        ConfigurationError: the file is none of SQLite, or has no such table.
+        DataError: it is damaged.
+        ServiceError: it is locked.
+    """
+    path = address.target
+    try:
+        with contextlib.closing(
+            sqlite3.connect(
+                f"file:{quote(path)}?mode=ro", uri=True, isolation_level=None, timeout=_WAIT_SECONDS
+            )
+        ) as connection:
+            connection.text_factory = _text
+            connection.execute("PRAGMA query_only = 1")
+            connection.execute("BEGIN")
+            yield connection
+    except sqlite3.Error as error:
+        raise _told(error, address, Path(path).exists()) from error
+
+
+def tables(address: Address) -> list[str]:
+    """The tables and views, by name. Raises as `opened`."""
+    with opened(address) as connection:
+        found = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%'"
+            " ESCAPE '\\' ORDER BY 1"
+        )
+        return [str(name) for (name,) in found]
+
+
+def first_rows(address: Address, table: str) -> Iterator[dict[str, Any]]:
+    """The rows of a table, in whatever order, as they stand there. Raises as `opened`."""
+    with opened(address) as connection:
+        cursor = connection.execute(f"SELECT * FROM {table_name(table)}")
+        names = [each[0] for each in cursor.description]
+        for row in cursor:
+            yield dict(zip(names, row, strict=True))
 
 
 def day_of(value: str | bytes | float | None, column: Column, zone: str) -> str | None:

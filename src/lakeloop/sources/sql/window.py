@@ -6,8 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from lakeloop.errors import ConfigurationError
+from lakeloop.sources.sql.address import Address
 from lakeloop.spec.columns import Column
-from lakeloop.spec.quoting import plain
+from lakeloop.spec.quoting import identifier, plain
 from lakeloop.spec.sql import SqlSource
 
 MOST_DAYS = 3660
@@ -35,20 +36,39 @@ def since_1970(moment: datetime, unit: int) -> int:
     return -(-microseconds // unit)
 
 
-def identifier(name: str) -> str:
-    """A name as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def text(value: str) -> str:
     """A text as SQL has it; backslashes mean nothing there."""
     return "'" + value.replace("'", "''") + "'"
 
 
-def relation(source: SqlSource) -> str:
+class Relation:
+    """One loop's table or query in a database, and the column by which its rows have days.
+
+    Args:
+        address: where the database is.
+        source: what the loop file says.
+        zone: in which days begin and end.
+    """
+
+    def __init__(self, address: Address, source: SqlSource, zone: str) -> None:
+        self._address = address
+        self._source = source
+        self._zone = zone
+        self._from = _relation(source)
+        self._day_column = named(source, source.partition_by)
+        self._column = f"q.{identifier(self._day_column.found)}"
+        self.where = address.shown
+
+
+def table_name(table: str) -> str:
+    """A table, or `schema.table`, as SQL has it."""
+    return ".".join(identifier(part) for part in table.split(".", 1))
+
+
+def _relation(source: SqlSource) -> str:
     """What is read, under the name q."""
     if source.table is not None:
-        return ".".join(identifier(part) for part in source.table.split(".", 1)) + " AS q"
+        return f"{table_name(source.table)} AS q"
     return f"(\n{source.query}\n) AS q"
 
 
