@@ -14,6 +14,7 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.support.object_store import S3, s3_server
 from tests.support.postgres import Server, binaries, postgres
 
 for name in [name for name in os.environ if name.startswith(("LAKELOOP_", "AIRFLOW_"))]:
@@ -91,4 +92,11 @@ def postgres_server() -> Iterator[Server]:
     if binaries() is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
     with postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """A real S3 server."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
         yield server

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from lakeloop.errors import ConfigurationError, DataError
 from lakeloop.proposal.given import Given, Pointer
-from lakeloop.proposal.places import from_here
+from lakeloop.proposal.places import from_here, shown
 from lakeloop.proposal.sample import MOST_BYTES, MOST_RECORDS, Sample
 from lakeloop.sources.connections import PREFIXES
 from lakeloop.sources.sql import postgres, sqlite
@@ -48,9 +48,7 @@ def look(pointer: Pointer) -> Given | None:
         return None
     file = from_here(path, pointer.settings)
     address = Address("sqlite", str(file), str(confine(str(file), pointer.settings, SQLITE_PATH)))
-    root = pointer.settings.root
-    named = str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
-    return _table(pointer, address, {"kind": "sql", "sqlite": named}, {})
+    return _table(pointer, address, {"kind": "sql", "sqlite": shown(file, pointer.settings)}, {})
 
 
 def _is_sqlite(pointer: Pointer) -> bool:

@@ -66,15 +66,23 @@ def place_of(given: str, settings: Settings) -> Place:
     files = _files(given, settings)
     for file in files[:1]:
         confine(str(file), settings, "--from")
-    names = [_shown(file, settings) for file in files]
+    path, names_day = common_path([shown(file, settings) for file in files])
+    return Place(path, files, names_day)
+
+
+def common_path(names: Sequence[str]) -> tuple[str, bool]:
+    """The `source.path` that stands for files of these names, and whether it has the day in it."""
     templates = {_DAY.sub(_or_day, name) for name in names}
     if len(templates) == 1 and "{partition}" in (template := templates.pop()):
-        return Place(template, files, names_day=True)
-    if len(files) == 1:
-        return Place(names[0], files, names_day=False)
+        return template, True
+    if len(names) == 1:
+        return names[0], False
+    folders = {name.rpartition("/")[0] for name in templates}
+    if len(folders) == 1 and "{partition}" in (folder := folders.pop()):
+        return _common([f"{folder}/{name.rpartition('/')[2]}" for name in names], "*"), True
     if all("{partition}" in _DAY.sub(_or_day, name) for name in names):
-        return Place(_common(names, "*{partition}*"), files, names_day=True)
-    return Place(_common(names, "*"), files, names_day=False)
+        return _common(names, "*{partition}*"), True
+    return _common(names, "*"), False
 
 
 def _files(given: str, settings: Settings) -> tuple[Path, ...]:
@@ -110,7 +118,7 @@ def _or_day(match: re.Match[str]) -> str:
     return "{partition}" if is_day(match[0]) else match[0]
 
 
-def _shown(file: Path, settings: Settings) -> str:
+def shown(file: Path, settings: Settings) -> str:
     """`file` as a loop file names it: from the project's root on where it is inside."""
     file = file.absolute()
     return str(file.relative_to(settings.root)) if file.is_relative_to(settings.root) else str(file)
@@ -120,4 +128,4 @@ def _common(names: Sequence[str], middle: str) -> str:
     """A pattern for files of one folder: `middle`, and their ending where they share it."""
     folder = names[0].rpartition("/")[0]
     endings = {"".join(Path(name).suffixes[-2:]) for name in names}
-    return f"{folder}/{middle}{endings.pop() if len(endings) == 1 else ''}"
+    return f"{folder}{'/' * bool(folder)}{middle}{endings.pop() if len(endings) == 1 else ''}"

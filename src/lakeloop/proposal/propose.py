@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lakeloop.errors import DataError
-from lakeloop.proposal import apis, databases, places
+from lakeloop.proposal import apis, databases, objects, places, tables
 from lakeloop.proposal.columns import left_out, propose_columns
 from lakeloop.proposal.given import Given, Pointer
 from lakeloop.proposal.loop_file import Proposal
 from lakeloop.proposal.roles import Part, choose_roles
 
-LOOKS: tuple[Callable[[Pointer], Given | None], ...] = (databases.look, apis.look, places.look)
+LOOKS: tuple[Callable[[Pointer], Given | None], ...] = (
+    databases.look, apis.look, tables.look, objects.look, places.look,
+)  # fmt: skip
 """Kinds of places: the first that does not answer None has looked. A new one is a module and a name here."""
 
 

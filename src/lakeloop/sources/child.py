@@ -51,7 +51,7 @@ class ChildLimits:
 
 @dataclass(frozen=True)
 class Job:
-    """A file to read: `delivery` has `path` and `blocks_here`, which ends when all is read."""
+    """A file to read: `delivery` has `path`, `where` and `blocks_here`, which ends when all is read."""
 
     delivery: Any
     limits: ChildLimits
@@ -101,7 +101,7 @@ class _Reader:
 
     def read(self, job: Job) -> Iterator[Block | str]:
         self.ready = False
-        where = str(job.delivery.path)
+        where = job.delivery.where
         stdin, stdout = cast("BinaryIO", self._process.stdin), cast("BinaryIO", self._process.stdout)
         request = pickle.dumps(job)
         with contextlib.suppress(BrokenPipeError):  # the end of the answer says why

@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 from lakeloop.errors import TransientError
 from lakeloop.sources.again import RawRecord, records_at
-from lakeloop.sources.base import Block
+from lakeloop.sources.base import Block, Delivery, Rereadable
 from lakeloop.sources.child import ChildLimits, Job, blocks_from_child
 from lakeloop.sources.formats.csv_rows import grammar_of
 from lakeloop.sources.formats.registry import format_of
@@ -36,6 +36,7 @@ class FileDelivery:
         source: what the loop file declares of it.
         limits: what it may unpack to.
         child_limits: what the process may take that reads it, where it is another one.
+        shown: where people find it; where it lies, when that is not said.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class FileDelivery:
         source: SourceBase,
         limits: Limits = _USUAL,
         child_limits: ChildLimits = _USUAL_OF_A_CHILD,
+        shown: str = "",
     ) -> None:
         self.path = path
+        self.where = shown or str(path)
         self.name = name
         self.identity = f"sha256:{sha256}"
         self._source = source
@@ -56,8 +59,9 @@ class FileDelivery:
         self._read = ""
 
     @property
-    def where(self) -> str:
-        return str(self.path)
+    def size(self) -> int:
+        """Bytes of the file as it lies there."""
+        return self.path.stat().st_size
 
     @property
     def digest_read(self) -> str:
@@ -139,10 +143,18 @@ class FileDelivery:
             )
 
 
+class OneFile(Delivery, Rereadable, Protocol):
+    """A file, wherever it lies."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file as it lies there."""
+
+
 class FilesDelivery:
     """Several files that are one delivery: its identity is made of all their names and digests."""
 
-    def __init__(self, files: Sequence[FileDelivery], name: str, where: str) -> None:
+    def __init__(self, files: Sequence[OneFile], name: str, where: str) -> None:
         self.files = tuple(files)
         self.name = name
         self.where = where

@@ -1,23 +1,24 @@
-"""Source `files`: files put by others where the loop file says. What they hold is read by `delivery`."""
+"""Source `files`: files put by others where the loop file says. What they hold is read by `delivery`.
+
+Where they lie, on a disk or in an object store, is the business of `local_files` and `objects`.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
-from lakeloop.durable import sha256_file
-from lakeloop.errors import ConfigurationError, LakeloopError
+from lakeloop.errors import LakeloopError
 from lakeloop.settings import Settings
 from lakeloop.sources.base import Source
 from lakeloop.sources.by_day.cache import PieceCache, key_of
 from lakeloop.sources.by_day.pieces import PieceDelivery, PieceWriter
 from lakeloop.sources.by_day.split import Splitter
-from lakeloop.sources.delivery import FileDelivery, FilesDelivery
-from lakeloop.sources.packed import Limits
-from lakeloop.sources.patterns import PathPattern
+from lakeloop.sources.delivery import FilesDelivery, OneFile
+from lakeloop.sources.local_files import LocalFiles
+from lakeloop.sources.objects.files import ObjectFiles
+from lakeloop.spec.address import is_address
 from lakeloop.spec.identity import decisive
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.source import FilesSource
@@ -30,96 +31,50 @@ def files_source(loop: LoopSpec, settings: Settings) -> Source:
     return FileDrops(loop, settings)
 
 
-class _Files:
-    """The files that `source.path` stands for; `sha256` digests one."""
+class Place(Protocol):
+    """Where the files that `source.path` stands for are."""
 
-    def __init__(
-        self, source: FilesSource, settings: Settings, sha256: Callable[[Path], str] | None = None
-    ) -> None:
-        self.pattern = PathPattern(source.path, settings)
-        self._source = source
-        self._sha256 = sha256 or sha256_file
-        self._limits = Limits(settings.unpacked_bytes, settings.unpacked_ratio)
+    many: bool
+    """A day may have more than one."""
 
-    def found(self, day: str | None) -> list[FileDelivery]:
-        """The files of one day (None: where the path names none), in the order of their names.
+    def of(self, day: str | None) -> str:
+        """`source.path` with the day put in."""
 
-        Raises:
-            ConfigurationError: one leads out of the allowed folders, is no file, or cannot be read.
-        """
-        if not self.pattern.many:
-            file = self._file(self.pattern.of(day))
-            return [file] if file else []
-        try:
-            matches = self.pattern.matches(day)
-        except OSError as error:
-            raise _unreadable(str(error.filename), error) from error
-        return [file for match in matches if (file := self._file(match.name, among=True))]
+    def found(self, day: str | None) -> Sequence[OneFile]:
+        """The files of one day (None: where the path names none), in the order of their names."""
 
     def glance(self, day: str | None) -> str | None:
-        """What `found` would read, by names, sizes, times and numbers; None when there is nothing."""
-        try:
-            names = [self.pattern.of(day)]
-            if self.pattern.many:
-                names = sorted(match.name for match in self.pattern.matches(day, strict=False))
-            seen = [(name, self.pattern.real(name).stat()) for name in names]
-        except (OSError, ConfigurationError):
-            return None
-        states = [
-            f"{name} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_ino}"
-            for name, state in seen
-            if stat.S_ISREG(state.st_mode)
-        ]
-        return hashlib.sha256(os.fsencode("\n".join(states))).hexdigest() if states else None
+        """What `found` would read, from outside; None when there is nothing."""
 
     def where(self, day: str | None) -> str:
-        """Where a person finds them: the file, or the folder in which names begin to vary."""
-        if self.pattern.many:
-            return str(self.pattern.looked_in(day))
-        return str(self.pattern.real(self.pattern.of(day)))
+        """Where a person finds them."""
 
     def nothing(self, day: str | None) -> str:
         """What was looked for in vain."""
-        folder = self.pattern.looked_in(day)
-        if not self.pattern.many:
-            nowhere = "" if folder.is_dir() else f"; there is no folder {folder}"
-            return f"looked for {self.where(day)}{nowhere}"
-        looked = f"looked for {self.pattern.of(day)} in {folder}"
-        return looked if folder.is_dir() else f"{looked}, which is not there"
 
-    def _file(self, name: str, *, among: bool = False) -> FileDelivery | None:
-        """The file called `name`; None when it is not there, or a folder `among` the matches of a pattern."""
-        path = self.pattern.real(name)
-        try:
-            # Not Path.exists: whether it hides an error such as a forbidden folder depends on the error.
-            mode = path.stat().st_mode
-            if among and stat.S_ISDIR(mode):
-                return None
-            if not stat.S_ISREG(mode):
-                raise ConfigurationError(
-                    "not a file", where="source.path", expected="the path of a file", found=str(path)
-                )
-            digest = self._sha256(path)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            if among:
-                raise _unreadable(str(path), error) from error
-            return None
-        except OSError as error:
-            raise _unreadable(str(path), error) from error
-        return FileDelivery(path, digest, _printable(name), self._source, self._limits)
+    def days(self) -> list[str]:
+        """The days in the names of files, oldest first."""
+
+
+def _place(loop: LoopSpec, settings: Settings, sha256: Callable[[Path], str] | None = None) -> Place:
+    assert isinstance(loop.source, FilesSource)
+    if is_address(loop.source.path):
+        return ObjectFiles(loop.source, settings, settings.home / "fetched" / loop.name)
+    return LocalFiles(loop.source, settings, sha256)
 
 
 class FileDrops:
-    """Files of a day below the project or an allowed data root; a link that leads elsewhere is refused."""
+    """Files of a day: below the project or an allowed data root, or in an object store."""
 
     replays = False
 
     def __init__(self, loop: LoopSpec, settings: Settings) -> None:
         assert isinstance(loop.source, FilesSource)
         self.place = loop.source.path
-        self._files = _Files(loop.source, settings)
+        self._files = _place(loop, settings)
+        self._elsewhere = is_address(self.place)
 
-    def find(self, partition: str) -> FileDelivery | FilesDelivery | None:
+    def find(self, partition: str) -> OneFile | FilesDelivery | None:
         """The file of the day, or all of them; None when there is none.
 
         Raises:
@@ -127,33 +82,24 @@ class FileDrops:
                 cannot be read.
         """
         found = self._files.found(partition)
-        if not found or not self._files.pattern.many:
+        if not found or not self._files.many:
             return found[0] if found else None
-        return FilesDelivery(found, self._files.pattern.of(partition), self._files.where(partition))
+        return FilesDelivery(found, self._files.of(partition), self._files.where(partition))
 
     def glance(self, partition: str) -> str | None:
         """Names, sizes, times and numbers of the files: a copy or a touch of one has another glance."""
         return self._files.glance(partition)
 
-    def unread_bytes(self) -> int:
-        return 0
+    def unread_bytes(self) -> int | None:
+        """0: a file is read from its beginning; None where it has to be fetched."""
+        return None if self._elsewhere else 0
 
     def absence(self, partition: str) -> str:
         return f"no file for {partition}: {self._files.nothing(partition)}"
 
     def partitions(self) -> list[str]:
-        """The days in the names of files: one listing of each folder, and a look at each file that has one.
-
-        A link that leads out of the allowed folders is no file of a day.
-        """
-        matches = self._files.pattern.matches(strict=False)
-        return sorted({match.day for match in matches if match.day and self._is_there(match.name)})
-
-    def _is_there(self, name: str) -> bool:
-        try:
-            return self._files.pattern.real(name).is_file()
-        except (OSError, ConfigurationError):
-            return False
+        """The days in the names of files."""
+        return self._files.days()
 
 
 class ManyDays:
@@ -168,11 +114,12 @@ class ManyDays:
     def __init__(self, loop: LoopSpec, settings: Settings) -> None:
         assert isinstance(loop.source, FilesSource)
         self.place = loop.source.path
+        self._loop = loop
         self._source = loop.source
         self._settings = settings
         self._zone = loop.schedule.timezone
         self._cache = PieceCache(settings.home / "pieces" / loop.name)
-        self._files = _Files(loop.source, settings, self._cache.sha256)
+        self._files = _place(loop, settings, self._cache.sha256)
         self._glanced: tuple[str | None, Mapping[str, str]] = (None, {})
 
     def find(self, partition: str) -> PieceDelivery | None:
@@ -218,10 +165,10 @@ class ManyDays:
         Raises:
             ConfigurationError: the path leads out of the allowed folders, or to what cannot be read.
         """
-        found = _Files(self._source, self._settings, self._cache.remembered).found(None)
+        found = _place(self._loop, self._settings, self._cache.remembered).found(None)
         if not found or self._cache.has(self._key(found)):
             return 0
-        return sum(file.path.stat().st_size for file in found)
+        return sum(file.size for file in found)
 
     def _pieces(self) -> tuple[Path | None, Mapping[str, str]]:
         found = self._files.found(None)
@@ -230,7 +177,7 @@ class ManyDays:
         files = FilesDelivery(found, self.place, self._files.where(None))
         return self._cache.pieces(self._key(found), lambda folder: self._split(files, folder))
 
-    def _key(self, found: Sequence[FileDelivery]) -> str:
+    def _key(self, found: Sequence[OneFile]) -> str:
         named = [(file.name, file.identity) for file in found]
         return key_of(named, {**decisive(self._source, "raw"), "zone": self._zone})
 
@@ -240,18 +187,3 @@ class ManyDays:
         Splitter(column, self._zone, files.where).split(files, writer)
         files.require_unchanged()
         writer.close()
-
-
-def _printable(name: str) -> str:
-    """A name as text that a table can hold, also one whose bytes are not UTF-8."""
-    return os.fsencode(name).decode(errors="backslashreplace")
-
-
-def _unreadable(where: str, error: OSError) -> ConfigurationError:
-    return ConfigurationError(
-        "cannot read it",
-        where=where,
-        expected="a file that this user may read, each name at most 255 bytes long",
-        found=error.strerror or str(error),
-        remedy="correct source.path in the loop file, or the permissions of the file and its folders",
-    )

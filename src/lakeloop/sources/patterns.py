@@ -18,8 +18,9 @@ from lakeloop.spec.days import is_day
 from lakeloop.spec.paths import SOURCE_PATH, confine, fixed_part
 from lakeloop.spec.source import DAY_IN_PATH
 
-_GLOB = re.compile(r"[*?]")
+GLOB = re.compile(r"[*?]")
 _AS_PATTERN = {"*": "[^/]*", "?": "[^/]"}
+_DAY = r"(?P<day>\d{4}-\d{2}-\d{2})"
 _MOST_FOLDERS = 100_000
 
 
@@ -44,7 +45,7 @@ class PathPattern:
     @property
     def many(self) -> bool:
         """Whether it can stand for more than one path of a day."""
-        return bool(_GLOB.search(self.text))
+        return bool(GLOB.search(self.text))
 
     def of(self, day: str | None) -> str:
         """The pattern with the day put in."""
@@ -94,7 +95,7 @@ class _Walk:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
                     yield from self.paths(folder / entry.name, parts, day)
-        elif DAY_IN_PATH in part or _GLOB.search(part):
+        elif DAY_IN_PATH in part or GLOB.search(part):
             pattern = _name_pattern(part)
             for entry in self._entries(folder):
                 if match := pattern.fullmatch(entry.name):
@@ -125,13 +126,28 @@ class _Walk:
             return []
 
 
+def whole_pattern(path: str) -> re.Pattern[str]:
+    """All names of a path in one pattern, for a place that lists paths in full; the day as in a name."""
+    pattern, names = "", path.split("/")
+    for number, part in enumerate(names):
+        if part == "**":
+            pattern += r"(?:(?!\.)[^/]+/)*"
+            continue
+        varies = DAY_IN_PATH in part or GLOB.search(part)
+        pattern += r"(?!\.)" if varies and not part.startswith(".") else ""
+        for place, text in enumerate(part.split(DAY_IN_PATH)):
+            pattern += "" if not place else "(?P=day)" if "(?P<day>" in pattern else _DAY
+            pattern += "".join(_AS_PATTERN.get(char, re.escape(char)) for char in text)
+        pattern += "/" if number < len(names) - 1 else ""
+    return re.compile(pattern, re.DOTALL)
+
+
 def _name_pattern(part: str) -> re.Pattern[str]:
     """One name of a path, `{partition}` as group `day` that is the same each time."""
     texts = [
         "".join(_AS_PATTERN.get(char, re.escape(char)) for char in text) for text in part.split(DAY_IN_PATH)
     ]
-    day = r"(?P<day>\d{4}-\d{2}-\d{2})"
     pattern = texts[0] + "".join(
-        (day if place == 0 else "(?P=day)") + text for place, text in enumerate(texts[1:])
+        (_DAY if place == 0 else "(?P=day)") + text for place, text in enumerate(texts[1:])
     )
     return re.compile((r"(?!\.)" if not part.startswith(".") else "") + pattern, re.DOTALL)

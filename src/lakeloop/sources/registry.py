@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from lakeloop.settings import Settings
 from lakeloop.sources.base import Source
+from lakeloop.sources.delta import DeltaDays
 from lakeloop.sources.demo.package import PackageReplay
 from lakeloop.sources.files import files_source
 from lakeloop.sources.http.api import ApiDays
@@ -13,6 +14,7 @@ from lakeloop.sources.sql.source import SqlRows
 from lakeloop.spec.loop import LoopSpec
 
 KINDS: dict[str, Callable[[LoopSpec, Settings], Source]] = {
+    "delta": DeltaDays,
     "files": files_source,
     "http": ApiDays,
     "package": PackageReplay,

@@ -24,7 +24,7 @@ SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 _HEADER = re.compile(r"[A-Za-z0-9_-]+")
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 DottedPath = Annotated[str, StringConstraints(pattern=r"^[^.\s]+(\.[^.\s]+)*$", max_length=200)]
 """Where something is in an answer: names of fields, and places in lists (0 is the first, -1 the last)."""
@@ -147,7 +147,7 @@ class HttpSource(SourceBase):
     @property
     def is_plain(self) -> bool:
         """Requests would cross a network unencrypted."""
-        return urlsplit(self.url).scheme == "http" and self.host not in _LOOPBACK
+        return urlsplit(self.url).scheme == "http" and self.host not in LOOPBACK
 
     @model_validator(mode="after")
     def _can_be_asked(self) -> Self:

@@ -17,6 +17,8 @@ from pathlib import Path, PurePosixPath
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
+from lakeloop.spec.address import is_address
+from lakeloop.spec.delta import DeltaSource
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import quote
 from lakeloop.spec.source import DAY_IN_PATH, FilesSource
@@ -25,6 +27,7 @@ from lakeloop.spec.train import PACKAGE_PREFIX, Train
 
 SOURCE_PATH = "source.path"
 SQLITE_PATH = "source.sqlite"
+TABLE_PATH = "source.table"
 _ANY_DAY = "2000-01-01"
 
 
@@ -42,7 +45,7 @@ def confine(path: str, settings: Settings, where: str) -> Path:
             where=where,
             expected="a path of this machine",
             found=quote(path),
-            remedy="have the files copied to a folder of this machine; addresses such as s3:// are not read",
+            remedy="have the files copied to a folder of this machine",
         )
     # Not Path.resolve: it raises RuntimeError on a loop of links.
     real = Path(os.path.realpath(settings.root / path))
@@ -139,9 +142,14 @@ def confine_all(loop: LoopSpec, settings: Settings) -> list[ConfigurationError]:
         base_model_folder(loop.train, settings)
     except ConfigurationError as error:
         errors.append(error)
-    if isinstance(loop.source, FilesSource):
+    if isinstance(loop.source, FilesSource) and not is_address(loop.source.path):
         try:
             day_file(loop.source, _ANY_DAY, settings)
+        except ConfigurationError as error:
+            errors.append(error)
+    if isinstance(loop.source, DeltaSource) and not is_address(loop.source.table):
+        try:
+            confine(loop.source.table, settings, TABLE_PATH)
         except ConfigurationError as error:
             errors.append(error)
     if isinstance(loop.source, SqlSource) and loop.source.sqlite is not None:

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from lakeloop.spec.base import RAW
+from lakeloop.spec.address import address_rules
+from lakeloop.spec.base import NOTHING, RAW
 from lakeloop.spec.contract import SourceBase, column_rule
+from lakeloop.spec.delta import DeltaSource
 from lakeloop.spec.demo import PackageSource
 from lakeloop.spec.dialect import TextDialect, dialect_rules
 from lakeloop.spec.http import HttpSource
@@ -27,7 +29,11 @@ class FilesSource(TextDialect, SourceBase):
     """Path of the files, with {partition} for the day: `data/tickets/{partition}.jsonl`. With `*` and `?` in
     a name, and `**` for folders of any depth, a day has many files: `drops/{partition}/*.csv`; they are read
     in the order of their names. Files may be compressed (gzip, zstd, zip), whatever they are called. Relative
-    to the project; inside the project or one of the allowed data roots."""
+    to the project; inside the project or one of the allowed data roots. Or an address in an object store:
+    `s3://bucket/drops/{partition}.jsonl`, gs:// or az://."""
+    connection: Annotated[str | None, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,100}$"), NOTHING] = None
+    """Of files in an object store: an Airflow Connection, or the variable LAKELOOP_CONN_<NAME>, with the
+    credentials; those of the environment (AWS_ACCESS_KEY_ID ...) where it is not said."""
     partition_by: Annotated[str | None, RAW] = None
     """Timestamp or date column that says a record's day, where a file has many days; `path` is then without
     {partition}. The day begins at midnight in `schedule.timezone`."""
@@ -52,8 +58,11 @@ class FilesSource(TextDialect, SourceBase):
             yield Broken("partition_by", "the day is said twice", expected, self.partition_by)
         if any("**" in part and part != "**" for part in self.path.split("/")):
             yield Broken("path", "wrong value", "** as a name of its own: drops/**/*.csv", self.path)
+        yield from address_rules("path", self.path, self.connection)
         yield from dialect_rules(self, self.format)
         yield from column_rule("partition_by", self.partition_by, self.types, ("timestamp", "date"))
 
 
-Source = Annotated[FilesSource | HttpSource | PackageSource | SqlSource, Field(discriminator="kind")]
+Source = Annotated[
+    DeltaSource | FilesSource | HttpSource | PackageSource | SqlSource, Field(discriminator="kind")
+]

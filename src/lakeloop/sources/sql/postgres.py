@@ -16,15 +16,14 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from lakeloop.errors import ConfigurationError, DataError, LakeloopError, ServiceError
+from lakeloop.sources.day_window import bounds, since_1970
 from lakeloop.sources.formats.arrow_rows import DECIMAL
 from lakeloop.sources.sql.address import Address
 from lakeloop.sources.sql.window import (
     MOST_DAYS,
     Relation,
-    bounds,
     ordered,
     selected,
-    since_1970,
     table_name,
     text,
 )  # fmt: skip

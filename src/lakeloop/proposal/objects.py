@@ -1,0 +1,91 @@
+"""Files in an object store that a person points at: `s3://bucket/drops/`, `s3://bucket/drops/*.csv.gz`."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from lakeloop.errors import ConfigurationError
+from lakeloop.proposal.given import Given, Pointer
+from lakeloop.proposal.places import common_path, written
+from lakeloop.proposal.sample import take_sample
+from lakeloop.sources.objects.credentials import access_to
+from lakeloop.sources.objects.store import Bucket, StoredFile
+from lakeloop.sources.patterns import GLOB, whole_pattern
+from lakeloop.spec.address import SCHEMES, is_address, parts_of
+
+_HEAD_BYTES = 64 << 20
+"""What is fetched of a file for a look; of formats with an index at their end all of it."""
+_WHOLE = (b"PK\x03\x04", b"PAR1")
+_LOOKED_INTO = 3
+
+
+def look(pointer: Pointer) -> Given | None:
+    """The files at an address; None where something else is meant.
+
+    Raises:
+        ConfigurationError: there is no file, no such connection or bucket, or the store lets nobody in.
+        DataError: no records in it that can be read.
+        ServiceError: the store is away.
+    """
+    if not is_address(pointer.text):
+        return None
+    if parts_of(pointer.text)[0] not in SCHEMES:
+        raise ConfigurationError(
+            "not an address that can be read",
+            where="--from",
+            expected="postgresql://, sqlite:///, https://, " + ", ".join(f"{name}://" for name in SCHEMES),
+            found=f"{parts_of(pointer.text)[0]}://",
+        )
+    bucket = Bucket(pointer.text, access_to(pointer.text, pointer.connection, pointer.settings))
+    files = _files(bucket, parts_of(pointer.text)[2], pointer.text)
+    path, names_day = common_path([file.path for file in files])
+    if not names_day and len({PurePosixPath(file.path).parent for file in files}) > 1:
+        path = parts_of(pointer.text)[2]
+    with tempfile.TemporaryDirectory(prefix="lakeloop-look-") as folder:
+        sample = take_sample([_fetched(bucket, file, Path(folder)) for file in files[:_LOOKED_INTO]])
+    if len(files) > _LOOKED_INTO:
+        sample = replace(sample, whole=False)
+    keys = {"kind": "files", "path": f"{bucket.root}/{path}"}
+    if pointer.connection:
+        keys["connection"] = pointer.connection
+    return Given(
+        keys["path"],
+        str(sample.format),
+        {**keys, **written(sample)},
+        sample,
+        says_day=names_day,
+        notes={"connection": "its credentials are in the environment"},
+        dating="name each file after its day, such as 2026-11-20.csv; or name the column: --time COLUMN",
+    )
+
+
+def _files(bucket: Bucket, path: str, given: str) -> list[StoredFile]:
+    """The files of a pattern, of a folder, or the one of this name; by their names."""
+    if GLOB.search(path):
+        fixed, pattern = GLOB.split(path)[0].rpartition("/")[0], whole_pattern(path)
+        found = [file for file in bucket.below(fixed, deep=True) if pattern.fullmatch(file.path)]
+    elif path and not path.endswith("/") and (file := bucket.file(path)):
+        found = [file]
+    else:
+        found = bucket.below(path.rstrip("/"), deep=False)
+    found = [file for file in found if file.size and not PurePosixPath(file.path).name.startswith(".")]
+    if not found:
+        raise ConfigurationError(
+            "no file there",
+            where="--from",
+            expected="a file, a folder, or a pattern such as 's3://bucket/drops/*.csv'",
+            found=given,
+        )
+    return sorted(found, key=lambda file: file.path)
+
+
+def _fetched(bucket: Bucket, file: StoredFile, folder: Path) -> Path:
+    target = folder / PurePosixPath(file.path).name
+    bucket.fetch(file, target, _HEAD_BYTES)
+    with target.open("rb") as opened:
+        ends_matter = opened.read(4).startswith(_WHOLE)
+    if ends_matter and file.size > _HEAD_BYTES:
+        bucket.fetch(file, target)
+    return target
