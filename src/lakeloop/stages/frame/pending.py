@@ -17,7 +17,7 @@ from lakeloop.records import StageRecord, now
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.ticks import newest_due
 from lakeloop.stages.catalogue import STAGES
-from lakeloop.stages.frame.progress import Day, days_of
+from lakeloop.stages.frame.progress import Day, days_of, reset_days
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.tracking.activity import Activity, activities_of
 
@@ -56,6 +56,25 @@ class Standing:
     def days(self) -> list[Day]:
         """The days that were ingested, oldest first."""
         return days_of(self.entries)
+
+    @cached_property
+    def older(self) -> list[str]:
+        """Days that are there, older than the first that was ingested and never wanted: oldest first."""
+        ingested = [day.partition for day in self.days]
+        cleared = reset_days(self.entries)
+        return [day for day in self.days_there if ingested and day < min(ingested) and day not in cleared]
+
+    @property
+    def left_alone(self) -> str:
+        """What is not done about `older`, and how a person has it done; empty when there are none."""
+        if not self.older:
+            return ""
+        first, last, name = self.older[0], self.older[-1], self.loop.name
+        return (
+            f"{len(self.older)} day(s) with data are older than the first one ingested and left alone,"
+            f" {first} to {last}; to have them: lakeloop run {name} --from {first} --to {last}, or a backfill"
+            f" of {name}.ingest"
+        )
 
 
 class PendingRule(Protocol):
@@ -101,11 +120,13 @@ def standing_of(
 
 
 def work_left(context: StageContext) -> list[Pending]:
-    """Work that is due and was not done, in the order in which it should be done.
+    """Work that is due and was not done, in the order in which it should be done. Reads as `standing_now`."""
+    return pending_work(standing_now(context))
 
-    One read of the ledger, one of the registry, and what `standing_of` looks at.
-    """
+
+def standing_now(context: StageContext) -> Standing:
+    """Where the loop stands: one read of the ledger, one of the registry, and what `standing_of` looks at."""
     from lakeloop.registry.registry import Registry
 
     champion = Registry(context.lake, context.attempt).champion()
-    return pending_work(standing_of(context, context.lake.ledger.entries(), champion))
+    return standing_of(context, context.lake.ledger.entries(), champion)

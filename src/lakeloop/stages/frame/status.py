@@ -124,6 +124,8 @@ class LoopStatus(Frozen):
     champion: ChampionStatus | None
     decision: DecisionStatus | None
     pending: tuple[Pending, ...]
+    left_alone: str = ""
+    """Which days with data nobody will ingest unasked, and how to have them; empty when there are none."""
     running: tuple[StageActivity, ...] = ()
     """What runs on this machine now."""
     failed: tuple[StageActivity, ...] = ()
@@ -161,6 +163,7 @@ def loop_status(context: StageContext) -> LoopStatus:
         champion=champion,
         decision=_decision(entries),
         pending=tuple(pending_work(standing)),
+        left_alone=standing.left_alone,
         running=running(standing.activities),
         failed=failures,
         links=_links(context, entries),

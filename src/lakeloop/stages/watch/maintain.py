@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from lakeloop.records import StageRecord
-from lakeloop.stages.frame.pending import Pending, work_left
+from lakeloop.stages.frame.pending import Standing, pending_work, standing_now
 from lakeloop.stages.frame.session import StageContext, StageSession
 
 if TYPE_CHECKING:
@@ -42,15 +42,15 @@ def maintain(context: StageContext, partition: str, *, retention: timedelta = RE
         leftovers = remove_leftovers(store, retention)
         for name in leftovers:
             log.info("removed what a killed writer left: %s", name)
-        return _done(stage, tidied, leftovers, work_left(context))
+        return _done(stage, tidied, leftovers, standing_now(context))
 
 
 def _done(
-    stage: StageSession, tidied: Sequence[Tidied], leftovers: Sequence[str], work: Sequence[Pending]
+    stage: StageSession, tidied: Sequence[Tidied], leftovers: Sequence[str], standing: Standing
 ) -> StageRecord:
     from lakeloop.tracking.progress import ended
 
-    settings = stage.context.settings
+    settings, work = stage.context.settings, pending_work(standing)
     journals = 0 if settings.wandb_mode == "disabled" else len(ended(settings.journals))
     compacted, deleted = sum(done.compacted for done in tidied), sum(done.deleted for done in tidied)
     metrics = {
@@ -71,6 +71,7 @@ def _done(
     )
     return stage.done(
         reason=f"{compacted} small files compacted, {deleted} old ones deleted, {len(leftovers)} leftovers"
-        f" removed; {len(work)} step(s) are due, {journals} journal(s) wait for W&B",
+        f" removed; {len(work)} step(s) are due, {journals} journal(s) wait for W&B"
+        f"{standing.left_alone and f'; {standing.left_alone}'}",
         metrics=metrics,
     )

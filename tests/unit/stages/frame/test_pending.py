@@ -134,6 +134,17 @@ def test_a_refusal_decides() -> None:
     assert due([*prepared(DAY), *evaluated(DAY), refusal]) == []
 
 
+def test_days_before_the_first_one_are_left_alone_and_it_is_said_how_to_have_them() -> None:
+    there = ("2026-11-10", "2026-11-12", DAY, NEXT)
+    standing = Standing(LOOP, prepared(DAY), CHAMPION, days_there=there)
+    assert [(step.stage, step.partition) for step in pending_work(standing)][:1] == [("ingest", NEXT)]
+    assert standing.older == ["2026-11-10", "2026-11-12"]
+    assert "2 day(s) with data are older" in standing.left_alone
+    assert "lakeloop run small --from 2026-11-10 --to 2026-11-12" in standing.left_alone
+    assert Standing(LOOP, [], None, days_there=there).left_alone == ""
+    assert Standing(LOOP, prepared("2026-11-10"), CHAMPION, days_there=there).left_alone == ""
+
+
 def test_an_older_evaluation_is_overtaken() -> None:
     older = record("evaluate", DAY, inputs={"dataset": "d0"}, fingerprint="older")
     assert due([older, *prepared(DAY), *evaluated(DAY), *released(DAY)]) == []
