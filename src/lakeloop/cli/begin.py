@@ -33,8 +33,9 @@ def new(
         typer.Option(
             "--from",
             metavar="FILE|URL",
-            help="Look at this file, folder, pattern ('drops/*.csv'), database (postgresql://…,"
-            " sqlite:///…) and propose the loop file.",
+            help="Look at this file, folder, pattern ('drops/*.csv'), store (s3://…), table"
+            " (postgresql://…, sqlite:///…, a Delta folder), API (https://…) or data set"
+            " (hub:owner/name@revision), and propose the loop file.",
         ),
     ] = None,
     table: Annotated[str | None, typer.Option(help="Table or view of the database.")] = None,

@@ -45,5 +45,7 @@ class Given:
     """Key -> what a person should know of it."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Variable of the environment that the loop needs -> its value as far as it may be shown."""
+    undated: Mapping[str, Any] = field(default_factory=dict)
+    """More keys where no column says a day: they say it then."""
     dating: str = "name a column with times or dates: --time COLUMN"
     """What to do where nothing says the day of a record."""

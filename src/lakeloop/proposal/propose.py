@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from lakeloop.errors import DataError
-from lakeloop.proposal import apis, databases, objects, places, tables
+from lakeloop.proposal import apis, databases, hubs, objects, places, tables
 from lakeloop.proposal.columns import left_out, propose_columns
 from lakeloop.proposal.given import Given, Pointer
 from lakeloop.proposal.loop_file import Proposal
 from lakeloop.proposal.roles import Part, choose_roles
 
 LOOKS: tuple[Callable[[Pointer], Given | None], ...] = (
-    databases.look, apis.look, tables.look, objects.look, places.look,
+    databases.look, apis.look, tables.look, hubs.look, objects.look, places.look,
 )  # fmt: skip
 """Kinds of places: the first that does not answer None has looked. A new one is a module and a name here."""
 
@@ -44,6 +45,8 @@ def propose(name: str, given: Given, said: dict[Part, str], task: str | None = N
     columns = propose_columns(given.sample)
     roles = choose_roles(columns, said, task)
     time = roles.time.column
+    if time is None and given.undated:
+        given = replace(given, keys={**given.keys, **given.undated}, says_day=True)
     if not given.says_day and time is None:
         raise DataError(
             "nothing says the day of a record",

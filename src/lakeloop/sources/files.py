@@ -19,6 +19,7 @@ from lakeloop.sources.delivery import FilesDelivery, OneFile
 from lakeloop.sources.local_files import LocalFiles
 from lakeloop.sources.objects.files import ObjectFiles
 from lakeloop.spec.address import is_address
+from lakeloop.spec.hub import HubSource
 from lakeloop.spec.identity import decisive
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.source import FilesSource
@@ -61,6 +62,10 @@ def _place(loop: LoopSpec, settings: Settings, sha256: Callable[[Path], str] | N
     if is_address(loop.source.path):
         return ObjectFiles(loop.source, settings, settings.home / "fetched" / loop.name)
     return LocalFiles(loop.source, settings, sha256)
+
+
+OpenPlace = Callable[[Callable[[Path], str]], Place]
+"""Opens a place, given how a file of this machine is digested."""
 
 
 class FileDrops:
@@ -111,15 +116,14 @@ class ManyDays:
 
     replays = False
 
-    def __init__(self, loop: LoopSpec, settings: Settings) -> None:
-        assert isinstance(loop.source, FilesSource)
-        self.place = loop.source.path
-        self._loop = loop
+    def __init__(self, loop: LoopSpec, settings: Settings, opened: OpenPlace | None = None) -> None:
+        assert isinstance(loop.source, FilesSource | HubSource)
         self._source = loop.source
-        self._settings = settings
+        self._open = opened or (lambda sha256: _place(loop, settings, sha256))
         self._zone = loop.schedule.timezone
         self._cache = PieceCache(settings.home / "pieces" / loop.name)
-        self._files = _place(loop, settings, self._cache.sha256)
+        self._files = self._open(self._cache.sha256)
+        self.place = self._files.of(None)
         self._glanced: tuple[str | None, Mapping[str, str]] = (None, {})
 
     def find(self, partition: str) -> PieceDelivery | None:
@@ -165,7 +169,7 @@ class ManyDays:
         Raises:
             ConfigurationError: the path leads out of the allowed folders, or to what cannot be read.
         """
-        found = _place(self._loop, self._settings, self._cache.remembered).found(None)
+        found = self._open(self._cache.remembered).found(None)
         if not found or self._cache.has(self._key(found)):
             return 0
         return sum(file.size for file in found)

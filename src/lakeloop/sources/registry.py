@@ -10,6 +10,7 @@ from lakeloop.sources.delta import DeltaDays
 from lakeloop.sources.demo.package import PackageReplay
 from lakeloop.sources.files import files_source
 from lakeloop.sources.http.api import ApiDays
+from lakeloop.sources.hub import hub_source
 from lakeloop.sources.sql.source import SqlRows
 from lakeloop.spec.loop import LoopSpec
 
@@ -17,6 +18,7 @@ KINDS: dict[str, Callable[[LoopSpec, Settings], Source]] = {
     "delta": DeltaDays,
     "files": files_source,
     "http": ApiDays,
+    "hub": hub_source,
     "package": PackageReplay,
     "sql": SqlRows,
 }

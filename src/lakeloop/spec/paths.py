@@ -19,6 +19,7 @@ from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
 from lakeloop.spec.address import is_address
 from lakeloop.spec.delta import DeltaSource
+from lakeloop.spec.hub import HUB, HubSource
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import quote
 from lakeloop.spec.source import DAY_IN_PATH, FilesSource
@@ -28,6 +29,7 @@ from lakeloop.spec.train import PACKAGE_PREFIX, Train
 SOURCE_PATH = "source.path"
 SQLITE_PATH = "source.sqlite"
 TABLE_PATH = "source.table"
+DATASET_PATH = "source.dataset"
 _ANY_DAY = "2000-01-01"
 
 
@@ -150,6 +152,11 @@ def confine_all(loop: LoopSpec, settings: Settings) -> list[ConfigurationError]:
     if isinstance(loop.source, DeltaSource) and not is_address(loop.source.table):
         try:
             confine(loop.source.table, settings, TABLE_PATH)
+        except ConfigurationError as error:
+            errors.append(error)
+    if isinstance(loop.source, HubSource) and not loop.source.dataset.startswith(HUB):
+        try:
+            confine(loop.source.dataset, settings, DATASET_PATH)
         except ConfigurationError as error:
             errors.append(error)
     if isinstance(loop.source, SqlSource) and loop.source.sqlite is not None:

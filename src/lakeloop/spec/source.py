@@ -15,6 +15,7 @@ from lakeloop.spec.delta import DeltaSource
 from lakeloop.spec.demo import PackageSource
 from lakeloop.spec.dialect import TextDialect, dialect_rules
 from lakeloop.spec.http import HttpSource
+from lakeloop.spec.hub import HubSource
 from lakeloop.spec.rules import Broken, refuse_broken
 from lakeloop.spec.sql import SqlSource
 
@@ -64,5 +65,6 @@ class FilesSource(TextDialect, SourceBase):
 
 
 Source = Annotated[
-    DeltaSource | FilesSource | HttpSource | PackageSource | SqlSource, Field(discriminator="kind")
+    DeltaSource | FilesSource | HttpSource | HubSource | PackageSource | SqlSource,
+    Field(discriminator="kind"),
 ]
