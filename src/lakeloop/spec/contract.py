@@ -53,8 +53,9 @@ class SourceBase(Section):
 
     @property
     def required(self) -> tuple[str, ...]:
-        """Columns in which no row may be null, nor text be empty."""
-        return (self.key,) if self.key else ()
+        """Columns in which no row may be null, nor text be empty: the key, and the one that says the day."""
+        names = (self.key, getattr(self, "partition_by", None))
+        return tuple(dict.fromkeys(name for name in names if name))
 
     @model_validator(mode="after")
     def _columns_fit(self) -> Self:

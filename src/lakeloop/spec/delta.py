@@ -30,11 +30,6 @@ class DeltaSource(SourceBase):
     """Timestamp or date column that says a row's day, which begins at midnight in `schedule.timezone`; a
     partition column where there is one. A row in which it says nothing is in no delivery."""
 
-    @property
-    def required(self) -> tuple[str, ...]:
-        """The key, and the column that says the day."""
-        return tuple(dict.fromkeys(name for name in (self.key, self.partition_by) if name))
-
     @model_validator(mode="after")
     def _says_what_is_read(self) -> Self:
         refuse_broken(list(self._broken_rules()))

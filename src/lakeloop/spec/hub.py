@@ -33,11 +33,6 @@ class HubSource(TextDialect, SourceBase):
     """Instead: timestamp or date column that says a record's day, which begins at midnight in
     `schedule.timezone`."""
 
-    @property
-    def required(self) -> tuple[str, ...]:
-        """The key, and the column that says the day."""
-        return tuple(dict.fromkeys(name for name in (self.key, self.partition_by) if name))
-
     @model_validator(mode="after")
     def _says_what_is_read(self) -> Self:
         refuse_broken(list(self._broken_rules()))

@@ -39,11 +39,6 @@ class FilesSource(TextDialect, SourceBase):
     """Timestamp or date column that says a record's day, where a file has many days; `path` is then without
     {partition}. The day begins at midnight in `schedule.timezone`."""
 
-    @property
-    def required(self) -> tuple[str, ...]:
-        """The key, and the column that says the day."""
-        return tuple(dict.fromkeys(name for name in (self.key, self.partition_by) if name))
-
     @model_validator(mode="after")
     def _says_the_day_once(self) -> Self:
         refuse_broken(list(self._broken_rules()))

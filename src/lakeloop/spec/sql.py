@@ -47,11 +47,6 @@ class SqlSource(SourceBase):
     the other columns."""
 
     @property
-    def required(self) -> tuple[str, ...]:
-        """The key, and the column that says the day."""
-        return tuple(dict.fromkeys(name for name in (self.key, self.partition_by) if name))
-
-    @property
     def place(self) -> str:
         """The table, or the query's database, for a person."""
         return f"{self.table or 'query'} of {self.connection or self.sqlite}"
