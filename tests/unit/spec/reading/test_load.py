@@ -114,7 +114,7 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
         pytest.param(
             ("kind: package", "kind: packge"),
             "  loops/news/loop.yaml:8: source.kind: wrong value\n"
-            "    expected: files, http, package or sql\n"
+            "    expected: delta, files, http, hub, package or sql\n"
             '    found: "packge" (text)\n'
             "    did you mean: package",
             id="an unknown kind",
@@ -122,7 +122,7 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
         pytest.param(
             ("  kind: package\n", ""),
             "  loops/news/loop.yaml:7: source.kind: missing key\n"
-            "    expected: kind: files, http, package or sql\n",
+            "    expected: kind: delta, files, http, hub, package or sql\n",
             id="no kind",
         ),
         pytest.param(
