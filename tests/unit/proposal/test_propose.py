@@ -33,8 +33,10 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(root=tmp_path, home=tmp_path / ".lakeloop", loops=tmp_path / "loops")
 
 
-def proposed(name: str, given: str, settings: Settings, said: dict[Part, str]) -> Proposal:
-    return propose(name, look_at(Pointer(name, given, settings)), said)
+def proposed(
+    name: str, given: str, settings: Settings, said: dict[Part, str], task: str | None = None
+) -> Proposal:
+    return propose(name, look_at(Pointer(name, given, settings)), said, task)
 
 
 def tickets(rows: int = 40) -> list[dict[str, Any]]:
@@ -154,15 +156,15 @@ def test_the_task_is_the_one_whose_answers_there_are_or_the_one_that_a_person_ch
 ) -> None:
     rows = [{**row, "Stars": str(n % 5)} for n, row in enumerate(tickets())]
     write_csv(settings.root / "export.csv", rows)
-    assert propose("t", "export.csv", settings, {}).roles.task == "classification"
-    assert propose("t", "export.csv", settings, {"answer": "Stars"}).roles.task == "classification"
-    loop = loop_of(propose("t", "export.csv", settings, {}, "regression"), settings)
+    assert proposed("t", "export.csv", settings, {}).roles.task == "classification"
+    assert proposed("t", "export.csv", settings, {"answer": "Stars"}).roles.task == "classification"
+    loop = loop_of(proposed("t", "export.csv", settings, {}, "regression"), settings)
     assert (loop.task.kind, loop.task.roles()["target"].column) == ("regression", "Stars")
     with pytest.raises(DataError, match='"Team" cannot be the answer') as caught:
-        propose("t", "export.csv", settings, {"answer": "Team"}, "regression")
+        proposed("t", "export.csv", settings, {"answer": "Team"}, "regression")
     assert caught.value.expected == "answers of regression"
     with pytest.raises(ConfigurationError, match="no such task"):
-        propose("t", "export.csv", settings, {}, "translation")
+        proposed("t", "export.csv", settings, {}, "translation")
 
 
 def test_a_day_is_asked_for_where_nothing_says_it(settings: Settings) -> None:
