@@ -9,7 +9,8 @@ good rows are compared is in `alike`; checks of the day as a whole are in `expec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import duckdb
 import pyarrow as pa
@@ -67,19 +68,19 @@ def judge(
     columns = ", ".join(identifier(name) for name in mart_schema(loop).names)
     reasons = ",\n    ".join(_reason(rule) for rule in rules(loop))
     flawed = " or ".join(f"({rule.violated})" for rule in rules(loop))
-    connection.register("incoming", rows)
     try:
-        # What is said of a row is put together for bad rows only.
-        connection.execute(
-            f"""
-            create or replace table {EACH_ROW} as
-            select {columns},
-                case when {flawed} then list_filter([{reasons}], lambda reason: reason is not null)
-                else [] end as reasons,
-                len(reasons) > 0 as flawed
-            from incoming
-            """
-        )
+        with _registered(connection, "incoming", rows):
+            # What is said of a row is put together for bad rows only.
+            connection.execute(
+                f"""
+                create or replace table {EACH_ROW} as
+                select {columns},
+                    case when {flawed} then list_filter([{reasons}], lambda reason: reason is not null)
+                    else [] end as reasons,
+                    len(reasons) > 0 as flawed
+                from incoming
+                """
+            )
     except duckdb.InvalidInputException as error:
         raise ConfigurationError(
             "a row check cannot be evaluated",
@@ -88,8 +89,6 @@ def judge(
             found=str(error).strip().splitlines()[0],
             remedy="correct the check in the loop file",
         ) from error
-    finally:
-        connection.unregister("incoming")
     compare(connection, loop)
     repeated = _struct(KEY_REPEATED, "row_id", literal("expected a key of its own, found it in several rows"))
     connection.execute(
@@ -123,51 +122,62 @@ def good_rows(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
 
 
 def reject(
-    connection: duckdb.DuckDBPyConnection, loop: LoopSpec, raw: pa.RecordBatchReader | None = None
+    connection: duckdb.DuckDBPyConnection, loop: LoopSpec, places: pa.RecordBatchReader | None = None
 ) -> None:
     """Make the table `REJECTED` of the bad rows: first reason, all reasons in words, the row as JSON.
 
     Args:
         connection: where `judge` has put the rows.
         loop: whose rows they are.
-        raw: the rows of the day as they were ingested: a bad row is kept with all declared columns, and with
-            the values that ingest read, typed; a key that its line lacked is null (`raw_form` is row). A row
-            whose line is not among them, or any row without `raw`, is kept as it was judged (built).
+        places: `source_file` and `source_line` of the rows of the day as they were ingested. A bad row that
+            is one of them is to be kept as it was delivered (`put_records`) or as it was read (`put_values`):
+            `raw_form` is row. Any other is kept as it was judged (built).
     """
     judged = _as_json("judged", {name: name for name in mart_schema(loop).names})
-    delivered = _as_json("delivered", {column.found: column.stored for column in loop.source.fields})
-    connection.register("delivered", raw if raw is not None else raw_schema(loop).empty_table())
-    try:
+    ingested = places if places is not None else raw_schema(loop).empty_table()
+    with _registered(connection, "ingested", ingested):
         connection.execute(
             f"""
             create or replace table {REJECTED} as
             with judged as (select * from {JUDGED} where len(reasons) > 0)
-            select judged."partition", 'validate' as stage, reasons[1].code as reason,
+            select "partition", 'validate' as stage, reasons[1].code as reason,
                 list_aggregate(
                     list_transform(reasons, lambda reason: reason.code || ': ' || reason.detail),
                     'string_agg', '; '
                 ) as detail,
-                reasons[1]."column" as "column", judged.source_file, judged.source_line,
-                cast(null as bigint) as byte_offset,
-                cast(
-                    case when delivered.source_line is null then {judged}
-                    else {delivered} end as varchar
-                ) as raw,
+                reasons[1]."column" as "column", source_file, source_line,
+                cast(null as bigint) as byte_offset, cast({judged} as varchar) as raw,
                 row_id as row_key, false as readmitted,
-                case when delivered.source_line is null then 'built' else 'row' end as raw_form
-            from judged left join delivered
-                on delivered.source_file = judged.source_file
-                and delivered.source_line = judged.source_line
+                case when exists (
+                    from ingested where ingested.source_file = judged.source_file
+                        and ingested.source_line = judged.source_line
+                ) then 'row' else 'built' end as raw_form
+            from judged
             """
         )
-    finally:
-        connection.unregister("delivered")
 
 
 def typed_places(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
-    """`source_file` and `source_line` of the bad rows that are kept as ingest read them."""
+    """`source_file` and `source_line` of the bad rows that are to be kept as ingest read them."""
     typed = f"select source_file, source_line from {REJECTED} where raw_form = 'row'"
     return connection.sql(typed).to_arrow_reader(_BATCH_ROWS)
+
+
+def put_values(connection: duckdb.DuckDBPyConnection, loop: LoopSpec, raw: pa.RecordBatchReader) -> None:
+    """Keep bad rows that no record was found of with all declared columns, as ingest read them, typed.
+
+    A key that the line of a row lacked is null. `raw` are the rows of the day as they were ingested.
+    """
+    values = _as_json("ingested", {column.found: column.stored for column in loop.source.fields})
+    with _registered(connection, "ingested", raw):
+        connection.execute(
+            f"""
+            update {REJECTED} as rejected set raw = cast({values} as varchar)
+            from ingested
+            where rejected.raw_form = 'row' and rejected.source_file = ingested.source_file
+                and rejected.source_line = ingested.source_line
+            """
+        )
 
 
 def put_records(connection: duckdb.DuckDBPyConnection, records: Iterable[pa.RecordBatch]) -> None:
@@ -177,9 +187,8 @@ def put_records(connection: duckdb.DuckDBPyConnection, records: Iterable[pa.Reco
         "(source_file varchar, source_line bigint, byte_offset bigint, raw varchar)"
     )
     for batch in records:
-        connection.register("read_again", pa.table(batch))
-        connection.execute("insert into found select * from read_again")
-        connection.unregister("read_again")
+        with _registered(connection, "read_again", pa.Table.from_batches([batch])):
+            connection.execute("insert into found select * from read_again")
     connection.execute(
         f"""
         update {REJECTED} as rejected
@@ -196,6 +205,17 @@ def rejected(connection: duckdb.DuckDBPyConnection, first: int | None = None) ->
     ordered = f"select * from {REJECTED} order by source_file, source_line"
     limit = "" if first is None else f" limit {first}"
     return connection.sql(ordered + limit).to_arrow_reader(_BATCH_ROWS)
+
+
+@contextmanager
+def _registered(
+    connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table | pa.RecordBatchReader
+) -> Iterator[None]:
+    connection.register(name, rows)
+    try:
+        yield
+    finally:
+        connection.unregister(name)
 
 
 def _as_json(relation: str, columns: Mapping[str, str]) -> str:

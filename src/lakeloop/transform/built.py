@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from lakeloop.scratch.duckdb import count
 
-
 _BATCH_ROWS = 16_384
 
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 _SPACE = r"[\s\x0B\x{85}\p{Z}]"
 """Unicode's white space, in RE2; the same as in the dbt macro `normalised`."""
+_INK = r"[^\s\x0B\x{85}\p{Z}]"
+_COUNTED = 200
+"""Characters that a pattern may count: RE2 makes a copy of what it repeats for each."""
 
 
 class LengthKind:
@@ -20,18 +23,22 @@ class LengthKind:
 
     def rules(self, check: Length) -> tuple[Rule, ...]:
         column, value = check.column, value_of(check)
-        # Few values have to be trimmed, and to see which takes a third of what trimming does.
-        outside = f"regexp_matches({value}, '^{_SPACE}|{_SPACE}$')"
-        trimmed = f"regexp_replace({value}, '^{_SPACE}+|{_SPACE}+$', '', 'g')"
-        length = f"coalesce(length(case when {outside} then {trimmed} else {value} end), 0)"
+        length = f"coalesce(length(regexp_replace({value}, '^{_SPACE}+|{_SPACE}+$', '', 'g')), 0)"
         found = f"{length} || ' characters'"
         rules = []
         if check.min > 0:
+            short = f"{length} < {check.min}"
+            if check.min <= _COUNTED:
+                # The same without trimming and without looking at more of a text than is asked for.
+                more = f"(?s:.{{{check.min - 2},}}){_INK}" if check.min > 1 else ""
+                short = f"not coalesce(regexp_matches({value}, '^{_SPACE}*{_INK}{more}'), false)"
             expected = f"at least {check.min} character(s)"
-            rules.append(Rule(f"{column}_too_short", column, expected, f"{length} < {check.min}", found))
+            rules.append(Rule(f"{column}_too_short", column, expected, short, found))
         if check.max is not None:
+            # Few are as long as that with all their spaces.
+            long = f"case when length({value}) > {check.max} then {length} > {check.max} else false end"
             expected = f"at most {check.max} character(s)"
-            rules.append(Rule(f"{column}_too_long", column, expected, f"{length} > {check.max}", found))
+            rules.append(Rule(f"{column}_too_long", column, expected, long, found))
         return tuple(rules)
 
     def expectation(self, check: Length, rule: Rule) -> tuple[Expectation, Found]:  # noqa: ARG002

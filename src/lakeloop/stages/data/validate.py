@@ -25,7 +25,6 @@ from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
 
 if TYPE_CHECKING:
-    import pyarrow as pa
 
     from lakeloop.lake.claims import Fence
     from lakeloop.lake.store import Published
@@ -195,8 +194,10 @@ def _judge(
         staging = context.lake.scan("staging", version=version, partition=stage.partition)
         rows.judge(connection, staging, context.loop)
         reasons = rows.reason_counts(connection)
-        rows.reject(connection, context.loop, _as_ingested(context, ingested) if reasons else None)
-        keep_whole(context, ingested, connection)
+        if reasons:
+            keep_whole(context, ingested, connection)
+        else:
+            rows.reject(connection, context.loop)
         counts = Counts(
             read=_counts(transformed).accepted,
             accepted=count(connection, rows.GOOD),
@@ -234,13 +235,6 @@ def _account(
         rejected=here.quarantined,
         duplicates=here.duplicates,
     )
-
-
-def _as_ingested(context: StageContext, ingested: StageRecord) -> pa.RecordBatchReader:
-    """The rows of the day that `ingested` recorded: raw is not under the fence of this stage."""
-    version = context.lake.version("raw")
-    context.require_as_recorded("raw", ingested, version)
-    return context.lake.scan("raw", version=version, partition=ingested.partition)
 
 
 def _audit(

@@ -27,16 +27,36 @@ _BATCH_CHARACTERS = 8 << 20
 
 
 def keep_whole(context: StageContext, ingested: StageRecord, connection: duckdb.DuckDBPyConnection) -> None:
-    """Give each row of the table `REJECTED` that ingest had read from text the record as it stands there.
+    """Make the table `REJECTED` of the bad rows in `connection`, each kept as it was delivered.
 
     Memory is that of the numbers of their lines and of some records.
 
     Args:
         context: of the stage.
         ingested: what ingest recorded of the day.
-        connection: where the table is; rows whose `raw_form` is `row` are looked for by `source_file` and
-            `source_line`.
+        connection: where the rows were judged.
+
+    Raises:
+        FenceError: raw, which is not under the fence of this stage, holds other rows than ingest recorded.
     """
+    from lakeloop.quality import rows
+    from lakeloop.scratch.duckdb import count
+
+    version = context.lake.version("raw")
+    context.require_as_recorded("raw", ingested, version)
+
+    def raw(columns: list[str] | None = None) -> pa.RecordBatchReader:
+        return context.lake.scan("raw", version=version, columns=columns, partition=ingested.partition)
+
+    rows.reject(connection, context.loop, raw(["source_file", "source_line"]))
+    _put_records(context, ingested, connection)
+    if count(connection, f"{rows.REJECTED} where raw_form = 'row'"):
+        rows.put_values(connection, context.loop, raw())
+
+
+def _put_records(
+    context: StageContext, ingested: StageRecord, connection: duckdb.DuckDBPyConnection
+) -> None:
     from lakeloop.quality.rows import put_records
 
     if not (wanted := _wanted(connection)):
