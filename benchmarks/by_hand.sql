@@ -1,14 +1,15 @@
 -- What transform and validate do to a day of texts, as one who knows DuckDB writes it for this one table.
--- {files} are the Parquet files of the raw table, {mart} and {quarantine} are written.
+-- {files} are the Parquet files of the raw table, {mart} and {quarantine} are written. The macros `normalised`
+-- and `letters` are there: `checks.py` has them in two ways.
 create table staged as
 select *,
     left(sha256(coalesce(
-        nullif(regexp_replace(lower(text), '[^\p{{L}}\p{{M}}\p{{N}}]', '', 'g'), ''), 'row:' || row_id
+        nullif(letters(lower(text)), ''), 'row:' || row_id
     )), 32) as text_key
 from (
     select id as row_id,
-        trim(regexp_replace(nfc_normalize(text), '[\s\x0B\x{{85}}\p{{Z}}]+', ' ', 'g')) as text,
-        nullif(trim(regexp_replace(nfc_normalize(label), '[\s\x0B\x{{85}}\p{{Z}}]+', ' ', 'g')), '') as label,
+        normalised(text) as text,
+        nullif(normalised(label), '') as label,
         "at" as event_time, source_file, source_line, '{day}' as "partition"
     from read_parquet({files})
 );

@@ -1,4 +1,4 @@
-"""Generated rows of texts with everything that a day of them can have: bad rows, near-duplicates, conflicts."""
+"""Generated rows of texts with all that a day of them can have: bad rows, near-duplicates, conflicts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import Any
 DAY = "2026-11-16"
 COLUMNS = {"id": "string", "at": "timestamp", "text": "string", "label": "string", "score": "number"}
 LABELS = ("business", "sports", "tech")
-_WORDS = (
+_SENTENCE = (
     "loop reads a drop of rows and says where each belongs or why not after the market opened higher on "
     "Monday while the team from York signed another keeper for 1.5 million pounds"
-).split()
-_NOT_ASCII = ("café", "Zürich", "naïve", "it’s", "–", "£20", "東京")
+)
+_WORDS = _SENTENCE.split(" ")
+_NOT_ASCII = ("café", "Zürich", "naïve", "it\u2019s", "\u2013", "£20", "東京")
 _MARKS = (",", ".", ";", "!", "?", ":")
 _TEXTS = 10_000
 
@@ -65,16 +66,15 @@ def _text(chance: random.Random) -> str:
 
 def _spoilt(number: int, row: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
     """What is different in the row `number`; mostly nothing."""
-    if number % 100 == 9:
-        return {"text": before["text"].upper() + "!", "label": before["label"]}
-    if number % 1000 == 11:
-        return {"text": before["text"], "label": LABELS[(number + 1) % len(LABELS)]}
-    if number % 5000 == 13:
-        return {"id": before["id"]}
-    if number % 10_000 == 17:
-        return {"id": row["id"].replace("row", "line")}
-    if number % 200 == 3:
-        return {"label": "cooking"}
-    if number % 500 == 5:
-        return {"text": "  "}
-    return {"label": None} if number % 500 == 7 else {}
+    near = {"text": before["text"].upper() + "!", "label": before["label"]}
+    contradiction = {"text": before["text"], "label": LABELS[(number + 1) % len(LABELS)]}
+    ways = (
+        (100, 9, near),
+        (1000, 11, contradiction),
+        (5000, 13, {"id": before["id"]}),
+        (10_000, 17, {"id": row["id"].replace("row", "line")}),
+        (200, 3, {"label": "cooking"}),
+        (500, 5, {"text": "  "}),
+        (500, 7, {"label": None}),
+    )
+    return next((spoilt for every, place, spoilt in ways if number % every == place), {})

@@ -25,7 +25,6 @@ from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
 
 if TYPE_CHECKING:
-
     from lakeloop.lake.claims import Fence
     from lakeloop.lake.store import Published
     from lakeloop.quality.account import Account

@@ -49,14 +49,18 @@ def keep_whole(context: StageContext, ingested: StageRecord, connection: duckdb.
         return context.lake.scan("raw", version=version, columns=columns, partition=ingested.partition)
 
     rows.reject(connection, context.loop, raw(["source_file", "source_line"]))
-    _put_records(context, ingested, connection)
+    keep_as_delivered(context, ingested, connection)
     if count(connection, f"{rows.REJECTED} where raw_form = 'row'"):
         rows.put_values(connection, context.loop, raw())
 
 
-def _put_records(
+def keep_as_delivered(
     context: StageContext, ingested: StageRecord, connection: duckdb.DuckDBPyConnection
 ) -> None:
+    """Give each row of `REJECTED` whose `raw_form` is `row` the record as it stands in the delivery.
+
+    They stay as they are when the delivery is not there as it was, or is not of text.
+    """
     from lakeloop.quality.rows import put_records
 
     if not (wanted := _wanted(connection)):
