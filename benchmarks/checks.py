@@ -195,8 +195,8 @@ def _run_by_hand(project: Path, macros: str) -> None:
         "quarantine": out / "quarantine.parquet",
     }
     script = (ROOT / "benchmarks/by_hand.sql").read_text(encoding="utf-8").format(**names)
-    options = {"memory_limit": "1GB", "threads": "2", "temp_directory": str(out / "tmp")}
-    with duckdb.connect(str(out / "work.duckdb"), config=options) as connection:
+    limits: dict[str, Any] = {"memory_limit": "1GB", "threads": "2", "temp_directory": str(out / "tmp")}
+    with duckdb.connect(str(out / "work.duckdb"), config=limits) as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute(macros + script)
         found = {
