@@ -136,7 +136,9 @@ def _run(side: str, project: Path) -> Cost:
 
 def prepare(project: Path, rows: int) -> None:
     """A project with one loop whose day of `rows` is ingested, and whose models dbt has parsed before."""
-    shutil.copytree(ROOT / "dbt", project / "dbt", ignore=shutil.ignore_patterns("models", "target", "logs"))
+    loop = project / "loops/bench/loop.yaml"
+    loop.parent.mkdir(parents=True)
+    loop.write_text(LOOP)
     write_drop(project / "drops" / f"{DAY_BEFORE}.jsonl", 10)
     write_drop(project / "drops" / f"{DAY}.jsonl", rows)
     _run("ingest", project)
@@ -144,11 +146,9 @@ def prepare(project: Path, rows: int) -> None:
 
 
 def run_ingest(project: Path) -> None:
-    from lakeloop.cli.scaffold import scaffold
     from lakeloop.stages.data.ingest import ingest
     from lakeloop.stages.data.transform import transform
 
-    scaffold("bench", _settings(project), text=LOOP)
     context = _context(project)
     ingest(context, DAY)
     ingest(context, DAY_BEFORE)
@@ -286,7 +286,7 @@ def _context(project: Path) -> StageContext:
 def _settings(project: Path) -> Settings:
     from lakeloop.settings import Settings
 
-    return Settings(root=project, lake=str(project / "lake"))
+    return Settings(root=project, lake=str(project / "lake"), dbt=ROOT / "dbt")
 
 
 def _import(modules: tuple[str, ...]) -> float:
