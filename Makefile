@@ -84,9 +84,10 @@ docs: setup ## Write the generated pages of the guide, and its pictures from the
 	@$(BIN)/python docs/build.py
 	@$(BIN)/python docs/pictures.py
 
-bench: setup ## Measure: the loop without Airflow and through it, and ingest beside a bare copy
+bench: setup ## Measure: the loop without Airflow and through it, ingest beside a bare copy, checks beside SQL
 	@$(BIN)/python benchmarks/loop.py
 	@$(BIN)/python -m benchmarks.ingest
+	@$(BIN)/python -m benchmarks.checks
 
 lock: setup ## Resolve pyproject.toml into requirements/*.txt, for every Python (UPGRADE=1: the newest versions)
 	@$(BIN)/python requirements/lock.py $(if $(UPGRADE),--upgrade)

@@ -8,15 +8,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 
 from lakeloop.errors import ServiceError
 from lakeloop.lake.tables import QUARANTINE
+from lakeloop.quality.rows import REJECTED, rejected
 from lakeloop.records import Counts
+from lakeloop.scratch.duckdb import fill
 from lakeloop.sources.http import client
 from lakeloop.stages.data.ingest import ingest
-from lakeloop.stages.data.whole import kept_whole
+from lakeloop.stages.data.whole import keep_as_delivered
 from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.session import StageContext
 from tests.support.complaints_api import (
@@ -146,7 +149,10 @@ def test_a_row_that_is_refused_later_is_kept_whole_without_asking_again(
         "source_file": f"{api.url}/search {days[0]}",
         "readmitted": False,
     }
-    (row,) = kept_whole(context, record, pa.Table.from_pylist([bad], QUARANTINE)).to_pylist()
+    with duckdb.connect() as connection:
+        fill(connection, "main", REJECTED, pa.Table.from_pylist([bad], QUARANTINE))
+        keep_as_delivered(context, record, connection)
+        (row,) = rejected(connection).read_all().to_pylist()
     assert row["raw_form"] == "line"
     wanted = api.of({"date_received_min": days[0], "date_received_max": days[0] + "~"})[1]
     assert all(f'"{name}":' in row["raw"] for name in wanted)

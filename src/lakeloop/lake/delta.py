@@ -19,7 +19,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction, RemoveAction
 from fsspec.core import url_to_fs
@@ -94,6 +94,14 @@ class DeltaStore:
         """
         filesystem = self._local_files(table)
         return snapshot.to_pyarrow_dataset(filesystem=filesystem, file_pruning_predicate=pruning(equals))
+
+    def same_files(self, table: str, one: int, other: int, equals: Mapping[str, str]) -> bool:
+        """Whether two versions have the same files of these rows; False when one of them is not known now."""
+        try:
+            snapshots = [self.open(table, version) for version in (one, other)]
+        except DeltaError:
+            return False
+        return _paths(snapshots[0], equals) == _paths(snapshots[1], equals)
 
     def stream(
         self,

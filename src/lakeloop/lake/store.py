@@ -286,6 +286,13 @@ class Lake:
         """Content digest of the rows as they are read, streamed; equals `Published.digest` of the commit."""
         return content_digest(self.scan(table, version=version, **equals))
 
+    def same_rows(self, table: str, one: int, other: int, **equals: str) -> bool:
+        """Whether two versions hold the same files of these rows, and so the same rows, without reading them.
+
+        False says nothing: files are also written anew by upkeep, and old versions are forgotten.
+        """
+        return one == other or self._store.same_files(table, one, other, equals)
+
     def _retired(self, table: str, snapshot: DeltaTable) -> frozenset[str]:
         """Columns of the table that only rows of before have, or those that a later version writes."""
         present = frozenset(_schema(snapshot).names)

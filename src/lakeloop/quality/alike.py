@@ -20,7 +20,8 @@ from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import identifier
 
 EACH_ROW = "each_row"
-"""Table with the rows and the reasons of their own; its columns are those of the mart, and `reasons`."""
+"""Table with the rows and the reasons of their own; its columns are those of the mart, `reasons`,
+and `flawed`: there are some."""
 NEAR = "near"
 """Table of the good rows that may have a near-duplicate: `place` in `EACH_ROW`, `near`: key of their text."""
 REPEATED = "repeated"
@@ -28,7 +29,7 @@ REPEATED = "repeated"
 DUPLICATES = "duplicates"
 """Table with the `place` of each good row that is left out for an earlier near-duplicate."""
 
-_GOOD = "len(reasons) = 0"
+_GOOD = "not flawed"
 _BATCH_ROWS = 10_000
 _SHOWN_TEXTS = 5
 _SHOWN_ANSWERS = 10

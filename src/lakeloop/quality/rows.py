@@ -9,13 +9,14 @@ good rows are compared is in `alike`; checks of the day as a whole are in `expec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import duckdb
 import pyarrow as pa
 
 from lakeloop.errors import ConfigurationError
-from lakeloop.lake.tables import QUARANTINE, mart_schema, raw_schema
+from lakeloop.lake.tables import mart_schema, raw_schema
 from lakeloop.quality.alike import DUPLICATES, EACH_ROW, REPEATED, compare
 from lakeloop.quality.kinds.base import Rule
 from lakeloop.quality.kinds.registry import rules_of
@@ -29,6 +30,20 @@ JUDGED = "judged"
 GOOD = "good"
 """View of the rows that are about to be published."""
 
+REJECTED = "rejected"
+"""Table of the bad rows, with the columns of table `quarantine`."""
+
+RECORDS = pa.schema(
+    [
+        ("source_file", pa.string()),
+        ("source_line", pa.int64()),
+        ("byte_offset", pa.int64()),
+        ("raw", pa.string()),
+    ]
+)
+"""Records of files as they stand there: where they are, as rows refer to it, and their text."""
+
+_BATCH_ROWS = 16_384
 KEY_REPEATED = "row_id_repeated"
 _FOUND_CHARACTERS = 200
 """Characters of a bad value that are quoted; the whole row is kept beside them."""
@@ -53,15 +68,20 @@ def judge(
     """
     columns = ", ".join(identifier(name) for name in mart_schema(loop).names)
     reasons = ",\n    ".join(_reason(rule) for rule in rules(loop))
-    connection.register("incoming", rows)
+    flawed = " or ".join(f"({rule.violated})" for rule in rules(loop))
     try:
-        connection.execute(
-            f"""
-            create or replace table {EACH_ROW} as
-            select {columns}, list_filter([{reasons}], lambda reason: reason is not null) as reasons
-            from incoming
-            """
-        )
+        with _registered(connection, "incoming", rows):
+            # What is said of a row is put together for bad rows only.
+            connection.execute(
+                f"""
+                create or replace table {EACH_ROW} as
+                select {columns},
+                    case when {flawed} then list_filter([{reasons}], lambda reason: reason is not null)
+                    else [] end as reasons,
+                    len(reasons) > 0 as flawed
+                from incoming
+                """
+            )
     except duckdb.InvalidInputException as error:
         raise ConfigurationError(
             "a row check cannot be evaluated",
@@ -70,8 +90,6 @@ def judge(
             found=str(error).strip().splitlines()[0],
             remedy="correct the check in the loop file",
         ) from error
-    finally:
-        connection.unregister("incoming")
     compare(connection, loop)
     repeated = _struct(KEY_REPEATED, "row_id", literal("expected a key of its own, found it in several rows"))
     connection.execute(
@@ -84,8 +102,13 @@ def judge(
         """
     )
     connection.execute(
-        f"create or replace view {GOOD} as select {columns} from {JUDGED} "
-        "where len(reasons) = 0 and not is_duplicate"
+        f"""
+        create or replace view {GOOD} as
+        select {columns} from {EACH_ROW}
+        anti join (select place from {REPEATED} union all select place from {DUPLICATES}) as left_out
+            on {EACH_ROW}.rowid = left_out.place
+        where not flawed
+        """
     )
 
 
@@ -94,55 +117,106 @@ def duplicates(connection: duckdb.DuckDBPyConnection) -> int:
     return count(connection, DUPLICATES)
 
 
-def good_rows(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> pa.Table:
-    """The rows that may be published, with the columns of the mart."""
-    return connection.sql(f"select * from {GOOD}").to_arrow_table().cast(mart_schema(loop))
+def good_rows(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
+    """The rows that may be published, with the columns of the mart; `connection` serves nothing else then."""
+    return connection.sql(f"select * from {GOOD}").to_arrow_reader(_BATCH_ROWS)
 
 
-def rejected(
-    connection: duckdb.DuckDBPyConnection, loop: LoopSpec, raw: pa.RecordBatchReader | None = None
-) -> pa.Table:
-    """The bad rows for the table `quarantine`: first reason, all reasons in words, the row as JSON.
+def reject(
+    connection: duckdb.DuckDBPyConnection, loop: LoopSpec, places: pa.RecordBatchReader | None = None
+) -> None:
+    """Make the table `REJECTED` of the bad rows: first reason, all reasons in words, the row as JSON.
 
     Args:
         connection: where `judge` has put the rows.
         loop: whose rows they are.
-        raw: the rows of the day as they were ingested: a bad row is kept with all declared columns, and with
-            the values that ingest read, typed; a key that its line lacked is null (`raw_form` is row). A row
-            whose line is not among them, or any row without `raw`, is kept as it was judged (built).
+        places: `source_file` and `source_line` of the rows of the day as they were ingested. A bad row that
+            is one of them is to be kept as it was delivered (`put_records`) or as it was read (`put_values`):
+            `raw_form` is row. Any other is kept as it was judged (built).
     """
     judged = _as_json("judged", {name: name for name in mart_schema(loop).names})
-    delivered = _as_json("delivered", {column.found: column.stored for column in loop.source.fields})
-    connection.register("delivered", raw if raw is not None else raw_schema(loop).empty_table())
-    try:
-        return (
-            connection.sql(
-                f"""
-                with judged as (select * from {JUDGED} where len(reasons) > 0)
-                select judged."partition", 'validate' as stage, reasons[1].code as reason,
-                    list_aggregate(
-                        list_transform(reasons, lambda reason: reason.code || ': ' || reason.detail),
-                        'string_agg', '; '
-                    ) as detail,
-                    reasons[1]."column" as "column", judged.source_file, judged.source_line,
-                    cast(null as bigint) as byte_offset,
-                    cast(
-                        case when delivered.source_line is null then {judged}
-                        else {delivered} end as varchar
-                    ) as raw,
-                    row_id as row_key, false as readmitted,
-                    case when delivered.source_line is null then 'built' else 'row' end as raw_form
-                from judged left join delivered
-                    on delivered.source_file = judged.source_file
-                    and delivered.source_line = judged.source_line
-                order by judged.source_file, judged.source_line
-                """
-            )
-            .to_arrow_table()
-            .cast(QUARANTINE)
+    ingested = places if places is not None else raw_schema(loop).empty_table()
+    with _registered(connection, "ingested", ingested):
+        connection.execute(
+            f"""
+            create or replace table {REJECTED} as
+            with judged as (select * from {JUDGED} where len(reasons) > 0)
+            select "partition", 'validate' as stage, reasons[1].code as reason,
+                list_aggregate(
+                    list_transform(reasons, lambda reason: reason.code || ': ' || reason.detail),
+                    'string_agg', '; '
+                ) as detail,
+                reasons[1]."column" as "column", source_file, source_line,
+                cast(null as bigint) as byte_offset, cast({judged} as varchar) as raw,
+                row_id as row_key, false as readmitted,
+                case when exists (
+                    from ingested where ingested.source_file = judged.source_file
+                        and ingested.source_line = judged.source_line
+                ) then 'row' else 'built' end as raw_form
+            from judged
+            """
         )
+
+
+def typed_places(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
+    """`source_file` and `source_line` of the bad rows that are to be kept as ingest read them."""
+    typed = f"select source_file, source_line from {REJECTED} where raw_form = 'row'"
+    return connection.sql(typed).to_arrow_reader(_BATCH_ROWS)
+
+
+def put_values(connection: duckdb.DuckDBPyConnection, loop: LoopSpec, raw: pa.RecordBatchReader) -> None:
+    """Keep bad rows that no record was found of with all declared columns, as ingest read them, typed.
+
+    A key that the line of a row lacked is null. `raw` are the rows of the day as they were ingested.
+    """
+    values = _as_json("ingested", {column.found: column.stored for column in loop.source.fields})
+    with _registered(connection, "ingested", raw):
+        connection.execute(
+            f"""
+            update {REJECTED} as rejected set raw = cast({values} as varchar)
+            from ingested
+            where rejected.raw_form = 'row' and rejected.source_file = ingested.source_file
+                and rejected.source_line = ingested.source_line
+            """
+        )
+
+
+def put_records(connection: duckdb.DuckDBPyConnection, records: Iterable[pa.RecordBatch]) -> None:
+    """Keep bad rows as they stand in their files; `records` have the columns `RECORDS`."""
+    connection.execute(
+        "create or replace temp table found "
+        "(source_file varchar, source_line bigint, byte_offset bigint, raw varchar)"
+    )
+    for batch in records:
+        with _registered(connection, "read_again", pa.Table.from_batches([batch])):
+            connection.execute("insert into found select * from read_again")
+    connection.execute(
+        f"""
+        update {REJECTED} as rejected
+        set byte_offset = found.byte_offset, raw = found.raw, raw_form = 'line'
+        from found
+        where rejected.raw_form = 'row' and rejected.source_file = found.source_file
+            and rejected.source_line = found.source_line
+        """
+    )
+
+
+def rejected(connection: duckdb.DuckDBPyConnection, first: int | None = None) -> pa.RecordBatchReader:
+    """The bad rows for the table `quarantine`, by line: all, or the `first` of them."""
+    ordered = f"select * from {REJECTED} order by source_file, source_line"
+    limit = "" if first is None else f" limit {first}"
+    return connection.sql(ordered + limit).to_arrow_reader(_BATCH_ROWS)
+
+
+@contextmanager
+def _registered(
+    connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table | pa.RecordBatchReader
+) -> Iterator[None]:
+    connection.register(name, rows)
+    try:
+        yield
     finally:
-        connection.unregister("delivered")
+        connection.unregister(name)
 
 
 def _as_json(relation: str, columns: Mapping[str, str]) -> str:

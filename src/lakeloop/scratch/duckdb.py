@@ -10,7 +10,7 @@ never an output: outputs go to the lake.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,16 +57,12 @@ def fill(
     schema: str,
     table: str,
     rows: pa.Table | pa.RecordBatchReader,
-    also: Sequence[str] = (),
 ) -> int:
-    """Create `schema`.`table` from `rows`, streamed when they come as a reader; return the number of rows.
-
-    `also` are further columns, as SQL over those of `rows`.
-    """
+    """Create `schema`.`table` from `rows`, streamed when they come as a reader; return the number of rows."""
     connection.execute(f"create schema if not exists {identifier(schema)}")
     connection.register("incoming", rows)
     name = f"{identifier(schema)}.{identifier(table)}"
-    connection.execute(f"create table {name} as select {', '.join(('*', *also))} from incoming")
+    connection.execute(f"create table {name} as from incoming")
     connection.unregister("incoming")
     return count(connection, name)
 

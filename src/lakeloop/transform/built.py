@@ -14,10 +14,17 @@ import pyarrow as pa
 
 from lakeloop.scratch.duckdb import count
 
+_BATCH_ROWS = 16_384
 
-def built_rows(connection: duckdb.DuckDBPyConnection, loop: str) -> pa.Table:
-    """The rows of the loop's mart model."""
-    return connection.sql(f"select * from mart_{loop}").to_arrow_table()
+
+def built_rows(connection: duckdb.DuckDBPyConnection, loop: str) -> pa.RecordBatchReader:
+    """The rows of the loop's mart model; `connection` is of no other use while they are read."""
+    return connection.sql(f"select * from mart_{loop}").to_arrow_reader(_BATCH_ROWS)
+
+
+def built(connection: duckdb.DuckDBPyConnection, loop: str) -> int:
+    """How many rows the loop's mart model has."""
+    return count(connection, f"mart_{loop}")
 
 
 def dropped_duplicates(connection: duckdb.DuckDBPyConnection, loop: str) -> int:
@@ -26,11 +33,7 @@ def dropped_duplicates(connection: duckdb.DuckDBPyConnection, loop: str) -> int:
     Our own models leave no row out; one that somebody wrote may. A row that is gone without such another is
     lost, not a duplicate: it is not counted here.
     """
-    return count(
-        connection,
-        f"""(
-            select 1 from stg_{loop} as staged
-            anti join mart_{loop} as kept using (source_file, source_line)
-            where staged.text_key in (select text_key from mart_{loop})
-        )""",
-    )
+    gone = f"(select * from stg_{loop} anti join mart_{loop} using (source_file, source_line))"
+    if not count(connection, gone):
+        return 0  # as nearly always: no need to look at the keys of all rows
+    return count(connection, f"{gone} as gone where gone.text_key in (select text_key from mart_{loop})")

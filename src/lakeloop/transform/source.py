@@ -14,6 +14,10 @@ _KEYS = {"content": "row_hash", "line": "source_file || ':' || source_line"}
 """`source.key_from` -> the key, as SQL over the columns of raw."""
 
 
+DELIVERED = "delivered"
+"""Table of the loop's schema with the rows of `raw` as they are in the lake."""
+
+
 def roles(loop: LoopSpec) -> dict[str, str]:
     """Column that dbt's models read -> SQL over the columns of raw."""
     source, time = loop.source, loop.source.event_time
@@ -28,12 +32,18 @@ def roles(loop: LoopSpec) -> dict[str, str]:
 def hand_over(
     connection: duckdb.DuckDBPyConnection, loop: LoopSpec, rows: pa.Table | pa.RecordBatchReader
 ) -> int:
-    """Create dbt's source table from rows of `raw`, each role as a further column; return the number of rows.
+    """Create dbt's source `raw` from rows of `raw`, each role as a further column; return the number of rows.
 
-    The loop file alone says which column is the text and which the answer: no dbt model repeats it.
+    The loop file alone says which column is the text and which the answer: no dbt model repeats it. The
+    source is a view, so that no text is stored twice, on the table `DELIVERED`.
     """
-    columns = [f"{expression} as {identifier(role)}" for role, expression in roles(loop).items()]
-    return fill(connection, loop.name, "raw", rows, columns)
+    read = fill(connection, loop.name, DELIVERED, rows)
+    columns = ", ".join(f"{expression} as {identifier(role)}" for role, expression in roles(loop).items())
+    schema = identifier(loop.name)
+    connection.execute(
+        f"create view {schema}.raw as select *, {columns} from {schema}.{identifier(DELIVERED)}"  # noqa: S608
+    )
+    return read
 
 
 def _role(loop: LoopSpec, name: str) -> str:

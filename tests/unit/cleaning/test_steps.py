@@ -16,7 +16,13 @@ from lakeloop.errors import ArtifactError
 from lakeloop.spec.clean import Clean
 from lakeloop.spec.normal import normalised
 
-texts = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), min_size=1, max_size=20)
+_SPACES = " \t\n\x0b\f\r\x85\xa0\u1680\u2000\u2003\u2028\u2029\u202f\u205f\u3000"
+texts = st.lists(
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"))
+    | st.text(st.sampled_from(f"{_SPACES}ab\u0301\u200b\u212b")),
+    min_size=1,
+    max_size=20,
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +31,7 @@ def sql(root: Path) -> str:
     macro = (root / "dbt/macros/texts.sql").read_text()
     body = macro.split("{% macro normalised(expression) -%}")[1].split("{%- else -%}")[0]
     expression = body.split("-%}")[-1].strip()
-    assert expression.startswith("trim(")
+    assert expression.startswith("case")
     return re.sub(r"\{\{ text \}\}", "text", expression)
 
 

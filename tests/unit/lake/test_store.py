@@ -83,6 +83,16 @@ def test_a_pinned_version_stays_what_it_was(lake: Lake) -> None:
     assert lake.dataset("mart", version=first.version, partition=OTHER_DAY).files == []
 
 
+def test_versions_with_the_same_files_of_a_day_have_its_same_rows(lake: Lake) -> None:
+    first = publish(lake, DAY).version
+    second = publish(lake, OTHER_DAY).version
+    assert lake.same_rows("mart", first, second, partition=DAY)
+    assert not lake.same_rows("mart", first, second, partition=OTHER_DAY)
+    third = publish(lake, DAY, 2).version
+    assert not lake.same_rows("mart", first, third, partition=DAY)
+    assert not lake.same_rows("mart", third + 7, third, partition=DAY), "of a version that is not known"
+
+
 def test_a_scan_streams_the_rows_of_the_columns_asked_for(lake: Lake) -> None:
     publish(lake)
     batches = list(lake.scan("mart", columns=["text"], partition=DAY))

@@ -19,7 +19,7 @@ from lakeloop.quality.checkpoint import Audit, run_checks
 from lakeloop.quality.expectations import ACCOUNT, checks_of
 from lakeloop.quality.page import DayReport
 from lakeloop.quality.quarantine import Row, SetAside, tally
-from lakeloop.quality.rows import GOOD, JUDGED, judge, rejected
+from lakeloop.quality.rows import GOOD, JUDGED, REJECTED, judge, reject, rejected
 from lakeloop.scratch.duckdb import fill, open_duckdb
 from lakeloop.spec.loop import LoopSpec
 from tests.support.small_loop import small_loop
@@ -176,9 +176,9 @@ def test_the_page_shows_results_and_rows_and_needs_no_net(tmp_path: Path) -> Non
     rows = [{}, {"label": "<script>alert(1)</script>"}]
     file = database(tmp_path, loop, rows, share=0.5)
     with open_duckdb(file) as connection:
-        bad = rejected(connection, loop)
-        connection.register("bad", bad)
-        here = tally(connection, "bad")
+        reject(connection, loop)
+        here = tally(connection, REJECTED)
+        bad = rejected(connection).read_all()
     account = {"lines_read": 2345, "good": 1, "quarantined": 1, "duplicates": 0}
     audit = audited(tmp_path, loop, file)
     line = {"stage": "ingest", "reason": "wrong_type", "column": "id", "detail": "id: expected string"}

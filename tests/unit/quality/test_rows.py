@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 from lakeloop.errors import ConfigurationError
 from lakeloop.lake.tables import QUARANTINE, raw_schema
 from lakeloop.quality.alike import conflicts
-from lakeloop.quality.rows import duplicates, good_rows, judge, reason_counts, rejected
+from lakeloop.quality.rows import (
+    RECORDS,
+    duplicates,
+    good_rows,
+    judge,
+    put_records,
+    put_values,
+    reason_counts,
+    reject,
+    rejected,
+)
 from lakeloop.spec.checks import Length, Matches, NotNull, OneOf
 from lakeloop.spec.loop import LoopSpec
 from tests.support.small_loop import MART, small_loop
@@ -109,7 +119,13 @@ def test_a_row_delivered_again_because_it_was_bad_keeps_its_key(judged: Judge) -
 def published(connection: duckdb.DuckDBPyConnection, loop: LoopSpec, *rows: dict[str, Any]) -> list[int]:
     """Judge the rows; the lines of those that are to be published."""
     judge(connection, mart_table(rows), loop)
-    return sorted(good_rows(connection, loop)["source_line"].to_pylist())
+    return sorted(good_rows(connection).read_all()["source_line"].to_pylist())
+
+
+def quarantined(connection: duckdb.DuckDBPyConnection, loop: LoopSpec = LOOP) -> pa.Table:
+    """The rows that were judged bad, none of which was ingested from a line that is known."""
+    reject(connection, loop)
+    return rejected(connection).read_all()
 
 
 def test_a_good_row_is_not_left_out_for_a_bad_one(connection: duckdb.DuckDBPyConnection) -> None:
@@ -117,7 +133,7 @@ def test_a_good_row_is_not_left_out_for_a_bad_one(connection: duckdb.DuckDBPyCon
     for bad in ({"label": None}, {"label": "cooking"}, {"row_id": None}):
         assert published(connection, LOOP, same | bad, same, same | {"row_id": "2"}) == [2]
         assert duplicates(connection) == 1
-        assert rejected(connection, LOOP).num_rows == 1
+        assert quarantined(connection).num_rows == 1
 
 
 def test_the_first_of_near_duplicates_stays_by_line_whatever_the_order(
@@ -184,7 +200,7 @@ def test_different_answers_to_one_text_are_counted_and_shown(connection: duckdb.
 def test_a_quarantined_row_is_kept_whole_with_all_its_reasons(connection: duckdb.DuckDBPyConnection) -> None:
     text = 'a "quoted"\nline, \\ and 東京'
     judge(connection, mart_table([{"label": "cooking", "text": text}, {"label": ""}]), small_loop())
-    bad = rejected(connection, LOOP)
+    bad = quarantined(connection)
     assert bad.schema == QUARANTINE
     first = bad.to_pylist()[0]
     assert (first["reason"], first["column"], first["stage"]) == ("label_unknown", "label", "validate")
@@ -196,7 +212,7 @@ def test_a_quarantined_row_is_kept_whole_with_all_its_reasons(connection: duckdb
     assert list(row) == MART.names
     assert row["text"] == text
     assert reason_counts(connection) == {"label_unknown": 2}
-    assert good_rows(connection, LOOP).num_rows == 0
+    assert good_rows(connection).read_all().num_rows == 0
 
 
 def test_a_quarantined_row_is_kept_as_it_came_with_all_its_columns(
@@ -208,16 +224,32 @@ def test_a_quarantined_row_is_kept_as_it_came_with_all_its_columns(
     where = {"row_hash": "", "source_line": 1, "source_file": "drop.jsonl", "partition": "2026-11-16"}
     raw = pa.Table.from_pylist([came | where], raw_schema(loop))
     judge(connection, mart_table([{"label": "cooking"}, {"label": "cooking"}]), loop)
-    first, second = rejected(connection, loop, raw.to_reader()).to_pylist()
+    reject(connection, loop, raw.select(["source_file", "source_line"]).to_reader())
+    put_values(connection, loop, raw.to_reader())
+    first, second = rejected(connection).read_all().to_pylist()
     assert json.loads(first["raw"]) == came
     assert (first["raw_form"], second["raw_form"]) == ("row", "built")
     assert list(json.loads(second["raw"])) == MART.names, "a model of the loop gave it another line"
 
 
+def test_a_quarantined_row_is_kept_as_it_stands_in_its_file(connection: duckdb.DuckDBPyConnection) -> None:
+    judge(connection, mart_table([{"label": "cooking"}, {"label": "cooking"}, {}]), LOOP)
+    places = pa.table({"source_file": ["drop.jsonl"] * 2, "source_line": [1, 3]})
+    reject(connection, LOOP, places.to_reader())
+    columns = ([["drop.jsonl"], [line], [7 * line], [f"line {line}"]] for line in (1, 2))
+    put_records(connection, (pa.record_batch(one, RECORDS) for one in columns))
+    first, second = rejected(connection).read_all().to_pylist()
+    assert (first["raw"], first["byte_offset"], first["raw_form"]) == ("line 1", 7, "line")
+    assert (second["byte_offset"], second["raw_form"]) == (None, "built"), "ingest knows no row of this line"
+    assert list(json.loads(second["raw"])) == MART.names
+    assert rejected(connection, 1).read_all().num_rows == 1
+
+
 def test_no_rows_are_no_reasons(connection: duckdb.DuckDBPyConnection) -> None:
     judge(connection, mart_table([]), small_loop())
-    assert (good_rows(connection, LOOP).num_rows, rejected(connection, LOOP).num_rows) == (0, 0)
-    assert good_rows(connection, LOOP).schema == MART
+    assert quarantined(connection).num_rows == 0
+    rows = good_rows(connection).read_all()
+    assert (rows.num_rows, rows.schema.names) == (0, MART.names)
 
 
 def test_a_regular_expression_that_is_none_is_an_error_of_the_loop_file(judged: Judge) -> None:

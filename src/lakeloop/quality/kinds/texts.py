@@ -13,23 +13,32 @@ if TYPE_CHECKING:
 
 _SPACE = r"[\s\x0B\x{85}\p{Z}]"
 """Unicode's white space, in RE2; the same as in the dbt macro `normalised`."""
+_INK = r"[^\s\x0B\x{85}\p{Z}]"
+_COUNTED = 200
+"""Characters that a pattern may count: RE2 makes a copy of what it repeats for each."""
 
 
 class LengthKind:
     """Kind `length`. A missing value has no characters, so that `min: 1` also asks for presence."""
 
     def rules(self, check: Length) -> tuple[Rule, ...]:
-        column = check.column
-        trimmed = f"regexp_replace({value_of(check)}, '^{_SPACE}+|{_SPACE}+$', '', 'g')"
-        length = f"coalesce(length({trimmed}), 0)"
+        column, value = check.column, value_of(check)
+        length = f"coalesce(length(regexp_replace({value}, '^{_SPACE}+|{_SPACE}+$', '', 'g')), 0)"
         found = f"{length} || ' characters'"
         rules = []
         if check.min > 0:
+            short = f"{length} < {check.min}"
+            if check.min <= _COUNTED:
+                # The same without trimming and without looking at more of a text than is asked for.
+                more = f"(?s:.{{{check.min - 2},}}){_INK}" if check.min > 1 else ""
+                short = f"not coalesce(regexp_matches({value}, '^{_SPACE}*{_INK}{more}'), false)"
             expected = f"at least {check.min} character(s)"
-            rules.append(Rule(f"{column}_too_short", column, expected, f"{length} < {check.min}", found))
+            rules.append(Rule(f"{column}_too_short", column, expected, short, found))
         if check.max is not None:
+            # Few are as long as that with all their spaces.
+            long = f"case when length({value}) > {check.max} then {length} > {check.max} else false end"
             expected = f"at most {check.max} character(s)"
-            rules.append(Rule(f"{column}_too_long", column, expected, f"{length} > {check.max}", found))
+            rules.append(Rule(f"{column}_too_long", column, expected, long, found))
         return tuple(rules)
 
     def expectation(self, check: Length, rule: Rule) -> tuple[Expectation, Found]:  # noqa: ARG002

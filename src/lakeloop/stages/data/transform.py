@@ -18,8 +18,8 @@ from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
+    from lakeloop.lake.claims import Fence
+    from lakeloop.lake.store import Published
     from lakeloop.transform.dbt import NodeResult
     from lakeloop.transform.models import Models
 
@@ -87,11 +87,11 @@ def _transform(
     version = context.lake.version("raw")
     context.require_as_recorded("raw", ingested, version)
     with kept_folder(stage.work, _BUILD) as folder:
-        rows, counts, nodes = _build(context, stage, version, folder, models)
-    counts.reconcile(where)
-    reach("transform.before-commit")
-    staging = context.lake.replace("staging", rows, where={"partition": stage.partition}, fence=fence)
-    reach("transform.after-commit")
+        counts, nodes = _build(context, stage, version, folder, models)
+        counts.reconcile(where)
+        reach("transform.before-commit")
+        staging = _commit(context, folder, fence)
+        reach("transform.after-commit")
     tests = sum(node.kind == "test" for node in nodes)
     metrics = {"dbt/tests_passed": float(tests), "dbt/seconds": sum(node.seconds for node in nodes)}
     stage.tracker.log({**{f"rows/{name}": value for name, value in counts}, **metrics})
@@ -114,8 +114,8 @@ def _transform(
 
 def _build(
     context: StageContext, stage: StageSession, version: int, folder: Path, models: Models
-) -> tuple[pa.Table, Counts, tuple[NodeResult, ...]]:
-    """Give dbt the day's raw rows, let it build, take the result out of its file.
+) -> tuple[Counts, tuple[NodeResult, ...]]:
+    """Give dbt the day's raw rows, let it build, count what is in its file.
 
     dbt is given a table with one partition at a pinned version. Its delta plugin would hand it all of the
     table, and would ignore version 0; `read_parquet` on the files of a version needs DuckDB extensions,
@@ -123,7 +123,7 @@ def _build(
     from any store, costs milliseconds, and leaves a file in which a person can run dbt again.
     """
     from lakeloop.scratch.duckdb import open_duckdb
-    from lakeloop.transform.built import built_rows, dropped_duplicates
+    from lakeloop.transform.built import built, dropped_duplicates
     from lakeloop.transform.dbt import DATABASE_FILE, build
     from lakeloop.transform.models import runnable
     from lakeloop.transform.source import hand_over
@@ -143,6 +143,16 @@ def _build(
         generated=models.generated,
     )
     with open_duckdb(database, read_only=True) as connection:
-        rows = built_rows(connection, loop.name)
-        duplicates = dropped_duplicates(connection, loop.name)
-    return rows, Counts(read=read, accepted=rows.num_rows, duplicates=duplicates), nodes
+        accepted, duplicates = built(connection, loop.name), dropped_duplicates(connection, loop.name)
+    return Counts(read=read, accepted=accepted, duplicates=duplicates), nodes
+
+
+def _commit(context: StageContext, folder: Path, fence: Fence) -> Published:
+    """Stream what dbt has built into `staging`."""
+    from lakeloop.scratch.duckdb import open_duckdb
+    from lakeloop.transform.built import built_rows
+    from lakeloop.transform.dbt import DATABASE_FILE
+
+    with open_duckdb(folder / DATABASE_FILE, read_only=True) as connection:
+        rows = built_rows(connection, context.loop.name)
+        return context.lake.replace("staging", rows, where={"partition": fence.partition}, fence=fence)

@@ -20,14 +20,11 @@ from lakeloop.faults import reach
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.days import require_day
 from lakeloop.spec.identity import identity
-from lakeloop.stages.data.whole import kept_whole
+from lakeloop.stages.data.whole import keep_whole
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
 
 if TYPE_CHECKING:
-    import duckdb
-    import pyarrow as pa
-
     from lakeloop.lake.claims import Fence
     from lakeloop.lake.store import Published
     from lakeloop.quality.account import Account
@@ -108,16 +105,14 @@ def _counts(record: StageRecord) -> Counts:
 
 @dataclass(frozen=True)
 class _CheckedRows:
-    """What the row checks made of the day."""
+    """What the row checks made of the day; the rows themselves are in the DuckDB file."""
 
-    good: pa.Table
-    bad: pa.Table
     reasons: dict[str, int]
     """Rows that are quarantined here, by reason, most frequent first."""
     set_aside: tuple[SetAside, ...]
     """By ingest and here."""
-    lines: tuple[Row, ...]
-    """The first that ingest refused."""
+    examples: tuple[Row, ...]
+    """The first that ingest refused, then the first that are quarantined here."""
     conflicts: Conflicts
     counts: Counts
     account: Account
@@ -141,21 +136,16 @@ def _validate(
 
     fence = stage.claim()
     with kept_folder(stage.work, "audit") as folder:
-        judged = _judge(context, stage, ingested, transformed, folder / "audit.duckdb")
+        database = folder / "audit.duckdb"
+        judged = _judge(context, stage, ingested, transformed, database)
         audit, page = _audit(context, stage, judged, folder)
-    metrics = {
-        "checks/passed": float(len(audit.checks) - len(audit.failed)),
-        "checks/total": float(len(audit.checks)),
-        "quarantined_share": judged.account.quarantined_share,
-        "conflicts/texts": float(judged.conflicts.texts),
-        "conflicts/rows": float(judged.conflicts.rows),
-    }
-    _track(stage, judged, audit, metrics)
-    if audit.failed:
-        raise _stopped(context, stage, judged, audit, page)
-    reach("validate.before-publish")
-    quarantine, mart = _publish(context, stage.partition, judged, fence)
-    reach("validate.after-publish")
+        metrics = _metrics(judged, audit)
+        _track(stage, judged, audit, metrics)
+        if audit.failed:
+            raise _stopped(context, stage, judged, audit, page)
+        reach("validate.before-publish")
+        quarantine, mart = _publish(context, stage.partition, database, fence)
+        reach("validate.after-publish")
     _track_mart(stage, mart)
     return stage.done(
         reason=f"{judged.words}; {len(audit.checks)} of {len(audit.checks)} checks passed",
@@ -171,6 +161,16 @@ def _validate(
     )
 
 
+def _metrics(judged: _CheckedRows, audit: Audit) -> dict[str, float]:
+    return {
+        "checks/passed": float(len(audit.checks) - len(audit.failed)),
+        "checks/total": float(len(audit.checks)),
+        "quarantined_share": judged.account.quarantined_share,
+        "conflicts/texts": float(judged.conflicts.texts),
+        "conflicts/rows": float(judged.conflicts.rows),
+    }
+
+
 def _judge(
     context: StageContext,
     stage: StageSession,
@@ -183,8 +183,8 @@ def _judge(
 
     from lakeloop.quality import alike, quarantine, rows
     from lakeloop.quality.expectations import ACCOUNT
-    from lakeloop.quality.quarantine import Wanted
-    from lakeloop.scratch.duckdb import fill, open_duckdb
+    from lakeloop.quality.quarantine import Row, Wanted
+    from lakeloop.scratch.duckdb import count, fill, open_duckdb
 
     where = f"{context.loop.name} validate {stage.partition}"
     version = context.lake.version("staging")
@@ -193,13 +193,14 @@ def _judge(
         staging = context.lake.scan("staging", version=version, partition=stage.partition)
         rows.judge(connection, staging, context.loop)
         reasons = rows.reason_counts(connection)
-        raw = _as_ingested(context, ingested) if reasons else None
-        good, bad = rows.good_rows(connection, context.loop), rows.rejected(connection, context.loop, raw)
-        bad = kept_whole(context, ingested, bad)
+        if reasons:
+            keep_whole(context, ingested, connection)
+        else:
+            rows.reject(connection, context.loop)
         counts = Counts(
             read=_counts(transformed).accepted,
-            accepted=good.num_rows,
-            quarantined=bad.num_rows,
+            accepted=count(connection, rows.GOOD),
+            quarantined=count(connection, rows.REJECTED),
             duplicates=rows.duplicates(connection),
         ).reconcile(where)
         before = Wanted(partition=stage.partition, stage="ingest")
@@ -208,12 +209,11 @@ def _judge(
         account.require_balanced(where)
         line = {**asdict(account), "quarantined_share": account.quarantined_share}
         fill(connection, "main", ACCOUNT, pa.Table.from_pylist([line]))
+        first = rows.rejected(connection, _SHOWN_ROWS).read_all().to_pylist()
         return _CheckedRows(
-            good=good,
-            bad=bad,
             reasons=reasons,
-            set_aside=(*refused, *_tally(connection, bad)),
-            lines=tuple(quarantine.rows(context.lake, before, limit=_SHOWN_ROWS)),
+            set_aside=(*refused, *quarantine.tally(connection, rows.REJECTED)),
+            examples=(*quarantine.rows(context.lake, before, limit=_SHOWN_ROWS), *map(Row.of, first)),
             conflicts=alike.conflicts(connection, context.loop),
             counts=counts,
             account=account,
@@ -236,23 +236,6 @@ def _account(
     )
 
 
-def _as_ingested(context: StageContext, ingested: StageRecord) -> pa.RecordBatchReader:
-    """The rows of the day that `ingested` recorded: raw is not under the fence of this stage."""
-    version = context.lake.version("raw")
-    context.require_as_recorded("raw", ingested, version)
-    return context.lake.scan("raw", version=version, partition=ingested.partition)
-
-
-def _tally(connection: duckdb.DuckDBPyConnection, bad: pa.Table) -> list[SetAside]:
-    from lakeloop.quality.quarantine import tally
-
-    connection.register("rejected", bad)
-    try:
-        return tally(connection, "rejected")
-    finally:
-        connection.unregister("rejected")
-
-
 def _audit(
     context: StageContext, stage: StageSession, judged: _CheckedRows, folder: Path
 ) -> tuple[Audit, Path]:
@@ -260,7 +243,6 @@ def _audit(
     from lakeloop.quality.checkpoint import run_checks
     from lakeloop.quality.expectations import checks_of
     from lakeloop.quality.page import DayReport
-    from lakeloop.quality.quarantine import Row
 
     loop, pages = context.loop, folder / "gx"
     audit = run_checks(folder / "audit.duckdb", checks_of(loop), name=loop.name, pages=pages)
@@ -272,7 +254,7 @@ def _audit(
         audit=audit,
         account=asdict(judged.account),
         set_aside=judged.set_aside,
-        examples=(*judged.lines, *map(Row.of, judged.bad.slice(0, _SHOWN_ROWS).to_pylist())),
+        examples=judged.examples,
         conflicts=judged.conflicts,
     )
     page = report.write(docs)
@@ -299,12 +281,18 @@ def _stopped(
 
 
 def _publish(
-    context: StageContext, partition: str, judged: _CheckedRows, fence: Fence
+    context: StageContext, partition: str, database: Path, fence: Fence
 ) -> tuple[Published, Published]:
-    # Quarantine first: killed in between, a bad row is seen in two places, and never in none.
-    where = {"partition": partition, "stage": "validate"}
-    quarantine = context.lake.replace("quarantine", judged.bad, where=where, fence=fence)
-    return quarantine, context.lake.replace("mart", judged.good, where={"partition": partition}, fence=fence)
+    """Stream the rows that were judged into the lake."""
+    from lakeloop.quality import rows
+    from lakeloop.scratch.duckdb import open_duckdb
+
+    day = {"partition": partition}
+    with open_duckdb(database, read_only=True) as connection:
+        # Quarantine first: killed in between, a bad row is seen in two places, and never in none.
+        bad = rows.rejected(connection)
+        quarantine = context.lake.replace("quarantine", bad, where={**day, "stage": "validate"}, fence=fence)
+        return quarantine, context.lake.replace("mart", rows.good_rows(connection), where=day, fence=fence)
 
 
 def _track(stage: StageSession, judged: _CheckedRows, audit: Audit, metrics: dict[str, float]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from lakeloop.errors import LakeloopError
@@ -16,64 +17,108 @@ from lakeloop.records import StageRecord
 from lakeloop.stages.frame.session import StageContext
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
 log = logging.getLogger(__name__)
 
-Place = tuple[str, int]
-"""File and line, as rows refer to them."""
+_BATCH_CHARACTERS = 8 << 20
+"""Of records that are held before they go into the database."""
 
 
-def kept_whole(context: StageContext, ingested: StageRecord, bad: pa.Table) -> pa.Table:
-    """`bad`, rows for the table `quarantine`, with the record of each that ingest had read from text.
+def keep_whole(context: StageContext, ingested: StageRecord, connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the table `REJECTED` of the bad rows in `connection`, each kept as it was delivered.
+
+    Memory is that of the numbers of their lines and of some records.
 
     Args:
         context: of the stage.
         ingested: what ingest recorded of the day.
-        bad: rows whose `raw_form` is `row` are looked for by `source_file` and `source_line`.
+        connection: where the rows were judged.
+
+    Raises:
+        FenceError: raw, which is not under the fence of this stage, holds other rows than ingest recorded.
     """
-    import pyarrow as pa
-    import pyarrow.compute as pc
+    from lakeloop.quality import rows
+    from lakeloop.scratch.duckdb import count
 
-    typed = bad.filter(pc.equal(bad["raw_form"], "row"))
-    wanted: dict[str, set[int]] = defaultdict(set)
-    for file, line in zip(typed["source_file"].to_pylist(), typed["source_line"].to_pylist(), strict=True):
-        wanted[file].add(line)
-    found = _records(context, ingested, wanted) if wanted else {}
-    if not found:
-        return bad
-    rows = bad.to_pylist()
-    for row in rows:
-        record = found.get((row["source_file"], row["source_line"])) if row["raw_form"] == "row" else None
-        if record:
-            row["byte_offset"], row["raw"] = record
-            row["raw_form"] = "line"
-    return pa.Table.from_pylist(rows, bad.schema)
+    version = context.lake.version("raw")
+    context.require_as_recorded("raw", ingested, version)
+
+    def raw(columns: list[str] | None = None) -> pa.RecordBatchReader:
+        return context.lake.scan("raw", version=version, columns=columns, partition=ingested.partition)
+
+    rows.reject(connection, context.loop, raw(["source_file", "source_line"]))
+    keep_as_delivered(context, ingested, connection)
+    if count(connection, f"{rows.REJECTED} where raw_form = 'row'"):
+        rows.put_values(connection, context.loop, raw())
 
 
-def _records(
-    context: StageContext, ingested: StageRecord, wanted: dict[str, set[int]]
-) -> dict[Place, tuple[int, str]]:
-    """Place -> byte offset and text; empty when the delivery is not there as it was."""
-    from lakeloop.sources.base import Rereadable, found_again
-    from lakeloop.sources.registry import open_source
+def keep_as_delivered(
+    context: StageContext, ingested: StageRecord, connection: duckdb.DuckDBPyConnection
+) -> None:
+    """Give each row of `REJECTED` whose `raw_form` is `row` the record as it stands in the delivery.
 
+    They stay as they are when the delivery is not there as it was, or is not of text.
+    """
+    from lakeloop.quality.rows import put_records
+
+    if not (wanted := _wanted(connection)):
+        return
+    # All or none: only behind the last record it is known that the delivery is the one that was ingested.
+    connection.begin()
     try:
-        source = open_source(context.loop, context.settings)
-        delivery = found_again(source, ingested.partition, ingested.inputs["drop"])
-        if delivery is None:
-            log.info("the drop of %s is not there as it was: bad rows are kept typed", ingested.partition)
-            return {}
-        if not isinstance(delivery, Rereadable):
-            return {}
-        found = {
-            (file, record.line): (record.byte_offset, record.raw)
-            for file, record in delivery.records_at(wanted)
-        }
-        delivery.require_unchanged()
+        put_records(connection, _records(context, ingested, wanted))
     except (LakeloopError, OSError) as error:
+        connection.rollback()
         log.warning(
             "bad rows of %s are kept typed, the drop cannot be read again: %s", ingested.partition, error
         )
-        return {}
-    return found
+    else:
+        connection.commit()
+
+
+def _wanted(connection: duckdb.DuckDBPyConnection) -> Mapping[str, set[int]]:
+    """File -> lines, as rows refer to them."""
+    from lakeloop.quality.rows import typed_places
+
+    wanted: dict[str, set[int]] = defaultdict(set)
+    for batch in typed_places(connection):
+        files, lines = batch["source_file"].to_pylist(), batch["source_line"].to_pylist()
+        for file, line in zip(files, lines, strict=True):
+            wanted[file].add(line)
+    return wanted
+
+
+def _records(
+    context: StageContext, ingested: StageRecord, wanted: Mapping[str, set[int]]
+) -> Iterator[pa.RecordBatch]:
+    """The records of these lines, with the columns of `put_records`; nothing of a delivery that is gone.
+
+    Raises:
+        LakeloopError, OSError: the delivery cannot be read, or changed meanwhile.
+    """
+    import pyarrow as pa
+
+    from lakeloop.quality.rows import RECORDS
+    from lakeloop.sources.base import Rereadable, found_again
+    from lakeloop.sources.registry import open_source
+
+    source = open_source(context.loop, context.settings)
+    delivery = found_again(source, ingested.partition, ingested.inputs["drop"])
+    if delivery is None:
+        log.info("the drop of %s is not there as it was: bad rows are kept typed", ingested.partition)
+        return
+    if not isinstance(delivery, Rereadable):
+        return
+    held: list[tuple[str, int, int, str]] = []
+    characters = 0
+    for file, record in delivery.records_at(wanted):
+        held.append((file, record.line, record.byte_offset, record.raw))
+        characters += len(record.raw)
+        if characters >= _BATCH_CHARACTERS:
+            yield pa.record_batch(list(zip(*held, strict=True)), RECORDS)
+            held, characters = [], 0
+    if held:
+        yield pa.record_batch(list(zip(*held, strict=True)), RECORDS)
+    delivery.require_unchanged()
