@@ -1,0 +1,147 @@
+"""Marks of rows: 128 bits that say what is in a row, made a column at a time; and the digest of rows by them.
+
+Equal values have equal marks, whatever the order of rows and columns, files, batches or dictionary encoding.
+Null leaves no mark, so that a column that a table was given later changes nothing. Marks tell rows apart
+that differ by chance: they are xxHash and sums, not sha256, and who wants to can make two rows that share
+one. Where that must not be, there is a third word with a secret of the process, at which nobody can aim.
+
+The digest of `lakeloop.lake.digest`, by the sha256 of each row, costs many times as much; it is that of data
+sets, and of all tables but the two that ingest writes.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from xxhash import xxh3_128_digest
+
+from lakeloop.lake.digest import exact
+
+PREFIX = "rows2:"
+"""How a digest by marks begins."""
+Marks = npt.NDArray[np.uint64]
+"""Of rows: an array of 2 words x rows, or 3 words where there is a secret."""
+
+_BATCH_ROWS = 16_384
+_SAMPLE_ROWS, _FEW = 256, 32
+"""A column with so few different values in its first rows is looked at a value at a time, not a row."""
+_SPREAD = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # of splitmix64
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+
+
+def marks_of(batch: pa.RecordBatch, names: Sequence[str], secret: int | None = None) -> Marks:
+    """The marks of the rows of `batch` by the columns `names`; with a third word where there is a `secret`.
+
+    The marks by some columns and those by others add up to the marks by all of them.
+
+    Raises:
+        TypeError: a column is of a nested type.
+    """
+    marks = np.zeros((2 if secret is None else 3, batch.num_rows), np.uint64)
+    for name in names:
+        marks += column_marks(name, batch.column(name), secret)
+    return marks
+
+
+def column_marks(name: str, values: pa.Array, secret: int | None = None) -> Marks:
+    """The marks of rows by one column, called `name`; as `marks_of`."""
+    if pa.types.is_null(values.type) or values.null_count == len(values):
+        return np.zeros((2 if secret is None else 3, len(values)), np.uint64)
+    if pa.types.is_dictionary(values.type):
+        return _of_few(name, values, secret)
+    values = exact(values)
+    if pa.types.is_integer(values.type) or pa.types.is_boolean(values.type):
+        marks = _of_numbers(values, secret)
+    elif _has_few(values):
+        return _of_few(name, values.dictionary_encode(), secret)
+    else:
+        marks = _of_texts(values, secret)
+    marks = _mixed(marks + _seeds(name, secret))
+    if values.null_count:
+        marks[:, values.is_null().to_numpy(zero_copy_only=False)] = 0
+    return marks
+
+
+def _of_numbers(values: pa.Array, secret: int | None) -> Marks:
+    values = pc.fill_null(values, 0) if values.null_count else values
+    words = values.cast(pa.int64(), safe=False).to_numpy().view(np.uint64)
+    return np.stack([words, words * _ODD] if secret is None else [words, words * _ODD, words])
+
+
+def _of_texts(values: pa.Array, secret: int | None) -> Marks:
+    binary = pa.large_binary() if pa.types.is_large_string(values.type) else pa.binary()
+    texts = values.cast(binary).to_pylist()
+    if values.null_count:
+        texts = [b"" if text is None else text for text in texts]
+    public = np.frombuffer(b"".join(map(xxh3_128_digest, texts)), "<u8").reshape(-1, 2).T
+    if secret is None:
+        return public
+    # Python's hash of bytes (SipHash) has a key that is new in each process.
+    own = np.fromiter(map(hash, texts), np.int64, len(texts)).view(np.uint64)
+    return np.vstack([public, own])
+
+
+def _has_few(values: pa.Array) -> bool:
+    sample = values.slice(0, _SAMPLE_ROWS)
+    return len(values) > _SAMPLE_ROWS and pc.count_distinct(sample).as_py() <= _FEW
+
+
+def _of_few(name: str, values: pa.DictionaryArray, secret: int | None) -> Marks:
+    """Of a column in which the same values come again and again."""
+    of_value = column_marks(name, values.dictionary, secret)
+    nothing = np.zeros((len(of_value), 1), np.uint64)
+    places = pc.fill_null(values.indices, len(values.dictionary)).to_numpy(zero_copy_only=False)
+    return np.hstack([of_value, nothing])[:, places]
+
+
+@functools.cache
+def _seeds(name: str, secret: int | None) -> Marks:
+    words = np.frombuffer(xxh3_128_digest(name.encode()), "<u8")
+    if secret is not None:
+        words = np.append(words, words[0] ^ np.uint64(secret))
+    return words.reshape(-1, 1)
+
+
+def _mixed(words: Marks) -> Marks:
+    """Each word spread over all its bits (splitmix64), one to one."""
+    words = (words ^ (words >> np.uint64(30))) * _SPREAD[0]
+    words = (words ^ (words >> np.uint64(27))) * _SPREAD[1]
+    return words ^ (words >> np.uint64(31))
+
+
+class MarkedDigest:
+    """The digest of rows by their marks, which come one batch after the other; 48 bytes are held.
+
+    It is the sum of what is in the rows (4 words that are made of the 2 of each), and how many there are.
+    """
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._sums = np.zeros(4, np.uint64)
+
+    def update(self, batch: pa.RecordBatch) -> None:
+        """Add the rows of `batch`, by all columns. Raises TypeError when one is of a nested type."""
+        for start in range(0, batch.num_rows, _BATCH_ROWS):
+            part = batch.slice(start, _BATCH_ROWS)
+            self.add(marks_of(part, part.schema.names))
+
+    def add(self, marks: Marks) -> None:
+        """Add rows whose marks by all columns are known."""
+        first, second = marks[:2]
+        # Not the sum of the columns' sums: that would not see values that are moved from row to row.
+        one = _mixed(first ^ _mixed(second))
+        other = _mixed(second + one)
+        words = (one, other, _mixed(one ^ _ODD), _mixed(other ^ _ODD))
+        self._sums += np.array([word.sum(dtype=np.uint64) for word in words])
+        self._rows += marks.shape[1]
+
+    def hexdigest(self) -> str:
+        """`PREFIX` and 64 hex characters, for all rows so far."""
+        said = f"{self._rows} {' '.join(map(str, self._sums.tolist()))}"
+        return PREFIX + hashlib.sha256(said.encode()).hexdigest()
