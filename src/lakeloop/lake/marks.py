@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +21,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from xxhash import xxh3_128_digest
 
-from lakeloop.lake.digest import exact
+from lakeloop.lake.digest import ContentDigest, exact
 
 PREFIX = "rows2:"
 """How a digest by marks begins."""
+MARKED = frozenset({"raw", "quarantine"})
+"""Tables whose digest is by marks; earlier versions of Lakeloop had it by sha256, as for all others."""
 Marks = npt.NDArray[np.uint64]
 """Of rows: an array of 2 words x rows, or 3 words where there is a secret."""
 
@@ -145,3 +147,17 @@ class MarkedDigest:
         """`PREFIX` and 64 hex characters, for all rows so far."""
         said = f"{self._rows} {' '.join(map(str, self._sums.tolist()))}"
         return PREFIX + hashlib.sha256(said.encode()).hexdigest()
+
+
+def running_digest(table: str, like: str = "") -> ContentDigest | MarkedDigest:
+    """What makes the digest of rows of `table`; of the kind of the digest `like`, where one is given."""
+    marked = like.startswith(PREFIX) if like else table in MARKED
+    return MarkedDigest() if marked else ContentDigest()
+
+
+def digest_of(table: str, rows: Iterable[pa.RecordBatch], like: str = "") -> str:
+    """The digest of rows of `table`, as `running_digest` makes it."""
+    digest = running_digest(table, like)
+    for batch in rows:
+        digest.update(batch)
+    return digest.hexdigest()

@@ -1,7 +1,7 @@
 """One delivery to the rows of `raw` and `quarantine`, with counts that add up. Publishing is the stage's.
 
 The rows wait on the local disk (`spool`) until all is read and the counts are proved; then they are handed on
-as a stream. In memory are a few batches, and 24 bytes a row of hashes (`repeats`).
+as a stream. In memory are a few batches, the marks of a million rows (`repeats`), and two bytes a row.
 """
 
 from __future__ import annotations
@@ -16,23 +16,27 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import secrets
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from lakeloop.errors import CountsError
 from lakeloop.lake.digest import row_hashes
+from lakeloop.lake.marks import MarkedDigest, column_marks, marks_of
 from lakeloop.lake.tables import QUARANTINE, raw_schema
 from lakeloop.records import Counts
 from lakeloop.sources.base import Block, Delivery, row_schema
 from lakeloop.sources.rejects import Reject
-from lakeloop.sources.repeats import Distinct, Repeats
+from lakeloop.sources.repeats import Repeats
 from lakeloop.sources.spool import Spool, gathered
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import plain
 
 SHOWN_REJECTS = 50
 _SHOWN_CHARACTERS = 120
+_MARKS = pa.schema([(" first", pa.uint64()), (" second", pa.uint64())])
+"""Columns of the spool; no column of a user begins with a blank."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,10 @@ class Intake:
         schema = self._raw.schema
         return pa.RecordBatchReader.from_batches(schema, self._raw.batches(self.counts.accepted))
 
+    def raw_digest(self) -> str:
+        """The digest of the rows that `raw` has handed on so far."""
+        return self._raw.digest.hexdigest()
+
     def quarantine(self) -> pa.RecordBatchReader:
         """The rejected records, in the order of the delivery, once."""
         return pa.RecordBatchReader.from_batches(QUARANTINE, gathered(self._quarantine.batches()))
@@ -105,20 +113,15 @@ def read_delivery(delivery: Delivery, loop: LoopSpec, partition: str, folder: Pa
     """
     source = loop.source
     with ExitStack() as stack:
-        hashed = row_schema(source).append(pa.field("row_hash", pa.string()))
-        rows = stack.enter_context(Spool(hashed, folder))
+        rows = stack.enter_context(Spool(pa.schema([*row_schema(source), *_MARKS]), folder))
         quarantine = stack.enter_context(Spool(QUARANTINE, folder))
         tally, files = _Tally(), _Files(delivery.name)
-        repeats, keys = Repeats(), Distinct()
+        looked_at = _LookedAt(source)
         blocks = tally.counted(_quarantining(files.noted(delivery.blocks()), quarantine, partition))
         for batch in gathered(block.rows for block in blocks):
-            hashes = row_hashes(batch, [column.stored for column in source.fields])
-            repeats.add(hashes)
-            if source.key_column:
-                keys.add(batch[source.key_column.stored])
-            rows.append(batch.append_column("row_hash", pa.array([value.hex() for value in hashes])))
+            rows.append(looked_at.marked(batch))
         delivery.require_unchanged()
-        repeated = repeats.mask()
+        repeated = looked_at.rows.mask()
         duplicates = int(repeated.sum())
         counts = Counts(
             read=tally.read,
@@ -129,14 +132,40 @@ def read_delivery(delivery: Delivery, loop: LoopSpec, partition: str, folder: Pa
         return Intake(
             counts=counts,
             reasons=dict(tally.reasons.most_common()),
-            repeated_keys=counts.accepted - keys.count() if source.key_column else 0,
+            repeated_keys=looked_at.repeated_keys() - duplicates if source.key_column else 0,
             undeclared=dict(tally.undeclared.most_common()),
             shown=tuple(tally.shown),
             lines=tally.lines,
-            _raw=_RawRows(rows, repeated, raw_schema(loop), files, partition),
+            _raw=_RawRows(rows, repeated, loop, files, partition),
             _quarantine=quarantine,
             _files=stack.pop_all(),
         )
+
+
+class _LookedAt:
+    """What is kept of each row while rows pass: by which marks it is known again, and its key."""
+
+    def __init__(self, source: SourceBase) -> None:
+        self.rows = Repeats()
+        self._keys = Repeats()
+        self._key = source.key_column
+        self._columns = [column.stored for column in source.fields if column != self._key]
+        self._secret = secrets.randbits(64)
+
+    def marked(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """`batch` with the columns `_MARKS`: the marks of each row by the declared columns."""
+        marks = marks_of(batch, self._columns, self._secret)
+        if self._key:
+            key = column_marks(self._key.stored, batch[self._key.stored], self._secret)
+            self._keys.add(key)
+            marks += key
+        self.rows.add(marks)
+        arrays = [*batch.columns, *(pa.array(np.ascontiguousarray(words)) for words in marks[:2])]
+        return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([*batch.schema, *_MARKS]))
+
+    def repeated_keys(self) -> int:
+        """Rows whose key was there before."""
+        return int(self._keys.mask().sum())
 
 
 @dataclass
@@ -190,35 +219,51 @@ class _Files:
         return pa.concat_arrays(parts)
 
 
-@dataclass(frozen=True)
 class _RawRows:
     """The rows of table `raw`: those that were read, without the repeated ones."""
 
-    spool: Spool
-    repeated: npt.NDArray[np.bool_]
-    schema: pa.Schema
-    files: _Files
-    partition: str
+    def __init__(
+        self, spool: Spool, repeated: npt.NDArray[np.bool_], loop: LoopSpec, files: _Files, partition: str
+    ) -> None:
+        self.schema = raw_schema(loop)
+        self.digest = MarkedDigest()
+        self._spool = spool
+        self._repeated = repeated
+        self._files = files
+        self._partition = partition
+        self._declared = [column.stored for column in loop.source.fields]
+        self._others = [name for name in self.schema.names if name not in self._declared]
+        self._named_by_content = loop.source.key_from == "content"
 
     def batches(self, promised: int) -> Iterator[pa.RecordBatch]:
         place = given = 0
-        for batch in self.spool.batches():
-            repeated = self.repeated[place : place + batch.num_rows]
-            rows = batch.append_column("source_file", self.files.column(place, batch.num_rows))
+        for batch in self._spool.batches():
+            repeated = self._repeated[place : place + batch.num_rows]
+            rows = batch.append_column("source_file", self._files.column(place, batch.num_rows))
             place += batch.num_rows
             rows = rows.filter(pa.array(~repeated)) if repeated.any() else rows
-            partition = pa.repeat(pa.scalar(self.partition, pa.string()), rows.num_rows)
-            rows = rows.append_column("partition", partition)
+            yield self._whole(rows)
             given += rows.num_rows
-            yield rows.select(self.schema.names)
         if given != promised:
             raise CountsError(
                 "rows that were read and accepted are not all there any more",
-                where=self.files.delivery,
+                where=self._files.delivery,
                 expected=f"{promised} rows",
                 found=f"{given} rows",
                 remedy="no row was published; is the disk in order? Run it again",
             )
+
+    def _whole(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """The columns of `schema`; adds the rows to the digest."""
+        marks = np.stack([rows[name].to_numpy() for name in _MARKS.names])
+        hashes = pa.nulls(rows.num_rows, pa.string())
+        if self._named_by_content:
+            hashes = pa.array([value.hex() for value in row_hashes(rows, self._declared)], pa.string())
+        rows = rows.append_column("row_hash", hashes)
+        partition = pa.repeat(pa.scalar(self._partition, pa.string()), rows.num_rows)
+        rows = rows.append_column("partition", partition).select(self.schema.names)
+        self.digest.add(marks + marks_of(rows, self._others))
+        return rows
 
 
 def _quarantining(blocks: Iterable[Block], spool: Spool, partition: str) -> Iterator[Block]:

@@ -45,7 +45,9 @@ def usual_numbers(column: pa.Array) -> bool:
         return False
     begins, ends = borders[:-1], borders[1:]
     first = begins + (content[begins] == _MINUS)
-    return bool((first < ends).all() and _IS_DIGIT[content[first]].all() and _IS_DIGIT[content[ends - 1]].all())
+    return bool(
+        (first < ends).all() and _IS_DIGIT[content[first]].all() and _IS_DIGIT[content[ends - 1]].all()
+    )
 
 
 def _content(column: pa.Array) -> tuple[_Bytes, npt.NDArray[np.int32]]:

@@ -80,8 +80,9 @@ class StageContext:
         Raises:
             FenceError: the table has other rows of the day: they are being published anew at this moment.
         """
-        digest = self.lake.digest(table, version=version, partition=record.partition)
-        if digest != record.outputs[table]:
+        recorded = record.outputs[table]
+        digest = self.lake.digest(table, version=version, like=recorded, partition=record.partition)
+        if digest != recorded:
             raise FenceError(
                 f"{table} holds other rows than the ledger says stage {record.stage} left",
                 where=f"{self.loop.name} {record.partition}",
