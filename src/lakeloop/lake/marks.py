@@ -3,7 +3,7 @@
 Equal values have equal marks, whatever the order of rows and columns, files, batches or dictionary encoding.
 Null leaves no mark, so that a column that a table was given later changes nothing. Marks tell rows apart
 that differ by chance: they are xxHash and sums, not sha256, and who wants to can make two rows that share
-one. Where that must not be, there is a third word with a secret of the process, at which nobody can aim.
+one. Where that must not be, rows that share a mark are looked at again.
 
 The digest of `lakeloop.lake.digest`, by the sha256 of each row, costs many times as much; it is that of data
 sets, and of all tables but the two that ingest writes.
@@ -28,7 +28,7 @@ PREFIX = "rows2:"
 MARKED = frozenset({"raw", "quarantine"})
 """Tables whose digest is by marks; earlier versions of Lakeloop had it by sha256, as for all others."""
 Marks = npt.NDArray[np.uint64]
-"""Of rows: an array of 2 words x rows, or 3 words where there is a secret."""
+"""Of rows: an array of 2 words x rows."""
 
 _BATCH_ROWS = 16_384
 _SAMPLE_ROWS, _FEW = 256, 32
@@ -37,56 +37,51 @@ _SPREAD = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # of spl
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
-def marks_of(batch: pa.RecordBatch, names: Sequence[str], secret: int | None = None) -> Marks:
-    """The marks of the rows of `batch` by the columns `names`; with a third word where there is a `secret`.
+def marks_of(batch: pa.RecordBatch, names: Sequence[str]) -> Marks:
+    """The marks of the rows of `batch` by the columns `names`.
 
     The marks by some columns and those by others add up to the marks by all of them.
 
     Raises:
         TypeError: a column is of a nested type.
     """
-    marks = np.zeros((2 if secret is None else 3, batch.num_rows), np.uint64)
+    marks = np.zeros((2, batch.num_rows), np.uint64)
     for name in names:
-        marks += column_marks(name, batch.column(name), secret)
+        marks += column_marks(name, batch.column(name))
     return marks
 
 
-def column_marks(name: str, values: pa.Array, secret: int | None = None) -> Marks:
+def column_marks(name: str, values: pa.Array) -> Marks:
     """The marks of rows by one column, called `name`; as `marks_of`."""
     if pa.types.is_null(values.type) or values.null_count == len(values):
-        return np.zeros((2 if secret is None else 3, len(values)), np.uint64)
+        return np.zeros((2, len(values)), np.uint64)
     if pa.types.is_dictionary(values.type):
-        return _of_few(name, values, secret)
+        return _of_few(name, values)
     values = exact(values)
     if pa.types.is_integer(values.type) or pa.types.is_boolean(values.type):
-        marks = _of_numbers(values, secret)
+        marks = _of_numbers(values)
     elif _has_few(values):
-        return _of_few(name, values.dictionary_encode(), secret)
+        return _of_few(name, values.dictionary_encode())
     else:
-        marks = _of_texts(values, secret)
-    marks = _mixed(marks + _seeds(name, secret))
+        marks = _of_texts(values)
+    marks = _mixed(marks + _seeds(name))
     if values.null_count:
         marks[:, values.is_null().to_numpy(zero_copy_only=False)] = 0
     return marks
 
 
-def _of_numbers(values: pa.Array, secret: int | None) -> Marks:
+def _of_numbers(values: pa.Array) -> Marks:
     values = pc.fill_null(values, 0) if values.null_count else values
     words = values.cast(pa.int64(), safe=False).to_numpy().view(np.uint64)
-    return np.stack([words, words * _ODD] if secret is None else [words, words * _ODD, words])
+    return np.stack([words, words * _ODD])
 
 
-def _of_texts(values: pa.Array, secret: int | None) -> Marks:
+def _of_texts(values: pa.Array) -> Marks:
     binary = pa.large_binary() if pa.types.is_large_string(values.type) else pa.binary()
     texts = values.cast(binary).to_pylist()
     if values.null_count:
         texts = [b"" if text is None else text for text in texts]
-    public = np.frombuffer(b"".join(map(xxh3_128_digest, texts)), "<u8").reshape(-1, 2).T
-    if secret is None:
-        return public
-    # Python's hash of bytes (SipHash) has a key that is new in each process.
-    own = np.fromiter(map(hash, texts), np.int64, len(texts)).view(np.uint64)
-    return np.vstack([public, own])
+    return np.frombuffer(b"".join(map(xxh3_128_digest, texts)), "<u8").reshape(-1, 2).T
 
 
 def _has_few(values: pa.Array) -> bool:
@@ -94,20 +89,17 @@ def _has_few(values: pa.Array) -> bool:
     return len(values) > _SAMPLE_ROWS and pc.count_distinct(sample).as_py() <= _FEW
 
 
-def _of_few(name: str, values: pa.DictionaryArray, secret: int | None) -> Marks:
+def _of_few(name: str, values: pa.DictionaryArray) -> Marks:
     """Of a column in which the same values come again and again."""
-    of_value = column_marks(name, values.dictionary, secret)
-    nothing = np.zeros((len(of_value), 1), np.uint64)
+    of_value = column_marks(name, values.dictionary)
+    nothing = np.zeros((2, 1), np.uint64)
     places = pc.fill_null(values.indices, len(values.dictionary)).to_numpy(zero_copy_only=False)
     return np.hstack([of_value, nothing])[:, places]
 
 
 @functools.cache
-def _seeds(name: str, secret: int | None) -> Marks:
-    words = np.frombuffer(xxh3_128_digest(name.encode()), "<u8")
-    if secret is not None:
-        words = np.append(words, words[0] ^ np.uint64(secret))
-    return words.reshape(-1, 1)
+def _seeds(name: str) -> Marks:
+    return np.frombuffer(xxh3_128_digest(name.encode()), "<u8").reshape(-1, 1)
 
 
 def _mixed(words: Marks) -> Marks:
@@ -135,7 +127,7 @@ class MarkedDigest:
 
     def add(self, marks: Marks) -> None:
         """Add rows whose marks by all columns are known."""
-        first, second = marks[:2]
+        first, second = marks
         # Not the sum of the columns' sums: that would not see values that are moved from row to row.
         one = _mixed(first ^ _mixed(second))
         other = _mixed(second + one)

@@ -1,7 +1,7 @@
 """One delivery to the rows of `raw` and `quarantine`, with counts that add up. Publishing is the stage's.
 
 The rows wait on the local disk (`spool`) until all is read and the counts are proved; then they are handed on
-as a stream. In memory are a few batches, the marks of a million rows (`repeats`), and two bytes a row.
+as a stream. In memory are a few batches, the marks of a million rows (`repeats`), and a byte a row.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import secrets
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -30,6 +29,7 @@ from lakeloop.sources.base import Block, Delivery, row_schema
 from lakeloop.sources.rejects import Reject
 from lakeloop.sources.repeats import Repeats
 from lakeloop.sources.spool import Spool, gathered
+from lakeloop.spec.contract import SourceBase
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import plain
 
@@ -121,7 +121,7 @@ def read_delivery(delivery: Delivery, loop: LoopSpec, partition: str, folder: Pa
         for batch in gathered(block.rows for block in blocks):
             rows.append(looked_at.marked(batch))
         delivery.require_unchanged()
-        repeated = looked_at.rows.mask()
+        repeated = looked_at.repeated(rows)
         duplicates = int(repeated.sum())
         counts = Counts(
             read=tally.read,
@@ -149,23 +149,41 @@ class _LookedAt:
         self.rows = Repeats()
         self._keys = Repeats()
         self._key = source.key_column
-        self._columns = [column.stored for column in source.fields if column != self._key]
-        self._secret = secrets.randbits(64)
+        self._declared = [column.stored for column in source.fields]
+        self._others = [column.stored for column in source.fields if column != self._key]
 
     def marked(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`batch` with the columns `_MARKS`: the marks of each row by the declared columns."""
-        marks = marks_of(batch, self._columns, self._secret)
+        marks = marks_of(batch, self._others)
         if self._key:
-            key = column_marks(self._key.stored, batch[self._key.stored], self._secret)
+            key = column_marks(self._key.stored, batch[self._key.stored])
             self._keys.add(key)
             marks += key
         self.rows.add(marks)
-        arrays = [*batch.columns, *(pa.array(np.ascontiguousarray(words)) for words in marks[:2])]
+        arrays = [*batch.columns, *map(pa.array, marks)]
         return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([*batch.schema, *_MARKS]))
+
+    def repeated(self, spool: Spool) -> npt.NDArray[np.bool_]:
+        """For each row of `spool`, whether an equal one came before; by sha256 of those with equal marks."""
+        repeated = np.zeros(spool.rows, np.bool_)
+        places = self.rows.alike().places
+        if not len(places):
+            return repeated
+        hashes, start = [], 0
+        for batch in spool.batches():
+            first, behind = np.searchsorted(places, (start, start + batch.num_rows))
+            rows = batch.take(pa.array(places[first:behind] - start))
+            hashes += [np.array(row_hashes(rows, self._declared), "S32")]
+            start += batch.num_rows
+        found = np.concatenate(hashes)
+        order = np.argsort(found, kind="stable")
+        repeated[places[order[1:][found[order[1:]] == found[order[:-1]]]]] = True
+        return repeated
 
     def repeated_keys(self) -> int:
         """Rows whose key was there before."""
-        return int(self._keys.mask().sum())
+        keys = self._keys.alike()
+        return len(keys.places) - keys.marks
 
 
 @dataclass

@@ -1,15 +1,14 @@
-"""Which rows of a day were there before, or which keys, without keeping rows or keys.
+"""Which rows, or keys, of a day may have been there before: those whose marks are equal.
 
-Equal are those whose marks are: 64 bits that no sender can aim at, for they come with a secret of this process,
-and 64 that are anybody's. Two of 5 million rows would share the first with a chance of 1 in a million, and both
-in no time that there is.
+Neither rows nor keys are kept, and no more than a million marks in memory. Marks of rows that differ are
+equal by chance in no time that there is; somebody could make such rows: who drops one looks at it again.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,39 +21,47 @@ _WORD = 8
 _Words = npt.NDArray[np.uint64]
 
 
+class Alike(NamedTuple):
+    """Rows that have the mark of another."""
+
+    places: npt.NDArray[np.intp]
+    """Their numbers from 0, in order."""
+    marks: int
+    """How many different marks they have."""
+
+
 class Repeats:
-    """Rows by their marks, in order. A million are held at most; a byte a row more for what is said of them."""
+    """Rows by their marks, in order."""
 
     def __init__(self) -> None:
-        self.rows = 0
         self._held: list[Marks] = []
         self._held_rows = 0
         self._file: Any = None
         self._runs: list[_Run] = []
 
     def add(self, marks: Marks) -> None:
-        """Add rows by their marks, of 3 words each."""
-        self._held.append(marks[[2, 0]])
+        """Add rows by their marks."""
+        self._held.append(marks)
         self._held_rows += marks.shape[1]
-        self.rows += marks.shape[1]
         if self._held_rows >= _RUN_ROWS:
             self._put_by()
 
-    def mask(self) -> npt.NDArray[np.bool_]:
-        """For each row, whether an equal one was added before it; nothing can be added afterwards."""
-        repeated = np.zeros(self.rows, np.bool_)
+    def alike(self) -> Alike:
+        """The rows whose marks are not their own alone; nothing can be added afterwards."""
         if self._runs:
             self._put_by()
         twice = np.concatenate([np.empty(0, np.uint64), *(_twice(part) for part in self._parts())])
-        if len(twice):
-            # The few that may be equal, sorted by their words and then by place.
-            found = [(start + near, words[:, near]) for start, words, near in self._like(twice)]
-            places = np.concatenate([each for each, _ in found])
-            secret, other = np.hstack([words for _, words in found])
-            order = np.lexsort((places, other, secret))
-            places, secret, other = places[order], secret[order], other[order]
-            repeated[places[1:][(secret[1:] == secret[:-1]) & (other[1:] == other[:-1])]] = True
-        return repeated
+        if not len(twice):
+            return Alike(np.empty(0, np.intp), 0)
+        # The few that may be equal, sorted by their words.
+        found = [(start + near, words[:, near]) for start, words, near in self._like(twice)]
+        places = np.concatenate([each for each, _ in found])
+        first, second = np.hstack([words for _, words in found])
+        order = np.lexsort((second, first))
+        same = (first[order][1:] == first[order][:-1]) & (second[order][1:] == second[order][:-1])
+        begins = np.concatenate(([True], ~same))
+        alone = begins & np.concatenate((~same, [True]))
+        return Alike(np.sort(places[order[~alone]]), int(begins.sum() - alone.sum()))
 
     def _put_by(self) -> None:
         """What is held goes to the file: in order, and the first word sorted."""
@@ -87,7 +94,7 @@ class Repeats:
 
 
 class _Run:
-    """Words that were put by: where in the file they are, and the sorted ones begin whose first byte is 0, 1 ..."""
+    """Words that were put by: where they are, and where the sorted ones begin with byte 0, 1 ..."""
 
     def __init__(self, file: Any, start: int, rows: int, borders: list[int]) -> None:
         self._file = file

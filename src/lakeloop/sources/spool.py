@@ -20,7 +20,7 @@ BATCH_BYTES = 8 << 20
 
 
 class Spool:
-    """Record batches in a file in `folder`; `append` them all, then take `batches()`.
+    """Record batches in a file in `folder`; `append` them all, then take `batches()`, as often as you like.
 
     They are not compressed: that would cost more than all else that is done with a row but its Parquet.
     """

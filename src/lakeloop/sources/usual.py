@@ -1,7 +1,7 @@
 """Columns of texts in the form that most have, known by their bytes: 2026-11-20T08:30:00Z, 12, -0.25.
 
-Each function is sure where it says True, for a whole column at once and without a pattern of `values`; what it
-is not sure of is for those.
+Each function is sure where it says True, for a whole column at once and without a pattern of `values`; what
+it is not sure of is for those.
 """
 
 from __future__ import annotations
