@@ -155,7 +155,7 @@ def row_hashes(batch: pa.RecordBatch, columns: Sequence[str] | None = None) -> l
 
 
 def _side_by_side(parts: Sequence[pa.Array]) -> Iterator[memoryview]:
-    """For each row, the values that `parts` (large_binary, without nulls) have there, one behind the other."""
+    """For each row, the values that `parts` (large_binary, without nulls) have there, side by side."""
     rows = len(parts[0])
     places = np.arange(len(parts) * rows).reshape(len(parts), rows).T.ravel()
     # A join by Arrow of as many columns takes three times as long.

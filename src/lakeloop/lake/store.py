@@ -29,9 +29,9 @@ from lakeloop.lake.delta import (
     require_safe,
 )
 from lakeloop.lake.digest import content_digest
-from lakeloop.lake.marks import PREFIX, digest_of, running_digest
 from lakeloop.lake.files import LakeFiles
 from lakeloop.lake.ledger import Ledger
+from lakeloop.lake.marks import PREFIX, digest_of, running_digest
 from lakeloop.lake.reshape import EVOLVE, empty_tables, retype
 from lakeloop.lake.tables import create_tables, written_columns
 from lakeloop.records import StageRecord

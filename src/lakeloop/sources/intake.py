@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ from lakeloop.lake.marks import MarkedDigest, column_marks, marks_of
 from lakeloop.lake.tables import QUARANTINE, raw_schema
 from lakeloop.records import Counts
 from lakeloop.sources.base import Block, Delivery, row_schema
-from lakeloop.sources.rejects import Reject
+from lakeloop.sources.rejects import NOTHING, EmptyLines, Reason, Reject
 from lakeloop.sources.repeats import Repeats
 from lakeloop.sources.spool import Spool, gathered
 from lakeloop.spec.contract import SourceBase
@@ -200,7 +200,10 @@ class _Tally:
         for block in blocks:
             self.read += block.read
             self.undeclared.update(block.undeclared)
-            self.reasons.update(str(reject.reason) for reject in block.rejects)
+            if isinstance(block.rejects, EmptyLines):
+                self.reasons[Reason.BLANK_LINE.value] += len(block.rejects)
+            else:
+                self.reasons.update(str(reject.reason) for reject in block.rejects)
             first = block.rejects[: SHOWN_REJECTS - len(self.shown)]
             self.shown += [Shown.of(reject, str(block.file)) for reject in first]
             self.lines += block.read if block.lines is None else block.lines
@@ -292,18 +295,34 @@ def _quarantining(blocks: Iterable[Block], spool: Spool, partition: str) -> Iter
         yield block
 
 
-def _quarantine_rows(rejects: tuple[Reject, ...], source_file: str, partition: str) -> pa.RecordBatch:
-    columns = {
-        "reason": [str(reject.reason) for reject in rejects],
-        "detail": [reject.detail for reject in rejects],
-        "column": [reject.column for reject in rejects],
-        "source_line": [reject.line for reject in rejects],
-        "byte_offset": [reject.byte_offset for reject in rejects],
-        "raw": [reject.raw for reject in rejects],
-        "row_key": [reject.row_key for reject in rejects],
-        "raw_form": [reject.raw_form for reject in rejects],
+def _quarantine_rows(rejects: Sequence[Reject], source_file: str, partition: str) -> pa.RecordBatch:
+    constants: dict[str, str | bool] = {
+        "partition": partition,
+        "stage": "ingest",
+        "source_file": source_file,
+        "readmitted": False,
     }
-    constants = {"partition": partition, "stage": "ingest", "source_file": source_file, "readmitted": False}
+    columns: dict[str, Any]
+    if isinstance(rejects, EmptyLines):
+        numbers = np.arange(len(rejects))
+        constants |= {"reason": Reason.BLANK_LINE.value, "detail": NOTHING, "raw": "", "raw_form": "line"}
+        columns = {
+            "source_line": pa.array(rejects.line + numbers),
+            "byte_offset": pa.array(rejects.byte_offset + rejects.line_end * numbers),
+            "column": pa.nulls(len(rejects), pa.string()),
+            "row_key": pa.nulls(len(rejects), pa.string()),
+        }
+    else:
+        columns = {
+            "reason": [str(reject.reason) for reject in rejects],
+            "detail": [reject.detail for reject in rejects],
+            "column": [reject.column for reject in rejects],
+            "source_line": [reject.line for reject in rejects],
+            "byte_offset": [reject.byte_offset for reject in rejects],
+            "raw": [reject.raw for reject in rejects],
+            "row_key": [reject.row_key for reject in rejects],
+            "raw_form": [reject.raw_form for reject in rejects],
+        }
     for name, value in constants.items():
-        columns[name] = [value] * len(rejects)
+        columns[name] = pa.repeat(pa.scalar(value, QUARANTINE.field(name).type), len(rejects))
     return pa.RecordBatch.from_pydict(columns, QUARANTINE)

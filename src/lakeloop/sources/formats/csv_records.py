@@ -7,8 +7,8 @@ quote makes sense as the end of the bad record alone, all lines up to there are 
 somebody's text is taken for a row.
 
 The file is read in blocks of whole records. A block goes through Arrow at once; when any record of it may be
-bad, each small part of it does; and what is bad there, through Python record by record. Where blocks end changes nothing. In memory are a block and the longest
-record that there may be.
+bad, each small part of it does; and what may be bad there, through Python record by record. Where blocks end
+changes nothing. In memory are a block and the longest record that there may be.
 """
 
 from __future__ import annotations
@@ -76,6 +76,12 @@ class CsvReader:
         small = max(self._block_bytes // SMALL_BLOCKS, 1)
         behind = 0  # up to there in the file, small parts are tried
         while self._window.fill(self._block_bytes):
+            window = self._window
+            if found := self._maker.empty_lines(window.data, window.start, self._next_line, window.offset):
+                window.drop_to(found[1])
+                self._next_line += found[0].read
+                yield found[0]
+                continue
             wanted = self._block_bytes if self._window.offset >= behind else small
             if block := self._at_once(parser, wanted):
                 yield block

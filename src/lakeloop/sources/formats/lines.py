@@ -1,9 +1,9 @@
 """Lines to typed rows, losing none: each line of a file becomes a row or a rejected line, and they add up.
 
-The file is read in blocks of whole lines. A block goes through Arrow at once; when any line of it may be
-bad, each small part of it; and when any line of that may be bad, the part goes through Python line by line,
-which names the line, its offset and the reason. Memory is that of a block, whatever the size of the file. What a line means is in `json_lines`; formats whose records can have
-several lines are not read here but in `csv_records`.
+The file is read in blocks of whole lines. A block goes through Arrow at once; when any line of it may be bad,
+each small part of it does; and what may be bad there, through Python line by line, which names the line, its
+offset and the reason. Memory is that of a block, whatever the size of the file. What a line means is in
+`json_lines`; formats whose records can have several lines are not read here but in `csv_records`.
 """
 
 from __future__ import annotations
@@ -99,6 +99,13 @@ class LineReader:
         return length, b""
 
     def _blocks(self, parser: Parser, piece: _Piece) -> Iterator[Block]:
+        start = 0
+        while found := self._maker.empty_lines(piece.data, start, self._next_line, piece.byte_offset + start):
+            empty, start = found
+            yield empty
+        if start == len(piece.data):
+            return
+        piece = replace(piece, data=piece.data[start:], byte_offset=piece.byte_offset + start)
         if block := self._at_once(parser, piece):
             yield block
             return
