@@ -71,8 +71,8 @@ def column_marks(name: str, values: pa.Array) -> Marks:
 
 
 def _of_numbers(values: pa.Array) -> Marks:
-    values = pc.fill_null(values, 0) if values.null_count else values
-    words = values.cast(pa.int64(), safe=False).to_numpy().view(np.uint64)
+    whole = values.cast(pa.int64(), safe=False)
+    words = pc.fill_null(whole, 0).to_numpy().view(np.uint64)
     return np.stack([words, words * _ODD])
 
 

@@ -157,12 +157,17 @@ def cast(column: pa.Array, kind: ColumnType, written: Moments = _ISO) -> pa.Arra
         if iso is None:
             return None
         column = pc.utf8_slice_codeunits(iso, 0, len("2026-11-20")) if kind == "date" else iso
+    return _typed(column, kind, written.zone)
+
+
+def _typed(column: pa.Array, kind: ColumnType, zone: str) -> pa.Array | None:
+    usual = _is_usual(column, kind)
+    if not usual and not _all(pc.match_substring_regex(column, f"^({_PATTERNS[kind]})$")):
+        return None
     try:
-        if _is_usual(column, kind):
-            return _if_inside(column.cast(TIMESTAMP)) if kind == "timestamp" else _CASTS[kind](column)
-        if not _all(pc.match_substring_regex(column, f"^({_PATTERNS[kind]})$")):
-            return None
-        return _timestamps(column, written.zone) if kind == "timestamp" else _CASTS[kind](column)
+        if kind == "timestamp":
+            return _if_inside(column.cast(TIMESTAMP)) if usual else _timestamps(column, zone)
+        return _CASTS[kind](column)
     except pa.ArrowInvalid:
         return None
 
