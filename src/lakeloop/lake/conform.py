@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from lakeloop.errors import DataError
 from lakeloop.lake.digest import ContentDigest
+from lakeloop.lake.marks import MarkedDigest
 
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 
@@ -54,7 +55,7 @@ def conform(
 
 
 class ConformedStream:
-    """A stream of batches that is conformed, counted and hashed while a writer takes it; iterate it once.
+    """A stream of batches that is conformed, counted and digested while a writer takes it; iterate it once.
 
     `rows` and `digest()` are those of the batches that have passed.
 
@@ -69,23 +70,26 @@ class ConformedStream:
         constants: Mapping[str, str],
         table: str,
         retired: Collection[str] = (),
+        digest: ContentDigest | MarkedDigest | None = None,
     ) -> None:
         self._batches = source.to_reader() if isinstance(source, pa.Table) else source
         self._schema = schema
         self._constants = constants
         self._table = table
         self._retired = retired
-        self._digest = ContentDigest()
+        self._digest = digest
         self.rows = 0
         conform(source.schema.empty_table(), schema, constants, table, retired)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         for batch in self._batches:
             conformed = conform(batch, self._schema, self._constants, self._table, self._retired)
-            self._digest.update(conformed)
+            if self._digest:
+                self._digest.update(conformed)
             self.rows += conformed.num_rows
             yield conformed
 
     def digest(self) -> str:
-        """The content digest (64 hex characters) of the rows that have passed; call it once, at the end."""
+        """The digest of the rows that have passed; call it once, at the end, of a stream that has one."""
+        assert self._digest, "this stream was given no digest"
         return self._digest.hexdigest()

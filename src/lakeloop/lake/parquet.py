@@ -25,6 +25,9 @@ FILE_BYTES = 128 << 20
 """Bytes of a file as written; it is closed after the row group that reaches this size."""
 
 
+_SAMPLE_ROWS = 4096
+
+
 @dataclass(frozen=True)
 class DataFile:
     """A file that no commit names yet."""
@@ -107,7 +110,7 @@ class _PartitionWriter:
             folder = "/".join(f"{name}={_plain(value)}" for name, value in self._partition.items())
             self._filesystem.create_dir(folder, recursive=True)
             path = f"{folder}/part-{uuid.uuid4()}.zstd.parquet"
-            self._open = _OpenFile(self._filesystem, path, group.schema)
+            self._open = _OpenFile(self._filesystem, path, group)
         if self._open.write(group) >= FILE_BYTES:
             self._close_file()
 
@@ -118,13 +121,19 @@ class _PartitionWriter:
 
 
 class _OpenFile:
-    def __init__(self, filesystem: pafs.FileSystem, path: str, schema: pa.Schema) -> None:
+    def __init__(self, filesystem: pafs.FileSystem, path: str, first: pa.Table) -> None:
+        """`first` are rows that the file will hold, for what they tell about others."""
         self.path = path
         self.rows = 0
         self._sink = filesystem.open_output_stream(path)
         # Statistics of texts are of no use to a reader, and would copy the beginnings of texts.
         self._writer = pq.ParquetWriter(
-            self._sink, schema, compression="zstd", compression_level=3, write_statistics=False
+            self._sink,
+            first.schema,
+            compression="zstd",
+            compression_level=1,
+            write_statistics=False,
+            use_dictionary=_repetitive(first),
         )
 
     def write(self, group: pa.Table) -> int:
@@ -139,6 +148,13 @@ class _OpenFile:
         size = int(self._sink.tell())
         self._sink.close()
         return size
+
+
+def _repetitive(rows: pa.Table) -> list[str]:
+    """Columns whose values come again and again: a dictionary of the others would be given up, at a cost."""
+    sample = rows.slice(0, _SAMPLE_ROWS)
+    few = max(sample.num_rows // 4, 1)
+    return [name for name in sample.column_names if pc.count_distinct(sample[name]).as_py() <= few]
 
 
 def _by_partition(

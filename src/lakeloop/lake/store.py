@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -31,6 +31,7 @@ from lakeloop.lake.delta import (
 from lakeloop.lake.digest import content_digest
 from lakeloop.lake.files import LakeFiles
 from lakeloop.lake.ledger import Ledger
+from lakeloop.lake.marks import PREFIX, digest_of, running_digest
 from lakeloop.lake.reshape import EVOLVE, empty_tables, retype
 from lakeloop.lake.tables import create_tables, written_columns
 from lakeloop.records import StageRecord
@@ -148,13 +149,15 @@ class Lake:
         *,
         where: Mapping[str, str],
         fence: Fence,
+        digest: Callable[[], str] | None = None,
     ) -> Published:
         """Replace the rows of `table` that have the values `where` by `rows`; an empty `rows` clears them.
 
         `rows` has the table's columns in any order; the columns of `where` may be left out. A reader is
-        taken batch by batch: memory is that of a row group and of `ContentDigest`, and an error that the
+        taken batch by batch: memory is that of a row group and of the digest, and an error that the
         reader raises is passed on. `where` names partition columns, among them the fence's partition.
-        Durable when it returns.
+        `digest` says what `digest_of` would say of the rows, when they were taken; default: `digest_of`
+        looks at them. Durable when it returns.
 
         Raises:
             FenceError: a newer attempt claimed this work, or another writer changed the partition since
@@ -163,7 +166,10 @@ class Lake:
             ValueError: `table` is none of `REPLACEABLE`, or `where` is not as described.
         """
         snapshot = self._pinned(table, where, fence)
-        stream = ConformedStream(rows, _schema(snapshot), where, table, self._retired(table, snapshot))
+        looking = None if digest else running_digest(table)
+        stream = ConformedStream(
+            rows, _schema(snapshot), where, table, self._retired(table, snapshot), looking
+        )
         files = self._store.write(table, snapshot, stream)
         self._claims.check(fence)
         metadata = {**provenance(fence.attempt), "stage": fence.scope, "partition": fence.partition}
@@ -184,7 +190,8 @@ class Lake:
                 remedy="nothing was written; a new attempt starts from the newest version",
             ) from error
         version = fence.pinned[table].version()
-        return Published(table, version, stream.rows, stream.digest(), self.uri(table))
+        found = digest() if digest else stream.digest()
+        return Published(table, version, stream.rows, found, self.uri(table))
 
     def append_once(self, table: str, rows: pa.Table, *, batch_id: str) -> Published:
         """Append a batch, or do nothing when a batch with this id is there; durable when it returns.
@@ -282,9 +289,12 @@ class Lake:
     def uri(self, table: str) -> str:
         return self._store.uri(table)
 
-    def digest(self, table: str, *, version: int | None = None, **equals: str) -> str:
-        """Content digest of the rows as they are read, streamed; equals `Published.digest` of the commit."""
-        return content_digest(self.scan(table, version=version, **equals))
+    def digest(self, table: str, *, version: int | None = None, like: str = "", **equals: str) -> str:
+        """Digest of the rows as they are read, streamed; equals `Published.digest` of the commit.
+
+        `like` is a digest of before, for one that can be compared with it; default: as it is written now.
+        """
+        return digest_of(table, self.scan(table, version=version, **equals), like)
 
     def same_rows(self, table: str, one: int, other: int, **equals: str) -> bool:
         """Whether two versions hold the same files of these rows, and so the same rows, without reading them.
@@ -325,12 +335,12 @@ class Lake:
         """
         for table in ("raw", "quarantine", "staging", "mart"):
             digest = record.outputs.get(table, "").removeprefix("sha256:")
-            if len(digest) != 64:
+            if len(digest.removeprefix(PREFIX)) != 64:
                 continue
             equals = {"partition": record.partition}
             if table == "quarantine":
                 equals["stage"] = record.stage
-            if content_digest(self._store.stream(table, None, equals)) != digest:
+            if digest_of(table, self._store.stream(table, None, equals), like=digest) != digest:
                 return False
         return True
 

@@ -162,7 +162,10 @@ def raw_schema(spec: LoopSpec) -> pa.Schema:
     return pa.schema(
         [
             *given_columns(spec.source),
-            ("row_hash", pa.string()),  # over the declared columns: equal for exact duplicates
+            (
+                "row_hash",
+                pa.string(),
+            ),  # over the declared columns, where they name a row (key_from: content); else null
             ("source_line", pa.int64()),
             ("source_file", pa.string()),
             ("partition", pa.string()),

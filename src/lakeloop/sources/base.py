@@ -5,7 +5,7 @@ The kinds of sources are in `registry`. What becomes of the rows is the business
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -28,8 +28,8 @@ class Block:
 
     rows: pa.RecordBatch
     """The good records, with the columns of `row_schema`."""
-    rejects: tuple[Reject, ...]
-    """The bad records."""
+    rejects: Sequence[Reject]
+    """The bad records: a tuple, or empty lines."""
     read: int
     """How many records were read."""
     undeclared: Mapping[str, int] = field(default_factory=dict)

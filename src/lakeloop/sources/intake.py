@@ -1,20 +1,20 @@
 """One delivery to the rows of `raw` and `quarantine`, with counts that add up. Publishing is the stage's.
 
 The rows wait on the local disk (`spool`) until all is read and the counts are proved; then they are handed on
-as a stream. In memory are a few batches, and 24 bytes a row of hashes (`repeats`).
+as a stream. In memory are a few batches, the marks of a million rows (`repeats`), and a byte a row.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,17 +22,21 @@ import pyarrow as pa
 
 from lakeloop.errors import CountsError
 from lakeloop.lake.digest import row_hashes
+from lakeloop.lake.marks import MarkedDigest, column_marks, marks_of
 from lakeloop.lake.tables import QUARANTINE, raw_schema
 from lakeloop.records import Counts
 from lakeloop.sources.base import Block, Delivery, row_schema
-from lakeloop.sources.rejects import Reject
-from lakeloop.sources.repeats import Distinct, Repeats
+from lakeloop.sources.rejects import NOTHING, EmptyLines, Reason, Reject
+from lakeloop.sources.repeats import Repeats
 from lakeloop.sources.spool import Spool, gathered
+from lakeloop.spec.contract import SourceBase
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import plain
 
 SHOWN_REJECTS = 50
 _SHOWN_CHARACTERS = 120
+_MARKS = pa.schema([(" first", pa.uint64()), (" second", pa.uint64())])
+"""Columns of the spool; no column of a user begins with a blank."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,10 @@ class Intake:
         schema = self._raw.schema
         return pa.RecordBatchReader.from_batches(schema, self._raw.batches(self.counts.accepted))
 
+    def raw_digest(self) -> str:
+        """The digest of the rows that `raw` has handed on so far."""
+        return self._raw.digest.hexdigest()
+
     def quarantine(self) -> pa.RecordBatchReader:
         """The rejected records, in the order of the delivery, once."""
         return pa.RecordBatchReader.from_batches(QUARANTINE, gathered(self._quarantine.batches()))
@@ -105,20 +113,15 @@ def read_delivery(delivery: Delivery, loop: LoopSpec, partition: str, folder: Pa
     """
     source = loop.source
     with ExitStack() as stack:
-        hashed = row_schema(source).append(pa.field("row_hash", pa.string()))
-        rows = stack.enter_context(Spool(hashed, folder))
+        rows = stack.enter_context(Spool(pa.schema([*row_schema(source), *_MARKS]), folder))
         quarantine = stack.enter_context(Spool(QUARANTINE, folder))
         tally, files = _Tally(), _Files(delivery.name)
-        repeats, keys = Repeats(), Distinct()
+        looked_at = _LookedAt(source)
         blocks = tally.counted(_quarantining(files.noted(delivery.blocks()), quarantine, partition))
         for batch in gathered(block.rows for block in blocks):
-            hashes = row_hashes(batch, [column.stored for column in source.fields])
-            repeats.add(hashes)
-            if source.key_column:
-                keys.add(batch[source.key_column.stored])
-            rows.append(batch.append_column("row_hash", pa.array([value.hex() for value in hashes])))
+            rows.append(looked_at.marked(batch))
         delivery.require_unchanged()
-        repeated = repeats.mask()
+        repeated = looked_at.repeated(rows)
         duplicates = int(repeated.sum())
         counts = Counts(
             read=tally.read,
@@ -129,14 +132,58 @@ def read_delivery(delivery: Delivery, loop: LoopSpec, partition: str, folder: Pa
         return Intake(
             counts=counts,
             reasons=dict(tally.reasons.most_common()),
-            repeated_keys=counts.accepted - keys.count() if source.key_column else 0,
+            repeated_keys=looked_at.repeated_keys() - duplicates if source.key_column else 0,
             undeclared=dict(tally.undeclared.most_common()),
             shown=tuple(tally.shown),
             lines=tally.lines,
-            _raw=_RawRows(rows, repeated, raw_schema(loop), files, partition),
+            _raw=_RawRows(rows, repeated, loop, files, partition),
             _quarantine=quarantine,
             _files=stack.pop_all(),
         )
+
+
+class _LookedAt:
+    """What is kept of each row while rows pass: by which marks it is known again, and its key."""
+
+    def __init__(self, source: SourceBase) -> None:
+        self.rows = Repeats()
+        self._keys = Repeats()
+        self._key = source.key_column
+        self._declared = [column.stored for column in source.fields]
+        self._others = [column.stored for column in source.fields if column != self._key]
+
+    def marked(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """`batch` with the columns `_MARKS`: the marks of each row by the declared columns."""
+        marks = marks_of(batch, self._others)
+        if self._key:
+            key = column_marks(self._key.stored, batch[self._key.stored])
+            self._keys.add(key)
+            marks += key
+        self.rows.add(marks)
+        arrays = [*batch.columns, *map(pa.array, marks)]
+        return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([*batch.schema, *_MARKS]))
+
+    def repeated(self, spool: Spool) -> npt.NDArray[np.bool_]:
+        """For each row of `spool`, whether an equal one came before; by sha256 of those with equal marks."""
+        repeated = np.zeros(spool.rows, np.bool_)
+        places = self.rows.alike().places
+        if not len(places):
+            return repeated
+        hashes, start = [], 0
+        for batch in spool.batches():
+            first, behind = np.searchsorted(places, (start, start + batch.num_rows))
+            rows = batch.take(pa.array(places[first:behind] - start))
+            hashes += [np.array(row_hashes(rows, self._declared), "S32")]
+            start += batch.num_rows
+        found = np.concatenate(hashes)
+        order = np.argsort(found, kind="stable")
+        repeated[places[order[1:][found[order[1:]] == found[order[:-1]]]]] = True
+        return repeated
+
+    def repeated_keys(self) -> int:
+        """Rows whose key was there before."""
+        keys = self._keys.alike()
+        return len(keys.places) - keys.marks
 
 
 @dataclass
@@ -153,7 +200,10 @@ class _Tally:
         for block in blocks:
             self.read += block.read
             self.undeclared.update(block.undeclared)
-            self.reasons.update(str(reject.reason) for reject in block.rejects)
+            if isinstance(block.rejects, EmptyLines):
+                self.reasons[Reason.BLANK_LINE.value] += len(block.rejects)
+            else:
+                self.reasons.update(str(reject.reason) for reject in block.rejects)
             first = block.rejects[: SHOWN_REJECTS - len(self.shown)]
             self.shown += [Shown.of(reject, str(block.file)) for reject in first]
             self.lines += block.read if block.lines is None else block.lines
@@ -190,35 +240,51 @@ class _Files:
         return pa.concat_arrays(parts)
 
 
-@dataclass(frozen=True)
 class _RawRows:
     """The rows of table `raw`: those that were read, without the repeated ones."""
 
-    spool: Spool
-    repeated: npt.NDArray[np.bool_]
-    schema: pa.Schema
-    files: _Files
-    partition: str
+    def __init__(
+        self, spool: Spool, repeated: npt.NDArray[np.bool_], loop: LoopSpec, files: _Files, partition: str
+    ) -> None:
+        self.schema = raw_schema(loop)
+        self.digest = MarkedDigest()
+        self._spool = spool
+        self._repeated = repeated
+        self._files = files
+        self._partition = partition
+        self._declared = [column.stored for column in loop.source.fields]
+        self._others = [name for name in self.schema.names if name not in self._declared]
+        self._named_by_content = loop.source.key_from == "content"
 
     def batches(self, promised: int) -> Iterator[pa.RecordBatch]:
         place = given = 0
-        for batch in self.spool.batches():
-            repeated = self.repeated[place : place + batch.num_rows]
-            rows = batch.append_column("source_file", self.files.column(place, batch.num_rows))
+        for batch in self._spool.batches():
+            repeated = self._repeated[place : place + batch.num_rows]
+            rows = batch.append_column("source_file", self._files.column(place, batch.num_rows))
             place += batch.num_rows
             rows = rows.filter(pa.array(~repeated)) if repeated.any() else rows
-            partition = pa.repeat(pa.scalar(self.partition, pa.string()), rows.num_rows)
-            rows = rows.append_column("partition", partition)
+            yield self._whole(rows)
             given += rows.num_rows
-            yield rows.select(self.schema.names)
         if given != promised:
             raise CountsError(
                 "rows that were read and accepted are not all there any more",
-                where=self.files.delivery,
+                where=self._files.delivery,
                 expected=f"{promised} rows",
                 found=f"{given} rows",
                 remedy="no row was published; is the disk in order? Run it again",
             )
+
+    def _whole(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """The columns of `schema`; adds the rows to the digest."""
+        marks = np.stack([rows[name].to_numpy() for name in _MARKS.names])
+        hashes = pa.nulls(rows.num_rows, pa.string())
+        if self._named_by_content:
+            hashes = pa.array([value.hex() for value in row_hashes(rows, self._declared)], pa.string())
+        rows = rows.append_column("row_hash", hashes)
+        partition = pa.repeat(pa.scalar(self._partition, pa.string()), rows.num_rows)
+        rows = rows.append_column("partition", partition).select(self.schema.names)
+        self.digest.add(marks + marks_of(rows, self._others))
+        return rows
 
 
 def _quarantining(blocks: Iterable[Block], spool: Spool, partition: str) -> Iterator[Block]:
@@ -229,18 +295,34 @@ def _quarantining(blocks: Iterable[Block], spool: Spool, partition: str) -> Iter
         yield block
 
 
-def _quarantine_rows(rejects: tuple[Reject, ...], source_file: str, partition: str) -> pa.RecordBatch:
-    columns = {
-        "reason": [str(reject.reason) for reject in rejects],
-        "detail": [reject.detail for reject in rejects],
-        "column": [reject.column for reject in rejects],
-        "source_line": [reject.line for reject in rejects],
-        "byte_offset": [reject.byte_offset for reject in rejects],
-        "raw": [reject.raw for reject in rejects],
-        "row_key": [reject.row_key for reject in rejects],
-        "raw_form": [reject.raw_form for reject in rejects],
+def _quarantine_rows(rejects: Sequence[Reject], source_file: str, partition: str) -> pa.RecordBatch:
+    constants: dict[str, str | bool] = {
+        "partition": partition,
+        "stage": "ingest",
+        "source_file": source_file,
+        "readmitted": False,
     }
-    constants = {"partition": partition, "stage": "ingest", "source_file": source_file, "readmitted": False}
+    columns: dict[str, Any]
+    if isinstance(rejects, EmptyLines):
+        numbers = np.arange(len(rejects))
+        constants |= {"reason": Reason.BLANK_LINE.value, "detail": NOTHING, "raw": "", "raw_form": "line"}
+        columns = {
+            "source_line": pa.array(rejects.line + numbers),
+            "byte_offset": pa.array(rejects.byte_offset + rejects.line_end * numbers),
+            "column": pa.nulls(len(rejects), pa.string()),
+            "row_key": pa.nulls(len(rejects), pa.string()),
+        }
+    else:
+        columns = {
+            "reason": [str(reject.reason) for reject in rejects],
+            "detail": [reject.detail for reject in rejects],
+            "column": [reject.column for reject in rejects],
+            "source_line": [reject.line for reject in rejects],
+            "byte_offset": [reject.byte_offset for reject in rejects],
+            "raw": [reject.raw for reject in rejects],
+            "row_key": [reject.row_key for reject in rejects],
+            "raw_form": [reject.raw_form for reject in rejects],
+        }
     for name, value in constants.items():
-        columns[name] = [value] * len(rejects)
+        columns[name] = pa.repeat(pa.scalar(value, QUARANTINE.field(name).type), len(rejects))
     return pa.RecordBatch.from_pydict(columns, QUARANTINE)

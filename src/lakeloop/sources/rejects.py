@@ -5,12 +5,15 @@ Checks of the values themselves (an empty text, an unknown answer) are not here 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, overload
 
 from lakeloop.spec.quoting import plain
 
+NOTHING = "nothing in it"
+"""Detail of a blank line."""
 _LONGEST_DETAIL = 500
 
 
@@ -60,6 +63,35 @@ class Reject:
     row_key: str | None = None
     raw_form: Literal["line", "row"] = "line"
     """`row` where there is no text to keep: `raw` is then the record as JSON."""
+
+
+@dataclass(frozen=True)
+class EmptyLines(Sequence[Reject]):
+    """Lines with nothing in them, one after the other: rejects that are made when somebody looks at one."""
+
+    line: int
+    """Number of the first."""
+    byte_offset: int
+    """Of the first."""
+    line_end: int
+    """Bytes of each line end."""
+    lines: int
+
+    def __len__(self) -> int:
+        return self.lines
+
+    @overload
+    def __getitem__(self, place: int) -> Reject: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Reject, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> Reject | tuple[Reject, ...]:
+        if isinstance(place, slice):
+            return tuple(self[number] for number in range(*place.indices(self.lines)))
+        number = range(self.lines)[place]
+        offset = self.byte_offset + number * self.line_end
+        return Reject(self.line + number, offset, Reason.BLANK_LINE, NOTHING, "")
 
 
 class LineError(Exception):

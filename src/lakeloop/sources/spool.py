@@ -20,14 +20,15 @@ BATCH_BYTES = 8 << 20
 
 
 class Spool:
-    """Record batches in a file in `folder`, compressed; `append` them all, then take `batches()`."""
+    """Record batches in a file in `folder`; `append` them all, then take `batches()`, as often as you like.
+
+    They are not compressed: that would cost more than all else that is done with a row but its Parquet.
+    """
 
     def __init__(self, schema: pa.Schema, folder: Path) -> None:
         self.rows = 0
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (the spool is a context manager itself)
-        self._writer = ipc.new_stream(
-            pa.PythonFile(self._file, "w"), schema, options=ipc.IpcWriteOptions(compression="lz4")
-        )
+        self._writer = ipc.new_stream(pa.PythonFile(self._file, "w"), schema)
 
     def append(self, batch: pa.RecordBatch) -> None:
         self._writer.write_batch(batch)

@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 
 from lakeloop.lake.tables import TIMESTAMP
 from lakeloop.sources import moments
+from lakeloop.sources.usual import usual_moments, usual_numbers
 from lakeloop.spec.columns import ColumnType, Moments
 from lakeloop.spec.time_format import in_iso
 
@@ -156,12 +157,26 @@ def cast(column: pa.Array, kind: ColumnType, written: Moments = _ISO) -> pa.Arra
         if iso is None:
             return None
         column = pc.utf8_slice_codeunits(iso, 0, len("2026-11-20")) if kind == "date" else iso
-    if not _all(pc.match_substring_regex(column, f"^({_PATTERNS[kind]})$")):
+    return _typed(column, kind, written.zone)
+
+
+def _typed(column: pa.Array, kind: ColumnType, zone: str) -> pa.Array | None:
+    usual = _is_usual(column, kind)
+    if not usual and not _all(pc.match_substring_regex(column, f"^({_PATTERNS[kind]})$")):
         return None
     try:
-        return _timestamps(column, written.zone) if kind == "timestamp" else _CASTS[kind](column)
+        if kind == "timestamp":
+            return _if_inside(column.cast(TIMESTAMP)) if usual else _timestamps(column, zone)
+        return _CASTS[kind](column)
     except pa.ArrowInvalid:
         return None
+
+
+def _is_usual(column: pa.Array, kind: ColumnType) -> bool:
+    """Whether all values are in a form that needs no pattern: of the kind when the cast accepts them."""
+    if kind == "timestamp":
+        return usual_moments(column)
+    return kind == "number" and usual_numbers(column)
 
 
 def since_1970_column(column: pa.Array, unit: int) -> pa.Array | None:
@@ -225,9 +240,9 @@ def _timestamps(column: pa.Array, zone: str) -> pa.Array | None:
 
 
 def _if_inside(column: pa.Array) -> pa.Array | None:
-    microseconds = column.cast(pa.int64())
-    inside = pc.and_(pc.greater_equal(microseconds, _FIRST), pc.less_equal(microseconds, _LAST))
-    return column if _all(inside) else None
+    limits = pc.min_max(column.cast(pa.int64())).as_py()
+    outside = limits["min"] is not None and (limits["min"] < _FIRST or limits["max"] > _LAST)
+    return None if outside else column
 
 
 _CASTS: dict[ColumnType, Callable[[pa.Array], pa.Array | None]] = {

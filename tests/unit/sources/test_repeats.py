@@ -1,47 +1,42 @@
-"""Repeated rows and distinct keys are those that sets would find."""
+"""Rows that may be there twice are those that sets would find, in memory and on the disk."""
 
 from __future__ import annotations
 
-import hashlib
+from collections import Counter
 
-import pyarrow as pa
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from lakeloop.lake.marks import Marks
 from lakeloop.sources import repeats as repeats_module
-from lakeloop.sources.repeats import Distinct, Repeats
+from lakeloop.sources.repeats import Repeats
+
+Pairs = list[tuple[int, int]]
+SMALL = st.integers(0, 5) | st.sampled_from([2**64 - 1, 2**56, 2**63])
 
 
-def by_set(hashes: list[bytes]) -> list[bool]:
-    seen: set[bytes] = set()
-    return [value in seen or bool(seen.add(value)) for value in hashes]  # type: ignore[func-returns-value]
+def marks_of(pairs: Pairs) -> Marks:
+    return np.array(pairs, np.uint64).reshape(-1, 2).T
 
 
-@settings(deadline=None)
-@given(st.lists(st.lists(st.integers(0, 12), max_size=5), max_size=6))
-@example([])
-def test_a_row_is_repeated_when_an_equal_one_came_before(batches: list[list[int]]) -> None:
-    hashes = [[hashlib.sha256(bytes([number])).digest() for number in batch] for batch in batches]
-    repeats = Repeats()
-    for batch in hashes:
-        repeats.add(batch)
-    assert repeats.mask().tolist() == by_set([value for batch in hashes for value in batch])
+@pytest.mark.parametrize("run_rows", [3, 1 << 20], ids=["on the disk", "in memory"])
+def test_rows_are_alike_when_another_has_both_words(run_rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeats_module, "_RUN_ROWS", run_rows)
 
+    @settings(deadline=None)
+    @given(st.lists(st.lists(st.tuples(SMALL, SMALL), max_size=5), max_size=6))
+    @example([])
+    @example([[(1, 1), (1, 2)], [(1, 3)], [(1, 2)]])
+    def holds(batches: list[Pairs]) -> None:
+        repeats = Repeats()
+        for batch in batches:
+            repeats.add(marks_of(batch))
+        rows = [pair for batch in batches for pair in batch]
+        many = {pair for pair, times in Counter(rows).items() if times > 1}
+        alike = repeats.alike()
+        assert alike.places.tolist() == [place for place, pair in enumerate(rows) if pair in many]
+        assert alike.marks == len(many)
 
-def test_rows_that_agree_in_64_bits_only_are_different(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repeats_module, "_LOOKED_AT", 2)
-    one, two, other = b"a" * 8 + b"x" * 24, b"a" * 8 + b"y" * 24, b"b" * 32
-    repeats = Repeats()
-    repeats.add([one, two, other, two, one, one])
-    assert repeats.mask().tolist() == [False, False, False, True, True, True]
-
-
-@settings(deadline=None)
-@given(st.lists(st.text(max_size=2)) | st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 3)))
-def test_distinct_values_are_counted(values: list[str] | list[int]) -> None:
-    kind = pa.string() if any(isinstance(value, str) for value in values) else pa.int64()
-    distinct = Distinct()
-    for start in range(0, len(values), 3):
-        distinct.add(pa.array(values[start : start + 3], kind))
-    assert distinct.count() == len(set(values))
+    holds()

@@ -5,6 +5,7 @@ A `Parser` is what a format of text brings. Where records begin and end is in `l
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
@@ -14,11 +15,13 @@ import pyarrow.compute as pc
 
 from lakeloop.sources.base import Block, row_schema
 from lakeloop.sources.formats.text import encoding_of, marked_bytes, with_marks_escaped
-from lakeloop.sources.rejects import LineError, Reason, Reject, raw_text
+from lakeloop.sources.rejects import NOTHING, EmptyLines, LineError, Reason, Reject, raw_text
 from lakeloop.sources.values import Value
 from lakeloop.spec.contract import SourceBase
 
 BOM = b"\xef\xbb\xbf"
+_EMPTY_LINES = re.compile(rb"\n{64,16384}+|(?:\r\n){64,16384}+")
+_CR = 0x0D
 SLOW_RECORDS = 2048
 """Records of a `Block` that is read one by one: a rejected one takes 1 KB of memory, however short it is."""
 
@@ -82,6 +85,26 @@ class BlockMaker:
         rows = pa.RecordBatch.from_arrays([*columns, line_numbers], schema=self._schema)
         return Block(rows, (), len(line_numbers), parser.undeclared, lines=lines)
 
+    def empty_lines(self, data: bytes, place: int, line: int, byte_offset: int) -> tuple[Block, int] | None:
+        """A block of the many lines without anything in them that `data` has from `place` on, and their end.
+
+        Args:
+            data: some lines, of which one begins at `place`.
+            place: in `data`.
+            line: the number of that line.
+            byte_offset: where it begins in the file.
+
+        Returns:
+            None where the next lines are others, or few: they go the way of all.
+        """
+        found = _EMPTY_LINES.match(data, place)
+        if not found:
+            return None
+        line_end = 2 if data[place] == _CR else 1
+        lines = (found.end() - place) // line_end
+        rejects = EmptyLines(line, byte_offset, line_end, lines)
+        return Block(pa.RecordBatch.from_pylist([], self._schema), rejects, lines), found.end()
+
     def one_by_one(self, parser: Parser, records: Iterable[Record]) -> Iterator[Block]:
         """Blocks of at most `SLOW_RECORDS` records, good or bad."""
         good: list[dict[str, Value | None]] = []
@@ -116,7 +139,7 @@ class BlockMaker:
         if "\0" in text:
             raise LineError(Reason.NUL_BYTE, f"a NUL at byte {content.index(0)}")
         if not text.strip(self._blanks):
-            raise LineError(Reason.BLANK_LINE, "nothing in it")
+            raise LineError(Reason.BLANK_LINE, NOTHING)
         row = parser.parse_record(text)
         for name, value in row.items():
             if isinstance(value, str) and "\0" in value:

@@ -7,8 +7,8 @@ quote makes sense as the end of the bad record alone, all lines up to there are 
 somebody's text is taken for a row.
 
 The file is read in blocks of whole records. A block goes through Arrow at once; when any record of it may be
-bad, through Python record by record. Where blocks end changes nothing. In memory are a block and the longest
-record that there may be.
+bad, each small part of it does; and what may be bad there, through Python record by record. Where blocks end
+changes nothing. In memory are a block and the longest record that there may be.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import pyarrow as pa
 from lakeloop.sources.base import Block
 from lakeloop.sources.formats.blocks import BlockMaker, Parser, Record, too_long
 from lakeloop.sources.formats.csv_grammar import CsvGrammar
-from lakeloop.sources.formats.lines import BLOCK_BYTES, MAX_LINE_BYTES
+from lakeloop.sources.formats.lines import BLOCK_BYTES, MAX_LINE_BYTES, SMALL_BLOCKS
 from lakeloop.sources.formats.window import Window
 from lakeloop.sources.rejects import raw_text
 from lakeloop.spec.contract import SourceBase
@@ -73,16 +73,27 @@ class CsvReader:
 
     def blocks(self, parser: Parser) -> Iterator[Block]:
         """All records from here on. Raises OSError when the file cannot be read."""
+        small = max(self._block_bytes // SMALL_BLOCKS, 1)
+        behind = 0  # up to there in the file, small parts are tried
         while self._window.fill(self._block_bytes):
-            if block := self._at_once(parser):
+            window = self._window
+            if found := self._maker.empty_lines(window.data, window.start, self._next_line, window.offset):
+                window.drop_to(found[1])
+                self._next_line += found[0].read
+                yield found[0]
+                continue
+            wanted = self._block_bytes if self._window.offset >= behind else small
+            if block := self._at_once(parser, wanted):
                 yield block
+            elif wanted > small:
+                behind = self._window.offset + self._block_bytes
             else:
-                yield from self._maker.one_by_one(parser, self._some_records())
+                yield from self._maker.one_by_one(parser, self._some_records(small))
 
-    def _at_once(self, parser: Parser) -> Block | None:
-        """The next records as a block, when they are all good and none is too long."""
+    def _at_once(self, parser: Parser, wanted: int) -> Block | None:
+        """The next records of `wanted` bytes as a block, when they are all good and none is too long."""
         start = self._window.start
-        data = self._window.data[start : start + min(self._block_bytes, self._limit)]
+        data = self._window.data[start : start + min(wanted, self._limit)]
         quotes, line_ends, record_ends = self._grammar.line_ends(data)
         if not len(record_ends):
             return None
@@ -100,9 +111,9 @@ class CsvReader:
             self._next_line += lines
         return found
 
-    def _some_records(self) -> Iterator[Record]:
-        """The records of about a block, one by one."""
-        behind = self._window.offset + self._block_bytes
+    def _some_records(self, wanted: int) -> Iterator[Record]:
+        """The records of about `wanted` bytes, one by one."""
+        behind = self._window.offset + wanted
         while self._window.offset < behind and self._window.fill(1):
             record = self._next_record()
             self._next_line += record.lines

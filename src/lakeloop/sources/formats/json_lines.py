@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NoReturn
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.json as pj
 
@@ -34,6 +35,7 @@ from lakeloop.spec.contract import SourceBase
 from lakeloop.spec.quoting import plain
 
 _AS_TEXT = ("timestamp", "date")  # JSON has no such type: strings, parsed by `values`
+_LINE_END, _OPENS, _CLOSES = b"\n{}"
 
 
 def read_json_lines(file: BinaryIO, where: str, source: SourceBase) -> Iterator[Block]:
@@ -64,12 +66,11 @@ class JsonLines:
 
     def parse_block(self, block: bytes, lines: int) -> list[pa.Array] | None:
         """The columns of a block of whole lines; None when a line may not be a row."""
-        block = block.replace(b"\r\n", b"\n")
-        # Each line is braces around something, and no string can hold a raw line end: so no object spans
-        # lines, and as many objects as lines means one object in each.
-        if not (block.startswith(b"{") and block.endswith(b"}\n") and block.count(b"}\n{") == lines - 1):
+        if b"\r" in block:
+            block = block.replace(b"\r\n", b"\n")
+        if not _all_in_braces(block, lines) or b"\0" in block:
             return None
-        if b"\0" in block or b"\\u0000" in block:
+        if b"\\" in block and b"\\u0000" in block:
             return None
         table = None if self._met_others else self._read(block, self._exact)
         if table is None and self._policy == "ignore":
@@ -144,6 +145,21 @@ class JsonLines:
             detail += f" ({error})" if str(error) else ""
             key = None if column is self._key else row_key
             raise LineError(Reason.WRONG_TYPE, detail, column.found, key) from error
+
+
+def _all_in_braces(block: bytes, lines: int) -> bool:
+    """Whether each of the `lines` lines of `block` begins and ends with a brace.
+
+    No string can hold a raw line end: so no object spans lines, and as many objects as lines means one
+    object in each.
+    """
+    if not (block.startswith(b"{") and block.endswith(b"}\n")):
+        return False
+    content = np.frombuffer(block, np.uint8)
+    ends = np.flatnonzero(content[:-1] == _LINE_END)
+    if len(ends) != lines - 1:
+        return False
+    return bool((content[ends - 1] == _CLOSES).all() and (content[ends + 1] == _OPENS).all())
 
 
 def _asked_for(column: Column) -> pa.DataType:

@@ -1,25 +1,28 @@
 """Lines to typed rows, losing none: each line of a file becomes a row or a rejected line, and they add up.
 
-The file is read in blocks of whole lines. A block goes through Arrow at once; when any line of it may be
-bad, through Python line by line, which names the line, its offset and the reason. Memory is that of a
-block, whatever the size of the file. What a line means is in `json_lines`; formats whose records can have
-several lines are not read here but in `csv_records`.
+The file is read in blocks of whole lines. A block goes through Arrow at once; when any line of it may be bad,
+each small part of it does; and what may be bad there, through Python line by line, which names the line, its
+offset and the reason. Memory is that of a block, whatever the size of the file. What a line means is in
+`json_lines`; formats whose records can have several lines are not read here but in `csv_records`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
+import numpy as np
 import pyarrow as pa
 
 from lakeloop.sources.base import Block
 from lakeloop.sources.formats.blocks import BOM, BlockMaker, Parser, Record, too_long
 from lakeloop.spec.contract import SourceBase
 
-BLOCK_BYTES = 256 * 1024
-"""Small, so that one bad line sends few good ones the slow way; large enough for Arrow to be fast."""
+BLOCK_BYTES = 512 * 1024
+"""What goes through Arrow at once: large enough for Arrow to be fast."""
+SMALL_BLOCKS = 16
+"""Of a block with a bad record, so many parts are tried again: the others than its own need not go slow."""
 MAX_LINE_BYTES = 1024 * 1024
 
 
@@ -96,14 +99,40 @@ class LineReader:
         return length, b""
 
     def _blocks(self, parser: Parser, piece: _Piece) -> Iterator[Block]:
-        if not piece.too_long and len(piece.data) <= self._max_line_bytes:
-            data = piece.data if piece.data.endswith(b"\n") else piece.data + b"\n"
-            lines = data.count(b"\n")
-            numbers = pa.array(range(self._next_line, self._next_line + lines), pa.int64())
-            if block := self._maker.at_once(parser, data, numbers):
+        start = 0
+        while found := self._maker.empty_lines(piece.data, start, self._next_line, piece.byte_offset + start):
+            empty, start = found
+            yield empty
+        if start == len(piece.data):
+            return
+        piece = replace(piece, data=piece.data[start:], byte_offset=piece.byte_offset + start)
+        if block := self._at_once(parser, piece):
+            yield block
+            return
+        for part in self._parts(piece):
+            if len(part.data) < len(piece.data) and (block := self._at_once(parser, part)):
                 yield block
-                return
-        yield from self._maker.one_by_one(parser, self._lines(piece))
+            else:
+                yield from self._maker.one_by_one(parser, self._lines(part))
+
+    def _at_once(self, parser: Parser, piece: _Piece) -> Block | None:
+        if piece.too_long or len(piece.data) > self._max_line_bytes:
+            return None
+        data = piece.data if piece.data.endswith(b"\n") else piece.data + b"\n"
+        lines = data.count(b"\n")
+        numbers = pa.array(np.arange(self._next_line, self._next_line + lines))
+        return self._maker.at_once(parser, data, numbers)
+
+    def _parts(self, piece: _Piece) -> Iterator[_Piece]:
+        """A piece in small ones of whole lines."""
+        start, step = 0, max(self._block_bytes // SMALL_BLOCKS, 1)
+        while not piece.too_long and len(piece.data) - start > step:
+            end = piece.data.rfind(b"\n", start, start + step) + 1 or piece.data.find(b"\n", start) + 1
+            if not 0 < end < len(piece.data):
+                break
+            yield _Piece(piece.data[start:end], piece.byte_offset + start)
+            start = end
+        yield replace(piece, data=piece.data[start:], byte_offset=piece.byte_offset + start)
 
     def _lines(self, piece: _Piece) -> Iterator[Record]:
         if piece.too_long:

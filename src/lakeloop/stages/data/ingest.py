@@ -61,7 +61,10 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
             where = {"partition": partition, "stage": "ingest"}
             quarantine = context.lake.replace("quarantine", intake.quarantine(), where=where, fence=fence)
             reach("ingest.before-commit")
-            raw = context.lake.replace("raw", intake.raw(), where={"partition": partition}, fence=fence)
+            where = {"partition": partition}
+            raw = context.lake.replace(
+                "raw", intake.raw(), where=where, fence=fence, digest=intake.raw_digest
+            )
             reach("ingest.after-commit")
         _track(stage, intake, delivery, raw)
         record = stage.done(

@@ -141,11 +141,11 @@ def _tell_the_ledger(context: StageContext) -> list[str]:
         before = day.ingest
         if before is None or int(before.outputs.get("raw_version", version)) >= version:
             continue
-        digest = lake.digest("raw", version=version, partition=day.partition)
         recorded = before.outputs["raw"].removeprefix("sha256:")
+        digest = lake.digest("raw", version=version, like=recorded, partition=day.partition)
         if recorded in (digest, ""):
             continue
-        if recorded != lake.digest("raw", version=version - 1, partition=day.partition):
+        if recorded != lake.digest("raw", version=version - 1, like=recorded, partition=day.partition):
             continue
         fence = lake.claim("ingest", day.partition, context.attempt)
         if lake.ledger.latest("ingest", day.partition, "done") == before:

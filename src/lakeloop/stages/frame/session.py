@@ -80,11 +80,11 @@ class StageContext:
         Raises:
             FenceError: the table has other rows of the day: they are being published anew at this moment.
         """
-        left = record.outputs.get(f"{table}_version", "")
+        left, recorded = record.outputs.get(f"{table}_version", ""), record.outputs[table]
         if left and self.lake.same_rows(table, int(left), version, partition=record.partition):
             return
-        digest = self.lake.digest(table, version=version, partition=record.partition)
-        if digest != record.outputs[table]:
+        digest = self.lake.digest(table, version=version, like=recorded, partition=record.partition)
+        if digest != recorded:
             raise FenceError(
                 f"{table} holds other rows than the ledger says stage {record.stage} left",
                 where=f"{self.loop.name} {record.partition}",
