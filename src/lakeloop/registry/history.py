@@ -17,7 +17,7 @@ from lakeloop.gate.decide import Decision
 from lakeloop.records import Formatted, Frozen
 
 Alias = Literal["champion", "previous"]
-"""What moves are of; `previous` only in histories of before the way back was read from the champion's moves."""
+"""What moves are of. `previous` is no longer written: the way back follows from the moves of the champion."""
 
 REGISTERED = "registered"
 MOVED = "moved"
