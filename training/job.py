@@ -25,6 +25,7 @@ from pydantic import ValidationError
 from tokenizers import Tokenizer
 
 from lakeloop.artifact import ArtifactDescription
+from lakeloop.base_model import BaseModel, find_base_model
 from lakeloop.cleaning.steps import steps_of
 from lakeloop.durable import write_atomically
 from lakeloop.errors import (
@@ -45,7 +46,6 @@ from lakeloop.spec.train import Candidate, Train
 from lakeloop.tasks.registry import task_of
 from lakeloop.tracking.journal import JournalIdentity, JournalTracker
 from lakeloop.tracking.tracker import Tracker
-from training.base_model import BaseModel, find_base_model
 from training.data import Dataset, Tokens, load_tokenizer, read_dataset, tokenise
 from training.device import Device, open_device
 from training.export import export_artifact

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, get_args
 from pydantic_core import ErrorDetails
 
 from lakeloop.spec.quoting import Key, choices, describe, plain, quote
-from lakeloop.spec.reading.nearest import nearest
+from lakeloop.spec.reading.nearest import nearest, nearest_choice
 from lakeloop.spec.rules import BROKEN_RULE, Broken
 from lakeloop.spec.shape import Place, dotted_keys, keys_of, kinds_of, locate
 
@@ -64,7 +64,7 @@ def findings(error: ErrorDetails) -> Iterator[Finding]:
 def _unknown_key(place: Place, _error: ErrorDetails) -> Finding:
     name = str(place.key[-1])
     known = keys_of(place.section) if place.section else []
-    close, expected = nearest(name, known) or _elsewhere(name), f"one of {', '.join(known)}"
+    close, expected = nearest(name, known) or _elsewhere(name), f"one of {', '.join(known)}" if known else ""
     if close == ".".join(map(str, place.key)):
         return Finding(place.key, f"a key of another kind than {_kind_of(place)}", expected, plain(name))
     return Finding(place.key, UNKNOWN_KEY, expected, plain(name), close)
@@ -103,7 +103,7 @@ def _unknown_choice(place: Place, error: ErrorDetails) -> Finding:
 
 
 def _not_one_of(key: Key, known: Sequence[str], found: Any) -> Finding:
-    close = nearest(found, known) if isinstance(found, str) else ""
+    close = nearest_choice(found, known) if isinstance(found, str) else ""
     return Finding(key, "wrong value", choices(known), describe(found), close)
 
 

@@ -141,6 +141,23 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
             "    did you mean: string",
             id="an unknown type of column",
         ),
+        *(
+            pytest.param(
+                ("{story_id: string,", f"{{story_id: {theirs},"),
+                f'found: "{theirs}" (text)\n    did you mean: {ours}',
+                id=f"a type by its name elsewhere: {theirs}",
+            )
+            for theirs, ours in {
+                "datetime": "timestamp",
+                "str": "string",
+                "int": "integer",
+                "double": "number",
+                "bool": "boolean",
+                "VARCHAR(20)": "string",
+                "float": "number",
+                "text": "string",
+            }.items()
+        ),
         pytest.param(
             ("text: string, desk", "' ': string, text: string, desk"),
             "source.columns. : wrong value\n"
@@ -200,7 +217,7 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
         pytest.param(
             ("key: story_id", "key: storyid"),
             "  loops/news/loop.yaml:13: source.key: no such column\n"
-            "    expected: a string or integer column of source.columns\n"
+            "    expected: a string or integer column of source.columns: one of story_id, text, desk\n"
             '    found: "storyid"\n'
             "    did you mean: story_id",
             id="a key that is no column",
@@ -208,14 +225,31 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
         pytest.param(
             ("event_time: published_at", "event_time: text"),
             "source.event_time: a column of the wrong type\n"
-            "    expected: timestamp or date\n"
+            "    expected: a timestamp or date column of source.columns: one of published_at\n"
             '    found: "text: string"',
             id="a time that is text",
         ),
         pytest.param(
+            ("published_at: timestamp", "published_at: string"),
+            "source.event_time: a column of the wrong type\n"
+            "    expected: a timestamp or date column of source.columns: there is none among "
+            "story_id: string, published_at: string, text: string, desk: string\n"
+            '    found: "published_at: string"',
+            id="a time where no column has one",
+        ),
+        pytest.param(
+            ("checks:", "checks:\n  rows: [{kind: between, column: words, min: 3}]"),
+            "checks.rows[0].column: no such column of the mart\n"
+            "    expected: a number; there are row_id: string, event_time: timestamp, text: string, "
+            "label: string\n"
+            '    found: "words"',
+            id="a check of numbers where the mart has none",
+        ),
+        pytest.param(
             ("label: desk", "label: dsk"),
             "  loops/news/loop.yaml:28: task.label: no such column\n"
-            "    expected: a string or integer or number or boolean column of source.columns\n"
+            "    expected: a string or integer or number or boolean column of source.columns: "
+            "one of story_id, text, desk\n"
             '    found: "dsk"\n'
             "    did you mean: desk",
             id="a label that is no column",
