@@ -103,7 +103,7 @@ def serve(
     """Answer over HTTP with the champions, until Ctrl-C; a new champion is taken up without a restart."""
     from lakeloop.cli.logs import at_least_info
 
-    at_least_info()
+    at_least_info(of_libraries=True)
 
     from lakeloop.serving.server import serve as run_server
 

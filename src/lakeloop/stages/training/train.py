@@ -21,6 +21,7 @@ from lakeloop.durable import digest_folder, sha256_file, write_atomically
 from lakeloop.errors import ConfigurationError, DataError, JobError
 from lakeloop.faults import reach
 from lakeloop.jobs import JobSpec, cancel, result, status, submit, wait
+from lakeloop.jobs.log_lines import teller
 from lakeloop.measures.base import shown
 from lakeloop.records import StageRecord, fingerprint
 from lakeloop.spec.identity import weights_of
@@ -97,7 +98,7 @@ def train(context: StageContext, partition: str, candidate: str) -> StageRecord:
         job_id = submit(_job(context, partition, order))
         reach("train.after-submit")
         try:
-            wait(job_id, on_line=_say)
+            wait(job_id, on_line=teller(log))
         except KeyboardInterrupt:
             cancel(job_id)  # a person who types Ctrl-C wants the processor back
             raise
@@ -332,7 +333,3 @@ def _is_spent(stage: StageSession, folder: Path) -> bool:
 def _artifact_name(found: Mapping[str, Any]) -> str:
     """Name in the lake of what a job has made."""
     return f"candidates/{found['digest'][:16]}"
-
-
-def _say(line: str) -> None:
-    log.info("%s", line)
