@@ -51,7 +51,11 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
         source = open_source(context.loop, context.settings)
         delivery = _found(context, source, partition)
         if delivery is None:
-            return stage.skipped(source.absence(partition))
+            return stage.skipped(
+                source.absence(partition),
+                to_do="put it there, or name a day that has data: --partition; "
+                f"lakeloop check {context.loop.name} says which there are",
+            )
         stage.inputs(drop=delivery.identity)
         if done := stage.unchanged():
             return done
