@@ -134,6 +134,14 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
             id="a value that is not one of the choices",
         ),
         pytest.param(
+            ("method: top_layers", "method: {kind: top_layers, rank: 4}"),
+            "train.method.rank: a key of another kind than top_layers\n"
+            "    expected: one of kind, layers\n"
+            "    found: rank\n"
+            "    to do: rank is a key of lora: choose that with train.method.kind, or leave the key out",
+            id="a key of another kind",
+        ),
+        pytest.param(
             ("{story_id: string,", "{story_id: strin,"),
             "source.columns.story_id.type: wrong value\n"
             "    expected: string, integer, number, boolean, timestamp or date\n"
