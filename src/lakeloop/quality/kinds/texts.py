@@ -22,7 +22,7 @@ class LengthKind:
         column = check.column
         trimmed = f"regexp_replace({value_of(check)}, '^{_SPACE}+|{_SPACE}+$', '', 'g')"
         length = f"coalesce(length({trimmed}), 0)"
-        found = f"{length} || ' characters'"
+        found = f"case when {value_of(check)} is null then 'no value' else {length} || ' characters' end"
         rules = []
         if check.min > 0:
             expected = f"at least {check.min} character(s)"
