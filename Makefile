@@ -30,7 +30,12 @@ PYTEST := $(BIN)/pytest -q -n $(WORKERS) --maxprocesses 4
 .PHONY: help setup demo up down status test test-unit lint lint-containers format types docs bench lock clean
 
 help: ## List the verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ \
+	  line = sprintf("  make %-15s", $$1); words = split($$2, word, " "); \
+	  for (i = 1; i <= words; i++) { \
+	    if (length(line) + 1 + length(word[i]) > 80) { print line; line = sprintf("%22s", "") } \
+	    line = line " " word[i] } \
+	  print line }'
 
 setup: ## Make the virtual environment and install the pinned versions
 	@requirements/install.sh

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lakeloop.base_model import BaseModel
 from lakeloop.durable import write_atomically
 from lakeloop.records import fingerprint
-from training.base_model import BaseModel
 from training.data import Batch, Tokens, sorted_batches
 from training.device import Device
 from training.progress import Passage

@@ -25,6 +25,7 @@ from pydantic import ValidationError
 from tokenizers import Tokenizer
 
 from lakeloop.artifact import ArtifactDescription
+from lakeloop.base_model import BaseModel, find_base_model
 from lakeloop.cleaning.steps import steps_of
 from lakeloop.durable import write_atomically
 from lakeloop.errors import (
@@ -35,6 +36,7 @@ from lakeloop.errors import (
     exit_code,
 )
 from lakeloop.faults import reach
+from lakeloop.jobs.log_lines import open_log
 from lakeloop.measures.base import shown
 from lakeloop.measures.registry import metric_of
 from lakeloop.records import Frozen, now
@@ -45,7 +47,6 @@ from lakeloop.spec.train import Candidate, Train
 from lakeloop.tasks.registry import task_of
 from lakeloop.tracking.journal import JournalIdentity, JournalTracker
 from lakeloop.tracking.tracker import Tracker
-from training.base_model import BaseModel, find_base_model
 from training.data import Dataset, Tokens, load_tokenizer, read_dataset, tokenise
 from training.device import Device, open_device
 from training.export import export_artifact
@@ -131,7 +132,10 @@ def main(train: Callable[[Job], Trained]) -> NoReturn:
     parser = argparse.ArgumentParser(description="Train one candidate on one data set.")
     parser.add_argument("--config", type=Path, required=True, help="config.json; results go beside it")
     path: Path = parser.parse_args().config
-    _open_log()
+    open_log()
+    # It complains that torchvision, which is not needed here, is not installed.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     signal.signal(signal.SIGTERM, _on_sigterm)
     try:
         run(path, train)
@@ -271,18 +275,6 @@ def _read_config(path: Path) -> JobConfig:
         raise ConfigurationError(
             first["msg"], where=f"{path}: {key}", found=repr(first["input"])[:200]
         ) from None
-
-
-def _open_log() -> None:
-    """Lines for a person on stderr; of libraries only what they complain about."""
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
-    )
-    for name in ("lakeloop", "training"):
-        logging.getLogger(name).setLevel(logging.INFO)
-    # It complains that torchvision, which is not needed here, is not installed.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _on_sigterm(_number: int, _frame: object) -> NoReturn:

@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
+from lakeloop.base_model import BaseModel
 from lakeloop.errors import ConfigurationError
-from training.base_model import BaseModel
 
 
 class Network(nn.Module):

@@ -14,6 +14,7 @@ from airflow.sdk import BaseOperator, ResumableJobMixin, SkipMixin
 
 from lakeloop import jobs
 from lakeloop.faults import reach
+from lakeloop.jobs.log_lines import teller
 from lakeloop_airflow.forms import FORCE
 from lakeloop_airflow.links import WANDB_RUN, links_of, page
 from lakeloop_airflow.stage_task import open_context, settle, wandb_page
@@ -129,7 +130,7 @@ class TrainOperator(ResumableJobMixin, BaseOperator):
         return status == "succeeded"
 
     def poll_until_complete(self, external_id: JsonValue, context: Context) -> None:  # noqa: ARG002  (Airflow's)
-        jobs.wait(str(external_id), on_line=lambda line: self.log.info("%s", line))
+        jobs.wait(str(external_id), on_line=teller(self.log))
 
     def get_job_result(self, external_id: JsonValue, context: Context) -> str:  # noqa: ARG002  (Airflow's)
         return str(external_id)

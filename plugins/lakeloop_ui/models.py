@@ -27,6 +27,7 @@ def model_page(settings: Settings, loop: str, name: str) -> dict[str, Any] | Non
     version = history.versions.get(name)
     if version is None:
         return None
+    aliases = {"champion": history.alias("champion"), "previous": history.previous}
     evidence = _evidence(lake, version)
     models = [model.title for model in evidence.models] if evidence else [version.card.candidate]
     return {
@@ -34,7 +35,7 @@ def model_page(settings: Settings, loop: str, name: str) -> dict[str, Any] | Non
         "rows": evidence.rows if evidence else None,
         "models": models,
         "scores": list(_scores(version, evidence)),
-        "aliases": [alias for alias in ("champion", "challenger", "previous") if _is(history, alias, name)],
+        "aliases": [alias for alias, named in aliases.items() if named == version],
         "moves": [move for move in reversed(history.moves) if name in (move.version, move.previous)],
     }
 
@@ -59,8 +60,3 @@ def _scores(version: ModelVersion, evidence: Evidence | None) -> Iterator[tuple[
     for name in dict.fromkeys(name for model in evidence.models for name in model.scores):
         scores = [model.scores.get(name) for model in evidence.models]
         yield titles.get(name, name), ["" if score is None else shown(score) for score in scores]
-
-
-def _is(history: Any, alias: str, name: str) -> bool:
-    move = history.last_move(alias)
-    return move is not None and move.version == name

@@ -89,7 +89,7 @@ def test_the_next_champion_leaves_the_old_one_as_previous(context: StageContext)
     record = release(context, DAYS[1])
     assert record.outputs["version"] == "v2"
     assert "champion 1.0000" in record.reason
-    previous = Registry(context.lake).read().alias("previous")
+    previous = Registry(context.lake).read().previous
     assert previous is not None
     assert previous.name == "v1"
 

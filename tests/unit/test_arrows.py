@@ -38,6 +38,7 @@ HEAVY = frozenset(
 LIGHT = (
     "lakeloop.artifact",
     "lakeloop.attempt",
+    "lakeloop.base_model",
     "lakeloop.durable",
     "lakeloop.errors",
     "lakeloop.evidence",
@@ -61,7 +62,7 @@ ROOMS = (
     ("spec",),
     ("lake", "tracking", "jobs", "scratch"),
     ("tasks",),
-    ("cleaning", "artifact", "evidence"),
+    ("cleaning", "artifact", "evidence", "base_model"),
     ("sources", "transform", "quality", "datasets", "inference"),
     ("gate", "proposal"),
     ("registry",),

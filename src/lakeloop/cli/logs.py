@@ -12,35 +12,53 @@ err = Console(stderr=True)
 other's lines."""
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
+_LIBRARIES = (logging.ERROR, logging.WARNING)
 _OURS = ("lakeloop", "training")
+_PYTHON = "py.warnings"
+"""The logger of what the module `warnings` is told, most of it of libraries to each other."""
 
 
 def configure(verbosity: int) -> None:
-    """Show warnings (0), what is going on (1), or everything of ours with tracebacks (2 and more)."""
+    """Show warnings (0), what is going on (1), or everything of ours with tracebacks (2 and more).
+
+    What libraries warn of is shown from 1 on, and what Python warns libraries of from 2 on.
+    """
     formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%SZ")
     formatter.converter = time.gmtime
-    handler = _ConsoleHandler()
+    handler = _ConsoleHandler(_LIBRARIES[min(verbosity, len(_LIBRARIES) - 1)])
     handler.setFormatter(formatter)
-    handler.addFilter(_ours_or_serious)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
+    logging.getLogger(_PYTHON).setLevel(logging.WARNING if verbosity >= len(_LEVELS) - 1 else logging.ERROR)
     for name in _OURS:
         logging.getLogger(name).setLevel(_LEVELS[min(verbosity, len(_LEVELS) - 1)])
 
 
-def at_least_info() -> None:
-    """Show what is going on: for processes that run until they are stopped, whose log is all there is."""
+def at_least_info(*, of_libraries: bool = False) -> None:
+    """Show what is going on: for work that takes minutes, or that runs until it is stopped.
+
+    With `of_libraries` also what libraries warn of: where the log is all there is.
+    """
     for name in _OURS:
         logger = logging.getLogger(name)
         logger.setLevel(min(logger.getEffectiveLevel(), logging.INFO))
-
-
-def _ours_or_serious(record: logging.LogRecord) -> bool:
-    """Libraries (Great Expectations, for one) set their loggers to INFO; their chatter is not what runs."""
-    return record.levelno >= logging.WARNING or record.name.partition(".")[0] in _OURS
+    for handler in logging.getLogger().handlers:
+        if of_libraries and isinstance(handler, _ConsoleHandler):
+            handler.libraries = min(handler.libraries, logging.WARNING)
 
 
 class _ConsoleHandler(logging.Handler):
     """Prints above the progress line, if there is one."""
+
+    def __init__(self, libraries: int) -> None:
+        super().__init__()
+        self.libraries = libraries
+        """The least level that a line of a library has. Some (Great Expectations, for one) set their loggers
+        to INFO; their chatter is not what runs."""
+
+    def filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
+        ours = record.name.partition(".")[0] in _OURS
+        return (ours or record.levelno >= self.libraries) and super().filter(record)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

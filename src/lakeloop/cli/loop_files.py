@@ -34,8 +34,8 @@ def check(
 
     Of a file that is right: what it would read, what the first records look like, what is not there yet.
     """
+    from lakeloop.cli.beyond_the_text import require_usable
     from lakeloop.cli.first_look import first_look
-    from lakeloop.cli.patterns import require_patterns
     from lakeloop.errors import ConfigurationError
     from lakeloop.settings import get_settings
     from lakeloop.spec.reading.load import load_loop, loop_names
@@ -49,7 +49,7 @@ def check(
         path = Path(name) if _is_file_name(name) else settings.loop_file(name)
         try:
             loop = load_loop(path, settings)
-            require_patterns(loop, path, settings)
+            require_usable(loop, path, settings)
         except ConfigurationError as error:
             if len(names) == 1:
                 raise

@@ -65,15 +65,14 @@ def quarantine(
         }
         typer.echo(jsons.dumps(parts, indent=2))
     else:
-        console_for_people().print(_view(counted, first))
+        none = "Nothing of that kind is in quarantine." if wanted != Wanted() else "Nothing is in quarantine."
+        console_for_people().print(_view(counted, first) if counted else Text(none))
     if to:
         typer.echo(f"{written} row(s) written to {to}", err=True)
 
 
 def _view(counted: Sequence[SetAside], first: Sequence[Row]) -> RenderableType:
     """The counts as a table, then each row with the place that it came from."""
-    if not counted:
-        return Text("Nothing of that kind is in quarantine.")
     parts: list[RenderableType] = [_counts(counted)]
     for row in first:
         parts += [Text(), *_row(row)]

@@ -10,10 +10,11 @@ from typing import Any
 from lakeloop.cli.arguments import known_loop
 from lakeloop.cli.logs import err
 from lakeloop.cli.report import show_record
-from lakeloop.errors import ConfigurationError
+from lakeloop.errors import ConfigurationError, DataError
 from lakeloop.records import StageRecord
 from lakeloop.spec.days import require_day
 from lakeloop.spec.quoting import quote
+from lakeloop.stages.frame.missing import to_do
 from lakeloop.stages.frame.session import StageContext
 
 Stage = Callable[..., StageRecord]
@@ -32,13 +33,20 @@ def run_stage(
 
     Raises:
         LakeloopError: as the stage does.
+        DataError: the stage was asked for before its time; says what is missing and what to run.
         ConfigurationError: the loop, the day or an override is wrong.
     """
     require_day(partition, where="--partition")
     context = open_loop(loop, changes or {})
     with working(f"{stage.__name__} {loop} {partition}"):
         record = stage(context, partition, **options)
-    show_record(record, as_json=as_json)
+    missing = to_do(record)
+    if as_json or not missing:
+        show_record(record, as_json=as_json)
+    if missing:
+        raise DataError(
+            f"nothing was done: {record.reason}", where=f"{stage.__name__} {loop} {partition}", remedy=missing
+        )
 
 
 def open_loop(name: str, changes: Mapping[str, Any]) -> StageContext:

@@ -103,7 +103,7 @@ def serve(
     """Answer over HTTP with the champions, until Ctrl-C; a new champion is taken up without a restart."""
     from lakeloop.cli.logs import at_least_info
 
-    at_least_info()
+    at_least_info(of_libraries=True)
 
     from lakeloop.serving.server import serve as run_server
 
@@ -114,14 +114,26 @@ def serve(
 def rollback(
     loop: LoopName,
     reason: Annotated[str, typer.Option(help="Why; it is kept in the registry's history.")],
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="VERSION", help="Go to this version instead, also to one that was rolled back."),
+    ] = None,
 ) -> None:
-    """Make the version before the champion champion again; model servers take it within seconds."""
+    """Make the version before the champion champion again; model servers take it within seconds.
+
+    That is the version whose place the champion took by a promotion: twice goes two versions back.
+    """
     from lakeloop.cli.running import open_loop
     from lakeloop.registry.registry import Registry
 
     context = open_loop(loop, {})
-    version = Registry(context.lake, context.attempt).rollback(reason)
-    typer.echo(f"{version.name} is champion of {loop} again")
+    registry = Registry(context.lake, context.attempt)
+    version = registry.rollback(reason, to=to)
+    before = registry.read().previous
+    typer.echo(
+        f"{version.name} is champion of {loop} again; "
+        f"before it came {before.name if before else 'no other, so that is as far back as it goes'}"
+    )
 
 
 @app.command(rich_help_panel=_PANEL)

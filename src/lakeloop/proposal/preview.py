@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lakeloop.artifact import TOKENIZER
+from lakeloop.base_model import TOKENIZER, locate_base_model
+from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
 from lakeloop.sources.base import Block, Source
 from lakeloop.sources.registry import open_source
 from lakeloop.sources.rejects import Reject
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.paths import base_model_folder
-from lakeloop.spec.train import PACKAGE_PREFIX
 
 SHOWN = 5
 _MOST_RECORDS = 5_000
@@ -126,13 +125,9 @@ def text_fit(texts: Sequence[str], loop: LoopSpec, settings: Settings) -> TextFi
 
 
 def _tokenizer(loop: LoopSpec, settings: Settings) -> Path | None:
-    name = loop.train.base_model
     folder = base_model_folder(loop.train, settings)
-    if folder is None:
-        spec = find_spec(name.removeprefix(PACKAGE_PREFIX).replace("-", "_"))
-        if spec is None or spec.origin is None:
-            return None
-        folder = Path(spec.origin).parent
-        return next(iter(sorted(folder.rglob(TOKENIZER))), None)
-    file = folder / TOKENIZER
-    return file if file.is_file() else None
+    try:
+        files = locate_base_model(loop.train.base_model, folder)
+    except ConfigurationError:  # `check` says it, and so does the training
+        return None
+    return files[0].parent / TOKENIZER

@@ -16,10 +16,13 @@ from pydantic import Field
 from lakeloop.gate.decide import Decision
 from lakeloop.records import Formatted, Frozen
 
-Alias = Literal["champion", "challenger", "previous"]
+Alias = Literal["champion", "previous"]
+"""What moves are of. `previous` is no longer written: the way back follows from the moves of the champion."""
 
 REGISTERED = "registered"
 MOVED = "moved"
+ROLLBACK = "rollback"
+"""The cause of a move that a person asked for."""
 
 
 CARD_FORMAT = 2
@@ -77,7 +80,7 @@ class Move(Frozen):
     moved_at: datetime
     run_id: str
     cause: str
-    """What asked for the move: the fingerprint of an evaluation, or `rollback`."""
+    """What asked for the move: the fingerprint of an evaluation, or `ROLLBACK`."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,29 @@ class History:
     def last_move(self, alias: Alias) -> Move | None:
         """The newest move of `alias`; None before its first."""
         return next((move for move in reversed(self.moves) if move.alias == alias), None)
+
+    @property
+    def way_back(self) -> tuple[ModelVersion, ...]:
+        """The versions that a rollback can go back to, one after the other; the last is the next.
+
+        Each was champion, and its place was taken by a promotion: a version that was rolled back is not
+        among them until it is promoted again, or until somebody goes back to it by name.
+        """
+        stack: list[str] = []
+        for move in self.moves:
+            if move.alias != "champion":
+                continue
+            if move.cause == ROLLBACK and move.version in stack:
+                while stack[-1] != move.version:
+                    stack.pop()
+            else:
+                stack.append(move.version)
+        return tuple(self.versions[name] for name in stack[:-1])
+
+    @property
+    def previous(self) -> ModelVersion | None:
+        """The version that a rollback goes back to; None when there is none left."""
+        return next(reversed(self.way_back), None)
 
     def made_champion_by(self, cause: str) -> Move | None:
         """The newest move of the champion with this `cause`, also when the alias was moved on since."""

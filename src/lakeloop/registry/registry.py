@@ -22,14 +22,12 @@ from lakeloop.records import now
 from lakeloop.registry.history import (
     MOVED,
     REGISTERED,
-    Alias,
+    ROLLBACK,
     History,
     ModelCard,
     ModelVersion,
     read_history,
 )
-
-ROLLBACK = "rollback"
 
 
 class Registry:
@@ -69,9 +67,7 @@ class Registry:
         return self._require(self.read(), name)
 
     def promote(self, version: str, *, over: str | None, reason: str, cause: str) -> None:
-        """Make `version` champion; the one before becomes `previous`. One event each, in one commit.
-
-        When `version` is champion already, nothing happens.
+        """Make `version` champion. When it is champion already, nothing happens.
 
         Args:
             version: name of a registered version.
@@ -96,33 +92,42 @@ class Registry:
                 found=champion.name if champion else "no champion",
                 remedy="evaluate again, then release",
             )
-        self._swap(history, target, champion, reason, cause)
+        self._append(history, [_moved(target, champion, reason, cause)])
 
-    def rollback(self, reason: str) -> ModelVersion:
-        """Make `previous` champion again, and the champion `previous`; returns the new champion.
+    def rollback(self, reason: str, *, to: str | None = None) -> ModelVersion:
+        """Make the version before the champion champion again; returns it.
+
+        That is the one whose place the champion took by a promotion, see `History.way_back`: rolling back
+        twice goes two versions back, never to one that was rolled back before.
+
+        Args:
+            reason: a sentence for people.
+            to: name of the version to go back to instead, any that is registered.
 
         Raises:
-            ConfigurationError: there is no previous version.
-            FenceError: another writer moved an alias meanwhile.
+            ConfigurationError: there is no version to go back to, no version `to`, or it is champion now.
+            FenceError: another writer moved the champion meanwhile.
         """
         history = self.read()
-        previous, champion = history.alias("previous"), history.alias("champion")
-        if previous is None or champion is None:
-            raise ConfigurationError(
-                "there is no previous version to go back to",
-                where=f"{self._lake.loop} registry",
-                found=f"champion {champion.name if champion else 'none'}, no previous",
-            )
-        self._swap(history, previous, champion, reason, ROLLBACK)
-        return previous
+        champion = history.alias("champion")
+        target = self._require(history, to) if to else history.previous
+        if champion is None or target is None or target == champion:
+            raise self._no_way_back(history, champion, to)
+        self._append(history, [_moved(target, champion, reason, ROLLBACK)])
+        return target
 
-    def _swap(
-        self, history: History, target: ModelVersion, champion: ModelVersion | None, reason: str, cause: str
-    ) -> None:
-        events = [_moved("champion", target, champion, reason, cause)]
-        if champion:
-            events.append(_moved("previous", champion, history.alias("previous"), reason, cause))
-        self._append(history, events)
+    def _no_way_back(
+        self, history: History, champion: ModelVersion | None, to: str | None
+    ) -> ConfigurationError:
+        others = [name for name in reversed(history.versions) if champion and name != champion.name]
+        return ConfigurationError(
+            f"{to} is the champion" if to and champion else "there is no previous version to go back to",
+            where=f"{self._lake.loop} registry",
+            expected="another version" if to else "a version whose place the champion took by a promotion",
+            found=f"champion {champion.name if champion else 'none'}; "
+            f"other versions: {', '.join(others) or 'none'}",
+            remedy=f"name one of them: lakeloop rollback {self._lake.loop} --to VERSION" if others else "",
+        )
 
     def _append(self, history: History, events: list[dict[str, Any]]) -> None:
         """Raises FenceError when the table is not at the version of `history` any more."""
@@ -163,12 +168,10 @@ class Registry:
         )
 
 
-def _moved(
-    alias: Alias, target: ModelVersion, before: ModelVersion | None, reason: str, cause: str
-) -> dict[str, Any]:
+def _moved(target: ModelVersion, before: ModelVersion | None, reason: str, cause: str) -> dict[str, Any]:
     return {
         "event": MOVED,
-        "alias": alias,
+        "alias": "champion",
         "version": target.name,
         "previous": before.name if before else None,
         "digest": target.digest,

@@ -21,6 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 import lakeloop
 from lakeloop.serving import state
 from lakeloop.serving.exchange import Exchange, ServedLoop
+from lakeloop.serving.guard.head import HeadAsGet
 from lakeloop.serving.guard.limits import BodyLimit, Limits
 from lakeloop.serving.guard.problems import ErrorBody, ProblemError, install
 from lakeloop.serving.lanes import InferenceQueue
@@ -64,6 +65,7 @@ def create_app(service: Service) -> FastAPI:
 
     app = FastAPIOffline(
         redoc_url=None,
+        redirect_slashes=False,  # an answer with nothing in it, which few clients follow
         title=f"Lakeloop: {', '.join(service.loops)}",
         version=lakeloop.__version__,
         description=_description(service),
@@ -74,6 +76,7 @@ def create_app(service: Service) -> FastAPI:
     _add_models(app, service)
     _add_operations(app, service)
     app.add_middleware(BodyLimit, limits=service.limits)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(Timing, metrics=service.metrics, paths=_paths(app, service))
     return app
 

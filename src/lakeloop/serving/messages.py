@@ -30,7 +30,14 @@ def _encodable(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_encodable)]
+def _not_blank(text: str) -> str:
+    # A model would answer it all the same: with whatever it says of nothing.
+    if not text.strip():
+        raise ValueError("blank: there is nothing to answer")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_encodable), AfterValidator(_not_blank)]
 RequestId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
 
 
@@ -44,7 +51,7 @@ class PredictRequest(_Described):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     texts: list[Text] = Field(examples=[["Shares in London closed higher."]])
-    """Any may be empty, and there may be none; the limits are in the description of this service."""
+    """None may be blank, and there may be none; the limits are in the description of this service."""
     request_id: RequestId | None = Field(default=None, examples=["my-request-1"])
     """Your own name for this request, printable ASCII without spaces; one is made up when it is absent."""
 

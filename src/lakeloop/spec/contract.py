@@ -83,8 +83,10 @@ def column_rule(
     """What is wrong with `key`, which names one of `columns` that has one of `types`."""
     if column is None or columns.get(column) in types:
         return []
-    wanted = " or ".join(types)
-    if column in columns:
-        return [Broken(key, "a column of the wrong type", wanted, f"{column}: {columns[column]}")]
     fitting = tuple(name for name, kind in columns.items() if kind in types)
-    return [Broken(key, "no such column", f"a {wanted} column of source.columns", column, fitting)]
+    wanted, there = " or ".join(types), ", ".join(f"{name}: {kind}" for name, kind in columns.items())
+    names = f"one of {', '.join(fitting)}" if fitting else f"there is none among {there}"
+    expected = f"a {wanted} column of source.columns: {names}"
+    if column in columns:
+        return [Broken(key, "a column of the wrong type", expected, f"{column}: {columns[column]}")]
+    return [Broken(key, "no such column", expected, column, fitting)]

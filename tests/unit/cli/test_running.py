@@ -61,6 +61,32 @@ def test_verbosity_chooses_the_level(capsys: pytest.CaptureFixture[str], verbosi
     assert lines[-1][8] == "Z"
 
 
+@pytest.mark.parametrize(
+    ("verbosity", "shown"), [(0, "broken"), (1, "odd broken"), (2, "odd broken soon gone")]
+)
+def test_what_libraries_warn_of_is_shown_when_asked_for(
+    capsys: pytest.CaptureFixture[str], verbosity: int, shown: str
+) -> None:
+    logs.configure(verbosity)
+    library = logging.getLogger("some.library")
+    library.warning("odd")
+    library.error("broken")
+    logging.getLogger("py.warnings").warning("soon gone")  # where the module `warnings` sends what it is told
+    said = capsys.readouterr().err
+    found = [word for word in ("odd", "broken", "soon gone") if word in said]
+    assert " ".join(found) == shown
+
+
+def test_a_server_shows_what_libraries_warn_of(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(0)
+    logs.at_least_info(of_libraries=True)
+    logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+    logging.getLogger("lakeloop.serving").info("serving news")
+    shown = capsys.readouterr().err
+    assert "Invalid HTTP request" in shown
+    assert "serving news" in shown
+
+
 def test_a_library_that_sets_its_own_level_is_not_heard(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(1)
     chatty = logging.getLogger("chatty.library")

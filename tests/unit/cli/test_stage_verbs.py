@@ -28,11 +28,45 @@ def test_run_again_the_stage_says_that_nothing_changed(run: Run) -> None:
     assert "inputs unchanged since" in ended.out
 
 
-def test_a_skip_is_a_result_that_explains_itself(run: Run) -> None:
-    ended = run("ingest", "tickets", "--partition", "2026-11-01")
-    assert ended.code == 0
-    assert "tickets ingest 2026-11-01: skipped" in ended.out
-    assert "2026-11-01.jsonl" in ended.out
+@pytest.mark.parametrize(
+    ("stage", "missing", "first"),
+    [
+        ("ingest", "data/2026-11-01.jsonl", "lakeloop check tickets says which there are"),
+        (
+            "dataset",
+            "no day of the mart",
+            "lakeloop validate tickets --partition 2026-11-01",
+        ),
+        ("evaluate", "no data set was frozen for 2026-11-01", "lakeloop dataset tickets"),
+        ("release", "no candidate was evaluated", "lakeloop evaluate tickets --partition 2026-11-01"),
+        ("rollout", "tickets has no champion yet", "lakeloop run tickets"),
+        ("monitor", "no predictions on 2026-11-01", "lakeloop serve tickets"),
+        ("transform", "2026-11-01 was not ingested", "lakeloop ingest tickets --partition 2026-11-01"),
+        ("train", "no data set to train on", "lakeloop dataset tickets --partition 2026-11-01"),
+    ],
+)
+def test_a_stage_before_its_time_says_what_is_missing_and_what_to_run(
+    run: Run, stage: str, missing: str, first: str
+) -> None:
+    ended = run(stage, "tickets", "--partition", "2026-11-01")
+    assert (ended.code, ended.out) == (65, "")
+    assert missing in ended.err
+    (to_do,) = [line for line in ended.err.splitlines() if line.startswith("  to do: ")]
+    assert first in to_do
+
+
+def test_a_day_without_a_result_is_told_the_newest_that_has_one(run: Run) -> None:
+    assert run("ingest", "tickets", "--partition", DAY).code == 0
+    assert run("ingest", "tickets", "--partition", "2026-11-01").code == 65
+    ended = run("transform", "tickets", "--partition", "2026-11-01")
+    assert ended.code == 65
+    assert f"or name the newest day that has it: --partition {DAY}" in ended.err
+
+
+def test_a_skip_is_a_record_for_other_programs_all_the_same(run: Run) -> None:
+    ended = run("ingest", "tickets", "--partition", "2026-11-01", "--json")
+    record = StageRecord.model_validate_json(ended.out)
+    assert (ended.code, record.status) == (65, "skipped")
 
 
 def test_json_is_the_whole_record_and_nothing_else(run: Run, project: Path) -> None:

@@ -12,7 +12,8 @@ from lakeloop.attempt import Attempt
 from lakeloop.errors import ArtifactError, ConfigurationError, FenceError, NewerFormatError
 from lakeloop.gate.decide import Decision
 from lakeloop.lake.store import Lake
-from lakeloop.registry.history import CARD_FORMAT, ModelCard
+from lakeloop.records import now
+from lakeloop.registry.history import CARD_FORMAT, ModelCard, read_history
 from lakeloop.registry.registry import Registry
 from tests.support.artifacts import make_artifact
 from tests.support.small_loop import small_loop
@@ -48,12 +49,11 @@ def models(tmp_path: Path) -> list[Path]:
     return folders
 
 
-def champion_and_previous(registry: Registry) -> tuple[str, str]:
+def champion_and_previous(registry: Registry) -> tuple[str, str | None]:
     history = registry.read()
-    champion, previous = history.alias("champion"), history.alias("previous")
+    champion, previous = history.alias("champion"), history.previous
     assert champion
-    assert previous
-    return champion.name, previous.name
+    return champion.name, previous.name if previous else None
 
 
 def promote_two(registry: Registry, models: list[Path]) -> None:
@@ -107,22 +107,87 @@ def test_a_folder_left_by_a_killed_registration_of_another_artifact_is_passed_ov
     assert registry.register(models[2], CARD).name == "v3"
 
 
-def test_promotion_moves_the_old_champion_to_previous_and_rollback_swaps_them(
+def test_a_rollback_makes_the_version_before_champion_again_and_keeps_the_reason(
     registry: Registry, models: list[Path]
 ) -> None:
     promote_two(registry, models)
     assert champion_and_previous(registry) == ("v2", "v1")
 
     assert registry.rollback("answers look wrong").name == "v1"
-    assert champion_and_previous(registry) == ("v1", "v2")
+    assert champion_and_previous(registry) == ("v1", None)
     assert [(m.alias, m.version, m.previous) for m in registry.read().moves] == [
         ("champion", "v1", None),
         ("champion", "v2", "v1"),
-        ("previous", "v1", None),
         ("champion", "v1", "v2"),
-        ("previous", "v2", "v1"),
     ]
     assert registry.read().moves[-1].reason == "answers look wrong"
+
+
+def test_a_second_rollback_goes_further_back_and_never_to_the_bad_version(
+    registry: Registry, models: list[Path]
+) -> None:
+    promote_two(registry, models)
+    registry.register(models[2], CARD)
+    registry.promote("v3", over="v2", reason="better still", cause="e3")
+
+    assert registry.rollback("v3 is bad").name == "v2"
+    assert registry.rollback("v2 as well").name == "v1"
+    with pytest.raises(
+        ConfigurationError, match=r"found: champion v1; other versions: v3, v2\n  to do: .*--to VERSION"
+    ):
+        registry.rollback("and v1")
+
+
+def test_a_release_after_a_rollback_goes_back_to_what_it_replaced(
+    registry: Registry, models: list[Path]
+) -> None:
+    promote_two(registry, models)
+    registry.register(models[2], CARD)
+    registry.rollback("v2 is bad")
+    registry.promote("v3", over="v1", reason="better than v1", cause="e3")
+    assert registry.rollback("v3 is bad too").name == "v1"
+
+
+def test_a_version_that_is_promoted_again_can_be_gone_back_to(registry: Registry, models: list[Path]) -> None:
+    promote_two(registry, models)
+    registry.register(models[2], CARD)
+    registry.rollback("v2 is bad")
+    registry.promote("v2", over="v1", reason="it was not", cause="e3")
+    registry.promote("v3", over="v2", reason="better still", cause="e4")
+    assert registry.rollback("v3 is bad").name == "v2"
+    assert registry.rollback("v2 is bad after all").name == "v1"
+
+
+def test_a_person_can_name_the_version_also_one_that_was_rolled_back(
+    registry: Registry, models: list[Path]
+) -> None:
+    promote_two(registry, models)
+    registry.rollback("v2 is bad")
+    assert registry.rollback("it was not", to="v2").name == "v2"
+    assert champion_and_previous(registry) == ("v2", "v1")
+    with pytest.raises(ConfigurationError, match="v2 is the champion"):
+        registry.rollback("again", to="v2")
+    with pytest.raises(ConfigurationError, match=r"no such model version\n  expected: v1, v2\n  found: v7"):
+        registry.rollback("typo", to="v7")
+
+
+def test_moves_of_an_alias_that_is_no_longer_written_do_not_change_the_way_back() -> None:
+    def row(sequence: int, alias: str | None, version: str, cause: str) -> dict[str, object]:
+        event = "moved" if alias else "registered"
+        record = cause if alias else CARD.model_dump_json()
+        return {
+            "sequence": sequence, "event": event, "version": version, "alias": alias, "previous": None,
+            "digest": version, "reason": "", "run_id": "", "recorded_at": now(), "record": record,
+        }  # fmt: skip
+
+    toggled = [
+        row(1, None, "v1", ""), row(2, None, "v2", ""), row(3, "champion", "v1", "e1"),
+        row(4, "champion", "v2", "e2"), row(5, "previous", "v1", "e2"),
+        row(6, "champion", "v1", "rollback"), row(7, "previous", "v2", "rollback"),
+        row(8, "champion", "v2", "rollback"), row(9, "previous", "v1", "rollback"),
+    ]  # fmt: skip
+    at = [read_history(toggled[:length], 1).previous for length in (5, 7, 9)]
+    assert [version.name if version else None for version in at] == ["v1", None, "v1"]
 
 
 def test_promoting_the_champion_again_is_no_move(registry: Registry, models: list[Path]) -> None:
@@ -163,7 +228,7 @@ def test_unknown_versions_and_missing_previous_are_named(registry: Registry, mod
         registry.promote("v1", over=None, reason="", cause="")
     registry.register(models[0], CARD)
     registry.promote("v1", over=None, reason="first", cause="e1")
-    with pytest.raises(ConfigurationError, match="found: champion v1, no previous"):
+    with pytest.raises(ConfigurationError, match="found: champion v1; other versions: none"):
         registry.rollback("no way back")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 import time
@@ -33,7 +34,9 @@ def server(empty: Server, source: FolderSource) -> Server:
 
 
 def test_texts_are_answered_in_order_with_the_version_and_the_request_id(server: Server) -> None:
-    answer = server.client.post("/v1/predict", json={"texts": ["tech", "sports", ""], "request_id": "mine-1"})
+    answer = server.client.post(
+        "/v1/predict", json={"texts": ["tech", "sports", "?"], "request_id": "mine-1"}
+    )
 
     assert answer.status_code == 200
     body = answer.json()
@@ -116,15 +119,19 @@ def test_a_refused_champion_shows_with_its_reason_while_the_old_one_answers(
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({}, "body.texts: Field required"),
-        ({"texts": "tech"}, "body.texts: Input should be a valid list"),
-        ({"texts": [1]}, "body.texts.0: Input should be a valid string"),
-        ({"texts": ["a", None]}, "body.texts.1: Input should be a valid string"),
-        ({"texts": [], "model": "v2"}, "body.model: Extra inputs are not permitted"),
-        ({"texts": [], "request_id": "a b"}, "body.request_id: String should match pattern"),
-        ({"texts": [], "request_id": "x" * 129}, "body.request_id: String should match pattern"),
-        ({"texts": [], "request_id": 7}, "body.request_id: Input should be a valid string"),
-        ([], "body: Input should be"),
+        ({}, "body.texts is missing"),
+        ({"text": "tech"}, "body.texts is missing; body.text is no field of a request"),
+        ({"texts": "tech"}, "body.texts is not a list"),
+        ({"texts": [1]}, "body.texts.0 is not a text in quotes"),
+        ({"texts": ["a", None]}, "body.texts.1 is not a text in quotes"),
+        ({"texts": [{"text": "tech"}]}, "body.texts.0 is not a text in quotes"),
+        ({"texts": ["a", ""]}, "body.texts.1 is blank: there is nothing to answer"),
+        ({"texts": [" \n\u2003"]}, "body.texts.0 is blank"),
+        ({"texts": [], "model": "v2"}, "body.model is no field of a request"),
+        ({"texts": [], "request_id": "a b"}, "body.request_id is not 1 to 128 characters"),
+        ({"texts": [], "request_id": "x" * 129}, "body.request_id is not 1 to 128 characters"),
+        ({"texts": [], "request_id": 7}, "body.request_id is not a text in quotes"),
+        ([], "body is not a JSON object"),
     ],
 )
 def test_a_request_of_the_wrong_shape_is_refused_by_place(server: Server, body: Any, said: str) -> None:
@@ -203,7 +210,39 @@ def test_unknown_paths_and_methods_are_json_too(server: Server) -> None:
 
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "not_found")
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (405, "method_not_allowed")
-    assert wrong.headers["allow"] == "POST"
+    assert wrong.headers["allow"] == wrong.json()["error"]["expected"] == "POST"
+    assert "GET is not for /v1/predict" in wrong.json()["error"]["message"]
+
+
+def test_a_slash_at_the_end_is_named_and_not_redirected(server: Server) -> None:
+    answer = server.client.post("/v1/predict/", json={"texts": ["tech"]}, follow_redirects=False)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+    assert "paths do not end with /" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/model", "/metrics", "/v1/loops/news/model"])
+def test_head_is_what_get_says_without_a_body(server: Server, path: str) -> None:
+    got, head = server.client.get(path), server.client.head(path)
+
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
+    assert server.client.head("/v1/predict").status_code == 405
+    assert server.client.head("/nowhere").status_code == 404
+
+
+def test_a_body_that_is_compressed_or_not_utf_8_is_told_so(server: Server) -> None:
+    json_of = {"content-type": "application/json"}
+    packed = server.client.post(
+        "/v1/predict",
+        content=gzip.compress(b'{"texts": ["tech"]}'),
+        headers={**json_of, "content-encoding": "gzip"},
+    )
+    latin = server.client.post("/v1/predict", content=b'{"texts": ["\xe9"]}', headers=json_of)
+
+    assert (packed.status_code, packed.json()["error"]["found"]) == (415, "Content-Encoding: gzip")
+    assert (latin.status_code, latin.json()["error"]["code"]) == (400, "bad_request")
+    assert "not UTF-8" in latin.json()["error"]["message"]
 
 
 def test_a_failing_model_is_500_without_our_insides(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

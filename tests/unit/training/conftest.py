@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from threadpoolctl import threadpool_limits
 
+from lakeloop.base_model import BaseModel, find_base_model
 from lakeloop.spec.clean import Clean
 from lakeloop.spec.origins import origins_of
 from lakeloop.spec.tasks import Classification, Regression
 from lakeloop.spec.train import FINETUNE, Train
 from lakeloop.tracking.tracker import RecordingTracker
 from tests.support.tiny_bert import LABELS, make_base_model, make_dataset, make_numbers
-from training.base_model import BaseModel, find_base_model
 from training.job import Job, JobConfig, open_job
 
 SMALL = {"max_tokens": 24, "batch_size": 8, "epochs": 3, "patience": 3, "learning_rate": 3e-3}

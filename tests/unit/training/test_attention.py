@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from lakeloop.base_model import BaseModel
 from tests.support.tiny_bert import make_rows
 from training.attention import fuse_attention, restore_attention
-from training.base_model import BaseModel
 from training.data import load_tokenizer, tokenise
 from training.network import Network, load_encoder
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from lakeloop.artifact import ArtifactDescription, open_artifact
+from lakeloop.base_model import BaseModel
 from lakeloop.errors import ArtifactError
 from lakeloop.tasks.base import OutputContract, Profile
 from tests.support.tiny_bert import LABELS, make_rows
-from training.base_model import BaseModel
 from training.data import load_tokenizer, tokenise
 from training.export import card, compare, export_artifact
 from training.graph import graph_of

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from lakeloop.base_model import BaseModel, find_base_model
 from tests.support.tiny_bert import make_base_model, make_rows
 from training import frozen
-from training.base_model import BaseModel, find_base_model
 from training.data import Tokens, load_tokenizer, tokenise
 from training.device import Device, open_device
 from training.frozen import FrozenLayers, worth_keeping

@@ -8,11 +8,11 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
+from lakeloop.base_model import BaseModel
 from lakeloop.errors import ConfigurationError
 from lakeloop.tracking.tracker import RecordingTracker
 from tests.unit.training.conftest import NUMBERS
 from training import frozen
-from training.base_model import BaseModel
 from training.gradient import linear_schedule
 from training.job import Job, Trained
 from training.network import load_encoder

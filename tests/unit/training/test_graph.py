@@ -8,8 +8,8 @@ import onnxruntime
 import pytest
 import torch
 
+from lakeloop.base_model import BaseModel
 from training import graph
-from training.base_model import BaseModel
 from training.graph import graph_of
 from training.network import Network, load_encoder
 

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 from transformers import RobertaConfig, RobertaModel
 
+from lakeloop.base_model import BaseModel
 from lakeloop.errors import ConfigurationError
 from tests.support.tiny_bert import MAX_POSITIONS, make_rows
-from training.base_model import BaseModel
 from training.data import Tokens, load_tokenizer, tokenise
 from training.network import Network, layers_of, load_encoder
 

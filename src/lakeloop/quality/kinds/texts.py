@@ -24,7 +24,7 @@ class LengthKind:
     def rules(self, check: Length) -> tuple[Rule, ...]:
         column, value = check.column, value_of(check)
         length = f"coalesce(length(regexp_replace({value}, '^{_SPACE}+|{_SPACE}+$', '', 'g')), 0)"
-        found = f"{length} || ' characters'"
+        found = f"case when {value} is null then 'no value' else {length} || ' characters' end"
         rules = []
         if check.min > 0:
             short = f"{length} < {check.min}"

@@ -14,11 +14,24 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 _SHOWN_ERRORS = 5
 _SHOWN_CHARACTERS = 60
+_REQUEST = '{"texts": ["...", ...], "request_id": "..." (optional)}'
+
+_SAID = {
+    "dict_type": "is not a JSON object",
+    "extra_forbidden": "is no field of a request",
+    "list_type": "is not a list",
+    "missing": "is missing",
+    "model_attributes_type": "is not a JSON object",
+    "string_pattern_mismatch": "is not 1 to 128 characters of printable ASCII without spaces",
+    "string_type": "is not a text in quotes",
+}
+"""pydantic's name of a fault -> what a client is told of it."""
 
 
 class ErrorDetail(BaseModel):
@@ -121,24 +134,45 @@ def _invalid(errors: Sequence[Any]) -> ProblemError:
             expected="a JSON object",
             found=str(first.get("ctx", {}).get("error", "")) or None,
         )
-    shown = [f"{_place(error['loc'])}: {error['msg']}" for error in errors[:_SHOWN_ERRORS]]
+    shown = [f"{_place(error['loc'])} {_said(error)}" for error in errors[:_SHOWN_ERRORS]]
     if len(errors) > _SHOWN_ERRORS:
         shown.append(f"and {len(errors) - _SHOWN_ERRORS} more")
     return ProblemError(
         422,
         "invalid_request",
         "; ".join(shown),
-        expected='{"texts": ["...", ...], "request_id": "..." (optional)}',
+        expected=_REQUEST,
         found=None if first["type"] == "missing" else _short(first.get("input")),
     )
 
 
+def _said(error: Mapping[str, Any]) -> str:
+    """What is wrong at a place, in words that go on from the place's name."""
+    if error["type"] == "value_error":
+        return f"is {error['ctx']['error']}"
+    return _SAID.get(error["type"]) or f"is wrong: {error['msg']}"
+
+
 def _http(error: HTTPException, request: Request) -> ProblemError:
-    message = str(error.detail)
-    if error.status_code == HTTPStatus.NOT_FOUND:
-        message = f"there is nothing at {request.url.path[:_SHOWN_CHARACTERS]}; /docs lists what there is"
-    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-    return ProblemError(error.status_code, code, message, headers=error.headers)
+    status, message, expected = error.status_code, str(error.detail), None
+    path = shortened(request.url.path)
+    if status == HTTPStatus.NOT_FOUND:
+        message = f"there is nothing at {path}; /docs lists what there is"
+        if len(path) > 1 and path.endswith("/"):
+            message = f"there is nothing at {path}; paths do not end with /, and /docs lists them"
+    elif status == HTTPStatus.METHOD_NOT_ALLOWED:
+        expected = Headers(error.headers or {}).get("allow")
+        message = f"{shortened(request.method)} is not for {path}; /docs says what is"
+    elif status == HTTPStatus.BAD_REQUEST:  # the one that FastAPI raises itself, for a body
+        coding = request.headers.get("content-encoding", "identity")
+        if coding != "identity":
+            return ProblemError(
+                415, "encoded", "the body is read as it comes; do not compress it",
+                expected="no Content-Encoding", found=f"Content-Encoding: {shortened(coding)}",
+            )  # fmt: skip
+        message, expected = "the body cannot be read: it is not UTF-8, or nested too deep", _REQUEST
+    code = HTTPStatus(status).phrase.lower().replace(" ", "_")
+    return ProblemError(status, code, message, expected=expected, headers=error.headers)
 
 
 def _place(location: Sequence[Any]) -> str:

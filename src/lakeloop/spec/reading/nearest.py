@@ -1,4 +1,4 @@
-"""The nearest valid name to one that was mistyped. Only that: who lists the names words the error."""
+"""The nearest valid name to one mistyped, or that others use. Who lists the names words the error."""
 
 from __future__ import annotations
 
@@ -6,6 +6,28 @@ import difflib
 from collections.abc import Iterable
 
 _LONGEST = 64  # difflib is quadratic; nobody mistypes a name this long
+
+_OTHERS_WORDS: dict[str, tuple[str, ...]] = {
+    "boolean": ("bool", "bit"),
+    "date": ("day",),
+    "integer": ("int", "int32", "int64", "bigint", "smallint", "long", "whole"),
+    "number": ("float", "float32", "float64", "double", "decimal", "numeric", "real"),
+    "string": ("str", "text", "char", "varchar", "object", "category", "utf8", "uuid"),
+    "timestamp": ("datetime", "datetime64", "datetimeoffset", "timestamptz", "time"),
+    "files": ("file", "folder", "csv", "json", "jsonl", "parquet"),
+    "http": ("api", "rest", "url", "https"),
+    "sql": ("database", "db", "postgres", "postgresql", "sqlite"),
+}
+"""Our word -> what it is called in Python, pandas, SQL and by people. Many of these look more like another of
+our words: datetime like date, double like boolean."""
+_OURS = {word: ours for ours, words in _OTHERS_WORDS.items() for word in words}
+
+
+def nearest_choice(name: str, known: Iterable[str]) -> str:
+    """As `nearest`, for a choice between words of ours: what `name` means elsewhere comes first."""
+    words = list(known)
+    meant = _OURS.get(name.strip().lower().split("(")[0], "")
+    return meant if meant in words else nearest(name, words)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

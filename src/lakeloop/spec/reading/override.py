@@ -16,11 +16,11 @@ from pydantic.fields import FieldInfo
 from lakeloop.spec.base import mark_of
 from lakeloop.spec.identity import KIND
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.spec.quoting import plain
+from lakeloop.spec.quoting import choices, plain
 from lakeloop.spec.reading.nearest import nearest
 from lakeloop.spec.reading.problems import Problem, list_problems
-from lakeloop.spec.reading.wording import findings
-from lakeloop.spec.shape import dotted_keys, walk
+from lakeloop.spec.reading.wording import Finding, findings
+from lakeloop.spec.shape import dotted_keys, kinds_with, walk
 from lakeloop.spec.train import Candidate
 
 _METHOD = "train.method"
@@ -83,7 +83,18 @@ def override(loop: LoopSpec, changes: Mapping[str, Any]) -> LoopSpec:
         return LoopSpec.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
         found = [f for e in error.errors(include_url=False) for f in findings(e)]
-        raise list_problems(where, [Problem(0, *finding) for finding in found]) from None
+        raise list_problems(where, [Problem(0, *_of_this_run(f, changes)) for f in found]) from None
+
+
+def _of_this_run(finding: Finding, changes: Mapping[str, Any]) -> Finding:
+    """For a key of another kind: how to choose a kind that has it, beside it."""
+    owners = kinds_with(finding.key)
+    asked = [key for key in changes if key.rsplit(".", 1)[-1] == finding.key[-1]]
+    if not finding.remedy or not owners or not asked:
+        return finding
+    choice = asked[0].rsplit(".", 1)[0]
+    remedy = f"{finding.key[-1]} is a key of {choices(owners)}: set {choice}={owners[0]} as well"
+    return finding._replace(remedy=remedy)
 
 
 def current(loop: LoopSpec, key: str) -> Any:

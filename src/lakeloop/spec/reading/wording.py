@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic_core import ErrorDetails
 
-from lakeloop.spec.quoting import Key, choices, describe, plain, quote
-from lakeloop.spec.reading.nearest import nearest
+from lakeloop.spec.quoting import Key, choices, describe, dotted, plain, quote
+from lakeloop.spec.reading.nearest import nearest, nearest_choice
 from lakeloop.spec.rules import BROKEN_RULE, Broken
-from lakeloop.spec.shape import Place, dotted_keys, keys_of, kinds_of, locate
+from lakeloop.spec.shape import Place, dotted_keys, keys_of, kinds_of, kinds_with, locate
 
 UNKNOWN_KEY = "unknown key"
 MISSING_KEY = "missing key"
@@ -27,6 +27,7 @@ class Finding(NamedTuple):
     expected: str
     found: str
     nearest: str = ""
+    remedy: str = ""
 
 
 _KINDS_OF_VALUE = {
@@ -64,9 +65,11 @@ def findings(error: ErrorDetails) -> Iterator[Finding]:
 def _unknown_key(place: Place, _error: ErrorDetails) -> Finding:
     name = str(place.key[-1])
     known = keys_of(place.section) if place.section else []
-    close, expected = nearest(name, known) or _elsewhere(name), f"one of {', '.join(known)}"
-    if close == ".".join(map(str, place.key)):
-        return Finding(place.key, f"a key of another kind than {_kind_of(place)}", expected, plain(name))
+    close, expected = nearest(name, known) or _elsewhere(name), f"one of {', '.join(known)}" if known else ""
+    if owners := kinds_with(place.key):
+        message, kind = f"a key of another kind than {_kind_of(place)}", dotted((*place.key[:-1], "kind"))
+        remedy = f"{plain(name)} is a key of {choices(owners)}: choose that with {kind}, or leave the key out"
+        return Finding(place.key, message, expected, plain(name), remedy=remedy)
     return Finding(place.key, UNKNOWN_KEY, expected, plain(name), close)
 
 
@@ -103,7 +106,7 @@ def _unknown_choice(place: Place, error: ErrorDetails) -> Finding:
 
 
 def _not_one_of(key: Key, known: Sequence[str], found: Any) -> Finding:
-    close = nearest(found, known) if isinstance(found, str) else ""
+    close = nearest_choice(found, known) if isinstance(found, str) else ""
     return Finding(key, "wrong value", choices(known), describe(found), close)
 
 

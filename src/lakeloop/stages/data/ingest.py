@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _SHOWN_FIELDS = 5
 _SHOWN_RECORDS = 5
 
+_TO_DO = "put it there, or name a day that has data: --partition; lakeloop check {} says which there are"
+
 
 def ingest(context: StageContext, partition: str) -> StageRecord:
     """Read the delivery of the day `partition` and publish it; unchanged when it was published before.
@@ -51,7 +53,7 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
         source = open_source(context.loop, context.settings)
         delivery = _found(context, source, partition)
         if delivery is None:
-            return stage.skipped(source.absence(partition))
+            return stage.skipped(source.absence(partition), to_do=_TO_DO.format(context.loop.name))
         stage.inputs(drop=delivery.identity)
         if done := stage.unchanged():
             return done

@@ -14,6 +14,7 @@ from lakeloop.faults import reach
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.days import require_day
 from lakeloop.spec.identity import identity
+from lakeloop.stages.frame.missing import run_first
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
 
@@ -45,7 +46,9 @@ def transform(context: StageContext, partition: str) -> StageRecord:
     with context.stage("transform", partition, config=identity(context.loop, "built")) as stage:
         ingested = _ingested(context, partition)
         if ingested.status == "skipped":
-            return stage.skipped(f"nothing to transform: {ingested.reason}")
+            return stage.skipped(
+                f"nothing to transform: {ingested.reason}", to_do=run_first(context, "ingest", partition)
+            )
         models = models_of(context.settings.dbt, context.loop)
         digest = project_digest(context.settings.dbt, models)
         stage.inputs(raw=ingested.outputs["raw"], dbt=f"sha256:{digest}")

@@ -21,6 +21,7 @@ from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.days import require_day
 from lakeloop.spec.identity import identity
 from lakeloop.stages.data.whole import keep_whole
+from lakeloop.stages.frame.missing import run_first
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
 
@@ -50,7 +51,9 @@ def validate(context: StageContext, partition: str) -> StageRecord:
     with context.stage("validate", partition, config=identity(context.loop, "mart")) as stage:
         transformed = context.lake.ledger.latest("transform", partition)
         if transformed is not None and transformed.status == "skipped":
-            return stage.skipped(f"nothing to validate: {transformed.reason}")
+            return stage.skipped(
+                f"nothing to validate: {transformed.reason}", to_do=run_first(context, "ingest", partition)
+            )
         ingested, transformed = _made(context, partition)
         counted = _counts(ingested).model_dump_json()
         stage.inputs(staging=transformed.outputs["staging"], ingested=counted)

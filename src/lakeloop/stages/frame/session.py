@@ -22,6 +22,7 @@ from lakeloop.settings import Settings, get_settings, protect_home
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.yesterday import lift_config
 from lakeloop.stages.catalogue import stage_named
+from lakeloop.stages.frame.missing import TO_DO
 
 if TYPE_CHECKING:
     from lakeloop.lake.claims import Fence
@@ -222,9 +223,12 @@ class StageSession:
         """
         return self._end("done", reason, outputs, counts, metrics, links, settings, examples)
 
-    def skipped(self, reason: str) -> StageRecord:
-        """End without work: there was nothing to do, and `reason` says why."""
-        return self._end("skipped", reason, None, None, None, None)
+    def skipped(self, reason: str, *, to_do: str = "") -> StageRecord:
+        """End without work: there was nothing to do, and `reason` says why.
+
+        `to_do` is for a person who asked for the stage before its time: what is to be run or done first.
+        """
+        return self._end("skipped", reason, {TO_DO: to_do} if to_do else None, None, None, None)
 
     def refused(
         self,

@@ -18,6 +18,7 @@ from lakeloop.faults import reach
 from lakeloop.records import StageRecord
 from lakeloop.scratch.folder import passing_folder
 from lakeloop.spec.identity import identity
+from lakeloop.stages.frame.missing import run_first
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.progress import newest
 from lakeloop.stages.frame.session import StageContext, StageSession
@@ -46,7 +47,9 @@ def release(context: StageContext, partition: str) -> StageRecord:
     with context.stage("release", partition, config=identity(context.loop, "release")) as stage:
         evaluation = context.lake.ledger.latest("evaluate", partition, "done")
         if evaluation is None:
-            return stage.skipped(f"no candidate was evaluated for {partition}")
+            return stage.skipped(
+                f"no candidate was evaluated for {partition}", to_do=run_first(context, "evaluate", partition)
+            )
         stage.inputs(evaluation=evaluation.fingerprint, dataset=evaluation.inputs["dataset"])
         if done := stage.unchanged():
             return done

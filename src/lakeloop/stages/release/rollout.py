@@ -48,7 +48,7 @@ def rollout(context: StageContext, partition: str, *, timeout_seconds: float = 1
     ):
         champion = registry.champion()
         if champion is None:
-            return stage.skipped(f"{loop} has no champion yet")
+            return stage.skipped(f"{loop} has no champion yet", to_do=f"lakeloop run {loop}")
         stage.inputs(champion=champion.name, digest=champion.digest, server=server.url)
         served_last = _was_last(context, champion) and _serves(server.model(), champion)
         if served_last and (done := stage.unchanged()):

@@ -16,6 +16,7 @@ from lakeloop.durable import write_atomically
 from lakeloop.errors import ArtifactError, FenceError
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.identity import identity
+from lakeloop.stages.frame.missing import run_first
 from lakeloop.stages.frame.session import StageContext, StageSession
 
 if TYPE_CHECKING:
@@ -39,7 +40,10 @@ def dataset(context: StageContext, partition: str) -> StageRecord:
     with context.stage("dataset", partition, config=identity(context.loop, "dataset")) as stage:
         published = published_partitions(context.lake.ledger.entries("validate"), up_to=partition)
         if not published:
-            return stage.skipped(f"no day of the mart up to {partition} is published")
+            return stage.skipped(
+                f"no day of the mart up to {partition} is published",
+                to_do=run_first(context, "validate", partition),
+            )
         stage.inputs(**{f"mart/{day}": found.digest for day, found in published.items()})
         if (done := stage.unchanged()) and context.lake.files.exists(done.outputs["dataset"]):
             return done

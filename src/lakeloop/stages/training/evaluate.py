@@ -25,6 +25,7 @@ from lakeloop.spec.identity import identity, training_identity
 from lakeloop.spec.train import CHAMPION
 from lakeloop.spec.yesterday import lift_config
 from lakeloop.stages.catalogue import stage_named
+from lakeloop.stages.frame.missing import run_first
 from lakeloop.stages.frame.session import StageContext, StageSession
 
 if TYPE_CHECKING:
@@ -60,6 +61,14 @@ class _Evaluation:
         return {**digests, **champion, "dataset": self.dataset_digest}
 
 
+@dataclass(frozen=True)
+class _Missing:
+    """Why there is nothing to evaluate, and what to run first."""
+
+    reason: str
+    to_do: str
+
+
 def evaluate(context: StageContext, partition: str) -> StageRecord:
     """Score the newest candidates of this partition's data set, and the champion, on its test rows.
 
@@ -73,9 +82,9 @@ def evaluate(context: StageContext, partition: str) -> StageRecord:
         FenceError: a newer attempt took over.
     """
     order = _new_order(context, partition)
-    if isinstance(order, str):
+    if isinstance(order, _Missing):
         with context.stage(STAGE, partition, config=_config(context)) as stage:
-            return stage.skipped(order)
+            return stage.skipped(order.reason, to_do=order.to_do)
     return _carry_out(context, partition, order)
 
 
@@ -123,7 +132,7 @@ def _config(context: StageContext) -> dict[str, Any]:
     return {**identity(context.loop, "scores"), "training": training_identity(context.loop)}
 
 
-def _new_order(context: StageContext, partition: str) -> _Evaluation | str:
+def _new_order(context: StageContext, partition: str) -> _Evaluation | _Missing:
     """The evaluation of the newest candidates, or why there is none."""
     from lakeloop.evaluation.judge import Contender
     from lakeloop.registry.registry import Registry
@@ -131,7 +140,8 @@ def _new_order(context: StageContext, partition: str) -> _Evaluation | str:
     ledger = context.lake.ledger
     dataset = ledger.latest("dataset", partition, "done")
     if dataset is None:
-        return f"no data set was frozen for {partition}"
+        first = run_first(context, "dataset", partition)
+        return _Missing(f"no data set was frozen for {partition}", first)
     trained = {
         each.name: ledger.latest(stage_named("train").record_name(each.name), partition, "done")
         for each in context.loop.train.all_candidates
@@ -142,7 +152,9 @@ def _new_order(context: StageContext, partition: str) -> _Evaluation | str:
         if record
     )
     if not candidates:
-        return f"no candidate was trained for {partition}"
+        name = stage_named("train").record_name(next(iter(trained)))
+        first = run_first(context, "train", partition, name)
+        return _Missing(f"no candidate was trained for {partition}", first)
     return _Evaluation(
         config={**_config(context), "training": _training_of(context, trained)},
         dataset=dataset.outputs["dataset"],

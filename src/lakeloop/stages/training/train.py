@@ -16,10 +16,12 @@ from typing import Any
 
 import lakeloop
 from lakeloop.artifact import open_artifact
+from lakeloop.base_model import locate_base_model
 from lakeloop.durable import digest_folder, sha256_file, write_atomically
 from lakeloop.errors import ConfigurationError, DataError, JobError
 from lakeloop.faults import reach
 from lakeloop.jobs import JobSpec, cancel, result, status, submit, wait
+from lakeloop.jobs.log_lines import teller
 from lakeloop.measures.base import shown
 from lakeloop.records import StageRecord, fingerprint
 from lakeloop.spec.identity import weights_of
@@ -42,10 +44,10 @@ _DATASET_FILES = ("dataset.json", "train.parquet", "validation.parquet")
 _LIBRARY = Path(lakeloop.__file__).parent
 _DECIDING_CODE = (
     "tasks/**/*.py", "measures/**/*.py", "cleaning/**/*.py", "inference/**/*.py", "artifact.py",
-    "spec/methods.py", "spec/train.py",
+    "base_model.py", "spec/methods.py", "spec/train.py",
 )  # fmt: skip
-"""What of the library decides a result: targets, scores, the texts that a tokenizer sees, what is sealed, and
-what a setting is when the loop file leaves it open."""
+"""What of the library decides a result: targets, scores, the texts that a tokenizer sees, what is sealed, the
+base model, and what a setting is when the loop file leaves it open."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def train(context: StageContext, partition: str, candidate: str) -> StageRecord:
         job_id = submit(_job(context, partition, order))
         reach("train.after-submit")
         try:
-            wait(job_id, on_line=_say)
+            wait(job_id, on_line=teller(log))
         except KeyboardInterrupt:
             cancel(job_id)  # a person who types Ctrl-C wants the processor back
             raise
@@ -197,15 +199,9 @@ def _order(context: StageContext, partition: str, name: str) -> _Training:
 def _base_identity(context: StageContext) -> str:
     folder = base_model_folder(context.loop.train, context.settings)
     if folder is None:
-        # Its digest is pinned in the training code, which is among the inputs, and checked by the job.
+        # Its digest is pinned in the code, which is among the inputs, and checked by the job.
         return context.loop.train.base_model
-    if not folder.is_dir():
-        raise ConfigurationError(
-            "no such base model",
-            where="train.base_model",
-            expected="a folder, or package:<name>",
-            found=str(folder),
-        )
+    locate_base_model(context.loop.train.base_model, folder)
     return fingerprint(weights=digest_folder(folder, "*.safetensors"), config=digest_folder(folder, "*.json"))
 
 
@@ -337,7 +333,3 @@ def _is_spent(stage: StageSession, folder: Path) -> bool:
 def _artifact_name(found: Mapping[str, Any]) -> str:
     """Name in the lake of what a job has made."""
     return f"candidates/{found['digest'][:16]}"
-
-
-def _say(line: str) -> None:
-    log.info("%s", line)

@@ -40,10 +40,16 @@ def monitor(context: StageContext, partition: str) -> StageRecord:
     with context.stage(STAGE, partition) as stage:
         rows = _predictions(context, partition)
         if not rows.num_rows:
-            return stage.skipped(f"no predictions on {partition}")
+            return stage.skipped(
+                f"no predictions on {partition}",
+                to_do=f"lakeloop serve {context.loop.name}, ask it, and wait a minute",
+            )
         champion = Registry(context.lake).champion()
         if champion is None:
-            return stage.skipped(f"{rows.num_rows} predictions, but no champion to compare them with")
+            return stage.skipped(
+                f"{rows.num_rows} predictions, but no champion to compare them with",
+                to_do=f"lakeloop run {context.loop.name}",
+            )
         # Batches never change, so their ids stand for their rows.
         batches = sorted(rows["batch_id"].unique().to_pylist())
         stage.inputs(champion=champion.digest, predictions=fingerprint(batches=batches, rows=rows.num_rows))

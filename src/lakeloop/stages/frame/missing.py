@@ -1,0 +1,33 @@
+"""What to run where a stage is asked for before its time: the words of a skip that a person can do away with.
+
+A skip is no failure: a DAG goes on. Who typed the verb is told what is missing, and what to run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lakeloop.records import StageRecord
+
+if TYPE_CHECKING:
+    from lakeloop.stages.frame.session import StageContext
+
+TO_DO = "to_do"
+"""The output of a skipped stage that says what to run."""
+
+
+def run_first(context: StageContext, stage: str, partition: str, record: str = "") -> str:
+    """The verb that makes what is missing of `partition`, and the newest day that has it, if there is one.
+
+    `record` is what records of the stage are called, where that is not its name.
+    """
+    verb = f"lakeloop {stage} {context.loop.name} --partition {partition}"
+    newest = context.lake.ledger.latest(record or stage, status="done")
+    if newest is None or newest.partition == partition:
+        return f"{verb}, or all stages: lakeloop run {context.loop.name}"
+    return f"{verb}, or name the newest day that has it: --partition {newest.partition}"
+
+
+def to_do(record: StageRecord) -> str:
+    """What to run before the stage of `record` has something to do; empty where nothing is missing."""
+    return record.outputs.get(TO_DO, "") if record.status == "skipped" else ""
