@@ -56,9 +56,9 @@ class _ConsoleHandler(logging.Handler):
         """The least level that a line of a library has. Some (Great Expectations, for one) set their loggers
         to INFO; their chatter is not what runs."""
 
-    def filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
+    def filter(self, record: logging.LogRecord) -> bool:
         ours = record.name.partition(".")[0] in _OURS
-        return (ours or record.levelno >= self.libraries) and super().filter(record)
+        return (ours or record.levelno >= self.libraries) and bool(super().filter(record))
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

@@ -138,7 +138,7 @@ def test_what_may_not_be_read_is_a_clear_error(
         raise PermissionError(errno.EACCES, "Permission denied")
 
     if what == "file":
-        monkeypatch.setattr("lakeloop.sources.files.sha256_file", forbidden)
+        monkeypatch.setattr("lakeloop.sources.local_files.sha256_file", forbidden)
     else:
         monkeypatch.setattr(Path, "stat", forbidden)
     with pytest.raises(ConfigurationError, match="cannot read it") as caught:

@@ -110,8 +110,10 @@ def test_a_redirect_on_the_same_host_is_followed(api: Api, settings: Settings) -
 
 
 def test_requests_keep_their_distance(api: Api, settings: Settings) -> None:
+    began = time.monotonic()
     found(days(api, settings, requests_per_second=10))
-    assert api.times[2] - api.times[0] >= 0.19
+    assert len(api.times) >= 3
+    assert time.monotonic() - began >= 0.1 * (len(api.times) - 1)
 
 
 def test_http_to_another_machine_needs_the_installation_to_allow_it(api: Api, settings: Settings) -> None:
