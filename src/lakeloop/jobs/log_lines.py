@@ -13,6 +13,8 @@ from collections.abc import Callable
 _HEAD = "%(asctime)s %(levelname)s %(message)s"
 _TIME = "%H:%M:%S"
 _LINE = re.compile(r"\d\d:\d\d:\d\d (DEBUG|INFO|WARNING|ERROR|CRITICAL) (.*)")
+_PYTHON_WARNS = re.compile(r"\S+:\d+: \w*Warning: ")
+"""How Python tells of a warning, before a job has opened its log: libraries that are imported do."""
 _OURS = ("lakeloop", "training")
 
 
@@ -35,16 +37,17 @@ def _libraries_warn_in_the_background(record: logging.LogRecord) -> bool:
 def teller(log: logging.Logger) -> Callable[[str], None]:
     """A function that tells the lines of one job's log to `log`, in order.
 
-    A line without a head belongs to the one before; those before the first come from libraries that are
-    imported.
+    A line without a head belongs to the one before.
     """
-    level = logging.DEBUG
+    level, warned = logging.INFO, False
 
     def tell(line: str) -> None:
-        nonlocal level
+        nonlocal level, warned
         text = line
         if found := _LINE.fullmatch(line):
             level, text = getattr(logging, found[1]), found[2]
-        log.log(level, "%s", text)
+        # The line of code that a warning is about comes below it.
+        warned = not found and (bool(_PYTHON_WARNS.match(line)) or (warned and line.startswith("  ")))
+        log.log(logging.DEBUG if warned else level, "%s", text)
 
     return tell
