@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from typing import Any, Protocol
 
 _HEAD = "%(asctime)s %(levelname)s %(message)s"
 _TIME = "%H:%M:%S"
@@ -34,7 +35,14 @@ def _libraries_warn_in_the_background(record: logging.LogRecord) -> bool:
     return True
 
 
-def teller(log: logging.Logger) -> Callable[[str], None]:
+class Log(Protocol):
+    """A logger: that of Python, or of Airflow."""
+
+    def log(self, level: int, event: Any, /, *args: Any) -> Any:
+        """Write one line."""
+
+
+def teller(log: Log) -> Callable[[str], None]:
     """A function that tells the lines of one job's log to `log`, in order.
 
     A line without a head belongs to the one before.

@@ -119,7 +119,7 @@ class Registry:
     def _no_way_back(
         self, history: History, champion: ModelVersion | None, to: str | None
     ) -> ConfigurationError:
-        others = [name for name in reversed(history.versions) if champion and name != champion.name]
+        others = [name for name in reversed(list(history.versions)) if champion and name != champion.name]
         return ConfigurationError(
             f"{to} is the champion" if to and champion else "there is no previous version to go back to",
             where=f"{self._lake.loop} registry",

@@ -49,7 +49,8 @@ def test_lines_are_told_once_without_their_head_and_libraries_in_the_background(
     told = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert len(told) == len(written)
     assert [line for line in told if line[0] != "DEBUG"] == [
-        ("INFO", "said at import"), ("ERROR", "broken"), ("INFO", "epoch 1"), ("WARNING", "two"), ("WARNING", "lines"),
+        ("INFO", "said at import"), ("ERROR", "broken"), ("INFO", "epoch 1"), ("WARNING", "two"),
+        ("WARNING", "lines"),
     ]  # fmt: skip
     assert told[:2] == [("DEBUG", "lib.py:1: FutureWarning: at import"), ("DEBUG", "  old()")]
     assert any("soon gone" in text for level, text in told if level == "DEBUG")
