@@ -60,7 +60,7 @@ def test_no_text_is_copied_into_statistics(tmp_path: Path) -> None:
 
 def test_a_stream_that_fails_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet_module, "ROW_GROUP_BYTES", 1)
-    monkeypatch.setattr(parquet_module, "FILE_BYTES", 300)
+    monkeypatch.setattr(parquet_module, "FILE_BYTES", 100)
 
     def failing() -> Iterator[pa.RecordBatch]:
         yield batch(0, 3)

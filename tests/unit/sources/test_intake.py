@@ -7,17 +7,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from lakeloop.durable import sha256_file
 from lakeloop.errors import CountsError, TransientError
-from lakeloop.lake.digest import content_digest
+from lakeloop.lake.digest import content_digest, row_hashes
+from lakeloop.lake.marks import digest_of
 from lakeloop.lake.tables import QUARANTINE, raw_schema
 from lakeloop.records import Counts
 from lakeloop.sources import intake as intake_module
 from lakeloop.sources.base import Block
 from lakeloop.sources.delivery import FileDelivery
+from lakeloop.sources.formats.blocks import BlockMaker
 from lakeloop.sources.intake import SHOWN_REJECTS, Intake, read_delivery
 from tests.support.small_loop import small_loop
 
@@ -200,3 +203,54 @@ def test_what_is_shown_has_no_control_character_and_is_short(tmp_path: Path) -> 
             assert len(shown.raw) < 150
             assert len(shown.detail) < 200
         assert "\\u001b[31m" in intake.shown[1].detail
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CR LF"])
+@pytest.mark.parametrize("format_", ["jsonl", "csv"])
+def test_many_empty_lines_are_refused_as_each_alone_would_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: str, end: str
+) -> None:
+    good = {"jsonl": row("a"), "csv": "a,words,tech"}[format_]
+    header = f"id,text,label{end}" if format_ == "csv" else ""
+    source = {**small_loop().source.model_dump(), "format": format_}
+    loop = small_loop(source=source)
+    path = tmp_path / "drop"
+    path.write_bytes(f"{header}{end * 300}{good}{end}{end * 5}{good}x{end}{end * 20_000}{good}".encode())
+
+    def quarantine() -> pa.Table:
+        delivery = FileDelivery(path, sha256_file(path), "drop", loop.source)
+        with read_delivery(delivery, loop, DAY, tmp_path) as intake:
+            assert intake.counts.accepted + intake.counts.duplicates >= 2
+            assert intake.reasons["blank_line"] == 20_305
+            assert intake.lines == intake.counts.read
+            return intake.quarantine().read_all()
+
+    at_once = quarantine()
+    monkeypatch.setattr(BlockMaker, "empty_lines", lambda *_: None)
+    assert at_once.equals(quarantine())
+
+
+def test_rows_with_equal_marks_are_duplicates_only_when_they_are_equal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake_module, "marks_of", lambda batch, _: np.zeros((2, batch.num_rows), np.uint64))
+    monkeypatch.setattr(
+        intake_module, "column_marks", lambda _, column: np.zeros((2, len(column)), np.uint64)
+    )
+    with read(tmp_path / "drop", [row("a"), row("b"), row("a"), row("c"), row("b")]) as intake:
+        assert intake.counts == Counts(read=5, accepted=3, duplicates=2)
+        assert intake.raw().read_all()["id"].to_pylist() == ["a", "b", "c"]
+
+
+def test_a_row_is_named_by_its_hash_only_where_its_content_is_its_key(tmp_path: Path) -> None:
+    source = {**small_loop().source.model_dump(), "key": None, "key_from": "content"}
+    loop = small_loop(source=source)
+    delivery = delivery_of(tmp_path / "drop", [row("a")])
+    with read_delivery(delivery, loop, DAY, tmp_path) as intake:
+        raw = intake.raw().read_all()
+        (batch,) = raw.to_batches()
+        assert raw["row_hash"].to_pylist() == [
+            value.hex() for value in row_hashes(batch, ["id", "text", "label"])
+        ]
+        assert intake.raw_digest() == digest_of("raw", raw.to_batches())
+    assert read_raw(tmp_path / "drop", [row("a")])["row_hash"].to_pylist() == [None]
