@@ -80,7 +80,7 @@ def test_what_libraries_warn_of_is_shown_when_asked_for(
 def test_a_server_shows_what_libraries_warn_of(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(0)
     logs.at_least_info(of_libraries=True)
-    logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+    logging.getLogger("some.server").warning("Invalid HTTP request received.")
     logging.getLogger("lakeloop.serving").info("serving news")
     shown = capsys.readouterr().err
     assert "Invalid HTTP request" in shown

@@ -57,16 +57,14 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
         stage.inputs(drop=delivery.identity)
         if done := stage.unchanged():
             return done
-        fence = stage.claim()
+        lake, fence = context.lake, stage.claim()
         with read_delivery(delivery, context.loop, partition, stage.work) as intake:
             reach("ingest.before-quarantine")
             where = {"partition": partition, "stage": "ingest"}
-            quarantine = context.lake.replace("quarantine", intake.quarantine(), where=where, fence=fence)
+            quarantine = lake.replace("quarantine", intake.quarantine(), where=where, fence=fence)
             reach("ingest.before-commit")
             where = {"partition": partition}
-            raw = context.lake.replace(
-                "raw", intake.raw(), where=where, fence=fence, digest=intake.raw_digest
-            )
+            raw = lake.replace("raw", intake.raw(), where=where, fence=fence, digest=intake.raw_digest)
             reach("ingest.after-commit")
         _track(stage, intake, delivery, raw)
         record = stage.done(
