@@ -30,7 +30,8 @@ from lakeloop.gate.rules import registry as rules
 from lakeloop.gate.rules.base import Check
 from lakeloop.measures import registry as measures
 from lakeloop.measures.base import MetricSpec, Outcomes
-from lakeloop.proposal.propose import propose
+from lakeloop.proposal.given import Pointer
+from lakeloop.proposal.propose import look_at, propose
 from lakeloop.quality.kinds import registry as kinds
 from lakeloop.quality.kinds.base import Found, Rule, rows_expectation
 from lakeloop.quality.rows import judge, reason_counts
@@ -132,12 +133,12 @@ class Ranking:
 def test_a_task_brings_its_part_of_a_proposal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"id": n, "day": "2026-11-20", "text": f"a text of {n}", "place": n % 10} for n in range(40)]
     (tmp_path / "export.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    settings = Settings(root=tmp_path)
-    assert propose("races", "export.jsonl", settings, {}).roles.task != "ranking"
+    given = look_at(Pointer("races", "export.jsonl", Settings(root=tmp_path)))
+    assert propose("races", given, {}).roles.task != "ranking"
     monkeypatch.setitem(sys.modules, "ranking", module := ModuleType("ranking"))
     vars(module)["Ranking"] = Ranking
     monkeypatch.setattr(tasks, "TASKS", {**tasks.TASKS, "ranking": "ranking:Ranking"})
-    proposal = propose("races", "export.jsonl", settings, {})
+    proposal = propose("races", given, {})
     assert (proposal.roles.task, proposal.answers) == ("ranking", {"of ten": 1})
     assert "task:\n  kind: ranking\n  text: text\n  place: place # 1 is best\n" in proposal.text()
 

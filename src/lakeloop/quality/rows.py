@@ -66,31 +66,9 @@ def judge(
     Raises:
         ConfigurationError: a check cannot be evaluated (a regular expression that RE2 does not know).
     """
-    columns = ", ".join(identifier(name) for name in mart_schema(loop).names)
-    reasons = ",\n    ".join(_reason(rule) for rule in rules(loop))
-    flawed = " or ".join(f"({rule.violated})" for rule in rules(loop))
-    try:
-        with _registered(connection, "incoming", rows):
-            # What is said of a row is put together for bad rows only.
-            connection.execute(
-                f"""
-                create or replace table {EACH_ROW} as
-                select {columns},
-                    case when {flawed} then list_filter([{reasons}], lambda reason: reason is not null)
-                    else [] end as reasons,
-                    len(reasons) > 0 as flawed
-                from incoming
-                """
-            )
-    except duckdb.InvalidInputException as error:
-        raise ConfigurationError(
-            "a row check cannot be evaluated",
-            where="checks.rows",
-            expected="regular expressions in RE2 syntax",
-            found=str(error).strip().splitlines()[0],
-            remedy="correct the check in the loop file",
-        ) from error
+    _judge_each(connection, rows, loop)
     compare(connection, loop)
+    columns = _columns(loop)
     repeated = _struct(KEY_REPEATED, "row_id", literal("expected a key of its own, found it in several rows"))
     connection.execute(
         f"""
@@ -110,6 +88,39 @@ def judge(
         where not flawed
         """
     )
+
+
+def _columns(loop: LoopSpec) -> str:
+    return ", ".join(identifier(name) for name in mart_schema(loop).names)
+
+
+def _judge_each(
+    connection: duckdb.DuckDBPyConnection, rows: pa.Table | pa.RecordBatchReader, loop: LoopSpec
+) -> None:
+    """Make the table `EACH_ROW`: the rows, each with the reasons that lie in itself."""
+    reasons = ",\n    ".join(_reason(rule) for rule in rules(loop))
+    flawed = " or ".join(f"({rule.violated})" for rule in rules(loop))
+    try:
+        with _registered(connection, "incoming", rows):
+            # What is said of a row is put together for bad rows only.
+            connection.execute(
+                f"""
+                create or replace table {EACH_ROW} as
+                select {_columns(loop)},
+                    case when {flawed} then list_filter([{reasons}], lambda reason: reason is not null)
+                    else [] end as reasons,
+                    len(reasons) > 0 as flawed
+                from incoming
+                """
+            )
+    except duckdb.InvalidInputException as error:
+        raise ConfigurationError(
+            "a row check cannot be evaluated",
+            where="checks.rows",
+            expected="regular expressions in RE2 syntax",
+            found=str(error).strip().splitlines()[0],
+            remedy="correct the check in the loop file",
+        ) from error
 
 
 def duplicates(connection: duckdb.DuckDBPyConnection) -> int:
