@@ -260,9 +260,15 @@ def test_the_readers_of_the_formats_read_whole_files() -> None:
     assert caught.value.where == "drop.csv, line 1"
 
 
-def test_bad_lines_come_in_blocks_of_their_own_however_short_they_are() -> None:
-    blocks = blocks_of(b"\n" * 10_000 + GOOD + b"\n")
-    assert [block.read for block in blocks] == [SLOW_RECORDS] * 4 + [10_001 - 4 * SLOW_RECORDS]
+@pytest.mark.parametrize(
+    ("line", "reads"),
+    [(b"", [10_000, 1]), (b" ", [SLOW_RECORDS] * 4 + [10_001 - 4 * SLOW_RECORDS])],
+    ids=["empty", "blank"],
+)
+def test_bad_lines_come_in_blocks_of_their_own_however_short_they_are(line: bytes, reads: list[int]) -> None:
+    blocks = blocks_of((line + b"\n") * 10_000 + GOOD + b"\n")
+    assert [block.read for block in blocks] == reads
     rejects = [reject for block in blocks for reject in block.rejects]
-    assert [(reject.line, reject.byte_offset) for reject in rejects] == [(n + 1, n) for n in range(10_000)]
+    places = [(n + 1, n * (len(line) + 1)) for n in range(10_000)]
+    assert [(reject.line, reject.byte_offset) for reject in rejects] == places
     assert blocks[-1].rows["source_line"].to_pylist() == [10_001]
