@@ -292,7 +292,8 @@ def test_a_base_model_folder_is_confined_and_must_be_there(project: Path) -> Non
 def test_other_weights_in_the_same_folder_are_a_reason_to_train_again(project: Path) -> None:
     folder = project / "models" / "tiny"
     folder.mkdir(parents=True)
-    (folder / "model.safetensors").write_bytes(b"one")
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (folder / name).write_bytes(b"one")
     context = open_with(project, base_model="models/tiny")
     before = prepare(context, DAY, "baseline")
     assert before.config["base_folder"] == str(folder)
