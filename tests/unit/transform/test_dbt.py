@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -29,10 +30,10 @@ ROWS = [
 class Bench:
     """A project, a database and a place for what dbt writes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rows: Sequence[Mapping[str, Any]] = ROWS) -> None:
         self.folder = folder
         self.project = write_dbt_project(folder / "dbt")
-        self.database = raw_database(folder, small_loop(), ROWS)
+        self.database = raw_database(folder, small_loop(), rows)
 
     def write(self, **files: str) -> None:
         write_dbt_project(self.project, **files)
@@ -202,3 +203,15 @@ def test_a_file_that_somebody_holds_open_is_worth_a_retry(bench: Bench) -> None:
             bench.build()
         holder.communicate()
     assert bench.build()
+
+
+@pytest.mark.slow
+def test_a_day_that_does_not_fit_into_memory_is_built_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKELOOP_DUCKDB_MEMORY", "48MB")
+    chance = random.Random(7)
+    rows = [{"id": f"{n}", "text": chance.randbytes(400).hex(), "label": "tech"} for n in range(60_000)]
+    bench = Bench(tmp_path, rows)
+    assert [result.status for result in bench.build()] == ["success", "success", "pass"]
+    assert len(bench.rows()) == len(rows)
