@@ -19,14 +19,9 @@ import importlib
 import json
 import os
 import random
-import resource
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,9 +29,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-DAY = "2026-11-16"
-COLUMNS = {"id": "string", "at": "timestamp", "text": "string", "label": "string", "score": "number"}
-LABELS = ("business", "sports", "tech")
+from benchmarks.sides import Cost, cpu_seconds, in_a_process, median, report_cost
+from benchmarks.stories import COLUMNS, DAY, LABELS
+
 _WORDS = (
     "loop",
     "reads",
@@ -54,20 +49,6 @@ _WORDS = (
     "not",
 )
 _CHUNK_ROWS = 10_000
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Of one process."""
-
-    cpu_seconds: float
-    start_seconds: float
-    """Of these, the start of Python and the imports."""
-    peak_mb: float
-
-    @property
-    def work_seconds(self) -> float:
-        return self.cpu_seconds - self.start_seconds
 
 
 def main() -> int:
@@ -102,18 +83,9 @@ def measured(rows: int, file_format: str, bad: float, repeat: int) -> list[str]:
             for side, found in costs.items():
                 # The bare copy has no way with bad lines.
                 if side == "ingest" or not bad:
-                    found.append(in_a_process(side, file_format, Path(name), turn))
+                    found.append(side_of(side, file_format, Path(name), turn))
         size = drop.stat().st_size / 1e6
-    ingest, copy = (
-        Cost(
-            statistics.median(cost.cpu_seconds for cost in found),
-            statistics.median(cost.start_seconds for cost in found),
-            statistics.median(cost.peak_mb for cost in found),
-        )
-        if found
-        else None
-        for found in costs.values()
-    )
+    ingest, copy = (median(found) if found else None for found in costs.values())
     assert ingest is not None
     return [
         f"{rows:,}",
@@ -128,25 +100,20 @@ def measured(rows: int, file_format: str, bad: float, repeat: int) -> list[str]:
     ]
 
 
-def in_a_process(side: str, file_format: str, folder: Path, turn: int) -> Cost:
-    argv = [sys.executable, "-m", "benchmarks.ingest", "--side", side, "--formats", file_format]
-    environment = {**os.environ, "WANDB_MODE": "disabled", "LAKELOOP_HOME": str(folder / f"{side}-{turn}")}
-    done = subprocess.run(
-        [*argv, "--folder", str(folder)], env=environment, check=True, stdout=subprocess.PIPE, text=True
-    )
-    return Cost(**json.loads(done.stdout.splitlines()[-1]))
+def side_of(side: str, file_format: str, folder: Path, turn: int) -> Cost:
+    """Run a side once, with a home of its own."""
+    arguments = ("--side", side, "--formats", file_format, "--folder", str(folder))
+    return in_a_process("benchmarks.ingest", arguments, {"LAKELOOP_HOME": str(folder / f"{side}-{turn}")})
 
 
 def run_side(side: str, file_format: str, folder: Path) -> int:
-    """The process that is measured; prints its cost as JSON."""
+    """The process that is measured; prints its cost."""
     home = Path(os.environ["LAKELOOP_HOME"])
     if side == "ingest":
         start = run_ingest(file_format, folder)
     else:
         start = run_copy(drop_file(folder, file_format), file_format, home)
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    peak = used.ru_maxrss / 1024
-    print(json.dumps({"cpu_seconds": time.process_time(), "start_seconds": start, "peak_mb": peak}))
+    report_cost(start)
     return 0
 
 
@@ -161,7 +128,7 @@ def run_ingest(file_format: str, folder: Path) -> float:
 
     for name in ("lakeloop.sources.intake", "lakeloop.sources.registry", "lakeloop.tracking.tracker"):
         importlib.import_module(name)
-    start = time.process_time()
+    start = cpu_seconds()
     loop = LoopSpec.model_validate(
         {
             "name": "bench",
@@ -190,7 +157,7 @@ def run_copy(drop: Path, file_format: str, home: Path) -> float:
     import pyarrow.json as pj
     from deltalake import write_deltalake
 
-    start = time.process_time()
+    start = cpu_seconds()
     types = {"string": pa.string(), "timestamp": pa.timestamp("us", "UTC"), "number": pa.float64()}
     schema = pa.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
     if file_format == "csv":

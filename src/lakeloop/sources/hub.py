@@ -6,8 +6,6 @@ many days are. What the card of a data set says of its files is not looked at; n
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +15,10 @@ from lakeloop.errors import ConfigurationError, LakeloopError, ServiceError
 from lakeloop.settings import Settings
 from lakeloop.sources.base import Source
 from lakeloop.sources.delivery import FileDelivery, FilesDelivery
+from lakeloop.sources.extras import not_installed
 from lakeloop.sources.files import ManyDays
 from lakeloop.sources.formats.registry import FORMATS
+from lakeloop.sources.local_files import seen_from_outside
 from lakeloop.sources.packed import Limits
 from lakeloop.spec.hub import HUB, HubSource
 from lakeloop.spec.loop import LoopSpec
@@ -83,13 +83,9 @@ class Shards:
         try:
             folder = folder_of(self._source.dataset, self._settings, fetch=False)
             found = shards(folder, self._source.format, self._source.split)
-            states = [(path, path.stat()) for path in found]
+            return seen_from_outside((str(path), path) for path in found)
         except (LakeloopError, OSError):
             return None
-        said = "\n".join(
-            f"{path} {state.st_size} {state.st_mtime_ns} {state.st_ino}" for path, state in states
-        )
-        return hashlib.sha256(os.fsencode(said)).hexdigest()
 
     def where(self, day: str | None) -> str:  # noqa: ARG002
         """The data set."""
@@ -208,13 +204,7 @@ def _fetched(name: str, revision: str, *, fetch: bool) -> Path:
     try:
         from huggingface_hub import constants, errors, snapshot_download
     except ImportError as error:
-        raise ConfigurationError(
-            "the client of the hub is not installed",
-            where=DATASET_PATH,
-            expected="the package huggingface-hub",
-            found=str(error),
-            remedy='install it: pip install "lakeloop[hub]"',
-        ) from error
+        raise not_installed("the hub", "huggingface-hub", "hub", where=DATASET_PATH, error=error) from error
     offline = constants.HF_HUB_OFFLINE or not fetch
     try:
         return Path(

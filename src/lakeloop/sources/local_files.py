@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from lakeloop.durable import sha256_file
@@ -54,15 +54,9 @@ class LocalFiles:
             names = [self._pattern.of(day)]
             if self.many:
                 names = sorted(match.name for match in self._pattern.matches(day, strict=False))
-            seen = [(name, self._pattern.real(name).stat()) for name in names]
+            return seen_from_outside((name, self._pattern.real(name)) for name in names)
         except (OSError, ConfigurationError):
             return None
-        states = [
-            f"{name} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_ino}"
-            for name, state in seen
-            if stat.S_ISREG(state.st_mode)
-        ]
-        return hashlib.sha256(os.fsencode("\n".join(states))).hexdigest() if states else None
 
     def where(self, day: str | None) -> str:
         """Where a person finds them: the file, or the folder in which names begin to vary."""
@@ -113,6 +107,21 @@ class LocalFiles:
         except OSError as error:
             raise _unreadable(str(path), error) from error
         return FileDelivery(path, digest, _printable(name), self._source, self._limits)
+
+
+def seen_from_outside(files: Iterable[tuple[str, Path]]) -> str | None:
+    """One text for the sizes, times and numbers of `files` and for their names; None where there is no file.
+
+    Raises:
+        OSError: one is not there, or may not be looked at.
+    """
+    seen = [(name, path.stat()) for name, path in files]
+    states = [
+        f"{name} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_ino}"
+        for name, state in seen
+        if stat.S_ISREG(state.st_mode)
+    ]
+    return hashlib.sha256(os.fsencode("\n".join(states))).hexdigest() if states else None
 
 
 def _printable(name: str) -> str:

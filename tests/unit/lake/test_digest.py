@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -13,17 +13,8 @@ from hypothesis import strategies as st
 
 from lakeloop.lake import digest as digest_module
 from lakeloop.lake.digest import ADDED, content_digest, count_unknown, row_hashes
+from tests.support.every_type import ROW, SCHEMA
 
-SCHEMA = pa.schema(
-    [
-        ("s", pa.string()),
-        ("n", pa.int64()),
-        ("x", pa.float64()),
-        ("b", pa.bool_()),
-        ("t", pa.timestamp("us", "UTC")),
-        ("d", pa.date32()),
-    ]
-)
 ROWS = st.lists(
     st.fixed_dictionaries(
         {
@@ -91,15 +82,7 @@ def test_values_are_not_mistaken_for_borders(left: dict[str, list[Any]], right: 
 
 def test_the_digest_of_these_rows_stays_as_it_is() -> None:
     """A changed digest would make every published partition look changed."""
-    row = {
-        "s": "é",
-        "n": -1,
-        "x": 0.1,
-        "b": True,
-        "t": datetime(2026, 11, 20, tzinfo=UTC),
-        "d": date(2026, 11, 20),
-    }
-    table = pa.Table.from_pylist([row, {}], SCHEMA)
+    table = pa.Table.from_pylist([ROW, {}], SCHEMA)
     assert content_digest(table) == "69c3dd2610d2ab342db9b0005321d6c66cc7b1c26e1f7c0ba3972e6326e682da"
 
 

@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, date, datetime
 
 import pyarrow as pa
 import pytest
 
 from lakeloop.lake.marks import PREFIX, MarkedDigest, digest_of, marks_of
-
-SCHEMA = pa.schema(
-    [
-        ("s", pa.string()),
-        ("n", pa.int64()),
-        ("x", pa.float64()),
-        ("b", pa.bool_()),
-        ("t", pa.timestamp("us", "UTC")),
-        ("d", pa.date32()),
-    ]
-)
-ROW = {
-    "s": "é",
-    "n": -1,
-    "x": 0.1,
-    "b": True,
-    "t": datetime(2026, 11, 20, tzinfo=UTC),
-    "d": date(2026, 11, 20),
-}
+from tests.support.every_type import ROW, SCHEMA
 
 
 def digest(table: pa.Table) -> str:

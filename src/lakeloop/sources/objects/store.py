@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lakeloop.errors import ConfigurationError, LakeloopError, ServiceError, TransientError
+from lakeloop.sources.extras import not_installed
 from lakeloop.sources.objects.credentials import Access
 from lakeloop.spec.address import parts_of
 
@@ -58,13 +59,7 @@ class Bucket:
             import obstore
             from obstore.store import from_url
         except ImportError as error:
-            raise ConfigurationError(
-                "the client of object stores is not installed",
-                where=self.root,
-                expected="the package obstore",
-                found=str(error),
-                remedy='install it: pip install "lakeloop[stores]"',
-            ) from error
+            raise not_installed("object stores", "obstore", "stores", where=self.root, error=error) from error
         self._client: Any = obstore
         made: Any = from_url
         limits = {"allow_http": access.plain, "timeout": _PART_TIMEOUT, "connect_timeout": "10s"}

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from lakeloop.errors import ConfigurationError, DataError, LakeloopError, ServiceError
 from lakeloop.sources.day_window import bounds, since_1970
+from lakeloop.sources.extras import not_installed
 from lakeloop.sources.formats.arrow_rows import DECIMAL
 from lakeloop.sources.sql.address import Address
 from lakeloop.sources.sql.window import (
@@ -186,13 +187,8 @@ def opened(address: Address) -> Iterator[_Session]:
         import adbc_driver_manager as adbc
         from adbc_driver_postgresql import dbapi
     except ImportError as error:
-        raise ConfigurationError(
-            "the driver of PostgreSQL is not installed",
-            where=address.shown,
-            expected="the packages adbc-driver-manager and adbc-driver-postgresql",
-            found=str(error),
-            remedy='install them: pip install "lakeloop[sql]"',
-        ) from error
+        packages = "adbc-driver-manager and adbc-driver-postgresql"
+        raise not_installed("PostgreSQL", packages, "sql", where=address.shown, error=error) from error
     try:
         with dbapi.connect(address.target) as connection:
             session = _Session(connection)
