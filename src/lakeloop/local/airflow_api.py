@@ -77,10 +77,14 @@ class AirflowApi:
         """Create a pool; one that is there stays as it is."""
         body = {"name": name, "slots": slots, "description": description, "include_deferred": False}
         with self._answering():
+            # Not to create it and see: Airflow's log has a page of traceback for each pool that is there.
+            known = self._request("GET", f"/api/v2/pools/{name}")
+            if known.status_code != httpx.codes.NOT_FOUND:
+                _require_ok(known)
+                return
             answer = self._request("POST", "/api/v2/pools", json=body)
-        if answer.status_code == httpx.codes.CONFLICT:
-            return
-        _require_ok(answer)
+        if answer.status_code != httpx.codes.CONFLICT:  # somebody was faster
+            _require_ok(answer)
 
     def trigger(self, dag_id: str, partition: str | None = None, conf: dict[str, Any] | None = None) -> str:
         """Start a run (of `partition`) and return its id."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 
 from lakeloop.errors import ServiceError
@@ -49,3 +50,16 @@ def test_another_program_that_answers_is_not_taken_for_airflow() -> None:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@pytest.mark.parametrize(("there", "asked"), [(True, ["GET"]), (False, ["GET", "POST"])])
+def test_a_pool_that_is_there_is_not_created_to_see_that(there: bool, asked: list[str]) -> None:
+    methods: list[str] = []
+
+    def airflow(request: httpx.Request) -> httpx.Response:
+        methods.append(request.method)
+        return httpx.Response(200 if there or request.method == "POST" else 404, json={"name": "gpu"})
+
+    client = httpx.Client(base_url="http://x", transport=httpx.MockTransport(airflow))
+    AirflowApi("http://x", client).set_pool("gpu", 1, "one device")
+    assert methods == asked
