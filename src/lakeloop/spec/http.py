@@ -107,7 +107,7 @@ class HttpSource(SourceBase):
     start: Annotated[date, RAW]
     """The first day that is wanted."""
     params: Annotated[dict[ParamName, str], RAW] = Field(default_factory=dict)
-    """The query; one of these, or url, says the day. {secret.NAME} is the variable LAKELOOPSECRET_NAME;
+    """The query; one of these, or url, says the day. {secret.NAME} is the variable LAKELOOP_SECRET_NAME;
     {login}, {password} and {extra.NAME} are of the connection."""
     headers: Annotated[dict[ParamName, str], RAW] = Field(default_factory=dict)
     """Headers of each request, with secrets as in params: `Authorization: "Bearer {password}"`."""
