@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def built(folder: Path, texts: list[str], clean: Clean) -> dict[str, list[dict[s
         loop=loop.name,
         clean=clean,
         target=folder / "target",
-        cache=folder / "cache",
+        cache=Path(os.environ["LAKELOOP_CACHE"]) / "dbt",
     )
     with duckdb.connect(str(database), read_only=True) as connection:
         return {

@@ -72,12 +72,6 @@ def make_project(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterat
             cancel(str(job))
 
 
-@pytest.fixture(scope="module")
-def undisturbed(make_project: Callable[[str], Path]) -> str:
-    """Digest of the candidate when nothing goes wrong."""
-    return train(open_project(make_project("undisturbed")), DAY, "finetune").outputs["digest"]
-
-
 def train_until(point: str, folder: Path, root: Path) -> int:
     """Run the stage as a process that dies, or whose job dies, at `point`; its exit code."""
     done = subprocess.run(
@@ -105,21 +99,24 @@ def assert_one_whole_candidate(folder: Path, record: StageRecord, digest: str) -
     assert open_artifact(fetched).digest == digest
 
 
-def test_killed_after_submitting_it_finds_its_job_again(
-    make_project: Callable[[str], Path], undisturbed: str, root: Path
-) -> None:
+@pytest.fixture(scope="module")
+def found_again(make_project: Callable[[str], Path], root: Path) -> tuple[Path, StageRecord]:
+    """A project whose stage was killed while its job went on, and the record of its next try."""
     folder = make_project("after-submit")
     assert train_until("train.after-submit", folder, root) == -signal.SIGKILL
+    return folder, train(open_project(folder), DAY, "finetune")
 
-    record = train(open_project(folder), DAY, "finetune")
 
+def test_killed_after_submitting_it_finds_its_job_again(found_again: tuple[Path, StageRecord]) -> None:
+    folder, record = found_again
     assert tries(folder) == 1
-    assert_one_whole_candidate(folder, record, undisturbed)
+    assert_one_whole_candidate(folder, record, record.outputs["digest"])
 
 
 def test_killed_at_every_other_point_in_turn_it_ends_as_if_nothing_had_happened(
-    make_project: Callable[[str], Path], undisturbed: str, root: Path
+    make_project: Callable[[str], Path], found_again: tuple[Path, StageRecord], root: Path
 ) -> None:
+    undisturbed = found_again[1].outputs["digest"]  # the job itself, nobody disturbed
     folder = make_project("in-turn")
     for point in ("train.mid-epoch", "train.before-manifest", "train.after-artifact"):
         # These are in the job's process: the stage lives on, and says that a retry makes sense.

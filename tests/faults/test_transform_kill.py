@@ -13,6 +13,7 @@ import pytest
 
 from lakeloop.attempt import Attempt
 from lakeloop.records import StageRecord
+from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.data.ingest import ingest
 from lakeloop.stages.data.transform import transform
 from lakeloop.stages.data.validate import validate
@@ -31,12 +32,9 @@ ROWS = [
 CODE = """
 import sys
 from pathlib import Path
-from lakeloop.attempt import Attempt
-from lakeloop.stages.catalogue import stage_named
-from tests.support.small_loop import small_context
+from tests.faults.test_transform_kill import run
 
-context = small_context(Path(sys.argv[1]), attempt=Attempt("killed", int(sys.argv[2])))
-print(stage_named(sys.argv[3]).function(context, sys.argv[4]).status)
+run(Path(sys.argv[1]), 1, sys.argv[2])
 """
 POINTS = (
     "transform.before-commit",
@@ -55,11 +53,15 @@ def project(folder: Path) -> StageContext:
     return context
 
 
-def run(
-    folder: Path, root: Path, attempt: int, stage: str, point: str = ""
-) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, attempt: int, stage: str) -> StageRecord:
+    context = small_context(folder, attempt=Attempt("killed", attempt))
+    return stage_named(stage).function(context, DAY)
+
+
+def run_until(point: str, folder: Path, root: Path, stage: str) -> subprocess.CompletedProcess[str]:
+    """Run the stage as a process that dies at `point`."""
     environment = {**os.environ, "LAKELOOP_FAULT": point, "PYTHONPATH": str(root)}
-    argv = [sys.executable, "-c", CODE, str(folder), str(attempt), stage, DAY]
+    argv = [sys.executable, "-c", CODE, str(folder), stage]
     return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=240, check=False)
 
 
@@ -79,16 +81,14 @@ def test_killed_and_run_again(
     context, stage = project(tmp_path), point.partition(".")[0]
     if stage == "validate":
         transform(context, DAY)
-    killed = run(tmp_path, root, 1, stage, point)
+    killed = run_until(point, tmp_path, root, stage)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     # Nobody has said that it is done, whatever has been written.
     assert context.lake.ledger.latest(stage, DAY) is None
     published = context.lake.read("mart", partition=DAY).num_rows
     assert published == (60 if point == "validate.after-publish" else 0)
 
-    again = run(tmp_path, root, 2, stage)
-    assert again.returncode == 0, again.stderr
-    assert again.stdout.strip() == "done"
+    assert run(tmp_path, 2, stage).status == "done"
     lake = context.lake
     expected = undisturbed[stage].outputs
     if stage == "transform":
@@ -101,5 +101,4 @@ def test_killed_and_run_again(
     assert record is not None
     assert record.counts == undisturbed[stage].counts
 
-    after = small_context(tmp_path, attempt=Attempt("killed", 3))
-    assert (transform if stage == "transform" else validate)(after, DAY).status == "unchanged"
+    assert run(tmp_path, 3, stage).status == "unchanged"

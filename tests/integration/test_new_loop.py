@@ -6,10 +6,7 @@ The templates fit the dbt macros, the sources and the checks as they are today.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ import pytest
 
 from lakeloop.lake.store import Lake
 from lakeloop.settings import Settings
+from tests.support.command import Ended, run_lakeloop
 
 DAY = "2026-11-20"
 
@@ -29,12 +27,10 @@ def project(root: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def lakeloop(project: Path, *argv: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lakeloop.cli.main", *argv]
-    env = {**os.environ, "LAKELOOP_ROOT": str(project)}
-    done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done
+def lakeloop(project: Path, *argv: str) -> Ended:
+    ended = run_lakeloop(argv, {"LAKELOOP_ROOT": str(project)})
+    assert ended.code == 0, ended.err
+    return ended
 
 
 @pytest.mark.slow
@@ -51,7 +47,7 @@ def test_a_loop_that_was_begun_with_new_runs_to_the_mart(project: Path) -> None:
         file.write("checks:\n  max_quarantined_share: 0.5\n")
 
     ran = lakeloop(project, "run", "reviews", "--to", DAY, "--json")
-    counts = {record["stage"]: record["counts"] for record in json.loads(ran.stdout)}
+    counts = {record["stage"]: record["counts"] for record in json.loads(ran.out)}
     assert counts == {
         "ingest": {"read": 5, "accepted": 5, "quarantined": 0, "duplicates": 0},
         "transform": {"read": 5, "accepted": 5, "quarantined": 0, "duplicates": 0},
@@ -59,7 +55,7 @@ def test_a_loop_that_was_begun_with_new_runs_to_the_mart(project: Path) -> None:
     }
 
     again = lakeloop(project, "run", "reviews", "--to", DAY)
-    assert [line.split()[1:3] for line in again.stderr.splitlines()[:3]] == [
+    assert [line.split()[1:3] for line in again.err.splitlines()[:3]] == [
         ["ingest", "unchanged"],
         ["transform", "unchanged"],
         ["validate", "unchanged"],
@@ -89,9 +85,7 @@ def test_models_that_were_taken_over_build_the_same_until_they_are_changed(proje
 
 
 def record_of(project: Path, stage: str) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads(
-        lakeloop(project, stage, "reviews", "--partition", DAY, "--json").stdout
-    )
+    record: dict[str, Any] = json.loads(lakeloop(project, stage, "reviews", "--partition", DAY, "--json").out)
     return record
 
 
@@ -112,7 +106,7 @@ def test_a_loop_of_numbers_that_was_begun_with_new_runs_to_the_mart(project: Pat
     )
 
     ran = lakeloop(project, "run", "ratings", "--to", DAY, "--json")
-    records = {record["stage"]: record for record in json.loads(ran.stdout)}
+    records = {record["stage"]: record for record in json.loads(ran.out)}
     assert records["validate"]["counts"] == {"read": 5, "accepted": 3, "quarantined": 2, "duplicates": 0}
     assert "target_missing 1" in records["validate"]["reason"]
     assert "target_too_large 1" in records["validate"]["reason"]
@@ -141,7 +135,7 @@ def test_a_lake_is_moved_to_columns_of_other_types_and_the_mart_is_made_of_them(
     (project / f"data/reviews/{other_day}.jsonl").unlink()
     file.write_text(typed)
     lakeloop(project, "evolve", "reviews", "--yes")
-    (status,) = json.loads(lakeloop(project, "status", "reviews", "--json").stdout)
+    (status,) = json.loads(lakeloop(project, "status", "reviews", "--json").out)
     due = [(work["stage"], work["partition"]) for work in status["pending"]]
     assert due[:2] == [("transform", DAY), ("transform", other_day)]
     lakeloop(project, "run", "reviews", "--from", DAY, "--to", DAY)

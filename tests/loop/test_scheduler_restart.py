@@ -41,7 +41,7 @@ def test_a_scheduler_killed_during_training_does_not_train_twice(stack: RunningS
         run_id = api.trigger(
             "news.train",
             day,
-            {"force": True, "train.learning_rate": RATE, "train.epochs": 6, "train.patience": 6},
+            {"force": True, "train.learning_rate": RATE, "train.epochs": 4, "train.patience": 4},
         )
         before = _wait_for_training(stack)
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
+from unittest import mock
+
+import pytest
+
+from lakeloop.cli.main import main
 
 DAY = "2026-11-20"
 LOOP = """\
@@ -42,3 +50,19 @@ def logging_kept() -> Iterator[None]:
         for logger, (level, handlers) in zip(loggers, before, strict=True):
             logger.setLevel(level)
             logger.handlers[:] = handlers
+
+
+def run_lakeloop(argv: tuple[str, ...], env: Mapping[str, str]) -> Ended:
+    """Run the command in this process, `env` added to the environment: it costs no new process's imports."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.dict(os.environ, {"COLUMNS": "200", **env}),
+        logging_kept(),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main(argv)
+    code = ended.value.code
+    assert code is None or isinstance(code, int)
+    return Ended(code or 0, out.getvalue(), err.getvalue())

@@ -50,7 +50,7 @@ def small_news(folder: Path, **changes: dict[str, Any]) -> Path:
     spec = yaml.safe_load((ROOT / "loops/news/loop.yaml").read_text())
     spec["source"].update(days=2, limit=400)
     spec["checks"].update(min_rows=20, max_quarantined_share=0.3)
-    spec["train"].update(max_tokens=48, epochs=2, min_rows=200, min_new_rows=50)
+    spec["train"].update(max_tokens=32, epochs=1, min_rows=200, min_new_rows=50)
     spec["gate"] = {"min_score": 0.6, "max_regression": 0.05}
     spec["schedule"] = {"cron": far_from_now()}
     for section, values in changes.items():

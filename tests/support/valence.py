@@ -38,7 +38,7 @@ task:
   maximum: 4
 train:
   max_tokens: 32
-  epochs: 2
+  epochs: 1
   min_rows: 400
 evaluate:
   metric: mae

@@ -5,21 +5,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import os
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
-import pytest
-
-from lakeloop.cli.main import main
 from lakeloop.settings import Settings
-from tests.support.command import Ended, logging_kept
+from tests.support.command import Ended, run_lakeloop
 
 ARCHIVE = Path(__file__).resolve().parents[1] / "fixtures" / "yesterday.tar.xz"
 
@@ -53,20 +46,8 @@ class Yesterday:
             "LAKELOOP_ROOT": str(self.settings.root),
             "LAKELOOP_SERVER_URL": self.settings.server_url,
             "LAKELOOP_TRAINING_THREADS": "1",
-            "COLUMNS": "200",
         }
-        out, err = io.StringIO(), io.StringIO()
-        with (
-            mock.patch.dict(os.environ, env),
-            logging_kept(),
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-            pytest.raises(SystemExit) as ended,
-        ):
-            main(argv)
-        code = ended.value.code
-        assert code is None or isinstance(code, int)
-        return Ended(code or 0, out.getvalue(), err.getvalue())
+        return run_lakeloop(argv, env)
 
     def stage(self, verb: str, day: str, *options: str) -> dict[str, Any]:
         """The record of a stage that is run for a day, as the command prints it."""

@@ -80,7 +80,7 @@ def build(
         loop: name of the loop, of its folder below models/ and of its source.
         clean: switches for the macros.
         target: folder for what dbt writes: compiled SQL, results, log.
-        cache: folder for the parsed project, shared between partitions and loops.
+        cache: folder for parsed projects, shared between partitions, loops and homes.
         kept_as: where `database` will lie when a person reads the error message, if it is going to move.
         generated: `project` was made for this build, beside `database`, and moves with it.
 
@@ -165,8 +165,8 @@ def _parsed(place: _Place, arguments: list[str], cache: Path, clean: Clean) -> M
 
     project = place.project
     key = fingerprint(
-        # What is parsed of generated models is the same wherever they were made.
-        project="" if place.generated else str(project),
+        # Not where the project lies: what is parsed is the same anywhere, and generated models lie elsewhere
+        # each time.
         files={part: digest_folder(project / part) for part in ("macros", "models", "tests")},
         settings={name: sha256_file(project / name) for name in ("dbt_project.yml", "profiles.yml")},
         clean=clean,
@@ -174,7 +174,10 @@ def _parsed(place: _Place, arguments: list[str], cache: Path, clean: Clean) -> M
     )
     file = cache / f"{key[:16]}.msgpack"
     if file.exists():
-        return Manifest.from_msgpack(file.read_bytes(), decoder=extended_mashumuro_decoder)
+        try:
+            return Manifest.from_msgpack(file.read_bytes(), decoder=extended_mashumuro_decoder)
+        except (OSError, ValueError, TypeError, LookupError) as error:
+            log.warning("%s cannot be read, the project is parsed again (%s)", file, error)
     outcome = _invoke(["parse", *arguments], None)
     if not outcome.success:
         raise parse_failure(outcome, place.shown_as)

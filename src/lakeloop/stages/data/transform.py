@@ -141,7 +141,7 @@ def _build(
         loop=loop.name,
         clean=loop.clean,
         target=folder / "dbt",
-        cache=context.settings.home / "dbt",
+        cache=context.settings.cache / "dbt",
         kept_as=stage.work / _BUILD / DATABASE_FILE,
         generated=models.generated,
     )
