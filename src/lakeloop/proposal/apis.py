@@ -83,7 +83,7 @@ def look(pointer: Pointer) -> Given | None:
         said.url,
         f"JSON of an API, its answer for {said.start}",
         keys,
-        Sample(None, tuple(rows), fields, whole=False),
+        Sample(None, tuple(rows), fields, whole=False, has_numbers=True),
         says_day=True,
         notes={
             "start": "the first day that is wanted",

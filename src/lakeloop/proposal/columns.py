@@ -32,6 +32,8 @@ _WHOLE_FORMATS = (
     "%a %b %d %H:%M:%S %Y",
 )
 _SAYS_TIME = re.compile(r"(?i)time|date|created|updated|published|received|posted|stamp|(^|_)(ts|at|on)$")
+_TYPES_OF_JSON = ("integer", "number", "boolean")
+"""What is written as a string where there are such types is a name of digits: "00585", "13859509"."""
 _EARLIEST = "1970-01-02"
 _FIRST_YEAR, _LAST_YEAR = 1990, 2040
 """A number of seconds is taken for a moment only between these."""
@@ -89,7 +91,12 @@ def propose_columns(sample: Sample) -> list[ProposedColumn]:
     for field in sample.fields:
         values = sample.values(field)
         if values and not any(isinstance(value, dict | list) for value in values):
-            found.append(_column(field, values, len(sample.rows), sample.types.get(field)))
+            kind = sample.types.get(field)
+            section, fitting = (ColumnSection(type=kind), 1.0) if kind else _section(field, values)
+            named = sample.has_numbers and all(isinstance(value, str) for value in values)
+            if named and section.type in _TYPES_OF_JSON:
+                section, fitting = ColumnSection(type="string"), 1.0
+            found.append(_column(field, values, len(sample.rows), section, fitting))
     return found
 
 
@@ -98,8 +105,9 @@ def left_out(sample: Sample, columns: Iterable[ProposedColumn]) -> list[str]:
     return [field for field in sample.fields if field not in {column.name for column in columns}]
 
 
-def _column(name: str, values: Sequence[Any], records: int, kind: ColumnType | None) -> ProposedColumn:
-    section, fitting = (ColumnSection(type=kind), 1.0) if kind else _section(name, values)
+def _column(
+    name: str, values: Sequence[Any], records: int, section: ColumnSection, fitting: float
+) -> ProposedColumn:
     distinct = Counter(map(_hashable, values))
     filled = len(values) / records
     parts = [f"{filled:.0%} filled", f"{len(distinct)} different"]

@@ -11,7 +11,7 @@ import io
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
@@ -45,6 +45,8 @@ class Sample:
     delimiter: str = ","
     types: Mapping[str, ColumnType] = field(default_factory=dict)
     """Field -> type, where the place itself says one; else it is found from the values."""
+    has_numbers: bool = False
+    """The place writes numbers as numbers: a string of digits is a name."""
 
     def values(self, field: str) -> list[Any]:
         """The values of a field that are there."""
@@ -68,7 +70,7 @@ def take_sample(paths: Sequence[Path]) -> Sample:
     rows = tuple(row for sample in samples if sample.format == first.format for row in sample.rows)
     fields = tuple(dict.fromkeys(field for sample in samples for field in sample.fields))
     whole = len(samples) == len(paths) and all(sample.whole for sample in samples)
-    return Sample(first.format, rows, fields, whole, first.encoding, first.delimiter)
+    return replace(first, rows=rows, fields=fields, whole=whole)
 
 
 def _sample_of(path: Path, records: int) -> Sample:
@@ -87,7 +89,7 @@ def _sample_of(path: Path, records: int) -> Sample:
         raise DataError("an empty file", where=str(path), expected="records")
     if start == "{":
         rows, whole = _json_rows(text, records, str(path))
-        return Sample("jsonl", rows, _fields(rows), whole and not cut, encoding)
+        return Sample("jsonl", rows, _fields(rows), whole and not cut, encoding, has_numbers=True)
     if start == "[":
         raise DataError(
             "a JSON array",
@@ -204,7 +206,8 @@ def _parquet(path: Path, records: int) -> Sample:
     if batch is None:
         raise DataError("an empty file", where=str(path), expected="records")
     rows = tuple(batch.to_pylist())
-    return Sample("parquet", rows, tuple(file.schema_arrow.names), len(rows) == file.metadata.num_rows)
+    whole = len(rows) == file.metadata.num_rows
+    return Sample("parquet", rows, tuple(file.schema_arrow.names), whole, has_numbers=True)
 
 
 def _fields(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:

@@ -143,6 +143,24 @@ def test_packed_json_with_seconds_and_nested_fields(settings: Settings) -> None:
     assert preview(loop, settings).accepted == 30
 
 
+def test_digits_that_json_writes_as_a_string_are_no_number(settings: Settings) -> None:
+    rows = [
+        {
+            "id": str(13859509 + n), "text": f"{TEXTS[n % 4]} {n}", "team": ["a", "b"][n % 2], "open": "true",
+            "price": f"{n}.5", "at": str(1_760_000_000 + n), "on": f"2026-11-{n % 28 + 1:02}",
+        }
+        for n in range(60)
+    ]  # fmt: skip
+    path = write_jsonl(settings.root / "data/2026-11-20.jsonl", rows)
+    proposal = proposed("digits", str(path), settings, {})
+    loop = loop_of(proposal, settings)
+    types = {column.name: column.type for column in loop.source.fields}
+    assert {types[name] for name in ("id", "text", "team", "open", "price")} == {"string"}
+    assert types["on"] == "date"
+    look = preview(loop, settings)
+    assert (look.read, look.accepted, look.rejects) == (60, 60, ())
+
+
 def test_what_a_person_says_is_taken(settings: Settings) -> None:
     write_csv(settings.root / "export.csv", tickets())
     loop = loop_of(proposed("t", "export.csv", settings, {"answer": "Ticket ID", "text": "Team"}), settings)
