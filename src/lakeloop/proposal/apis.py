@@ -1,7 +1,8 @@
 """An API that a person points at by the address of one of its answers: `https://host/path?date=2026-11-20`.
 
 What the address says of the day, and how the answer says where the next records are, becomes keys of a source
-`http`. One request is made, by the client that ingest uses.
+`http`. Requests are made by the client that ingest uses: one, and where a day holds few records one for each
+of the days after it, until there are enough to tell what the columns and the answers are.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -24,6 +25,7 @@ from lakeloop.settings import Settings
 from lakeloop.sources.connections import PREFIXES
 from lakeloop.sources.http.api import require_private
 from lakeloop.sources.http.client import Answer, Client
+from lakeloop.sources.http.paging import at
 from lakeloop.sources.http.secrets import OF_SECRETS
 from lakeloop.sources.http.words import asked
 from lakeloop.spec.days import is_day, yesterday
@@ -31,6 +33,8 @@ from lakeloop.spec.http import OF_THE_DAY, PLACEHOLDER, SECRET_NAME, HttpSource
 from lakeloop.spec.quoting import plain
 
 _DAYS_BACK = 30
+_ENOUGH_RECORDS = 200
+_MOST_DAYS = 30
 _MOST_DEPTH = 3
 _LAST = re.compile(r"(max|to|end|until|before|lt|lte|upper|last)$|^(to|end|until|before)", re.IGNORECASE)
 _TOTAL = re.compile(r"^(total|count|num_?found|matches)|total(_?count|_?results|_?items)?$", re.IGNORECASE)
@@ -77,13 +81,21 @@ def look(pointer: Pointer) -> Given | None:
     keys |= {key: path for key, path in found.items() if path}
     paging, note = _paging(said, answer, len(items))
     keys |= {"paging": paging} if paging else {}
-    rows = [item[record] if record else item for item in items][:MOST_RECORDS]
+    rows, last = _rows(items, record), said.start.isoformat()
+    for day in _days_after(said.start):
+        if len(rows) >= _ENOUGH_RECORDS:
+            break
+        answer = _ask({**keys, "params": _first_page(said)}, day, pointer.settings)
+        rows, last = rows + _rows(at(answer.content, records) or (), record), day
     fields = tuple(dict.fromkeys(name for row in rows for name in row))
+    asked_for = (
+        f"its answers for {said.start} to {last}" if last > f"{said.start}" else f"its answer for {last}"
+    )
     return Given(
         said.url,
-        f"JSON of an API, its answer for {said.start}",
+        f"JSON of an API, {asked_for}",
         keys,
-        Sample(None, tuple(rows), fields, whole=False, has_numbers=True),
+        Sample(None, tuple(rows[:MOST_RECORDS]), fields, whole=False, has_numbers=True),
         says_day=True,
         notes={
             "start": "the first day that is wanted",
@@ -92,6 +104,18 @@ def look(pointer: Pointer) -> Given | None:
         },
         variables=said.variables,
     )
+
+
+def _days_after(start: date) -> list[str]:
+    """At most `_MOST_DAYS` days that are over."""
+    days = [(start + timedelta(days=number)).isoformat() for number in range(1, _MOST_DAYS + 1)]
+    return [day for day in days if day <= yesterday("UTC")]
+
+
+def _rows(items: Iterable[Any], record: str) -> list[dict[str, Any]]:
+    """The fields of each item; what is no object is left to ingest, which says so."""
+    found = [item.get(record) if record and isinstance(item, Mapping) else item for item in items]
+    return [row for row in found if isinstance(row, dict)]
 
 
 def _read(pointer: Pointer) -> _Asked:

@@ -65,6 +65,17 @@ def test_an_answer_becomes_a_loop_that_asks_for_every_day_whole(api: Api, settin
     assert (look.read, look.accepted, look.days[0]) == (120, 120, "2025-01-01")
 
 
+def test_days_of_few_records_are_asked_for_until_there_are_enough(settings: Settings) -> None:
+    rows = [*made_rows(["2025-01-01"], 1), *made_rows(["2025-01-03"], 90), *made_rows(["2025-01-04"], 150)]
+    later = [{**row, "issue": "Later"} for row in made_rows(["2025-01-05"], 1)]
+    with running_api([*rows, *later]) as api:
+        given = look_at(Pointer("calls", f"{api.url}/search?{WINDOW}", settings))
+        assert len(api.requests) == 4, "none for the day after them"
+    assert given.what.endswith("its answers for 2025-01-01 to 2025-01-04")
+    assert len(given.sample.rows) == 241
+    assert source_of(given, settings).start == date(2025, 1, 1)
+
+
 @pytest.mark.parametrize(
     ("path", "paging"),
     [
