@@ -66,6 +66,8 @@ class Accepted:
         """Of the rows that wait, among all that came."""
         self._came = 0
         self._met = Met()
+        self._same: dict[str, pa.Array] = {}
+        """A text, as often as there were rows at once."""
         self._by_row = Repeats()
         self._by_key = Repeats()
         self._digest = MarkedDigest()
@@ -122,11 +124,17 @@ class Accepted:
             hashes = pa.array([value.hex() for value in row_hashes(batch, self._declared)], pa.string())
         ours = {
             "row_hash": hashes,
-            "source_file": _repeat(file, batch.num_rows),
-            "partition": _repeat(self._partition, batch.num_rows),
+            "source_file": self._repeated_text(file, batch.num_rows),
+            "partition": self._repeated_text(self._partition, batch.num_rows),
         }
         columns = [ours[name] if name in ours else batch[name] for name in self._schema.names]
         return pa.RecordBatch.from_arrays(columns, schema=self._schema)
+
+    def _repeated_text(self, text: str, rows: int) -> pa.Array:
+        if text not in self._same or len(self._same[text]) < rows:
+            kept = {other: column for other, column in self._same.items() if other == self._partition}
+            self._same = {**kept, text: pa.repeat(pa.scalar(text, pa.string()), rows)}
+        return self._same[text].slice(0, rows)
 
     def _accept(self, rows: pa.RecordBatch, marks: Marks, file: str) -> None:
         """Rows of one file; `marks` are by the declared columns."""
@@ -192,7 +200,3 @@ class Accepted:
 @lru_cache(maxsize=16)
 def _marks_of_one(name: str, value: str) -> Marks:
     return column_marks(name, pa.array([value]))
-
-
-def _repeat(value: str, rows: int) -> pa.Array:
-    return pa.repeat(pa.scalar(value, pa.string()), rows)

@@ -42,7 +42,7 @@ def test_rows_are_alike_when_another_has_both_words(run_rows: int, monkeypatch: 
     holds()
 
 
-@pytest.mark.parametrize("filter_bits", [3, 28])
+@pytest.mark.parametrize("filter_bits", [1, 22])
 def test_a_mark_that_was_there_is_known_and_with_room_for_all_no_other(
     filter_bits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -50,7 +50,7 @@ def test_a_mark_that_was_there_is_known_and_with_room_for_all_no_other(
     words = np.random.default_rng(5).integers(0, 2**63, (2, 400), np.uint64) * np.uint64(2)
     met = Met()
     first = met.seen(words[:, :200])
-    if filter_bits == 28:
+    if filter_bits == 22:
         assert not first.any()
         assert not met.seen(words[:, 200:]).any()
     assert met.seen(words[:, :200]).all()
