@@ -57,14 +57,12 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
         stage.inputs(drop=delivery.identity)
         if done := stage.unchanged():
             return done
-        lake, fence = context.lake, stage.claim()
-        with (
-            lake.draft("raw", where={"partition": partition}, fence=fence) as draft,
-            read_delivery(delivery, context.loop, partition, stage.work, draft) as intake,
-        ):
+        lake, fence, day = context.lake, stage.claim(), {"partition": partition}
+        draft = lake.draft("raw", where=day, fence=fence)
+        with draft, read_delivery(delivery, context.loop, partition, stage.work, draft) as intake:
             reach("ingest.before-quarantine")
-            where = {"partition": partition, "stage": "ingest"}
-            quarantine = lake.replace("quarantine", intake.quarantine(), where=where, fence=fence)
+            bad, of_stage = intake.quarantine(), {**day, "stage": "ingest"}
+            quarantine = lake.replace("quarantine", bad, where=of_stage, fence=fence)
             reach("ingest.before-commit")
             raw = draft.publish(intake.raw_digest)
             reach("ingest.after-commit")
