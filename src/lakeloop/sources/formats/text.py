@@ -77,7 +77,8 @@ class _Stream(io.RawIOBase):
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         if not self._first:
-            return self._file.readinto(buffer) or 0
+            count: int | None = self._file.readinto(buffer)
+            return count or 0
         data, self._first = self._first[: len(buffer)], self._first[len(buffer) :]
         buffer[: len(data)] = data
         return len(data)
