@@ -10,10 +10,14 @@ import errno
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple, Self
 
 _BLOCK = 1 << 20
+_SETTLED_SECONDS = 2.0
+"""Times of files go in steps, of two seconds on some disks."""
 
 
 def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o666) -> None:
@@ -60,6 +64,26 @@ def fsync_tree(path: Path) -> None:
         for name in names:
             fsync_file(Path(folder) / name)
         fsync_directory(Path(folder))
+
+
+class FileState(NamedTuple):
+    """What is another when a file was written to, or another one took its place."""
+
+    device: int
+    number: int
+    size: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """That of the file now. Raises OSError as `Path.stat` does."""
+        found = path.stat()
+        return cls(found.st_dev, found.st_ino, found.st_size, max(found.st_mtime_ns, found.st_ctime_ns))
+
+    @property
+    def settled(self) -> bool:
+        """Whether the file, written to from now on, has another state: not when it changed just now."""
+        return time.time() - self.changed_ns / 1e9 > _SETTLED_SECONDS
 
 
 def sha256_file(path: Path) -> str:

@@ -8,11 +8,14 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from lakeloop.attempt import Attempt
+from lakeloop.lake.delta import DeltaStore
+from lakeloop.lake.upkeep import tidy_table
 from lakeloop.stages.data.ingest import ingest
 from lakeloop.stages.frame.session import StageContext
 from tests.support.small_loop import small_context
@@ -27,6 +30,8 @@ CODE = """
 import sys
 from pathlib import Path
 from lakeloop.attempt import Attempt
+from lakeloop.lake.delta import DeltaStore
+from lakeloop.lake.upkeep import tidy_table
 from lakeloop.stages.data.ingest import ingest
 from tests.support.small_loop import small_context
 
@@ -74,6 +79,11 @@ def test_killed_and_run_again(tmp_path: Path, root: Path, point: str, undisturbe
     assert lake.read("quarantine").num_rows == 1
     assert [entry.status for entry in lake.ledger.entries("ingest", DAY)] == ["done"]
     assert ingest(small_context(tmp_path, attempt=Attempt("killed", 3)), DAY).status == "unchanged"
+    # What the killed process had written beside the table goes with the next maintenance.
+    folder = Path(lake.uri("raw"))
+    tidy_table(DeltaStore(str(folder.parent)), "raw", timedelta(0))
+    assert len(list(folder.rglob("*.parquet"))) == 1
+    assert lake.digest("raw", partition=DAY) == undisturbed["raw"]
 
 
 @pytest.mark.slow

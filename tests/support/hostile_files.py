@@ -25,10 +25,10 @@ from lakeloop.records import Counts
 from lakeloop.sources.base import Block
 from lakeloop.sources.child import ChildLimits, Job, blocks_from_child
 from lakeloop.sources.delivery import FileDelivery
-from lakeloop.sources.intake import read_delivery
 from lakeloop.sources.packed import Limits
 from lakeloop.spec.contract import SourceBase
 from tests.support.small_loop import small_loop
+from tests.support.taken import taken
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/hostile-files.md"
 SEEDS = 5
@@ -235,10 +235,9 @@ def outcome(path: Path, source: SourceBase) -> tuple[str, Counts | None]:
     delivery = _InChild(path, sha256_file(path), path.name, source)
     loop = small_loop(source=source.model_dump(exclude_unset=True))
     try:
-        with read_delivery(delivery, loop, _DAY, path.parent) as intake:
-            raw, quarantine = intake.raw().read_all(), intake.quarantine().read_all()
-            assert (raw.num_rows, quarantine.num_rows) == (intake.counts.accepted, intake.counts.quarantined)
-            counts, reasons = intake.counts, sorted(intake.reasons)
+        intake, raw, quarantine = taken(delivery, loop, _DAY, path.parent)
+        assert (raw.num_rows, quarantine.num_rows) == (intake.counts.accepted, intake.counts.quarantined)
+        counts, reasons = intake.counts, sorted(intake.reasons)
     except LakeloopError as error:
         return f"refused: {error.message}", None
     assert counts.read == counts.accepted + counts.quarantined + counts.duplicates

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 import pyarrow as pa
@@ -54,42 +54,34 @@ def conform(
         raise DataError("values do not fit the table's types", where=table, found=str(error)) from error
 
 
-class ConformedStream:
-    """A stream of batches that is conformed, counted and digested while a writer takes it; iterate it once.
+class Conformer:
+    """Gives batches of one table, one after the other, its columns; see `conform`.
 
-    `rows` and `digest()` are those of the batches that have passed.
-
-    Raises:
-        DataError: as `conform` does; for other columns when the stream is made, for values while it is read.
+    `digest`, where there is one, is told of all rows.
     """
 
     def __init__(
         self,
-        source: pa.Table | pa.RecordBatchReader,
         schema: pa.Schema,
         constants: Mapping[str, str],
         table: str,
         retired: Collection[str] = (),
         digest: ContentDigest | MarkedDigest | None = None,
     ) -> None:
-        self._batches = source.to_reader() if isinstance(source, pa.Table) else source
-        self._schema = schema
+        self.schema = schema
         self._constants = constants
         self._table = table
         self._retired = retired
         self._digest = digest
-        self.rows = 0
-        conform(source.schema.empty_table(), schema, constants, table, retired)
 
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        for batch in self._batches:
-            conformed = conform(batch, self._schema, self._constants, self._table, self._retired)
-            if self._digest:
-                self._digest.update(conformed)
-            self.rows += conformed.num_rows
-            yield conformed
+    def conformed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """`batch` with the columns of the table. Raises DataError as `conform` does."""
+        found = conform(batch, self.schema, self._constants, self._table, self._retired)
+        if self._digest:
+            self._digest.update(found)
+        return found
 
     def digest(self) -> str:
-        """The digest of the rows that have passed; call it once, at the end, of a stream that has one."""
-        assert self._digest, "this stream was given no digest"
+        """The digest of the rows so far; call it once, at the end, of a conformer that has one."""
+        assert self._digest, "no digest was given"
         return self._digest.hexdigest()

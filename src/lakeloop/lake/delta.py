@@ -29,7 +29,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from lakeloop.durable import fsync_directory, fsync_file
 from lakeloop.errors import ConfigurationError
-from lakeloop.lake.parquet import DataFile, write_files
+from lakeloop.lake.parquet import DataFile, FilesWriter, write_files
 
 RETRY_SECONDS = 60.0
 """How long a commit waits for its turn among other writers of the same table."""
@@ -183,10 +183,11 @@ class DeltaStore:
         Raises:
             DataError: a partition column has no value.
         """
-        files = self._local_files(table) or PyFileSystem(
-            DeltaStorageHandler(self.uri(table), self.storage_options or None)
-        )
-        return write_files(files, batches, snapshot.metadata().partition_columns)
+        return write_files(self._files(table), batches, snapshot.metadata().partition_columns)
+
+    def writer(self, table: str, snapshot: DeltaTable, same: Mapping[str, str]) -> FilesWriter:
+        """As `write`, for rows that come one batch after the other; `same` is of partition columns."""
+        return FilesWriter(self._files(table), snapshot.metadata().partition_columns, same)
 
     def commit_files(
         self,
@@ -237,6 +238,12 @@ class DeltaStore:
         version = newest.version() + 1
         self.make_durable(table, range(snapshot.version() + 1, version + 1))
         return self.open(table, version)
+
+    def _files(self, table: str) -> FileSystem:
+        """The folder of `table` as a file system to write to."""
+        return self._local_files(table) or PyFileSystem(
+            DeltaStorageHandler(self.uri(table), self.storage_options or None)
+        )
 
     def _local_files(self, table: str) -> FileSystem | None:
         """The folder of `table` as a file system; None when it is not on a local disk."""

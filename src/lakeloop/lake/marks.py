@@ -31,6 +31,7 @@ Marks = npt.NDArray[np.uint64]
 """Of rows: an array of 2 words x rows."""
 
 _BATCH_ROWS = 16_384
+_TEXTS_AT_ONCE = 512
 _SAMPLE_ROWS, _FEW = 256, 32
 """A column with so few different values in its first rows is looked at a value at a time, not a row."""
 _SPREAD = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # of splitmix64
@@ -78,10 +79,11 @@ def _of_numbers(values: pa.Array) -> Marks:
 
 def _of_texts(values: pa.Array) -> Marks:
     binary = pa.large_binary() if pa.types.is_large_string(values.type) else pa.binary()
-    texts = values.cast(binary).to_pylist()
-    if values.null_count:
-        texts = [b"" if text is None else text for text in texts]
-    return np.frombuffer(b"".join(map(xxh3_128_digest, texts)), "<u8").reshape(-1, 2).T
+    values = pc.fill_null(values.cast(binary), b"") if values.null_count else values.cast(binary)
+    # A few at a time: asking the system for the memory of so many objects costs as much as all the rest.
+    parts = (values.slice(start, _TEXTS_AT_ONCE) for start in range(0, len(values), _TEXTS_AT_ONCE))
+    digests = b"".join([b"".join(map(xxh3_128_digest, part.to_pylist())) for part in parts])
+    return np.frombuffer(digests, "<u8").reshape(-1, 2).T
 
 
 def _has_few(values: pa.Array) -> bool:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,36 +19,18 @@ from deltalake.exceptions import CommitFailedError
 from lakeloop.attempt import Attempt
 from lakeloop.errors import ConfigurationError, FenceError
 from lakeloop.lake.claims import Claims, Fence, provenance
-from lakeloop.lake.conform import ConformedStream, conform
-from lakeloop.lake.delta import (
-    DeltaStore,
-    PartitionChangedError,
-    contended,
-    matching,
-    require_safe,
-)
-from lakeloop.lake.digest import content_digest
+from lakeloop.lake.conform import Conformer, conform
+from lakeloop.lake.delta import DeltaStore, contended, matching, require_safe
+from lakeloop.lake.digest import ContentDigest, content_digest
+from lakeloop.lake.draft import Draft, Published
 from lakeloop.lake.files import LakeFiles
 from lakeloop.lake.ledger import Ledger
-from lakeloop.lake.marks import PREFIX, digest_of, running_digest
+from lakeloop.lake.marks import PREFIX, MarkedDigest, digest_of, running_digest
 from lakeloop.lake.reshape import EVOLVE, empty_tables, retype
 from lakeloop.lake.tables import create_tables, written_columns
 from lakeloop.records import StageRecord
 from lakeloop.settings import Settings
 from lakeloop.spec.loop import LoopSpec
-
-
-@dataclass(frozen=True)
-class Published:
-    """What one commit wrote."""
-
-    table: str
-    version: int
-    """Version of the table that holds it; readers can pin it."""
-    rows: int
-    digest: str
-    """Content digest of these rows: equal rows, equal digest."""
-    uri: str
 
 
 class Lake:
@@ -149,15 +130,13 @@ class Lake:
         *,
         where: Mapping[str, str],
         fence: Fence,
-        digest: Callable[[], str] | None = None,
     ) -> Published:
         """Replace the rows of `table` that have the values `where` by `rows`; an empty `rows` clears them.
 
         `rows` has the table's columns in any order; the columns of `where` may be left out. A reader is
         taken batch by batch: memory is that of a row group and of the digest, and an error that the
         reader raises is passed on. `where` names partition columns, among them the fence's partition.
-        `digest` says what `digest_of` would say of the rows, when they were taken; default: `digest_of`
-        looks at them. Durable when it returns.
+        Durable when it returns.
 
         Raises:
             FenceError: a newer attempt claimed this work, or another writer changed the partition since
@@ -165,33 +144,34 @@ class Lake:
             DataError: `rows` has other columns, or rows of another partition; nothing was written.
             ValueError: `table` is none of `REPLACEABLE`, or `where` is not as described.
         """
+        draft = self._draft(table, where, fence, running_digest(table))
+        with draft:
+            draft.append(pa.RecordBatch.from_pylist([], rows.schema))  # for its columns
+            for batch in rows.to_batches() if isinstance(rows, pa.Table) else rows:
+                draft.append(batch)
+            return draft.publish()
+
+    def draft(self, table: str, *, where: Mapping[str, str], fence: Fence) -> Draft:
+        """Rows to replace those that `replace` would, to be written now and published later, or not at all.
+
+        Who publishes them says what their digest is, as `digest_of` would.
+
+        Raises:
+            ValueError: `table` is none of `REPLACEABLE`, or `where` is not as described in `replace`.
+        """
+        return self._draft(table, where, fence, None)
+
+    def _draft(
+        self,
+        table: str,
+        where: Mapping[str, str],
+        fence: Fence,
+        looking: ContentDigest | MarkedDigest | None,
+    ) -> Draft:
         snapshot = self._pinned(table, where, fence)
-        looking = None if digest else running_digest(table)
-        stream = ConformedStream(
-            rows, _schema(snapshot), where, table, self._retired(table, snapshot), looking
-        )
-        files = self._store.write(table, snapshot, stream)
-        self._claims.check(fence)
-        metadata = {**provenance(fence.attempt), "stage": fence.scope, "partition": fence.partition}
-        try:
-            if files:
-                fence.pinned[table] = self._store.commit_files(
-                    table, snapshot, files, replace=where, metadata=metadata
-                )
-            else:
-                nothing = _schema(snapshot).empty_table()
-                self._store.commit(table, snapshot, nothing, replace=where, metadata=metadata)
-        except (CommitFailedError, PartitionChangedError) as error:
-            raise FenceError(
-                f"somebody else changed {table!r} since this attempt began",
-                where=fence.where,
-                expected=f"version {snapshot.version()} of the rows where {dict(where)}",
-                found=str(error).splitlines()[0],
-                remedy="nothing was written; a new attempt starts from the newest version",
-            ) from error
-        version = fence.pinned[table].version()
-        found = digest() if digest else stream.digest()
-        return Published(table, version, stream.rows, found, self.uri(table))
+        retired = self._retired(table, snapshot)
+        conformer = Conformer(_schema(snapshot), where, table, retired, looking)
+        return Draft(self._store, self._claims, table, snapshot, where, fence, conformer)
 
     def append_once(self, table: str, rows: pa.Table, *, batch_id: str) -> Published:
         """Append a batch, or do nothing when a batch with this id is there; durable when it returns.

@@ -7,10 +7,12 @@ import io
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
+from lakeloop.durable import FileState
 from lakeloop.errors import TransientError
 from lakeloop.sources.again import RawRecord, records_at
 from lakeloop.sources.base import Block, Delivery, Rereadable
@@ -37,6 +39,8 @@ class FileDelivery:
         limits: what it may unpack to.
         child_limits: what the process may take that reads it, where it is another one.
         shown: where people find it; where it lies, when that is not said.
+        state: of the file from before `sha256` was taken, when that was settled: as long as it stays, the
+            file is not digested again.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class FileDelivery:
         limits: Limits = _USUAL,
         child_limits: ChildLimits = _USUAL_OF_A_CHILD,
         shown: str = "",
+        state: FileState | None = None,
     ) -> None:
         self.path = path
         self.where = shown or str(path)
@@ -56,6 +61,7 @@ class FileDelivery:
         self._source = source
         self._limits = limits
         self._child_limits = child_limits
+        self._state = state
         self._read = ""
 
     @property
@@ -96,15 +102,24 @@ class FileDelivery:
         """As `blocks`, by this process."""
         self._read = ""
         form = format_of(self._source)
+        with self._opened() as (file, stream):
+            for member, content in self._contents(file, stream):
+                where = self.where if member is None else f"{self.where}/{member}"
+                for block in form.read(content, where, self._source):
+                    yield block if member is None else replace(block, file=f"{self.name}/{member}")
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[io.FileIO, io.RawIOBase]]:
+        """The file, and a stream of all its bytes; of what was read the digest is known behind the block."""
         with self.path.open("rb", buffering=0) as file:
             hashed = _HashedFile(file)
-            for member, stream in self._contents(file, hashed):
-                where = self.where if member is None else f"{self.where}/{member}"
-                for block in form.read(stream, where, self._source):
-                    yield block if member is None else replace(block, file=f"{self.name}/{member}")
-            self._read = hashed.digest_of_all()
+            yield file, file if self._state else hashed
+            if self._state and self._state == FileState.of(self.path):
+                self._read = self.identity.removeprefix("sha256:")
+            else:
+                self._read = hashed.digest_of_all()
 
-    def _contents(self, file: io.FileIO, hashed: _HashedFile) -> Iterator[tuple[str | None, BinaryIO]]:
+    def _contents(self, file: io.FileIO, whole: io.RawIOBase) -> Iterator[tuple[str | None, BinaryIO]]:
         """What is in the file: itself, unpacked, without a name; or the members of an archive."""
         form = format_of(self._source)
         packing = packing_of(first_bytes(file), self.where)
@@ -112,24 +127,22 @@ class FileDelivery:
             for member, stream in members(file, self.where, self._limits, form.suffixes):
                 yield member, (_on_disk(stream) if form.seeks else stream)
         elif packing is not Packing.NONE:
-            stream = unpack(hashed, packing, self.where, self._limits)
+            stream = unpack(whole, packing, self.where, self._limits)
             yield None, (_on_disk(stream) if form.seeks else stream)
         else:
-            yield None, cast("BinaryIO", file if form.seeks else hashed)
+            yield None, cast("BinaryIO", file if form.seeks else whole)
 
     def records_at(self, lines: Mapping[str, Collection[int]]) -> Iterator[tuple[str, RawRecord]]:
         """The records that begin at these lines, as they stand in the file, unpacked; see `Rereadable`."""
         self._read = ""
         if format_of(self._source).seeks:
             return
-        with self.path.open("rb", buffering=0) as file:
-            hashed = _HashedFile(file)
-            for member, stream in self._contents(file, hashed):
+        with self._opened() as (file, stream):
+            for member, content in self._contents(file, stream):
                 name = self.name if member is None else f"{self.name}/{member}"
-                text = text_of(stream, self.where, self._source)
+                text = text_of(content, self.where, self._source)
                 for record in records_at(text, lines.get(name, ()), _quote(self._source)):
                     yield name, record
-            self._read = hashed.digest_of_all()
 
     def require_unchanged(self) -> None:
         """Compare the bytes that were read last with those that the identity names; see `Delivery`."""

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from lakeloop.durable import sha256_file
+from lakeloop.durable import FileState, sha256_file
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
 from lakeloop.sources.delivery import FileDelivery
@@ -99,6 +99,8 @@ class LocalFiles:
                 raise ConfigurationError(
                     "not a file", where="source.path", expected="the path of a file", found=str(path)
                 )
+            state = FileState.of(path)
+            settled = state.settled
             digest = self._sha256(path)
         except (FileNotFoundError, NotADirectoryError) as error:
             if among:
@@ -106,7 +108,9 @@ class LocalFiles:
             return None
         except OSError as error:
             raise _unreadable(str(path), error) from error
-        return FileDelivery(path, digest, _printable(name), self._source, self._limits)
+        return FileDelivery(
+            path, digest, _printable(name), self._source, self._limits, state=state if settled else None
+        )
 
 
 def seen_from_outside(files: Iterable[tuple[str, Path]]) -> str | None:

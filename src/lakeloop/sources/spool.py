@@ -50,8 +50,10 @@ class Spool:
         self._file.close()
 
 
-def gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The rows of `batches` in batches of about `BATCH_ROWS` rows or `BATCH_BYTES`, whichever comes first."""
+def gathered(
+    batches: Iterable[pa.RecordBatch], most_rows: int = BATCH_ROWS, most_bytes: int = BATCH_BYTES
+) -> Iterator[pa.RecordBatch]:
+    """The rows of `batches` in batches of so many rows or bytes, about; one that has them stays as it is."""
     held: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in batches:
@@ -60,8 +62,12 @@ def gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         held.append(batch)
         rows += batch.num_rows
         size += batch.nbytes
-        if rows >= BATCH_ROWS or size >= BATCH_BYTES:
-            yield pa.concat_batches(held)
+        if rows >= most_rows or size >= most_bytes:
+            yield _together(held)
             held, rows, size = [], 0, 0
     if held:
-        yield pa.concat_batches(held)
+        yield _together(held)
+
+
+def _together(held: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return held[0] if len(held) == 1 else pa.concat_batches(held)

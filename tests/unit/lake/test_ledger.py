@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 
 from lakeloop.attempt import Attempt
-from lakeloop.lake.store import Lake, Published
+from lakeloop.lake.draft import Published
+from lakeloop.lake.store import Lake
 from lakeloop.records import Counts, StageRecord
 from tests.support.records import NOON, provenance
 from tests.support.small_loop import MART, mart_rows, small_loop

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from lakeloop import durable
+from lakeloop.durable import FileState
 from lakeloop.errors import ConfigurationError, TransientError
 from lakeloop.settings import Settings
+from lakeloop.sources import delivery as delivery_module
 from lakeloop.sources.files import FileDrops
 from tests.support.small_loop import small_loop
 
@@ -102,6 +105,38 @@ def test_a_file_that_changed_since_it_was_found_is_not_the_delivery(settings: Se
     list(delivery.blocks())
     with pytest.raises(TransientError, match="changed while it was read"):
         delivery.require_unchanged()
+
+
+def test_a_file_that_stayed_as_it_was_found_is_not_digested_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = settings.root / "drops" / f"{DAY}.jsonl"
+    path.write_bytes(b'{"id": "a"}\n')
+    monkeypatch.setattr(durable, "_SETTLED_SECONDS", -1.0)
+    delivery = source(settings).find(DAY)
+    assert delivery is not None
+
+    def refuse(*_: object) -> int:
+        raise AssertionError("digested again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery_module._HashedFile, "readinto", refuse)
+        assert [block.read for block in delivery.blocks()] == [1]
+        delivery.require_unchanged()
+    path.write_bytes(b'{"id": "b"}\n')
+    list(delivery.blocks())
+    with pytest.raises(TransientError, match="changed while"):
+        delivery.require_unchanged()
+
+
+def test_a_file_that_changed_just_now_is_digested_again(settings: Settings) -> None:
+    path = settings.root / "drops" / f"{DAY}.jsonl"
+    path.write_bytes(b'{"id": "a"}\n')
+    delivery = source(settings).find(DAY)
+    assert delivery is not None
+    assert not FileState.of(path).settled
+    list(delivery.blocks())
+    delivery.require_unchanged()
 
 
 def test_a_day_without_a_file_says_where_it_looked(settings: Settings) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -21,8 +20,9 @@ from lakeloop.sources import intake as intake_module
 from lakeloop.sources.base import Block
 from lakeloop.sources.delivery import FileDelivery
 from lakeloop.sources.formats.blocks import BlockMaker
-from lakeloop.sources.intake import SHOWN_REJECTS, Intake, read_delivery
+from lakeloop.sources.intake import SHOWN_REJECTS
 from tests.support.small_loop import small_loop
+from tests.support.taken import Taken, taken
 
 DAY = "2026-11-16"
 
@@ -32,13 +32,8 @@ def delivery_of(path: Path, lines: list[str]) -> FileDelivery:
     return FileDelivery(path, sha256_file(path), "drops/day.jsonl", small_loop().source)
 
 
-def read(path: Path, lines: list[str]) -> Intake:
-    return read_delivery(delivery_of(path, lines), small_loop(), DAY, path.parent)
-
-
-def read_raw(path: Path, lines: list[str]) -> pa.Table:
-    with read(path, lines) as intake:
-        return intake.raw().read_all()
+def read(path: Path, lines: list[str]) -> Taken:
+    return taken(delivery_of(path, lines), small_loop(), DAY, path.parent)
 
 
 def row(key: str, text: str = "words", label: str = "tech") -> str:
@@ -47,8 +42,7 @@ def row(key: str, text: str = "words", label: str = "tech") -> str:
 
 def test_every_line_is_accounted_for(tmp_path: Path) -> None:
     lines = [row("a"), row("b"), "broken", row("a"), '{"text": "no key"}', row("a", "other words")]
-    with read(tmp_path / "drop", lines) as intake:
-        raw, quarantine = intake.raw().read_all(), intake.quarantine().read_all()
+    intake, raw, quarantine = read(tmp_path / "drop", lines)
     assert intake.counts == Counts(read=6, accepted=3, quarantined=2, duplicates=1)
     assert intake.reasons == {"broken_json": 1, "missing_key": 1}
     assert intake.repeated_keys == 1
@@ -68,56 +62,50 @@ def test_every_line_is_accounted_for(tmp_path: Path) -> None:
 
 def test_a_duplicate_is_equal_values_and_not_equal_bytes(tmp_path: Path) -> None:
     again = '{ "label": "tech", "text": "words", "id": "a" }'
-    with read(tmp_path / "drop", [row("a"), again]) as intake:
-        assert intake.counts.duplicates == 1
+    assert read(tmp_path / "drop", [row("a"), again]).intake.counts.duplicates == 1
 
 
 def test_duplicates_are_found_across_blocks(tmp_path: Path) -> None:
     lines = [row(f"k{number % 3000}", "x" * 100) for number in range(9000)]
-    with read(tmp_path / "drop", lines) as intake:
-        assert intake.counts == Counts(read=9000, accepted=3000, duplicates=6000)
-        assert intake.raw().read_all()["source_line"].to_pylist() == list(range(1, 3001))
+    found = read(tmp_path / "drop", lines)
+    assert found.intake.counts == Counts(read=9000, accepted=3000, duplicates=6000)
+    assert found.raw["source_line"].to_pylist() == list(range(1, 3001))
 
 
 def test_the_order_of_the_lines_decides_line_numbers_only(tmp_path: Path) -> None:
     lines = [row("a"), row("b"), "broken"]
-    one, two = read_raw(tmp_path / "one", lines), read_raw(tmp_path / "two", lines[::-1])
+    one, two = (read(tmp_path / "drop", each).raw for each in (lines, lines[::-1]))
     columns = ["id", "text", "label"]
     assert content_digest(one, columns) == content_digest(two, columns)
     assert content_digest(one) != content_digest(two)
 
 
 def test_an_empty_drop_is_no_rows(tmp_path: Path) -> None:
-    with read(tmp_path / "drop", []) as intake:
-        assert intake.counts == Counts(read=0, accepted=0)
-        assert intake.raw().read_all() == raw_schema(small_loop()).empty_table()
+    found = read(tmp_path / "drop", [])
+    assert found.intake.counts == Counts(read=0, accepted=0)
+    assert found.raw == raw_schema(small_loop()).empty_table()
 
 
 def test_a_drop_of_bad_lines_only_is_quarantined_whole(tmp_path: Path) -> None:
-    with read(tmp_path / "drop", ["bad", "", "worse"]) as intake:
-        assert intake.counts == Counts(read=3, accepted=0, quarantined=3)
-        assert intake.quarantine().read_all()["raw"].to_pylist() == ["bad", "", "worse"]
+    found = read(tmp_path / "drop", ["bad", "", "worse"])
+    assert found.intake.counts == Counts(read=3, accepted=0, quarantined=3)
+    assert found.quarantine["raw"].to_pylist() == ["bad", "", "worse"]
 
 
 def test_the_first_bad_records_are_shown_with_place_reason_and_beginning(tmp_path: Path) -> None:
-    with read(tmp_path / "drop", [row("a"), '{"id": 5}', *["bad"] * 100]) as intake:
-        first, second = intake.shown[:2]
-        assert (first.file, first.line, first.reason, first.column) == (
-            "drops/day.jsonl",
-            2,
-            "wrong_type",
-            "id",
-        )
-        assert (first.detail, first.raw) == ("id: expected string, found number 5", '{"id": 5}')
-        assert (second.line, second.reason, second.column, second.raw) == (3, "broken_json", None, "bad")
-        assert len(intake.shown) == SHOWN_REJECTS
+    shown = read(tmp_path / "drop", [row("a"), '{"id": 5}', *["bad"] * 100]).intake.shown
+    first, second = shown[:2]
+    assert (first.file, first.line, first.reason, first.column) == ("drops/day.jsonl", 2, "wrong_type", "id")
+    assert (first.detail, first.raw) == ("id: expected string, found number 5", '{"id": 5}')
+    assert (second.line, second.reason, second.column, second.raw) == (3, "broken_json", None, "bad")
+    assert len(shown) == SHOWN_REJECTS
 
 
 def test_a_file_that_changes_while_it_is_read_is_tried_again(tmp_path: Path) -> None:
     delivery = delivery_of(tmp_path / "drop", [row("a")])
     delivery_of(tmp_path / "drop", [row("a"), row("b")])
     with pytest.raises(TransientError, match="changed while"):
-        read_delivery(delivery, small_loop(), DAY, tmp_path)
+        taken(delivery, small_loop(), DAY, tmp_path)
 
 
 def test_a_reader_that_loses_a_row_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,28 +122,17 @@ def test_a_reader_that_loses_a_row_is_caught(tmp_path: Path, monkeypatch: pytest
 
 
 def test_an_intake_that_loses_a_row_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake_module, "gathered", lambda batches: [batch.slice(1) for batch in batches])
+    monkeypatch.setattr(intake_module, "gathered", lambda batches, *_: [batch.slice(1) for batch in batches])
     with pytest.raises(CountsError, match=r"1 row\(s\) lost"):
         read(tmp_path / "drop", [row("a"), row("b")])
-
-
-def test_rows_that_go_missing_on_the_disk_end_the_stream_with_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with read(tmp_path / "drop", [row("a"), row("b"), row("c")]) as intake:
-        spooled = list(intake._raw._spool.batches())
-        monkeypatch.setattr(intake._raw._spool, "batches", lambda: [batch.slice(1) for batch in spooled])
-        with pytest.raises(CountsError, match="not all there any more"):
-            intake.raw().read_all()
 
 
 def test_nothing_is_left_in_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
     delivery = delivery_of(tmp_path / "drop", [row("a"), "bad"])
-    with read_delivery(delivery, small_loop(), DAY, folder) as intake:
-        assert intake.raw().read_all().num_rows == 1
-        assert list(folder.iterdir()) == []
+    assert taken(delivery, small_loop(), DAY, folder).raw.num_rows == 1
+    assert list(folder.iterdir()) == []
 
 
 def test_a_key_that_comes_again_with_other_content_is_counted_whatever_its_type(tmp_path: Path) -> None:
@@ -165,10 +142,8 @@ def test_a_key_that_comes_again_with_other_content_is_counted_whatever_its_type(
     path.write_text(
         "".join(f'{{"id": {key}, "text": "{text}"}}\n' for key, text in ((1, "a"), (1, "b"), (2, "a")))
     )
-    with read_delivery(
-        FileDelivery(path, sha256_file(path), "drop", loop.source), loop, DAY, tmp_path
-    ) as intake:
-        assert intake.repeated_keys == 1
+    delivery = FileDelivery(path, sha256_file(path), "drop", loop.source)
+    assert taken(delivery, loop, DAY, tmp_path).intake.repeated_keys == 1
 
 
 def test_rows_and_bad_records_carry_the_file_that_their_block_names(tmp_path: Path) -> None:
@@ -184,8 +159,7 @@ def test_rows_and_bad_records_carry_the_file_that_their_block_names(tmp_path: Pa
         def require_unchanged(self) -> None: ...
 
     delivery = Several(path, "", "drops/*.jsonl", small_loop().source)
-    with read_delivery(delivery, small_loop(), DAY, tmp_path) as intake:
-        raw, quarantine = intake.raw().read_all(), intake.quarantine().read_all()
+    intake, raw, quarantine = taken(delivery, small_loop(), DAY, tmp_path)
     assert intake.counts == Counts(read=12, accepted=6, quarantined=4, duplicates=2)
     # Those of the second block were there before.
     assert raw["source_file"].to_pylist() == [
@@ -197,12 +171,12 @@ def test_rows_and_bad_records_carry_the_file_that_their_block_names(tmp_path: Pa
 def test_what_is_shown_has_no_control_character_and_is_short(tmp_path: Path) -> None:
     evil = '{"id": "a", "text": "\x1b]0;title\x07' + "x" * 1000
     number = json.dumps({"id": "b", "text": "words", "label": ["\x1b[31m" + "y" * 1000]})
-    with read(tmp_path / "drop", [evil, number]) as intake:
-        for shown in intake.shown:
-            assert (shown.detail + shown.raw).isprintable()
-            assert len(shown.raw) < 150
-            assert len(shown.detail) < 200
-        assert "\\u001b[31m" in intake.shown[1].detail
+    shown = read(tmp_path / "drop", [evil, number]).intake.shown
+    for each in shown:
+        assert (each.detail + each.raw).isprintable()
+        assert len(each.raw) < 150
+        assert len(each.detail) < 200
+    assert "\\u001b[31m" in shown[1].detail
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CR LF"])
@@ -219,38 +193,25 @@ def test_many_empty_lines_are_refused_as_each_alone_would_be(
 
     def quarantine() -> pa.Table:
         delivery = FileDelivery(path, sha256_file(path), "drop", loop.source)
-        with read_delivery(delivery, loop, DAY, tmp_path) as intake:
-            assert intake.counts.accepted + intake.counts.duplicates >= 2
-            assert intake.reasons["blank_line"] == 20_305
-            assert intake.lines == intake.counts.read
-            return intake.quarantine().read_all()
+        intake, _, found = taken(delivery, loop, DAY, tmp_path)
+        assert intake.counts.accepted + intake.counts.duplicates >= 2
+        assert intake.reasons["blank_line"] == 20_305
+        assert intake.lines == intake.counts.read
+        return found
 
     at_once = quarantine()
     monkeypatch.setattr(BlockMaker, "empty_lines", lambda *_: None)
     assert at_once.equals(quarantine())
 
 
-def test_rows_with_equal_marks_are_duplicates_only_when_they_are_equal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(intake_module, "marks_of", lambda batch, _: np.zeros((2, batch.num_rows), np.uint64))
-    monkeypatch.setattr(
-        intake_module, "column_marks", lambda _, column: np.zeros((2, len(column)), np.uint64)
-    )
-    with read(tmp_path / "drop", [row("a"), row("b"), row("a"), row("c"), row("b")]) as intake:
-        assert intake.counts == Counts(read=5, accepted=3, duplicates=2)
-        assert intake.raw().read_all()["id"].to_pylist() == ["a", "b", "c"]
-
-
 def test_a_row_is_named_by_its_hash_only_where_its_content_is_its_key(tmp_path: Path) -> None:
     source = {**small_loop().source.model_dump(), "key": None, "key_from": "content"}
     loop = small_loop(source=source)
     delivery = delivery_of(tmp_path / "drop", [row("a")])
-    with read_delivery(delivery, loop, DAY, tmp_path) as intake:
-        raw = intake.raw().read_all()
-        (batch,) = raw.to_batches()
-        assert raw["row_hash"].to_pylist() == [
-            value.hex() for value in row_hashes(batch, ["id", "text", "label"])
-        ]
-        assert intake.raw_digest() == digest_of("raw", raw.to_batches())
-    assert read_raw(tmp_path / "drop", [row("a")])["row_hash"].to_pylist() == [None]
+    intake, raw, _ = taken(delivery, loop, DAY, tmp_path)
+    (batch,) = raw.to_batches()
+    assert raw["row_hash"].to_pylist() == [
+        value.hex() for value in row_hashes(batch, ["id", "text", "label"])
+    ]
+    assert intake.raw_digest == digest_of("raw", raw.to_batches())
+    assert read(tmp_path / "drop", [row("a")]).raw["row_hash"].to_pylist() == [None]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lakeloop.lake.marks import Marks
 from lakeloop.sources import repeats as repeats_module
-from lakeloop.sources.repeats import Repeats
+from lakeloop.sources.repeats import Met, Repeats
 
 Pairs = list[tuple[int, int]]
 SMALL = st.integers(0, 5) | st.sampled_from([2**64 - 1, 2**56, 2**63])
@@ -40,3 +40,19 @@ def test_rows_are_alike_when_another_has_both_words(run_rows: int, monkeypatch: 
         assert alike.marks == len(many)
 
     holds()
+
+
+@pytest.mark.parametrize("filter_bits", [1, 22])
+def test_a_mark_that_was_there_is_known_and_with_room_for_all_no_other(
+    filter_bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repeats_module, "_FILTER_BITS", filter_bits)
+    words = np.random.default_rng(5).integers(0, 2**63, (2, 400), np.uint64) * np.uint64(2)
+    met = Met()
+    first = met.seen(words[:, :200])
+    if filter_bits == 22:
+        assert not first.any()
+        assert not met.seen(words[:, 200:]).any()
+    assert met.seen(words[:, :200]).all()
+    twice = np.array([[7, 9, 7, 7], [1, 1, 1, 1]], np.uint64) << np.uint64(32)
+    assert Met().seen(twice).tolist()[2:] == [True, True]

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
-import pytest
 
-from lakeloop.sources import spool as spool_module
 from lakeloop.sources.spool import Spool, gathered
 
 SCHEMA = pa.schema([("n", pa.int64()), ("text", pa.string())])
@@ -32,11 +30,9 @@ def test_a_spool_without_rows_has_no_batches(tmp_path: Path) -> None:
         assert list(spool.batches()) == []
 
 
-def test_batches_are_gathered_by_rows_and_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool_module, "BATCH_ROWS", 5)
-    monkeypatch.setattr(spool_module, "BATCH_BYTES", 1000)
+def test_batches_are_gathered_by_rows_and_by_bytes() -> None:
     small = [batch(0, 2), batch(2, 0), batch(2, 2), batch(4, 2), batch(6, 1)]
-    assert [rows.num_rows for rows in gathered(small)] == [6, 1]
-    assert [number for rows in gathered(small) for number in rows["n"].to_pylist()] == list(range(7))
+    assert [rows.num_rows for rows in gathered(small, 5, 1000)] == [6, 1]
+    assert [number for rows in gathered(small, 5, 1000) for number in rows["n"].to_pylist()] == list(range(7))
     long = [batch(number, 1, "x" * 600) for number in range(3)]
-    assert [rows.num_rows for rows in gathered(long)] == [2, 1]
+    assert [rows.num_rows for rows in gathered(long, 5, 1000)] == [2, 1]

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -19,13 +18,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from lakeloop.durable import digest_folder, fsync_directory, sha256_file, write_atomically
+from lakeloop.durable import FileState, digest_folder, fsync_directory, sha256_file, write_atomically
 from lakeloop.locks import locked
 from lakeloop.sources.by_day.pieces import index_of
 
 _KEPT = 2
-_SETTLED_SECONDS = 2.0
-"""A file that was written just now could be written again without another time of change."""
 _UNFINISHED = ".unfinished-"
 
 
@@ -64,7 +61,7 @@ class PieceCache:
     def remembered(self, path: Path) -> str:
         """The sha256 of a file that `sha256` read before; empty when it would have to read it now."""
         entry = _read_json(self._folder / "known.json").get(str(path))
-        return str(entry["sha256"]) if entry and entry["state"] == _state(path) else ""
+        return str(entry["sha256"]) if entry and entry["state"] == [*FileState.of(path)] else ""
 
     def sha256(self, path: Path) -> str:
         """The sha256 of a file, remembered for as long as its size, its times and its inode stay.
@@ -74,11 +71,12 @@ class PieceCache:
         """
         known_file = self._folder / "known.json"
         known = _read_json(known_file)
-        before = _state(path)
-        if (entry := known.get(str(path))) and entry["state"] == before:
+        before = FileState.of(path)
+        if (entry := known.get(str(path))) and entry["state"] == [*before]:
             return str(entry["sha256"])
+        settled = before.settled
         digest = sha256_file(path)
-        if _state(path) == before and time.time() - before[3] / 1e9 > _SETTLED_SECONDS:
+        if settled and FileState.of(path) == before:
             known = {name: entry for name, entry in known.items() if Path(name).exists()}
             known[str(path)] = {"state": before, "sha256": digest}
             write_atomically(known_file, json.dumps(known))
@@ -119,8 +117,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _state(path: Path) -> list[int]:
-    found = path.stat()
-    return [found.st_dev, found.st_ino, found.st_size, max(found.st_mtime_ns, found.st_ctime_ns)]

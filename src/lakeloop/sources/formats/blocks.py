@@ -167,6 +167,11 @@ class BlockMaker:
         return pa.types.is_string(keys.type) and bool(pc.any(pc.equal(keys, ""), min_count=0).as_py())
 
 
+def one_array(column: pa.ChunkedArray) -> pa.Array:
+    """The values of `column` in one array; it is not copied when it has one chunk."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
 def too_long(length: int, limit: int, lines: int = 1) -> LineError:
     """The error of a record of `length` bytes, of which the first `limit` are kept."""
     size = f"{length} bytes" + (f" in {lines} lines" if lines > 1 else "")

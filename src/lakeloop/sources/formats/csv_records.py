@@ -21,12 +21,13 @@ import pyarrow as pa
 
 from lakeloop.sources.base import Block
 from lakeloop.sources.formats.blocks import BlockMaker, Parser, Record, too_long
-from lakeloop.sources.formats.csv_grammar import CsvGrammar
+from lakeloop.sources.formats.csv_grammar import CsvGrammar, Places
 from lakeloop.sources.formats.lines import BLOCK_BYTES, MAX_LINE_BYTES, SMALL_BLOCKS
 from lakeloop.sources.formats.window import Window
 from lakeloop.sources.rejects import raw_text
 from lakeloop.spec.contract import SourceBase
 
+_LF = 0x0A
 _SAMPLE_LINES = 50
 """Lines behind a quote that is open for too long, which tell by their fields whether they are rows."""
 
@@ -94,6 +95,32 @@ class CsvReader:
         """The next records of `wanted` bytes as a block, when they are all good and none is too long."""
         start = self._window.start
         data = self._window.data[start : start + min(wanted, self._limit)]
+        found = self._whole_lines(data) or self._whole_records(data)
+        if found is None:
+            return None
+        block, begins, lines = found
+        numbers = pa.array(begins + self._next_line, pa.int64())
+        made = self._maker.at_once(parser, block, numbers, lines)
+        if made:
+            self._window.drop_to(start + len(block))
+            self._next_line += lines
+        return made
+
+    def _whole_lines(self, data: bytes) -> tuple[bytes, Places, int] | None:
+        """What `_whole_records` returns, where there is no quote: each line is a record."""
+        if self._grammar.next_quote(data, 0, len(data)) >= 0:
+            return None
+        block = data[: data.rfind(b"\n") + 1]
+        lines = int(np.count_nonzero(np.frombuffer(block, np.uint8) == _LF))
+        if not lines or not self._grammar.is_strict(block, np.empty(0, np.intp)):
+            return None
+        return block, np.arange(lines), lines
+
+    def _whole_records(self, data: bytes) -> tuple[bytes, Places, int] | None:
+        """The records that `data` begins with, the line (from 0) in which each begins, and how many lines.
+
+        None where it begins with no whole record, or one may be bad.
+        """
         quotes, line_ends, record_ends = self._grammar.line_ends(data)
         if not len(record_ends):
             return None
@@ -101,15 +128,9 @@ class CsvReader:
         block = data[:end]
         if not self._grammar.is_strict(block, quotes[: np.searchsorted(quotes, end)]):
             return None
-        lines = int(np.searchsorted(line_ends, end))
         # A record begins in the line behind the one in which the record before it ended.
         begins = np.searchsorted(line_ends, record_ends[:-1]) + 1
-        numbers = pa.array(np.concatenate(([0], begins)) + self._next_line, pa.int64())
-        found = self._maker.at_once(parser, block, numbers, lines)
-        if found:
-            self._window.drop_to(start + end)
-            self._next_line += lines
-        return found
+        return block, np.concatenate(([0], begins)), int(np.searchsorted(line_ends, end))
 
     def _some_records(self, wanted: int) -> Iterator[Record]:
         """The records of about `wanted` bytes, one by one."""

@@ -1,4 +1,4 @@
-"""CSV with a header (RFC 4180): what its records mean. A block at once by Arrow, or one record by a pattern.
+"""CSV with a header (RFC 4180): what its records mean. A block at once, or one record by a pattern.
 
 An empty field is null. The header may leave out declared columns (they are null), never the key.
 `parse_block` returns None for a block that it is not sure of; it never accepts what `parse_record` refuses.
@@ -18,7 +18,8 @@ import pyarrow.csv as pcsv
 from lakeloop.errors import DataError
 from lakeloop.lake.tables import UNDECLARED
 from lakeloop.sources.base import Block
-from lakeloop.sources.formats.blocks import BOM
+from lakeloop.sources.formats.blocks import BOM, one_array
+from lakeloop.sources.formats.csv_fields import columns_of_text
 from lakeloop.sources.formats.csv_grammar import CsvGrammar
 from lakeloop.sources.formats.csv_records import CsvReader
 from lakeloop.sources.formats.text import text_of
@@ -28,7 +29,7 @@ from lakeloop.spec.contract import SourceBase
 from lakeloop.spec.dialect import NO_QUOTE, TextDialect
 from lakeloop.spec.quoting import plain, quote
 
-# Below a header with the key only, Arrow would take a blank line for a row.
+# Below a header with one name, a blank line would be taken for a row.
 _BLANK_LINE = re.compile(rb"^[ \t\r]*+\n", re.MULTILINE)
 
 
@@ -84,48 +85,65 @@ class CsvRows:
                 found=plain(", ".join(self._header), limit=500),
                 remedy="correct the file, or source.columns in the loop file",
             )
+
         self._parse = pcsv.ParseOptions(
             delimiter=grammar.delimiter, quote_char=grammar.quote or False, newlines_in_values=True
         )
         self._convert = pcsv.ConvertOptions(
             column_types=dict.fromkeys(self._header, pa.string()),
-            include_columns=self._header if self._keeps else self._declared,
+            include_columns=self._asked,
+            check_utf8=False,  # all of the block is
             null_values=[""],
             strings_can_be_null=True,
             quoted_strings_can_be_null=True,
         )
 
     @property
-    def _declared(self) -> list[str]:
-        return [name for name in self._header if name not in self._extra]
+    def _asked(self) -> list[str]:
+        return [name for name in self._header if self._keeps or name not in self._extra]
 
     def parse_block(self, block: bytes, records: int) -> list[pa.Array] | None:
         """The columns of records that the grammar accepts; None when one may not be a row."""
-        if b"\0" in block or block.startswith(BOM):  # Arrow takes that for no part of the first field
+        if b"\0" in block or block.startswith(BOM):  # a mark that `parse_record` has for a part of the field
             return None
-        if len(self._header) == 1 and _BLANK_LINE.search(block):
+        if not _is_utf_8(block) or (len(self._header) == 1 and _BLANK_LINE.search(block)):
             return None
+        if self._grammar.next_quote(block, 0, len(block)) >= 0:
+            texts = self._by_parser(block, records)
+        else:
+            texts = self._by_places(block, records)
+        if texts is None:
+            return None
+        columns = []
+        for column in self._columns:
+            text = texts.get(column.found)
+            if text is None:
+                text = pa.nulls(records, pa.string())
+            typed = cast(text, column.type, column.moments)
+            if typed is None:
+                return None
+            columns.append(typed)
+        if self._keeps:
+            extra = [texts[name].to_pylist() for name in self._extra]
+            kept = [_kept(dict(zip(self._extra, row, strict=True))) for row in zip(*extra, strict=True)]
+            columns.append(pa.array(kept if extra else [None] * records, pa.string()))
+        self.undeclared = Counter(dict.fromkeys(self._extra, records))
+        return columns
+
+    def _by_places(self, block: bytes, records: int) -> dict[str, pa.Array] | None:
+        """The texts of the columns that are asked for."""
+        places = [self._header.index(name) for name in self._asked]
+        found = columns_of_text(block, self._grammar.delimiter, len(self._header), records, places)
+        return dict(zip(self._asked, found, strict=True)) if found else None
+
+    def _by_parser(self, block: bytes, records: int) -> dict[str, pa.Array] | None:
+        """The same where there are quotes."""
         options = pcsv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=self._header)
         try:
             table = pcsv.read_csv(pa.BufferReader(block), options, self._parse, self._convert)
         except pa.ArrowInvalid:
             return None
-        if table.num_rows != records:
-            return None
-        columns = []
-        for column in self._columns:
-            if column.found not in self._header:
-                columns.append(cast(pa.nulls(records, pa.string()), column.type, column.moments))
-                continue
-            typed = cast(table[column.found].combine_chunks(), column.type, column.moments)
-            if typed is None:
-                return None
-            columns.append(typed)
-        if self._keeps:
-            rows = table.select(self._extra).to_pylist()
-            columns.append(pa.array(list(map(_kept, rows)), pa.string()))
-        self.undeclared = Counter(dict.fromkeys(self._extra, records))
-        return columns
+        return {name: one_array(table[name]) for name in self._asked} if table.num_rows == records else None
 
     def parse_record(self, text: str) -> dict[str, Value | None]:
         """One row. Raises LineError."""
@@ -152,6 +170,16 @@ class CsvRows:
             row[UNDECLARED] = _kept({name: texts[name] or None for name in self._extra})
         self.undeclared.update(self._extra)
         return row
+
+
+def _is_utf_8(block: bytes) -> bool:
+    if block.isascii():
+        return True
+    try:
+        block.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _kept(fields: Mapping[str, str | None]) -> str | None:

@@ -17,6 +17,7 @@ import pyarrow.json as pj
 
 from lakeloop.lake.tables import ARROW_TYPES, UNDECLARED
 from lakeloop.sources.base import Block
+from lakeloop.sources.formats.blocks import one_array
 from lakeloop.sources.formats.lines import LineReader
 from lakeloop.sources.formats.text import text_of
 from lakeloop.sources.rejects import LineError, Reason
@@ -82,7 +83,7 @@ class JsonLines:
             return None
         columns = []
         for column in self._columns:
-            typed = _typed(table[column.found].combine_chunks(), column)
+            typed = _typed(one_array(table[column.found]), column)
             if typed is None:
                 return None
             columns.append(typed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import io
 import re
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from lakeloop.sources.formats.sniff import FIRST_BYTES, require_text
 from lakeloop.spec.contract import SourceBase
@@ -70,16 +70,16 @@ class _Stream(io.RawIOBase):
 
     def __init__(self, first: bytes, file: BinaryIO) -> None:
         self._first = first
-        self._file = file
+        self._file: Any = file  # BinaryIO has no readinto, and all files have
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        if self._first:
-            data, self._first = self._first[: len(buffer)], self._first[len(buffer) :]
-        else:
-            data = self._file.read(len(buffer))
+        if not self._first:
+            count: int | None = self._file.readinto(buffer)
+            return count or 0
+        data, self._first = self._first[: len(buffer)], self._first[len(buffer) :]
         buffer[: len(data)] = data
         return len(data)
 

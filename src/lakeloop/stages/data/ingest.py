@@ -1,8 +1,8 @@
 """Stage `ingest`: the delivery of one day becomes rows of `raw`, every bad record a row of `quarantine`.
 
-Counts are proved before anything is published. Quarantine is published before raw, both under one fence; the
-ledger entry that makes them one result comes last. A run that is killed anywhere in between is simply run
-again, with the same outcome.
+Rows are written beside the table while they are read; counts are proved before anything is published.
+Quarantine is published before raw, both under one fence; the ledger entry that makes them one result comes
+last. A run that is killed anywhere in between is simply run again, with the same outcome.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lakeloop.stages.frame.progress import reset_days
 from lakeloop.stages.frame.session import StageContext, StageSession
 
 if TYPE_CHECKING:
-    from lakeloop.lake.store import Published
+    from lakeloop.lake.draft import Published
     from lakeloop.sources.base import Delivery, Source
     from lakeloop.sources.intake import Intake
 
@@ -57,14 +57,14 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
         stage.inputs(drop=delivery.identity)
         if done := stage.unchanged():
             return done
-        lake, fence = context.lake, stage.claim()
-        with read_delivery(delivery, context.loop, partition, stage.work) as intake:
+        lake, fence, day = context.lake, stage.claim(), {"partition": partition}
+        draft = lake.draft("raw", where=day, fence=fence)
+        with draft, read_delivery(delivery, context.loop, partition, stage.work, draft) as intake:
             reach("ingest.before-quarantine")
-            where = {"partition": partition, "stage": "ingest"}
-            quarantine = lake.replace("quarantine", intake.quarantine(), where=where, fence=fence)
+            bad, of_stage = intake.quarantine(), {**day, "stage": "ingest"}
+            quarantine = lake.replace("quarantine", bad, where=of_stage, fence=fence)
             reach("ingest.before-commit")
-            where = {"partition": partition}
-            raw = lake.replace("raw", intake.raw(), where=where, fence=fence, digest=intake.raw_digest)
+            raw = draft.publish(intake.raw_digest)
             reach("ingest.after-commit")
         _track(stage, intake, delivery, raw)
         record = stage.done(

@@ -20,7 +20,7 @@ from lakeloop.stages.frame.session import StageContext, StageSession
 
 if TYPE_CHECKING:
     from lakeloop.lake.claims import Fence
-    from lakeloop.lake.store import Published
+    from lakeloop.lake.draft import Published
     from lakeloop.transform.dbt import NodeResult
     from lakeloop.transform.models import Models
 

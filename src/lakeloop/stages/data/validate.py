@@ -27,7 +27,7 @@ from lakeloop.stages.frame.session import StageContext, StageSession
 
 if TYPE_CHECKING:
     from lakeloop.lake.claims import Fence
-    from lakeloop.lake.store import Published
+    from lakeloop.lake.draft import Published
     from lakeloop.quality.account import Account
     from lakeloop.quality.alike import Conflicts
     from lakeloop.quality.checkpoint import Audit

@@ -94,13 +94,13 @@ def test_a_full_disk_is_a_clear_error_and_a_new_run_is_right(tmp_path: Path, roo
     if mounted.returncode:
         pytest.skip("this machine mounts no disk in memory")
     try:
-        drop(small, rows(6000))
+        drop(small, rows(9000))
         done = ingested(small, root, "disk", 1 << 40)
         assert done.returncode == EXIT_TRANSIENT, done.stderr
         assert "no space is left" in done.stderr
         subprocess.run(["mount", "-o", "remount,size=64m", str(small)], check=True)
         record = ingest(small_context(small), DAY)
         assert record.counts is not None
-        assert record.counts.accepted == 6000
+        assert record.counts.accepted == 9000
     finally:
         subprocess.run(["umount", str(small)], check=True)
