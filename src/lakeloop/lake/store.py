@@ -151,13 +151,14 @@ class Lake:
         fence: Fence,
         digest: Callable[[], str] | None = None,
     ) -> Published:
+        like: str = "",
         """Replace the rows of `table` that have the values `where` by `rows`; an empty `rows` clears them.
 
         `rows` has the table's columns in any order; the columns of `where` may be left out. A reader is
         taken batch by batch: memory is that of a row group and of the digest, and an error that the
         reader raises is passed on. `where` names partition columns, among them the fence's partition.
         `digest` says what `digest_of` would say of the rows, when they were taken; default: `digest_of`
-        looks at them. Durable when it returns.
+        looks at them, in the way in which `like` was made, a digest of before. Durable when it returns.
 
         Raises:
             FenceError: a newer attempt claimed this work, or another writer changed the partition since
@@ -166,7 +167,7 @@ class Lake:
             ValueError: `table` is none of `REPLACEABLE`, or `where` is not as described.
         """
         snapshot = self._pinned(table, where, fence)
-        looking = None if digest else running_digest(table)
+        looking = None if digest else running_digest(table, like)
         stream = ConformedStream(
             rows, _schema(snapshot), where, table, self._retired(table, snapshot), looking
         )

@@ -217,7 +217,7 @@ def _judge(
             reasons=reasons,
             set_aside=(*refused, *quarantine.tally(connection, rows.REJECTED)),
             examples=(*quarantine.rows(context.lake, before, limit=_SHOWN_ROWS), *map(Row.of, first)),
-            conflicts=alike.conflicts(connection, context.loop),
+            conflicts=alike.conflicts(connection),
             counts=counts,
             account=account,
         )
@@ -292,10 +292,13 @@ def _publish(
 
     day = {"partition": partition}
     with open_duckdb(database, read_only=True) as connection:
+    # Equal rows go on having the digest that they had: a data set is made of days with these.
+    before = context.lake.ledger.latest("validate", partition, "done")
+    like = before.outputs.get("mart", "") if before else ""
         # Quarantine first: killed in between, a bad row is seen in two places, and never in none.
-        bad = rows.rejected(connection)
+        bad, good = rows.rejected(connection), rows.good_rows
         quarantine = context.lake.replace("quarantine", bad, where={**day, "stage": "validate"}, fence=fence)
-        return quarantine, context.lake.replace("mart", rows.good_rows(connection), where=day, fence=fence)
+        return quarantine, context.lake.replace("mart", good(connection), where=day, fence=fence, like=like)
 
 
 def _track(stage: StageSession, judged: _CheckedRows, audit: Audit, metrics: dict[str, float]) -> None:
