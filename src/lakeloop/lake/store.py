@@ -33,6 +33,7 @@ from lakeloop.lake.files import LakeFiles
 from lakeloop.lake.ledger import Ledger
 from lakeloop.lake.marks import PREFIX, digest_of, running_digest
 from lakeloop.lake.reshape import EVOLVE, empty_tables, retype
+from lakeloop.lake.row_files import RowFiles
 from lakeloop.lake.tables import create_tables, written_columns
 from lakeloop.records import StageRecord
 from lakeloop.settings import Settings
@@ -150,8 +151,8 @@ class Lake:
         where: Mapping[str, str],
         fence: Fence,
         digest: Callable[[], str] | None = None,
-    ) -> Published:
         like: str = "",
+    ) -> Published:
         """Replace the rows of `table` that have the values `where` by `rows`; an empty `rows` clears them.
 
         `rows` has the table's columns in any order; the columns of `where` may be left out. A reader is
@@ -270,6 +271,10 @@ class Lake:
     def dataset(self, table: str, *, version: int | None = None, **equals: str) -> ds.Dataset:
         """The files that may hold the rows of `read`, as an Arrow dataset: other rows are in them too."""
         return self._store.dataset(table, version, equals)
+
+    def row_files(self, table: str, *, version: int | None = None, **equals: str) -> RowFiles | None:
+        """The files that hold the rows of `read` and no others; None where only `scan` reads these."""
+        return self._store.row_files(table, version, equals)
 
     def rows_by_partition(self, table: str) -> dict[str, int]:
         """Partition -> rows, in the newest version; empty for a table that is not there."""

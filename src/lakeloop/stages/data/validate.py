@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lakeloop.durable import write_atomically
 from lakeloop.errors import DataError
@@ -192,8 +192,9 @@ def _judge(
     where = f"{context.loop.name} validate {stage.partition}"
     version = context.lake.version("staging")
     context.require_as_recorded("staging", transformed, version)
+    pinned: Any = {"version": version, "partition": stage.partition}
     with open_duckdb(database) as connection:
-        staging = context.lake.scan("staging", version=version, partition=stage.partition)
+        staging = context.lake.row_files("staging", **pinned) or context.lake.scan("staging", **pinned)
         rows.judge(connection, staging, context.loop)
         reasons = rows.reason_counts(connection)
         if reasons:
@@ -291,10 +292,10 @@ def _publish(
     from lakeloop.scratch.duckdb import open_duckdb
 
     day = {"partition": partition}
-    with open_duckdb(database, read_only=True) as connection:
     # Equal rows go on having the digest that they had: a data set is made of days with these.
     before = context.lake.ledger.latest("validate", partition, "done")
     like = before.outputs.get("mart", "") if before else ""
+    with open_duckdb(database, read_only=True) as connection:
         # Quarantine first: killed in between, a bad row is seen in two places, and never in none.
         bad, good = rows.rejected(connection), rows.good_rows
         quarantine = context.lake.replace("quarantine", bad, where={**day, "stage": "validate"}, fence=fence)
