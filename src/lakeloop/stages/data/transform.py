@@ -157,8 +157,7 @@ def _commit(context: StageContext, folder: Path, fence: Fence) -> Published:
     from lakeloop.transform.dbt import DATABASE_FILE
 
     # Equal rows go on having the digest that they had, also when a version before made it in another way.
-    before = context.lake.ledger.latest("transform", fence.partition, "done")
-    like = before.outputs.get("staging", "") if before else ""
+    like = context.lake.ledger.digest_before("transform", fence.partition, "staging")
     day = {"partition": fence.partition}
     with open_duckdb(folder / DATABASE_FILE, read_only=True) as connection:
         rows = built_rows(connection, context.loop.name)

@@ -149,6 +149,7 @@ def _validate(
         reach("validate.before-publish")
         quarantine, mart = _publish(context, stage.partition, database, fence)
         reach("validate.after-publish")
+        database.unlink()  # mart and quarantine have what is in it; of a day that is stopped it stays
     _track_mart(stage, mart)
     return stage.done(
         reason=f"{judged.words}; {len(audit.checks)} of {len(audit.checks)} checks passed",
@@ -293,8 +294,7 @@ def _publish(
 
     day = {"partition": partition}
     # Equal rows go on having the digest that they had: a data set is made of days with these.
-    before = context.lake.ledger.latest("validate", partition, "done")
-    like = before.outputs.get("mart", "") if before else ""
+    like = context.lake.ledger.digest_before("validate", partition, "mart")
     with open_duckdb(database, read_only=True) as connection:
         # Quarantine first: killed in between, a bad row is seen in two places, and never in none.
         bad, good = rows.rejected(connection), rows.good_rows
