@@ -155,11 +155,10 @@ class Lake:
     ) -> Published:
         """Replace the rows of `table` that have the values `where` by `rows`; an empty `rows` clears them.
 
-        `rows` has the table's columns in any order; the columns of `where` may be left out. A reader is
-        taken batch by batch: memory is that of a row group and of the digest, and an error that the
-        reader raises is passed on. `where` names partition columns, among them the fence's partition.
-        `digest` says what `digest_of` would say of the rows, when they were taken; default: `digest_of`
-        looks at them, in the way in which `like` was made, a digest of before. Durable when it returns.
+        `rows` has the table's columns in any order; those of `where` may be left out. A reader is taken batch
+        by batch: memory is that of a row group and of the digest, and its errors are passed on. `where` names
+        partition columns, among them the fence's. `digest` says what `digest_of` would say of the rows taken;
+        default: `digest_of` looks at them, as for `like`, a digest of before. Durable when it returns.
 
         Raises:
             FenceError: a newer attempt claimed this work, or another writer changed the partition since

@@ -46,11 +46,7 @@ def records_at(file: BinaryIO, lines: Collection[int], quote: str | None = None)
     """
     wanted = sorted(lines, reverse=True)
     reader = io.BufferedReader(cast("io.RawIOBase", file), _CHUNK)
-    offset, line, starts = (
-        0,
-        1,
-        True,
-    )  # where the next chunk begins, in which line, and whether that begins there
+    offset, line, starts = 0, 1, True  # of the next chunk; whether its line begins with it
     record: _OpenRecord | None = None
     while (wanted or record) and (chunk := reader.read(_CHUNK)):
         if not offset and chunk.startswith(_BOM):

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
-from deltalake import Schema as DeltaSchema
 
 from lakeloop.attempt import Attempt
 from lakeloop.durable import fsync_directory, fsync_file
@@ -83,27 +82,6 @@ def test_rows_that_had_a_digest_of_before_go_on_having_it(lake: Lake) -> None:
     published = lake.replace("mart", rows(), where={"partition": DAY}, fence=fence, like=before)
     assert published.digest == before == lake.digest("mart", partition=DAY, like=before)
     assert publish(lake).digest.startswith(PREFIX)
-
-
-def test_the_files_of_a_day_hold_its_rows_and_no_others(lake: Lake) -> None:
-    version = publish(lake).version
-    publish(lake, OTHER_DAY)
-    publish(lake, count=1)
-    files = lake.row_files("mart", version=version, partition=DAY)
-    assert files is not None
-    assert (files.columns, files.partition) == (tuple(MART.names), {"partition": DAY})
-    found = pa.concat_tables(pq.ParquetFile(path).read() for path in files.paths)
-    assert found == lake.read("mart", version=version, partition=DAY).drop_columns(["partition"])
-
-
-def test_rows_are_not_taken_from_files_that_do_not_say_all_of_them(lake: Lake) -> None:
-    assert lake.row_files("mart", partition=DAY) is None, "there are none"
-    publish(lake)
-    assert lake.row_files("mart") is None, "of all days"
-    store = DeltaStore(str(Path(lake.uri("mart")).parent))
-    later = DeltaSchema.from_arrow(pa.schema([("later", pa.string())])).fields
-    store.open("mart").alter.add_columns(later)
-    assert lake.row_files("mart", partition=DAY) is None, "a column is not in the files"
 
 
 def test_a_pinned_version_stays_what_it_was(lake: Lake) -> None:
@@ -341,7 +319,6 @@ def test_files_and_log_and_folders_are_synced_before_a_publish_returns(
 
 def test_files_are_compressed_with_zstd(lake: Lake) -> None:
     publish(lake)
-    import pyarrow.parquet as pq
 
     metadata = pq.ParquetFile(Path(lake.uri("mart")) / lake.dataset("mart").files[0]).metadata
     assert metadata.row_group(0).column(0).compression == "ZSTD"
