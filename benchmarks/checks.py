@@ -7,8 +7,9 @@ checks, freed of near-duplicates and published: on one side by the two stages, e
 as Airflow runs them; on the other by `by_hand.sql` in one process, which writes plain Parquet files, keeps no
 ledger, no lake and no pages, and is not told when a row was lost. All have to publish the same rows, refuse
 the same rows for the same reasons, and count the same. The script runs twice: with the patterns as the rules
-for texts read, and with the short cuts that we take (`_SHORT`; its DuckDB file is not packed). Ratios are given with and without
-imports; what the stages cost on ten rows is what dbt and Great Expectations take to begin.
+for texts read, and with the short cuts that we take (`_SHORT`; its DuckDB file is not packed). Ratios are
+given with and without imports; what the stages cost on ten rows is what dbt and Great Expectations take to
+begin.
 """
 
 # ruff: noqa: PLC0415  (each side imports what it needs itself: imports are measured too)
