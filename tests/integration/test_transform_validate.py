@@ -112,6 +112,7 @@ def test_the_record_leads_to_the_report(context: StageContext) -> None:
     assert page == context.settings.docs("small") / DAY / "index.html"
     assert "the day may be published" in page.read_text()
     assert (page.parent / "gx/index.html").is_file()
+    assert not (context.work("validate", DAY) / "audit/audit.duckdb").exists(), "all of it is in the lake"
     assert json.loads((page.parent / "result.json").read_text())["account"]["lines_read"] == 20
     assert validated.metrics["checks/passed"] == validated.metrics["checks/total"] == 8
     assert validated.metrics["quarantined_share"] == 6 / 20
@@ -265,6 +266,7 @@ def test_a_stopped_day_leaves_the_lake_as_it_was_and_a_report(context: StageCont
     page = context.settings.docs("small") / DAY / "index.html"
     assert str(page) in caught.value.remedy
     assert "the day was stopped" in page.read_text()
+    assert (context.work("validate", DAY) / "audit/audit.duckdb").is_file(), "to be looked into"
     assert "label_unknown" in page.read_text()
 
     lenient = open_context(tmp_path, small_loop(checks={"max_quarantined_share": 0.8}))

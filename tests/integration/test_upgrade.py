@@ -169,6 +169,9 @@ def test_a_new_day_is_taken_and_its_training_meets_the_champion(yesterday: Yeste
 def test_a_day_is_reset_and_made_again_as_it_was(yesterday: Yesterday) -> None:
     before, lake = yesterday.status(), lake_of(yesterday.settings)
     rows = lake.digest("mart", partition=yesterday.last_day)
+    recorded = {
+        verb: yesterday.stage(verb, yesterday.last_day)["outputs"] for verb in ("transform", "validate")
+    }
     ended = yesterday.lakeloop("reset", yesterday.loop, "--partition", yesterday.last_day, "--yes")
     assert ended.code == 0, ended.err
     assert lake.read("mart", partition=yesterday.last_day).num_rows == 0
@@ -176,9 +179,12 @@ def test_a_day_is_reset_and_made_again_as_it_was(yesterday: Yesterday) -> None:
     assert [day["partition"] for day in cleared["partitions"]] == yesterday.expected["days"][:-1]
     assert ("ingest", yesterday.last_day) in [(w["stage"], w["partition"]) for w in cleared["pending"]]
     assert cleared["champion"] == before["champion"]
-    for verb in ("ingest", "transform", "validate"):
-        assert yesterday.stage(verb, yesterday.last_day)["status"] == "done"
+    done = {verb: yesterday.stage(verb, yesterday.last_day) for verb in ("ingest", "transform", "validate")}
+    assert {record["status"] for record in done.values()} == {"done"}
     assert lake.digest("mart", partition=yesterday.last_day) == rows
+    for verb, table in (("transform", "staging"), ("validate", "mart")):
+        digest = done[verb]["outputs"][table]
+        assert digest == recorded[verb][table].removeprefix("sha256:"), "as the version before made it"
     assert yesterday.status()["totals"] == before["totals"]
 
 

@@ -30,6 +30,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from lakeloop.durable import fsync_directory, fsync_file
 from lakeloop.errors import ConfigurationError
 from lakeloop.lake.parquet import DataFile, FilesWriter, write_files
+from lakeloop.lake.row_files import RowFiles
 
 RETRY_SECONDS = 60.0
 """How long a commit waits for its turn among other writers of the same table."""
@@ -94,6 +95,24 @@ class DeltaStore:
         """
         filesystem = self._local_files(table)
         return snapshot.to_pyarrow_dataset(filesystem=filesystem, file_pruning_predicate=pruning(equals))
+
+    def row_files(self, table: str, version: int | None, equals: Mapping[str, str]) -> RowFiles | None:
+        """The files with the rows where `equals` holds; None where a reader of files would not read the same.
+
+        That is: `equals` does not name all partition columns, there are no rows, they are not on a local
+        disk, or a column was added or changed since a file was written.
+        """
+        snapshot = self.open(table, version)
+        if self.local is None or set(equals) != set(snapshot.metadata().partition_columns):
+            return None
+        columns = pa.schema(snapshot.schema().to_arrow())
+        written = {field.name: field.type for field in columns if field.name not in equals}
+        files = list(self.files_of(table, snapshot, equals).get_fragments())
+        found = [{field.name: field.type for field in file.physical_schema} for file in files]
+        if not files or any(one != written for one in found):
+            return None
+        paths = tuple(str(self.local / table / file.path) for file in files)
+        return RowFiles(paths, tuple(columns.names), dict(equals))
 
     def same_files(self, table: str, one: int, other: int, equals: Mapping[str, str]) -> bool:
         """Whether two versions have the same files of these rows; False when one of them is not known now."""

@@ -8,7 +8,7 @@ entry with the status `reset` hides those that its stage and partition had befor
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from operator import itemgetter
 from typing import Any
@@ -79,6 +79,14 @@ class Ledger:
         rows = self._rows(stage, partition, status)
         return StageRecord.model_validate_json(rows[-1]["record"]) if rows else None
 
+    def digest_before(self, stage: str, partition: str, table: str) -> str:
+        """The digest that `stage` recorded last of its rows of the day in `table`; empty when it never did.
+
+        Also one that a reset hides: what was made as it was made is known again by its digest.
+        """
+        rows = self._all_rows({"stage": stage, "partition": partition}, ("done",))
+        return StageRecord.model_validate_json(rows[-1]["record"]).outputs.get(table, "") if rows else ""
+
     def entries(
         self, stage: str | None = None, partition: str | None = None, status: Statuses = None
     ) -> list[StageRecord]:
@@ -105,15 +113,19 @@ class Ledger:
         """Rows of the matching entries that no reset hides, oldest first."""
         wanted = {"stage": stage, "partition": partition}
         equals = {name: value for name, value in wanted.items() if value is not None}
-        condition = matching(equals)
         allowed = None if status is None else {status} if isinstance(status, str) else set(status)
-        if allowed is not None:
-            by_status = ds.field("status").isin(sorted(allowed | {"reset"}))
+        counted = _since_reset(self._all_rows(equals, None if allowed is None else (*allowed, "reset")))
+        return [row for row in counted if allowed is None or row["status"] in allowed]
+
+    def _all_rows(self, equals: Mapping[str, str], status: Sequence[str] | None) -> list[dict[str, Any]]:
+        """Rows of the matching entries, oldest first; of any status where none is given."""
+        condition = matching(equals)
+        if status is not None:
+            by_status = ds.field("status").isin(sorted(status))
             condition = by_status if condition is None else condition & by_status
         columns = ["stage", "partition", "status", "finished_at", "record"]
         rows = self._store.dataset("ledger", None, equals).to_table(columns=columns, filter=condition)
-        counted = _since_reset(sorted(rows.to_pylist(), key=itemgetter("finished_at")))
-        return [row for row in counted if allowed is None or row["status"] in allowed]
+        return sorted(rows.to_pylist(), key=itemgetter("finished_at"))
 
 
 def _since_reset(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

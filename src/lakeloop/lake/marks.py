@@ -6,7 +6,7 @@ that differ by chance: they are xxHash and sums, not sha256, and who wants to ca
 one. Where that must not be, rows that share a mark are looked at again.
 
 The digest of `lakeloop.lake.digest`, by the sha256 of each row, costs many times as much; it is that of data
-sets, and of all tables but the two that ingest writes.
+sets, and of all tables but those of a day's rows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lakeloop.lake.digest import ContentDigest, exact
 
 PREFIX = "rows2:"
 """How a digest by marks begins."""
-MARKED = frozenset({"raw", "quarantine"})
+MARKED = frozenset({"raw", "quarantine", "staging", "mart"})
 """Tables whose digest is by marks; earlier versions of Lakeloop had it by sha256, as for all others."""
 Marks = npt.NDArray[np.uint64]
 """Of rows: an array of 2 words x rows."""

@@ -27,6 +27,7 @@ from lakeloop.lake.files import LakeFiles
 from lakeloop.lake.ledger import Ledger
 from lakeloop.lake.marks import PREFIX, MarkedDigest, digest_of, running_digest
 from lakeloop.lake.reshape import EVOLVE, empty_tables, retype
+from lakeloop.lake.row_files import RowFiles
 from lakeloop.lake.tables import create_tables, written_columns
 from lakeloop.records import StageRecord
 from lakeloop.settings import Settings
@@ -130,13 +131,14 @@ class Lake:
         *,
         where: Mapping[str, str],
         fence: Fence,
+        like: str = "",
     ) -> Published:
         """Replace the rows of `table` that have the values `where` by `rows`; an empty `rows` clears them.
 
         `rows` has the table's columns in any order; the columns of `where` may be left out. A reader is
         taken batch by batch: memory is that of a row group and of the digest, and an error that the
         reader raises is passed on. `where` names partition columns, among them the fence's partition.
-        Durable when it returns.
+        The digest is made as `like`, a digest of before, was made. Durable when it returns.
 
         Raises:
             FenceError: a newer attempt claimed this work, or another writer changed the partition since
@@ -144,7 +146,7 @@ class Lake:
             DataError: `rows` has other columns, or rows of another partition; nothing was written.
             ValueError: `table` is none of `REPLACEABLE`, or `where` is not as described.
         """
-        draft = self._draft(table, where, fence, running_digest(table))
+        draft = self._draft(table, where, fence, running_digest(table, like))
         with draft:
             draft.append(pa.RecordBatch.from_pylist([], rows.schema))  # for its columns
             for batch in rows.to_batches() if isinstance(rows, pa.Table) else rows:
@@ -249,6 +251,10 @@ class Lake:
     def dataset(self, table: str, *, version: int | None = None, **equals: str) -> ds.Dataset:
         """The files that may hold the rows of `read`, as an Arrow dataset: other rows are in them too."""
         return self._store.dataset(table, version, equals)
+
+    def row_files(self, table: str, *, version: int | None = None, **equals: str) -> RowFiles | None:
+        """The files that hold the rows of `read` and no others; None where only `scan` reads these."""
+        return self._store.row_files(table, version, equals)
 
     def rows_by_partition(self, table: str) -> dict[str, int]:
         """Partition -> rows, in the newest version; empty for a table that is not there."""

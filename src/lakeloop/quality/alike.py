@@ -1,7 +1,7 @@
 """Good rows of a day whose texts are near-duplicates: which one stays, and whose answers contradict others.
 
-What a near-duplicate is says `cleaning.near`. Rows are told apart by their place in the table `EACH_ROW`,
-which is not changed once it is made. Only good rows are looked at: a bad row takes no good one with it.
+What a near-duplicate is says `cleaning.near`. Rows are told apart by their `PLACE` in the view `EACH_ROW`.
+Only good rows are looked at: a bad row takes no good one with it.
 """
 
 # Names are quoted by `identifier` and `literal`.
@@ -14,22 +14,28 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from lakeloop.cleaning.near import CONTENT, near_key
+from lakeloop.cleaning.near import near_key
 from lakeloop.scratch.duckdb import literal
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import identifier
 
+PLACE = "place"
+"""Column that tells rows apart."""
 EACH_ROW = "each_row"
-"""Table with the rows and the reasons of their own; its columns are those of the mart, `reasons`,
-and `flawed`: there are some."""
+"""View of the rows, with the columns of the mart and `PLACE`."""
+NOTED = "noted"
+"""Table of the rows of `EACH_ROW` that are bad by themselves, with the `reasons`, and, without any, of those
+whose texts have nothing that their key could be made of."""
+PASSED = "passed"
+"""View of the rows of `EACH_ROW` that are not bad by themselves."""
 NEAR = "near"
-"""Table of the good rows that may have a near-duplicate: `place` in `EACH_ROW`, `near`: key of their text."""
+"""Table of rows of `PASSED` that may have a near-duplicate: `PLACE`, `near` (the key of their text), what a
+conflict shows of them: the beginning of `text`, `answer`, `source_file`, `source_line`."""
 REPEATED = "repeated"
-"""Table with the `place` of each good row that shares its key with a good row of another text."""
+"""Table of the rows of `PASSED` that share their key with another one of another text."""
 DUPLICATES = "duplicates"
-"""Table with the `place` of each good row that is left out for an earlier near-duplicate."""
+"""Table with the `PLACE` of each row of `PASSED` that is left out for an earlier near-duplicate."""
 
-_GOOD = "not flawed"
 _BATCH_ROWS = 10_000
 _SHOWN_TEXTS = 5
 _SHOWN_ANSWERS = 10
@@ -70,76 +76,72 @@ class Conflicts:
 
 
 def compare(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> None:
-    """Make the tables `NEAR`, `REPEATED` and `DUPLICATES` of `EACH_ROW`.
+    """Make the tables `NEAR`, `REPEATED` and `DUPLICATES` of `PASSED` and `NOTED`.
 
     When several good rows have the same key and other texts, all of them are bad: nothing says which one is
     right. A row that was delivered twice, or again because it was bad the first time, is not such a case.
     """
     drop = loop.clean.drop_near_duplicates
-    _find_near(connection)
-    same = f"coalesce('text:' || {NEAR}.near, 'row:' || each.place)" if drop else "'row:' || each.place"
-    good = f"(select rowid as place, * from {EACH_ROW} where {_GOOD})"
+    _find_near(connection, loop)
+    same = f"coalesce('text:' || {NEAR}.near, 'row:' || each.{PLACE})" if drop else f"'row:' || each.{PLACE}"
     connection.execute(
         f"""
         create or replace table {REPEATED} as
-        with again as (select row_id from {EACH_ROW} where {_GOOD} group by row_id having count(*) > 1),
+        with again as (select row_id from {PASSED} group by row_id having count(*) > 1),
         told as (
-            select each.place, each.row_id, {same} as same
-            from {good} as each left join {NEAR} using (place)
-            where each.row_id in (select row_id from again)
-        )
-        select place from told
-        where row_id in (select row_id from told group by row_id having count(distinct same) > 1)
+            select each.{PLACE}, each.row_id, {same} as same
+            from (from {PASSED} semi join again using (row_id)) as each left join {NEAR} using ({PLACE})
+        ),
+        apart as (select row_id from told group by row_id having count(distinct same) > 1)
+        from {PASSED} semi join (from told semi join apart using (row_id)) as told using ({PLACE})
         """
     )
     connection.execute(
         f"""
         create or replace table {DUPLICATES} as
         with alike as (
-            select place, row_number() over (partition by near order by source_file, source_line) as rank
-            from {NEAR} join {good} as each using (place) anti join {REPEATED} using (place)
+            select {PLACE}, row_number() over (partition by near order by source_file, source_line) as rank
+            from {NEAR} anti join {REPEATED} using ({PLACE})
             where near is not null
         )
-        select place from alike where rank > 1 and {literal("drop") if drop else "null"} is not null
+        select {PLACE} from alike where rank > 1 and {literal("drop") if drop else "null"} is not null
         """
     )
 
 
-def _find_near(connection: duckdb.DuckDBPyConnection) -> None:
+def _find_near(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> None:
     """Only texts that share a text key can be alike, or texts without what that key is made of."""
-    connection.execute(f"create or replace table {NEAR} (place bigint, near varchar)")
-    reading = connection.cursor()
-    candidates = reading.sql(
-        f"""
-        select rowid as place, text from {EACH_ROW}
-        where {_GOOD} and (
-            text_key in (
-                select text_key from {EACH_ROW} where {_GOOD} group by text_key having count(*) > 1
-            )
-            or not regexp_matches(text, {literal(CONTENT)})
+    shown = f"{PLACE}, left(text, {_SHOWN_CHARACTERS}) as text, answer, source_file, source_line"
+    candidates = f"""
+        with alike as (select text_key from {PASSED} group by text_key having count(*) > 1),
+        wanted as (
+            select {PLACE} from {PASSED} semi join alike using (text_key)
+            union select {PLACE} from {NOTED} where len(reasons) = 0
         )
+        select text, {PLACE}, source_file, source_line,
+            cast({identifier(loop.task.target)} as varchar) as answer
+        from {EACH_ROW} semi join wanted using ({PLACE})
         """
+    connection.execute(
+        f"create or replace table {NEAR} as select {shown}, '' as near from ({candidates}) limit 0"
     )
-    for batch in candidates.to_arrow_reader(_BATCH_ROWS):
-        keys = near_key(batch["text"])
-        connection.register("found", pa.table({"place": batch["place"], "near": keys}))
-        connection.execute(f"insert into {NEAR} select * from found")
+    reading = connection.cursor()
+    for batch in reading.sql(candidates).to_arrow_reader(_BATCH_ROWS):
+        keyed = pa.Table.from_batches([batch]).append_column("near", near_key(batch["text"]))
+        connection.register("found", keyed)
+        connection.execute(f"insert into {NEAR} select {shown}, near from found")
         connection.unregister("found")
     reading.close()
 
 
-def conflicts(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> Conflicts:
+def conflicts(connection: duckdb.DuckDBPyConnection) -> Conflicts:
     """Near-duplicates among the good rows whose answers differ, whether or not one of them is left out."""
-    target = identifier(loop.task.target)
     connection.execute(
         f"""
         create or replace temp table conflicting as
         with alike as (
-            select near, place, text, cast({target} as varchar) as answer, source_file, source_line,
-                place not in (select place from {DUPLICATES}) as stays
-            from {NEAR}
-            join (select rowid as place, * from {EACH_ROW}) as each using (place)
-            anti join {REPEATED} using (place)
+            select *, {PLACE} not in (select {PLACE} from {DUPLICATES}) as stays
+            from {NEAR} anti join {REPEATED} using ({PLACE})
             where near is not null
         )
         select * from alike
@@ -149,10 +151,10 @@ def conflicts(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> Conflict
     ((texts, rows),) = connection.execute("select count(distinct near), count(*) from conflicting").fetchall()
     shown = connection.execute(
         f"""
-        select left(arg_min(text, place), {_SHOWN_CHARACTERS}) as text,
+        select arg_min(text, {PLACE}) as text,
             list({{answer: answer, source_file: source_file, source_line: source_line, stays: stays}}
                 order by source_file, source_line)[:{_SHOWN_ANSWERS}] as sayings
-        from conflicting group by near order by min(place) limit {_SHOWN_TEXTS}
+        from conflicting group by near order by min({PLACE}) limit {_SHOWN_TEXTS}
         """
     ).fetchall()
     examples = (Conflict(text, tuple(Saying(**one) for one in sayings)) for text, sayings in shown)

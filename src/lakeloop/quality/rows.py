@@ -15,18 +15,20 @@ from contextlib import contextmanager
 import duckdb
 import pyarrow as pa
 
+from lakeloop.cleaning.near import CONTENT
 from lakeloop.errors import ConfigurationError
+from lakeloop.lake.row_files import RowFiles
 from lakeloop.lake.tables import mart_schema, raw_schema
-from lakeloop.quality.alike import DUPLICATES, EACH_ROW, REPEATED, compare
+from lakeloop.quality.alike import DUPLICATES, EACH_ROW, NOTED, PASSED, PLACE, REPEATED, compare
 from lakeloop.quality.kinds.base import Rule
 from lakeloop.quality.kinds.registry import rules_of
-from lakeloop.scratch.duckdb import count, literal
+from lakeloop.scratch.duckdb import count, literal, view_files
 from lakeloop.spec.checks import NotNull
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import identifier
 
-JUDGED = "judged"
-"""View of the rows with all their reasons, and `is_duplicate`: left out for a near-duplicate."""
+BAD = "bad"
+"""View of the bad rows, with the columns of the mart and all their `reasons`."""
 GOOD = "good"
 """View of the rows that are about to be published."""
 
@@ -43,6 +45,8 @@ RECORDS = pa.schema(
 )
 """Records of files as they stand there: where they are, as rows refer to it, and their text."""
 
+_TAKEN_IN = "taken_in"
+"""Table of the rows as they came."""
 _BATCH_ROWS = 16_384
 KEY_REPEATED = "row_id_repeated"
 _FOUND_CHARACTERS = 200
@@ -56,9 +60,9 @@ def rules(loop: LoopSpec) -> tuple[Rule, ...]:
 
 
 def judge(
-    connection: duckdb.DuckDBPyConnection, rows: pa.Table | pa.RecordBatchReader, loop: LoopSpec
+    connection: duckdb.DuckDBPyConnection, rows: pa.Table | pa.RecordBatchReader | RowFiles, loop: LoopSpec
 ) -> None:
-    """Make the view `JUDGED` of `rows` (columns of the mart), and the view `GOOD` on it.
+    """Make the views `BAD` and `GOOD` of `rows` (columns of the mart): what becomes of them.
 
     Each row gets the reasons that lie in itself; then the rows without any are compared with each other, see
     `alike`: so a good row is never left out for one that is bad.
@@ -66,53 +70,60 @@ def judge(
     Raises:
         ConfigurationError: a check cannot be evaluated (a regular expression that RE2 does not know).
     """
-    _judge_each(connection, rows, loop)
+    _take_in(connection, rows)
+    _judge_each(connection, loop)
     compare(connection, loop)
     columns = _columns(loop)
     repeated = _struct(KEY_REPEATED, "row_id", literal("expected a key of its own, found it in several rows"))
     connection.execute(
         f"""
-        create or replace view {JUDGED} as
-        select {columns},
-            case when rowid in (select place from {REPEATED}) then [{repeated}] else reasons end as reasons,
-            rowid in (select place from {DUPLICATES}) as is_duplicate
-        from {EACH_ROW}
+        create or replace view {BAD} as
+        select {columns}, reasons from {NOTED} where len(reasons) > 0
+        union all select {columns}, [{repeated}] as reasons from {REPEATED}
         """
     )
     connection.execute(
         f"""
         create or replace view {GOOD} as
-        select {columns} from {EACH_ROW}
-        anti join (select place from {REPEATED} union all select place from {DUPLICATES}) as left_out
-            on {EACH_ROW}.rowid = left_out.place
-        where not flawed
+        select {columns} from {PASSED}
+        anti join (select {PLACE} from {REPEATED} union all select {PLACE} from {DUPLICATES}) as left_out
+            using ({PLACE})
         """
     )
+
+
+def _take_in(connection: duckdb.DuckDBPyConnection, rows: pa.Table | pa.RecordBatchReader | RowFiles) -> None:
+    """Make the view `EACH_ROW` of `rows`, which are copied: they are looked at a dozen times."""
+    if isinstance(rows, RowFiles):
+        view_files(connection, "main", "incoming", rows.paths, rows.columns, rows.partition)
+    else:
+        connection.register("incoming", rows)
+    connection.execute(f"create or replace table {_TAKEN_IN} as from incoming")
+    if isinstance(rows, RowFiles):
+        connection.execute("drop view incoming")
+    else:
+        connection.unregister("incoming")
+    connection.execute(f"create or replace view {EACH_ROW} as select *, rowid as {PLACE} from {_TAKEN_IN}")
 
 
 def _columns(loop: LoopSpec) -> str:
     return ", ".join(identifier(name) for name in mart_schema(loop).names)
 
 
-def _judge_each(
-    connection: duckdb.DuckDBPyConnection, rows: pa.Table | pa.RecordBatchReader, loop: LoopSpec
-) -> None:
-    """Make the table `EACH_ROW`: the rows, each with the reasons that lie in itself."""
+def _judge_each(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> None:
+    """Make the table `NOTED`, of the rows that have reasons in themselves, and the view `PASSED`."""
     reasons = ",\n    ".join(_reason(rule) for rule in rules(loop))
     flawed = " or ".join(f"({rule.violated})" for rule in rules(loop))
     try:
-        with _registered(connection, "incoming", rows):
-            # What is said of a row is put together for bad rows only.
-            connection.execute(
-                f"""
-                create or replace table {EACH_ROW} as
-                select {_columns(loop)},
-                    case when {flawed} then list_filter([{reasons}], lambda reason: reason is not null)
-                    else [] end as reasons,
-                    len(reasons) > 0 as flawed
-                from incoming
-                """
-            )
+        # What is said of a row is put together for bad rows only.
+        connection.execute(
+            f"""
+            create or replace table {NOTED} as
+            select *, list_filter([{reasons}], lambda reason: reason is not null) as reasons
+            from {EACH_ROW}
+            where {flawed} or not regexp_matches(text, {literal(CONTENT)})
+            """
+        )
     except duckdb.InvalidInputException as error:
         raise ConfigurationError(
             "a row check cannot be evaluated",
@@ -121,6 +132,10 @@ def _judge_each(
             found=str(error).strip().splitlines()[0],
             remedy="correct the check in the loop file",
         ) from error
+    bad = f"(select {PLACE} from {NOTED} where len(reasons) > 0) as flawed"
+    connection.execute(
+        f"create or replace view {PASSED} as select * from {EACH_ROW} anti join {bad} using ({PLACE})"
+    )
 
 
 def duplicates(connection: duckdb.DuckDBPyConnection) -> int:
@@ -151,7 +166,6 @@ def reject(
         connection.execute(
             f"""
             create or replace table {REJECTED} as
-            with judged as (select * from {JUDGED} where len(reasons) > 0)
             select "partition", 'validate' as stage, reasons[1].code as reason,
                 list_aggregate(
                     list_transform(reasons, lambda reason: reason.code || ': ' || reason.detail),
@@ -164,7 +178,7 @@ def reject(
                     from ingested where ingested.source_file = judged.source_file
                         and ingested.source_line = judged.source_line
                 ) then 'row' else 'built' end as raw_form
-            from judged
+            from {BAD} as judged
             """
         )
 
@@ -242,7 +256,7 @@ def reason_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Rows by their first reason, most frequent first."""
     return dict(
         connection.execute(
-            f"select reasons[1].code as code, count(*) as times from {JUDGED} where len(reasons) > 0 "
+            f"select reasons[1].code as code, count(*) as times from {BAD} "
             "group by code order by times desc, code"
         ).fetchall()
     )

@@ -10,7 +10,8 @@ never an output: outputs go to the lake.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from lakeloop.spec.quoting import identifier
 MEMORY_LIMIT = "1GB"
 """For each connection, unless LAKELOOP_DUCKDB_MEMORY is set; DuckDB's default is most of the machine."""
 THREADS = 2
+_GLOB = re.compile(r"[\[*?]")
 
 
 def memory_limit() -> str:
@@ -43,6 +45,8 @@ def limits(file: Path) -> dict[str, str]:
     return {
         "memory_limit": memory_limit(),
         "threads": str(THREADS),
+        # A file is read a few times and then left alone: packing it costs more than all that.
+        "force_compression": "uncompressed",
         "temp_directory": str(spill_folder(file)),
     }
 
@@ -67,6 +71,38 @@ def fill(
     return count(connection, name)
 
 
+def view_files(
+    connection: duckdb.DuckDBPyConnection,
+    schema: str,
+    view: str,
+    paths: Sequence[str],
+    columns: Sequence[str],
+    constants: Mapping[str, str],
+) -> int:
+    """Create or replace `schema`.`view` of the rows of Parquet files, not copied; return the number of rows.
+
+    Args:
+        connection: a view in its file stays good for as long as the files are there.
+        schema: made when it is not there.
+        view: its name.
+        paths: absolute; at least one.
+        columns: of the view, in its order.
+        constants: those among `columns` that are not in the files -> the value of all rows.
+    """
+    selected = [
+        f"{_quoted(constants[name])} as {identifier(name)}" if name in constants else identifier(name)
+        for name in columns
+    ]
+    files = ", ".join(_quoted(_GLOB.sub(r"[\g<0>]", path)) for path in paths)
+    name = f"{identifier(schema)}.{identifier(view)}"
+    connection.execute(f"create schema if not exists {identifier(schema)}")
+    connection.execute(
+        f"create or replace view {name} as select {', '.join(selected)} "
+        f"from read_parquet([{files}], hive_partitioning = false)"
+    )
+    return count(connection, name)
+
+
 def count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
     """Rows of `relation`, a quoted SQL name."""
     ((rows,),) = connection.execute(f"select count(*) from {relation}").fetchall()
@@ -79,5 +115,9 @@ def literal(text: str) -> str:
     DuckDB's strings have no escape but the doubled quote. Colons are spelt out because SQLAlchemy, through
     which Great Expectations sends its queries, takes `:word` for a bound value, in a string too.
     """
-    quoted = "'" + text.replace("'", "''").replace(":", "' || chr(58) || '") + "'"
+    quoted = _quoted(text).replace(":", "' || chr(58) || '")
     return f"({quoted})" if ":" in text else quoted
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
-from lakeloop.scratch.duckdb import fill
+from lakeloop.lake.row_files import RowFiles
+from lakeloop.scratch.duckdb import fill, view_files
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import identifier
 from lakeloop.spec.tasks import WHOLE_BELOW
@@ -15,7 +16,7 @@ _KEYS = {"content": "row_hash", "line": "source_file || ':' || source_line"}
 
 
 DELIVERED = "delivered"
-"""Table of the loop's schema with the rows of `raw` as they are in the lake."""
+"""Table or view of the loop's schema with the rows of `raw` as they are in the lake."""
 
 
 def roles(loop: LoopSpec) -> dict[str, str]:
@@ -30,14 +31,18 @@ def roles(loop: LoopSpec) -> dict[str, str]:
 
 
 def hand_over(
-    connection: duckdb.DuckDBPyConnection, loop: LoopSpec, rows: pa.Table | pa.RecordBatchReader
+    connection: duckdb.DuckDBPyConnection, loop: LoopSpec, rows: pa.Table | pa.RecordBatchReader | RowFiles
 ) -> int:
     """Create dbt's source `raw` from rows of `raw`, each role as a further column; return the number of rows.
 
     The loop file alone says which column is the text and which the answer: no dbt model repeats it. The
-    source is a view, so that no text is stored twice, on the table `DELIVERED`.
+    source is a view, so that no text is stored twice, on `DELIVERED`; where the rows are in files, that is a
+    view too, and they are read where they lie.
     """
-    read = fill(connection, loop.name, DELIVERED, rows)
+    if isinstance(rows, RowFiles):
+        read = view_files(connection, loop.name, DELIVERED, rows.paths, rows.columns, rows.partition)
+    else:
+        read = fill(connection, loop.name, DELIVERED, rows)
     columns = ", ".join(f"{expression} as {identifier(role)}" for role, expression in roles(loop).items())
     schema = identifier(loop.name)
     connection.execute(

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lakeloop.cleaning import near
 from lakeloop.cleaning.near import near_key, repeats
+from lakeloop.cleaning.text import normalise
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
 words = st.lists(st.text("abcxyzÄéß東京😀👍+$", min_size=1, max_size=5), min_size=1, max_size=6)
@@ -80,6 +82,13 @@ def test_a_text_with_nothing_left_is_like_no_other() -> None:
 def test_how_words_are_parted_changes_nothing(parts: list[str], gaps: list[str]) -> None:
     spread = gaps[0] + "".join(word + gap for word, gap in zip(parts, gaps[1:], strict=False))
     assert key(spread) == key(" ".join(parts))
+
+
+@given(st.text("ab Zß5½.,-:;=()'#%~^+", max_size=20))
+def test_blanks_that_go_first_are_those_that_would_go(text: str) -> None:
+    lowered = pc.utf8_lower(normalise(pa.array([text], pa.string())))
+    whole = pc.replace_substring_regex(lowered, pattern=near._PARTS, replacement=r"\1\2\3").to_pylist()
+    assert [key(text) or ""] == whole
 
 
 @given(texts)

@@ -165,6 +165,9 @@ def test_a_reset_hides_what_its_stage_and_day_had_before_and_nothing_else(lake: 
     assert lake.ledger.latest("validate", DAY, "done") is None
     assert lake.ledger.done("validate", DAY, made_as("A")) is None
     assert lake.ledger.entries(status="done") == others
+    assert lake.ledger.digest_before("validate", DAY, "mart") == done.outputs["mart"], "but for its digest"
+    assert lake.ledger.digest_before("validate", DAY, "raw") == ""
+    assert lake.ledger.digest_before("train", DAY, "mart") == ""
     again = record(minute=2, outputs=done.outputs)
     lake.ledger.record(again)
     assert lake.ledger.entries("validate", DAY) == [reset, again]

@@ -78,10 +78,10 @@ def test_marks_that_are_known_make_the_same_digest() -> None:
 
 def test_a_digest_of_before_is_made_as_before() -> None:
     batches = rows(10).to_batches()
-    before = digest_of("mart", batches)
+    before = digest_of("evaluations", batches)
     assert not before.startswith(PREFIX)
-    assert digest_of("raw", batches).startswith(PREFIX)
-    assert digest_of("raw", batches, like=before) == before
+    assert digest_of("mart", batches).startswith(PREFIX)
+    assert digest_of("mart", batches, like=before) == before
 
 
 def test_nested_columns_are_refused() -> None:

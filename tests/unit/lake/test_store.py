@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
@@ -15,6 +16,8 @@ from lakeloop.durable import fsync_directory, fsync_file
 from lakeloop.errors import ConfigurationError, CountsError, DataError, FenceError
 from lakeloop.lake import delta as delta_module
 from lakeloop.lake.delta import DeltaStore
+from lakeloop.lake.digest import content_digest
+from lakeloop.lake.marks import PREFIX
 from lakeloop.lake.store import Lake
 from lakeloop.lake.tables import EVALUATIONS, PREDICTIONS, QUARANTINE
 from tests.support.small_loop import MART, mart_rows, small_loop
@@ -71,6 +74,14 @@ def test_the_digest_of_a_publish_is_the_digest_of_what_is_read(lake: Lake) -> No
     assert published.digest == lake.digest("mart", version=published.version, partition=DAY)
     assert publish(lake).digest == published.digest
     assert publish(lake, count=2).digest != published.digest
+
+
+def test_rows_that_had_a_digest_of_before_go_on_having_it(lake: Lake) -> None:
+    before = content_digest(rows())
+    fence = lake.claim("validate", DAY, RUN)
+    published = lake.replace("mart", rows(), where={"partition": DAY}, fence=fence, like=before)
+    assert published.digest == before == lake.digest("mart", partition=DAY, like=before)
+    assert publish(lake).digest.startswith(PREFIX)
 
 
 def test_a_pinned_version_stays_what_it_was(lake: Lake) -> None:
@@ -308,7 +319,6 @@ def test_files_and_log_and_folders_are_synced_before_a_publish_returns(
 
 def test_files_are_compressed_with_zstd(lake: Lake) -> None:
     publish(lake)
-    import pyarrow.parquet as pq
 
     metadata = pq.ParquetFile(Path(lake.uri("mart")) / lake.dataset("mart").files[0]).metadata
     assert metadata.row_group(0).column(0).compression == "ZSTD"

@@ -43,12 +43,11 @@ def judged(connection: duckdb.DuckDBPyConnection) -> Judge:
     """Judge rows; source line (as text) of each bad row -> its reasons."""
 
     def judge_rows(loop: LoopSpec, rows: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
-        from lakeloop.quality.rows import JUDGED, judge
+        from lakeloop.quality.rows import BAD, judge
 
         judge(connection, mart_table(rows), loop)
         found = connection.execute(
-            f"select source_line, list_transform(reasons, lambda r: r.code) from {JUDGED} "
-            "where len(reasons) > 0 order by source_line"
+            f"select source_line, list_transform(reasons, lambda r: r.code) from {BAD} order by source_line"
         ).fetchall()
         return {str(line): codes for line, codes in found}
 

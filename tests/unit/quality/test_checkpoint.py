@@ -15,11 +15,12 @@ import pyarrow as pa
 import pytest
 
 from lakeloop.errors import ConfigurationError
+from lakeloop.quality.alike import EACH_ROW, PLACE
 from lakeloop.quality.checkpoint import Audit, run_checks
 from lakeloop.quality.expectations import ACCOUNT, checks_of
 from lakeloop.quality.page import DayReport
 from lakeloop.quality.quarantine import Row, SetAside, tally
-from lakeloop.quality.rows import GOOD, JUDGED, REJECTED, judge, reject, rejected
+from lakeloop.quality.rows import BAD, GOOD, REJECTED, judge, reject, rejected
 from lakeloop.scratch.duckdb import fill, open_duckdb
 from lakeloop.spec.loop import LoopSpec
 from tests.support.small_loop import small_loop
@@ -76,10 +77,10 @@ def test_the_gate_finds_exactly_the_rows_that_the_verdict_finds(tmp_path: Path) 
     with open_duckdb(file) as connection:
         counted = dict(
             connection.execute(
-                f"select r.code, count(*) from (select unnest(reasons) as r from {JUDGED}) group by r.code"
+                f"select r.code, count(*) from (select unnest(reasons) as r from {BAD}) group by r.code"
             ).fetchall()
         )
-        connection.execute(f"create or replace view {GOOD} as select * exclude (reasons) from {JUDGED}")
+        connection.execute(f"create or replace view {GOOD} as select * exclude ({PLACE}) from {EACH_ROW}")
     audit = audited(tmp_path, loop, file)
     found = {
         check.name: int(check.found.split()[0]) for check in audit.checks if "row(s) fail" in check.found

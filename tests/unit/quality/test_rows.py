@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lakeloop.errors import ConfigurationError
+from lakeloop.lake.row_files import RowFiles
 from lakeloop.lake.tables import QUARANTINE, raw_schema
 from lakeloop.quality.alike import conflicts
 from lakeloop.quality.rows import (
@@ -184,7 +187,7 @@ def test_different_answers_to_one_text_are_counted_and_shown(connection: duckdb.
         {"text": "GREAT", "text_key": "great", "label": "cooking"},
     ]
     assert published(connection, LOOP, *rows) == [1, 3, 4]
-    found = conflicts(connection, LOOP)
+    found = conflicts(connection)
     assert (found.texts, found.rows) == (1, 2)
     (shown,) = found.examples
     assert shown.text == "great"
@@ -194,7 +197,7 @@ def test_different_answers_to_one_text_are_counted_and_shown(connection: duckdb.
     ]
     lenient = small_loop(clean={"drop_near_duplicates": False})
     assert published(connection, lenient, *rows) == [1, 2, 3, 4, 5]
-    assert conflicts(connection, lenient).rows == 2
+    assert conflicts(connection).rows == 2
 
 
 def test_a_quarantined_row_is_kept_whole_with_all_its_reasons(connection: duckdb.DuckDBPyConnection) -> None:
@@ -243,6 +246,36 @@ def test_a_quarantined_row_is_kept_as_it_stands_in_its_file(connection: duckdb.D
     assert (second["byte_offset"], second["raw_form"]) == (None, "built"), "ingest knows no row of this line"
     assert list(json.loads(second["raw"])) == MART.names
     assert rejected(connection, 1).read_all().num_rows == 1
+
+
+def test_rows_in_files_are_judged_as_a_table_is(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {},
+        {"label": None},
+        {"row_id": "x"},
+        {"row_id": "x", "text": "another"},
+        {"text": "TEXT 1!", "text_key": "k1", "label": "sports"},
+        {"text": "👍"},
+        {"text": "👍 !"},
+    ]
+    told = []
+    table = mart_table(rows)
+    for judged in (table, in_files(tmp_path, table)):
+        judge(connection, judged, LOOP)
+        told.append((quarantined(connection), conflicts(connection), good_rows(connection).read_all()))
+    assert told[0] == told[1]
+    bad, found, good = told[0]
+    assert (bad.num_rows, found.rows, good["source_line"].to_pylist()) == (3, 2, [1, 6])
+
+
+def in_files(folder: Path, table: pa.Table) -> RowFiles:
+    """`table`, whose rows are of one day, in two files without that."""
+    paths = [str(folder / name) for name in ("b.parquet", "a.parquet")]
+    for path, part in zip(paths, (table.slice(0, 3), table.slice(3)), strict=True):
+        pq.write_table(part.drop_columns(["partition"]), path)
+    return RowFiles(tuple(paths), tuple(table.column_names), {"partition": "2026-11-16"})
 
 
 def test_no_rows_are_no_reasons(connection: duckdb.DuckDBPyConnection) -> None:

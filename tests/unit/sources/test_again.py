@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lakeloop.sources import again
 from lakeloop.sources.again import RawRecord, records_at
 
 
@@ -46,6 +47,11 @@ def test_line_ends_in_quotes_belong_to_the_record(end: str) -> None:
     assert [raw for _, _, raw in found(content, 2, quote=None)] == ['1,"one']
 
 
+def test_a_line_within_a_record_is_none_of_its_own() -> None:
+    content = b'1,"one\ntwo\nthree"\n2,four\n'
+    assert [raw for _, _, raw in found(content, 1, 2, 3, 4, quote='"')] == ['1,"one\ntwo\nthree"', "2,four"]
+
+
 field = st.text('ab,"\n\r é', max_size=6)
 
 
@@ -59,5 +65,7 @@ def test_any_record_of_csv_is_found_whole(rows: list[list[str]], data: st.DataOb
         texts.append(written.getvalue())
         number += texts[-1].count("\n")
     chosen = data.draw(st.sets(st.sampled_from(range(len(rows)))))
-    records = found("".join(texts).encode(), *(lines[n] for n in chosen), quote='"')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(again, "_CHUNK", data.draw(st.sampled_from([1, 2, 3, 7, 1 << 20])))
+        records = found("".join(texts).encode(), *(lines[n] for n in chosen), quote='"')
     assert [(line, raw) for line, _, raw in records] == [(lines[n], texts[n][:-1]) for n in sorted(chosen)]

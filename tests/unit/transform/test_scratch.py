@@ -5,9 +5,10 @@ import time
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from lakeloop.scratch.duckdb import fill, open_duckdb
+from lakeloop.scratch.duckdb import fill, open_duckdb, view_files
 from lakeloop.scratch.folder import kept_folder
 
 
@@ -62,3 +63,19 @@ def test_a_stream_of_rows_becomes_a_table(tmp_path: Path) -> None:
     with open_duckdb(tmp_path / "a.duckdb") as connection:
         assert fill(connection, 'odd "schema"', "raw", reader) == 2
         assert connection.execute('select * from "odd ""schema""".raw').fetchall() == [("a", 1), ("b", 2)]
+
+
+def test_a_view_on_files_reads_them_where_they_lie_whatever_they_are_called(tmp_path: Path) -> None:
+    folder = tmp_path / "it's [a] lake*" / "partition=2026-11-16"
+    folder.mkdir(parents=True)
+    paths = [str(folder / f"{name}?.parquet") for name in ("b", "a")]
+    for path, numbers in zip(paths, ([1, 2], [3]), strict=True):
+        pq.write_table(pa.table({"n": numbers}), path)
+    file = tmp_path / "a.duckdb"
+    with open_duckdb(file) as connection:
+        assert (
+            view_files(connection, "small", "raw", paths, ["partition", "n"], {"partition": "it's:16"}) == 3
+        )
+    with open_duckdb(file, read_only=True) as connection:
+        rows = connection.execute("select * from small.raw").fetchall()
+    assert rows == [("it's:16", 1), ("it's:16", 2), ("it's:16", 3)]

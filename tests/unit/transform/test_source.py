@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from lakeloop.lake.row_files import RowFiles
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.transform.source import hand_over
 
@@ -46,6 +49,16 @@ def test_a_row_is_named_by_a_column_its_content_or_its_line(key: dict[str, str],
         assert hand_over(connection, loop(**key), RAW) == 2
         rows = connection.sql("select lakeloop_key, lakeloop_text from small.raw").fetchall()
     assert rows == list(zip(keys, ["hello", "bye"], strict=True))
+
+
+def test_rows_in_files_are_read_where_they_lie(tmp_path: Path) -> None:
+    file = tmp_path / "raw.parquet"
+    pq.write_table(RAW, file)
+    files = RowFiles((str(file),), (*RAW.column_names, "partition"), {"partition": "2026-11-16"})
+    with duckdb.connect() as connection:
+        assert hand_over(connection, loop(key_from="line"), files) == 2
+        rows = connection.sql('select lakeloop_text, "partition" from small.raw').fetchall()
+    assert rows == [("hello", "2026-11-16"), ("bye", "2026-11-16")]
 
 
 def test_numbers_that_are_answers_in_words_are_as_the_loop_file_has_them() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lakeloop.errors import DataError
 from lakeloop.faults import reach
@@ -120,10 +120,9 @@ def _build(
 ) -> tuple[Counts, tuple[NodeResult, ...]]:
     """Give dbt the day's raw rows, let it build, count what is in its file.
 
-    dbt is given a table with one partition at a pinned version. Its delta plugin would hand it all of the
-    table, and would ignore version 0; `read_parquet` on the files of a version needs DuckDB extensions,
-    which are not there offline, for every store but the local disk. A copy is streamed through delta-rs
-    from any store, costs milliseconds, and leaves a file in which a person can run dbt again.
+    dbt is given one partition at a pinned version, and a file in which a person can run dbt again. Its delta
+    plugin would hand it all of the table, and would ignore version 0. Files on a local disk are read where
+    they lie; of every other store DuckDB needs extensions, which are not there offline, and gets a copy.
     """
     from lakeloop.scratch.duckdb import open_duckdb
     from lakeloop.transform.built import built, dropped_duplicates
@@ -132,8 +131,9 @@ def _build(
     from lakeloop.transform.source import hand_over
 
     loop, database = context.loop, folder / DATABASE_FILE
+    pinned: Any = {"version": version, "partition": stage.partition}
     with open_duckdb(database) as connection:
-        raw = context.lake.scan("raw", version=version, partition=stage.partition)
+        raw = context.lake.row_files("raw", **pinned) or context.lake.scan("raw", **pinned)
         read = hand_over(connection, loop, raw)
     nodes = build(
         runnable(context.settings.dbt, models, folder / "project"),
@@ -156,6 +156,9 @@ def _commit(context: StageContext, folder: Path, fence: Fence) -> Published:
     from lakeloop.transform.built import built_rows
     from lakeloop.transform.dbt import DATABASE_FILE
 
+    # Equal rows go on having the digest that they had, also when a version before made it in another way.
+    like = context.lake.ledger.digest_before("transform", fence.partition, "staging")
+    day = {"partition": fence.partition}
     with open_duckdb(folder / DATABASE_FILE, read_only=True) as connection:
         rows = built_rows(connection, context.loop.name)
-        return context.lake.replace("staging", rows, where={"partition": fence.partition}, fence=fence)
+        return context.lake.replace("staging", rows, where=day, fence=fence, like=like)

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lakeloop.durable import write_atomically
 from lakeloop.errors import DataError
@@ -149,6 +149,7 @@ def _validate(
         reach("validate.before-publish")
         quarantine, mart = _publish(context, stage.partition, database, fence)
         reach("validate.after-publish")
+        database.unlink()  # mart and quarantine have what is in it; of a day that is stopped it stays
     _track_mart(stage, mart)
     return stage.done(
         reason=f"{judged.words}; {len(audit.checks)} of {len(audit.checks)} checks passed",
@@ -192,8 +193,9 @@ def _judge(
     where = f"{context.loop.name} validate {stage.partition}"
     version = context.lake.version("staging")
     context.require_as_recorded("staging", transformed, version)
+    pinned: Any = {"version": version, "partition": stage.partition}
     with open_duckdb(database) as connection:
-        staging = context.lake.scan("staging", version=version, partition=stage.partition)
+        staging = context.lake.row_files("staging", **pinned) or context.lake.scan("staging", **pinned)
         rows.judge(connection, staging, context.loop)
         reasons = rows.reason_counts(connection)
         if reasons:
@@ -217,7 +219,7 @@ def _judge(
             reasons=reasons,
             set_aside=(*refused, *quarantine.tally(connection, rows.REJECTED)),
             examples=(*quarantine.rows(context.lake, before, limit=_SHOWN_ROWS), *map(Row.of, first)),
-            conflicts=alike.conflicts(connection, context.loop),
+            conflicts=alike.conflicts(connection),
             counts=counts,
             account=account,
         )
@@ -291,11 +293,13 @@ def _publish(
     from lakeloop.scratch.duckdb import open_duckdb
 
     day = {"partition": partition}
+    # Equal rows go on having the digest that they had: a data set is made of days with these.
+    like = context.lake.ledger.digest_before("validate", partition, "mart")
     with open_duckdb(database, read_only=True) as connection:
         # Quarantine first: killed in between, a bad row is seen in two places, and never in none.
-        bad = rows.rejected(connection)
+        bad, good = rows.rejected(connection), rows.good_rows
         quarantine = context.lake.replace("quarantine", bad, where={**day, "stage": "validate"}, fence=fence)
-        return quarantine, context.lake.replace("mart", rows.good_rows(connection), where=day, fence=fence)
+        return quarantine, context.lake.replace("mart", good(connection), where=day, fence=fence, like=like)
 
 
 def _track(stage: StageSession, judged: _CheckedRows, audit: Audit, metrics: dict[str, float]) -> None:

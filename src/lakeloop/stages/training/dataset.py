@@ -111,12 +111,12 @@ def _read_published(
     """The rows of the published days at this version of the mart, proved to be the published ones."""
     import pyarrow as pa
 
-    from lakeloop.lake.digest import content_digest
+    from lakeloop.lake.marks import digest_of
 
     tables = []
     for day, found in published.items():
         rows = context.lake.read("mart", version=version, partition=day)
-        if (digest := content_digest(rows)) != found.digest:
+        if (digest := digest_of("mart", rows.to_batches(), found.digest)) != found.digest:
             raise FenceError(
                 f"the mart holds other rows of {day} than the ledger says were published",
                 where=f"{context.loop.name} mart version {version}",
