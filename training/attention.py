@@ -21,12 +21,14 @@ _USUAL = "sdpa"
 
 def fuse_attention(encoder: PreTrainedModel) -> None:
     """Let `encoder` compute attention by one kernel; an encoder without that choice stays as it is."""
-    encoder.set_attn_implementation(_NAME)
+    if encoder.config._attn_implementation == _USUAL:  # noqa: SLF001 - there is no other way to ask
+        encoder.set_attn_implementation(_NAME)
 
 
 def restore_attention(encoder: PreTrainedModel) -> None:
     """Let `encoder` compute attention in the usual way again."""
-    encoder.set_attn_implementation(_USUAL)
+    if encoder.config._attn_implementation == _NAME:  # noqa: SLF001
+        encoder.set_attn_implementation(_USUAL)
 
 
 def _attend(

@@ -7,7 +7,7 @@ the task's; what is done with the batches, the method's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,14 @@ class Tokens:
     def lengths(self) -> NDArray[np.int64]:
         """Number of tokens of each text, [texts]."""
         return np.fromiter((len(ids) for ids in self.ids), dtype=np.int64, count=len(self.ids))
+
+    def share_of(self, token: int) -> float:
+        """Which share of all tokens is `token`."""
+        return sum(int((ids == token).sum()) for ids in self.ids) / max(1, int(self.lengths.sum()))
+
+    def only(self, rows: NDArray[np.int64]) -> Tokens:
+        """Those of the texts with these numbers, in this order."""
+        return replace(self, ids=tuple(self.ids[row] for row in rows))
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
         """The texts with these numbers as one padded batch, on the CPU."""
@@ -187,6 +195,20 @@ def tokenise(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
     encodings = tokenizer.encode_batch_fast(list(texts))
     ids = tuple(np.array(encoding.ids, dtype=np.int32) for encoding in encodings)
     return Tokens(ids, pad_id_of(tokenizer))
+
+
+def require_tokens(tokens: Tokens, texts: Sequence[str]) -> None:
+    """Raises ConfigurationError where a text has no token: an encoder has nothing to read there."""
+    empty = [text for text, ids in zip(texts, tokens.ids, strict=True) if not len(ids)]
+    if empty:
+        raise ConfigurationError(
+            f"{len(empty):,} of {len(texts):,} texts have no token for this base model",
+            where="train.base_model",
+            expected="a token in each text: most tokenizers add [CLS] and [SEP], this one adds none",
+            found=", ".join(map(ascii, sorted(set(empty))[:3])),
+            remedy="quarantine such texts by a row check (kind: matches), or name a base model whose"
+            " tokenizer.json has a post_processor that adds special tokens",
+        )
 
 
 def bucketed_batches(

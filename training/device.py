@@ -7,11 +7,13 @@ import os
 import random
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from training.data import Batch
+if TYPE_CHECKING:
+    from training.data import Batch
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class Device:
     @property
     def dtype(self) -> str:
         return "bfloat16 autocast" if self.bf16 else "float32"
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether `error` is what torch raises when the device, or the machine, has no memory left."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def open_device(seed: int) -> Device:

@@ -64,8 +64,7 @@ def export_artifact(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     network = network.to("cpu").eval()
-    weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    save_file(weights, partial / "model.safetensors")
+    save_file(_weights(network), partial / "model.safetensors")
     onnx.save(graph_of(network, graphs), partial / ONNX_MODEL)
     difference = compare(network, partial / ONNX_MODEL, tokenizer, texts[:_COMPARED_ROWS])
     log.info("ONNX Runtime and torch differ by at most %.1e", difference)
@@ -77,6 +76,16 @@ def export_artifact(
     partial.rename(into)
     fsync_directory(into.parent)
     return open_artifact(into)
+
+
+def _weights(network: Network) -> dict[str, torch.Tensor]:
+    """Weights and buffers by name; of such as are one tensor, shared, the first."""
+    tensors, seen = {}, set()
+    for name, tensor in network.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            tensors[name] = tensor.detach().contiguous()
+    return tensors
 
 
 def compare(network: Network, path: Path, tokenizer: Tokenizer, texts: Sequence[str]) -> float:

@@ -1,14 +1,18 @@
 """The layers that a method does not train: run once for each text instead of once in every epoch.
 
 Frozen layers in eval mode give the same hidden states each time. The states are kept in memory and replayed
-into the trained layers, so that an epoch costs what the trained layers cost.
+into the trained layers, so that an epoch costs what the trained layers cost. Where an encoder hands on more
+than hidden states from layer to layer, as T5 does, nothing is kept, and the frozen layers run each time.
 """
 
 from __future__ import annotations
 
 import copy
+import logging
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
@@ -17,7 +21,10 @@ from training.data import Batch, Tokens, sorted_batches
 from training.device import Device
 from training.embed import BATCH_SIZE
 from training.network import Network, layers_of
+from training.probe import alike
 from training.progress import Passage
+
+log = logging.getLogger(__name__)
 
 LIMIT_BYTES = 2 << 30
 """Hidden states that take more are not kept. A constant instead of the memory that is free at the moment:
@@ -32,19 +39,17 @@ class FrozenLayers:
 
     def __init__(self, network: Network, frozen: int, tokens: Tokens, device: Device) -> None:
         self._device = device
-        self._hidden = _hidden_states(network, frozen, tokens, device)
-        self._replay = _Replay()
+        self._states = _hidden_states(network, frozen, tokens, device)
+        self._replayed = _Replayed(torch.empty(0), self._states.others)
         self.network = _share(network)
         stack = layers_of(self.network.encoder)
-        del stack[: frozen - 1]
-        stack[0] = self._replay
-        self.network.encoder.config.num_hidden_layers = len(stack)
+        for number in range(frozen):
+            stack[number] = _Replay(stack[number], self._replayed)
 
     def feed(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """The arguments for one call of the attribute `network`, which gets this batch's hidden states."""
-        self._replay.hidden = pad_sequence([self._hidden[row] for row in batch.rows], batch_first=True).to(
-            self._device.target
-        )
+        hidden = [self._states.of_rows[row] for row in batch.rows]
+        self._replayed.hidden = pad_sequence(hidden, batch_first=True).to(self._device.target)
         return self._device.place(batch)
 
 
@@ -54,30 +59,96 @@ def worth_keeping(tokens: Tokens, hidden_size: int, frozen: int, device: Device)
     return frozen > 0 and size <= LIMIT_BYTES
 
 
-class _Replay(nn.Module):
-    """Takes the place of the frozen layers: returns the hidden states that are set, whatever its input."""
+@torch.inference_mode()
+def can_replay(network: Network, frozen: int, tokens: Tokens, device: Device) -> bool:
+    """Whether the layers above the `frozen` ones do on kept hidden states what they do else.
+
+    It is tried, in float32, on the shortest and the longest of the texts.
+    """
+    ends = tokens.only(np.argsort(tokens.lengths, kind="stable")[[0, -1]])
+    batch, exact = ends.batch(np.arange(2)), replace(device, bf16=False)
+    network.eval()
+    try:
+        whole = network.embed(*device.place(batch))
+        layers = FrozenLayers(network, frozen, ends, exact)
+        replayed = layers.network.embed(*layers.feed(batch))
+    except torch.OutOfMemoryError:
+        raise
+    except (TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+    else:
+        if alike(whole, replayed):
+            return True
+        why = "they hand on more than hidden states"
+    log.info(
+        "the layers of %s cannot be replayed (%s): the frozen ones run in each epoch",
+        type(network.encoder).__name__, why,
+    )  # fmt: skip
+    return False
+
+
+@dataclass
+class _Replayed:
+    """What the frozen layers give for one batch."""
 
     hidden: torch.Tensor
+    others: int | None
 
-    def forward(self, *_: Any, **__: Any) -> torch.Tensor:
-        return self.hidden
+
+class _Replay(nn.Module):
+    """Takes the place of a frozen layer: returns the hidden states that are set, whatever its input.
+
+    One for each layer, which is asked for what this one lacks: encoders look at the number of layers, and at
+    what kind of attention a layer has.
+    """
+
+    def __init__(self, layer: nn.Module, replayed: _Replayed) -> None:
+        super().__init__()
+        # In a tuple: the layer is no part of this one, neither are its weights.
+        self._behind = (layer, replayed)
+
+    def forward(self, *_: Any, **__: Any) -> Any:
+        replayed = self._behind[1]
+        if replayed.others is None:
+            return replayed.hidden
+        return (replayed.hidden, *[None] * replayed.others)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_behind":
+            raise AttributeError(name)
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self._behind[0], name)
 
 
 class _Reached(Exception):  # noqa: N818 - no error, a way out
     """The last frozen layer has run; the rest of the network need not."""
 
 
-@torch.no_grad()
-def _hidden_states(network: Network, frozen: int, tokens: Tokens, device: Device) -> list[torch.Tensor]:
-    """Output of the last frozen layer for each row, [tokens, hidden], on the CPU."""
-    captured: list[torch.Tensor] = []
+@dataclass
+class _States:
+    """Output of the last frozen layer."""
 
-    def capture(_module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
+    of_rows: list[torch.Tensor]
+    """For each row, [tokens, hidden], on the CPU."""
+    others: int | None = None
+    """How many values the layer returns beside the hidden states; None where it returns these alone."""
+
+
+@torch.no_grad()
+def _hidden_states(network: Network, frozen: int, tokens: Tokens, device: Device) -> _States:
+    captured: list[torch.Tensor] = []
+    states = _States([torch.empty(0)] * len(tokens.ids))
+
+    def capture(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        if isinstance(output, tuple):
+            states.others = len(output) - 1
+            output = output[0]
         captured.append(output)
         raise _Reached
 
     dtype = torch.bfloat16 if device.bf16 else torch.float32
-    hidden: list[torch.Tensor] = [torch.empty(0)] * len(tokens.ids)
     lengths = tokens.lengths
     hook = layers_of(network.encoder)[frozen - 1].register_forward_hook(capture)
     network.eval()
@@ -90,11 +161,11 @@ def _hidden_states(network: Network, frozen: int, tokens: Tokens, device: Device
             except _Reached:
                 output = captured.pop().to(dtype).cpu()
             for line, row in enumerate(rows):
-                hidden[row] = output[line, : lengths[row]].clone()
+                states.of_rows[row] = output[line, : lengths[row]].clone()
             passage.add(len(rows), int(lengths[rows].sum()))
     finally:
         hook.remove()
-    return hidden
+    return states
 
 
 def _share(network: Network) -> Network:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn.utils import clip_grad_norm_
 
 from lakeloop.errors import ConfigurationError
@@ -19,8 +20,9 @@ from lakeloop.faults import reach
 from training.attention import fuse_attention, restore_attention
 from training.data import Batch, Tokens, bucketed_batches
 from training.embed import run
-from training.frozen import FrozenLayers, worth_keeping
+from training.frozen import FrozenLayers, can_replay, worth_keeping
 from training.job import Job, Trained
+from training.memory import Passes, free_bytes, need_of, texts_of_a_pass
 from training.methods.base import Opened, Opener
 from training.network import Network, load_encoder
 from training.progress import Progress
@@ -43,15 +45,22 @@ class Gradient:
         tokens = job.tokenise()
         encoder = load_encoder(job.base, job.config.train.max_tokens)
         fuse_attention(encoder)
+        job.suit(encoder)
         network = task.network(encoder)
         opened = self.opener.open(network)
         network.to(job.device.target)
         fitted, feed = network, job.device.place
-        if worth_keeping(tokens, network.head.in_features, opened.frozen_layers, job.device):
+        frozen = opened.frozen_layers
+        if worth_keeping(tokens, network.head.in_features, frozen, job.device) and can_replay(
+            network, frozen, tokens, job.device
+        ):
             with job.timed("frozen layers"):
-                layers = FrozenLayers(network, opened.frozen_layers, tokens, job.device)
+                layers = FrozenLayers(network, frozen, tokens, job.device)
             fitted, feed = layers.network, layers.feed
-        fit = Fit(job, task, opened, fitted, feed, tokens)
+        longest = int(tokens.lengths[: len(job.dataset.train)].max())
+        need = need_of(network, opened, longest, job.device)
+        passes = Passes(texts_of_a_pass(job.config.train.batch_size, need, free_bytes(job.device)))
+        fit = Fit(job, task, opened, fitted, feed, tokens, passes)
         with job.timed("train"):
             epochs, best = fit.run()
         self.opener.close(network)
@@ -60,6 +69,7 @@ class Gradient:
             "best_epoch": best.number,
             "epochs": [epoch.as_dict() for epoch in epochs],
             "trained_weights": sum(parameter.numel() for parameter in opened.parameters),
+            "texts_of_a_pass": passes.texts,
         }
         return Trained(network, best.validation, details)
 
@@ -91,6 +101,7 @@ class Fit:
     """Batch -> the arguments for a call of `network`."""
     tokens: Tokens
     """Tokens of the training rows, then of the validation rows."""
+    passes: Passes
 
     def run(self) -> tuple[list[Epoch], Epoch]:
         """Train; returns all epochs, and the one whose weights the network has in the end.
@@ -133,14 +144,19 @@ class Fit:
         targets = torch.from_numpy(self.job.dataset.train.targets)
         lengths = self.tokens.lengths[: len(targets)]
         batches = bucketed_batches(lengths, train.batch_size, seed=train.seed, epoch=number)
+
+        def backward(part: NDArray[np.int64], share: float) -> torch.Tensor:
+            with device.autocast():
+                outputs = self.network(*self.feed(self.tokens.batch(part)))
+            loss = self.task.loss(outputs.float(), targets[part].to(device.target)) * share
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss.detach()
+
         total = 0.0
         for step, rows in enumerate(batches):
             if step == len(batches) // 2:
                 reach("train.mid-epoch")
-            with device.autocast():
-                outputs = self.network(*self.feed(self.tokens.batch(rows)))
-            loss = self.task.loss(outputs.float(), targets[rows].to(device.target))
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss = self.passes.run(rows, backward, optimiser.zero_grad)
             clip_grad_norm_(self.opened.parameters, GRADIENT_NORM)
             learning_rate = float(schedule.get_last_lr()[0])
             optimiser.step()

@@ -58,7 +58,8 @@ def traced(network: Network) -> onnx.ModelProto:
     mask = torch.ones(2, 8, dtype=torch.int64)
     mask[0, 5:] = 0
     shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens")}
-    with warnings.catch_warnings():
+    # Without gradients: with them, attention over T5's biases is laid out as no graph can say.
+    with warnings.catch_warnings(), torch.no_grad():
         # About torch's own internals, and about axes named once for two inputs, which is meant.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(

@@ -19,13 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-import torch
 import transformers
 from pydantic import ValidationError
 from tokenizers import Tokenizer
+from transformers import PreTrainedModel
 
 from lakeloop.artifact import ArtifactDescription
-from lakeloop.base_model import BaseModel, find_base_model
+from lakeloop.base_model import BaseModel, find_base_model, require_fit
+from lakeloop.bases.vocabulary import read_vocabulary
 from lakeloop.cleaning.steps import steps_of
 from lakeloop.durable import write_atomically
 from lakeloop.errors import (
@@ -47,13 +48,17 @@ from lakeloop.spec.train import Candidate, Train
 from lakeloop.tasks.registry import task_of
 from lakeloop.tracking.journal import JournalIdentity, JournalTracker
 from lakeloop.tracking.tracker import Tracker
-from training.data import Dataset, Tokens, load_tokenizer, read_dataset, tokenise
-from training.device import Device, open_device
+from training.data import Dataset, Tokens, load_tokenizer, read_dataset, require_tokens, tokenise
+from training.device import Device, is_out_of_memory, open_device
 from training.export import export_artifact
 from training.network import Network
+from training.probe import fitting
 from training.validation import Judge, Scores
 
 log = logging.getLogger(__name__)
+
+MANY_UNKNOWN = 0.2
+"""Share of tokens that a base model does not know from which on a job says so."""
 
 
 class JobConfig(Frozen):
@@ -110,11 +115,26 @@ class Job:
         self.seconds[part] = self.seconds.get(part, 0.0) + time.monotonic() - began
         log.info("%s: %.1f s", part, self.seconds[part])
 
+    def suit(self, encoder: PreTrainedModel) -> None:
+        """Move `encoder` to the device, and compute in float32 where it cannot in bfloat16."""
+        self.device = fitting(self.device, encoder.to(self.device.target))
+
     def tokenise(self) -> Tokens:
-        """Tokens of all texts: the training rows, then the validation rows."""
+        """Tokens of all texts: the training rows, then the validation rows.
+
+        Raises:
+            ConfigurationError: the tokenizer makes no token at all of a text.
+        """
         texts = self.dataset.train.texts + self.dataset.validation.texts
         with self.timed("tokenise"):
-            return tokenise(self.tokenizer, texts)
+            tokens = tokenise(self.tokenizer, texts)
+        require_tokens(tokens, texts)
+        unknown = read_vocabulary(self.base.tokenizer).unknown
+        if (share := tokens.share_of(unknown)) >= MANY_UNKNOWN:
+            log.warning(
+                "the base model does not know %.0f %% of the tokens: is it of this language?", 100 * share
+            )
+        return tokens
 
 
 @dataclass(frozen=True)
@@ -143,10 +163,11 @@ def main(train: Callable[[Job], Trained]) -> NoReturn:
         # One line, without a traceback: the process that waits for the job shows it to a person.
         log.error("%s", "; ".join(line.strip() for line in str(error).splitlines()))  # noqa: TRY400
         sys.exit(exit_code(error))
-    except torch.OutOfMemoryError as error:
-        log.error("out of memory on the device; to do: lower train.batch_size; %s", error)  # noqa: TRY400
-        sys.exit(ConfigurationError.exit_code)
     except Exception as error:
+        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+            what = "out of memory; to do: lower train.batch_size or train.max_tokens; %s"
+            log.error(what, error)  # noqa: TRY400
+            sys.exit(ConfigurationError.exit_code)
         log.exception("%s: %s", type(error).__name__, error)  # noqa: TRY401 - the log's last line says why
         sys.exit(EXIT_UNKNOWN)
     sys.exit(0)
@@ -189,6 +210,7 @@ def open_job(config: JobConfig, tracker: Tracker) -> Job:
         ConfigurationError, DataError: something is missing, broken or does not fit.
     """
     device = open_device(config.train.seed)
+    require_fit(config.train, config.base_folder, config.candidate)
     base = find_base_model(config.train.base_model, config.base_folder)
     task = task_of(config.task)
     dataset = read_dataset(config.dataset, task, steps_of(config.clean))

@@ -6,15 +6,23 @@ the shape is one, so that everything after training treats all candidates alike.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from lakeloop.base_model import BaseModel
+from lakeloop.bases.files import WHERE, read_json
+from lakeloop.bases.fit import without_vectors
+from lakeloop.bases.vocabulary import read_vocabulary
 from lakeloop.errors import ConfigurationError
+from training.probe import embedding, keep_nothing, require_finite, require_own_answers, require_reads
+
+ENCODER = "encoder."
+"""Begins the names of the encoder's weights in those of a network."""
 
 
 class Network(nn.Module):
@@ -31,74 +39,93 @@ class Network(nn.Module):
 
     def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Mean of the last hidden states over the text's own tokens, float32 [rows, hidden]."""
-        hidden: torch.Tensor
-        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        # Summed in float32: bfloat16 has 8 bits of mantissa, too few for a sum of hundreds.
-        mask = attention_mask.unsqueeze(-1).to(torch.float32)
-        return (hidden.float() * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1.0)
+        return embedding(self.encoder, input_ids, attention_mask)
 
 
 def load_encoder(base: BaseModel, max_tokens: int) -> PreTrainedModel:
-    """The pretrained encoder in float32, on the CPU, in eval mode.
+    """The pretrained encoder in float32, on the CPU, in eval mode, without a decoder that comes with it.
 
     Raises:
-        ConfigurationError: transformers does not know it, or texts of `max_tokens` do not fit into it.
+        ConfigurationError: transformers does not know it, a weight of it is missing or no number, it gives
+            no answers that are a text's own, or texts of `max_tokens` do not fit into it.
     """
+    where = f"{base.name} ({base.folder})"
     try:
-        config = AutoConfig.from_pretrained(base.folder, trust_remote_code=False, local_files_only=True)
-        encoder, loading = AutoModel.from_pretrained(
-            base.folder,
-            config=config,
-            trust_remote_code=False,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        model, missing = _sealed(base) if base.sealed else _published(base)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise ConfigurationError(
-            "base model cannot be loaded",
-            where=f"{base.name} ({base.folder})",
-            found=str(error).splitlines()[0],
+            "base model cannot be loaded", where=where, found=str(error).strip().splitlines()[0]
         ) from error
+    encoder = _encoder_of(model)
     if getattr(encoder, "pooler", None) is not None:
         # Its output is not used here, and many published models leave its weights out.
         encoder.pooler = None
-    if missing := sorted(key for key in loading["missing_keys"] if not key.startswith("pooler.")):
+    used = {id(weight) for weight in encoder.parameters()}
+    if lacking := sorted(name for name, weight in missing.items() if id(weight) in used):
         raise ConfigurationError(
-            f"base model lacks {len(missing)} of its weights, the first is {missing[0]}",
-            where=f"{base.name} ({base.folder})",
+            f"base model lacks {len(lacking)} of its weights, the first is {lacking[0]}",
+            where=where,
             expected=f"all weights of {type(encoder).__name__}",
             remedy="name a folder saved from the encoder that its config.json describes",
         )
-    limit = getattr(encoder.config, "max_position_embeddings", max_tokens)
-    if max_tokens > limit:
-        raise ConfigurationError(
-            "base model cannot read texts that long",
-            where="train.max_tokens",
-            expected=f"at most {limit}",
-            found=str(max_tokens),
-        )
-    _require_reads(encoder.eval(), max_tokens)
+    encoder.eval()  # type: ignore[no-untyped-call]
+    require_finite(encoder, base.name)
+    require_reads(encoder, max_tokens, base.name)
+    _require_vectors(encoder, base)
+    keep_nothing(encoder)
+    require_own_answers(encoder, base.name)
     # The path of this machine would end in the artifact's config and in its digest.
     encoder.config.name_or_path = base.name
-    return cast("PreTrainedModel", encoder)
+    return encoder
 
 
-def _require_reads(encoder: PreTrainedModel, max_tokens: int) -> None:
-    # Some encoders (RoBERTa) keep a few of their positions for themselves, and no name in a config says so.
-    token = 1 if getattr(encoder.config, "pad_token_id", None) == 0 else 0  # padding takes no position there
-    row = torch.full((1, max_tokens), token)
-    try:
-        with torch.inference_mode():
-            encoder(input_ids=row, attention_mask=torch.ones_like(row))
-    except (IndexError, RuntimeError) as error:
-        raise ConfigurationError(
-            "base model cannot read texts that long",
-            where="train.max_tokens",
-            expected=f"fewer tokens: {type(encoder).__name__} does not have all its positions for texts",
-            found=f"{max_tokens} ({str(error).splitlines()[0]})",
-        ) from error
+def _published(base: BaseModel) -> tuple[Any, dict[str, torch.Tensor]]:
+    """The model of a folder, and by name the weights of it that the folder does not have."""
+    config = AutoConfig.from_pretrained(base.folder, trust_remote_code=False, local_files_only=True)
+    model, loading = AutoModel.from_pretrained(
+        base.folder,
+        config=config,
+        trust_remote_code=False,
+        local_files_only=True,
+        use_safetensors=True,
+        dtype=torch.float32,
+        output_loading_info=True,
+    )
+    weights = dict(model.named_parameters(remove_duplicate=False))
+    return model, {name: weights[name] for name in loading["missing_keys"] if name in weights}
+
+
+def _sealed(base: BaseModel) -> tuple[Any, dict[str, torch.Tensor]]:
+    """The same of the network of an artifact."""
+    told = read_json(base.config)
+    config = AutoConfig.for_model(**told)
+    model = AutoModel.from_config(config, dtype=torch.float32)
+    encoder = _encoder_of(model)
+    encoder.pooler = None
+    saved = load_file(base.folder / "model.safetensors")
+    weights = {name.removeprefix(ENCODER): w for name, w in saved.items() if name.startswith(ENCODER)}
+    own = dict(encoder.named_parameters(remove_duplicate=False))
+    loading = encoder.load_state_dict(weights, strict=False)
+    # Of weights that are one, one is saved.
+    there = {id(own[name]) for name in weights if name in own}
+    return model, {
+        name: own[name] for name in loading.missing_keys if name in own and id(own[name]) not in there
+    }
+
+
+def _require_vectors(encoder: PreTrainedModel, base: BaseModel) -> None:
+    """As `bases.fit` does, where config.json leaves open how many word vectors there are."""
+    vectors = encoder.config.vocab_size
+    if "vocab_size" in read_json(base.config):
+        return
+    if beyond := read_vocabulary(base.tokenizer).above(vectors):
+        raise without_vectors(beyond, vectors, base.name)
+
+
+def _encoder_of(model: Any) -> PreTrainedModel:
+    """`model`, or of one with a decoder (BART, T5) its encoder: texts are read here, none is written."""
+    encoder = model.get_encoder() if hasattr(model, "decoder") else model
+    return cast("PreTrainedModel", encoder if isinstance(encoder, PreTrainedModel) else model)
 
 
 def layers_of(encoder: PreTrainedModel) -> nn.ModuleList:
@@ -107,12 +134,15 @@ def layers_of(encoder: PreTrainedModel) -> nn.ModuleList:
     Raises:
         ConfigurationError: there is no single such stack.
     """
-    depth = encoder.config.num_hidden_layers
+    depth = getattr(encoder.config, "num_hidden_layers", 0)
     stacks = [m for m in encoder.modules() if isinstance(m, nn.ModuleList) and len(m) == depth]
+    # A layer may be made of as many parts as there are layers.
+    inner = {id(part) for stack in stacks for part in stack.modules() if part is not stack}
+    stacks = [stack for stack in stacks if id(stack) not in inner]
     if len(stacks) != 1:
         raise ConfigurationError(
             f"{type(encoder).__name__} has no single stack of {depth} layers",
-            where="train.base_model",
+            where=WHERE,
             remedy="train it with method lora or full",
         )
     return stacks[0]

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lakeloop.bases.files import WHERE, read_json, refuse_pointer, require_shards, require_whole
+from lakeloop.bases.fit import Misfit, misfits
 from lakeloop.durable import sha256_file
 from lakeloop.errors import ConfigurationError
-from lakeloop.spec.train import PACKAGE_PREFIX
-
-WHERE = "train.base_model"
-"""The key of a loop file that names one."""
+from lakeloop.hub import HUB, MODELS, missing, offline, snapshot
+from lakeloop.settings import Settings
+from lakeloop.spec.paths import base_model_folder
+from lakeloop.spec.quoting import dotted
+from lakeloop.spec.train import CHAMPION, PACKAGE_PREFIX, Candidate, Train
 
 CONFIG = "config.json"
+SEALED_CONFIG = "base_config.json"
+"""The same in the artifact of a champion."""
 TOKENIZER = "tokenizer.json"
 _SHOWN = 12
 
@@ -58,6 +62,15 @@ class BaseModel:
     """sha256 over the names and digests of weights, config and tokenizer."""
 
     @property
+    def sealed(self) -> bool:
+        """Whether it is the network of a champion's artifact, and no folder as models are published."""
+        return self.name == CHAMPION
+
+    @property
+    def config(self) -> Path:
+        return self.folder / _config_name(self.name)
+
+    @property
     def tokenizer(self) -> Path:
         return self.folder / TOKENIZER
 
@@ -66,16 +79,72 @@ def find_base_model(name: str, folder: Path | None = None) -> BaseModel:
     """The base model that a loop file names: in `folder`, or in the package of `package:<name>`.
 
     Raises:
-        ConfigurationError: there is no such model, it is not the published one, or it cannot be read safely.
+        ConfigurationError: there is no such model, it is not whole or not the published one, or it cannot be
+            read safely.
     """
-    files = locate_base_model(name, folder)
+    files = _sound_files(name, folder)
     digests = {file.name: sha256_file(file) for file in files}
     if folder is None:
         _require_published(name, files[0].parent, _packaged(name).sha256, digests)
-    folder = files[0].parent
-    _refuse_own_code(name, folder)
     lines = "".join(f"{file}\0{digest}\n" for file, digest in sorted(digests.items()))
-    return BaseModel(name, folder, hashlib.sha256(lines.encode()).hexdigest())
+    return BaseModel(name, files[0].parent, hashlib.sha256(lines.encode()).hexdigest())
+
+
+def folder_of(train: Train, settings: Settings, *, fetch: bool = False) -> Path | None:
+    """The folder of the base model that `train` names; None when a package carries it, or a champion is it.
+
+    One of the hub is looked for in the cache of huggingface_hub; with `fetch` it is fetched into it.
+
+    Raises:
+        ConfigurationError: its path leads out of the allowed roots; or it is on the hub and not, or not
+            whole, in the cache: says the command that fetches it.
+        ServiceError: the hub does not answer.
+    """
+    if not train.base_model.startswith(HUB):
+        return base_model_folder(train, settings)
+    try:
+        return _cached(train.base_model, fetch=False)
+    except ConfigurationError:
+        if not fetch or offline():
+            raise
+    return _cached(train.base_model, fetch=True)
+
+
+def _cached(address: str, *, fetch: bool) -> Path:
+    folder = snapshot(address, MODELS, fetch=fetch, patterns=("*.json", "*.safetensors"))
+    try:
+        _model_files(address, folder)
+        require_shards(folder)
+    except ConfigurationError as error:
+        if fetch:  # then the hub has not what is missing
+            raise
+        raise missing(address, MODELS, f"{error.message}: {folder}") from None
+    return folder
+
+
+def misfits_of(train: Train, folder: Path | None, candidates: Sequence[Candidate]) -> Iterator[Misfit]:
+    """What of `train` and of these candidates does not fit the base model, in `folder` or in its package.
+
+    Of the weights only headers are read.
+
+    Raises:
+        ConfigurationError: as `find_base_model`, but for what is the published one.
+    """
+    folder = _sound_files(train.base_model, folder)[0].parent
+    config = read_json(folder / _config_name(train.base_model))
+    yield from misfits(config, folder / TOKENIZER, train, candidates)
+
+
+def require_fit(train: Train, folder: Path | None, candidate: Candidate) -> None:
+    """Raises ConfigurationError where the training of `candidate` does not fit its base model."""
+    for key, error in misfits_of(train, folder, [candidate]):
+        raise ConfigurationError(
+            error.message,
+            where=dotted(("train", *key)),
+            expected=error.expected,
+            found=error.found,
+            remedy=error.remedy,
+        )
 
 
 def locate_base_model(name: str, folder: Path | None = None) -> list[Path]:
@@ -90,6 +159,20 @@ def locate_base_model(name: str, folder: Path | None = None) -> list[Path]:
     packaged = _packaged(name)
     folder = _package_folder(name, packaged)
     return [_existing(name, folder / file) for file in packaged.sha256]
+
+
+def _sound_files(name: str, folder: Path | None) -> list[Path]:
+    """As `locate_base_model`, each looked into: none stands for another, none is torn, no code is wanted."""
+    files = locate_base_model(name, folder)
+    require_shards(files[0].parent)
+    for file in files:
+        (require_whole if file.suffix == ".safetensors" else refuse_pointer)(file)
+    _refuse_own_code(name, files[0].parent / _config_name(name))
+    return files
+
+
+def _config_name(name: str) -> str:
+    return SEALED_CONFIG if name == CHAMPION else CONFIG
 
 
 def _packaged(name: str) -> PackagedModel:
@@ -137,7 +220,7 @@ def _model_files(name: str, folder: Path) -> list[Path]:
             found=f"{name}; {_what_there_is(folder)}",
             remedy="name a folder saved with save_pretrained; pickled weights (.bin, .pt) are not read",
         )
-    return [*weights, _existing(name, folder / CONFIG), _existing(name, folder / TOKENIZER)]
+    return [*weights, _existing(name, folder / _config_name(name)), _existing(name, folder / TOKENIZER)]
 
 
 def _what_there_is(folder: Path) -> str:
@@ -173,17 +256,11 @@ def _require_published(
             )
 
 
-def _refuse_own_code(name: str, folder: Path) -> None:
-    try:
-        config = json.loads((folder / CONFIG).read_bytes())
-    except ValueError as error:
-        raise ConfigurationError(
-            "config cannot be read", where=str(folder / CONFIG), expected="JSON", found=str(error)
-        ) from None
-    if not isinstance(config, dict) or "auto_map" in config:
+def _refuse_own_code(name: str, file: Path) -> None:
+    if "auto_map" in read_json(file):
         raise ConfigurationError(
             "base model wants to run its own code",
-            where=str(folder / CONFIG),
+            where=str(file),
             expected="a config without auto_map",
             found=name,
             remedy="use an architecture that transformers knows",

@@ -31,11 +31,13 @@ _TELLING = {
 _FILLING = ("the", "a", "of", "today", "new", "old", "said", "big", "small", "was", "story", "about")
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 MAX_POSITIONS = 32
+WORDS = (*_FILLING, *(word for words in _TELLING.values() for word in words))
+"""All that the texts are made of."""
 
 
 def make_base_model(folder: Path, *, layers: int = 2, seed: int = 3) -> Path:
     """Write a random BERT: hidden size 32, `layers` layers, at most `MAX_POSITIONS` tokens."""
-    words = (*_SPECIAL, *_FILLING, *(word for words in _TELLING.values() for word in words))
+    words = (*_SPECIAL, *WORDS)
     torch.manual_seed(seed)
     config = BertConfig(
         vocab_size=len(words),

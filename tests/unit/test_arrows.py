@@ -39,6 +39,7 @@ LIGHT = (
     "lakeloop.artifact",
     "lakeloop.attempt",
     "lakeloop.base_model",
+    "lakeloop.bases",
     "lakeloop.durable",
     "lakeloop.errors",
     "lakeloop.evidence",
@@ -56,12 +57,12 @@ LIGHT = (
 """Modules and packages that may be imported while a DAG file is parsed."""
 
 ROOMS = (
-    ("errors", "durable", "full_disk", "locks", "attempt", "faults", "ports"),
-    ("records", "settings", "hosts"),
+    ("errors", "durable", "full_disk", "locks", "attempt", "faults", "ports", "extras"),
+    ("records", "settings", "hosts", "hub"),
     ("measures",),
     ("spec",),
     ("lake", "tracking", "jobs", "scratch"),
-    ("tasks",),
+    ("tasks", "bases"),
     ("cleaning", "artifact", "evidence", "base_model"),
     ("sources", "transform", "quality", "datasets", "inference"),
     ("gate", "proposal"),

@@ -26,7 +26,9 @@ class Head:
     """Fits the last layer alone, without gradients."""
 
     def train(self, job: Job, task: TrainingTask) -> Trained:
-        network = task.network(load_encoder(job.base, job.config.train.max_tokens)).to(job.device.target)
+        encoder = load_encoder(job.base, job.config.train.max_tokens)
+        job.suit(encoder)
+        network = task.network(encoder).to(job.device.target)
         embeddings = _embeddings(job, network)
         with job.timed("fit"):
             fitted = fit_head(job, task, embeddings)

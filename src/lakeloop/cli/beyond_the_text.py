@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from lakeloop.base_model import locate_base_model
+from lakeloop.base_model import folder_of, misfits_of
 from lakeloop.errors import ConfigurationError
+from lakeloop.hub import HUB, offline
 from lakeloop.settings import Settings
 from lakeloop.spec.checks import Matches
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.spec.paths import base_model_folder
 from lakeloop.spec.quoting import Key, plain, quote
 from lakeloop.spec.reading.document import parse, read_text
 from lakeloop.spec.reading.load import shown_path
 from lakeloop.spec.reading.problems import Problem, list_problems
+from lakeloop.spec.train import CHAMPION
 
 
 def require_usable(loop: LoopSpec, path: Path, settings: Settings) -> None:
@@ -68,7 +69,17 @@ def _refusal(regex: str) -> str:
 
 
 def _base_model(loop: LoopSpec, settings: Settings) -> Iterator[tuple[Key, ConfigurationError]]:
+    train = loop.train
+    if train.base_model == CHAMPION:  # its own training was checked
+        return
     try:
-        locate_base_model(loop.train.base_model, base_model_folder(loop.train, settings))
+        folder = folder_of(train, settings)
+    except ConfigurationError as error:
+        if not train.base_model.startswith(HUB) or offline():  # else the first training fetches it
+            yield ("train", "base_model"), error
+        return
+    try:
+        for key, error in misfits_of(train, folder, train.all_candidates):
+            yield ("train", *key), error
     except ConfigurationError as error:
         yield ("train", "base_model"), error

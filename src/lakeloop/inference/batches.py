@@ -32,13 +32,16 @@ class Padded:
 
 
 def pad(rows: Sequence[Sequence[int] | NDArray[np.int32]], pad_id: int) -> Padded:
-    """One batch of `rows`, token ids of any lengths; at least one token wide."""
+    """One batch of `rows`, token ids of any lengths; at least one token wide.
+
+    A row without tokens is read as one of padding: attention to nothing at all gives no number.
+    """
     width = max(1, *map(len, rows))
     ids = np.full((len(rows), width), pad_id, dtype=np.int64)
     mask = np.zeros((len(rows), width), dtype=np.int64)
     for line, row in enumerate(rows):
         ids[line, : len(row)] = row
-        mask[line, : len(row)] = 1
+        mask[line, : max(1, len(row))] = 1
     return Padded(ids, mask)
 
 

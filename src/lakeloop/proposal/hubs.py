@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from lakeloop.errors import ConfigurationError
+from lakeloop.hub import HUB
 from lakeloop.proposal.given import Given, Pointer
 from lakeloop.proposal.places import from_here, shown, written
 from lakeloop.proposal.sample import take_sample
@@ -14,7 +15,6 @@ from lakeloop.settings import Settings
 from lakeloop.sources.formats.registry import FORMATS
 from lakeloop.sources.hub import allowed_shards, folder_of
 from lakeloop.spec.days import yesterday
-from lakeloop.spec.hub import HUB
 
 _SHARD = re.compile(r"-[0-9]{5}-of-[0-9]{5}\.")
 _SPLIT = "train"

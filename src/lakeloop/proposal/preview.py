@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lakeloop.base_model import TOKENIZER, locate_base_model
+from lakeloop.base_model import TOKENIZER, folder_of, locate_base_model
+from lakeloop.bases.vocabulary import read_vocabulary
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
 from lakeloop.sources.base import Block, Source
 from lakeloop.sources.registry import open_source
 from lakeloop.sources.rejects import Reject
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.spec.paths import base_model_folder
 
 SHOWN = 5
 _MOST_RECORDS = 5_000
@@ -112,7 +112,7 @@ def text_fit(texts: Sequence[str], loop: LoopSpec, settings: Settings) -> TextFi
     tokenizer: Any = Tokenizer.from_file(str(file))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    unknown = tokenizer.token_to_id("[UNK]")
+    unknown = read_vocabulary(file).unknown
     lengths = tokens = strangers = 0
     longest = 0
     for encoding in tokenizer.encode_batch(list(texts)):
@@ -125,9 +125,8 @@ def text_fit(texts: Sequence[str], loop: LoopSpec, settings: Settings) -> TextFi
 
 
 def _tokenizer(loop: LoopSpec, settings: Settings) -> Path | None:
-    folder = base_model_folder(loop.train, settings)
     try:
-        files = locate_base_model(loop.train.base_model, folder)
+        files = locate_base_model(loop.train.base_model, folder_of(loop.train, settings))
     except ConfigurationError:  # `check` says it, and so does the training
         return None
     return files[0].parent / TOKENIZER

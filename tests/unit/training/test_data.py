@@ -16,7 +16,7 @@ from lakeloop.errors import ConfigurationError, DataError
 from lakeloop.spec.tasks import Task
 from lakeloop.tasks.registry import task_of
 from tests.support.tiny_bert import LABELS, make_dataset, make_numbers, make_rows
-from tests.unit.training.conftest import CLASSES, NUMBERS
+from tests.support.training_jobs import CLASSES, NUMBERS
 from training.data import Dataset, bucketed_batches, load_tokenizer, sorted_batches, tokenise
 from training.data import read_dataset as read
 

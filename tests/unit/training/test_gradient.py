@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from lakeloop.base_model import BaseModel
 from lakeloop.errors import ConfigurationError
 from lakeloop.tracking.tracker import RecordingTracker
-from tests.unit.training.conftest import NUMBERS
+from tests.support.training_jobs import NUMBERS
 from training import frozen
 from training.gradient import linear_schedule
 from training.job import Job, Trained

@@ -18,7 +18,7 @@ from lakeloop.inference.predictor import Predictor
 from lakeloop.tracking.journal import read_journal
 from lakeloop.tracking.tracker import NoopTracker
 from tests.support.tiny_bert import make_dataset, make_rows
-from tests.unit.training.conftest import NUMBERS
+from tests.support.training_jobs import NUMBERS
 from training.data import tokenise
 from training.job import Job, JobConfig, Trained, main, open_job, run
 from training.train import train as train_candidate

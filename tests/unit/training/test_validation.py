@@ -10,7 +10,7 @@ from lakeloop.measures.registry import metric_of
 from lakeloop.spec.tasks import Classification, Task
 from lakeloop.tasks.classification import softmax
 from lakeloop.tasks.registry import task_of
-from tests.unit.training.conftest import NUMBERS
+from tests.support.training_jobs import NUMBERS
 from training.data import Rows
 from training.tasks.registry import training_task
 from training.validation import Judge, Scores

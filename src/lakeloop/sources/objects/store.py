@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lakeloop.errors import ConfigurationError, LakeloopError, ServiceError, TransientError
-from lakeloop.sources.extras import not_installed
+from lakeloop.extras import not_installed
 from lakeloop.sources.objects.credentials import Access
 from lakeloop.spec.address import parts_of
 

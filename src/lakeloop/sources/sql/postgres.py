@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from lakeloop.errors import ConfigurationError, DataError, LakeloopError, ServiceError
+from lakeloop.extras import not_installed
 from lakeloop.sources.day_window import bounds, since_1970
-from lakeloop.sources.extras import not_installed
 from lakeloop.sources.formats.arrow_rows import DECIMAL
 from lakeloop.sources.sql.address import Address
 from lakeloop.sources.sql.window import (

@@ -16,7 +16,6 @@ from typing import Any
 
 import lakeloop
 from lakeloop.artifact import open_artifact
-from lakeloop.base_model import locate_base_model
 from lakeloop.durable import digest_folder, sha256_file, write_atomically
 from lakeloop.errors import ConfigurationError, DataError, JobError
 from lakeloop.faults import reach
@@ -26,12 +25,12 @@ from lakeloop.measures.base import shown
 from lakeloop.records import StageRecord, fingerprint
 from lakeloop.spec.identity import weights_of
 from lakeloop.spec.origins import origins_of
-from lakeloop.spec.paths import base_model_folder
 from lakeloop.spec.train import Candidate
 from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.frame.activity import is_training, running
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
+from lakeloop.stages.training.base import Base, base_of
 from lakeloop.stages.training.plan import decide_from
 from lakeloop.tracking.journal import JournalIdentity
 from lakeloop.tracking.tracker import NoopTracker
@@ -44,7 +43,7 @@ _DATASET_FILES = ("dataset.json", "train.parquet", "validation.parquet")
 _LIBRARY = Path(lakeloop.__file__).parent
 _DECIDING_CODE = (
     "tasks/**/*.py", "measures/**/*.py", "cleaning/**/*.py", "inference/**/*.py", "artifact.py",
-    "base_model.py", "spec/methods.py", "spec/train.py",
+    "base_model.py", "bases/**/*.py", "spec/methods.py", "spec/train.py",
 )  # fmt: skip
 """What of the library decides a result: targets, scores, the texts that a tokenizer sees, what is sealed, the
 base model, and what a setting is when the loop file leaves it open."""
@@ -57,6 +56,7 @@ class _Training:
     candidate: Candidate
     dataset: str
     """Name of the folder in the lake."""
+    base: Base
     config: Mapping[str, Any]
     """The part of the loop file that decides the weights."""
     inputs: Mapping[str, str]
@@ -187,33 +187,26 @@ def _order(context: StageContext, partition: str, name: str) -> _Training:
     return _Training(
         candidate=candidate,
         dataset=dataset.outputs["dataset"],
+        base=(base := base_of(context)),
         config=weights_of(context.loop, candidate),
         inputs={
             "dataset": dataset.outputs["digest"],
-            "base": _base_identity(context),
+            "base": base.identity,
             "code": code_digest(code),
         },
     )
 
 
-def _base_identity(context: StageContext) -> str:
-    folder = base_model_folder(context.loop.train, context.settings)
-    if folder is None:
-        # Its digest is pinned in the code, which is among the inputs, and checked by the job.
-        return context.loop.train.base_model
-    locate_base_model(context.loop.train.base_model, folder)
-    return fingerprint(weights=digest_folder(folder, "*.safetensors"), config=digest_folder(folder, "*.json"))
-
-
 def _job(context: StageContext, partition: str, order: _Training) -> JobSpec:
     workdir = context.work(order.stage, partition) / order.folder
+    base = order.base.placed(context, workdir / "inputs")
     return JobSpec(
         job=_JOB,
         config={
             **_told(context, order.candidate),
             "partition": partition,
             "dataset": str(_fetch_dataset(context, order, workdir / "inputs" / "dataset")),
-            "base_folder": str(base_model_folder(context.loop.train, context.settings) or "") or None,
+            "base_folder": str(base) if base else None,
             "cache": str(context.settings.cache),
             "journals": str(context.settings.journals),
             "stage": order.job_stage,

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.support.tiny_bert import make_dataset
-from tests.unit.training.conftest import CLASSES, NUMBERS
+from tests.support.training_jobs import CLASSES, NUMBERS
 from training.job import Job
 from training.train import train
 

@@ -15,7 +15,7 @@ from lakeloop.spec.methods import GradientMethod, kind_of
 from lakeloop.spec.origins import origins_of
 from lakeloop.spec.tasks import Task
 from lakeloop.spec.train import Candidate
-from tests.unit.training.conftest import CLASSES, NUMBERS
+from tests.support.training_jobs import CLASSES, NUMBERS
 from training.gradient import Gradient
 from training.job import Job
 from training.methods.base import Method, Opened, trainable

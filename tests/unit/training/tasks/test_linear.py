@@ -15,7 +15,7 @@ from lakeloop.measures.registry import metric_of
 from lakeloop.spec.tasks import Classification, Task
 from lakeloop.tasks.registry import task_of
 from lakeloop.tracking.tracker import RecordingTracker
-from tests.unit.training.conftest import CLASSES, NUMBERS
+from tests.support.training_jobs import CLASSES, NUMBERS
 from training.data import Dataset, Rows
 from training.job import Job
 from training.methods.head import fit_head

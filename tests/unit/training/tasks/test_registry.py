@@ -10,7 +10,7 @@ import pytest
 from lakeloop.spec.shape import kinds_of
 from lakeloop.spec.tasks import Classification, Regression, Task
 from lakeloop.tasks.registry import task_of
-from tests.unit.training.conftest import CLASSES, NUMBERS
+from tests.support.training_jobs import CLASSES, NUMBERS
 from training.tasks.registry import TASKS, training_task
 
 

@@ -1,4 +1,4 @@
-"""Clients that only some sources need, and that are installed when they are asked for."""
+"""Clients that only some loops need, and that are installed when they are asked for."""
 
 from __future__ import annotations
 

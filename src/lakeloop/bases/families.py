@@ -1,0 +1,70 @@
+"""What is known of architectures: which cannot be base models, and which methods do not fit them.
+
+A test trains one of each with each method and compares what it finds with this list. An architecture that is
+not here is tried by the job, which refuses what does not work for the same reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lakeloop.spec.methods import LAYERS
+
+
+@dataclass(frozen=True)
+class Family:
+    """What is known of one."""
+
+    refused: str = ""
+    """Why it cannot be a base model at all; empty: it can."""
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    """What it has not of what methods ask for (`MethodBase.needs`) -> why."""
+
+
+_PARTED = "its layers lie in several lists, by their parts"
+
+FAMILIES: Mapping[str, Family] = {
+    "albert": Family(lacks={LAYERS: "all its layers are one, run several times"}),
+    "flaubert": Family(lacks={LAYERS: _PARTED}),
+    "fnet": Family(refused="it mixes padding into a text: answers would depend on the texts beside it"),
+    "xlm": Family(lacks={LAYERS: _PARTED}),
+}
+"""Name of an architecture in a config (`model_type`) -> what is to be known of it."""
+
+_AFTER_PADDING = frozenset(
+    [
+        "camembert", "data2vec-text", "ibert", "longformer", "luke", "mpnet", "roberta",
+        "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
+    ]
+)  # fmt: skip
+"""Those whose first position follows the id of padding; the positions before are never used."""
+_DEPTH = ("num_hidden_layers", "n_layers", "n_layer", "encoder_layers", "num_layers")
+_POSITIONS = ("max_position_embeddings", "n_positions")
+
+
+def family_of(config: Mapping[str, Any]) -> Family:
+    """What is known of the architecture of a config.json."""
+    return FAMILIES.get(str(config.get("model_type")), Family())
+
+
+def positions_of(config: Mapping[str, Any]) -> int | None:
+    """How many tokens a text may have; None where the config says no limit."""
+    limit = _number(config, _POSITIONS)
+    if limit is None:
+        return None
+    padding = config.get("pad_token_id", 1)
+    if config.get("model_type") in _AFTER_PADDING and isinstance(padding, int):
+        return limit - padding - 1
+    return limit
+
+
+def depth_of(config: Mapping[str, Any]) -> int | None:
+    """How many layers the encoder has; None where the config does not say."""
+    return _number(config, _DEPTH)
+
+
+def _number(config: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
+    found = (config.get(name) for name in names)
+    return next((number for number in found if isinstance(number, int) and number > 0), None)

@@ -1,0 +1,109 @@
+"""Which method trains which architecture: each pair is trained for real, or refused with the reason.
+
+`python -m tests.support.base_table` writes what a test compares, and `docs/build.py` makes a page of.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lakeloop.artifact import Artifact, open_artifact
+from lakeloop.base_model import BaseModel, find_base_model, misfits_of
+from lakeloop.errors import ConfigurationError
+from lakeloop.inference.predictor import Predictor
+from lakeloop.spec.train import CHAMPION
+from lakeloop.tasks.registry import task_class, task_of
+from tests.support.tiny_bases import FAMILIES
+from tests.support.tiny_bert import make_dataset
+from tests.support.training_jobs import Folders, job_config
+from training.data import load_tokenizer, read_dataset, tokenise
+from training.export import compare
+from training.job import JobConfig, run
+from training.network import Network, load_encoder
+from training.train import train
+
+METHODS: Mapping[str, Mapping[str, Any]] = {
+    "head": {},
+    "top_layers": {"layers": 1},
+    "lora": {},
+    "full": {},
+}
+"""Kind of a method -> its keys, for networks of two layers. One more method is one more row."""
+
+TABLE = Path(__file__).resolve().parents[2] / "docs" / "base-models.json"
+TRAINS = "trains"
+Table = dict[str, dict[str, str]]
+"""Architecture -> method -> `TRAINS`, or why it is refused."""
+
+
+def outcome(base: BaseModel, method: str, folders: Folders, work: Path) -> str:
+    """What becomes of a training of `base` by `method` in the folder `work`.
+
+    A pair that is not refused beforehand must learn; what it leaves must be the same when it is loaded again,
+    by torch and by ONNX Runtime, and answer.
+    """
+    config = job_config(base, folders, {"kind": method, **METHODS[method]})
+    work.mkdir()
+    path = work / "config.json"
+    path.write_text(config.model_dump_json())
+    for _, refusal in misfits_of(config.train, base.folder, [config.candidate]):
+        with pytest.raises(ConfigurationError, match=re.escape(refusal.message)):
+            run(path, train)
+        return f"refused: {refusal.message}"
+    run(path, train)
+    _require_learnt(json.loads((work / "result.json").read_text()))
+    _require_same_answers(open_artifact(work / "artifact"), config)
+    return TRAINS
+
+
+def _require_learnt(result: Mapping[str, Any]) -> None:
+    epochs = result["details"].get("epochs")
+    if epochs:
+        assert epochs[-1]["loss"] < epochs[0]["loss"], epochs
+    assert result["metrics"]["loss"] < torch.tensor(3.0).log().item(), "guessing one of three is as good"
+
+
+def _require_same_answers(artifact: Artifact, config: JobConfig) -> None:
+    contract = artifact.description.contract
+    sealed = BaseModel(CHAMPION, artifact.folder, artifact.digest)
+    network = Network(load_encoder(sealed, config.train.max_tokens), contract.width).eval()
+    saved = load_file(artifact.folder / "model.safetensors")
+    network.head.load_state_dict({key: saved[f"head.{key}"] for key in ("weight", "bias")})
+    tokenizer = load_tokenizer(sealed.tokenizer, config.train.max_tokens)
+    texts = read_dataset(config.dataset, task_of(config.task), artifact.description.clean).validation.texts
+    compare(network, artifact.folder / "model.onnx", tokenizer, texts)
+    tokens = tokenise(tokenizer, texts)
+    rows = [tokens.batch(torch.tensor([row]).numpy()) for row in range(len(texts))]
+    with torch.inference_mode():
+        outputs = torch.cat([network(row.input_ids, row.attention_mask) for row in rows]).double().numpy()
+    wanted = task_class(contract.kind).decode(contract, outputs)
+    found = Predictor(artifact.folder).predict(texts)
+    assert [answer.label for answer in found] == [answer.label for answer in wanted]
+
+
+def table(folder: Path) -> Table:
+    """The whole table; bases and trainings lie below `folder`."""
+    folders = Folders(make_dataset(folder / "rows"), folder / "cache", folder / "journals")
+    found: Table = {}
+    for name, family in FAMILIES.items():
+        base = find_base_model(f"models/{name}", family.make(folder / "models" / name))
+        found[name] = {m: outcome(base, m, folders, folder / f"{name}-{m}") for m in METHODS}
+        sys.stdout.write(f"{name}: {found[name]}\n")
+    return found
+
+
+if __name__ == "__main__":
+    logging.disable(logging.WARNING)
+    with tempfile.TemporaryDirectory() as work:
+        TABLE.write_text(json.dumps(table(Path(work)), indent=2) + "\n")
