@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -25,7 +26,9 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from lakeloop.bases.files import WHERE
 from lakeloop.durable import write_atomically
+from lakeloop.errors import ConfigurationError
 from lakeloop.records import fingerprint
 from training.network import Network
 
@@ -62,7 +65,16 @@ def traced(network: Network) -> onnx.ModelProto:
     with warnings.catch_warnings(), torch.no_grad():
         # About torch's own internals, and about axes named once for two inputs, which is meant.
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(
+        program = _exported(network, mask, shape)
+    assert program is not None
+    proto: onnx.ModelProto = program.model_proto
+    _forget_origin(proto)
+    return proto
+
+
+def _exported(network: Network, mask: torch.Tensor, shape: dict[int, Any]) -> torch.onnx.ONNXProgram | None:
+    try:
+        return torch.onnx.export(
             network,
             (torch.ones_like(mask), mask),
             input_names=["input_ids", "attention_mask"],
@@ -73,10 +85,14 @@ def traced(network: Network) -> onnx.ModelProto:
             dynamo=True,
             verbose=False,
         )
-    assert program is not None
-    proto: onnx.ModelProto = program.model_proto
-    _forget_origin(proto)
-    return proto
+    except torch.onnx.OnnxExporterError as error:
+        raise ConfigurationError(
+            f"{type(network.encoder).__name__} cannot be written as ONNX, by which models are served",
+            where=WHERE,
+            expected="an architecture that torch.onnx exports",
+            found=str(error.__cause__ or error).strip().splitlines()[0][:200],
+            remedy="choose a base model of another architecture, see docs/base-models.md",
+        ) from error
 
 
 def _forget_origin(proto: onnx.ModelProto) -> None:

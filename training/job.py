@@ -26,6 +26,7 @@ from transformers import PreTrainedModel
 
 from lakeloop.artifact import ArtifactDescription
 from lakeloop.base_model import BaseModel, find_base_model, require_fit
+from lakeloop.bases.families import TESTED
 from lakeloop.bases.vocabulary import read_vocabulary
 from lakeloop.cleaning.steps import steps_of
 from lakeloop.durable import write_atomically
@@ -51,6 +52,7 @@ from lakeloop.tracking.tracker import Tracker
 from training.data import Dataset, Tokens, load_tokenizer, read_dataset, require_tokens, tokenise
 from training.device import Device, is_out_of_memory, open_device
 from training.export import export_artifact
+from training.graph import graph_of
 from training.network import Network
 from training.probe import fitting
 from training.validation import Judge, Scores
@@ -116,7 +118,13 @@ class Job:
         log.info("%s: %.1f s", part, self.seconds[part])
 
     def suit(self, encoder: PreTrainedModel) -> None:
-        """Move `encoder` to the device, and compute in float32 where it cannot in bfloat16."""
+        """Move `encoder` to the device, and compute in float32 where it cannot in bfloat16.
+
+        Raises:
+            ConfigurationError: of an architecture that no test has tried: no graph can be made of it.
+        """
+        if encoder.config.model_type not in TESTED:
+            graph_of(Network(encoder, 1).eval(), self.config.cache / "graphs")
         self.device = fitting(self.device, encoder.to(self.device.target))
 
     def tokenise(self) -> Tokens:

@@ -126,6 +126,7 @@ FAMILIES: Mapping[str, Family] = {
     "bart": Family(hf.BartConfig, _ROBERTA, _SHAPES["bart"], sizes=False),
     "bert": Family(hf.BertConfig),
     "camembert": _after_padding(hf.CamembertConfig),
+    "convbert": Family(hf.ConvBertConfig, more={"embedding_size": HIDDEN}),
     "deberta": Family(hf.DebertaConfig, more=_RELATIVE),
     "deberta-v2": Family(hf.DebertaV2Config, more=_SHAPES["deberta-v2"]),
     "distilbert": Family(hf.DistilBertConfig, more=_SHAPES["distilbert"], sizes=False),

@@ -23,15 +23,25 @@ class Family:
     """What it has not of what methods ask for (`MethodBase.needs`) -> why."""
 
 
+_MIXED = "it mixes padding into a text: answers would depend on the texts beside it"
 _PARTED = "its layers lie in several lists, by their parts"
 
 FAMILIES: Mapping[str, Family] = {
     "albert": Family(lacks={LAYERS: "all its layers are one, run several times"}),
+    "convbert": Family(refused=_MIXED),
     "flaubert": Family(lacks={LAYERS: _PARTED}),
-    "fnet": Family(refused="it mixes padding into a text: answers would depend on the texts beside it"),
+    "fnet": Family(refused=_MIXED),
     "xlm": Family(lacks={LAYERS: _PARTED}),
 }
 """Name of an architecture in a config (`model_type`) -> what is to be known of it."""
+
+TESTED = frozenset(
+    [
+        "albert", "bart", "bert", "camembert", "convbert", "deberta", "deberta-v2", "distilbert", "electra",
+        "fnet", "gpt2", "llama", "modernbert", "mpnet", "roberta", "t5", "xlm", "xlm-roberta", "xlnet",
+    ]
+)  # fmt: skip
+"""Those that the test trains: of others a job tries first whether they can be exported at all."""
 
 _AFTER_PADDING = frozenset(
     [

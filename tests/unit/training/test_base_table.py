@@ -11,7 +11,7 @@ import torch
 
 from lakeloop.base_model import BaseModel, find_base_model
 from lakeloop.bases import fit
-from lakeloop.bases.families import Family
+from lakeloop.bases.families import TESTED, Family
 from lakeloop.errors import ConfigurationError
 from lakeloop.spec.methods import METHODS as SECTIONS
 from lakeloop.spec.methods import kind_of
@@ -50,6 +50,7 @@ def folders(dataset_folder: Path, cache: Path, tmp_path: Path) -> Folders:
 def test_the_table_has_a_row_for_each_architecture_and_a_column_for_each_method() -> None:
     kinds = [kind_of(section) for section in SECTIONS]
     assert sorted(METHODS) == sorted(kinds), "add a row to METHODS in tests/support/base_table.py"
+    assert set(TOLD) == TESTED, "name it in bases/families.py"
     assert sorted(TOLD) == sorted(FAMILIES), "run python -m tests.support.base_table"
     assert all(sorted(row) == sorted(kinds) for row in TOLD.values()), (
         "run python -m tests.support.base_table"
