@@ -125,7 +125,8 @@ class Job:
         """
         if encoder.config.model_type not in TESTED:
             graph_of(Network(encoder, 1).eval(), self.config.cache / "graphs")
-        self.device = fitting(self.device, encoder.to(self.device.target))
+        encoder.to(self.device.target)  # type: ignore[arg-type]
+        self.device = fitting(self.device, encoder)
 
     def tokenise(self) -> Tokens:
         """Tokens of all texts: the training rows, then the validation rows.
@@ -138,7 +139,8 @@ class Job:
             tokens = tokenise(self.tokenizer, texts)
         require_tokens(tokens, texts)
         unknown = read_vocabulary(self.base.tokenizer).unknown
-        if (share := tokens.share_of(unknown)) >= MANY_UNKNOWN:
+        share = 0.0 if unknown is None else tokens.share_of(unknown)
+        if share >= MANY_UNKNOWN:
             log.warning(
                 "the base model does not know %.0f %% of the tokens: is it of this language?", 100 * share
             )

@@ -57,9 +57,6 @@ def load_encoder(base: BaseModel, max_tokens: int) -> PreTrainedModel:
             "base model cannot be loaded", where=where, found=str(error).strip().splitlines()[0]
         ) from error
     encoder = _encoder_of(model)
-    if getattr(encoder, "pooler", None) is not None:
-        # Its output is not used here, and many published models leave its weights out.
-        encoder.pooler = None
     used = {id(weight) for weight in encoder.parameters()}
     if lacking := sorted(name for name, weight in missing.items() if id(weight) in used):
         raise ConfigurationError(
@@ -99,9 +96,8 @@ def _sealed(base: BaseModel) -> tuple[Any, dict[str, torch.Tensor]]:
     """The same of the network of an artifact."""
     told = read_json(base.config)
     config = AutoConfig.for_model(**told)
-    model = AutoModel.from_config(config, dtype=torch.float32)
+    model = AutoModel.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
     encoder = _encoder_of(model)
-    encoder.pooler = None
     saved = load_file(base.folder / "model.safetensors")
     weights = {name.removeprefix(ENCODER): w for name, w in saved.items() if name.startswith(ENCODER)}
     own = dict(encoder.named_parameters(remove_duplicate=False))
@@ -125,7 +121,11 @@ def _require_vectors(encoder: PreTrainedModel, base: BaseModel) -> None:
 def _encoder_of(model: Any) -> PreTrainedModel:
     """`model`, or of one with a decoder (BART, T5) its encoder: texts are read here, none is written."""
     encoder = model.get_encoder() if hasattr(model, "decoder") else model
-    return cast("PreTrainedModel", encoder if isinstance(encoder, PreTrainedModel) else model)
+    encoder = encoder if isinstance(encoder, PreTrainedModel) else model
+    if getattr(encoder, "pooler", None) is not None:
+        # Its output is not used here, and many published models leave its weights out.
+        encoder.pooler = None
+    return cast("PreTrainedModel", encoder)
 
 
 def layers_of(encoder: PreTrainedModel) -> nn.ModuleList:
