@@ -92,6 +92,25 @@ def test_check_refuses_a_base_model_that_is_not_there_with_all_else_that_is_wron
         assert f"found: models/minilm; in {project}/models: mini-lm" in ended.err
 
 
+def test_check_names_each_key_that_does_not_fit_the_base_model(run: Run, project: Path) -> None:
+    config = {"model_type": "albert", "max_position_embeddings": 64, "vocab_size": 2}
+    tokenizer = {"model": {"type": "WordLevel", "vocab": {"[UNK]": 0, "a": 1, "b": 2}}}
+    (project / "models/tiny").mkdir(parents=True)
+    for name, content in (("config", config), ("tokenizer", tokenizer)):
+        (project / f"models/tiny/{name}.json").write_text(json.dumps(content))
+    (project / "models/tiny/model.safetensors").write_bytes(b"\x02" + b"\0" * 7 + b"{}")
+    (project / "loops/tickets/loop.yaml").write_text(f"{LOOP}train:\n  base_model: models/tiny\n")
+    ended = run("check", "tickets")
+    assert (ended.code, ended.out) == (64, "")
+    assert "loops/tickets/loop.yaml: 3 problems" in ended.err
+    assert "train.max_tokens: base model cannot read texts that long" in ended.err
+    assert "expected: at most 64" in ended.err
+    assert (
+        "train.base_model: the tokenizer has 1 token(s) that the base model" in ended.err
+    )
+    assert "train.method: method top_layers does not fit albert" in ended.err
+
+
 def test_check_fetches_nothing_from_elsewhere(project: Path) -> None:
     with running_api(made_rows()) as api:
         source = source_of(api, start=yesterday("UTC"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,17 @@ from lakeloop.spec.tasks import Task
 from lakeloop.tasks.registry import task_of
 from tests.support.tiny_bert import LABELS, make_dataset, make_numbers, make_rows
 from tests.support.training_jobs import CLASSES, NUMBERS
-from training.data import Dataset, bucketed_batches, load_tokenizer, sorted_batches, tokenise
+from training.data import (
+    Dataset,
+    Tokens,
+    bucketed_batches,
+    load_tokenizer,
+    require_tokens,
+    sorted_batches,
+    tokenise,
+)
 from training.data import read_dataset as read
+from training.job import Job
 
 LENGTHS = st.lists(st.integers(1, 128), min_size=1, max_size=300).map(lambda n: np.array(n, dtype=np.int64))
 
@@ -186,3 +196,22 @@ def test_for_inference_the_longest_come_first(lengths: np.ndarray, batch_size: i
     order = np.concatenate(list(sorted_batches(lengths, batch_size)))
     assert sorted(order.tolist()) == list(range(len(lengths)))
     assert (np.diff(lengths[order]) <= 0).all()
+
+
+def test_texts_without_any_token_are_refused_with_what_to_do() -> None:
+    tokens = Tokens((np.array([5, 6], dtype=np.int32), np.array([], dtype=np.int32)), pad_id=0)
+    with pytest.raises(ConfigurationError, match="1 of 2 texts have no token") as raised:
+        require_tokens(tokens, ["a goal", "\u200b"])
+    assert raised.value.found == r"'\u200b'"
+    require_tokens(tokens.only(np.array([0])), ["a goal"])
+
+
+@pytest.mark.parametrize("strange", [True, False])
+def test_a_job_says_that_the_base_model_does_not_know_the_tokens(
+    make_job: Callable[..., Job], tmp_path: Path, caplog: pytest.LogCaptureFixture, strange: bool
+) -> None:
+    rows = make_rows(24, seed=1)
+    if strange:
+        rows = rows.set_column(1, "text", pa.array(["vier Tore in acht Minuten"] * 24))
+    make_job(dataset=make_dataset(tmp_path / "rows", train=rows)).tokenise()
+    assert ("of the tokens: is it of this language?" in caplog.text) == strange
