@@ -30,9 +30,9 @@ HALVINGS = 2
 _GB = 1e9
 _HEADROOM = 0.9
 """Share of the free memory that is counted on."""
-_A_TOKEN = 34
-"""Bytes of a layer that its backward pass needs, for each token and hidden value, in half precision
-(Korthikanti et al. 2022)."""
+_A_TOKEN = 46
+"""Bytes of a layer that a pass and its backward pass hold, for each token and hidden value, in half
+precision: 34 that are kept (Korthikanti et al. 2022), and what comes and goes, as measured."""
 _A_PAIR = 5
 """The same for each pair of tokens and each head, where attention is not one kernel."""
 _CGROUPS = (

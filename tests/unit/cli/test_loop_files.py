@@ -105,9 +105,7 @@ def test_check_names_each_key_that_does_not_fit_the_base_model(run: Run, project
     assert "loops/tickets/loop.yaml: 3 problems" in ended.err
     assert "train.max_tokens: base model cannot read texts that long" in ended.err
     assert "expected: at most 64" in ended.err
-    assert (
-        "train.base_model: the tokenizer has 1 token(s) that the base model" in ended.err
-    )
+    assert "train.base_model: the tokenizer has 1 token(s) that the base model" in ended.err
     assert "train.method: method top_layers does not fit albert" in ended.err
 
 
