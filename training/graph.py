@@ -1,9 +1,10 @@
 """The ONNX graph of a network: traced once for each architecture, filled with the weights of each training.
 
 Tracing takes seconds whatever the size of the network, and sees no weight: what it gives depends on the
-architecture alone. It is done on a copy whose weights are random, so that no two are alike and each is found
-again in the graph, as it is or turned; the graph without these numbers is kept in a folder. A network whose
-weights do not all stand in its graph so (some were folded into others) is traced itself, each time.
+architecture alone, and not on how many outputs there are. It is done on a copy whose weights are random, so
+that no two are alike and each is found again in the graph, as it is or turned; the graph without these
+numbers is kept in a folder. A network whose weights do not all stand in its graph so (some were folded into
+others) is traced itself, each time.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ from training.network import Network
 log = logging.getLogger(__name__)
 
 OPSET = 18
-_FORMAT = 1
+_FORMAT = 2
 """Of a kept graph; another number leaves those that are kept unread."""
+_WIDTH = 2
+"""Outputs of the network that is traced: another number of them makes no other graph."""
 _WEIGHTS = "weights"
 """Where a kept graph says which of its initializers are weights: name -> (name of the weight, turned)."""
 
@@ -113,7 +116,10 @@ def _key(network: Network) -> str:
         opset=OPSET,
         config={key: value for key, value in config.items() if key != "_name_or_path"},
         modules=[f"{name} {type(module).__qualname__}" for name, module in network.named_modules()],
-        weights={name: [str(w.dtype), *w.shape] for name, w in network.state_dict().items()},
+        weights={
+            name: [str(weight.dtype), *(weight.shape[1:] if name.startswith("head.") else weight.shape)]
+            for name, weight in network.state_dict().items()
+        },
         versions=[torch.__version__, transformers.__version__, onnx.__version__, onnxscript.__version__],
     )
 
@@ -134,6 +140,7 @@ def _read(path: Path) -> onnx.ModelProto | None:
 def _empty_graph(network: Network) -> onnx.ModelProto | None:
     """The graph, its weights left out; None where a weight of `network` does not stand in it by itself."""
     other = copy.deepcopy(network)
+    other.head = torch.nn.Linear(network.head.in_features, _WIDTH)
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for weight in other.parameters():
@@ -179,6 +186,9 @@ def _filled(empty: onnx.ModelProto, network: Network) -> onnx.ModelProto:
         if initializer.name in weights:
             name, turned = weights[initializer.name]
             array = values[name].detach().numpy()
-            initializer.raw_data = np.ascontiguousarray(array.T if turned else array).tobytes()
+            array = np.ascontiguousarray(array.T if turned else array)
+            initializer.dims[:] = array.shape
+            initializer.raw_data = array.tobytes()
+    empty.graph.output[0].type.tensor_type.shape.dim[-1].dim_value = network.head.out_features
     del empty.metadata_props[:]
     return empty

@@ -46,14 +46,14 @@ def write_export(path: Path) -> dict[str, int]:
 @pytest.mark.slow
 def test_an_export_with_many_days_becomes_a_loop_that_runs_untouched(project: Path) -> None:  # noqa: F811
     days = write_export(project / "data/export.csv")
-    said = lakeloop(project, "new", "tickets", "--from", "data/export.csv", "--yes").stdout
+    said = lakeloop(project, "new", "tickets", "--from", "data/export.csv", "--yes").out
     assert "key     Ticket No" in said
     assert "4 day(s) there, 2025-11-12 to 2025-11-15; of the first 120 records 120 are rows" in said
-    assert "ok  tickets" in lakeloop(project, "check", "tickets").stdout
+    assert "ok  tickets" in lakeloop(project, "check", "tickets").out
     ran = lakeloop(project, "run", "tickets", "--json", "--to", "2025-11-12")
     published = {
         record["partition"]: record["counts"]
-        for record in json.loads(ran.stdout)
+        for record in json.loads(ran.out)
         if record["stage"] == "validate"
     }
     rows = days["2025-11-12"]

@@ -46,7 +46,6 @@ class Specials:
 _BERT = Specials(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"), "[CLS] $A [SEP]", "[UNK]")
 _ROBERTA = Specials(("<s>", "<pad>", "</s>", "<unk>", "<mask>"), "<s> $A </s>", "<unk>")
 _T5 = Specials(("<pad>", "</s>", "<unk>"), "$A </s>", "<unk>")
-_XLNET = Specials(("<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>"), "$A <sep> <cls>", "<unk>")
 _LLAMA = Specials(("<unk>", "<s>", "</s>"), "<s> $A", "<unk>")
 _GPT = Specials(("<|endoftext|>",), "$A", "<|endoftext|>")
 
@@ -118,7 +117,6 @@ _SHAPES: Mapping[str, Mapping[str, Any]] = {
         "decoder_start_token_id": 0,
     },
     "xlm": {"emb_dim": HIDDEN, "n_layers": LAYERS, "n_heads": HEADS, "max_position_embeddings": POSITIONS},
-    "xlnet": {"d_model": HIDDEN, "n_layer": LAYERS, "n_head": HEADS, "d_inner": 64},
 }  # fmt: skip
 
 FAMILIES: Mapping[str, Family] = {
@@ -140,6 +138,5 @@ FAMILIES: Mapping[str, Family] = {
     "t5": Family(hf.T5Config, _T5, _SHAPES["t5"], sizes=False),
     "xlm": Family(hf.XLMConfig, _ROBERTA, _SHAPES["xlm"], sizes=False),
     "xlm-roberta": _after_padding(hf.XLMRobertaConfig),
-    "xlnet": Family(hf.XLNetConfig, _XLNET, _SHAPES["xlnet"], sizes=False),
 }
 """Name of the architecture in a config (`model_type`) -> how a tiny one is made."""

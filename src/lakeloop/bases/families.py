@@ -38,7 +38,7 @@ FAMILIES: Mapping[str, Family] = {
 TESTED = frozenset(
     [
         "albert", "bart", "bert", "camembert", "convbert", "deberta", "deberta-v2", "distilbert", "electra",
-        "fnet", "gpt2", "llama", "modernbert", "mpnet", "roberta", "t5", "xlm", "xlm-roberta", "xlnet",
+        "fnet", "gpt2", "llama", "modernbert", "mpnet", "roberta", "t5", "xlm", "xlm-roberta",
     ]
 )  # fmt: skip
 """Those that the test trains: of others a job tries first whether they can be exported at all."""

@@ -116,7 +116,7 @@ def test_frozen_layers_are_replayed_where_that_gives_the_same(family: str, tmp_p
     tokens = tokenise(load_tokenizer(base.tokenizer, 24), make_rows(6, seed=5)["text"].to_pylist())
     network = Network(load_encoder(base, 24), 3)
     for frozen in (1, 3):
-        assert can_replay(network, frozen, tokens, open_device(1)) == (family not in {"t5", "xlnet"})
+        assert can_replay(network, frozen, tokens, open_device(1)) == (family != "t5")
 
 
 @pytest.mark.parametrize("family", USABLE)
@@ -124,7 +124,7 @@ def test_texts_that_are_too_long_are_refused_with_the_number_that_would_do(
     family: str, bases: dict[str, BaseModel], folders: Folders
 ) -> None:
     base = bases[family]
-    if family in {"t5", "xlnet"}:  # without a table of positions
+    if family == "t5":  # without a table of positions
         assert load_encoder(base, 4 * POSITIONS) is not None
         return
     config = job_config(base, folders, "full", max_tokens=4 * POSITIONS)
