@@ -120,6 +120,9 @@ class Rank:
     def answers(self, column: Column) -> Counter[str]:
         return Counter({"of ten": 1})
 
+    def unknown(self, column: Column) -> int:
+        return 0
+
     def keys(self, column: Column, remark: str) -> Iterator[str]:
         yield f"place: {column.name}{remark} # 1 is best"
 

@@ -15,6 +15,9 @@ from lakeloop.spec.quoting import plain, scalar
 from lakeloop.spec.train import Train
 from lakeloop.tasks.registry import proposal_of
 
+_LACKING = 0.05
+"""From this share on a day of few records may well have more than the checks allow by default."""
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -94,7 +97,7 @@ class Proposal:
             least = max(len(self.sample.rows) // 3, 2)
             yield f"  min_rows: {least} # there are few records yet; the default is {usual.min_rows}"
             yield f"  min_new_rows: {max(len(self.sample.rows) // 5, 1)}"
-        if self.partition_by or self.lacking > 0.1:
+        if self.partition_by or self.lacking > _LACKING:
             share = min(1.0, round(max(0.5, 2 * self.lacking), 1))
             yield "checks:"
             why = f"records that lack what they need: {self.lacking:.0%}; small days vary"
@@ -102,11 +105,13 @@ class Proposal:
 
     @property
     def lacking(self) -> float:
-        """Share of the records that lack a text, an answer or a day."""
+        """Share of the records that lack a text, a day or an answer that the task knows."""
         needed = [self.roles.text.column, self.roles.answer.column]
         names = [column.name for column in needed if column] + [self.partition_by or ""]
         lacking = sum(any(row.get(name) is None for name in names if name) for row in self.sample.rows)
-        return lacking / len(self.sample.rows)
+        answer = self.roles.answer.column
+        unknown = proposal_of(self.roles.task).unknown(answer) if answer else 0
+        return min(1.0, (lacking + unknown) / len(self.sample.rows))
 
 
 def _comment(choice: Choice) -> str:

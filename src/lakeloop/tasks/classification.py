@@ -67,15 +67,24 @@ class Proposed:
     def answers(self, column: Column) -> Counter[str]:
         return column.in_words
 
+    def unknown(self, column: Column) -> int:
+        return sum(times for _, times, known in _ranked(column) if not known)
+
     def keys(self, column: Column, remark: str) -> Iterator[str]:
         yield f"label: {scalar(column.name)}{remark}"
         yield "labels: # a row with another one is quarantined"
-        for number, (label, times) in enumerate(column.in_words.most_common()):
+        for label, times, known in _ranked(column):
             written = scalar(label, quoted=column.type == "string")
-            if times >= _FEWEST_RECORDS or number < _FEWEST_LABELS:
+            if known:
                 yield f"  - {written} # {times} records"
             else:
                 yield f"  # - {written} # {times} record(s) are too few to learn from"
+
+
+def _ranked(column: Column) -> Iterator[tuple[str, int, bool]]:
+    """Each label, the most frequent first, with its records, and whether they are enough to learn from."""
+    for number, (label, times) in enumerate(column.in_words.most_common()):
+        yield label, times, times >= _FEWEST_RECORDS or number < _FEWEST_LABELS
 
 
 class Classification:

@@ -55,5 +55,8 @@ class TaskProposal(Protocol):
     def answers(self, column: Column) -> Counter[str]:
         """The right answers that people want to see before the loop runs -> records; empty: none."""
 
+    def unknown(self, column: Column) -> int:
+        """Records of the sample whose answer is none that `keys` name: they will be quarantined."""
+
     def keys(self, column: Column, remark: str) -> Iterator[str]:
         """Lines of the task's section besides its kind and its text; `remark` is a comment on the column."""

@@ -53,6 +53,9 @@ class Proposed:
     def answers(self, column: Column) -> Counter[str]:  # noqa: ARG002 - they are as many as records
         return Counter()
 
+    def unknown(self, column: Column) -> int:  # noqa: ARG002 - every number is known
+        return 0
+
     def keys(self, column: Column, remark: str) -> Iterator[str]:
         yield f"value: {scalar(column.name)}{remark}"
 

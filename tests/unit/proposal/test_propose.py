@@ -143,6 +143,24 @@ def test_packed_json_with_seconds_and_nested_fields(settings: Settings) -> None:
     assert preview(loop, settings).accepted == 30
 
 
+def test_where_answers_are_left_out_a_small_day_may_lose_more_of_its_records(settings: Settings) -> None:
+    rows = [
+        {
+            "id": f"T{n}",
+            "text": f"{TEXTS[n % 4]} {n}",
+            "team": "rare" if n in (7, 30, 41, 50) else "ab"[n % 2],
+        }
+        for n in range(60)
+    ]
+    path = write_jsonl(settings.root / "data/2026-11-20.jsonl", rows)
+    checks = loop_of(proposed("rare", str(path), settings, {}), settings).checks
+    assert checks.max_quarantined_share == 0.5
+    whole = [{**row, "team": "a"} if row["team"] == "rare" else row for row in rows]
+    path = write_jsonl(settings.root / "whole/2026-11-20.jsonl", whole)
+    checks = loop_of(proposed("whole", str(path), settings, {}), settings).checks
+    assert checks.max_quarantined_share == 0.2
+
+
 def test_digits_that_json_writes_as_a_string_are_no_number(settings: Settings) -> None:
     rows = [
         {
