@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,21 +11,10 @@ import pytest
 from lakeloop.base_model import find_base_model, misfits_of
 from lakeloop.errors import ConfigurationError
 from lakeloop.spec.train import Train
-from tests.support.tiny_bert import make_base_model
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 90868376\n"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_base_model(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture
-def model(whole: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(whole, tmp_path / "model")
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, "tokenizer.json", "config.json"])

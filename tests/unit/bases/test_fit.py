@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,7 @@ from lakeloop.bases.families import depth_of, positions_of
 from lakeloop.bases.vocabulary import read_vocabulary
 from lakeloop.errors import ConfigurationError
 from lakeloop.spec.train import FINETUNE, Train
-from tests.support.tiny_bert import MAX_POSITIONS, make_base_model
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_base_model(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture
-def model(whole: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(whole, tmp_path / "model")
+from tests.support.tiny_bert import MAX_POSITIONS
 
 
 def change(file: Path, **keys: Any) -> None:
