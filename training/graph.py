@@ -36,10 +36,12 @@ from training.network import Network
 log = logging.getLogger(__name__)
 
 OPSET = 18
-_FORMAT = 2
+_FORMAT = 3
 """Of a kept graph; another number leaves those that are kept unread."""
 _WIDTH = 2
 """Outputs of the network that is traced: another number of them makes no other graph."""
+_HEAD = "head."
+"""Begins the names of the last layer's weights, whose shape the number of outputs decides."""
 _WEIGHTS = "weights"
 """Where a kept graph says which of its initializers are weights: name -> (name of the weight, turned)."""
 
@@ -117,7 +119,7 @@ def _key(network: Network) -> str:
         config={key: value for key, value in config.items() if key != "_name_or_path"},
         modules=[f"{name} {type(module).__qualname__}" for name, module in network.named_modules()],
         weights={
-            name: [str(weight.dtype), *(weight.shape[1:] if name.startswith("head.") else weight.shape)]
+            name: [str(weight.dtype), *(weight.shape[1:] if name.startswith(_HEAD) else weight.shape)]
             for name, weight in network.state_dict().items()
         },
         versions=[torch.__version__, transformers.__version__, onnx.__version__, onnxscript.__version__],
@@ -187,7 +189,8 @@ def _filled(empty: onnx.ModelProto, network: Network) -> onnx.ModelProto:
             name, turned = weights[initializer.name]
             array = values[name].detach().numpy()
             array = np.ascontiguousarray(array.T if turned else array)
-            initializer.dims[:] = array.shape
+            if name.startswith(_HEAD):  # as wide as there are outputs; others may stand in another shape
+                initializer.dims[:] = array.shape
             initializer.raw_data = array.tobytes()
     empty.graph.output[0].type.tensor_type.shape.dim[-1].dim_value = network.head.out_features
     del empty.metadata_props[:]
