@@ -14,6 +14,7 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from lakeloop.garbage import collect_rarely
 from tests.support.object_store import S3, s3_server
 from tests.support.postgres import Server, binaries, postgres
 
@@ -30,6 +31,7 @@ os.environ.update(
     OMP_WAIT_POLICY="PASSIVE",
 )
 os.environ.pop("WANDB_API_KEY", None)
+collect_rarely()
 
 # What trainings find again is shared by all tests of a run: tracing a network takes seconds.
 if "PYTEST_XDIST_WORKER" not in os.environ:

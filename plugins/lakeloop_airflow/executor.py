@@ -10,11 +10,14 @@ listens on every address of the machine.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import multiprocessing
 
 from airflow.configuration import conf
 from airflow.executors.local_executor import LocalExecutor
+
+from lakeloop.garbage import collect_rarely
 
 PRELOADED = (
     "pandas",
@@ -37,6 +40,7 @@ class PreloadingExecutor(LocalExecutor):
     log_server: multiprocessing.Process | None = None
 
     def start(self) -> None:
+        collect_rarely()
         port = conf.getint("logging", "worker_log_server_port")
         # Ends with the scheduler.
         self.log_server = multiprocessing.Process(target=serve_logs_locally, args=(port,), daemon=True)
@@ -47,6 +51,8 @@ class PreloadingExecutor(LocalExecutor):
                 importlib.import_module(name)
             except Exception as error:  # noqa: BLE001  (whatever a library does, the scheduler starts)
                 self.log.warning("not loaded before the fork, each task does it itself: %s (%s)", name, error)
+        # What stays is not looked at, and so not copied, in each fork.
+        gc.freeze()
         super().start()
 
     def end(self) -> None:

@@ -44,6 +44,7 @@ LIGHT = (
     "lakeloop.errors",
     "lakeloop.evidence",
     "lakeloop.faults",
+    "lakeloop.garbage",
     "lakeloop.hosts",
     "lakeloop.jobs",
     "lakeloop.measures",
@@ -57,7 +58,7 @@ LIGHT = (
 """Modules and packages that may be imported while a DAG file is parsed."""
 
 ROOMS = (
-    ("errors", "durable", "full_disk", "locks", "attempt", "faults", "ports", "extras"),
+    ("errors", "durable", "full_disk", "locks", "attempt", "faults", "garbage", "ports", "extras"),
     ("records", "settings", "hosts", "hub"),
     ("measures",),
     ("spec",),

@@ -16,6 +16,7 @@ from rich.text import Text
 from lakeloop import __version__
 from lakeloop.cli import begin, lake, local_stack, logs, loop_files, quarantine, stage_verbs, whole_loop
 from lakeloop.errors import LakeloopError, exit_code
+from lakeloop.garbage import collect_rarely
 from lakeloop.spec.quoting import printable
 
 log = logging.getLogger("lakeloop.cli")
@@ -58,6 +59,7 @@ def _options(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with `argv` (default: the process's own), and end the process."""
+    collect_rarely()
     try:
         app(args=None if argv is None else list(argv), prog_name="lakeloop")
     except LakeloopError as error:
