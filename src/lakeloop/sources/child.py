@@ -65,7 +65,17 @@ def blocks_from_child(job: Job) -> Iterator[Block | str]:
         DataError: the child died, needed too much, or sent what is no block.
         OSError: the file cannot be read.
     """
-    reader = _take()
+    try:
+        yield from _blocks_of(_take(), job)
+    except _Gone:
+        yield from _blocks_of(_Reader(), job)
+
+
+class _Gone(Exception):  # noqa: N818  (no error: nobody asked for so long)
+    """A child that waited for jobs went when this one came; it has not seen it."""
+
+
+def _blocks_of(reader: _Reader, job: Job) -> Iterator[Block | str]:
     try:
         yield from reader.read(job)
     except (LakeloopError, OSError):
@@ -94,13 +104,15 @@ class _Reader:
         self.owner = os.getpid()
         self.ready = True
         """Whether the child waits for a job."""
+        self._served = False
+        """Whether it has answered: then it may have waited too long for more."""
 
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
 
     def read(self, job: Job) -> Iterator[Block | str]:
-        self.ready = False
+        self.ready, untouched = False, self._served
         where = job.delivery.where
         stdin, stdout = cast("BinaryIO", self._process.stdin), cast("BinaryIO", self._process.stdout)
         request = pickle.dumps(job)
@@ -111,9 +123,12 @@ class _Reader:
         while True:
             try:
                 frame = read_frame(cast("BinaryIO", answer))
+                if frame is None and untouched and self._process.wait() == 0:
+                    raise _Gone
                 if frame is None:
                     raise self._died(where)
                 about, data = frame
+                untouched, self._served = False, True
                 block = block_of(about["block"], data) if "block" in about else None
             except TimeoutError:
                 raise self._refused(where, f"no answer for {job.limits.seconds:g} seconds") from None

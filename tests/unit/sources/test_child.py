@@ -67,6 +67,27 @@ def test_a_file_that_is_packed_is_read_by_a_child_and_the_next_by_the_same_one(
     assert len(started) == 1
 
 
+def test_a_child_that_goes_while_it_is_asked_is_followed_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = processes(monkeypatch)
+    small = tmp_path / "drop"
+    small.write_bytes(gzip.compress(LINE % 1))
+    wanted = [block.rows for block in delivery(small).blocks()]
+    (waiting,) = started
+    # As after a long wait: it ends by itself, and looks alive.
+    nobody, elsewhere = os.pipe()
+    stdin = waiting._process.stdin
+    assert stdin is not None
+    os.dup2(elsewhere, stdin.fileno())
+    assert waiting._process.wait() == 0
+    monkeypatch.setattr(child._Reader, "alive", True)
+    assert [block.rows for block in delivery(small).blocks()] == wanted
+    assert len(started) == 2
+    os.close(nobody)
+    os.close(elsewhere)
+
+
 def test_a_plain_file_needs_no_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started = processes(monkeypatch)
     (tmp_path / "drop").write_bytes(LINE % 1)
