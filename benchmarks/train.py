@@ -85,7 +85,7 @@ def _table(costs: Mapping[str, Cost]) -> Table:
         rate, accuracy = cost.found["rate"], cost.found["accuracy"]
         table.add_row(
             side,
-            f"{cost.cpu_seconds:.1f}",
+            f"{cost.found['seconds']:.1f}",
             f"{cost.import_seconds:.1f}",
             "" if rate is None else f"{rate:.1f}",
             "" if rate is None else f"{rate / theirs:.1f}",
@@ -105,13 +105,10 @@ def run_side(options: argparse.Namespace) -> None:
 def read_rows(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Rows to train on, to validate with and to test on: columns `text` and `label`."""
     train, test = (
-        pd.read_csv(folder / f"{split}.csv", names=["text", "label"], header=0) for split in SPLITS
+        pd.read_csv(folder / f"{split}.csv", names=["text", "label"], header=0) for split in ("train", "test")
     )
     validating = train.index % 10 == 0
     return train[~validating], train[validating], test
-
-
-SPLITS = ("train", "test")
 
 
 def write_dataset(data: Path, folder: Path) -> None:
@@ -134,7 +131,7 @@ class Rate:
 
     @property
     def texts_per_cpu_second(self) -> float | None:
-        if len(self.points) < 2:  # noqa: PLR2004  (two make a line)
+        if len(self.points) < 2:
             return None
         (texts, began), (more, ended) = self.points[0], self.points[-1]
         return (more - texts) / (ended - began)
