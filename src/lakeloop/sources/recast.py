@@ -1,21 +1,28 @@
 """Values that were typed as an earlier loop file said, as the type that it says now: without loss, or not.
 
-Text becomes what ingest would have made of it; other values become what they are in another type, when that
-has an exact word for them: 3 is 3.0 and "3", 3.0 is 3, and 3.5 is no integer.
+Text becomes what ingest would have made of it, but for digits that begin with zeros: a number would lose
+these for ever ("00585" of a drop can be read again, that of a lake cannot). Other values become what they are
+in another type, when that has an exact word for them: 3 is 3.0 and "3", 3.0 is 3, and 3.5 is no integer.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakeloop.lake.tables import ARROW_TYPES
 from lakeloop.sources.values import Value, cast, parse, require_int64, since_1970
 from lakeloop.spec.columns import Column, ColumnType, Moments
 from lakeloop.spec.tasks import in_words
+
+_NUMBERS: tuple[ColumnType, ...] = ("integer", "number")
+_ZEROS = r"^\s*[+-]?0[0-9]"
+"""Of a text whose digits begin with zeros: a code of some kind, and no quantity."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,8 @@ def recast(column: pa.Array, kind: ColumnType, written: Moments) -> tuple[pa.Arr
 def _at_once(column: pa.Array, kind: ColumnType, written: Moments) -> pa.Array | None:
     """The whole column, where Arrow has the same values for it; None where one may not fit."""
     before, after = column.type, ARROW_TYPES[kind]
+    if pa.types.is_string(before) and kind in _NUMBERS and _any_begins_with_zeros(column):
+        return None
     try:
         if pa.types.is_string(before):
             return cast(column, kind, written)
@@ -123,6 +132,10 @@ def _at_once(column: pa.Array, kind: ColumnType, written: Moments) -> pa.Array |
     except pa.ArrowInvalid:
         pass
     return None
+
+
+def _any_begins_with_zeros(column: pa.Array) -> bool:
+    return bool(pc.any(pc.match_substring_regex(column, _ZEROS)).as_py())
 
 
 def one(value: Value, kind: ColumnType, written: Moments) -> Value:
@@ -135,6 +148,8 @@ def one(value: Value, kind: ColumnType, written: Moments) -> Value:
     if kind == "string":
         return _in_words(value)
     if isinstance(value, str):
+        if kind in _NUMBERS and re.match(_ZEROS, value):
+            raise ValueError("its zeros would be lost")
         return parse(value, kind, written)
     found = None if isinstance(value, bool) else _exactly(value, kind, written)
     if found is None:

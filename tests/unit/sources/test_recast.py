@@ -56,6 +56,8 @@ def test_values_that_fit_are_the_same_in_another_type(
         (pa.bool_(), [True, None], "number", [True, False]),
         (TIMESTAMP, [NOON, MIDNIGHT], "date", [True, False]),
         (pa.string(), ["7", "x", "", None], "integer", [False, True, True, False]),
+        (pa.string(), ["585", "00585", "0", "-07", "100"], "integer", [False, True, False, True, False]),
+        (pa.string(), ["0.5", "00.5", None], "number", [False, True, False]),
     ],
 )
 def test_values_that_would_lose_something_are_named(
