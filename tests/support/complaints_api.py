@@ -75,11 +75,14 @@ class Api:
     times: list[float] = field(default_factory=list)
     most: int = 1000
     """Records in an answer, whatever was asked for."""
+    last_counts: bool = False
+    """Whether `date_received_max` is a day that is wanted too."""
 
     def of(self, query: dict[str, str]) -> list[Row]:
         """The rows of the days that a query asks for, in the order of the API."""
         low, high = query.get("date_received_min", ""), query.get("date_received_max", "9")
-        found = [row for row in self.rows if low <= row["date_received"][:10] < high]
+        days = ((row, row["date_received"][:10]) for row in self.rows)
+        found = [row for row, day in days if low <= day < high or (self.last_counts and low <= day == high)]
         return sorted(found, key=lambda row: (row["date_received"], row["complaint_id"]))
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import chain
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
@@ -75,18 +76,14 @@ def look(pointer: Pointer) -> Given | None:
     answer = _ask({**keys, "params": _first_page(said)}, said.start.isoformat(), pointer.settings)
     records, record, items = _records(answer.content, said.url)
     total = next((path for path, number in _totals(answer.content) if number >= len(items)), None)
-    if said.params:
-        keys["params"] = said.params
     found = {"records": records, "record": record, "total": total}
     keys |= {key: path for key, path in found.items() if path}
     paging, note = _paging(said, answer, len(items))
     keys |= {"paging": paging} if paging else {}
-    rows, last = _rows(items, record), said.start.isoformat()
-    for day in _days_after(said.start):
-        if len(rows) >= _ENOUGH_RECORDS:
-            break
-        answer = _ask({**keys, "params": _first_page(said)}, day, pointer.settings)
-        rows, last = rows + _rows(at(answer.content, records) or (), record), day
+    days = _with_days_after(said, keys, items, pointer.settings)
+    if said.params:
+        keys["params"] = said.params
+    rows, last = _rows(chain(*days.values()), record), max(days)
     fields = tuple(dict.fromkeys(name for row in rows for name in row))
     asked_for = (
         f"its answers for {said.start} to {last}" if last > f"{said.start}" else f"its answer for {last}"
@@ -104,6 +101,52 @@ def look(pointer: Pointer) -> Given | None:
         },
         variables=said.variables,
     )
+
+
+def _with_days_after(
+    said: _Asked, keys: Mapping[str, Any], first: list[Any], settings: Settings
+) -> dict[str, list[Any]]:
+    """Day -> what was answered for it: the first one, and those after it until there are enough records.
+
+    Where the end that is asked for counts as well, `said` asks for that day alone from here on.
+
+    Raises:
+        ConfigurationError: of two days the same records are answered.
+    """
+    days, again = _answered(said, keys, {said.start.isoformat(): first}, settings)
+    ends = [param for param, text in said.params.items() if text == "{next_day}"]
+    if again and ends:
+        said.params |= dict.fromkeys(ends, "{partition}")
+        days, again = _answered(said, keys, {}, settings)
+    if again:
+        raise ConfigurationError(
+            "this API answers the same records for two days",
+            where="--from",
+            expected="an address that says where the day begins and where it ends:"
+            f" …?from={said.start}&to={said.start + timedelta(days=1)}",
+            found=again,
+            remedy="add the parameter that bounds the day on the other side",
+        )
+    return days
+
+
+def _answered(
+    said: _Asked, keys: Mapping[str, Any], known: Mapping[str, list[Any]], settings: Settings
+) -> tuple[dict[str, list[Any]], str]:
+    """Day -> its records, beside those that are known; and of which two days most are the same, in words."""
+    days, before = dict(known), set[str]()
+    for day in (said.start.isoformat(), *_days_after(said.start)):
+        if len(days) > 1 and sum(map(len, days.values())) >= _ENOUGH_RECORDS:
+            break
+        if day not in days:
+            answer = _ask({**keys, "params": _first_page(said)}, day, settings)
+            found = at(answer.content, str(keys.get("records", "")))
+            days[day] = found if isinstance(found, list) else []
+        these = {json.dumps(item, sort_keys=True) for item in days[day]}
+        if len(same := these & before) > min(len(these), len(before)) / 2:
+            return days, f"{len(same)} of {len(these)} records of {day} are those of the day before, too"
+        before = these
+    return days, ""
 
 
 def _days_after(start: date) -> list[str]:

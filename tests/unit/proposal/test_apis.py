@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from lakeloop.proposal.given import Given, Pointer
 from lakeloop.proposal.preview import preview
 from lakeloop.proposal.propose import look_at, propose
 from lakeloop.settings import Settings
+from lakeloop.spec.days import yesterday
 from lakeloop.spec.http import HttpSource
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.reading.load import read_loop
@@ -108,11 +109,30 @@ def test_a_key_in_the_address_goes_to_the_environment_alone(
 
 
 def test_words_for_the_day_stay_as_they_are(api: Api, settings: Settings) -> None:
-    api.rows = [{**row, "date_received": "2999-01-01T00:00:00Z"} for row in api.rows]
-    text = f"{api.url}/search?date_received_min={{partition}}"
+    first = date.fromisoformat(yesterday("UTC")) - timedelta(days=30)
+    api.rows = [{**row, "date_received": f"{first}T00:00:00Z"} for row in api.rows]
+    text = f"{api.url}/search?date_received_min={{partition}}&date_received_max={{next_day}}"
     assert source_of(look_at(Pointer("calls", text, settings)), settings).params == {
-        "date_received_min": "{partition}"
+        "date_received_min": "{partition}",
+        "date_received_max": "{next_day}",
     }
+
+
+def test_an_address_without_an_end_of_the_day_is_refused(api: Api, settings: Settings) -> None:
+    with pytest.raises(ConfigurationError, match="same records for two days") as raised:
+        look_at(Pointer("calls", f"{api.url}/search?date_received_min=2025-01-01", settings))
+    assert raised.value.found == "80 of 80 records of 2025-01-02 are those of the day before, too"
+    assert "from=2025-01-01&to=2025-01-02" in raised.value.expected
+
+
+def test_an_end_that_counts_as_well_is_the_day_itself(api: Api, settings: Settings) -> None:
+    api.last_counts = True
+    given = look_at(Pointer("calls", f"{api.url}/search?{WINDOW}", settings))
+    assert source_of(given, settings).params == {
+        "date_received_min": "{partition}",
+        "date_received_max": "{partition}",
+    }
+    assert len(given.sample.rows) == 120, "each record once"
 
 
 @pytest.mark.parametrize(
