@@ -8,7 +8,14 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import (
+    retry,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_fixed,
+)
 
 from lakeloop.errors import ServiceError
 
@@ -18,7 +25,7 @@ _START_IT = "was it stopped? Start it: lakeloop up (or make up); else see the ap
 
 
 class AirflowApi:
-    """A client for one Airflow; times out, and repeats a read that failed for a moment.
+    """A client for one Airflow; times out, and repeats what failed for a moment: its database was busy.
 
     It asks for the token that an Airflow without log-in gives to everybody. With `session`, an HTTP client
     that carries the credentials of a person who is logged in, it acts as that person and asks for no token.
@@ -149,7 +156,16 @@ class AirflowApi:
 
     def _send(self, method: str, path: str, body: dict[str, Any]) -> Any:
         with self._answering():
-            return _require_ok(self._request(method, path, json=body)).json()
+            return _require_ok(self._change(method, path, body)).json()
+
+    @retry(
+        retry=retry_if_result(lambda answer: answer.is_server_error),
+        stop=stop_after_attempt(3),
+        wait=wait_fixed(1),
+        retry_error_callback=lambda tries: tries.outcome.result() if tries.outcome else None,
+    )
+    def _change(self, method: str, path: str, body: dict[str, Any]) -> httpx.Response:
+        return self._request(method, path, json=body)
 
     @contextmanager
     def _answering(self) -> Iterator[None]:

@@ -63,3 +63,24 @@ def test_a_pool_that_is_there_is_not_created_to_see_that(there: bool, asked: lis
     client = httpx.Client(base_url="http://x", transport=httpx.MockTransport(airflow))
     AirflowApi("http://x", client).set_pool("gpu", 1, "one device")
     assert methods == asked
+
+
+@pytest.mark.parametrize(("failures", "asked"), [(1, 2), (9, 3)])
+def test_a_run_that_airflow_could_not_begin_for_a_moment_is_asked_for_again(
+    failures: int, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _seconds: None)
+    answers = iter([500] * failures + [200])
+    requests: list[str] = []
+
+    def airflow(request: httpx.Request) -> httpx.Response:
+        requests.append(request.url.path)
+        return httpx.Response(next(answers), json={"dag_run_id": "run-1", "detail": "database is locked"})
+
+    api = AirflowApi("http://x", httpx.Client(base_url="http://x", transport=httpx.MockTransport(airflow)))
+    if failures < asked:
+        assert api.trigger("news.ingest", "2026-11-20") == "run-1"
+    else:
+        with pytest.raises(ServiceError, match="Airflow answered 500"):
+            api.trigger("news.ingest", "2026-11-20")
+    assert len(requests) == asked
