@@ -46,8 +46,7 @@ def airflow_environment(settings: Settings, airflow_url: str, server_url: str) -
         "AIRFLOW__API__SECRET_KEY": keys["secret_key"],
         "AIRFLOW__API_AUTH__JWT_SECRET": keys["jwt_secret"],
         "AIRFLOW__API__INSTANCE_NAME": "Lakeloop",
-        # One writer at a time, and on busy cores the others wait for longer than the usual five seconds.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         **_FASTER_THAN_DEFAULT,
         **_STEADIER_THAN_DEFAULT,
     }
