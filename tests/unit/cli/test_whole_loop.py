@@ -159,3 +159,27 @@ def test_start_of_days_the_wrong_way_round_asks_nobody(run: Run) -> None:
     ended = run("start", "tickets", "--from", DAY, "--to", "2026-11-19")
     assert ended.code == 64
     assert "not a range of days" in ended.err
+
+
+def test_why_names_what_differs_from_the_last_time_and_what_is_equal(run: Run, project: Path) -> None:
+    nothing = run("why", "tickets")
+    assert nothing.code == 0
+    assert "no training is due: 0 rows published" in nothing.out
+    run("ingest", "tickets", "--partition", DAY)
+    skipped = run("why", "tickets", "--stage", "ingest")
+    assert f"ingest {DAY}: would be skipped: its fingerprint is that of ingest {DAY}" in skipped.out
+    assert "another value of one of these would have it run: source." in skipped.out
+
+    file = project / "loops/tickets/loop.yaml"
+    file.write_text(file.read_text().replace("key: id", "key: text"))
+    lines = [line.split() for line in run("why", "tickets", "--stage", "ingest").out.splitlines()]
+    assert ["≠", "source.key", "id", "text"] in lines
+    assert any(line[:2] == ["=", "drop"] for line in lines)
+    told = json.loads(run("why", "tickets", "--stage", "ingest", "--json").out)
+    assert (told["verdict"], told["reason"]) == ("run", "would run, because of source.key")
+
+
+def test_why_refuses_a_stage_whose_inputs_alone_do_not_decide(run: Run) -> None:
+    ended = run("why", "tickets", "--stage", "rollout")
+    assert (ended.code, "ingest, transform, validate, dataset, train" in ended.err) == (64, True)
+    assert run("why", "tickets", "--stage", "ingest", "--candidate", "baseline").code == 64

@@ -22,7 +22,8 @@ from lakeloop.errors import (
 )
 from lakeloop.jobs import status, submit, wait
 from lakeloop.stages.training.dataset import dataset
-from lakeloop.stages.training.train import code_digest, finish, prepare, train
+from lakeloop.stages.training.order import code_digest
+from lakeloop.stages.training.train import finish, prepare, train
 from tests.support.keyword_job import DAY, open_with, trainings
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop
 from training.job import JobConfig
@@ -104,7 +105,7 @@ def test_library_code_that_decides_a_result_is_a_reason_to_train_again(
     training, here = project / "training", code_digest(project / "training")
     library = project / "elsewhere" / "lakeloop"
     shutil.copytree(Path(lakeloop.__file__).parent, library, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr("lakeloop.stages.training.train._LIBRARY", library)
+    monkeypatch.setattr("lakeloop.stages.training.order._LIBRARY", library)
     monkeypatch.chdir(project)
     assert code_digest(training) == here
     (library / name).write_text("other code")
