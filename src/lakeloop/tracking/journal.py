@@ -21,8 +21,8 @@ from typing import Any, Literal, Self, get_args
 from lakeloop.durable import fsync_directory
 from lakeloop.errors import DataError, FenceError
 from lakeloop.locks import is_locked, take
+from lakeloop.redaction import known_secrets, scrub
 from lakeloop.tracking.footprint import footprint
-from lakeloop.tracking.scrub import known_secrets, scrub
 
 Kind = Literal["open", "config", "log", "table", "artifact", "summary", "close"]
 

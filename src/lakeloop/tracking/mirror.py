@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lakeloop.errors import EXIT_DONE, DataError, ServiceError
+from lakeloop.redaction import RedactingFilter
 from lakeloop.settings import Settings
 from lakeloop.tracking.journal import has_writer
 from lakeloop.tracking.progress import ended, waiting
@@ -132,6 +133,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--linger", type=float, default=0.0, help="seconds to wait for more")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(RedactingFilter())
     mode = os.environ.get("WANDB_MODE") or ("online" if os.environ.get("WANDB_API_KEY") else "offline")
     prepare_environment(options.wandb_dir)
     try:

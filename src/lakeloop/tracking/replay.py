@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lakeloop.durable import fsync_file
 from lakeloop.errors import DataError, ServiceError
 from lakeloop.records import now
+from lakeloop.redaction import known_secrets, scrub
 from lakeloop.tracking.footprint import footprint
 from lakeloop.tracking.journal import Entry, JournalReader
 from lakeloop.tracking.progress import Mirrored, run_id
@@ -70,6 +71,7 @@ class Replay:
         self.path = path
         self._wandb_dir = wandb_dir
         self._online = online
+        self._secrets = known_secrets()
         self._reader = JournalReader(path)
         self._run: wandb.Run | None = None
         self._run_id = ""
@@ -125,7 +127,7 @@ class Replay:
 
         if first.kind != "open":
             raise DataError("not the beginning of a journal", where=str(self.path), found=first.kind)
-        identity = first.data
+        identity = scrub(first.data, self._secrets)
         self._run_id = run_id(first)
         if not self._online:
             self._drop_earlier_folders()
@@ -156,7 +158,8 @@ class Replay:
 
     def _apply(self, entry: Entry) -> None:
         assert self._run is not None
-        data = entry.data
+        # A journal of an earlier version was redacted by what was known then.
+        data = scrub(entry.data, self._secrets)
         match entry.kind:
             case "open":
                 self._exit_code = _CRASHED
@@ -167,7 +170,7 @@ class Replay:
             case "table":
                 self._table(data, entry.time)
             case "artifact":
-                self._artifact(data)
+                self._artifact(data, Path(entry.data["path"]))
             case "summary":
                 self._run.summary.update(data)
             case "close":
@@ -193,13 +196,12 @@ class Replay:
             return
         self._point({data["name"]: table}, time)
 
-    def _artifact(self, data: Mapping[str, Any]) -> None:
+    def _artifact(self, data: Mapping[str, Any], path: Path) -> None:
         import wandb
 
         assert self._run is not None
-        path = Path(data["path"])
         noted = data["footprint"]
-        metadata = {**data["metadata"], "path": str(path), "footprint": noted}
+        metadata = {**data["metadata"], "path": data["path"], "footprint": noted}
         artifact = wandb.Artifact(_artifact_name(data["name"]), type=data["kind"], metadata=metadata)
         try:
             if noted is None or footprint(path) != noted:
