@@ -149,6 +149,7 @@ def _named_facts(status: LoopStatus) -> Iterator[tuple[str, str]]:
         yield "", f"and {more} more, see --json"
     if status.left_alone:
         yield "older", status.left_alone
+    yield from _refused_runs(status)
     yield from status.links.items()
 
 
@@ -159,6 +160,15 @@ def _failures(status: LoopStatus) -> Iterator[tuple[str, str]]:
         lines = printable(failure.reason).split("\n")
         why = "\n".join(lines if place > len(shown) - _WHOLE_FAILURES else lines[:1])
         yield "failed", f"{failure.stage} {failure.partition}, {failure.at:%m-%d %H:%M}: {why}"
+
+
+def _refused_runs(status: LoopStatus) -> Iterator[tuple[str, str]]:
+    shown = status.refused_runs[-_DUE_SHOWN:]
+    for run in shown:
+        yield "W&B refuses", f"{run.stage} {run.partition}, {run.at:%m-%d %H:%M}: {printable(run.reason)}"
+    if shown:
+        more = len(status.refused_runs) - len(shown)
+        yield "", f"{f'and {more} more; ' if more else ''}to try again: lakeloop mirror --again"
 
 
 def _table(*names: str) -> Table:

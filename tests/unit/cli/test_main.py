@@ -18,7 +18,7 @@ VERBS = (
     "check", "schema", "eject", "new", "ingest", "transform", "validate", "dataset", "train", "evaluate",
     "release", "rollout", "monitor", "maintain", "run", "start", "serve", "rollback", "status", "why",
     "quarantine",
-    "reset", "evolve", "up", "down", "demo",
+    "reset", "evolve", "mirror", "up", "down", "demo",
 )  # fmt: skip
 
 

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from lakeloop.records import now
 from lakeloop.registry.registry import Registry
 from lakeloop.settings import get_settings
 from lakeloop.stages.frame.session import StageContext
+from lakeloop.tracking import wake
+from lakeloop.tracking.progress import Refused, refused
 from tests.support.command import DAY, LOOP, Run
 from tests.support.serving import promote
 
@@ -183,3 +186,23 @@ def test_why_refuses_a_stage_whose_inputs_alone_do_not_decide(run: Run) -> None:
     ended = run("why", "tickets", "--stage", "rollout")
     assert (ended.code, "ingest, transform, validate, dataset, train" in ended.err) == (64, True)
     assert run("why", "tickets", "--stage", "ingest", "--candidate", "baseline").code == 64
+
+
+def test_what_wandb_refuses_is_shown_with_the_reason_and_taken_back_by_a_command(
+    run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    run("ingest", "tickets", "--partition", DAY)
+    (journal,) = get_settings(root=project).journals.glob("tickets/ingest/*/*.jsonl")
+    Refused(reason="HTTP 409: the run was deleted", tries=1, set_aside=True, at=now()).write(journal)
+    shown = run("status", "tickets").out
+    assert f"ingest {DAY}" in next(line for line in shown.splitlines() if "W&B refuses" in line)
+    assert "HTTP 409: the run was deleted" in shown
+    assert "lakeloop mirror --again" in shown
+    assert run("mirror").code == 64, "switched off"
+
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setattr(wake, "_start", lambda _settings: None)  # what it copies is tested elsewhere
+    told = run("mirror", "--again", "--timeout", "0").out
+    assert "1 journal(s) taken back" in told
+    assert refused(journal) is None

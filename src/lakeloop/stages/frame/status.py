@@ -105,6 +105,16 @@ class DecisionStatus(Frozen):
     decided_at: datetime
 
 
+class RefusedRun(Frozen):
+    """A journal that W&B does not take, and that is set aside for that."""
+
+    stage: str
+    partition: str
+    run: str
+    reason: str
+    at: datetime
+
+
 class LoopStatus(Frozen):
     """Everything that a person asks about a loop first."""
 
@@ -130,6 +140,8 @@ class LoopStatus(Frozen):
     """What runs on this machine now."""
     failed: tuple[StageActivity, ...] = ()
     """Failures that nothing has mended since, oldest first."""
+    refused_runs: tuple[RefusedRun, ...] = ()
+    """What W&B does not take, oldest first; `lakeloop mirror --again` has it tried again."""
     links: dict[str, str]
     """Paths or URLs of what is there: report, data_docs, wandb (a folder), server."""
 
@@ -166,6 +178,7 @@ def loop_status(context: StageContext) -> LoopStatus:
         left_alone=standing.left_alone,
         running=running(standing.activities),
         failed=failures,
+        refused_runs=_refused_runs(context),
         links=_links(context, entries),
     )
 
@@ -260,6 +273,21 @@ def _scores(context: StageContext, entries: Sequence[StageRecord]) -> dict[str, 
         log.warning("no scores to show: %s", error)
         return {}
     return evidence.scores_by(context.loop.metric.name)
+
+
+def _refused_runs(context: StageContext) -> tuple[RefusedRun, ...]:
+    from lakeloop.tracking.progress import set_aside
+
+    return tuple(
+        RefusedRun(
+            stage=journal.parts[-3],
+            partition=journal.parts[-2],
+            run=journal.stem,
+            reason=found.reason,
+            at=found.at,
+        )
+        for journal, found in set_aside(context.settings.journals, context.loop.name)
+    )
 
 
 def _links(context: StageContext, entries: Sequence[StageRecord]) -> dict[str, str]:
