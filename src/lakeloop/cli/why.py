@@ -60,6 +60,7 @@ def why(
             training = why_training(context, partition, candidate or "")
             parts, text = training.candidates, training.model_dump_json(indent=2)
             head = f"{loop}: {'a' if training.due else 'no'} training is due: {training.decision}"
+            head += f"\nbudget: {training.budget}" if training.budget else ""
         else:
             last = context.lake.ledger.latest(stage)
             day = partition or (last.partition if last else yesterday(asked.zone(context.loop)))

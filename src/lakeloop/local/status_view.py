@@ -142,6 +142,11 @@ def _named_facts(status: LoopStatus) -> Iterator[tuple[str, str]]:
         yield "scores", ", ".join(f"{name} {shown(score)}" for name, score in status.scores.items())
     for activity in status.running:
         yield "running", f"{activity.stage} {activity.partition}"
+    if status.cost.trainings:
+        yield "cost", status.cost.sentence
+    if budget := status.budget:
+        over = f"; no training before {budget.until:%Y-%m-%d}" if budget.exhausted else ""
+        yield "budget", f"{budget.sentence}{over}"
     yield from _failures(status)
     for step in status.pending[:_DUE_SHOWN]:
         yield "due", f"{step.stage} {step.partition}: {step.reason}"

@@ -206,3 +206,17 @@ def test_what_wandb_refuses_is_shown_with_the_reason_and_taken_back_by_a_command
     told = run("mirror", "--again", "--timeout", "0").out
     assert "1 journal(s) taken back" in told
     assert refused(journal) is None
+
+
+def test_check_and_status_say_what_is_spent_of_a_budget(run: Run, project: Path) -> None:
+    file = project / "loops/tickets/loop.yaml"
+    file.write_text(file.read_text() + "train: {budget: {cpu_hours: 1}}\n")
+    assert "budget: 0.00 of 1 CPU h of this month are spent" in run("check", "tickets").out
+    context = StageContext.open("tickets", get_settings(root=project))
+    with context.stage("train-baseline", DAY) as stage:
+        stage.done(reason="trained", metrics={"seconds": 3600.0, "cpu_seconds": 7200.0})
+    assert "warning: over its budget: 2.00 of 1 CPU h" in run("check", "tickets").out
+    shown = run("status", "tickets").out
+    assert "1 training job(s): 1.00 h, 2.00 CPU h" in shown
+    assert "2.00 of 1 CPU h of this month are spent" in shown
+    assert "budget: 2.00 of 1 CPU h" in run("why", "tickets").out

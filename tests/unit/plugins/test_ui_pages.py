@@ -65,11 +65,17 @@ def test_the_next_training_is_shown_beside_the_last(client: TestClient, ran: Sta
         stage.done(reason="frozen", outputs={"dataset": "datasets/a", "digest": "a" * 64})
     with ran.stage("train-baseline", day, config={"train": {"method": "head", "seed": 3}}) as stage:
         stage.inputs(dataset="a" * 64)
-        stage.done(reason="trained", outputs={"artifact": "candidates/a", "digest": "b" * 64})
+        stage.done(
+            reason="trained",
+            outputs={"artifact": "candidates/a", "digest": "b" * 64},
+            metrics={"seconds": 1800.0, "cpu_seconds": 3600.0, "peak_memory_mb": 1024.0},
+        )
     page = client.get("/why/news").text
     assert "would run, because of" in page
     assert '<td class="wide">train.seed</td><td><code>3</code></td><td><code>17 (default)</code></td>' in page
-    assert 'href="/lakeloop/why/news"' in client.get("/").text
+    overview = client.get("/").text
+    assert 'href="/lakeloop/why/news"' in overview
+    assert "1 training job(s): 0.50 h, 1.00 CPU h, at most 1.0 GB" in overview
 
 
 def test_what_comes_from_data_is_shown_as_text(client: TestClient, ran: StageContext) -> None:

@@ -16,6 +16,7 @@ from lakeloop.errors import ArtifactError
 from lakeloop.records import Counts, Frozen, StageRecord, Status, now
 from lakeloop.stages.catalogue import in_order, stage_named
 from lakeloop.stages.frame.activity import StageActivity, failed, running
+from lakeloop.stages.frame.cost import BudgetStatus, Spent, budget_status, spent
 from lakeloop.stages.frame.pending import Pending, pending_work, standing_of
 from lakeloop.stages.frame.progress import Day, days_of, newest
 from lakeloop.stages.frame.session import StageContext
@@ -140,6 +141,9 @@ class LoopStatus(Frozen):
     """What runs on this machine now."""
     failed: tuple[StageActivity, ...] = ()
     """Failures that nothing has mended since, oldest first."""
+    cost: Spent = Spent()
+    """Of all trainings there ever were."""
+    budget: BudgetStatus | None = None
     refused_runs: tuple[RefusedRun, ...] = ()
     """What W&B does not take, oldest first; `lakeloop mirror --again` has it tried again."""
     links: dict[str, str]
@@ -178,6 +182,8 @@ def loop_status(context: StageContext) -> LoopStatus:
         left_alone=standing.left_alone,
         running=running(standing.activities),
         failed=failures,
+        cost=spent(entries),
+        budget=budget_status(context.loop, entries),
         refused_runs=_refused_runs(context),
         links=_links(context, entries),
     )

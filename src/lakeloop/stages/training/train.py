@@ -15,7 +15,7 @@ from typing import Any
 
 from lakeloop.artifact import open_artifact
 from lakeloop.durable import write_atomically
-from lakeloop.errors import DataError, JobError
+from lakeloop.errors import ConfigurationError, DataError, JobError
 from lakeloop.faults import reach
 from lakeloop.jobs import JobSpec, cancel, result, status, submit, wait
 from lakeloop.jobs.log_lines import teller
@@ -24,6 +24,7 @@ from lakeloop.records import StageRecord
 from lakeloop.spec.origins import origins_of
 from lakeloop.spec.train import Candidate
 from lakeloop.stages.frame.activity import is_training, running
+from lakeloop.stages.frame.cost import budget_status
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
 from lakeloop.stages.training.order import Training, training_on
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 _JOB = "training.train"
 _DATASET_FILES = ("dataset.json", "train.parquet", "validation.parquet")
 """What a job sees of a data set: not its test rows."""
+_COSTS = ("gpu_seconds", "peak_memory_mb", "peak_gpu_memory_mb", "energy_joules")
+"""What the record says of the cost, beside seconds; what a machine does not tell is left out."""
 _SCORES = "validation/"
 """Begins the names of scores among the metrics of a record."""
 
@@ -54,7 +57,9 @@ def train(context: StageContext, partition: str, candidate: str) -> StageRecord:
     order = _order(context, partition, candidate)
 
     def trained() -> str:
-        job_id = submit(_job(context, partition, order))
+        job = _job(context, partition, order)
+        require_budget(context, job)
+        job_id = submit(job)
         reach("train.after-submit")
         try:
             wait(job_id, on_line=teller(log))
@@ -80,10 +85,12 @@ def prepare(context: StageContext, partition: str, candidate: str) -> JobSpec:
 
     Raises:
         DataError: no data set was made for this partition.
-        ConfigurationError: there is no such candidate, or the base model or the training code is not where
-            it should be.
+        ConfigurationError: there is no such candidate, the base model or the training code is not where it
+            should be, or the loop is over its budget.
     """
-    return _job(context, partition, _order(context, partition, candidate))
+    job = _job(context, partition, _order(context, partition, candidate))
+    require_budget(context, job)
+    return job
 
 
 def stored(context: StageContext, partition: str, candidate: str) -> bool:
@@ -116,6 +123,25 @@ def _carry_out(context: StageContext, partition: str, order: Training, job: Call
         if earlier := made_before(stage):
             return _taken_again(stage, earlier)
         return _publish(stage, order, job())
+
+
+def require_budget(context: StageContext, job: JobSpec) -> None:
+    """Require that the loop may begin another training; one that is at work, or done, may be finished.
+
+    Raises:
+        ConfigurationError: what the trainings of this week or month have cost has reached `train.budget`.
+    """
+    if status(str(job.workdir)).state in ("pending", "running", "succeeded"):
+        return
+    budget = budget_status(context.loop, context.lake.ledger.entries())
+    if budget and budget.exhausted:
+        raise ConfigurationError(
+            "the loop is over its budget, and trains no more",
+            where=f"{context.loop.name} train.budget",
+            expected="less than its limit before a training begins",
+            found=budget.sentence,
+            remedy=f"raise it in the loop file, or wait: a new one begins on {budget.until:%Y-%m-%d}",
+        )
 
 
 def name_inputs(stage: StageSession, order: Training) -> None:
@@ -245,6 +271,7 @@ def _publish(stage: StageSession, order: Training, job_id: str) -> StageRecord:
             **{f"{_SCORES}{key}": float(value) for key, value in scores.items()},
             "seconds": float(found["seconds"]),
             "cpu_seconds": float(found["cpu_seconds"]),
+            **{key: float(found["cost"][key]) for key in _COSTS if key in found.get("cost", {})},
         },
         links={"log": str(workdir / "job.log"), "training_run": str(_journal(stage, order, found))},
         settings=found["settings"],

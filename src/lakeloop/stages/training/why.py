@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lakeloop.records import Frozen, StageRecord
 from lakeloop.stages.catalogue import stage_named
+from lakeloop.stages.frame.cost import budget_status
 from lakeloop.stages.frame.look import Look, look_at
 from lakeloop.stages.frame.session import StageContext, StageSession
 from lakeloop.stages.frame.why import Field, Why, explain, field, last_of, named
@@ -28,6 +29,8 @@ class WhyTraining(Frozen):
     """Whether one is started without being asked for."""
     decision: str
     """The plan's sentence on that."""
+    budget: str = ""
+    """What of the loop's budget is spent, and whether it forbids a training; empty without a budget."""
     candidates: tuple[Why, ...]
 
 
@@ -42,7 +45,10 @@ def why_training(context: StageContext, partition: str | None = None, candidate:
     names = [each.name for each in context.loop.train.all_candidates]
     if candidate:
         names = [context.loop.train.candidate(candidate).name]
+    budget = budget_status(context.loop, context.lake.ledger.entries())
+    forbidden = "; no training begins, also not by hand" if budget and budget.exhausted else ""
     return WhyTraining(
+        budget=f"{budget.sentence}{forbidden}" if budget else "",
         loop=context.loop.name,
         partition=day,
         due=decision.train,

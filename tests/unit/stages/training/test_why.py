@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from lakeloop.errors import ConfigurationError
+from lakeloop.jobs import submit, wait
 from lakeloop.records import StageRecord
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.frame.why import Why
 from lakeloop.stages.training.dataset import dataset
-from lakeloop.stages.training.train import stored, train
+from lakeloop.stages.training.train import finish, prepare, stored, train
 from lakeloop.stages.training.why import why_training
 from tests.support.keyword_job import DAY, open_with, trainings
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop
@@ -118,3 +119,41 @@ def test_without_a_published_day_there_is_only_what_the_plan_says(tmp_path: Path
 def test_a_candidate_that_is_not_there_is_refused(project: Path) -> None:
     with pytest.raises(ConfigurationError, match="no such candidate"):
         why_training(small_context(project, small_loop()), candidate="nobody")
+
+
+def test_a_loop_over_its_budget_begins_no_training_and_says_so(project: Path) -> None:
+    (project / "energy").touch()
+    record = train(small_context(project), DAY, "baseline")
+    told = {key: record.metrics[key] for key in ("cpu_seconds", "gpu_seconds", "peak_memory_mb")}
+    assert told == {"cpu_seconds": 2.5, "gpu_seconds": 0.0, "peak_memory_mb": 512.0}
+    assert record.metrics["energy_joules"] == 36
+
+    rules = {"min_rows": 30, "min_new_rows": 20}
+    poor = small_loop(train={**rules, "budget": {"cpu_hours": 0.0001, "per": "week"}})
+    context = small_context(project, poor)
+    asked = why_training(context)
+    assert not asked.due
+    assert asked.decision.startswith("over its budget: 0.00 of 0.0001 CPU h of this week are spent")
+    assert "also not by hand" in asked.budget
+    for begin in (train, prepare):
+        with pytest.raises(ConfigurationError, match="over its budget") as raised:
+            begin(context, DAY, "finetune")
+        assert raised.value.where == "small train.budget"
+        assert "0.0001 CPU h" in raised.value.found
+        assert "raise it in the loop file, or wait" in raised.value.remedy
+    assert train(context, DAY, "baseline").status == "unchanged", "what is there may be asked for"
+    assert trainings(project) == ["baseline"]
+
+    rich = small_loop(train={**rules, "budget": {"cpu_hours": 1}})
+    assert "0.00 of 1 CPU h of this month" in why_training(small_context(project, rich)).budget
+    assert train(small_context(project, rich), DAY, "finetune").status == "done"
+
+
+def test_a_training_at_work_is_finished_also_over_the_budget(project: Path) -> None:
+    rules = {"min_rows": 30, "min_new_rows": 20}
+    context = small_context(project, small_loop(train={**rules, "budget": {"cpu_hours": 0.0001}}))
+    job_id = submit(prepare(context, DAY, "finetune"))
+    train(context, DAY, "baseline")
+    assert submit(prepare(context, DAY, "finetune")) == job_id, "another try of its task comes back to it"
+    wait(job_id)
+    assert finish(context, DAY, "finetune", job_id).status == "done"
