@@ -1,4 +1,4 @@
-"""What a job costs: wall, CPU and GPU seconds, peak memory, and energy where the machine tells it.
+"""What a job costs: wall, CPU and GPU seconds, memory, energy where the machine tells it; and its load now.
 
 Energy is that of the processor packages (RAPL) and of the device (NVML) while the job ran: on a machine that
 does other work meanwhile, of that too. Where nothing can be read nothing is said: 0 would be a lie.
@@ -21,6 +21,8 @@ from training.device import Device
 
 RAPL = Path("/sys/class/powercap")
 _STATUS = Path("/proc/self/status")
+_STATM = Path("/proc/self/statm")
+_PAGE = resource.getpagesize()
 _LOOK_EVERY_SECONDS = 60.0
 """A counter of RAPL begins anew after some 2.6e5 J: at 500 W in less than ten minutes."""
 
@@ -67,6 +69,24 @@ class Meter:
             time.sleep(_LOOK_EVERY_SECONDS)
             for package in self._packages:
                 package.joules()
+
+
+class Load:
+    """What this process uses of the machine: cores since it was last asked, memory now."""
+
+    def __init__(self) -> None:
+        self._asked, self._spent = time.monotonic(), _cpu_seconds()
+
+    def read(self) -> dict[str, float]:
+        """By the names that a tracker gets; of a device only where there is one."""
+        before, spent = self._asked, self._spent
+        self._asked, self._spent = time.monotonic(), _cpu_seconds()
+        found = {"system/cores": (self._spent - spent) / max(self._asked - before, 1e-9)}
+        with suppress(OSError):
+            found["system/memory_mb"] = int(_STATM.read_text().split()[1]) * _PAGE / 2**20
+        if torch.cuda.is_available():
+            found["system/gpu_memory_mb"] = torch.cuda.memory_allocated() / 2**20
+        return found
 
 
 class _Package:

@@ -63,8 +63,11 @@ def test_what_wandb_refuses_is_set_aside_and_the_others_are_taken_whole(
             (table,) = [json.loads(run.files[name]) for name in run.files if name.endswith(".table.json")]
             assert table == {"columns": ["text", "score"], "data": [["one", 0.25], ["two", None]]}
         kinds = [artifact.described["artifactTypeName"] for artifact in online.artifacts.values()]
-        assert sorted(kinds) == ["dataset", "dataset", "run_table", "run_table"]
+        assert sorted(kinds) == ["dataset"] * 4 + ["run_table"] * 2
         assert [one.described for one in online.artifacts.values() if not one.committed] == []
+
+        used = [run for what, run, _ in online.asked if what == "UseArtifact"]
+        assert sorted(used) == sorted(online.runs), "each run is tied to what it was made from"
 
         online.trouble = lambda _what, _run: 200
         assert take_back(settings.journals) == 1

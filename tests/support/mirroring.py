@@ -45,6 +45,7 @@ def report(tracker: Tracker, folder: Path) -> None:
     tracker.log({"rows": 7.0})
     tracker.table("worst texts", ["text", "score"], [["one", 0.25], ["two", None]])
     tracker.artifact("news dataset", "dataset", folder, {"digest": "sha256:abc"})
+    tracker.artifact("the days before", "dataset", folder / "rows.parquet", used=True)
     tracker.summary({"status": "done", "macro_f1": 0.97, "why": f"because {SECRET}"})
 
 

@@ -107,8 +107,17 @@ class JournalTracker:
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         self._append("table", {"name": name, "columns": list(columns), "rows": [list(row) for row in rows]})
 
-    def artifact(self, name: str, kind: str, path: Path, metadata: Mapping[str, Any] | None = None) -> None:
+    def artifact(
+        self,
+        name: str,
+        kind: str,
+        path: Path,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        used: bool = False,
+    ) -> None:
         data = {"name": name, "kind": kind, "path": str(path.resolve()), "metadata": dict(metadata or {})}
+        data |= {"used": True} if used else {}
         self._append("artifact", {**data, "footprint": footprint(path)})
 
     def summary(self, values: Mapping[str, Any]) -> None:

@@ -233,7 +233,11 @@ class Replay:
                 artifact.add_file(str(path))
         except (OSError, ValueError) as error:
             log.warning("%s: artifact %s is mirrored without contents: %s", self.path, data["name"], error)
-        self._run.log_artifact(artifact)
+        if data.get("used"):
+            # Not `use_artifact`, which does this too: it waits for the server without limit, and not offline.
+            self._run._log_artifact(artifact, is_user_created=True, use_after_commit=True)  # noqa: SLF001
+        else:
+            self._run.log_artifact(artifact)
 
 
 def _settings() -> wandb.Settings:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import torch
 
-from training.cost import Meter
+from training.cost import Load, Meter
 from training.device import Device
 
 CPU = Device("CPU", torch.device("cpu"), bf16=False, threads=1)
@@ -45,3 +46,15 @@ def test_energy_is_that_of_all_packages_also_when_a_counter_begins_anew(tmp_path
     part.write_text("9000000")  # counted in its package already
     found = meter.read(CPU)
     assert (found["energy_joules"], found["energy_of"]) == (3.5, {"cpu": 3.5})
+
+
+def test_the_load_is_that_since_it_was_last_asked() -> None:
+    load = Load()
+    until = time.process_time() + 0.2
+    while time.process_time() < until:
+        pass
+    busy = load.read()
+    time.sleep(0.2)
+    idle = load.read()
+    assert busy["system/cores"] > 3 * idle["system/cores"]
+    assert busy["system/memory_mb"] > 50

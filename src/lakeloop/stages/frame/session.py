@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_LONGEST_TOLD = 100
+_MOST_TOLD = 40
+
 
 @dataclass(frozen=True)
 class StageContext:
@@ -279,6 +282,8 @@ class StageSession:
             "status": record.status,
             "reason": record.reason,
             "fingerprint": record.fingerprint,
+            "inputs": _short(record.inputs),
+            "outputs": _short(record.outputs),
             **{f"rows/{name}": value for name, value in counts.items()},
             **record.metrics,
         }
@@ -322,3 +327,9 @@ class StageSession:
             log.info("%s: %s", where, example)
         self._record = record
         return record
+
+
+def _short(named: Mapping[str, str]) -> dict[str, str]:
+    """Digests, versions and names: what ties a run to those before and after it; no long texts."""
+    short = {name: value for name, value in named.items() if len(value) <= _LONGEST_TOLD}
+    return dict(list(short.items())[-_MOST_TOLD:])

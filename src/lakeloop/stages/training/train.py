@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 _JOB = "training.train"
 _DATASET_FILES = ("dataset.json", "train.parquet", "validation.parquet")
 """What a job sees of a data set: not its test rows."""
+_INPUTS = "inputs/dataset"
+"""The folder of a job that has them."""
 _COSTS = ("gpu_seconds", "peak_memory_mb", "peak_gpu_memory_mb", "energy_joules")
 """What the record says of the cost, beside seconds; what a machine does not tell is left out."""
 _SCORES = "validation/"
@@ -196,7 +198,7 @@ def _job(context: StageContext, partition: str, order: Training) -> JobSpec:
         config={
             **_told(context, order.candidate),
             "partition": partition,
-            "dataset": str(_fetch_dataset(context, order, workdir / "inputs" / "dataset")),
+            "dataset": str(_fetch_dataset(context, order, workdir / _INPUTS)),
             "base_folder": str(base) if base else None,
             "cache": str(context.settings.cache),
             "journals": str(context.settings.journals),
@@ -283,8 +285,12 @@ def _publish(stage: StageSession, order: Training, job_id: str) -> StageRecord:
 def _track(stage: StageSession, order: Training, found: Mapping[str, Any], artifact: Path, uri: str) -> None:
     """The model, and where its training is: steps and epochs are in the job's own run, and not here again."""
     stage.tracker.config({"settings": found["settings"], "training_run": f"{order.job_stage}/{found['run']}"})
+    loop, card = stage.context.loop.name, artifact.parent / _INPUTS / _DATASET_FILES[0]
+    if card.is_file():  # the data set's own run has made it, of the same bytes
+        made_from = {"digest": order.inputs["dataset"]}
+        stage.tracker.artifact(f"{loop}-dataset", "dataset", card, made_from, used=True)
     metadata = {"digest": found["digest"], "dataset": order.dataset, "uri": uri, **found["metrics"]}
-    stage.tracker.artifact(f"{stage.context.loop.name}-{order.candidate.name}", "model", artifact, metadata)
+    stage.tracker.artifact(f"{loop}-{order.candidate.name}", "model", artifact, metadata)
 
 
 def _journal(stage: StageSession, order: Training, found: Mapping[str, Any]) -> Path:

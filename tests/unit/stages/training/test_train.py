@@ -319,5 +319,15 @@ def test_one_training_is_one_run_with_epochs_and_the_stages_own_says_which(proje
     assert told[-1]["training_run"] == "train-finetune-job/job-run"
     assert told[-1]["settings"] == record.settings
     assert record.links["training_run"] == str(journals / "train-finetune-job" / DAY / "job-run.jsonl")
-    (model,) = [entry["data"] for entry in entries if entry["kind"] == "artifact"]
+    used, model = [entry["data"] for entry in entries if entry["kind"] == "artifact"]
     assert (model["name"], model["kind"]) == ("small-finetune", "model")
+    assert (used["name"], used["used"], used["metadata"]) == (
+        "small-dataset", True, {"digest": record.inputs["dataset"]}
+    )  # fmt: skip
+    (made,) = (journals / "dataset" / DAY).glob("*.jsonl")
+    (card,) = [json.loads(line)["data"] for line in made.read_text().splitlines() if '"artifact"' in line]
+    assert Path(used["path"]).read_bytes() == Path(card["path"]).read_bytes(), "W&B knows it by its bytes"
+    (end,) = [entry["data"] for entry in entries if entry["kind"] == "summary"]
+    assert (end["inputs"]["dataset"], end["outputs"]["digest"]) == (
+        record.inputs["dataset"], record.outputs["digest"]
+    )  # fmt: skip
