@@ -6,8 +6,8 @@ A process does the steps of a training on a small network (one thread) and repor
 each tenth step, while the mirror follows the run. On one side W&B is switched off; on the others a server on
 loopback plays a W&B that is well, answers 429 or 500 to two of three requests, needs 10 s for each answer, or
 never answers. Then the mirror runs once more with a server that is well, and the points are counted there.
-The step meets W&B in the journal alone: what it takes to tell a step is measured by itself, for a machine that
-does other work makes all else differ by more.
+The step meets W&B in the journal alone: what it takes to tell a step is measured by itself, for a machine
+that does other work makes all else differ by more.
 """
 
 # ruff: noqa: PLC0415  (the parent needs no torch)
