@@ -117,8 +117,8 @@ class JournalTracker:
         used: bool = False,
     ) -> None:
         data = {"name": name, "kind": kind, "path": str(path.resolve()), "metadata": dict(metadata or {})}
-        data |= {"used": True} if used else {}
-        self._append("artifact", {**data, "footprint": footprint(path)})
+        said = {"used": True} if used else {}
+        self._append("artifact", {**data, **said, "footprint": footprint(path)})
 
     def summary(self, values: Mapping[str, Any]) -> None:
         self._append("summary", dict(values))
