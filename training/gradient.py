@@ -157,14 +157,14 @@ class Fit:
             if step == len(batches) // 2:
                 reach("train.mid-epoch")
             loss = self.passes.run(rows, backward, optimiser.zero_grad)
-            clip_grad_norm_(self.opened.parameters, GRADIENT_NORM)
+            norm = clip_grad_norm_(self.opened.parameters, GRADIENT_NORM)
             learning_rate = float(schedule.get_last_lr()[0])
             optimiser.step()
             schedule.step()
             optimiser.zero_grad(set_to_none=True)
             value = self._finite(loss.item())
             total += value * len(rows)
-            progress.step(value, learning_rate, len(rows))
+            progress.step(value, learning_rate, len(rows), norm.item())
         return total / len(targets)
 
     def _validate(self) -> Scores:

@@ -49,6 +49,7 @@ from lakeloop.spec.train import Candidate, Train
 from lakeloop.tasks.registry import task_of
 from lakeloop.tracking.journal import JournalIdentity, JournalTracker
 from lakeloop.tracking.tracker import Tracker
+from training.cost import Meter
 from training.data import Dataset, Tokens, load_tokenizer, read_dataset, require_tokens, tokenise
 from training.device import Device, is_out_of_memory, open_device
 from training.export import export_artifact
@@ -190,7 +191,7 @@ def run(path: Path, train: Callable[[Job], Trained]) -> None:
         ConfigurationError, DataError: the job cannot be done as it is.
     """
     config = _read_config(path)
-    began = time.monotonic()
+    meter = Meter()
     # A journal for each try: W&B cannot take steps back.
     identity = JournalIdentity(
         config.loop, config.stage, config.partition, f"{config.key}-{now():%Y%m%dT%H%M%S%f}"
@@ -207,7 +208,7 @@ def run(path: Path, train: Callable[[Job], Trained]) -> None:
         log.info(
             "%s", ", ".join(f"{key} {found['value']} ({found['origin']})" for key, found in settings.items())
         )
-        result = _finish(job, train(job), path.parent, began)
+        result = _finish(job, train(job), path.parent, meter)
         result["run"] = identity.run
         tracker.summary(result)
         write_atomically(path.parent / "result.json", json.dumps(result, indent=2) + "\n")
@@ -242,7 +243,7 @@ def said_settings(config: JobConfig) -> dict[str, Any]:
     return {key: {"value": value, "origin": config.origins[key]} for key, value in resolved.items()}
 
 
-def _finish(job: Job, trained: Trained, workdir: Path, began: float) -> dict[str, Any]:
+def _finish(job: Job, trained: Trained, workdir: Path, meter: Meter) -> dict[str, Any]:
     """Seal the artifact; returns what result.json says."""
     description = _describe(job, trained)
     with job.timed("export"):
@@ -256,11 +257,12 @@ def _finish(job: Job, trained: Trained, workdir: Path, began: float) -> dict[str
             graphs=job.config.cache / "graphs",
         )
     reach("train.after-artifact")
-    seconds = time.monotonic() - began
+    cost = meter.read(job.device)
     metric = job.judge.metric
     log.info(
         "validation %s %s, artifact %s, %.1f s",
-        metric.title, shown(trained.validation.named[metric.name]), artifact.digest[:12], seconds,
+        metric.title, shown(trained.validation.named[metric.name]), artifact.digest[:12],
+        cost["wall_seconds"],
     )  # fmt: skip
     return {
         "digest": artifact.digest,
@@ -268,8 +270,9 @@ def _finish(job: Job, trained: Trained, workdir: Path, began: float) -> dict[str
         "metrics": description.validation_metrics,
         "settings": description.settings,
         "details": trained.details,
-        "seconds": round(seconds, 3),
-        "cpu_seconds": round(time.process_time(), 3),
+        "seconds": cost["wall_seconds"],
+        "cpu_seconds": cost["cpu_seconds"],
+        "cost": cost,
         "seconds_by_part": {part: round(value, 3) for part, value in job.seconds.items()},
         "device": job.device.name,
         "dtype": job.device.dtype,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from lakeloop.measures.base import MetricSpec, shown
 from lakeloop.tracking.tracker import Tracker
+from training.cost import Load
 from training.validation import Scores
 
 log = logging.getLogger(__name__)
@@ -30,9 +31,10 @@ class Progress:
     _done: int = 0
     _rows: int = 0
     _losses: list[float] = field(default_factory=list)
+    _load: Load = field(default_factory=Load)
 
-    def step(self, loss: float, learning_rate: float, rows: int) -> None:
-        """One batch of `rows` rows is done; `loss` is its mean."""
+    def step(self, loss: float, learning_rate: float, rows: int, gradient_norm: float) -> None:
+        """One batch of `rows` rows is done; `loss` is its mean, `gradient_norm` is before it was cut."""
         self._done += 1
         self._rows += rows
         self._losses.append(loss)
@@ -41,8 +43,10 @@ class Progress:
                 {
                     "train/loss": sum(self._losses) / len(self._losses),
                     "train/learning_rate": learning_rate,
+                    "train/gradient_norm": gradient_norm,
                     "train/texts_per_second": self._rate,
                     "train/seconds": self._seconds,
+                    **self._load.read(),
                 },
                 self._done,
             )

@@ -22,6 +22,7 @@ from lakeloop.measures.base import shown
 from lakeloop.settings import Settings
 from lakeloop.sources.days import days_to_run
 from lakeloop.spec.reading.load import load_named
+from lakeloop.stages.frame.why import shortened
 from lakeloop_ui.access import (
     FROM_OUR_FORM,
     LOGGED_IN,
@@ -38,13 +39,14 @@ from lakeloop_ui.overview import overview, status_of
 from lakeloop_ui.quarantine import quarantine_page
 from lakeloop_ui.runs import run_page
 from lakeloop_ui.start import airflow_of
+from lakeloop_ui.why import why_page
 
 _HERE = Path(__file__).parent
 _templates = Jinja2Templates(
     # Escapes always: by default only templates are escaped whose name ends in .html.
     env=Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined)
 )
-_templates.env.filters["shown"] = shown
+_templates.env.filters |= {"shown": shown, "shortened": shortened}
 _templates.env.globals |= {
     "page": page,
     "dag_page": lambda loop, stage="ingest": airflow_page("dags", f"{loop}.{stage}"),
@@ -173,6 +175,12 @@ def model(request: Request, loop: LoopName, version: str, settings: Installation
     if found is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"{loop} has no model version {version!r}")
     return _render(request, "model.html.j2", loop=loop, **found)
+
+
+@router.get("/why/{loop}")
+def why(request: Request, loop: LoopName, settings: Installation) -> HTMLResponse:
+    """The next training beside the last: what is equal, what is not, and what follows. Runs nothing."""
+    return _render(request, "why.html.j2", loop=loop, found=why_page(settings, loop))
 
 
 @router.get("/quarantine/{loop}")

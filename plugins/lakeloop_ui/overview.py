@@ -98,6 +98,7 @@ def _links(status: LoopStatus, settings: Settings) -> Iterator[Link]:
         if url := published(status.links.get(key, ""), settings, status.loop):
             yield Link(title, url)
     yield Link("Quarantine", page("quarantine", status.loop))
+    yield Link("Next training", page("why", status.loop))
     if model := status.links.get("server"):
         yield Link("Model server", model, leave="_blank")
     if (wandb := status.links.get("wandb", "")).startswith(("http://", "https://")):

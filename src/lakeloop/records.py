@@ -161,12 +161,27 @@ class StageRecord(Formatted):
     config: dict[str, JsonValue] = Field(default_factory=dict)
     format: int = 1
     """How `config` is said: 1 with every key, 2 without those at their default."""
+    version: int | None = None
+    """Of the stage, which is a part of the fingerprint; None in records that do not say it."""
+    parts: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """Input that is made of several -> what each of them is: which file it was that changed."""
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     """For people: each setting of the work -> its value, resolved, and where it is from."""
     examples: tuple[str, ...] = ()
     """Some of the records that were refused, each with where and why, for who looks at the record: the lake,
     the command and the log of the task have them, and no tracker, for they hold texts of rows."""
     provenance: Provenance
+
+    @property
+    def title(self) -> str:
+        """For people: which record this is, by stage, day, digest and run."""
+        made = self.outputs.get("digest", "")
+        what = f"digest {made[:12]}" if made else f"fingerprint {self.fingerprint[:12]}"
+        by = self.provenance
+        return (
+            f"{self.stage} {self.partition}, {what}, of {by.finished_at:%Y-%m-%d %H:%M} UTC"
+            f" by run {by.run_id}, try {by.try_number}"
+        )
 
     def write(self, path: Path) -> None:
         write_atomically(path, self.model_dump_json(indent=2) + "\n")

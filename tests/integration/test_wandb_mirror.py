@@ -16,63 +16,20 @@ from typing import Any
 
 import pytest
 
-from lakeloop.attempt import Attempt
 from lakeloop.settings import Settings
-from lakeloop.tracking import wake
 from lakeloop.tracking.journal import JournalIdentity, JournalTracker
 from lakeloop.tracking.mirror import mirror_pending
 from lakeloop.tracking.progress import Mirrored, ended, mirrored
-from lakeloop.tracking.tracker import Tracker, open_tracker
 from lakeloop.tracking.wake import mirror_lock, wake_mirror
+from tests.support.mirroring import SECRET, isolate, mirror, report_stage
 from tests.support.wandb_server import WandbServer, silent_server, wandb_server
 
 pytestmark = pytest.mark.slow
 
-SECRET = "hunter2-but-longer"
-
-
-def _isolate(patch: pytest.MonkeyPatch, folder: Path) -> Settings:
-    for name in [name for name in os.environ if name.startswith("WANDB_")]:
-        patch.delenv(name)
-    patch.setenv("WANDB_MODE", "offline")
-    patch.setenv("HOME", str(folder / "home"))
-    patch.setattr(wake, "LINGER_SECONDS", 0.5)
-    return Settings(root=Path.cwd(), home=folder / "lakeloop")
-
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    return _isolate(monkeypatch, tmp_path)
-
-
-def mirror(settings: Settings, *, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run one mirror to its end, as `wake_mirror` starts it but without lingering."""
-    argv = [sys.executable, "-m", "lakeloop.tracking.mirror", "--journals", str(settings.journals)]
-    argv += ["--wandb-dir", str(settings.wandb_dir), "--linger", "0"]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=120, check=check)
-
-
-def report(tracker: Tracker, folder: Path) -> None:
-    """Say something with every verb."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "rows.parquet").write_bytes(b"rows")
-    tracker.config({"method": "lora", "train": {"epochs": 3}, "store": {"account_key": SECRET}})
-    tracker.config({"command": f"--with {SECRET}"})
-    for step in range(5):
-        tracker.log({"train/loss": 1 / (step + 1)}, step=step * 10)
-    tracker.log({"rows": 7.0})
-    tracker.table("worst texts", ["text", "score"], [["one", 0.25], ["two", None]])
-    tracker.artifact("news dataset", "dataset", folder, {"digest": "sha256:abc"})
-    tracker.summary({"status": "done", "macro_f1": 0.97, "why": f"because {SECRET}"})
-
-
-def report_stage(settings: Settings, stage: str = "train") -> Path:
-    with open_tracker(
-        settings, loop="news", stage=stage, partition="2026-11-20", attempt=Attempt("run")
-    ) as tracker:
-        report(tracker, settings.home / "work" / stage)
-    assert isinstance(tracker, JournalTracker)
-    return tracker.path
+    return isolate(monkeypatch, tmp_path)
 
 
 @functools.lru_cache
@@ -127,7 +84,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 @pytest.fixture(scope="module")
 def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
     with pytest.MonkeyPatch.context() as patch:
-        settings = _isolate(patch, tmp_path_factory.mktemp("replayed"))
+        settings = isolate(patch, tmp_path_factory.mktemp("replayed"))
         patch.setenv("LAKE_PASSWORD", SECRET)
         with mirror_lock(settings.journals):  # the mirror that they wake is the one below
             journals = {
@@ -253,6 +210,7 @@ def test_a_wandb_server_that_never_answers_costs_a_stage_nothing(
         monkeypatch.delenv("WANDB_MODE")
         monkeypatch.setenv("WANDB_BASE_URL", url)
         monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+        monkeypatch.setenv("WANDB_INIT_TIMEOUT", "10")
         assert settings.wandb_mode == "online"
         began = time.monotonic()
         path = report_stage(settings)

@@ -40,6 +40,10 @@ result = {
     "digest": artifact.digest, "method": "keywords", "metrics": scores, "seconds": 1.5, "cpu_seconds": 2.5,
     "seconds_by_part": {"train": 1.0}, "device": "CPU", "dtype": "float32", "threads": 1, "run": "job-run",
     "settings": {key: {"value": 1, "origin": origin} for key, origin in config["origins"].items()},
+    "cost": {
+        "wall_seconds": 1.5, "cpu_seconds": 2.5, "gpu_seconds": 0.0, "peak_memory_mb": 512.0,
+        **({"energy_joules": 36.0} if Path("energy").exists() else {}),
+    },
     "details": {"epochs": [{"number": 1, "loss": 0.5, "validation": scores}]},
 }
 (path.parent / "result.json").write_text(json.dumps(result))

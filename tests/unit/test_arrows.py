@@ -58,7 +58,18 @@ LIGHT = (
 """Modules and packages that may be imported while a DAG file is parsed."""
 
 ROOMS = (
-    ("errors", "durable", "full_disk", "locks", "attempt", "faults", "garbage", "ports", "extras"),
+    (
+        "errors",
+        "durable",
+        "full_disk",
+        "locks",
+        "attempt",
+        "faults",
+        "garbage",
+        "ports",
+        "extras",
+        "redaction",
+    ),
     ("records", "settings", "hosts", "hub"),
     ("measures",),
     ("spec",),

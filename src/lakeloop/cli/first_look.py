@@ -50,6 +50,7 @@ def first_look(loop: LoopSpec, settings: Settings, *, data: bool = True) -> Firs
             "this is the template of `lakeloop new`, untouched: say what your columns and the task are"
         )
     _look_at_models(look, loop, settings)
+    _look_at_budget(look, loop, settings)
     try:
         source = open_source(loop, settings)
         size = source.unread_bytes()
@@ -81,6 +82,27 @@ def _look_at_models(look: FirstLook, loop: LoopSpec, settings: Settings) -> None
             f"mart_{loop.name} in {shown} lacks {', '.join(names)} of this loop file: add to the models what"
             " is missing; or move the folder away, and they are generated"
         )
+
+
+def _look_at_budget(look: FirstLook, loop: LoopSpec, settings: Settings) -> None:
+    """What of the budget is spent; the lake of a loop that never ran is not made for that."""
+    from lakeloop.lake.store import Lake
+    from lakeloop.stages.frame.cost import budget_status
+
+    if budget_status(loop, []) is None:
+        return
+    try:
+        lake = Lake.from_settings(settings, loop)
+        lake.version("ledger")
+        entries = lake.ledger.entries()
+    except LakeloopError:  # nothing ran yet, or the lake is away: the next stage says so
+        entries = []
+    budget = budget_status(loop, entries)
+    if budget and budget.exhausted:
+        until = f"{budget.until:%Y-%m-%d}"
+        look.warnings.append(f"over its budget: {budget.sentence}; trains no more until {until}")
+    elif budget:
+        look.found.append(f"budget: {budget.sentence}")
 
 
 def _look_at_data(look: FirstLook, loop: LoopSpec, settings: Settings) -> None:

@@ -7,6 +7,8 @@ import time
 
 from rich.console import Console
 
+from lakeloop.redaction import RedactingFilter
+
 err = Console(stderr=True)
 """Everything that is not the result: logs, progress, errors. One console, so that they do not overwrite each
 other's lines."""
@@ -27,6 +29,7 @@ def configure(verbosity: int) -> None:
     formatter.converter = time.gmtime
     handler = _ConsoleHandler(_LIBRARIES[min(verbosity, len(_LIBRARIES) - 1)])
     handler.setFormatter(formatter)
+    handler.addFilter(RedactingFilter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
     logging.getLogger(_PYTHON).setLevel(logging.WARNING if verbosity >= len(_LEVELS) - 1 else logging.ERROR)

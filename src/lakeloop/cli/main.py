@@ -14,7 +14,18 @@ import typer
 from rich.text import Text
 
 from lakeloop import __version__
-from lakeloop.cli import begin, lake, local_stack, logs, loop_files, quarantine, stage_verbs, whole_loop
+from lakeloop.cli import (
+    begin,
+    lake,
+    local_stack,
+    logs,
+    loop_files,
+    mirror,
+    quarantine,
+    stage_verbs,
+    whole_loop,
+    why,
+)
 from lakeloop.errors import LakeloopError, exit_code
 from lakeloop.garbage import collect_rarely
 from lakeloop.spec.quoting import printable
@@ -28,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (loop_files, begin, stage_verbs, whole_loop, quarantine, lake, local_stack):
+for group in (loop_files, begin, stage_verbs, whole_loop, why, quarantine, lake, mirror, local_stack):
     app.add_typer(group.app)
 
 

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from lakeloop.redaction import RedactingFilter
+
 _HEAD = "%(asctime)s %(levelname)s %(message)s"
 _TIME = "%H:%M:%S"
 _LINE = re.compile(r"\d\d:\d\d:\d\d (DEBUG|INFO|WARNING|ERROR|CRITICAL) (.*)")
@@ -24,6 +26,7 @@ def open_log() -> None:
     logging.basicConfig(level=logging.WARNING, format=_HEAD, datefmt=_TIME)
     for handler in logging.getLogger().handlers:
         handler.addFilter(_libraries_warn_in_the_background)
+        handler.addFilter(RedactingFilter())
     for name in _OURS:
         logging.getLogger(name).setLevel(logging.INFO)
     logging.captureWarnings(capture=True)

@@ -142,6 +142,11 @@ def _named_facts(status: LoopStatus) -> Iterator[tuple[str, str]]:
         yield "scores", ", ".join(f"{name} {shown(score)}" for name, score in status.scores.items())
     for activity in status.running:
         yield "running", f"{activity.stage} {activity.partition}"
+    if status.cost.trainings:
+        yield "cost", status.cost.sentence
+    if budget := status.budget:
+        over = f"; no training before {budget.until:%Y-%m-%d}" if budget.exhausted else ""
+        yield "budget", f"{budget.sentence}{over}"
     yield from _failures(status)
     for step in status.pending[:_DUE_SHOWN]:
         yield "due", f"{step.stage} {step.partition}: {step.reason}"
@@ -149,6 +154,7 @@ def _named_facts(status: LoopStatus) -> Iterator[tuple[str, str]]:
         yield "", f"and {more} more, see --json"
     if status.left_alone:
         yield "older", status.left_alone
+    yield from _refused_runs(status)
     yield from status.links.items()
 
 
@@ -159,6 +165,15 @@ def _failures(status: LoopStatus) -> Iterator[tuple[str, str]]:
         lines = printable(failure.reason).split("\n")
         why = "\n".join(lines if place > len(shown) - _WHOLE_FAILURES else lines[:1])
         yield "failed", f"{failure.stage} {failure.partition}, {failure.at:%m-%d %H:%M}: {why}"
+
+
+def _refused_runs(status: LoopStatus) -> Iterator[tuple[str, str]]:
+    shown = status.refused_runs[-_DUE_SHOWN:]
+    for run in shown:
+        yield "W&B refuses", f"{run.stage} {run.partition}, {run.at:%m-%d %H:%M}: {printable(run.reason)}"
+    if shown:
+        more = len(status.refused_runs) - len(shown)
+        yield "", f"{f'and {more} more; ' if more else ''}to try again: lakeloop mirror --again"
 
 
 def _table(*names: str) -> Table:

@@ -6,6 +6,7 @@ changes no fingerprint; where a default changes its meaning, the stage's version
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -50,6 +51,16 @@ def decisive(section: Section, *effects: Effect) -> dict[str, Any]:
         elif mark and set(mark.decides) & set(effects) and (name == KIND or _is_set(info, value)):
             found[name] = values[name]
     return found
+
+
+def deciding_keys(section: Section, *effects: Effect, prefix: str = "") -> Iterator[str]:
+    """The keys of `section`, and of those in it, that decide one of `effects`, dotted, whatever they are."""
+    for field, info in type(section).model_fields.items():
+        name, value, mark = f"{prefix}{info.alias or field}", getattr(section, field), mark_of(info)
+        if isinstance(value, Section):
+            yield from deciding_keys(value, *effects, prefix=f"{name}.")
+        elif mark and set(mark.decides) & set(effects):
+            yield name
 
 
 def training_identity(loop: LoopSpec) -> dict[str, Any]:

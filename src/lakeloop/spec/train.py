@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from lakeloop.errors import ConfigurationError
 from lakeloop.hub import HUB, ON_THE_HUB
 from lakeloop.spec.base import PER_RUN, WEIGHTS, Identifier, Mark, Section, mark_of
+from lakeloop.spec.budget import Budget
 from lakeloop.spec.methods import Head, Method, MethodBase, TopLayers
 from lakeloop.spec.rules import Broken, refuse_broken
 
@@ -62,6 +63,8 @@ class Train(Section):
     changed count."""
     time_limit_minutes: Annotated[int, PER_RUN] = Field(default=60, ge=1)
     """A job that takes longer is ended and fails."""
+    budget: Budget = Budget()
+    """What all trainings may cost together."""
 
     @field_validator("base_model")
     @classmethod

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from lakeloop.spec.base import Effect
     from lakeloop.spec.loop import LoopSpec
     from lakeloop.stages.frame.pending import PendingRule
 
@@ -68,6 +69,9 @@ class Stage:
     before: str = ""
     """`module:name` of a function of the same context and partition that brings up to date what the stage
     decides on. `function` calls it first, for a stage calls no stage."""
+    decides: Effect | None = None
+    """What the stage makes: keys of the loop file with this mark are in its fingerprint. None for a stage
+    that looks at more than its inputs, such as a server, before it knows whether there is work."""
     days_in: str = ""
     """The time zone of the days that the stage works on; empty: the loop's."""
     version: int = 1
@@ -85,9 +89,15 @@ class Stage:
         return rule
 
     @property
+    def work(self) -> Callable[..., Any]:
+        """The function that does the stage's own work; asking for it imports what it needs."""
+        work: Callable[..., Any] = getattr(importlib.import_module(self.module), self.name)
+        return work
+
+    @property
     def function(self) -> Callable[..., Any]:
         """The function that does the work, after the one in `before`; asking for it imports what it needs."""
-        function: Callable[..., Any] = getattr(importlib.import_module(self.module), self.name)
+        function = self.work
         if not self.before:
             return function
         module, name = self.before.split(":")
@@ -110,31 +120,32 @@ class Stage:
 
 STAGES = (
     Stage(
-        "ingest", "data", "ingest", pool=WRITERS, announces="raw",
+        "ingest", "data", "ingest", decides="raw", pool=WRITERS, announces="raw",
         help="Read a day's drop into the table raw; every bad line goes to quarantine, whole.",
     ),
     Stage(
-        "transform", "data", "transform", pool=WRITERS,
+        "transform", "data", "transform", decides="built", pool=WRITERS,
         help="Build the day's mart rows from raw with dbt; nobody reads them yet.",
     ),
     Stage(
-        "validate", "data", "transform", pool=WRITERS, announces="mart", links=(DATA_DOCS,),
+        "validate", "data", "transform", decides="mart", pool=WRITERS, announces="mart", links=(DATA_DOCS,),
         help="Check the built rows, quarantine the bad ones, publish the rest to the mart.",
     ),
     Stage(
-        "dataset", "training", "train",
+        "dataset", "training", "train", decides="dataset",
         help="Freeze all published days up to this one as training, validation and test rows.",
     ),
     Stage(
-        "train", "training", "train", per="candidate", pool=GPU, settable=True,
+        "train", "training", "train", decides="weights", per="candidate", pool=GPU, settable=True,
         help="Train the candidates on the frozen rows, each as a process of its own.",
     ),
     Stage(
-        "evaluate", "training", "train", announces="candidate", links=(REPORT,), settable=True,
+        "evaluate", "training", "train", decides="scores", announces="candidate", links=(REPORT,),
+        settable=True,
         help="Score the candidates and the champion on the same held-out rows.",
     ),
     Stage(
-        "release", "release", "deploy", links=(REPORT, VERSION), settable=True,
+        "release", "release", "deploy", decides="release", links=(REPORT, VERSION), settable=True,
         before="lakeloop.stages.training.evaluate:evaluate_again",
         help="Let the gate decide; register the better candidate and make it the champion, or refuse it.",
     ),

@@ -21,8 +21,8 @@ from typing import Any, Literal, Self, get_args
 from lakeloop.durable import fsync_directory
 from lakeloop.errors import DataError, FenceError
 from lakeloop.locks import is_locked, take
+from lakeloop.redaction import known_secrets, scrub
 from lakeloop.tracking.footprint import footprint
-from lakeloop.tracking.scrub import known_secrets, scrub
 
 Kind = Literal["open", "config", "log", "table", "artifact", "summary", "close"]
 
@@ -107,9 +107,18 @@ class JournalTracker:
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         self._append("table", {"name": name, "columns": list(columns), "rows": [list(row) for row in rows]})
 
-    def artifact(self, name: str, kind: str, path: Path, metadata: Mapping[str, Any] | None = None) -> None:
+    def artifact(
+        self,
+        name: str,
+        kind: str,
+        path: Path,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        used: bool = False,
+    ) -> None:
         data = {"name": name, "kind": kind, "path": str(path.resolve()), "metadata": dict(metadata or {})}
-        self._append("artifact", {**data, "footprint": footprint(path)})
+        said = {"used": True} if used else {}
+        self._append("artifact", {**data, **said, "footprint": footprint(path)})
 
     def summary(self, values: Mapping[str, Any]) -> None:
         self._append("summary", dict(values))

@@ -16,15 +16,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lakeloop.errors import EXIT_DONE, DataError, ServiceError
+from lakeloop.records import now
+from lakeloop.redaction import RedactingFilter
 from lakeloop.settings import Settings
 from lakeloop.tracking.journal import has_writer
-from lakeloop.tracking.progress import ended, waiting
-from lakeloop.tracking.replay import Replay, prepare_environment
+from lakeloop.tracking.progress import Refused, ended, refused, waiting
+from lakeloop.tracking.replay import RefusedError, Replay, prepare_environment
 from lakeloop.tracking.wake import is_marked, mirror_lock, take_mark, wake_mirror
 
 log = logging.getLogger("lakeloop.tracking.mirror")
 
 _TICK_SECONDS = 0.5
+_TRIES = 3
+"""Mirrors that do not get a journal through while others pass, before it is set aside."""
 _LOOK_SECONDS = 5.0
 """Between looks without a waker's mark: a training process opens its journal and leaves no mark."""
 
@@ -57,6 +61,13 @@ class Mirror:
         self._online = online
         self._runs: dict[Path, Replay] = {}
         self._unreadable: set[Path] = set()
+        self._tried: set[Path] = set()
+        """Journals that were not taken; not tried again by this mirror, unless a person took them back."""
+        self._doubted: tuple[Path, ServiceError] | None = None
+        """The journal that W&B did not take last, while it is not known whose trouble that is."""
+        self._has_taken = False
+        self.unfinished = False
+        """A run was begun and not ended: the client would wait for the server when the interpreter ends."""
 
     def serve(self, linger: float) -> None:
         """Copy until nothing came for `linger` seconds.
@@ -74,16 +85,22 @@ class Mirror:
             elif self._runs:
                 self.copy(list(self._runs))
             if not self._runs and time.monotonic() >= leave_at and not is_marked(self._journals):
-                return
+                break
             time.sleep(_TICK_SECONDS)
+        if self._doubted is not None and not self._has_taken:
+            raise self._doubted[1]
 
     def copy(self, paths: Sequence[Path]) -> int:
-        """Copy what is new in the journals at `paths`; returns how many of them are done."""
+        """Copy what is new in the journals at `paths`; returns how many of them are done.
+
+        Raises:
+            ServiceError: W&B does not answer, for one journal after another.
+        """
         done = 0
         for path in paths:
             # Asked before reading: a writer that is gone by now adds nothing that the reading could miss.
             has_ended = not has_writer(path)
-            if path in self._unreadable or not (has_ended or self._online):
+            if self._is_left(path) or not (has_ended or self._online):
                 continue
             try:
                 self._copy(path, has_ended)
@@ -91,9 +108,56 @@ class Mirror:
                 log.warning("%s", error)
                 self._unreadable.add(path)
                 self._runs.pop(path, None)
+            except RefusedError as error:
+                self._leave(path)
+                self._note(path, error, final=True)
+            except ServiceError as error:
+                self._leave(path)
+                self._doubt(path, error)
             else:
                 done += has_ended
+                if has_ended:  # W&B has confirmed it
+                    self._takes_runs()
         return done
+
+    def _is_left(self, path: Path) -> bool:
+        return path in self._unreadable or (path in self._tried and refused(path) is not None)
+
+    def _leave(self, path: Path) -> None:
+        self._tried.add(path)
+        self._runs.pop(path, None)
+        self.unfinished = True
+
+    def _doubt(self, path: Path, error: ServiceError) -> None:
+        """One journal was not taken: whose trouble that is, the next one tells.
+
+        Raises:
+            ServiceError: it is the second in a row: W&B is away.
+        """
+        self._note(path, error, tried=self._has_taken)
+        if self._doubted is not None:
+            raise error
+        if self._has_taken:  # else it is told when it is known whose trouble it is
+            log.warning("%s", error)
+        self._doubted = (path, error)
+
+    def _takes_runs(self) -> None:
+        """W&B has taken one: that it did not take the one before is the trouble of that one."""
+        if self._doubted is not None and not self._has_taken:
+            log.warning("%s", self._doubted[1])
+            self._note(*self._doubted, tried=True)
+        self._doubted, self._has_taken = None, True
+
+    def _note(self, path: Path, error: ServiceError, *, tried: bool = False, final: bool = False) -> None:
+        """Note that W&B did not take a journal; set it aside when that is final, or was so often enough."""
+        before = refused(path)
+        tries = (before.tries if before else 0) + (tried or final)
+        aside = final or tries >= _TRIES
+        reason = error.found or str(error)
+        Refused(reason=reason, tries=tries, set_aside=aside, at=now()).write(path)
+        if aside:
+            name = path.relative_to(self._journals)
+            log.warning("%s: %s; set aside, to try it again: lakeloop mirror --again", name, reason)
 
     def _copy(self, path: Path, has_ended: bool) -> None:
         began = time.monotonic()
@@ -108,20 +172,25 @@ class Mirror:
         log.info("%s -> %s (%.1f s)", name, done.run or "nothing in it", time.monotonic() - began)
 
 
-def run(journals: Path, wandb_dir: Path, *, online: bool, linger: float) -> None:
+def run(journals: Path, wandb_dir: Path, *, online: bool, linger: float) -> bool:
     """Be the mirror, unless one is alive; go on as long as wakers left a mark meanwhile.
+
+    Returns whether each run that was begun is ended.
 
     Raises:
         ServiceError: W&B does not answer.
     """
+    ended_well = True
     while True:
         with mirror_lock(journals) as free:
             if not free:
                 log.debug("another mirror is alive")
-                return
-            Mirror(journals, wandb_dir, online=online).serve(linger)
+                return ended_well
+            mirror = Mirror(journals, wandb_dir, online=online)
+            mirror.serve(linger)
+            ended_well = ended_well and not mirror.unfinished
         if not is_marked(journals):
-            return
+            return ended_well
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -132,16 +201,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--linger", type=float, default=0.0, help="seconds to wait for more")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(RedactingFilter())
     mode = os.environ.get("WANDB_MODE") or ("online" if os.environ.get("WANDB_API_KEY") else "offline")
     prepare_environment(options.wandb_dir)
     try:
-        run(options.journals, options.wandb_dir, online=mode == "online", linger=options.linger)
+        if run(options.journals, options.wandb_dir, online=mode == "online", linger=options.linger):
+            return EXIT_DONE
+        code = EXIT_DONE
     except ServiceError as error:
         log.warning("%s", error)
-        # Runs that are followed would each wait for the server again while the interpreter ends.
-        logging.shutdown()
-        os._exit(error.exit_code)
-    return EXIT_DONE
+        code = error.exit_code
+    # Runs that were not ended would each wait for the server again while the interpreter ends.
+    logging.shutdown()
+    os._exit(code)
 
 
 if __name__ == "__main__":

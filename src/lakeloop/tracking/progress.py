@@ -1,11 +1,13 @@
 """How far a journal is mirrored: a small file beside it, written only after W&B has the run whole.
 
 A mirror that dies in between leaves no such file: the next mirror copies the journal from its beginning.
+Another file says that W&B does not take a journal: once it is set aside, it keeps no other one from W&B.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -17,6 +19,7 @@ from lakeloop.records import Frozen
 from lakeloop.tracking.journal import SUFFIX, Entry, has_writer
 
 _MARKER_SUFFIX = ".mirrored.json"
+_REFUSED_SUFFIX = ".refused.json"
 
 
 class Mirrored(Frozen):
@@ -33,6 +36,21 @@ class Mirrored(Frozen):
 
     def write(self, journal: Path) -> None:
         write_atomically(_marker(journal), self.model_dump_json() + "\n")
+        _refusal(journal).unlink(missing_ok=True)
+
+
+class Refused(Frozen):
+    """Why W&B did not take one journal while it took others, or said that it never will."""
+
+    reason: str
+    tries: int = Field(ge=0)
+    """How often W&B took others at that time."""
+    set_aside: bool
+    """No mirror tries it again unless a person asks for that; false: it may still be tried."""
+    at: datetime
+
+    def write(self, journal: Path) -> None:
+        write_atomically(_refusal(journal), self.model_dump_json() + "\n")
 
 
 def mirrored(journal: Path) -> Mirrored | None:
@@ -43,15 +61,43 @@ def mirrored(journal: Path) -> Mirrored | None:
         return None
 
 
+def refused(journal: Path) -> Refused | None:
+    """What is known of W&B not taking `journal`; None when nothing is."""
+    try:
+        return Refused.model_validate_json(_refusal(journal).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def set_aside(journals: Path, loop: str = "*") -> Iterator[tuple[Path, Refused]]:
+    """The journals, of one loop or of all, that W&B does not take, oldest first, and why."""
+    for marker in sorted(journals.glob(f"{loop}/*/*/*{_REFUSED_SUFFIX}"), key=_age):
+        journal = marker.with_name(marker.name.removesuffix(_REFUSED_SUFFIX) + SUFFIX)
+        if (found := refused(journal)) and found.set_aside:
+            yield journal, found
+
+
+def take_back(journals: Path, loop: str = "*") -> int:
+    """Have the journals that were set aside tried again by the next mirror; returns how many there are."""
+    found = [journal for journal, _ in set_aside(journals, loop)]
+    for journal in found:
+        _refusal(journal).unlink(missing_ok=True)
+    return len(found)
+
+
 def waiting(journals: Path) -> list[Path]:
-    """Journals with something that W&B does not have, oldest change first, also while they are written."""
+    """Journals with something that W&B does not have, oldest change first, also while they are written.
+
+    Those that were set aside do not wait; those that W&B did not take before come last.
+    """
     found = []
     for path in journals.glob(f"*/*/*/*{SUFFIX}"):
         status = path.stat()
         done = mirrored(path)
-        if (done.size if done else 0) < status.st_size:
-            found.append((status.st_mtime_ns, path))
-    return [path for _, path in sorted(found)]
+        before = refused(path)
+        if (done.size if done else 0) < status.st_size and not (before and before.set_aside):
+            found.append((before is not None, status.st_mtime_ns, path))
+    return [path for *_, path in sorted(found)]
 
 
 def ended(journals: Path) -> list[Path]:
@@ -67,6 +113,17 @@ def run_id(first: Entry) -> str:
     identity = first.data
     parts = (identity["loop"], identity["stage"], identity["partition"], identity["run"], first.time)
     return hashlib.sha256("/".join(map(str, parts)).encode()).hexdigest()[:16]
+
+
+def _age(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:  # taken back at this moment
+        return 0
+
+
+def _refusal(journal: Path) -> Path:
+    return journal.with_name(journal.name.removesuffix(SUFFIX) + _REFUSED_SUFFIX)
 
 
 def _marker(journal: Path) -> Path:

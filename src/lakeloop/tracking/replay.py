@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lakeloop.durable import fsync_file
 from lakeloop.errors import DataError, ServiceError
 from lakeloop.records import now
+from lakeloop.redaction import known_secrets, scrub
 from lakeloop.tracking.footprint import footprint
 from lakeloop.tracking.journal import Entry, JournalReader
 from lakeloop.tracking.progress import Mirrored, run_id
@@ -27,16 +28,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PATIENCE = {
-    "WANDB_INIT_TIMEOUT": "10",
+    "WANDB_INIT_TIMEOUT": "30",
     "WANDB_LOGIN_TIMEOUT": "10",
     "WANDB_FINISH_TIMEOUT": "60",
 }
-"""Seconds, unless the environment says otherwise. W&B's own limits: 90 to begin, none at all to finish."""
+"""Seconds, unless the environment says otherwise. W&B's own limits: 90 to begin, none at all to finish. To
+begin takes two or three requests; a server that needs 10 s for each is slow and not away."""
 _ARTIFACT_BYTES = {"online": 2 << 30, "offline": 16 << 20}
 """Larger artifacts are logged as references with digests: offline, W&B would keep a copy of each model."""
 _FOREIGN = ("WANDB_RUN_ID", "WANDB_RESUME", "WANDB_NAME", "WANDB_RUN_GROUP", "WANDB_JOB_TYPE", "WANDB_TAGS")
 """Variables meant for another run; here each run is named by its journal."""
 _CRASHED = 1
+_STATUS = re.compile(r"\bHTTP (\d{3})\b|\b([45]\d\d) (?:Client|Server) Error")
+_OF_ONE_RUN = frozenset({400, 404, 409, 410, 413, 422})
+"""Answers to what was sent, and not to who sent it or when: 409 of a run that somebody deleted, 413 of one
+that is too large. All others (401, 403, 429, 5xx) are said of every run alike."""
 _SPELLED = ("NaN", "Infinity", "-Infinity")
 
 
@@ -63,6 +69,10 @@ def prepare_environment(wandb_dir: Path) -> None:
     wandb_dir.mkdir(parents=True, exist_ok=True)
 
 
+class RefusedError(ServiceError):
+    """W&B takes runs, and not this one; to try again as it is would be answered alike."""
+
+
 class Replay:
     """Reads one journal and tells W&B, as far as the journal goes; `finish` when the journal has ended."""
 
@@ -70,6 +80,7 @@ class Replay:
         self.path = path
         self._wandb_dir = wandb_dir
         self._online = online
+        self._secrets = known_secrets()
         self._reader = JournalReader(path)
         self._run: wandb.Run | None = None
         self._run_id = ""
@@ -84,6 +95,7 @@ class Replay:
         Raises:
             DataError: the file is no journal.
             ServiceError: W&B does not answer, or refuses the log-in.
+            RefusedError: W&B refuses this run, or the client cannot tell what it is told.
         """
         # Before reading: what comes in between is read twice rather than never.
         self._size = self.path.stat().st_size
@@ -91,7 +103,10 @@ class Replay:
         if entries and self._run is None:
             self._run = self._start(entries[0])
         for entry in entries:
-            self._apply(entry)
+            try:
+                self._apply(entry)
+            except Exception as error:
+                raise _failure(self.path, error) from error
         return len(entries)
 
     def finish(self) -> Mirrored:
@@ -99,13 +114,14 @@ class Replay:
 
         Raises:
             ServiceError: W&B did not take all of it in time; the journal goes on waiting.
+            RefusedError: W&B refuses this run.
         """
         where = ""
         if self._run is not None:
             try:
                 self._run.finish(exit_code=self._exit_code)
             except Exception as error:
-                raise _unreachable(self.path, error) from error
+                raise _failure(self.path, error) from error
             if not self._online:
                 fsync_file(Path(self._run.settings.sync_file))
             where = (self._run.url if self._online else self._run.settings.sync_dir) or ""
@@ -125,7 +141,7 @@ class Replay:
 
         if first.kind != "open":
             raise DataError("not the beginning of a journal", where=str(self.path), found=first.kind)
-        identity = first.data
+        identity = scrub(first.data, self._secrets)
         self._run_id = run_id(first)
         if not self._online:
             self._drop_earlier_folders()
@@ -146,7 +162,7 @@ class Replay:
             )
         except Exception as error:
             # W&B raises errors of its own, of requests and plain ones; each means the same here.
-            raise _unreachable(self.path, error) from error
+            raise _failure(self.path, error) from error
         return run
 
     def _drop_earlier_folders(self) -> None:
@@ -156,7 +172,8 @@ class Replay:
 
     def _apply(self, entry: Entry) -> None:
         assert self._run is not None
-        data = entry.data
+        # A journal of an earlier version was redacted by what was known then.
+        data = scrub(entry.data, self._secrets)
         match entry.kind:
             case "open":
                 self._exit_code = _CRASHED
@@ -167,7 +184,7 @@ class Replay:
             case "table":
                 self._table(data, entry.time)
             case "artifact":
-                self._artifact(data)
+                self._artifact(data, Path(entry.data["path"]))
             case "summary":
                 self._run.summary.update(data)
             case "close":
@@ -178,28 +195,30 @@ class Replay:
         if "step" in values and not self._has_steps:
             self._run.define_metric("*", step_metric="step")
             self._has_steps = True
+        point, self._points = self._points, self._points + 1
         # A resumed run begins where the server's history ends; W&B would warn about each earlier step.
-        if self._points >= self._run.starting_step:
-            self._run.log({**values, "_timestamp": time}, step=self._points, commit=True)
-        self._points += 1
+        if point >= self._run.starting_step:
+            self._run.log({**values, "_timestamp": time}, step=point, commit=True)
 
     def _table(self, data: Mapping[str, Any], time: float) -> None:
         import wandb
 
+        point = self._points
         try:
             table = wandb.Table(columns=data["columns"], data=data["rows"], allow_mixed_types=True)
-        except (TypeError, ValueError, AssertionError) as error:
+            self._point({data["name"]: table}, time)
+        except Exception as error:
+            if not _is_of_one_run(error):
+                raise
             log.warning("%s: table %s is not mirrored: %s", self.path, data["name"], error)
-            return
-        self._point({data["name"]: table}, time)
+            self._points = point + 1  # a later replay may find it taken, and counts alike
 
-    def _artifact(self, data: Mapping[str, Any]) -> None:
+    def _artifact(self, data: Mapping[str, Any], path: Path) -> None:
         import wandb
 
         assert self._run is not None
-        path = Path(data["path"])
         noted = data["footprint"]
-        metadata = {**data["metadata"], "path": str(path), "footprint": noted}
+        metadata = {**data["metadata"], "path": data["path"], "footprint": noted}
         artifact = wandb.Artifact(_artifact_name(data["name"]), type=data["kind"], metadata=metadata)
         try:
             if noted is None or footprint(path) != noted:
@@ -214,7 +233,11 @@ class Replay:
                 artifact.add_file(str(path))
         except (OSError, ValueError) as error:
             log.warning("%s: artifact %s is mirrored without contents: %s", self.path, data["name"], error)
-        self._run.log_artifact(artifact)
+        if data.get("used"):
+            # Not `use_artifact`, which does this too: it waits for the server without limit, and not offline.
+            self._run._log_artifact(artifact, is_user_created=True, use_after_commit=True)  # noqa: SLF001
+        else:
+            self._run.log_artifact(artifact)
 
 
 def _settings() -> wandb.Settings:
@@ -247,10 +270,26 @@ def _artifact_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name)[:128]
 
 
-def _unreachable(path: Path, error: Exception) -> ServiceError:
+def _is_of_one_run(error: Exception) -> bool:
+    """Whether `error` is about what was told, so that other runs may well be taken."""
+    import wandb
+
+    if found := _STATUS.search(str(error)):
+        return int(next(filter(None, found.groups()))) in _OF_ONE_RUN
+    # W&B's own errors, and those of sockets, say that the server did not do its part.
+    return not isinstance(error, wandb.Error | OSError | TimeoutError)
+
+
+def _failure(path: Path, error: Exception) -> ServiceError:
+    said = str(error).strip().partition("\n")[0]  # W&B goes on with advice on its settings
+    found = f"{type(error).__name__}: {said}"
+    if isinstance(error, ServiceError):
+        return error
+    if _is_of_one_run(error):
+        return RefusedError("W&B does not take this run", where=str(path), found=found)
     return ServiceError(
         "W&B did not take the run; its journal waits for the next mirror",
         where=str(path),
-        found=f"{type(error).__name__}: {error}",
+        found=found,
         remedy="check WANDB_API_KEY and WANDB_BASE_URL, or set WANDB_MODE=offline",
     )

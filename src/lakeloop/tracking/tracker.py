@@ -30,8 +30,19 @@ class Tracker(Protocol):
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """A small table for a person to read; each row as long as `columns`."""
 
-    def artifact(self, name: str, kind: str, path: Path, metadata: Mapping[str, Any] | None = None) -> None:
-        """A file or folder that was made; `kind` is "dataset" or "model"."""
+    def artifact(
+        self,
+        name: str,
+        kind: str,
+        path: Path,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        used: bool = False,
+    ) -> None:
+        """A file or folder that was made, or `used`; `kind` is "dataset" or "model".
+
+        One that a run made and another used, by the same name and of the same bytes, ties the two together.
+        """
 
     def summary(self, values: Mapping[str, Any]) -> None:
         """The result: what a list of runs shows."""
@@ -50,7 +61,13 @@ class NoopTracker:
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None: ...
 
     def artifact(
-        self, name: str, kind: str, path: Path, metadata: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        kind: str,
+        path: Path,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        used: bool = False,
     ) -> None: ...
 
     def summary(self, values: Mapping[str, Any]) -> None: ...
@@ -66,6 +83,8 @@ class RecordingTracker:
     logged: list[tuple[int | None, dict[str, float]]] = field(default_factory=list)
     tables: dict[str, tuple[list[str], list[list[Any]]]] = field(default_factory=dict)
     artifacts: list[tuple[str, str, Path, dict[str, Any]]] = field(default_factory=list)
+    used: list[str] = field(default_factory=list)
+    """The names of those that were used, and not made."""
     summarised: dict[str, Any] = field(default_factory=dict)
     exit_code: int | None = None
     """None while it is open."""
@@ -79,7 +98,16 @@ class RecordingTracker:
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         self.tables[name] = (list(columns), [list(row) for row in rows])
 
-    def artifact(self, name: str, kind: str, path: Path, metadata: Mapping[str, Any] | None = None) -> None:
+    def artifact(
+        self,
+        name: str,
+        kind: str,
+        path: Path,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        used: bool = False,
+    ) -> None:
+        self.used += [name] if used else []
         self.artifacts.append((name, kind, path, dict(metadata or {})))
 
     def summary(self, values: Mapping[str, Any]) -> None:

@@ -16,8 +16,9 @@ from tests.unit.test_arrows import HEAVY
 
 VERBS = (
     "check", "schema", "eject", "new", "ingest", "transform", "validate", "dataset", "train", "evaluate",
-    "release", "rollout", "monitor", "maintain", "run", "start", "serve", "rollback", "status", "quarantine",
-    "reset", "evolve", "up", "down", "demo",
+    "release", "rollout", "monitor", "maintain", "run", "start", "serve", "rollback", "status", "why",
+    "quarantine",
+    "reset", "evolve", "mirror", "up", "down", "demo",
 )  # fmt: skip
 
 

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from lakeloop.records import now
 from lakeloop.registry.registry import Registry
 from lakeloop.settings import get_settings
 from lakeloop.stages.frame.session import StageContext
+from lakeloop.tracking import wake
+from lakeloop.tracking.progress import Refused, refused
 from tests.support.command import DAY, LOOP, Run
 from tests.support.serving import promote
 
@@ -159,3 +162,61 @@ def test_start_of_days_the_wrong_way_round_asks_nobody(run: Run) -> None:
     ended = run("start", "tickets", "--from", DAY, "--to", "2026-11-19")
     assert ended.code == 64
     assert "not a range of days" in ended.err
+
+
+def test_why_names_what_differs_from_the_last_time_and_what_is_equal(run: Run, project: Path) -> None:
+    nothing = run("why", "tickets")
+    assert nothing.code == 0
+    assert "no training is due: 0 rows published" in nothing.out
+    run("ingest", "tickets", "--partition", DAY)
+    skipped = run("why", "tickets", "--stage", "ingest")
+    assert f"ingest {DAY}: would be skipped: its fingerprint is that of ingest {DAY}" in skipped.out
+    assert "another value of one of these would have it run: source." in skipped.out
+
+    file = project / "loops/tickets/loop.yaml"
+    file.write_text(file.read_text().replace("key: id", "key: text"))
+    lines = [line.split() for line in run("why", "tickets", "--stage", "ingest").out.splitlines()]
+    assert ["≠", "source.key", "id", "text"] in lines
+    assert any(line[:2] == ["=", "drop"] for line in lines)
+    told = json.loads(run("why", "tickets", "--stage", "ingest", "--json").out)
+    assert (told["verdict"], told["reason"]) == ("run", "would run, because of source.key")
+
+
+def test_why_refuses_a_stage_whose_inputs_alone_do_not_decide(run: Run) -> None:
+    ended = run("why", "tickets", "--stage", "rollout")
+    assert (ended.code, "ingest, transform, validate, dataset, train" in ended.err) == (64, True)
+    assert run("why", "tickets", "--stage", "ingest", "--candidate", "baseline").code == 64
+
+
+def test_what_wandb_refuses_is_shown_with_the_reason_and_taken_back_by_a_command(
+    run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    run("ingest", "tickets", "--partition", DAY)
+    (journal,) = get_settings(root=project).journals.glob("tickets/ingest/*/*.jsonl")
+    Refused(reason="HTTP 409: the run was deleted", tries=1, set_aside=True, at=now()).write(journal)
+    shown = run("status", "tickets").out
+    assert f"ingest {DAY}" in next(line for line in shown.splitlines() if "W&B refuses" in line)
+    assert "HTTP 409: the run was deleted" in shown
+    assert "lakeloop mirror --again" in shown
+    assert run("mirror").code == 64, "switched off"
+
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setattr(wake, "_start", lambda _settings: None)  # what it copies is tested elsewhere
+    told = run("mirror", "--again", "--timeout", "0").out
+    assert "1 journal(s) taken back" in told
+    assert refused(journal) is None
+
+
+def test_check_and_status_say_what_is_spent_of_a_budget(run: Run, project: Path) -> None:
+    file = project / "loops/tickets/loop.yaml"
+    file.write_text(file.read_text() + "train: {budget: {cpu_hours: 1}}\n")
+    assert "budget: 0.00 of 1 CPU h of this month are spent" in run("check", "tickets").out
+    context = StageContext.open("tickets", get_settings(root=project))
+    with context.stage("train-baseline", DAY) as stage:
+        stage.done(reason="trained", metrics={"seconds": 3600.0, "cpu_seconds": 7200.0})
+    assert "warning: over its budget: 2.00 of 1 CPU h" in run("check", "tickets").out
+    shown = run("status", "tickets").out
+    assert "1 training job(s): 1.00 h, 2.00 CPU h" in shown
+    assert "2.00 of 1 CPU h of this month are spent" in shown
+    assert "budget: 2.00 of 1 CPU h" in run("why", "tickets").out

@@ -16,6 +16,7 @@ from lakeloop.records import Counts, StageRecord, now
 from lakeloop.registry.history import ModelCard
 from lakeloop.registry.registry import Registry
 from lakeloop.settings import Settings
+from lakeloop.spec.identity import identity
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.tracking.journal import JournalIdentity
 from lakeloop.tracking.progress import Mirrored
@@ -49,6 +50,32 @@ def test_the_overview_says_how_each_stage_ended_and_what_is_left(
     assert "3 of 4" in page
     assert "3 raw rows of 2026-11-18 are not transformed" in page
     assert 'href="/dags/news.ingest"' in page
+
+
+def test_the_next_training_is_shown_beside_the_last(client: TestClient, ran: StageContext) -> None:
+    assert client.get("/why/news").text.count("No training is due") == 1
+    day = "2026-11-18"
+    with ran.stage("validate", day) as stage:
+        stage.done(reason="published", outputs={"mart": "1" * 64}, counts=Counts(read=5000, accepted=5000))
+    page = client.get("/why/news").text
+    assert "A training is due" in page
+    assert "would run: the data set of 2026-11-18 is not frozen yet" in page
+    with ran.stage("dataset", day, config=identity(ran.loop, "dataset")) as stage:
+        stage.inputs(**{f"mart/{day}": "1" * 64})
+        stage.done(reason="frozen", outputs={"dataset": "datasets/a", "digest": "a" * 64})
+    with ran.stage("train-baseline", day, config={"train": {"method": "head", "seed": 3}}) as stage:
+        stage.inputs(dataset="a" * 64)
+        stage.done(
+            reason="trained",
+            outputs={"artifact": "candidates/a", "digest": "b" * 64},
+            metrics={"seconds": 1800.0, "cpu_seconds": 3600.0, "peak_memory_mb": 1024.0},
+        )
+    page = client.get("/why/news").text
+    assert "would run, because of" in page
+    assert '<td class="wide">train.seed</td><td><code>3</code></td><td><code>17 (default)</code></td>' in page
+    overview = client.get("/").text
+    assert 'href="/lakeloop/why/news"' in overview
+    assert "1 training job(s): 0.50 h, 1.00 CPU h, at most 1.0 GB" in overview
 
 
 def test_what_comes_from_data_is_shown_as_text(client: TestClient, ran: StageContext) -> None:

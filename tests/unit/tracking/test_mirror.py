@@ -5,14 +5,25 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from lakeloop.errors import ServiceError
 from lakeloop.records import now
 from lakeloop.settings import Settings
 from lakeloop.tracking import mirror, wake
 from lakeloop.tracking.journal import JournalIdentity, JournalTracker, read_journal
-from lakeloop.tracking.progress import Mirrored, ended, mirrored, run_id, waiting
+from lakeloop.tracking.progress import (
+    Mirrored,
+    ended,
+    mirrored,
+    run_id,
+    set_aside,
+    take_back,
+    waiting,
+)
+from lakeloop.tracking.replay import RefusedError
 
 
 def _journal(journals: Path, run: str = "run#1", stage: str = "ingest") -> JournalTracker:
@@ -80,6 +91,8 @@ def test_a_mark_left_while_the_mirror_was_leaving_is_seen(
     served: list[float] = []
 
     class LeavingMirror:
+        unfinished = False
+
         def __init__(self, journals: Path, wandb_dir: Path, *, online: bool) -> None: ...
 
         def serve(self, linger: float) -> None:
@@ -121,6 +134,99 @@ def test_a_waker_never_fails_the_stage(tmp_path: Path, monkeypatch: pytest.Monke
     home = tmp_path / "file"
     home.write_text("not a folder")
     wake.wake_mirror(Settings(root=Path.cwd(), home=home))
+
+
+class _Replay:
+    """Stands for the client: W&B takes a journal, or does not, as `TROUBLE` says by the names of stages."""
+
+    trouble: ClassVar[dict[str, Exception]] = {}
+    begun: ClassVar[list[str]] = []
+
+    def __init__(self, path: Path, wandb_dir: Path, *, online: bool) -> None:
+        self.path = path
+
+    def advance(self) -> None:
+        stage = self.path.parts[-3]
+        self.begun.append(stage)
+        if error := self.trouble.get(stage):
+            raise error
+
+    def finish(self) -> Mirrored:
+        done = _done(self.path)
+        done.write(self.path)
+        return done
+
+
+@pytest.fixture
+def replayed(monkeypatch: pytest.MonkeyPatch) -> type[_Replay]:
+    monkeypatch.setattr(mirror, "Replay", _Replay)
+    monkeypatch.setattr(mirror, "_TICK_SECONDS", 0.0)
+    _Replay.trouble.clear()
+    _Replay.begun.clear()
+    return _Replay
+
+
+AWAY = ServiceError("W&B did not take the run", found="CommError: timed out")
+
+
+def test_a_refused_journal_is_set_aside_with_the_reason_until_it_is_taken_back(
+    tmp_path: Path, replayed: type[_Replay]
+) -> None:
+    for stage in ("deleted", "after"):
+        _journal(tmp_path, stage=stage).close()
+    replayed.trouble["deleted"] = RefusedError("refused", found="CommError: HTTP 409")
+    assert not mirror.run(tmp_path, tmp_path, online=True, linger=0)
+    assert waiting(tmp_path) == []
+    ((journal, found),) = set_aside(tmp_path, "news")
+    assert (journal.parts[-3], found.reason) == ("deleted", "CommError: HTTP 409")
+    assert list(set_aside(tmp_path, "other")) == []
+
+    replayed.trouble.clear()
+    mirror.run(tmp_path, tmp_path, online=True, linger=0)
+    assert replayed.begun == ["deleted", "after"], "it was not tried again unasked"
+    assert take_back(tmp_path) == 1
+    assert mirror.run(tmp_path, tmp_path, online=True, linger=0)
+    assert (list(set_aside(tmp_path)), waiting(tmp_path)) == ([], [])
+
+
+def test_a_journal_that_fails_while_others_pass_is_set_aside_after_three_mirrors(
+    tmp_path: Path, replayed: type[_Replay]
+) -> None:
+    _journal(tmp_path, stage="broken").close()
+    replayed.trouble["broken"] = AWAY
+    for number in range(3):
+        assert list(set_aside(tmp_path)) == []
+        _journal(tmp_path, stage=f"good{number}").close()
+        mirror.run(tmp_path, tmp_path, online=True, linger=0)
+    ((journal, found),) = set_aside(tmp_path)
+    assert (journal.parts[-3], found.tries) == ("broken", 3)
+    assert replayed.begun == ["broken", "good0", "good1", "broken", "good2", "broken"], "it comes last"
+
+
+def test_two_that_fail_in_a_row_mean_that_wandb_is_away_and_nothing_is_set_aside(
+    tmp_path: Path, replayed: type[_Replay]
+) -> None:
+    for stage in ("one", "two", "three"):
+        _journal(tmp_path, stage=stage).close()
+        replayed.trouble[stage] = AWAY
+    for _ in range(5):
+        with pytest.raises(ServiceError):
+            mirror.run(tmp_path, tmp_path, online=True, linger=0)
+    assert list(set_aside(tmp_path)) == []
+    assert len(waiting(tmp_path)) == 3
+    replayed.trouble.clear()
+    mirror.run(tmp_path, tmp_path, online=True, linger=0)
+    assert waiting(tmp_path) == []
+
+
+def test_one_that_fails_alone_waits_for_as_long_as_it_takes(tmp_path: Path, replayed: type[_Replay]) -> None:
+    tracker = _journal(tmp_path, stage="alone")
+    tracker.close()
+    replayed.trouble["alone"] = AWAY
+    for _ in range(5):
+        with pytest.raises(ServiceError):
+            mirror.run(tmp_path, tmp_path, online=True, linger=0)
+    assert waiting(tmp_path) == [tracker.path]
 
 
 def test_importing_what_stages_use_loads_no_wandb() -> None:

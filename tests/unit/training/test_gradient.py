@@ -118,7 +118,8 @@ def test_steps_and_epochs_go_to_the_tracker(make_job: MakeJob) -> None:
     epochs = [(step, values["epoch"]) for step, values in job.tracker.logged if "epoch" in values]
     assert steps == [10, 12, 20, 24]  # 96 rows in batches of 8
     assert epochs == [(12, 1), (24, 2)]
-    assert {"train/learning_rate", "train/texts_per_second", "train/seconds"} <= set(job.tracker.logged[0][1])
+    told = {"train/learning_rate", "train/texts_per_second", "train/seconds", "train/gradient_norm"}
+    assert told | {"system/cores", "system/memory_mb"} <= set(job.tracker.logged[0][1])
     assert "validation/macro_f1" in job.tracker.logged[-1][1]
 
 

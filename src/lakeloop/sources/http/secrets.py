@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
-from urllib.parse import quote, quote_plus
 
 from lakeloop.errors import ConfigurationError
+from lakeloop.redaction import HIDDEN, spellings
 from lakeloop.sources.connections import Connection, connection_of, text_of, variables_of
-from lakeloop.tracking.scrub import HIDDEN
 
 OF_SECRETS = "LAKELOOP_SECRET_"
 """What the variables of `{secret.NAME}` begin with."""
@@ -53,18 +51,7 @@ def secret_named(name: str) -> str:
 
 def hide(text: str, secrets: Iterable[str]) -> str:
     """`text` without `secrets`, however an address or JSON writes them."""
-    forms = {
-        form
-        for secret in secrets
-        if secret
-        for form in (
-            secret,
-            quote(secret),
-            quote(secret, safe=""),
-            quote_plus(secret),
-            json.dumps(secret)[1:-1],
-        )
-    }
+    forms = {form for secret in secrets if secret for form in spellings(secret)}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, HIDDEN)
     return text

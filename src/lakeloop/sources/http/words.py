@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from lakeloop.errors import ConfigurationError
+from lakeloop.redaction import HIDDEN
 from lakeloop.sources.connections import Connection
 from lakeloop.sources.http.secrets import connection_named, secret_named
 from lakeloop.spec.http import EXTRA, OF_THE_CONNECTION, PLACEHOLDER, SECRET, HttpSource, is_secret
-from lakeloop.tracking.scrub import HIDDEN
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_LONGEST_TOLD = 100
+_MOST_TOLD = 40
+
 
 @dataclass(frozen=True)
 class StageContext:
@@ -150,6 +153,7 @@ class StageSession:
     tracker: Tracker
     started_at: datetime = field(default_factory=now)
     _inputs: dict[str, str] = field(default_factory=dict)
+    _parts: dict[str, dict[str, str]] = field(default_factory=dict)
     _record: StageRecord | None = None
     _fence: Fence | None = None
 
@@ -166,6 +170,20 @@ class StageSession:
         """Name what the output is made from, each with a digest or a pinned version."""
         self._inputs.update(named)
 
+    def made_of(self, name: str, parts: Mapping[str, str]) -> None:
+        """Say what the input `name` is made of, for a person who asks why it is another one."""
+        self._parts[name] = dict(parts)
+
+    @property
+    def named_inputs(self) -> Mapping[str, str]:
+        """The inputs named so far."""
+        return self._inputs
+
+    @property
+    def named_parts(self) -> Mapping[str, Mapping[str, str]]:
+        """What they are made of, where that was said."""
+        return self._parts
+
     @property
     def fingerprint(self) -> str:
         """Of the stage and its version, the partition, the config and the inputs named so far."""
@@ -180,7 +198,7 @@ class StageSession:
             inputs=inputs,
         )
 
-    def _is_this_work(self, record: StageRecord) -> bool:
+    def is_this_work(self, record: StageRecord) -> bool:
         """Whether `record` was made from the config and inputs of this session, whatever its format."""
         if record.format == RECORD_FORMAT:
             return record.fingerprint == self.fingerprint
@@ -189,18 +207,28 @@ class StageSession:
         config = lift_config(self.name, record.config, self.config)
         return config is not None and self._fingerprint(config, record.inputs) == self.fingerprint
 
+    def done_before(self) -> StageRecord | None:
+        """The record that makes this work unnecessary: the newest of the day, when it is of equal inputs."""
+        return self.context.lake.ledger.done(self.name, self.partition, self.is_this_work)
+
+    @property
+    def _compare(self) -> str:
+        stage = stage_named(self.name)
+        if stage.decides is None:
+            return ""
+        what = stage.name if stage.per != "candidate" else self.name.removeprefix(f"{stage.name}-")
+        option = f"--{'candidate' if stage.per == 'candidate' else 'stage'} {what}"
+        loop = self.context.loop.name
+        return f"; field by field: lakeloop why {loop} {option} --partition {self.partition}"
+
     def unchanged(self) -> StageRecord | None:
         """The earlier record, marked unchanged, when this work was done from the same inputs; else None."""
-        earlier = self.context.lake.ledger.done(self.name, self.partition, self._is_this_work)
+        earlier = self.done_before()
         if earlier is None:
             return None
         when = f"{earlier.provenance.finished_at:%Y-%m-%d %H:%M} UTC"
-        self._record = earlier.model_copy(
-            update={
-                "status": "unchanged",
-                "reason": f"inputs unchanged since {when} (fingerprint {self.fingerprint[:12]})",
-            }
-        )
+        reason = f"inputs unchanged since {when}: the work is that of {earlier.title}{self._compare}"
+        self._record = earlier.model_copy(update={"status": "unchanged", "reason": reason})
         log.info("%s %s %s: %s", self.context.loop.name, self.name, self.partition, self._record.reason)
         return self._record
 
@@ -254,6 +282,8 @@ class StageSession:
             "status": record.status,
             "reason": record.reason,
             "fingerprint": record.fingerprint,
+            "inputs": _short(record.inputs),
+            "outputs": _short(record.outputs),
             **{f"rows/{name}": value for name, value in counts.items()},
             **record.metrics,
         }
@@ -284,6 +314,8 @@ class StageSession:
             links=dict(links or {}),
             config=self.config,
             format=RECORD_FORMAT,
+            version=stage_named(self.name).version,
+            parts=self._parts,
             settings=dict(settings or {}),
             examples=tuple(examples),
             provenance=self.context.provenance(self.started_at),
@@ -295,3 +327,9 @@ class StageSession:
             log.info("%s: %s", where, example)
         self._record = record
         return record
+
+
+def _short(named: Mapping[str, str]) -> dict[str, str]:
+    """Digests, versions and names: what ties a run to those before and after it; no long texts."""
+    short = {name: value for name, value in named.items() if len(value) <= _LONGEST_TOLD}
+    return dict(list(short.items())[-_MOST_TOLD:])

@@ -16,6 +16,7 @@ from lakeloop.errors import ArtifactError
 from lakeloop.records import Counts, Frozen, StageRecord, Status, now
 from lakeloop.stages.catalogue import in_order, stage_named
 from lakeloop.stages.frame.activity import StageActivity, failed, running
+from lakeloop.stages.frame.cost import BudgetStatus, Spent, budget_status, spent
 from lakeloop.stages.frame.pending import Pending, pending_work, standing_of
 from lakeloop.stages.frame.progress import Day, days_of, newest
 from lakeloop.stages.frame.session import StageContext
@@ -105,6 +106,16 @@ class DecisionStatus(Frozen):
     decided_at: datetime
 
 
+class RefusedRun(Frozen):
+    """A journal that W&B does not take, and that is set aside for that."""
+
+    stage: str
+    partition: str
+    run: str
+    reason: str
+    at: datetime
+
+
 class LoopStatus(Frozen):
     """Everything that a person asks about a loop first."""
 
@@ -130,6 +141,11 @@ class LoopStatus(Frozen):
     """What runs on this machine now."""
     failed: tuple[StageActivity, ...] = ()
     """Failures that nothing has mended since, oldest first."""
+    cost: Spent = Spent()
+    """Of all trainings there ever were."""
+    budget: BudgetStatus | None = None
+    refused_runs: tuple[RefusedRun, ...] = ()
+    """What W&B does not take, oldest first; `lakeloop mirror --again` has it tried again."""
     links: dict[str, str]
     """Paths or URLs of what is there: report, data_docs, wandb (a folder), server."""
 
@@ -166,6 +182,9 @@ def loop_status(context: StageContext) -> LoopStatus:
         left_alone=standing.left_alone,
         running=running(standing.activities),
         failed=failures,
+        cost=spent(entries),
+        budget=budget_status(context.loop, entries),
+        refused_runs=_refused_runs(context),
         links=_links(context, entries),
     )
 
@@ -260,6 +279,21 @@ def _scores(context: StageContext, entries: Sequence[StageRecord]) -> dict[str, 
         log.warning("no scores to show: %s", error)
         return {}
     return evidence.scores_by(context.loop.metric.name)
+
+
+def _refused_runs(context: StageContext) -> tuple[RefusedRun, ...]:
+    from lakeloop.tracking.progress import set_aside
+
+    return tuple(
+        RefusedRun(
+            stage=journal.parts[-3],
+            partition=journal.parts[-2],
+            run=journal.stem,
+            reason=found.reason,
+            at=found.at,
+        )
+        for journal, found in set_aside(context.settings.journals, context.loop.name)
+    )
 
 
 def _links(context: StageContext, entries: Sequence[StageRecord]) -> dict[str, str]:

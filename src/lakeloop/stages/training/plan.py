@@ -16,6 +16,7 @@ from lakeloop.records import StageRecord
 from lakeloop.spec.identity import training_identity
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.yesterday import lift_training
+from lakeloop.stages.frame.cost import budget_status
 from lakeloop.stages.frame.session import StageContext
 
 
@@ -37,6 +38,10 @@ def decide_from(
     published = published_partitions(entries)
     now = training_identity(loop)
     decision = decide(published, earlier_trainings(entries, now), loop.train, now, new_rows)
+    budget = budget_status(loop, entries)
+    if decision.train and budget and budget.exhausted:
+        reason = f"over its budget: {budget.sentence}, until {budget.until:%Y-%m-%d}; else: {decision.reason}"
+        decision = replace(decision, train=False, reason=reason)
     return replace(decision, partition=max(published, default=""))
 
 

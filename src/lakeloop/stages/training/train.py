@@ -10,27 +10,24 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lakeloop
 from lakeloop.artifact import open_artifact
-from lakeloop.durable import digest_folder, sha256_file, write_atomically
+from lakeloop.durable import write_atomically
 from lakeloop.errors import ConfigurationError, DataError, JobError
 from lakeloop.faults import reach
 from lakeloop.jobs import JobSpec, cancel, result, status, submit, wait
 from lakeloop.jobs.log_lines import teller
 from lakeloop.measures.base import shown
-from lakeloop.records import StageRecord, fingerprint
-from lakeloop.spec.identity import weights_of
+from lakeloop.records import StageRecord
 from lakeloop.spec.origins import origins_of
 from lakeloop.spec.train import Candidate
-from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.frame.activity import is_training, running
+from lakeloop.stages.frame.cost import budget_status
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
-from lakeloop.stages.training.base import Base, base_of
+from lakeloop.stages.training.order import Training, training_on
 from lakeloop.stages.training.plan import decide_from
 from lakeloop.tracking.journal import JournalIdentity
 from lakeloop.tracking.tracker import NoopTracker
@@ -40,45 +37,12 @@ log = logging.getLogger(__name__)
 _JOB = "training.train"
 _DATASET_FILES = ("dataset.json", "train.parquet", "validation.parquet")
 """What a job sees of a data set: not its test rows."""
-_LIBRARY = Path(lakeloop.__file__).parent
-_DECIDING_CODE = (
-    "tasks/**/*.py", "measures/**/*.py", "cleaning/**/*.py", "inference/**/*.py", "artifact.py",
-    "base_model.py", "bases/**/*.py", "spec/methods.py", "spec/train.py",
-)  # fmt: skip
-"""What of the library decides a result: targets, scores, the texts that a tokenizer sees, what is sealed, the
-base model, and what a setting is when the loop file leaves it open."""
-
-
-@dataclass(frozen=True)
-class _Training:
-    """A training, by all that decides its outcome."""
-
-    candidate: Candidate
-    dataset: str
-    """Name of the folder in the lake."""
-    base: Base
-    config: Mapping[str, Any]
-    """The part of the loop file that decides the weights."""
-    inputs: Mapping[str, str]
-
-    @property
-    def stage(self) -> str:
-        """What its records are called."""
-        return stage_named("train").record_name(self.candidate.name)
-
-    @property
-    def work(self) -> str:
-        return fingerprint(train=self.config, inputs=self.inputs)
-
-    @property
-    def folder(self) -> str:
-        """Name of the job's folder: the same order finds its job again, another one gets another folder."""
-        return f"job-{self.work[:16]}"
-
-    @property
-    def job_stage(self) -> str:
-        """What the job's own runs are called: steps and epochs are there."""
-        return f"{self.stage}-job"
+_INPUTS = "inputs/dataset"
+"""The folder of a job that has them."""
+_COSTS = ("gpu_seconds", "peak_memory_mb", "peak_gpu_memory_mb", "energy_joules")
+"""What the record says of the cost, beside seconds; what a machine does not tell is left out."""
+_SCORES = "validation/"
+"""Begins the names of scores among the metrics of a record."""
 
 
 def train(context: StageContext, partition: str, candidate: str) -> StageRecord:
@@ -95,7 +59,9 @@ def train(context: StageContext, partition: str, candidate: str) -> StageRecord:
     order = _order(context, partition, candidate)
 
     def trained() -> str:
-        job_id = submit(_job(context, partition, order))
+        job = _job(context, partition, order)
+        require_budget(context, job)
+        job_id = submit(job)
         reach("train.after-submit")
         try:
             wait(job_id, on_line=teller(log))
@@ -121,10 +87,12 @@ def prepare(context: StageContext, partition: str, candidate: str) -> JobSpec:
 
     Raises:
         DataError: no data set was made for this partition.
-        ConfigurationError: there is no such candidate, or the base model or the training code is not where
-            it should be.
+        ConfigurationError: there is no such candidate, the base model or the training code is not where it
+            should be, or the loop is over its budget.
     """
-    return _job(context, partition, _order(context, partition, candidate))
+    job = _job(context, partition, _order(context, partition, candidate))
+    require_budget(context, job)
+    return job
 
 
 def stored(context: StageContext, partition: str, candidate: str) -> bool:
@@ -132,8 +100,8 @@ def stored(context: StageContext, partition: str, candidate: str) -> bool:
     order = _order(context, partition, candidate)
     work = context.work(order.stage, partition)
     look = StageSession(context, order.stage, partition, dict(order.config), work, NoopTracker())
-    look.inputs(**order.inputs)
-    return _stored_before(look) is not None
+    name_inputs(look, order)
+    return _stored_before(look) is not None or made_before(look) is not None
 
 
 def finish(context: StageContext, partition: str, candidate: str, job_id: str) -> StageRecord:
@@ -147,30 +115,70 @@ def finish(context: StageContext, partition: str, candidate: str, job_id: str) -
     return _carry_out(context, partition, _order(context, partition, candidate), lambda: job_id)
 
 
-def _carry_out(
-    context: StageContext, partition: str, order: _Training, job: Callable[[], str]
-) -> StageRecord:
+def _carry_out(context: StageContext, partition: str, order: Training, job: Callable[[], str]) -> StageRecord:
     """The stage around a training: unchanged when its artifact is stored, else `job` makes the artifact."""
     with context.stage(order.stage, partition, config=order.config) as stage:
-        stage.inputs(**order.inputs)
+        name_inputs(stage, order)
         if done := _stored_before(stage):
             return done
         stage.claim()
+        if earlier := made_before(stage):
+            return _taken_again(stage, earlier)
         return _publish(stage, order, job())
 
 
-def code_digest(training: Path) -> str:
-    """Digest of the code that decides a result, wherever it lies: folder `training`, parts of the library."""
-    library = [
-        f"{file.relative_to(_LIBRARY).as_posix()} {sha256_file(file)}"
-        for pattern in _DECIDING_CODE
-        for file in sorted(_LIBRARY.glob(pattern))
-    ]
-    return fingerprint(training=digest_folder(training, "**/*.py"), library=library)
+def require_budget(context: StageContext, job: JobSpec) -> None:
+    """Require that the loop may begin another training; one that is at work, or done, may be finished.
+
+    Raises:
+        ConfigurationError: what the trainings of this week or month have cost has reached `train.budget`.
+    """
+    if status(str(job.workdir)).state in ("pending", "running", "succeeded"):
+        return
+    budget = budget_status(context.loop, context.lake.ledger.entries())
+    if budget and budget.exhausted:
+        raise ConfigurationError(
+            "the loop is over its budget, and trains no more",
+            where=f"{context.loop.name} train.budget",
+            expected="less than its limit before a training begins",
+            found=budget.sentence,
+            remedy=f"raise it in the loop file, or wait: a new one begins on {budget.until:%Y-%m-%d}",
+        )
 
 
-def _order(context: StageContext, partition: str, name: str) -> _Training:
-    candidate = context.loop.train.candidate(name)
+def name_inputs(stage: StageSession, order: Training) -> None:
+    """Tell the stage what the training is made from."""
+    stage.inputs(**order.inputs)
+    for name, parts in order.parts.items():
+        stage.made_of(name, parts)
+
+
+def made_before(stage: StageSession) -> StageRecord | None:
+    """The newest record of this very training whose artifact is in the lake, whatever was trained since."""
+    earlier = stage.context.lake.ledger.entries(stage.name, stage.partition, "done")
+    files = stage.context.lake.files
+    return next(
+        (
+            record
+            for record in reversed(earlier)
+            if stage.is_this_work(record) and files.exists(record.outputs["artifact"])
+        ),
+        None,
+    )
+
+
+def _taken_again(stage: StageSession, earlier: StageRecord) -> StageRecord:
+    """Record the artifact of an equal training as the newest one: what comes after takes the newest."""
+    return stage.done(
+        reason=f"not trained again: equal to {earlier.title}, whose model is taken; {earlier.reason}",
+        outputs=earlier.outputs,
+        metrics={key: value for key, value in earlier.metrics.items() if key.startswith(_SCORES)},
+        links=earlier.links,
+        settings=earlier.settings,
+    )
+
+
+def _order(context: StageContext, partition: str, name: str) -> Training:
     dataset = context.lake.ledger.latest("dataset", partition, "done")
     if dataset is None:
         raise DataError(
@@ -179,25 +187,10 @@ def _order(context: StageContext, partition: str, name: str) -> _Training:
             expected="a data set frozen for this partition",
             remedy=f"lakeloop dataset {context.loop.name} --partition {partition}",
         )
-    code = context.settings.root / "training"
-    if not code.is_dir():
-        raise ConfigurationError(
-            "training code is missing", where=str(context.settings.root), expected=str(code)
-        )
-    return _Training(
-        candidate=candidate,
-        dataset=dataset.outputs["dataset"],
-        base=(base := base_of(context)),
-        config=weights_of(context.loop, candidate),
-        inputs={
-            "dataset": dataset.outputs["digest"],
-            "base": base.identity,
-            "code": code_digest(code),
-        },
-    )
+    return training_on(context, name, dataset.outputs["dataset"], dataset.outputs["digest"])
 
 
-def _job(context: StageContext, partition: str, order: _Training) -> JobSpec:
+def _job(context: StageContext, partition: str, order: Training) -> JobSpec:
     workdir = context.work(order.stage, partition) / order.folder
     base = order.base.placed(context, workdir / "inputs")
     return JobSpec(
@@ -205,7 +198,7 @@ def _job(context: StageContext, partition: str, order: _Training) -> JobSpec:
         config={
             **_told(context, order.candidate),
             "partition": partition,
-            "dataset": str(_fetch_dataset(context, order, workdir / "inputs" / "dataset")),
+            "dataset": str(_fetch_dataset(context, order, workdir / _INPUTS)),
             "base_folder": str(base) if base else None,
             "cache": str(context.settings.cache),
             "journals": str(context.settings.journals),
@@ -236,7 +229,7 @@ def _told(context: StageContext, candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def _fetch_dataset(context: StageContext, order: _Training, into: Path) -> Path:
+def _fetch_dataset(context: StageContext, order: Training, into: Path) -> Path:
     """Copy what a job may see; files that are there stay: the folder belongs to this order alone."""
     for name in _DATASET_FILES:
         if not (into / name).is_file():
@@ -249,7 +242,7 @@ def _stored_before(stage: StageSession) -> StageRecord | None:
     return done if done and stage.context.lake.files.exists(done.outputs["artifact"]) else None
 
 
-def _publish(stage: StageSession, order: _Training, job_id: str) -> StageRecord:
+def _publish(stage: StageSession, order: Training, job_id: str) -> StageRecord:
     """Store the artifact, then record it; the stage is claimed."""
     workdir = Path(job_id)
     if workdir.name != order.folder:
@@ -277,9 +270,10 @@ def _publish(stage: StageSession, order: _Training, job_id: str) -> StageRecord:
         f" {found['seconds']:.0f} s on {found['device']}",
         outputs={"artifact": name, "digest": digest},
         metrics={
-            **{f"validation/{key}": float(value) for key, value in scores.items()},
+            **{f"{_SCORES}{key}": float(value) for key, value in scores.items()},
             "seconds": float(found["seconds"]),
             "cpu_seconds": float(found["cpu_seconds"]),
+            **{key: float(found["cost"][key]) for key in _COSTS if key in found.get("cost", {})},
         },
         links={"log": str(workdir / "job.log"), "training_run": str(_journal(stage, order, found))},
         settings=found["settings"],
@@ -288,14 +282,18 @@ def _publish(stage: StageSession, order: _Training, job_id: str) -> StageRecord:
     return record
 
 
-def _track(stage: StageSession, order: _Training, found: Mapping[str, Any], artifact: Path, uri: str) -> None:
+def _track(stage: StageSession, order: Training, found: Mapping[str, Any], artifact: Path, uri: str) -> None:
     """The model, and where its training is: steps and epochs are in the job's own run, and not here again."""
     stage.tracker.config({"settings": found["settings"], "training_run": f"{order.job_stage}/{found['run']}"})
+    loop, card = stage.context.loop.name, artifact.parent / _INPUTS / _DATASET_FILES[0]
+    if card.is_file():  # the data set's own run has made it, of the same bytes
+        made_from = {"digest": order.inputs["dataset"]}
+        stage.tracker.artifact(f"{loop}-dataset", "dataset", card, made_from, used=True)
     metadata = {"digest": found["digest"], "dataset": order.dataset, "uri": uri, **found["metrics"]}
-    stage.tracker.artifact(f"{stage.context.loop.name}-{order.candidate.name}", "model", artifact, metadata)
+    stage.tracker.artifact(f"{loop}-{order.candidate.name}", "model", artifact, metadata)
 
 
-def _journal(stage: StageSession, order: _Training, found: Mapping[str, Any]) -> Path:
+def _journal(stage: StageSession, order: Training, found: Mapping[str, Any]) -> Path:
     """The journal of the job's try that succeeded."""
     loop = stage.context.loop.name
     identity = JournalIdentity(loop, order.job_stage, stage.partition, found["run"])

@@ -22,7 +22,8 @@ from lakeloop.errors import (
 )
 from lakeloop.jobs import status, submit, wait
 from lakeloop.stages.training.dataset import dataset
-from lakeloop.stages.training.train import code_digest, finish, prepare, train
+from lakeloop.stages.training.order import code_digest
+from lakeloop.stages.training.train import finish, prepare, train
 from tests.support.keyword_job import DAY, open_with, trainings
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop
 from training.job import JobConfig
@@ -104,7 +105,7 @@ def test_library_code_that_decides_a_result_is_a_reason_to_train_again(
     training, here = project / "training", code_digest(project / "training")
     library = project / "elsewhere" / "lakeloop"
     shutil.copytree(Path(lakeloop.__file__).parent, library, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr("lakeloop.stages.training.train._LIBRARY", library)
+    monkeypatch.setattr("lakeloop.stages.training.order._LIBRARY", library)
     monkeypatch.chdir(project)
     assert code_digest(training) == here
     (library / name).write_text("other code")
@@ -318,5 +319,15 @@ def test_one_training_is_one_run_with_epochs_and_the_stages_own_says_which(proje
     assert told[-1]["training_run"] == "train-finetune-job/job-run"
     assert told[-1]["settings"] == record.settings
     assert record.links["training_run"] == str(journals / "train-finetune-job" / DAY / "job-run.jsonl")
-    (model,) = [entry["data"] for entry in entries if entry["kind"] == "artifact"]
+    used, model = [entry["data"] for entry in entries if entry["kind"] == "artifact"]
     assert (model["name"], model["kind"]) == ("small-finetune", "model")
+    assert (used["name"], used["used"], used["metadata"]) == (
+        "small-dataset", True, {"digest": record.inputs["dataset"]}
+    )  # fmt: skip
+    (made,) = (journals / "dataset" / DAY).glob("*.jsonl")
+    (card,) = [json.loads(line)["data"] for line in made.read_text().splitlines() if '"artifact"' in line]
+    assert Path(used["path"]).read_bytes() == Path(card["path"]).read_bytes(), "W&B knows it by its bytes"
+    (end,) = [entry["data"] for entry in entries if entry["kind"] == "summary"]
+    assert (end["inputs"]["dataset"], end["outputs"]["digest"]) == (
+        record.inputs["dataset"], record.outputs["digest"]
+    )  # fmt: skip

@@ -1,0 +1,114 @@
+"""The verb that says why a training, or a stage of a day, would be skipped or run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lakeloop.cli.arguments import LoopName
+from lakeloop.errors import ConfigurationError
+from lakeloop.stages.catalogue import STAGES, Stage, stage_named
+
+if TYPE_CHECKING:
+    from lakeloop.stages.frame.why import Field, Why
+
+Candidate = Annotated[str | None, typer.Option(help="Only the candidate of this name; default: all.")]
+
+app = typer.Typer()
+_PANEL = "The loop"
+_TRAIN = "train"
+_COLOURS = {"run": "green", "skip": "cyan", "nothing": "cyan"}
+
+
+@app.command(rich_help_panel=_PANEL)
+def why(
+    loop: LoopName,
+    candidate: Annotated[
+        str | None, typer.Option(help="Only the candidate of this name; default: all.")
+    ] = None,
+    partition: Annotated[
+        str | None,
+        typer.Option(
+            "--partition", "-p", metavar="YYYY-MM-DD", help="The day; default: the newest that is published."
+        ),
+    ] = None,
+    stage: Annotated[str, typer.Option(help="A stage of the day instead of the training.")] = _TRAIN,
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON, for other programs.")] = False,
+) -> None:
+    """Say why the next training, or a stage of a day, would be skipped or run, field by field."""
+    from lakeloop.cli.running import open_loop, working
+    from lakeloop.local.status_view import console_for_people
+    from lakeloop.spec.days import require_day, yesterday
+    from lakeloop.stages.frame.why import why as why_stage
+    from lakeloop.stages.training.why import why_training
+
+    asked = _stage(stage)
+    if partition is not None:
+        require_day(partition, where="--partition")
+    if candidate and asked.name != _TRAIN:
+        raise ConfigurationError(
+            "only trainings have candidates", where="--candidate", found=f"--stage {stage}"
+        )
+    context = open_loop(loop, {})
+    with working(f"asking {stage} of {loop}"):
+        if asked.name == _TRAIN:
+            training = why_training(context, partition, candidate or "")
+            parts, text = training.candidates, training.model_dump_json(indent=2)
+            head = f"{loop}: {'a' if training.due else 'no'} training is due: {training.decision}"
+            head += f"\nbudget: {training.budget}" if training.budget else ""
+        else:
+            last = context.lake.ledger.latest(stage)
+            day = partition or (last.partition if last else yesterday(asked.zone(context.loop)))
+            one = why_stage(context, asked, day)
+            parts, text, head = (one,), one.model_dump_json(indent=2), ""
+    if json:
+        typer.echo(text)
+        return
+    console = console_for_people()
+    if head:
+        console.print(Text(head))
+    for part in parts:
+        console.print(Group(*_shown(part)))
+
+
+def _stage(name: str) -> Stage:
+    known = [each.name for each in STAGES if each.decides]
+    if name not in known:
+        raise ConfigurationError(
+            "no stage whose inputs alone decide", where="--stage", expected=", ".join(known), found=name
+        )
+    return stage_named(name)
+
+
+def _shown(found: Why) -> Iterator[RenderableType]:
+    head = Text.assemble(
+        f"\n{found.stage} {found.partition}: ", (found.reason, f"bold {_COLOURS[found.verdict]}")
+    )
+    yield head
+    if found.earlier:
+        yield Text(f"  beside {found.earlier}", style="dim")
+    if found.fields:
+        yield _table(found.different_first)
+    if found.verdict == "skip":
+        yield Text(
+            f"  another value of one of these would have it run: {', '.join(found.changed_by)}", style="dim"
+        )
+
+
+def _table(fields: Sequence[Field]) -> Table:
+    from lakeloop.stages.frame.why import shortened
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("", "field", "then", "now"):
+        table.add_column(name, overflow="fold")
+    for each in fields:
+        mark, style = {True: ("=", "dim"), False: ("≠", ""), None: ("?", "")}[each.equal]
+        then = "not recorded" if each.then is None else shortened(each.then)
+        now = "not known yet" if each.now is None else shortened(each.now)
+        table.add_row(f"  {mark}", each.name, Text(then), Text(now), style=style)
+    return table

@@ -1,0 +1,120 @@
+"""What the trainings of a loop have cost, summed from its ledger, and what its budget leaves.
+
+Counted are trainings that ended well: of one that failed the ledger knows nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from lakeloop.records import Frozen, StageRecord, now
+from lakeloop.spec.loop import LoopSpec
+from lakeloop.stages.catalogue import stage_named
+
+_HOUR = 3600.0
+
+
+class Spent(Frozen):
+    """The cost of some trainings together."""
+
+    trainings: int = 0
+    """Jobs: one for each candidate."""
+    wall_hours: float = 0.0
+    cpu_hours: float = 0.0
+    gpu_hours: float = 0.0
+    peak_memory_mb: float | None = None
+    """The highest of them; None when no record says."""
+    energy_kwh: float | None = None
+    """Of those whose machine tells it; None when none does."""
+
+    @property
+    def sentence(self) -> str:
+        """For people."""
+        parts = [f"{self.trainings} training job(s): {self.wall_hours:.2f} h, {self.cpu_hours:.2f} CPU h"]
+        if self.gpu_hours:
+            parts.append(f"{self.gpu_hours:.2f} GPU h")
+        if self.peak_memory_mb is not None:
+            parts.append(f"at most {self.peak_memory_mb / 1024:.1f} GB")
+        if self.energy_kwh is not None:
+            parts.append(f"{self.energy_kwh:.3f} kWh")
+        return ", ".join(parts)
+
+
+class BudgetStatus(Frozen):
+    """What a budget allows and what of it is spent."""
+
+    since: datetime
+    """The beginning of the week or month."""
+    until: datetime
+    """When the next one begins."""
+    sentence: str
+    """For people: what is spent of what."""
+    exhausted: bool
+
+
+def spent(entries: Sequence[StageRecord], since: datetime | None = None) -> Spent:
+    """The cost of the trainings in `entries` that ended at `since` or later; of all without it."""
+    done = [
+        entry
+        for entry in entries
+        if _is_paid_training(entry) and (since is None or entry.provenance.finished_at >= since)
+    ]
+    peaks = list(_metrics(done, "peak_memory_mb"))
+    energies = list(_metrics(done, "energy_joules"))
+    return Spent(
+        trainings=len(done),
+        wall_hours=sum(_metrics(done, "seconds")) / _HOUR,
+        cpu_hours=sum(_metrics(done, "cpu_seconds")) / _HOUR,
+        gpu_hours=sum(_metrics(done, "gpu_seconds")) / _HOUR,
+        peak_memory_mb=max(peaks, default=None),
+        energy_kwh=sum(energies) / 3.6e6 if energies else None,
+    )
+
+
+def budget_status(
+    loop: LoopSpec, entries: Sequence[StageRecord], at: datetime | None = None
+) -> BudgetStatus | None:
+    """How the budget of `loop` stands at the moment `at`, by default now; None when it has none."""
+    budget = loop.train.budget
+    limits = {"CPU": budget.cpu_hours, "GPU": budget.gpu_hours}
+    if not any(limits.values()):
+        return None
+    since, until = _period(budget.per, at or now(), loop.schedule.timezone)
+    cost = spent(entries, since)
+    used = {"CPU": cost.cpu_hours, "GPU": cost.gpu_hours}
+    parts = [f"{used[name]:.2f} of {limit:g} {name} h" for name, limit in limits.items() if limit is not None]
+    return BudgetStatus(
+        since=since,
+        until=until,
+        sentence=f"{' and '.join(parts)} of this {budget.per} are spent, since {since:%Y-%m-%d}",
+        exhausted=any(limit is not None and used[name] >= limit for name, limit in limits.items()),
+    )
+
+
+def _period(per: str, at: datetime, timezone: str) -> tuple[datetime, datetime]:
+    """Beginning and end, in `timezone`, of the week (from Monday) or month that `at` is in."""
+    zone = ZoneInfo(timezone)
+    today = at.astimezone(zone).date()
+    if per == "week":
+        first = today - timedelta(days=today.weekday())
+        after = first + timedelta(days=7)
+    else:
+        first = today.replace(day=1)
+        after = (first + timedelta(days=32)).replace(day=1)
+    begin, end = (datetime(day.year, day.month, day.day, tzinfo=zone) for day in (first, after))
+    return begin, end
+
+
+def _is_paid_training(entry: StageRecord) -> bool:
+    if entry.status != "done" or "seconds" not in entry.metrics:  # one that was taken again has cost nothing
+        return False
+    try:
+        return stage_named(entry.stage).per == "candidate"
+    except KeyError:  # of a stage that an earlier version had
+        return False
+
+
+def _metrics(entries: Sequence[StageRecord], name: str) -> Iterator[float]:
+    return (entry.metrics[name] for entry in entries if name in entry.metrics)
