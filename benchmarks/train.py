@@ -147,7 +147,7 @@ def run_job(options: argparse.Namespace, method: str) -> None:
     class Watched(gradient.Progress):
         def step(self, loss: float, learning_rate: float, rows: int) -> None:
             super().step(loss, learning_rate, rows)
-            if SKIPPED <= self._done <= self.steps:  # one epoch, without its validation
+            if SKIPPED <= self.done <= self.steps:  # one epoch, without its validation
                 rate.add(self._rows)
 
     gradient.Progress = Watched  # type: ignore[misc]

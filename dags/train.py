@@ -17,8 +17,10 @@ says why, and everything behind it is skipped. What was trained before from the 
 settings is not trained again.
 
 **When it fails.** A training outlives its task: clear the task, and it finds the running process, or its
-result. Exit code 64 or 65 (bad configuration, bad data) is not retried: the log ends with what was wrong.
-Ended by SIGKILL is most often too little memory: lower `train.batch_size` or `train.max_tokens`.
+result. A training whose own process was ended goes on from its last checkpoint when the task is tried again.
+Exit code 64 or 65 (bad configuration, bad data) is not retried: the log ends with what was wrong.
+Ended by SIGKILL is most often too little memory: lower `train.batch_size` or `train.max_tokens`. One that
+hangs is ended, with the stacks of its threads in its log, and tried again.
 
 **Owner.** The `owner` of the loop file.
 """

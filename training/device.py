@@ -42,9 +42,11 @@ class Device:
         return "bfloat16 autocast" if self.bf16 else "float32"
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether `error` is what torch raises when the device, or the machine, has no memory left."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether `error` is what is raised when the device, or the machine, has no memory left."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 def open_device(seed: int) -> Device:

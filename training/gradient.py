@@ -5,10 +5,10 @@ An `Opener` says which weights are moved, the task says how wrong an output is; 
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch.nn.utils import clip_grad_norm_
 from lakeloop.errors import ConfigurationError
 from lakeloop.faults import reach
 from training.attention import fuse_attention, restore_attention
+from training.course import Course
 from training.data import Batch, Tokens, bucketed_batches
 from training.embed import run
 from training.frozen import FrozenLayers, can_replay, worth_keeping
@@ -28,6 +29,8 @@ from training.network import Network, load_encoder
 from training.progress import Progress
 from training.tasks.base import TrainingTask
 from training.validation import Scores
+
+log = logging.getLogger(__name__)
 
 WARM_UP = 0.1
 """Share of the steps in which the learning rate rises; then it falls to zero. Both in a straight line."""
@@ -62,30 +65,18 @@ class Gradient:
         passes = Passes(texts_of_a_pass(job.config.train.batch_size, need, free_bytes(job.device)))
         fit = Fit(job, task, opened, fitted, feed, tokens, passes)
         with job.timed("train"):
-            epochs, best = fit.run()
+            course = fit.run()
+        best = course.take_best()
         self.opener.close(network)
         restore_attention(network.encoder)
         details = {
             "best_epoch": best.number,
-            "epochs": [epoch.as_dict() for epoch in epochs],
+            "epochs": [epoch.as_dict() for epoch in course.epochs],
+            "resumed_at": course.resumed,
             "trained_weights": sum(parameter.numel() for parameter in opened.parameters),
             "texts_of_a_pass": passes.texts,
         }
         return Trained(network, best.validation, details)
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One pass over the training rows."""
-
-    number: int
-    """From 1."""
-    loss: float
-    """Mean over the training rows."""
-    validation: Scores
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"number": self.number, "loss": self.loss, "validation": dict(self.validation.named)}
 
 
 @dataclass(frozen=True)
@@ -103,47 +94,71 @@ class Fit:
     """Tokens of the training rows, then of the validation rows."""
     passes: Passes
 
-    def run(self) -> tuple[list[Epoch], Epoch]:
-        """Train; returns all epochs, and the one whose weights the network has in the end.
+    def run(self) -> Course:
+        """Train, from the newest checkpoint where there is one; the weights are those of the last epoch.
 
         Raises:
             ConfigurationError: the loss became infinite or no number.
+            TransientError: the job was asked to end; where it stands is saved.
         """
         train = self.job.config.train
-        optimiser = self._optimiser()
-        schedule = linear_schedule(optimiser, train.epochs * self._steps)
-        progress = Progress(self.job.tracker, self.job.judge.metric, train.epochs, self._steps)
-        epochs: list[Epoch] = []
-        best: Epoch | None = None
-        kept: list[torch.Tensor] = []
-        for number in range(1, train.epochs + 1):
-            loss = self._pass(number, optimiser, schedule, progress)
-            epochs.append(epoch := Epoch(number, loss, self._validate()))
-            if better := best is None or epoch.validation.rank > best.validation.rank:
-                best, kept = epoch, [p.detach().clone() for p in self.opened.parameters]
-            progress.epoch(number, loss, epoch.validation, best=better)
-            assert best is not None
-            if number - best.number >= train.patience:
-                break
-        assert best is not None
-        with torch.no_grad():
-            for parameter, value in zip(self.opened.parameters, kept, strict=True):
-                parameter.copy_(value)
-        return epochs, best
+        course = self._course()
+        with self.job.ending.deferred():
+            try:
+                while not course.is_over(train.epochs, train.patience):
+                    self._epoch(course)
+            finally:
+                self.job.pulse.rest()
+        return course
 
-    def _pass(
-        self,
-        number: int,
-        optimiser: torch.optim.Optimizer,
-        schedule: torch.optim.lr_scheduler.LRScheduler,
-        progress: Progress,
-    ) -> float:
-        """Train on every row once; returns the mean loss."""
+    def _epoch(self, course: Course) -> None:
+        loss, number = self._pass(course), course.epoch
+        scores = self._validate(course)
+        better = course.end_epoch(loss, scores)
+        course.progress.epoch(number, loss, scores, best=better)
+        self._between(course)
+
+    def _course(self) -> Course:
+        """A training at its beginning, or where an ended process left it."""
+        train, job = self.job.config.train, self.job
+        optimiser = self._optimiser()
+        course = Course(
+            parameters=self.opened.parameters,
+            buffers=tuple(self.network.buffers()),
+            optimiser=optimiser,
+            schedule=linear_schedule(optimiser, train.epochs * self._steps),
+            progress=Progress(job.tracker, job.judge.metric, train.epochs, self._steps, job.told),
+            passes=self.passes,
+        )
+        if job.checkpoints and (state := job.checkpoints.newest()):
+            course.restore(state)
+            log.info("goes on after step %d of %d", course.progress.done, train.epochs * self._steps)
+            if (before := state["device"]) != self._device:
+                log.warning("it began on %s and is on %s now: not the same bits", before, self._device)
+        return course
+
+    @property
+    def _device(self) -> str:
+        device = self.job.device
+        return f"{device.name}, {device.dtype}, {device.threads} thread(s)"
+
+    def _between(self, course: Course) -> None:
+        """Where the training can be taken up again: give a sign of life, save when due, end when asked."""
+        job = self.job
+        job.pulse.beat()
+        if job.checkpoints and (job.ending.asked or job.checkpoints.due):
+            with job.ending.saving():
+                job.checkpoints.save(course.progress.done, {**course.state(), "device": self._device})
+        if job.ending.asked:
+            raise job.ending.error
+
+    def _pass(self, course: Course) -> float:
+        """Train on every row once, or on those that are left of the epoch; returns the mean loss."""
         train, device = self.job.config.train, self.job.device
         self.opened.train_mode(self.network)
         targets = torch.from_numpy(self.job.dataset.train.targets)
         lengths = self.tokens.lengths[: len(targets)]
-        batches = bucketed_batches(lengths, train.batch_size, seed=train.seed, epoch=number)
+        batches = bucketed_batches(lengths, train.batch_size, seed=train.seed, epoch=course.epoch)
 
         def backward(part: NDArray[np.int64], share: float) -> torch.Tensor:
             with device.autocast():
@@ -152,28 +167,39 @@ class Fit:
             loss.backward()  # type: ignore[no-untyped-call]
             return loss.detach()
 
-        total = 0.0
-        for step, rows in enumerate(batches):
-            if step == len(batches) // 2:
+        for rows in batches[course.step :]:
+            if course.step == len(batches) // 2:
                 reach("train.mid-epoch")
-            loss = self.passes.run(rows, backward, optimiser.zero_grad)
-            norm = clip_grad_norm_(self.opened.parameters, GRADIENT_NORM)
-            learning_rate = float(schedule.get_last_lr()[0])
-            optimiser.step()
-            schedule.step()
-            optimiser.zero_grad(set_to_none=True)
-            value = self._finite(loss.item())
-            total += value * len(rows)
-            progress.step(value, learning_rate, len(rows), norm.item())
-        return total / len(targets)
+            loss = self.passes.run(rows, backward, course.optimiser.zero_grad)
+            self._step(course, loss, len(rows))
+            self._between(course)
+        return course.loss / len(targets)
 
-    def _validate(self) -> Scores:
+    def _step(self, course: Course, loss: torch.Tensor, rows: int) -> None:
+        """Move the weights by the gradients of `rows` rows, whose mean loss is `loss`."""
+        norm = clip_grad_norm_(self.opened.parameters, GRADIENT_NORM)
+        learning_rate = float(course.schedule.get_last_lr()[0])
+        course.optimiser.step()
+        course.schedule.step()
+        course.optimiser.zero_grad(set_to_none=True)
+        value = self._finite(loss.item(), "loss")
+        # A gradient that is no number has made the weights so; no checkpoint may keep them.
+        self._finite(norm.item(), "gradient norm")
+        course.loss += value * rows
+        course.step += 1
+        course.progress.step(value, learning_rate, rows, norm.item())
+
+    def _validate(self, course: Course) -> Scores:
         self.network.eval()
         first = len(self.job.dataset.train)
         rows = np.arange(first, first + len(self.job.dataset.validation))
-        outputs = run(
-            lambda batch: self.network(*self.feed(batch)), self.tokens, rows, self.job.device, "validation"
-        )
+
+        def compute(batch: Batch) -> torch.Tensor:
+            self._between(course)
+            outputs: torch.Tensor = self.network(*self.feed(batch))
+            return outputs
+
+        outputs = run(compute, self.tokens, rows, self.job.device, "validation")
         return self.job.judge.score(self.task, outputs)
 
     def _optimiser(self) -> torch.optim.Optimizer:
@@ -186,16 +212,16 @@ class Fit:
             fused=True,
         )
 
-    def _finite(self, loss: float) -> float:
-        if not math.isfinite(loss):
+    def _finite(self, number: float, what: str) -> float:
+        if not math.isfinite(number):
             raise ConfigurationError(
                 "training diverged",
                 where="train.learning_rate",
-                expected="a finite loss",
-                found=f"loss {loss} at learning rate {self._learning_rate:g}",
+                expected=f"a finite {what}",
+                found=f"{what} {number} at learning rate {self._learning_rate:g}",
                 remedy="lower it",
             )
-        return loss
+        return number
 
     @property
     def _learning_rate(self) -> float:

@@ -8,6 +8,8 @@ something that may pass) or 1 (any other error). What is trained is `training.ta
 from __future__ import annotations
 
 import argparse
+import faulthandler
+import importlib.metadata
 import json
 import logging
 import signal
@@ -33,15 +35,17 @@ from lakeloop.durable import write_atomically
 from lakeloop.errors import (
     EXIT_UNKNOWN,
     ConfigurationError,
+    DataError,
     LakeloopError,
-    TransientError,
     exit_code,
 )
 from lakeloop.faults import reach
 from lakeloop.jobs.log_lines import open_log
+from lakeloop.jobs.pulse import Pulse
+from lakeloop.jobs.state import Workdir
 from lakeloop.measures.base import shown
 from lakeloop.measures.registry import metric_of
-from lakeloop.records import Frozen, now
+from lakeloop.records import Frozen, fingerprint, now
 from lakeloop.spec.clean import Clean
 from lakeloop.spec.origins import Origin
 from lakeloop.spec.tasks import Task
@@ -49,19 +53,24 @@ from lakeloop.spec.train import Candidate, Train
 from lakeloop.tasks.registry import task_of
 from lakeloop.tracking.journal import JournalIdentity, JournalTracker
 from lakeloop.tracking.tracker import Tracker
+from training.checkpoint import Checkpoints
 from training.cost import Meter
 from training.data import Dataset, Tokens, load_tokenizer, read_dataset, require_tokens, tokenise
 from training.device import Device, is_out_of_memory, open_device
+from training.ending import Ending
 from training.export import export_artifact
 from training.graph import graph_of
 from training.network import Network
 from training.probe import fitting
+from training.progress import Told, told_in
 from training.validation import Judge, Scores
 
 log = logging.getLogger(__name__)
 
 MANY_UNKNOWN = 0.2
 """Share of tokens that a base model does not know from which on a job says so."""
+_LIBRARIES = ("torch", "transformers", "peft")
+"""Those that decide the bits of weights, and what is kept of a training under way."""
 
 
 class JobConfig(Frozen):
@@ -102,6 +111,12 @@ class Job:
     tracker: Tracker
     judge: Judge
     """Scores outputs on the validation rows."""
+    checkpoints: Checkpoints | None = None
+    """What this try saves, and what earlier ones have saved."""
+    told: Told = field(default_factory=Told)
+    """How far an earlier try has told `tracker` of the training."""
+    ending: Ending = field(default_factory=Ending)
+    pulse: Pulse = field(default_factory=Pulse)
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall time of each part."""
 
@@ -167,15 +182,18 @@ def main(train: Callable[[Job], Trained]) -> NoReturn:
     # It complains that torchvision, which is not needed here, is not installed.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    signal.signal(signal.SIGTERM, _on_sigterm)
+    # A runner that finds the job hanging asks where it hangs.
+    faulthandler.register(signal.SIGUSR1, file=2)
+    ending = Ending()
+    ending.listen()
     try:
-        run(path, train)
+        run(path, train, ending)
     except LakeloopError as error:
         # One line, without a traceback: the process that waits for the job shows it to a person.
         log.error("%s", "; ".join(line.strip() for line in str(error).splitlines()))  # noqa: TRY400
         sys.exit(exit_code(error))
     except Exception as error:
-        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+        if is_out_of_memory(error):
             what = "out of memory; to do: lower train.batch_size or train.max_tokens; %s"
             log.error(what, error)  # noqa: TRY400
             sys.exit(ConfigurationError.exit_code)
@@ -184,20 +202,22 @@ def main(train: Callable[[Job], Trained]) -> NoReturn:
     sys.exit(0)
 
 
-def run(path: Path, train: Callable[[Job], Trained]) -> None:
-    """Train as the config at `path` says; artifact and result go beside it.
+def run(path: Path, train: Callable[[Job], Trained], ending: Ending | None = None) -> None:
+    """Train as the config at `path` says; artifact and result go beside it, and checkpoints meanwhile.
 
     Raises:
         ConfigurationError, DataError: the job cannot be done as it is.
+        TransientError: the job was asked to end.
     """
     config = _read_config(path)
-    meter = Meter()
-    # A journal for each try: W&B cannot take steps back.
-    identity = JournalIdentity(
-        config.loop, config.stage, config.partition, f"{config.key}-{now():%Y%m%dT%H%M%S%f}"
-    )
+    workdir, meter = Workdir(path.parent), Meter()
+    checkpoints = Checkpoints(workdir.checkpoints, key_of(config))
+    identity, told = journal_of(config, checkpoints.run_to_continue())
+    checkpoints.run = identity.run
     with JournalTracker(identity.path(config.journals), identity) as tracker:
         job = open_job(config, tracker)
+        job.checkpoints, job.told, job.pulse = checkpoints, told, Pulse(workdir.pulse)
+        job.ending = ending or job.ending
         settings = said_settings(config)
         tracker.config({**config.model_dump(mode="json"), "settings": settings})
         log.info(
@@ -211,7 +231,39 @@ def run(path: Path, train: Callable[[Job], Trained]) -> None:
         result = _finish(job, train(job), path.parent, meter)
         result["run"] = identity.run
         tracker.summary(result)
-        write_atomically(path.parent / "result.json", json.dumps(result, indent=2) + "\n")
+        write_atomically(workdir.result, json.dumps(result, indent=2) + "\n")
+    checkpoints.clear()
+
+
+def journal_of(config: JobConfig, earlier: str) -> tuple[JournalIdentity, Told]:
+    """The journal of this try, and how far it goes already.
+
+    That of the `earlier` run whose work this try goes on with, and with it the curve in W&B; else one of its
+    own: W&B cannot take steps back.
+    """
+    if earlier:
+        identity = JournalIdentity(config.loop, config.stage, config.partition, earlier)
+        try:
+            return identity, told_in(identity.path(config.journals))
+        except DataError as error:
+            log.warning("a new journal is begun: %s", error)
+    new = f"{config.key}-{now():%Y%m%dT%H%M%S%f}"
+    return JournalIdentity(config.loop, config.stage, config.partition, new), Told()
+
+
+def key_of(config: JobConfig) -> str:
+    """Names the work of a job by what decides its weights, and by the libraries that go on with its state.
+
+    What else the job is told, as its time limit, may be another when it goes on.
+    """
+    description = config.dataset / "dataset.json"
+    return fingerprint(
+        work=config.key,
+        settings=config.train.settings_of(config.candidate),
+        told=config.model_dump(mode="json", include={"task", "clean", "metric"}),
+        dataset=description.read_text(errors="replace") if description.is_file() else "",
+        libraries={name: importlib.metadata.version(name) for name in _LIBRARIES},
+    )
 
 
 def open_job(config: JobConfig, tracker: Tracker) -> Job:
@@ -310,7 +362,3 @@ def _read_config(path: Path) -> JobConfig:
         raise ConfigurationError(
             first["msg"], where=f"{path}: {key}", found=repr(first["input"])[:200]
         ) from None
-
-
-def _on_sigterm(_number: int, _frame: object) -> NoReturn:
-    raise TransientError("job was asked to end", remedy="submit it again; it starts anew")

@@ -22,6 +22,8 @@ POINTS = (
     "validate.after-publish",
     "train.after-submit",
     "train.mid-epoch",
+    "train.in-checkpoint",
+    "train.after-checkpoint",
     "train.before-manifest",
     "train.after-artifact",
     "train.before-ledger",

@@ -18,6 +18,7 @@ from lakeloop.settings import Settings
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.training.dataset import dataset
 from lakeloop.stages.training.train import train
+from lakeloop.tracking.journal import read_journal
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop
 from tests.support.stored import stored_names
 from tests.support.tiny_bert import make_base_model
@@ -85,8 +86,10 @@ def train_until(point: str, folder: Path, root: Path) -> int:
 
 
 def tries(folder: Path) -> int:
-    journals = open_project(folder).settings.journals
-    return len(list((journals / "small" / "train-finetune-job" / DAY).glob("*.jsonl")))
+    """How often the job began: a try that goes on from a checkpoint goes on with the journal too."""
+    journals = open_project(folder).settings.journals / "small" / "train-finetune-job" / DAY
+    entries = [entry for path in journals.glob("*.jsonl") for entry in read_journal(path)]
+    return sum(entry.kind == "open" for entry in entries)
 
 
 def assert_one_whole_candidate(folder: Path, record: StageRecord, digest: str) -> None:

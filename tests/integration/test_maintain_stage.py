@@ -93,6 +93,19 @@ def test_files_of_killed_writers_are_removed_when_they_are_old(
     assert context.lake.read("mart").num_rows == 5
 
 
+def test_checkpoints_that_no_training_went_on_with_are_removed(context: StageContext) -> None:
+    publish(context, DAYS[0], mart_rows(DAYS[0], 5))
+    job = context.work("train-finetune", DAYS[0]) / "job-0123"
+    for name in ("inputs", "checkpoints"):
+        (job / name).mkdir(parents=True)
+    eight_days_ago = time.time() - 8 * 24 * 3600
+    os.utime(job / "checkpoints", (eight_days_ago, eight_days_ago))
+
+    assert maintain(context, DAYS[0]).metrics["files/leftovers"] == 1
+    assert (job / "inputs").exists()
+    assert not (job / "checkpoints").exists()
+
+
 def test_what_is_due_is_found_in_the_lake(context: StageContext) -> None:
     assert work_left(context) == []
     publish(context, DAYS[0], mart_rows(DAYS[0], 60))

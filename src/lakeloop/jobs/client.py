@@ -29,7 +29,8 @@ _END_SECONDS = 30.0
 def submit(spec: JobSpec) -> str:
     """Start a job, or attach to it when it runs or has succeeded already. Returns its id: its folder's path.
 
-    A job that failed or was lost is started anew, after what is left of it was ended and cleared away.
+    A job that failed or was lost is started again, after what is left of it was ended and cleared away; its
+    checkpoints stay, and whether it goes on from them is the job's own business.
 
     Raises:
         JobError: other work is running in the same folder, a process of an earlier try cannot be ended, or
@@ -134,10 +135,10 @@ def _attach(workdir: Workdir, spec: JobSpec) -> bool:
 
 
 def _clear(workdir: Workdir) -> None:
-    """Leave nothing of an earlier try but the inputs and the locks."""
+    """Leave nothing of an earlier try but the inputs, the checkpoints and the locks."""
     if (record := workdir.read_record()) is not None:
         _end_survivors(record)
-    keep = {workdir.inputs, workdir.submit_lock, workdir.run_lock}
+    keep = {workdir.inputs, workdir.checkpoints, workdir.submit_lock, workdir.run_lock}
     for path in set(workdir.path.iterdir()) - keep:
         if path.is_dir():
             shutil.rmtree(path)

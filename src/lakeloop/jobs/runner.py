@@ -14,11 +14,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tenacity import before_sleep_log, retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from lakeloop.errors import EXIT_CONFIGURATION, EXIT_DONE
+from lakeloop.errors import EXIT_CONFIGURATION, EXIT_DONE, EXIT_TRANSIENT
+from lakeloop.jobs.pulse import Watcher
 from lakeloop.jobs.state import (
     HEARTBEAT_SECONDS,
     JobRecord,
@@ -37,11 +39,15 @@ GRACE_SECONDS = 10.0
 _LOCK_SECONDS = 10.0
 _RECORD_SECONDS = 300.0
 """How long it is tried to write the end of a job: without that record, hours of work count as lost."""
+_STACKS_SECONDS = 0.5
 _PR_SET_PDEATHSIG = 1
 
 
 class StopJobError(Exception):
     """The job is to end now; the message says why."""
+
+    exit_code: int | None = None
+    """What its end means to who waits for it, where the job's own code does not say it."""
 
 
 def main() -> None:
@@ -84,7 +90,7 @@ def run(workdir: Workdir, lock: int) -> None:
     except StopJobError as stop:
         reason = str(stop)
         _end(child)
-        code = EXIT_CONFIGURATION if isinstance(stop, OutOfTimeError) else child.returncode
+        code = child.returncode if stop.exit_code is None else stop.exit_code
     if code == EXIT_DONE and not workdir.result.is_file():
         code, reason = 1, f"it ended well without writing {workdir.result.name}"
     state = "succeeded" if code == EXIT_DONE and not reason else "failed"
@@ -96,11 +102,19 @@ def run(workdir: Workdir, lock: int) -> None:
 class OutOfTimeError(StopJobError):
     """The job is over its time limit."""
 
+    exit_code = EXIT_CONFIGURATION
+
+
+class HangError(StopJobError):
+    """The job has given no sign of life for longer than it said."""
+
+    exit_code = EXIT_TRANSIENT
+
 
 def _watch(
     child: subprocess.Popen[bytes], workdir: Workdir, record: JobRecord, limit_seconds: float | None
 ) -> None:
-    began = time.monotonic()
+    began, watcher = time.monotonic(), Watcher(workdir.pulse)
     while True:
         _beat(workdir, record)
         try:
@@ -108,8 +122,18 @@ def _watch(
         except subprocess.TimeoutExpired:
             if limit_seconds is not None and time.monotonic() - began > limit_seconds:
                 raise OutOfTimeError(f"it took longer than its limit of {limit_seconds:g} s") from None
+            if silent := watcher.silent_seconds():
+                _ask_where(child)
+                raise HangError(f"it hung: no step for {silent:.0f} s; its log says where") from None
         else:
             return
+
+
+def _ask_where(child: subprocess.Popen[bytes]) -> None:
+    """Have a job that gives signs of life write the stacks of its threads into its log."""
+    with suppress(ProcessLookupError):
+        child.send_signal(signal.SIGUSR1)
+        time.sleep(_STACKS_SECONDS)
 
 
 def _beat(workdir: Workdir, record: JobRecord) -> None:

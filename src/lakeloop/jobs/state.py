@@ -36,7 +36,8 @@ class JobSpec(Frozen):
     work: str = ""
     """Fingerprint of the part of `config` that decides the outcome; empty when all of `config` does."""
     workdir: Path
-    """The job's own folder: log, state, result and what the job makes. `inputs/` in it is never cleared."""
+    """The job's own folder: log, state, result and what the job makes. A new try finds it cleared, but for
+    `inputs/` and `checkpoints/`."""
     root: Path
     """Where the job is started: the folder from which its module can be imported."""
     threads: int = Field(default=0, ge=0)
@@ -150,6 +151,16 @@ class Workdir:
     @property
     def inputs(self) -> Path:
         return self.path / "inputs"
+
+    @property
+    def checkpoints(self) -> Path:
+        """What a try leaves for the next one, which tells by itself whether it is of use."""
+        return self.path / "checkpoints"
+
+    @property
+    def pulse(self) -> Path:
+        """What a job that works in steps touches; see `lakeloop.jobs.pulse`."""
+        return self.path / "pulse"
 
     @property
     def submit_lock(self) -> Path:

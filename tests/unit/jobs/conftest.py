@@ -12,7 +12,7 @@ import pytest
 from lakeloop.jobs import JobSpec, cancel
 
 JOB = """
-    import json, os, pathlib, signal, sys, time
+    import faulthandler, json, os, pathlib, signal, sys, time
 
     path = pathlib.Path(sys.argv[sys.argv.index("--config") + 1])
     order = json.loads(path.read_text())
@@ -21,6 +21,13 @@ JOB = """
     if order.get("stubborn"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     (path.parent / "artifact").mkdir()  # fails when an earlier try left one
+    if "pulse" in order:
+        faulthandler.register(signal.SIGUSR1, file=2)
+        (path.parent / "pulse").write_text(order["pulse"])
+    if order.get("saves"):
+        (path.parent / "checkpoints").mkdir(exist_ok=True)
+        with (path.parent / "checkpoints" / "tries").open("a") as tries:
+            tries.write("x")
     for line in order.get("lines", ()):
         print(line, flush=True)
     time.sleep(order.get("seconds", 0))

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -90,6 +91,24 @@ def test_the_job_outlives_who_submitted_it(order: Order, starts: Starts, tmp_pat
 
     assert done.returncode == -signal.SIGKILL
     assert wait(str(spec.workdir)).state == "succeeded"
+    assert len(starts()) == 1
+
+
+def test_who_waits_may_be_killed_ten_times_while_the_job_works_once(order: Order, starts: Starts) -> None:
+    spec = order(seconds=3)
+    submit(spec)
+    for _ in range(10):
+        child = os.fork()
+        if child == 0:
+            try:
+                wait(submit(spec))
+            finally:
+                os._exit(0)
+        time.sleep(0.1)
+        os.kill(child, signal.SIGKILL)
+        assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+    assert wait(submit(spec)).state == "succeeded"
     assert len(starts()) == 1
 
 
@@ -275,6 +294,30 @@ def test_a_disk_that_takes_no_record_for_a_while_ends_no_job(order: Order, start
 
     assert wait(job_id).state == "succeeded"
     assert "heartbeat could not be written" in workdir.runner_log.read_text()
+
+
+def test_a_job_that_hangs_is_ended_and_its_log_says_where(order: Order, starts: Starts) -> None:
+    job_id = submit(order(pulse="0.2", seconds=60))
+    with pytest.raises(JobError, match=r"it hung: no step for \d+ s"):
+        wait(job_id)
+
+    assert (status(job_id).state, status(job_id).exit_code) == ("failed", TransientError.exit_code)
+    assert gone(starts()[0])
+    assert "Current thread" in Workdir(Path(job_id)).log.read_text()
+
+
+def test_a_job_that_gives_no_sign_of_life_may_be_silent(order: Order) -> None:
+    for pulse in ({}, {"pulse": "60"}):
+        assert wait(submit(order(seconds=2 * HEARTBEAT_SECONDS, **pulse))).state == "succeeded"
+
+
+def test_the_next_try_finds_the_checkpoints_of_the_one_before(order: Order) -> None:
+    for code in (75, 75, None):
+        job_id = submit(order(saves=True, exit=code))
+        with suppress(JobError):
+            wait(job_id)
+    assert status(job_id).state == "succeeded"
+    assert (Workdir(Path(job_id)).checkpoints / "tries").read_text() == "xxx"
 
 
 def test_nothing_known_of_a_job_means_lost(tmp_path: Path) -> None:

@@ -15,12 +15,13 @@ from tokenizers import Tokenizer
 from lakeloop.artifact import open_artifact
 from lakeloop.errors import TransientError
 from lakeloop.inference.predictor import Predictor
-from lakeloop.tracking.journal import read_journal
+from lakeloop.tracking.journal import JournalIdentity, JournalTracker, read_journal
 from lakeloop.tracking.tracker import NoopTracker
 from tests.support.tiny_bert import make_dataset, make_rows
 from tests.support.training_jobs import NUMBERS
 from training.data import tokenise
-from training.job import Job, JobConfig, Trained, main, open_job, run
+from training.job import Job, JobConfig, Trained, journal_of, key_of, main, open_job, run
+from training.progress import Told
 from training.train import train as train_candidate
 
 MakeConfig = Callable[..., JobConfig]
@@ -217,11 +218,12 @@ def test_a_config_that_is_not_there_ends_with_64(tmp_path: Path, monkeypatch: py
     assert ended_with(tmp_path / "config.json", refuse, monkeypatch) == 64
 
 
-def test_too_little_memory_on_the_device_is_a_matter_of_configuration(
-    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("tried to allocate 1 TB"), MemoryError()])
+def test_too_little_memory_is_a_matter_of_configuration(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def grab(_job: Job) -> Trained:
-        raise torch.OutOfMemoryError("tried to allocate 1 TB")
+        raise error
 
     assert ended_with(write(), grab, monkeypatch) == 64
 
@@ -248,3 +250,27 @@ def test_each_try_has_a_journal_of_its_own(write: Callable[..., Path], tmp_path:
         with pytest.raises(AssertionError):
             run(path, refuse)
     assert len(list((tmp_path / "journals").rglob("*.jsonl"))) == 2
+
+
+def test_a_try_that_goes_on_with_the_work_of_another_goes_on_with_its_journal(
+    make_config: MakeConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = make_config()
+    identity = JournalIdentity(config.loop, config.stage, config.partition, "earlier")
+    path = identity.path(config.journals)
+    with JournalTracker(path, identity) as tracker:
+        for step, metrics in ((10, {"train/loss": 1.0}), (12, {"train/loss": 0.5}), (12, {"epoch": 1})):
+            tracker.log(metrics, step)
+    assert journal_of(config, "earlier") == (identity, Told(step=12, epoch=1))
+
+    path.write_text("nothing that a journal says\n")
+    found, told = journal_of(config, "earlier")
+    assert (found.run[:6], told) == ("job-1-", Told())
+    assert "a new journal is begun" in caplog.text
+
+
+def test_a_checkpoint_is_of_the_same_work_by_what_decides_the_weights(make_config: MakeConfig) -> None:
+    same = key_of(make_config())
+    assert key_of(make_config(time_limit_minutes=7, min_rows=2)) == same
+    others = ({"seed": 18}, {"epochs": 4}, {"metric": "accuracy"}, {"normalise": False}, {"task": NUMBERS})
+    assert len({same, *(key_of(make_config(**other)) for other in others)}) == 1 + len(others)

@@ -25,11 +25,12 @@ RETENTION = timedelta(days=7)
 
 
 def maintain(context: StageContext, partition: str, *, retention: timedelta = RETENTION) -> StageRecord:
-    """Compact and vacuum the tables of the loop, and remove what killed writers left.
+    """Compact and vacuum the tables of the loop, and remove what killed writers and trainings left.
 
     Nothing younger than `retention` is deleted. Journals that W&B has not seen are picked up by the mirror,
     which every stage wakes when it ends; here they are counted. `partition` is the day it is done on.
     """
+    from lakeloop.jobs.leftovers import remove_checkpoints
     from lakeloop.lake.delta import DeltaStore
     from lakeloop.lake.tables import tables_of
     from lakeloop.lake.upkeep import remove_leftovers, tidy_tables
@@ -42,6 +43,10 @@ def maintain(context: StageContext, partition: str, *, retention: timedelta = RE
         leftovers = remove_leftovers(store, retention)
         for name in leftovers:
             log.info("removed what a killed writer left: %s", name)
+        work = context.settings.home / "work"
+        for path in remove_checkpoints(work / context.loop.name, retention):
+            leftovers.append(name := path.relative_to(work).as_posix())
+            log.info("removed what a training left that nobody went on with: %s", name)
         return _done(stage, tidied, leftovers, standing_now(context))
 
 
