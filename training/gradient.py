@@ -157,10 +157,13 @@ class Fit:
             if step == len(batches) // 2:
                 reach("train.mid-epoch")
             loss = self.passes.run(rows, backward, optimiser.zero_grad)
+            done = (number - 1) * self._steps + step + 1
+            self.opened.beside.before(done, train.epochs * self._steps)
             clip_grad_norm_(self.opened.parameters, GRADIENT_NORM)
             learning_rate = float(schedule.get_last_lr()[0])
             optimiser.step()
             schedule.step()
+            self.opened.beside.after(done)
             optimiser.zero_grad(set_to_none=True)
             value = self._finite(loss.item())
             total += value * len(rows)
