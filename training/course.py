@@ -17,6 +17,7 @@ import torch
 
 from training.checkpoint import State
 from training.memory import Passes
+from training.methods.base import Beside
 from training.progress import Progress
 from training.validation import Scores
 
@@ -47,6 +48,8 @@ class Course:
     schedule: torch.optim.lr_scheduler.LRScheduler
     progress: Progress
     passes: Passes
+    beside: Beside
+    """What the method does beside the optimiser's steps."""
     epoch: int = 1
     """The one under way, from 1."""
     step: int = 0
@@ -87,6 +90,7 @@ class Course:
             "buffers": [_own(buffer) for buffer in self.buffers],
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
+            "beside": self.beside.state_dict(),
             "progress": self.progress.state(),
             "passes": (self.passes.texts, self.passes.halved),
             "place": (self.epoch, self.step, self.loss),
@@ -107,6 +111,7 @@ class Course:
         _copy(state["buffers"], self.buffers)
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
+        self.beside.load_state_dict(state["beside"])
         self.progress.restore(state["progress"])
         texts, self.passes.halved = state["passes"]
         # Where there is less memory than before, that much less; it was said when it was measured.

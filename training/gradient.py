@@ -129,6 +129,7 @@ class Fit:
             schedule=linear_schedule(optimiser, train.epochs * self._steps),
             progress=Progress(job.tracker, job.judge.metric, train.epochs, self._steps, job.told),
             passes=self.passes,
+            beside=self.opened.beside,
         )
         if job.checkpoints and (state := job.checkpoints.newest()):
             course.restore(state)
@@ -177,10 +178,13 @@ class Fit:
 
     def _step(self, course: Course, loss: torch.Tensor, rows: int) -> None:
         """Move the weights by the gradients of `rows` rows, whose mean loss is `loss`."""
+        number, beside = course.progress.done + 1, self.opened.beside
+        beside.before(number, self.job.config.train.epochs * self._steps)
         norm = clip_grad_norm_(self.opened.parameters, GRADIENT_NORM)
         learning_rate = float(course.schedule.get_last_lr()[0])
         course.optimiser.step()
         course.schedule.step()
+        beside.after(number)
         course.optimiser.zero_grad(set_to_none=True)
         value = self._finite(loss.item(), "loss")
         # A gradient that is no number has made the weights so; no checkpoint may keep them.

@@ -27,6 +27,7 @@ from training.course import Course
 from training.gradient import Fit, Gradient
 from training.job import Job, Trained
 from training.memory import Passes
+from training.methods.base import Nothing
 from training.methods.registry import METHODS, method_of
 from training.progress import Progress, Told
 from training.train import train
@@ -329,7 +330,7 @@ def course_of(weights: torch.Tensor) -> Course:
     optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     schedule = torch.optim.lr_scheduler.ConstantLR(optimiser)
     progress = Progress(RecordingTracker(), job, 1, 1)
-    return Course((weights,), (), optimiser, schedule, progress, Passes(1))
+    return Course((weights,), (), optimiser, schedule, progress, Passes(1), Nothing())
 
 
 def test_every_generator_goes_on_where_it_stood() -> None:
