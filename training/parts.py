@@ -36,7 +36,8 @@ class Adapter(nn.Module):
         nn.init.zeros_(self.up.bias)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        return hidden + self.up(nn.functional.gelu(self.down(hidden))).to(hidden.dtype)
+        adapted: torch.Tensor = hidden + self.up(nn.functional.gelu(self.down(hidden))).to(hidden.dtype)
+        return adapted
 
     def behind(self, _layer: nn.Module, _inputs: Any, output: Any) -> Any:
         """The output of the layer, adapted: hidden states, alone or first of more."""
@@ -63,14 +64,15 @@ class Prompt(nn.Module):
 class Room(nn.Module):
     """Keeps places before a text free for what each layer puts there."""
 
+    empty: torch.Tensor
+
     def __init__(self, count: int, size: int) -> None:
         super().__init__()
         self.count, self._size = count, size
         self.register_buffer("empty", torch.zeros(1), persistent=False)
 
     def forward(self) -> torch.Tensor:
-        empty: torch.Tensor = self.empty
-        return empty.expand(self.count, self._size)
+        return self.empty.expand(self.count, self._size)
 
 
 class Prefix(nn.Module):

@@ -75,7 +75,9 @@ class Ranks:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         allocator = self._adapters.rankallocator
         self._config.rank_pattern = state["ranks"]
-        vars(allocator).update({name: dict(state[name]) for name in _MEANS})
+        device = next(iter(self._weights.values())).device
+        for name in _MEANS:
+            setattr(allocator, name, {key: mean.to(device) for key, mean in state[name].items()})
 
 
 def _penalty(directions: torch.Tensor) -> torch.Tensor:
