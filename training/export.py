@@ -64,7 +64,7 @@ def export_artifact(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     network = network.to("cpu").eval()
-    save_file(_weights(network), partial / "model.safetensors")
+    save_file(weights_to_save(network), partial / "model.safetensors")
     onnx.save(graph_of(network, graphs), partial / ONNX_MODEL)
     difference = compare(network, partial / ONNX_MODEL, tokenizer, texts[:_COMPARED_ROWS])
     log.info("ONNX Runtime and torch differ by at most %.1e", difference)
@@ -78,7 +78,7 @@ def export_artifact(
     return open_artifact(into)
 
 
-def _weights(network: Network) -> dict[str, torch.Tensor]:
+def weights_to_save(network: Network) -> dict[str, torch.Tensor]:
     """Weights and buffers by name; of such as are one tensor, shared, the first."""
     tensors, seen = {}, set()
     for name, tensor in network.state_dict(keep_vars=True).items():

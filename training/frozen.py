@@ -20,7 +20,8 @@ from torch.nn.utils.rnn import pad_sequence
 from training.data import Batch, Tokens, sorted_batches
 from training.device import Device
 from training.embed import BATCH_SIZE
-from training.network import Network, layers_of
+from training.layers import layers_of
+from training.network import Network
 from training.probe import alike
 from training.progress import Passage
 

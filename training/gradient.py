@@ -132,6 +132,7 @@ class Fit:
         )
         if job.checkpoints and (state := job.checkpoints.newest()):
             course.restore(state)
+            self.opened.beside.load_state_dict(state["beside"])
             log.info("goes on after step %d of %d", course.progress.done, train.epochs * self._steps)
             if (before := state["device"]) != self._device:
                 log.warning("it began on %s and is on %s now: not the same bits", before, self._device)
@@ -148,7 +149,8 @@ class Fit:
         job.pulse.beat()
         if job.checkpoints and (job.ending.asked or job.checkpoints.due):
             with job.ending.saving():
-                job.checkpoints.save(course.progress.done, {**course.state(), "device": self._device})
+                state = {**course.state(), "beside": self.opened.beside.state_dict()}
+                job.checkpoints.save(course.progress.done, {**state, "device": self._device})
         if job.ending.asked:
             raise job.ending.error
 
@@ -177,10 +179,13 @@ class Fit:
 
     def _step(self, course: Course, loss: torch.Tensor, rows: int) -> None:
         """Move the weights by the gradients of `rows` rows, whose mean loss is `loss`."""
+        done, beside = course.progress.done + 1, self.opened.beside
+        beside.before(done, self.job.config.train.epochs * self._steps)
         norm = clip_grad_norm_(self.opened.parameters, GRADIENT_NORM)
         learning_rate = float(course.schedule.get_last_lr()[0])
         course.optimiser.step()
         course.schedule.step()
+        beside.after(done)
         course.optimiser.zero_grad(set_to_none=True)
         value = self._finite(loss.item(), "loss")
         # A gradient that is no number has made the weights so; no checkpoint may keep them.

@@ -16,6 +16,7 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
+from lakeloop.bases.parts import virtual_tokens_of
 from lakeloop.errors import ConfigurationError
 from training.device import Device, is_out_of_memory
 from training.network import Network
@@ -56,6 +57,7 @@ class Need:
 
 def need_of(network: Network, opened: Opened, longest: int, device: Device) -> Need:
     """What a step of `network` with opened weights takes for texts of `longest` tokens: an estimate."""
+    longest += virtual_tokens_of(network.encoder.config.to_dict())
     trained = sum(parameter.numel() * parameter.element_size() for parameter in opened.parameters)
     config = network.encoder.config
     layers = max(1, config.num_hidden_layers - opened.frozen_layers)

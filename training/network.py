@@ -1,7 +1,8 @@
 """The network that every candidate is: encoder, mean over the tokens, one linear layer.
 
 Methods differ in which of these weights they move, tasks in what the last layer gives and how it is judged;
-the shape is one, so that everything after training treats all candidates alike.
+the shape is one, so that everything after training treats all candidates alike. What some methods add lies in
+the encoder (`training.parts`).
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from lakeloop.base_model import BaseModel
-from lakeloop.bases.files import WHERE, read_json
+from lakeloop.bases.files import read_json
 from lakeloop.bases.fit import without_vectors
 from lakeloop.bases.vocabulary import read_vocabulary
 from lakeloop.errors import ConfigurationError
+from training.parts import add_again
 from training.probe import embedding, keep_nothing, require_finite, require_own_answers, require_reads
 
 ENCODER = "encoder."
@@ -98,6 +100,7 @@ def _sealed(base: BaseModel) -> tuple[Any, dict[str, torch.Tensor]]:
     config = AutoConfig.for_model(**told)
     model = AutoModel.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
     encoder = _encoder_of(model)
+    add_again(encoder)
     saved = load_file(base.folder / "model.safetensors")
     weights = {name.removeprefix(ENCODER): w for name, w in saved.items() if name.startswith(ENCODER)}
     own = dict(encoder.named_parameters(remove_duplicate=False))
@@ -126,23 +129,3 @@ def _encoder_of(model: Any) -> PreTrainedModel:
         # Its output is not used here, and many published models leave its weights out.
         encoder.pooler = None
     return cast("PreTrainedModel", encoder)
-
-
-def layers_of(encoder: PreTrainedModel) -> nn.ModuleList:
-    """The encoder's stack of layers, input side first.
-
-    Raises:
-        ConfigurationError: there is no single such stack.
-    """
-    depth = getattr(encoder.config, "num_hidden_layers", 0)
-    stacks = [m for m in encoder.modules() if isinstance(m, nn.ModuleList) and len(m) == depth]
-    # A layer may be made of as many parts as there are layers.
-    inner = {id(part) for stack in stacks for part in stack.modules() if part is not stack}
-    stacks = [stack for stack in stacks if id(stack) not in inner]
-    if len(stacks) != 1:
-        raise ConfigurationError(
-            f"{type(encoder).__name__} has no single stack of {depth} layers",
-            where=WHERE,
-            remedy="train it with method lora or full",
-        )
-    return stacks[0]

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from lakeloop.bases.files import WHERE
 from lakeloop.errors import ConfigurationError
 from training.device import Device
+from training.parts import before_texts
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ def _read(encoder: PreTrainedModel, tokens: int) -> tuple[int, ...]:
 def _outputs(encoder: PreTrainedModel, tokens: int) -> Any:
     # Where padding is 0 it takes no position: some encoders (RoBERTa) count the others only.
     row = torch.full((1, tokens), 1 if getattr(encoder.config, "pad_token_id", None) == 0 else 0)
-    return encoder(input_ids=row, attention_mask=torch.ones_like(row))
+    return read(encoder, row, torch.ones_like(row))
 
 
 def keep_nothing(encoder: PreTrainedModel) -> None:
@@ -162,10 +163,26 @@ def fitting(device: Device, encoder: PreTrainedModel) -> Device:
 def embedding(encoder: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Mean of the last hidden states over the text's own tokens, float32 [rows, hidden]."""
     given = mask.float() if encoder.config.model_type in _FLOAT_MASK else mask
-    hidden: torch.Tensor = encoder(input_ids=ids, attention_mask=given).last_hidden_state
+    hidden: torch.Tensor = read(encoder, ids, given).last_hidden_state
     # Summed in float32: bfloat16 has 8 bits of mantissa, too few for a sum of hundreds.
     own = mask.unsqueeze(-1).to(torch.float32)
     return (hidden.float() * own).sum(dim=1) / own.sum(dim=1).clamp(min=1.0)
+
+
+def read(encoder: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> Any:
+    """What `encoder` gives for texts: hidden states of their tokens, none of the vectors before them."""
+    before = before_texts(encoder)
+    if before is None:
+        return encoder(input_ids=ids, attention_mask=mask)
+    words = encoder.get_input_embeddings()(ids)
+    rows = ids.shape[0]  # `len` is a number when this is exported, and the graph is for so many texts only
+    vectors = before().to(words.dtype).expand(rows, -1, -1)
+    outputs = encoder(
+        inputs_embeds=torch.cat([vectors, words], dim=1),
+        attention_mask=torch.cat([mask.new_ones(rows, before.count), mask], dim=1),
+    )
+    outputs.last_hidden_state = outputs.last_hidden_state[:, before.count :]
+    return outputs
 
 
 def alike(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -36,10 +36,28 @@ from training.train import train
 METHODS: Mapping[str, Mapping[str, Any]] = {
     "head": {},
     "top_layers": {"layers": 1},
+    "frozen": {"lowest": 1},
     "lora": {},
+    "dora": {},
+    "adalora": {},
+    "ia3": {},
+    "vera": {"rank": 32},
+    "oft": {"block": 8},
+    "bitfit": {},
+    "adapter": {"size": 16},
+    "prompt": {"tokens": 5},
+    "p_tuning": {"tokens": 5},
+    "prefix": {"tokens": 5},
     "full": {},
 }
 """Kind of a method -> its keys, for networks of two layers. One more method is one more row."""
+EVERYWHERE = ("head", "top_layers", "lora", "full")
+"""Methods that are trained on all architectures in every run of the tests."""
+RATES: Mapping[str, float] = {
+    "adalora": 1e-2, "ia3": 3e-2, "vera": 3e-2, "bitfit": 1e-2, "adapter": 1e-2, "prompt": 1e-1,
+    "p_tuning": 1e-2, "prefix": 1e-1,
+}  # fmt: skip
+"""Learning rates of methods that move few weights: the same steps do less."""
 
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "base-models.json"
 TRAINS = "trains"
@@ -53,7 +71,7 @@ def outcome(base: BaseModel, method: str, folders: Folders, work: Path) -> str:
     A pair that is not refused beforehand must learn; what it leaves must be the same when it is loaded again,
     by torch and by ONNX Runtime, and answer.
     """
-    config = job_config(base, folders, {"kind": method, **METHODS[method]})
+    config = config_of(base, method, folders)
     work.mkdir()
     path = work / "config.json"
     path.write_text(config.model_dump_json())
@@ -65,6 +83,12 @@ def outcome(base: BaseModel, method: str, folders: Folders, work: Path) -> str:
     _require_learnt(json.loads((work / "result.json").read_text()))
     _require_same_answers(open_artifact(work / "artifact"), config)
     return TRAINS
+
+
+def config_of(base: BaseModel, method: str, folders: Folders) -> JobConfig:
+    """A job on `base` by `method`, with the keys that suit such a network."""
+    rate = {"learning_rate": RATES[method]} if method in RATES else {}
+    return job_config(base, folders, {"kind": method, **METHODS[method]}, **rate)
 
 
 def _require_learnt(result: Mapping[str, Any]) -> None:

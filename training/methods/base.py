@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from torch import nn
 
@@ -29,6 +29,38 @@ def train_all(network: Network) -> None:
     network.train()
 
 
+class Beside(Protocol):
+    """What a method does beside the steps of the optimiser, and remembers from step to step."""
+
+    def before(self, step: int, steps: int) -> None:
+        """Before a step, when the gradients are there; the first of all `steps` is 1."""
+
+    def after(self, step: int) -> None:
+        """After a step; the gradients are still there."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it remembers: tensors, numbers, texts and lists or dicts of them."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Remember that instead."""
+
+
+class Nothing:
+    """The usual: the optimiser's steps are all there is."""
+
+    def before(self, step: int, steps: int) -> None:
+        pass
+
+    def after(self, step: int) -> None:
+        pass
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
+
+
 @dataclass(frozen=True)
 class Opened:
     """A network whose weights are ready to be moved."""
@@ -39,6 +71,7 @@ class Opened:
     """Layers, counted from the input, that stay as they are and see no dropout: they run once a text."""
     train_mode: Callable[[Network], None] = train_all
     """Put a network into the mode in which it is trained: this one, or its part above the frozen layers."""
+    beside: Beside = field(default_factory=Nothing)
 
 
 class Opener(Protocol):

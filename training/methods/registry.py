@@ -13,7 +13,18 @@ from training.methods.base import Method
 METHODS: Mapping[str, str] = {
     "head": "training.methods.head:head",
     "top_layers": "training.methods.top_layers:top_layers",
+    "frozen": "training.methods.frozen:frozen",
     "lora": "training.methods.lora:lora",
+    "dora": "training.methods.dora:dora",
+    "adalora": "training.methods.adalora:adalora",
+    "ia3": "training.methods.ia3:ia3",
+    "vera": "training.methods.vera:vera",
+    "oft": "training.methods.oft:oft",
+    "bitfit": "training.methods.bitfit:bitfit",
+    "adapter": "training.methods.adapter:adapter",
+    "prompt": "training.methods.prompt:prompt",
+    "p_tuning": "training.methods.p_tuning:p_tuning",
+    "prefix": "training.methods.prefix:prefix",
     "full": "training.methods.full:full",
 }
 """Kind, as `lakeloop.spec.methods` has it -> the function that makes the method from its section."""

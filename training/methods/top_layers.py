@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from lakeloop.errors import ConfigurationError
 from lakeloop.spec import methods as spec
 from training.gradient import Gradient
+from training.layers import layers_of
 from training.methods.base import Method, Opened, trainable
-from training.network import Network, layers_of
+from training.network import Network
 
 
 def top_layers(section: spec.TopLayers) -> Method:

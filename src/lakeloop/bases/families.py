@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lakeloop.spec.methods import LAYERS
+from lakeloop.spec.methods import BIASES, LAYERS, TURNED_INPUTS
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,17 @@ class Family:
 
 _MIXED = "it mixes padding into a text: answers would depend on the texts beside it"
 _PARTED = "its layers lie in several lists, by their parts"
+_NO_BIASES = {BIASES: "its layers have no biases"}
 
 FAMILIES: Mapping[str, Family] = {
     "albert": Family(lacks={LAYERS: "all its layers are one, run several times"}),
     "convbert": Family(refused=_MIXED),
     "flaubert": Family(lacks={LAYERS: _PARTED}),
     "fnet": Family(refused=_MIXED),
+    "gpt2": Family(lacks={TURNED_INPUTS: "its layers keep their weights the other way round"}),
+    "llama": Family(lacks=_NO_BIASES),
+    "modernbert": Family(lacks=_NO_BIASES),
+    "t5": Family(lacks=_NO_BIASES),
     "xlm": Family(lacks={LAYERS: _PARTED}),
 }
 """Name of an architecture in a config (`model_type`) -> what is to be known of it."""
@@ -51,12 +56,17 @@ _AFTER_PADDING = frozenset(
 )  # fmt: skip
 """Those whose first position follows the id of padding; the positions before are never used."""
 _DEPTH = ("num_hidden_layers", "n_layers", "n_layer", "encoder_layers", "num_layers")
+_GIVE_BIASES = ("attention_bias", "mlp_bias", "norm_bias")
+"""Settings that give biases to a model of an architecture that has none by default."""
 _POSITIONS = ("max_position_embeddings", "n_positions")
 
 
 def family_of(config: Mapping[str, Any]) -> Family:
     """What is known of the architecture of a config.json."""
-    return FAMILIES.get(str(config.get("model_type")), Family())
+    found = FAMILIES.get(str(config.get("model_type")), Family())
+    if BIASES in found.lacks and any(config.get(key) is True for key in _GIVE_BIASES):
+        return Family(lacks={need: why for need, why in found.lacks.items() if need != BIASES})
+    return found
 
 
 def positions_of(config: Mapping[str, Any]) -> int | None:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from lakeloop.bases.families import depth_of, family_of, positions_of
+from lakeloop.bases.parts import BEFORE_TEXTS, parts_of, virtual_tokens_of
 from lakeloop.bases.vocabulary import read_vocabulary
 from lakeloop.errors import ConfigurationError
-from lakeloop.spec.methods import METHODS, MethodBase, TopLayers, kind_of
+from lakeloop.spec.methods import METHODS, FrozenPart, MethodBase, TopLayers, kind_of
 from lakeloop.spec.quoting import Key, plain
-from lakeloop.spec.train import Candidate, Train
+from lakeloop.spec.train import SHORTEST, Candidate, Train
 
 Misfit = tuple[Key, ConfigurationError]
 """The key of section `train` that says it, and what is wrong with it."""
@@ -43,7 +44,7 @@ def misfits(
 
 
 def _tokens(config: Mapping[str, Any], tokenizer: Path, train: Train) -> Iterator[Misfit]:
-    most, size = positions_of(config), config.get("vocab_size")
+    most, size = _room(config), config.get("vocab_size")
     if most is not None and train.max_tokens > most:
         yield (
             ("max_tokens",),
@@ -79,11 +80,73 @@ def _method(config: Mapping[str, Any], method: MethodBase, train: Train) -> Conf
                 expected=", ".join(others),
                 found=f"{kind}, base model {train.base_model}",
             )
-    if isinstance(method, TopLayers) and depth is not None and method.layers > depth:
+    if error := _layers(depth, method):
+        return error
+    return _beside_parts(config, method, train) or _before_texts(config, method, train)
+
+
+def _layers(depth: int | None, method: MethodBase) -> ConfigurationError | None:
+    """What is wrong with how many layers `method` speaks of."""
+    match method:
+        case TopLayers(layers=said):
+            most = depth
+        case FrozenPart(lowest=said):
+            most = None if depth is None else depth - 1
+        case _:
+            return None
+    if most is None or said <= most:
+        return None
+    return ConfigurationError("base model has fewer layers", expected=f"at most {most}", found=str(said))
+
+
+def _beside_parts(config: Mapping[str, Any], method: MethodBase, train: Train) -> ConfigurationError | None:
+    """What is wrong with what `method` leaves, beside what trainings before left in a champion."""
+    there, (kind, size) = parts_of(config), method.leaves or ("", 0)
+    if there.get(kind, size) != size:
         return ConfigurationError(
-            "base model has fewer layers", expected=f"at most {depth}", found=str(method.layers)
+            f"{train.base_model} has a {kind} of another size, which is trained on",
+            expected=str(there[kind]),
+            found=str(size),
+            remedy="say that size, or name the pretrained model as base_model",
+        )
+    others = [each for each in BEFORE_TEXTS if each in there and kind in BEFORE_TEXTS and each != kind]
+    if others:
+        return ConfigurationError(
+            f"{train.base_model} has a {others[0]} before its texts, and there is room for one",
+            expected="another method",
+            found=kind_of(type(method)),
+            remedy=f"train it by method {others[0]}, or name the pretrained model as base_model",
         )
     return None
+
+
+def _before_texts(config: Mapping[str, Any], method: MethodBase, train: Train) -> ConfigurationError | None:
+    """What is wrong with how many vectors `method` puts before texts."""
+    room = _room(config)
+    if room is None or not method.virtual_tokens or virtual_tokens_of(config):
+        return None
+    if train.max_tokens + method.virtual_tokens <= room:
+        return None
+    ways = [
+        f"{key}: {most}"
+        for key, most, least in (
+            ("max_tokens", room - method.virtual_tokens, SHORTEST),
+            ("tokens", room - train.max_tokens, 1),
+        )
+        if most >= least
+    ]
+    return ConfigurationError(
+        f"texts and the {method.virtual_tokens} vectors before each are longer than the base model can read",
+        expected=f"at most {room} together",
+        found=f"{train.max_tokens} + {method.virtual_tokens}",
+        remedy=f"{' or '.join(ways) or 'another method'}, or a base model with more positions",
+    )
+
+
+def _room(config: Mapping[str, Any]) -> int | None:
+    """How many tokens the encoder reads beside the vectors that stand before each text already."""
+    positions = positions_of(config)
+    return None if positions is None else positions - virtual_tokens_of(config)
 
 
 def _key(train: Train, candidate: Candidate) -> Key:

@@ -14,6 +14,13 @@ from lakeloop.spec.base import WEIGHTS, Section, short_form
 
 LAYERS = "layers"
 """What a method may ask of an architecture: layers of their own, in one stack."""
+BIASES = "biases"
+"""Layers that add something."""
+TURNED_INPUTS = "turned_inputs"
+"""Layers whose input can be turned, and the turn merged into their weights."""
+
+ADAPTER, PROMPT, PREFIX = "adapter", "prompt", "prefix"
+"""What a method may leave in an encoder beside its weights."""
 
 
 class MethodBase(Section):
@@ -27,6 +34,16 @@ class MethodBase(Section):
     """Keys of section `train` that decide the weights of other methods, and not its own."""
     usual: ClassVar[dict[str, float]] = {}
     """What a key of section `train` is taken for when the loop file leaves it open."""
+
+    @property
+    def leaves(self) -> tuple[str, int] | None:
+        """What it leaves in the encoder and of what size; None: a plain encoder."""
+        return None
+
+    @property
+    def virtual_tokens(self) -> int:
+        """How many trained vectors stand before each text, and take positions as tokens do."""
+        return 0
 
 
 class Head(MethodBase):
@@ -52,13 +69,155 @@ class TopLayers(GradientMethod):
     """How many, counted from the output."""
 
 
-class Lora(GradientMethod):
-    """Low-rank adapters (LoRA) on all linear layers are trained, then merged into the weights."""
+class FrozenPart(GradientMethod):
+    """Everything is trained but the first layers, what lies below them, and weights of these names."""
+
+    needs: ClassVar[tuple[str, ...]] = (LAYERS,)
+    usual: ClassVar[dict[str, float]] = {"learning_rate": 1e-4}
+
+    kind: Annotated[Literal["frozen"], WEIGHTS]
+    lowest: Annotated[int, WEIGHTS] = Field(default=4, ge=0, le=48)
+    """How many layers, counted from the input; they run once for each text. With 0, and without names,
+    everything is trained, the word vectors too."""
+    names: Annotated[str, WEIGHTS] = ""
+    """Weights that stay as they are, by patterns with `*` between spaces: `embeddings.* *.attention.*`."""
+
+
+class LowRank(GradientMethod):
+    """What low-rank adapters have."""
+
+    kind: Annotated[str, WEIGHTS]
+    rank: Annotated[int, WEIGHTS] = Field(default=8, ge=1, le=512)
+    scale: Annotated[float, WEIGHTS] = Field(default=2.0, gt=0, le=1000)
+    """What an adapter gives is multiplied by it: `lora_alpha / r` elsewhere."""
+    dropout: Annotated[float, WEIGHTS] = Field(default=0.05, ge=0, lt=1)
+    """Of what goes into an adapter."""
+    targets: Annotated[str, WEIGHTS] = ""
+    """Linear layers that get one, by the ends of their names between spaces: `query value`. Empty: all."""
+
+
+class Lora(LowRank):
+    """Low-rank adapters (LoRA) on linear layers are trained, then merged into the weights."""
 
     usual: ClassVar[dict[str, float]] = {"learning_rate": 5e-4}
 
     kind: Annotated[Literal["lora"], WEIGHTS]
+
+
+class Dora(LowRank):
+    """Low-rank adapters turn the weights, a length of each output is trained beside (DoRA); then merged."""
+
+    usual: ClassVar[dict[str, float]] = {"learning_rate": 5e-4}
+
+    kind: Annotated[Literal["dora"], WEIGHTS]
+
+
+class AdaLora(GradientMethod):
+    """Low-rank adapters that lose rank where it matters least, in training (AdaLoRA); then merged."""
+
+    usual: ClassVar[dict[str, float]] = {"learning_rate": 5e-3}
+
+    kind: Annotated[Literal["adalora"], WEIGHTS]
     rank: Annotated[int, WEIGHTS] = Field(default=8, ge=1, le=512)
+    """Of an adapter in the end, on average."""
+    spare: Annotated[int, WEIGHTS] = Field(default=4, ge=0, le=512)
+    """So much more rank it has in the beginning."""
+
+
+class Ia3(GradientMethod):
+    """A factor for each output of each linear layer is trained (IA3), then merged into the weights."""
+
+    usual: ClassVar[dict[str, float]] = {"learning_rate": 1e-2}
+
+    kind: Annotated[Literal["ia3"], WEIGHTS]
+
+
+class Vera(GradientMethod):
+    """Scales of random low-rank adapters, the same for all layers, are trained (VeRA); then merged."""
+
+    usual: ClassVar[dict[str, float]] = {"learning_rate": 1e-2}
+
+    kind: Annotated[Literal["vera"], WEIGHTS]
+    rank: Annotated[int, WEIGHTS] = Field(default=256, ge=1, le=512)
+
+
+class Oft(GradientMethod):
+    """Inputs of all linear layers are turned in blocks (OFT): angles stay; then merged into the weights."""
+
+    needs: ClassVar[tuple[str, ...]] = (TURNED_INPUTS,)
+    usual: ClassVar[dict[str, float]] = {"learning_rate": 2e-3}
+
+    kind: Annotated[Literal["oft"], WEIGHTS]
+    block: Annotated[int, WEIGHTS] = Field(default=32, ge=2, le=1024)
+    """Values that are turned together, at most: of a layer, the largest divisor of its inputs."""
+
+
+class BitFit(GradientMethod):
+    """What layers add (their biases) is trained, and nothing of what they multiply by."""
+
+    needs: ClassVar[tuple[str, ...]] = (BIASES,)
+    usual: ClassVar[dict[str, float]] = {"learning_rate": 5e-3}
+
+    kind: Annotated[Literal["bitfit"], WEIGHTS]
+
+
+class Adapter(GradientMethod):
+    """A small network behind each layer is trained, and stays in the model."""
+
+    needs: ClassVar[tuple[str, ...]] = (LAYERS,)
+    usual: ClassVar[dict[str, float]] = {"learning_rate": 1e-3}
+
+    kind: Annotated[Literal["adapter"], WEIGHTS]
+    size: Annotated[int, WEIGHTS] = Field(default=64, ge=1, le=4096)
+    """Values in its middle."""
+
+    @property
+    def leaves(self) -> tuple[str, int]:
+        return ADAPTER, self.size
+
+
+class Virtual(GradientMethod):
+    """What methods have that put trained vectors before each text."""
+
+    part: ClassVar[str] = PROMPT
+
+    kind: Annotated[str, WEIGHTS]
+    tokens: Annotated[int, WEIGHTS] = Field(default=20, ge=1, le=1024)
+    """How many vectors; with `max_tokens` they must fit into what the base model reads."""
+
+    @property
+    def leaves(self) -> tuple[str, int]:
+        return self.part, self.tokens
+
+    @property
+    def virtual_tokens(self) -> int:
+        return self.tokens
+
+
+class PromptTuning(Virtual):
+    """Vectors that stand before each text like words are trained, and stay in the model."""
+
+    usual: ClassVar[dict[str, float]] = {"learning_rate": 3e-2}
+
+    kind: Annotated[Literal["prompt"], WEIGHTS]
+
+
+class PTuning(Virtual):
+    """The same vectors, made by a small network while they are trained (p-tuning); the vectors stay."""
+
+    usual: ClassVar[dict[str, float]] = {"learning_rate": 3e-3}
+
+    kind: Annotated[Literal["p_tuning"], WEIGHTS]
+
+
+class PrefixTuning(Virtual):
+    """Vectors that a layer reads before each text are trained, others for each layer; they stay."""
+
+    needs: ClassVar[tuple[str, ...]] = (LAYERS,)
+    usual: ClassVar[dict[str, float]] = {"learning_rate": 3e-2}
+    part: ClassVar[str] = PREFIX
+
+    kind: Annotated[Literal["prefix"], WEIGHTS]
 
 
 class Full(GradientMethod):
@@ -69,7 +228,23 @@ class Full(GradientMethod):
     kind: Annotated[Literal["full"], WEIGHTS]
 
 
-_Any = Head | TopLayers | Lora | Full
+_Any = (
+    Head
+    | TopLayers
+    | FrozenPart
+    | Lora
+    | Dora
+    | AdaLora
+    | Ia3
+    | Vera
+    | Oft
+    | BitFit
+    | Adapter
+    | PromptTuning
+    | PTuning
+    | PrefixTuning
+    | Full
+)
 """The one list of methods in the loop file."""
 
 METHODS: tuple[type[MethodBase], ...] = get_args(_Any)

@@ -24,6 +24,10 @@ TAKEN = (CHAMPION, "plan", "dataset", "evaluate")
 """A candidate's task stands beside tasks of these names."""
 
 
+SHORTEST = 8
+"""Tokens of a text, where they are fewest."""
+
+
 class Candidate(Section):
     """One model that is trained to become the champion."""
 
@@ -47,7 +51,7 @@ class Train(Section):
     candidates: tuple[Candidate, ...] = ()
     """The models to train, the cheapest first; of equally good ones the first wins. Without any:
     `baseline`, by method head, and `finetune`, by `method`."""
-    max_tokens: Annotated[int, WEIGHTS] = Field(default=128, ge=8, le=8192)
+    max_tokens: Annotated[int, WEIGHTS] = Field(default=128, ge=SHORTEST, le=8192)
     """Texts are cut there; time grows faster than this does."""
     epochs: Annotated[int, WEIGHTS] = Field(default=4, ge=1, le=1000)
     patience: Annotated[int, WEIGHTS] = Field(default=1, ge=1, le=1000)

@@ -64,7 +64,9 @@ def test_a_method_that_does_not_fit_is_told_where_it_is_said(model: Path) -> Non
     change(model / "config.json", model_type="albert")
     problems = found(model, method="top_layers")
     assert list(problems) == ["method"]
-    assert problems["method"].expected.split(", ") == ["head", "lora", "full"]
+    others = set(problems["method"].expected.split(", "))
+    assert {"head", "lora", "prompt", "full"} <= others
+    assert not others & {"top_layers", "frozen", "adapter", "prefix"}, "they need layers, too"
     candidates = [{"name": "cheap", "method": "head"}, {"name": "deep", "method": "top_layers"}]
     assert list(found(model, candidates=candidates)) == ["candidates.1.method"]
     with pytest.raises(ConfigurationError, match="method top_layers does not fit albert") as raised:
@@ -72,9 +74,19 @@ def test_a_method_that_does_not_fit_is_told_where_it_is_said(model: Path) -> Non
     assert raised.value.where == "train.method"
 
 
-def test_more_layers_than_there_are_are_refused(model: Path) -> None:
-    (error,) = found(model, method={"kind": "top_layers", "layers": 3}).values()
-    assert (error.message, error.expected) == ("base model has fewer layers", "at most 2")
+@pytest.mark.parametrize(("kind", "key", "most"), [("top_layers", "layers", 2), ("frozen", "lowest", 1)])
+def test_more_layers_than_there_are_are_refused(model: Path, kind: str, key: str, most: int) -> None:
+    assert found(model, method={"kind": kind, key: most}) == {}
+    (error,) = found(model, method={"kind": kind, key: most + 1}).values()
+    assert (error.message, error.expected) == ("base model has fewer layers", f"at most {most}")
+
+
+def test_an_architecture_without_biases_has_them_where_its_config_says_so(model: Path) -> None:
+    change(model / "config.json", model_type="llama")
+    (error,) = found(model, method="bitfit").values()
+    assert error.message == "method bitfit does not fit llama: its layers have no biases"
+    change(model / "config.json", attention_bias=True)
+    assert found(model, method="bitfit") == {}
 
 
 @pytest.mark.parametrize(

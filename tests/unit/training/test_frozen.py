@@ -12,7 +12,8 @@ from training import frozen
 from training.data import Tokens, load_tokenizer, tokenise
 from training.device import Device, open_device
 from training.frozen import FrozenLayers, worth_keeping
-from training.network import Network, layers_of, load_encoder
+from training.layers import layers_of
+from training.network import Network, load_encoder
 
 LAYERS = 4
 

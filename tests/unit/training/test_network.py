@@ -15,7 +15,8 @@ from lakeloop.base_model import BaseModel
 from lakeloop.errors import ConfigurationError
 from tests.support.tiny_bert import MAX_POSITIONS, make_rows
 from training.data import Tokens, load_tokenizer, tokenise
-from training.network import Network, layers_of, load_encoder
+from training.layers import layers_of
+from training.network import Network, load_encoder
 
 
 @pytest.fixture

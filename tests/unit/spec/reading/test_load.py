@@ -10,8 +10,12 @@ import pytest
 from lakeloop.errors import ConfigurationError, exit_code
 from lakeloop.settings import Settings
 from lakeloop.spec.demo import PackageSource
+from lakeloop.spec.methods import METHODS, kind_of
+from lakeloop.spec.quoting import choices
 from lakeloop.spec.reading.load import load_all, load_loop, load_named, loop_names
 from tests.support.loops import SHORT, Change, Refuse, write_loop
+
+KINDS = choices([kind_of(method) for method in METHODS])
 
 
 def test_the_real_loop_file_loads_with_its_dates_and_numbers(root: Path, settings: Settings) -> None:
@@ -128,7 +132,7 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
         pytest.param(
             ("method: top_layers", "method: top_layer"),
             "  loops/news/loop.yaml:37: train.method.kind: wrong value\n"
-            "    expected: head, top_layers, lora or full\n"
+            f"    expected: {KINDS}\n"
             '    found: "top_layer" (text)\n'
             "    did you mean: top_layers",
             id="a value that is not one of the choices",
@@ -138,7 +142,8 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
             "train.method.rank: a key of another kind than top_layers\n"
             "    expected: one of kind, layers\n"
             "    found: rank\n"
-            "    to do: rank is a key of lora: choose that with train.method.kind, or leave the key out",
+            "    to do: rank is a key of lora, dora, adalora or vera: choose that with train.method.kind, or"
+            " leave the key out",
             id="a key of another kind",
         ),
         pytest.param(

@@ -10,9 +10,12 @@ import pytest
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.spec.methods import Lora, TopLayers
+from lakeloop.spec.methods import METHODS, Lora, TopLayers, kind_of
+from lakeloop.spec.quoting import choices
 from lakeloop.spec.reading.load import load_loop
 from lakeloop.spec.reading.override import overridable_keys, override
+
+KINDS = choices([kind_of(method) for method in METHODS])
 
 
 @pytest.fixture
@@ -56,7 +59,7 @@ def test_every_wrong_value_is_named(loop: LoopSpec) -> None:
     assert str(caught.value) == (
         "overrides of loop news: 2 problems\n"
         "  train.method.kind: wrong value\n"
-        "    expected: head, top_layers, lora or full\n"
+        f"    expected: {KINDS}\n"
         '    found: "loar" (text)\n'
         "    did you mean: lora\n"
         "  train.epochs: wrong value\n"
@@ -83,7 +86,7 @@ def test_a_key_of_another_method_is_refused_and_says_which_method_has_it(loop: L
         "  train.method.rank: a key of another kind than top_layers\n"
         "    expected: one of kind, layers\n"
         "    found: rank\n"
-        "    to do: rank is a key of lora: set train.method=lora as well"
+        "    to do: rank is a key of lora, dora, adalora or vera: set train.method=lora as well"
     )
 
 
@@ -93,7 +96,7 @@ def test_a_candidate_that_the_loop_file_lists_is_changed_by_its_name(loop: LoopS
     content["train"]["candidates"] = [{"name": "quick", "method": "head"}, {"name": "deep", "method": "lora"}]
     listed = LoopSpec.model_validate_json(json.dumps(content), strict=True)
     assert "train.method" not in overridable_keys(listed)
-    with pytest.raises(ConfigurationError, match=r"lora: set train\.candidates\.quick\.method=lora as well"):
+    with pytest.raises(ConfigurationError, match=r"vera: set train\.candidates\.quick\.method=lora as well"):
         override(listed, {"train.candidates.quick.method.rank": 2})
     changed = override(listed, {"train.candidates.deep.method.rank": 2})
     assert changed.train.candidate("deep").method == Lora(kind="lora", rank=2)
