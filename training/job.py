@@ -53,7 +53,7 @@ from training.data import Dataset, Tokens, load_tokenizer, read_dataset, require
 from training.device import Device, is_out_of_memory, open_device
 from training.export import export_artifact
 from training.graph import graph_of
-from training.network import Network
+from training.network import Network, TokenNetwork
 from training.probe import fitting
 from training.validation import Judge, Scores
 
@@ -151,7 +151,7 @@ class Job:
 class Trained:
     """What a job made: the network in float32, and how it was made."""
 
-    network: Network
+    network: TokenNetwork
     validation: Scores
     details: dict[str, Any]
     """Numbers for the record: chosen values, and one entry for each epoch."""
