@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from lakeloop.artifact import open_artifact
+from lakeloop.base_model import find_base_model
 from lakeloop.errors import ConfigurationError
 from lakeloop.inference.predictor import Predictor
 from lakeloop.spec.methods import METHODS, Classical, kind_of
 from lakeloop.spec.tasks import Task
 from lakeloop.spec.train import CHAMPION
-from lakeloop.base_model import find_base_model
 from tests.support.training_jobs import CLASSES, NUMBERS
 from training.job import Job, JobConfig, run
 from training.train import train
@@ -30,7 +30,7 @@ def test_it_learns(make_job: MakeJob, features: str, model: str, task: Task) -> 
     method = {"kind": "classical", "features": features, "model": model, "trees": 20}
     scores = train(make_job(method, task=task)).validation.named
     assert scores.get("macro_f1", 1) > 0.75
-    assert scores.get("r2", 1) > 0.1
+    assert scores.get("spearman", 1) > 0.25
 
 
 def test_the_same_rows_give_the_same_forest(make_job: MakeJob) -> None:
@@ -53,7 +53,7 @@ def test_what_it_learnt_from_words_is_served(
     artifact = open_artifact(work / "artifact")
     answers = Predictor(artifact.folder).predict(["the goal of the team", "a phone with a new chip"])
     assert [answer.label for answer in answers] == ["sports", "tech"]
-    with pytest.raises(ConfigurationError, match="has no encoder"):
+    with pytest.raises(ConfigurationError, match="no encoder to go on with"):
         find_base_model(CHAMPION, artifact.folder)
 
 

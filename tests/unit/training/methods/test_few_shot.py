@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.tiny_bert import make_dataset
+from tests.support.tiny_bert import make_dataset, make_rows
 from training.job import Job
 from training.methods.few_shot import contrast, paired_batches
 from training.train import train
@@ -53,7 +53,7 @@ def test_the_loss_is_that_of_the_formula() -> None:
 def test_a_few_rows_are_enough_and_never_worse_than_the_untouched_base_model(
     make_job: MakeJob, tmp_path: Path
 ) -> None:
-    few = make_dataset(tmp_path / "few", rows=12)
+    few = make_dataset(tmp_path / "few", rows=12, validation=make_rows(60, seed=2))
     trained = train(make_job("few_shot", dataset=few, epochs=8, learning_rate=2e-3, batch_size=12))
     head = train(make_job("head", dataset=few))
     assert trained.validation.rank >= head.validation.rank
