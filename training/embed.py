@@ -16,6 +16,7 @@ from lakeloop.durable import write_atomically
 from lakeloop.records import fingerprint
 from training.data import Batch, Tokens, sorted_batches
 from training.device import Device
+from training.network import Network
 from training.progress import Passage
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,12 @@ def run(
     for picked, part in results:
         out[picked] = part
     return out
+
+
+def embed_texts(network: Network, tokens: Tokens, device: Device) -> NDArray[np.float32]:
+    """What the last layer of `network` reads of every text, float32 [texts, hidden]."""
+    rows = np.arange(len(tokens.ids))
+    return run(lambda batch: network.embed(*device.place(batch)), tokens, rows, device, "embedding")
 
 
 def cache_key(base: BaseModel, texts: Sequence[str], max_tokens: int, device: Device) -> str:

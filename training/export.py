@@ -17,6 +17,7 @@ import torch
 from pydantic import JsonValue
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
+from transformers import PreTrainedModel
 
 from lakeloop.artifact import (
     ONNX_MODEL,
@@ -26,6 +27,7 @@ from lakeloop.artifact import (
     open_artifact,
     write_manifest,
 )
+from lakeloop.base_model import SEALED_CONFIG
 from lakeloop.durable import fsync_directory, write_atomically
 from lakeloop.errors import ArtifactError
 from lakeloop.faults import reach
@@ -33,7 +35,7 @@ from lakeloop.measures.base import shown
 from lakeloop.tasks.base import Profile
 from training.data import tokenise
 from training.graph import graph_of
-from training.network import Network
+from training.network import TokenNetwork
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ _COMPARED_ROWS = 16
 
 
 def export_artifact(
-    network: Network,
+    network: TokenNetwork,
     tokenizer: Tokenizer,
     description: ArtifactDescription,
     texts: Sequence[str],
@@ -69,7 +71,8 @@ def export_artifact(
     difference = compare(network, partial / ONNX_MODEL, tokenizer, texts[:_COMPARED_ROWS])
     log.info("ONNX Runtime and torch differ by at most %.1e", difference)
     tokenizer.save(str(partial / TOKENIZER))
-    write_atomically(partial / "base_config.json", network.encoder.config.to_json_string(use_diff=False))
+    if isinstance(encoder := getattr(network, "encoder", None), PreTrainedModel):
+        write_atomically(partial / SEALED_CONFIG, encoder.config.to_json_string(use_diff=False))
     write_atomically(partial / "card.md", card(description, rows))
     reach("train.before-manifest")
     write_manifest(partial, description)
@@ -78,7 +81,7 @@ def export_artifact(
     return open_artifact(into)
 
 
-def weights_to_save(network: Network) -> dict[str, torch.Tensor]:
+def weights_to_save(network: TokenNetwork) -> dict[str, torch.Tensor]:
     """Weights and buffers by name; of such as are one tensor, shared, the first."""
     tensors, seen = {}, set()
     for name, tensor in network.state_dict(keep_vars=True).items():
@@ -88,7 +91,7 @@ def weights_to_save(network: Network) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def compare(network: Network, path: Path, tokenizer: Tokenizer, texts: Sequence[str]) -> float:
+def compare(network: TokenNetwork, path: Path, tokenizer: Tokenizer, texts: Sequence[str]) -> float:
     """The largest difference of an output between the ONNX file and `network`, on `texts` in one batch.
 
     Raises:

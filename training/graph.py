@@ -31,7 +31,7 @@ from lakeloop.bases.files import WHERE
 from lakeloop.durable import write_atomically
 from lakeloop.errors import ConfigurationError
 from lakeloop.records import fingerprint
-from training.network import Network
+from training.network import Network, TokenNetwork
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +46,14 @@ _WEIGHTS = "weights"
 """Where a kept graph says which of its initializers are weights: name -> (name of the weight, turned)."""
 
 
-def graph_of(network: Network, cache: Path) -> onnx.ModelProto:
+def graph_of(network: TokenNetwork, cache: Path) -> onnx.ModelProto:
     """`network` (on the CPU, float32) as ONNX: int64 [batch, tokens] twice -> float32 [batch, width].
 
     Both axes are free. The graph comes from the folder `cache`, or is traced and kept there; the same
     weights give the same bytes either way.
     """
+    if not isinstance(network, Network):
+        return traced(network)
     path = cache / f"{_key(network)}.onnx"
     found = _read(path)
     if found is None:
@@ -61,7 +63,7 @@ def graph_of(network: Network, cache: Path) -> onnx.ModelProto:
     return _filled(found, network)
 
 
-def traced(network: Network) -> onnx.ModelProto:
+def traced(network: TokenNetwork) -> onnx.ModelProto:
     """The same, from the network itself: nothing is kept."""
     mask = torch.ones(2, 8, dtype=torch.int64)
     mask[0, 5:] = 0
@@ -77,7 +79,9 @@ def traced(network: Network) -> onnx.ModelProto:
     return proto
 
 
-def _exported(network: Network, mask: torch.Tensor, shape: dict[int, Any]) -> torch.onnx.ONNXProgram | None:
+def _exported(
+    network: TokenNetwork, mask: torch.Tensor, shape: dict[int, Any]
+) -> torch.onnx.ONNXProgram | None:
     try:
         return torch.onnx.export(
             network,
@@ -92,12 +96,16 @@ def _exported(network: Network, mask: torch.Tensor, shape: dict[int, Any]) -> to
         )
     except torch.onnx.OnnxExporterError as error:
         raise ConfigurationError(
-            f"{type(network.encoder).__name__} cannot be written as ONNX, by which models are served",
+            f"{_name_of(network)} cannot be written as ONNX, by which models are served",
             where=WHERE,
             expected="an architecture that torch.onnx exports",
             found=str(error.__cause__ or error).strip().splitlines()[0][:200],
             remedy="choose a base model of another architecture, see docs/base-models.md",
         ) from error
+
+
+def _name_of(network: TokenNetwork) -> str:
+    return type(getattr(network, "encoder", network)).__name__
 
 
 def _forget_origin(proto: onnx.ModelProto) -> None:

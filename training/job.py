@@ -60,7 +60,7 @@ from training.device import Device, is_out_of_memory, open_device
 from training.ending import Ending
 from training.export import export_artifact
 from training.graph import graph_of
-from training.network import Network
+from training.network import Network, TokenNetwork
 from training.probe import fitting
 from training.progress import Told, told_in
 from training.validation import Judge, Scores
@@ -167,7 +167,7 @@ class Job:
 class Trained:
     """What a job made: the network in float32, and how it was made."""
 
-    network: Network
+    network: TokenNetwork
     validation: Scores
     details: dict[str, Any]
     """Numbers for the record: chosen values, and one entry for each epoch."""

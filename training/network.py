@@ -27,17 +27,30 @@ ENCODER = "encoder."
 """Begins the names of the encoder's weights in those of a network."""
 
 
-class Network(nn.Module):
+class TokenNetwork(nn.Module):
     """Token ids and mask, int64 [rows, tokens] -> outputs, float32 [rows, width]."""
+
+    head: nn.Module
+    """Makes the outputs of what `embed` gives."""
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.head(self.embed(input_ids, attention_mask))
+        return outputs.float()
+
+    def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """What is known of each text, float32 [rows, hidden]."""
+        raise NotImplementedError
+
+
+class Network(TokenNetwork):
+    """The usual one: an encoder, and a linear layer on the mean of what it gives for a text's tokens."""
+
+    head: nn.Linear
 
     def __init__(self, encoder: PreTrainedModel, width: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = nn.Linear(encoder.config.hidden_size, width)
-
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        outputs: torch.Tensor = self.head(self.embed(input_ids, attention_mask))
-        return outputs.float()
 
     def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Mean of the last hidden states over the text's own tokens, float32 [rows, hidden]."""

@@ -220,6 +220,14 @@ def _model_files(name: str, folder: Path) -> list[Path]:
             found=f"{name}; {_what_there_is(folder)}",
             remedy="name a folder saved with save_pretrained; pickled weights (.bin, .pt) are not read",
         )
+    if name == CHAMPION and not (folder / SEALED_CONFIG).exists():
+        raise ConfigurationError(
+            "the champion has no encoder to go on with",
+            where=WHERE,
+            expected="a champion of a method that trains, or reads, a base model",
+            found="one that counts words",
+            remedy="name a base model, or train by method classical on words again",
+        )
     return [*weights, _existing(name, folder / _config_name(name)), _existing(name, folder / TOKENIZER)]
 
 

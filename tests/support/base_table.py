@@ -1,6 +1,7 @@
 """Which method trains which architecture: each pair is trained for real, or refused with the reason.
 
-`python -m tests.support.base_table` writes what a test compares, and `docs/build.py` makes a page of.
+`python -m tests.support.base_table [METHOD ...]` writes what a test compares, and what `docs/build.py` makes
+a page of.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ import logging
 import re
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
-from lakeloop.artifact import Artifact, open_artifact
-from lakeloop.base_model import BaseModel, find_base_model, misfits_of
+from lakeloop.artifact import TOKENIZER, Artifact, open_artifact
+from lakeloop.base_model import SEALED_CONFIG, BaseModel, find_base_model, misfits_of
 from lakeloop.errors import ConfigurationError
 from lakeloop.inference.predictor import Predictor
 from lakeloop.spec.train import CHAMPION
@@ -30,11 +32,15 @@ from tests.support.training_jobs import Folders, job_config
 from training.data import load_tokenizer, read_dataset, tokenise
 from training.export import compare
 from training.job import JobConfig, run
-from training.network import Network, load_encoder
+from training.network import Network, TokenNetwork, load_encoder
 from training.train import train
+from training.words import WordCounts
 
 METHODS: Mapping[str, Mapping[str, Any]] = {
     "head": {},
+    "zero_shot": {},
+    "classical": {},
+    "few_shot": {},
     "top_layers": {"layers": 1},
     "frozen": {"lowest": 1},
     "lora": {},
@@ -51,6 +57,10 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
     "full": {},
 }
 """Kind of a method -> its keys, for networks of two layers. One more method is one more row."""
+WITHOUT_EPOCHS = ("head", "zero_shot", "classical", "few_shot")
+"""Methods that do not move weights step by step from a beginning to an end, or judge steps by themselves."""
+UNTAUGHT = ("zero_shot",)
+"""Methods that learn nothing; random weights know nothing either."""
 EVERYWHERE = ("head", "top_layers", "lora", "full")
 """Methods that are trained on all architectures in every run of the tests."""
 RATES: Mapping[str, float] = {
@@ -80,7 +90,8 @@ def outcome(base: BaseModel, method: str, folders: Folders, work: Path) -> str:
             run(path, train)
         return f"refused: {refusal.message}"
     run(path, train)
-    _require_learnt(json.loads((work / "result.json").read_text()))
+    if method not in UNTAUGHT:
+        _require_learnt(json.loads((work / "result.json").read_text()))
     _require_same_answers(open_artifact(work / "artifact"), config)
     return TRAINS
 
@@ -100,11 +111,8 @@ def _require_learnt(result: Mapping[str, Any]) -> None:
 
 def _require_same_answers(artifact: Artifact, config: JobConfig) -> None:
     contract = artifact.description.contract
-    sealed = BaseModel(CHAMPION, artifact.folder, artifact.digest)
-    network = Network(load_encoder(sealed, config.train.max_tokens), contract.width).eval()
-    saved = load_file(artifact.folder / "model.safetensors")
-    network.head.load_state_dict({key: saved[f"head.{key}"] for key in ("weight", "bias")})
-    tokenizer = load_tokenizer(sealed.tokenizer, config.train.max_tokens)
+    network = _loaded(artifact, config.train.max_tokens).eval()
+    tokenizer = load_tokenizer(artifact.folder / TOKENIZER, config.train.max_tokens)
     texts = read_dataset(config.dataset, task_of(config.task), artifact.description.clean).validation.texts
     compare(network, artifact.folder / "model.onnx", tokenizer, texts)
     tokens = tokenise(tokenizer, texts)
@@ -116,13 +124,27 @@ def _require_same_answers(artifact: Artifact, config: JobConfig) -> None:
     assert [answer.label for answer in found] == [answer.label for answer in wanted]
 
 
-def table(folder: Path) -> Table:
-    """The whole table; bases and trainings lie below `folder`."""
+def _loaded(artifact: Artifact, max_tokens: int) -> TokenNetwork:
+    """The network of an artifact: an encoder, or words, and a linear layer."""
+    saved = load_file(artifact.folder / "model.safetensors")
+    head = nn.Linear(*reversed(saved["head.weight"].shape))
+    head.load_state_dict({key: saved[f"head.{key}"] for key in ("weight", "bias")})
+    if not (artifact.folder / SEALED_CONFIG).exists():
+        return WordCounts(saved["column"].numpy(), saved["rarity"].numpy(), head)
+    sealed = BaseModel(CHAMPION, artifact.folder, artifact.digest)
+    network = Network(load_encoder(sealed, max_tokens), head.out_features)
+    network.head = head
+    return network
+
+
+def table(folder: Path, methods: Collection[str], found: Table) -> Table:
+    """`found` with what becomes of `methods`; bases and trainings lie below `folder`."""
     folders = Folders(make_dataset(folder / "rows"), folder / "cache", folder / "journals")
-    found: Table = {}
     for name, family in FAMILIES.items():
         base = find_base_model(f"models/{name}", family.make(folder / "models" / name))
-        found[name] = {m: outcome(base, m, folders, folder / f"{name}-{m}") for m in METHODS}
+        row = {m: outcome(base, m, folders, folder / f"{name}-{m}") for m in methods}
+        row = {**found.get(name, {}), **row}
+        found[name] = {method: row[method] for method in METHODS if method in row}
         sys.stdout.write(f"{name}: {found[name]}\n")
     return found
 
@@ -130,4 +152,6 @@ def table(folder: Path) -> Table:
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as work:
-        TABLE.write_text(json.dumps(table(Path(work)), indent=2) + "\n")
+        chosen = sys.argv[1:]
+        told = json.loads(TABLE.read_text()) if chosen else {}
+        TABLE.write_text(json.dumps(table(Path(work), chosen or METHODS, told), indent=2) + "\n")

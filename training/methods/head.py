@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from lakeloop.spec import methods as spec
-from training.data import Batch
-from training.embed import cache_key, read_cached, run, write_cached
+from training.embed import cache_key, embed_texts, read_cached, write_cached
 from training.job import Job, Trained
 from training.methods.base import Method
 from training.network import Network, load_encoder
-from training.tasks.base import Linear, TrainingTask
+from training.tasks.base import Inputs, Linear, TrainingTask
 from training.validation import Scores
 
 
@@ -29,7 +27,7 @@ class Head:
         encoder = load_encoder(job.base, job.config.train.max_tokens)
         job.suit(encoder)
         network = task.network(encoder).to(job.device.target)
-        embeddings = _embeddings(job, network)
+        embeddings = embeddings_of(job, network)
         with job.timed("fit"):
             fitted = fit_head(job, task, embeddings)
         fitted.linear.put_into(network.head)
@@ -46,23 +44,23 @@ class Fitted:
     scores: Scores
 
 
-def fit_head(job: Job, task: TrainingTask, embeddings: NDArray[np.float32]) -> Fitted:
+def fit_head(job: Job, task: TrainingTask, inputs: Inputs) -> Fitted:
     """Fit a linear model with each regularisation of the task; returns that of the smallest validation loss.
 
     The loss decides because a few hundred rows seldom tell heads apart by a score, and because answers are
-    made of the outputs, which the loss measures. `embeddings` are float32 [rows, hidden], of the training
+    made of the outputs, which the loss measures. `inputs` are float32 [rows, hidden], of the training
     rows, then of the validation rows.
     """
     rows = len(job.dataset.train)
     fits = []
     for regularisation in task.regularisations:
-        linear = task.fit_linear(embeddings[:rows], job.dataset.train.targets, regularisation)
-        scores = job.judge.score(task, linear.of(embeddings[rows:]))
+        linear = task.fit_linear(inputs[:rows], job.dataset.train.targets, regularisation)
+        scores = job.judge.score(task, linear.of(inputs[rows:]))
         fits.append(Fitted(linear, regularisation, scores))
     return min(fits, key=lambda fit: fit.scores.loss)
 
 
-def _embeddings(job: Job, network: Network) -> NDArray[np.float32]:
+def embeddings_of(job: Job, network: Network) -> NDArray[np.float32]:
     """Embeddings of the training rows, then of the validation rows, float32 [rows, hidden]."""
     texts = job.dataset.train.texts + job.dataset.validation.texts
     folder = job.config.cache / "embeddings"
@@ -70,11 +68,7 @@ def _embeddings(job: Job, network: Network) -> NDArray[np.float32]:
     if (cached := read_cached(folder, key, len(texts))) is not None:
         return cached
     tokens = job.tokenise()
-
-    def embed(batch: Batch) -> torch.Tensor:
-        return network.embed(*job.device.place(batch))
-
     with job.timed("embed"):
-        embeddings = run(embed, tokens, np.arange(len(texts)), job.device, "embedding")
+        embeddings = embed_texts(network, tokens, job.device)
     write_cached(folder, key, embeddings)
     return embeddings

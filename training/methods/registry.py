@@ -12,6 +12,9 @@ from training.methods.base import Method
 
 METHODS: Mapping[str, str] = {
     "head": "training.methods.head:head",
+    "zero_shot": "training.methods.zero_shot:zero_shot",
+    "classical": "training.methods.classical:classical",
+    "few_shot": "training.methods.few_shot:few_shot",
     "top_layers": "training.methods.top_layers:top_layers",
     "frozen": "training.methods.frozen:frozen",
     "lora": "training.methods.lora:lora",

@@ -9,10 +9,18 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from torch import nn
 from transformers import PreTrainedModel
 
 from training.network import Network
+
+Inputs = NDArray[np.float32] | csr_matrix
+"""What a model of scikit-learn is fitted on, [rows, columns]; sparse where most of it is zero."""
+
+ENSEMBLES = ("forest", "boosting")
+TREE = {"max_depth": 16, "max_leaf_nodes": 512}
+"""How far a tree of a forest grows: its leaves are kept in the artifact, a number for each output."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,7 @@ class Linear:
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
 
-    def of(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    def of(self, inputs: Inputs) -> NDArray[np.float32]:
         """Its outputs, float32 [rows, width], for `inputs` [rows, hidden]."""
         outputs: NDArray[np.float32] = inputs @ self.weight.T + self.bias
         return outputs
@@ -56,5 +64,8 @@ class TrainingTask(Protocol):
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Mean loss of `outputs` [rows, width] against `targets` [rows]; a scalar."""
 
-    def fit_linear(self, inputs: NDArray[np.float32], targets: NDArray[Any], regularisation: float) -> Linear:
+    def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
         """The best linear map of `inputs` [rows, hidden]; draws nothing: the same rows, the same weights."""
+
+    def ensemble(self, kind: str, size: int, seed: int) -> Any:
+        """An estimator of scikit-learn with `size` trees, or rounds of them; `kind` is one of `ENSEMBLES`."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
@@ -15,7 +16,7 @@ from transformers import PreTrainedModel
 from lakeloop.errors import DataError
 from lakeloop.tasks.base import OutputContract
 from training.network import Network
-from training.tasks.base import Linear
+from training.tasks.base import TREE, Inputs, Linear
 
 
 class TrainingClassification:
@@ -51,7 +52,7 @@ class TrainingClassification:
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return cross_entropy(outputs, targets)
 
-    def fit_linear(self, inputs: NDArray[np.float32], targets: NDArray[Any], regularisation: float) -> Linear:
+    def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
         # lbfgs starts at zero and draws nothing.
         model = LogisticRegression(C=regularisation, max_iter=2000).fit(inputs, targets)
         weight = model.coef_.astype(np.float32)
@@ -60,3 +61,8 @@ class TrainingClassification:
             # Of two labels scikit-learn keeps one row, the log-odds of the second; softmax wants both.
             weight, bias = np.vstack([-weight / 2, weight / 2]), np.concatenate([-bias / 2, bias / 2])
         return Linear(weight, bias)
+
+    def ensemble(self, kind: str, size: int, seed: int) -> Any:
+        if kind == "forest":
+            return RandomForestClassifier(size, **TREE, n_jobs=1, random_state=seed)
+        return HistGradientBoostingClassifier(max_iter=size, early_stopping=False, random_state=seed)

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import issparse
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import Ridge
 from torch.nn.functional import mse_loss
 from transformers import PreTrainedModel
@@ -15,7 +17,7 @@ from transformers import PreTrainedModel
 from lakeloop.errors import DataError
 from lakeloop.tasks.base import OutputContract
 from training.network import Network
-from training.tasks.base import Linear
+from training.tasks.base import TREE, Inputs, Linear
 
 
 class TrainingRegression:
@@ -50,9 +52,14 @@ class TrainingRegression:
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return mse_loss(outputs[:, 0], targets.to(outputs.dtype))
 
-    def fit_linear(self, inputs: NDArray[np.float32], targets: NDArray[Any], regularisation: float) -> Linear:
+    def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
         # In float64: the solver squares the inputs.
-        model = Ridge(alpha=regularisation, solver="cholesky")
+        model = Ridge(alpha=regularisation, solver="sparse_cg" if issparse(inputs) else "cholesky")
         model.fit(inputs.astype(np.float64), targets.astype(np.float64))
         weight = model.coef_.astype(np.float32).reshape(1, -1)
         return Linear(weight, np.array([model.intercept_], dtype=np.float32))
+
+    def ensemble(self, kind: str, size: int, seed: int) -> Any:
+        if kind == "forest":
+            return RandomForestRegressor(size, **TREE, n_jobs=1, random_state=seed)
+        return HistGradientBoostingRegressor(max_iter=size, early_stopping=False, random_state=seed)

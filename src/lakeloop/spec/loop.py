@@ -118,9 +118,11 @@ class LoopSpec(Section):
     def _methods_that_do_not_fit(self) -> Iterator[Broken]:
         for number, candidate in enumerate(self.train.all_candidates):
             method = candidate.method
+            key = f"train.candidates.{number}.method" if self.train.candidates else "train.method"
             if self.task.kind in method.not_for:
-                key = f"train.candidates.{number}.method" if self.train.candidates else "train.method"
                 yield Broken(key, f"cannot learn {self.task.kind}", "another method", method.kind)
+            for broken in method.broken_rules(self.task.answers):
+                yield broken._replace(key=(*key.split("."), *broken.key))
 
     def _wrong_metric(self) -> Iterator[Broken]:
         known = tuple(metric.name for metric in metrics_of(self.task.kind))

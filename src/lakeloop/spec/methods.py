@@ -6,11 +6,13 @@ What a method does is `training.methods`. A method that does not fit a task says
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from lakeloop.spec.base import WEIGHTS, Section, short_form
+from lakeloop.spec.base import WEIGHTS, Mark, Section, Words, short_form
+from lakeloop.spec.rules import Broken
 
 LAYERS = "layers"
 """What a method may ask of an architecture: layers of their own, in one stack."""
@@ -21,6 +23,10 @@ TURNED_INPUTS = "turned_inputs"
 
 ADAPTER, PROMPT, PREFIX = "adapter", "prompt", "prefix"
 """What a method may leave in an encoder beside its weights."""
+
+
+_NO_EPOCHS = ("epochs", "patience", "batch_size", "learning_rate")
+_NO_NUMBERS = ("regression",)
 
 
 class MethodBase(Section):
@@ -45,13 +51,59 @@ class MethodBase(Section):
         """How many trained vectors stand before each text, and take positions as tokens do."""
         return 0
 
+    def broken_rules(self, answers: Sequence[str]) -> Iterator[Broken]:  # noqa: ARG002
+        """What of the method does not fit the right answers that the task has; keys from the method's."""
+        yield from ()
+
 
 class Head(MethodBase):
     """A linear model on the sentence embeddings of the untouched base model: cheap, and hard to beat."""
 
-    ignores: ClassVar[tuple[str, ...]] = ("epochs", "patience", "batch_size", "learning_rate")
+    ignores: ClassVar[tuple[str, ...]] = _NO_EPOCHS
 
     kind: Annotated[Literal["head"], WEIGHTS]
+
+
+class ZeroShot(MethodBase):
+    """Nothing is trained: the answer is the one whose description is nearest to the text."""
+
+    not_for: ClassVar[tuple[str, ...]] = _NO_NUMBERS
+    ignores: ClassVar[tuple[str, ...]] = _NO_EPOCHS
+
+    kind: Annotated[Literal["zero_shot"], WEIGHTS]
+    descriptions: Annotated[dict[str, Words], Mark(("weights",))] = Field(default_factory=dict)
+    """Answer -> what a text of it is about, in a few words. One that is not here is described by its name."""
+
+    def broken_rules(self, answers: Sequence[str]) -> Iterator[Broken]:
+        for name in self.descriptions:
+            if name not in answers:
+                yield Broken(("descriptions", name), "no such answer", ", ".join(answers), name)
+
+
+class FewShot(MethodBase):
+    """For a handful of rows of each answer: which texts belong together is learnt, then a linear model."""
+
+    not_for: ClassVar[tuple[str, ...]] = _NO_NUMBERS
+    ignores: ClassVar[tuple[str, ...]] = ("patience",)
+    usual: ClassVar[dict[str, float]] = {"learning_rate": 5e-5}
+
+    kind: Annotated[Literal["few_shot"], WEIGHTS]
+    temperature: Annotated[float, WEIGHTS] = Field(default=0.1, gt=0, le=10)
+    """The smaller, the more the hardest pairs count."""
+
+
+class Classical(MethodBase):
+    """A linear model or trees, on how often which words occur (TF-IDF) or on sentence embeddings."""
+
+    ignores: ClassVar[tuple[str, ...]] = _NO_EPOCHS
+
+    kind: Annotated[Literal["classical"], WEIGHTS]
+    features: Annotated[Literal["words", "embeddings"], WEIGHTS] = "words"
+    """What the model reads: pieces of words, weighted by how rare they are, or what the base model makes of
+    the text."""
+    model: Annotated[Literal["linear", "forest", "boosting"], WEIGHTS] = "linear"
+    trees: Annotated[int, WEIGHTS] = Field(default=100, ge=1, le=2000)
+    """Of a forest, or rounds of boosting."""
 
 
 class GradientMethod(MethodBase):
@@ -230,6 +282,9 @@ class Full(GradientMethod):
 
 _Any = (
     Head
+    | ZeroShot
+    | FewShot
+    | Classical
     | TopLayers
     | FrozenPart
     | Lora

@@ -63,6 +63,11 @@ class TaskBase(Section):
         return Counter()
 
     @property
+    def answers(self) -> tuple[str, ...]:
+        """Every right answer that there is, in words; empty where they are numbers."""
+        return ()
+
+    @property
     def least_targets(self) -> int:
         """A day with fewer different right answers than this is stopped; 0: it is not looked at."""
         return 0
@@ -117,6 +122,10 @@ class Classification(TaskBase):
     def labels(self) -> tuple[str, ...]:
         """The known labels in words."""
         return tuple(map(in_words, self.given_labels))
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        return self.labels
 
     @property
     def least_targets(self) -> int:

@@ -1,0 +1,108 @@
+"""Classical models on words (TF-IDF) or on sentence embeddings: linear, forest, gradient boosting.
+
+They are fitted by scikit-learn (Breiman 2001 for forests; boosting by histograms as LightGBM has it, Ke et
+al. 2017) and become a layer of a network, so that they are saved, exported and served as all others are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+from torch import nn
+from transformers import PreTrainedModel
+
+from lakeloop.spec import methods as spec
+from training.job import Job, Trained
+from training.methods.base import Method
+from training.methods.head import embeddings_of, fit_head
+from training.network import Network, TokenNetwork, load_encoder
+from training.probe import embedding
+from training.tasks.base import Inputs, TrainingTask
+from training.trees import Trees, as_trees
+from training.validation import Scores
+from training.words import WordCounts, count_words, weights_of
+
+MOST_WORDS = 50_000
+MOST_WORDS_IN_HISTOGRAMS = 2000
+"""Boosting looks at every column of every row, zeros too."""
+
+
+def classical(section: spec.Classical) -> Method:
+    return Classical(section.features, section.model, section.trees)
+
+
+class EmbeddingTrees(TokenNetwork):
+    """An encoder, and trees on the mean of what it gives for a text's tokens."""
+
+    def __init__(self, encoder: PreTrainedModel, trees: Trees) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = trees
+
+    def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        return embedding(self.encoder, input_ids, attention_mask)
+
+
+@dataclass(frozen=True)
+class Classical:
+    """Fits `model` on `features`."""
+
+    features: str
+    model: str
+    trees: int
+
+    def train(self, job: Job, task: TrainingTask) -> Trained:
+        if self.features == "words":
+            return self._on_words(job, task)
+        encoder = load_encoder(job.base, job.config.train.max_tokens)
+        job.suit(encoder)
+        network: TokenNetwork = task.network(encoder).to(job.device.target)
+        assert isinstance(network, Network)
+        head, scores, details = self._fitted(job, task, embeddings_of(job, network))
+        if isinstance(head, Trees):
+            return Trained(EmbeddingTrees(encoder, head), scores, details)
+        network.head = head
+        return Trained(network, scores, details)
+
+    def _on_words(self, job: Job, task: TrainingTask) -> Trained:
+        tokens = job.tokenise()
+        vocabulary = 1 + max(job.tokenizer.get_vocab(with_added_tokens=True).values())
+        most = MOST_WORDS_IN_HISTOGRAMS if self.model == "boosting" else MOST_WORDS
+        column, rarity = count_words(tokens, len(job.dataset.train), vocabulary, most)
+        network = WordCounts(column, rarity, nn.Identity())
+        with job.timed("count words"):
+            weights = weights_of(network, tokens)
+        network.head, scores, details = self._fitted(job, task, weights)
+        return Trained(network, scores, {**details, "words": len(rarity) - 1})
+
+    def _fitted(
+        self, job: Job, task: TrainingTask, inputs: Inputs
+    ) -> tuple[nn.Linear | Trees, Scores, dict[str, float]]:
+        """The last layer, how it does on the validation rows, and what was chosen."""
+        with job.timed("fit"):
+            if self.model == "linear":
+                fitted = fit_head(job, task, inputs)
+                layer = nn.Linear(inputs.shape[1], len(fitted.linear.bias))
+                fitted.linear.put_into(layer)
+                head, scores = layer, fitted.scores
+                details = {"regularisation": fitted.regularisation}
+            else:
+                head, outputs = self._fit_trees(job, task, inputs)
+                scores, details = job.judge.score(task, outputs), {"depth": float(head.depth)}
+        job.tracker.log({f"validation/{name}": value for name, value in scores.named.items()})
+        return head, scores, details
+
+    def _fit_trees(self, job: Job, task: TrainingTask, inputs: Inputs) -> tuple[Trees, NDArray[np.float32]]:
+        """Trees, and their outputs for the validation rows, float32 [rows, width]."""
+        if self.model == "boosting" and issparse(inputs):
+            inputs = inputs.toarray()
+        rows = len(job.dataset.train)
+        model = task.ensemble(self.model, self.trees, job.config.train.seed)
+        model.fit(inputs[:rows], job.dataset.train.targets)
+        validation = inputs[rows:].toarray() if issparse(inputs) else inputs[rows:]
+        trees = as_trees(model, validation)
+        return trees, trees.of(validation)

@@ -1,0 +1,67 @@
+"""Zero-shot: an answer for each text by the description that lies nearest to it; nothing is trained.
+
+The linear layer holds the embeddings of the descriptions, so that its outputs are cosines but for the length
+of the text's own embedding, which is the same for all answers (Chang et al. 2008, "dataless"; with sentence
+embeddings as here: Reimers and Gurevych 2019). How sure an answer is, one factor decides: that with the
+smallest loss on the validation rows, the only use that is made of right answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lakeloop.spec import methods as spec
+from training.data import tokenise
+from training.embed import embed_texts
+from training.job import Job, Trained
+from training.methods.base import Method
+from training.network import load_encoder
+from training.tasks.base import Linear, TrainingTask
+
+FACTORS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+"""That the cosines are multiplied by, before softmax."""
+
+
+def zero_shot(section: spec.ZeroShot) -> Method:
+    return ZeroShot(section.descriptions)
+
+
+class ZeroShot:
+    """Puts descriptions into the last layer."""
+
+    def __init__(self, descriptions: Mapping[str, str]) -> None:
+        self._descriptions = descriptions
+
+    def train(self, job: Job, task: TrainingTask) -> Trained:
+        encoder = load_encoder(job.base, job.config.train.max_tokens)
+        job.suit(encoder)
+        network = task.network(encoder).to(job.device.target)
+        described = [self._described(name) for name in job.dataset.contract.names]
+        directions = _unit(embed_texts(network, tokenise(job.tokenizer, described), job.device))
+        with job.timed("embed"):
+            texts = embed_texts(network, tokenise(job.tokenizer, job.dataset.validation.texts), job.device)
+        length = float(np.linalg.norm(texts, axis=1).mean())
+        fits = []
+        for factor in FACTORS:
+            linear = _linear(directions * np.float32(factor / length))
+            fits.append((job.judge.score(task, linear.of(texts)), factor, linear))
+        scores, factor, linear = min(fits, key=lambda fit: fit[0].loss)
+        linear.put_into(network.head)
+        job.tracker.log({f"validation/{name}": value for name, value in scores.named.items()})
+        return Trained(network, scores, {"factor": factor})
+
+    def _described(self, name: str) -> str:
+        return self._descriptions.get(name) or name.replace("_", " ")
+
+
+def _linear(weight: NDArray[np.float32]) -> Linear:
+    return Linear(weight, np.zeros(len(weight), dtype=np.float32))
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each row at length 1."""
+    lengths: NDArray[np.float32] = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.maximum(lengths, np.float32(1e-12))
