@@ -145,8 +145,8 @@ def run_job(options: argparse.Namespace, method: str) -> None:
     imports, rate = cpu_seconds(), Rate()
 
     class Watched(gradient.Progress):
-        def step(self, loss: float, learning_rate: float, rows: int) -> None:
-            super().step(loss, learning_rate, rows)
+        def step(self, loss: float, learning_rate: float, rows: int, gradient_norm: float) -> None:
+            super().step(loss, learning_rate, rows, gradient_norm)
             if SKIPPED <= self.done <= self.steps:  # one epoch, without its validation
                 rate.add(self._rows)
 

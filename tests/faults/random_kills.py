@@ -233,11 +233,11 @@ def write_jobs(folder: Path, epochs: int) -> list[Path]:
 
 
 def curve(journals: Path, run: str) -> list[tuple[int, dict[str, float]]]:
-    """The points of a run's journal, without what was measured by a clock."""
+    """The points of a run's journal, without what was measured of the machine."""
     (path,) = journals.rglob(f"{run}.jsonl")
-    clock = ("train/seconds", "train/texts_per_second")
+    clock = ("train/seconds", "train/texts_per_second", "system/")
     return [
-        (entry.data["step"], {k: v for k, v in entry.data["metrics"].items() if k not in clock})
+        (entry.data["step"], {k: v for k, v in entry.data["metrics"].items() if not k.startswith(clock)})
         for entry in read_journal(path)
         if entry.kind == "log"
     ]
