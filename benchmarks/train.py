@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
@@ -141,23 +142,25 @@ def run_job(options: argparse.Namespace, method: str) -> None:
     import training.train
     from lakeloop.inference.predictor import Predictor
     from training import gradient, job
+    from training.progress import Progress
 
     imports, rate = cpu_seconds(), Rate()
 
-    class Watched(gradient.Progress):
+    class Watched(Progress):
         def step(self, loss: float, learning_rate: float, rows: int, gradient_norm: float) -> None:
             super().step(loss, learning_rate, rows, gradient_norm)
             if SKIPPED <= self.done <= self.steps:  # one epoch, without its validation
                 rate.add(self._rows)
 
-    gradient.Progress = Watched  # type: ignore[misc]
+    vars(gradient)["Progress"] = Watched
     work = Path(tempfile.mkdtemp(dir=options.work))
     (work / "config.json").write_text(_config(options, method).model_dump_json())
     job.run(work / "config.json", training.train.train)
     cost = cpu_seconds()
     _, _, test = read_rows(options.data)
-    answers = [answer.label for answer in Predictor(work / "artifact").predict(list(test["text"]))]
-    accuracy = sum(found == wanted for found, wanted in zip(answers, test["label"], strict=True)) / len(test)
+    answers = Predictor(work / "artifact").predict(list(test["text"]))
+    found = [str(answer.model_dump()["label"]) for answer in answers]
+    accuracy = float((np.array(found) == test["label"].to_numpy()).mean())
     seconds = json.loads((work / "result.json").read_text())["seconds_by_part"]
     _report(imports, {"rate": rate.texts_per_cpu_second, "accuracy": accuracy, "parts": seconds}, cost)
 
@@ -207,7 +210,6 @@ def _classes(data: Path) -> Sequence[str]:
 
 
 def run_trainer(options: argparse.Namespace) -> None:
-    import numpy as np
     import torch
     import transformers as hf
 
@@ -227,7 +229,7 @@ def run_trainer(options: argparse.Namespace) -> None:
         return [{"input_ids": ids, "labels": number} for ids, number in zip(tokens, numbers, strict=True)]
 
     class Watch(hf.TrainerCallback):
-        def on_step_end(self, _arguments: Any, state: Any, _control: Any, **_: Any) -> None:
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
             if SKIPPED <= state.global_step <= len(train) // BATCH:
                 rate.add(state.global_step * BATCH)
 
@@ -250,7 +252,8 @@ def run_trainer(options: argparse.Namespace) -> None:
     trainer.train()
     cost, accuracy = cpu_seconds(), None
     if options.whole:
-        outputs = trainer.predict(rows_of(test)).predictions
+        dataset: Any = rows_of(test)
+        outputs = np.asarray(trainer.predict(dataset).predictions)
         wanted = np.array([classes.index(name) for name in test["label"]])
         accuracy = float((outputs.argmax(1) == wanted).mean())
     _report(imports, {"rate": rate.texts_per_cpu_second, "accuracy": accuracy}, cost)

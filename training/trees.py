@@ -14,7 +14,6 @@ import numpy as np
 import sklearn
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
 from torch import nn
 
 from lakeloop.errors import ArtifactError
@@ -101,7 +100,7 @@ def as_trees(model: Any, inputs: NDArray[np.float32]) -> Trees:
     said = model.predict_proba(inputs) if hasattr(model, "classes_") else model.predict(inputs)[:, None]
     found = trees.of(inputs)
     if hasattr(model, "classes_"):
-        found = softmax(found, axis=1)
+        found = torch.softmax(torch.from_numpy(found), 1).numpy()
     difference = float(np.abs(found - said).max())
     if not difference <= TOLERANCE:
         raise ArtifactError(

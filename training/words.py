@@ -12,7 +12,7 @@ from training.data import Tokens
 from training.network import TokenNetwork
 
 MIN_TEXTS = 2
-"""A piece that only one text has tells nothing of others."""
+"""What only one text has tells nothing of others."""
 
 
 class WordCounts(TokenNetwork):

@@ -7,6 +7,7 @@ al. 2017) and become a layer of a network, so that they are saved, exported and 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,21 +89,28 @@ class Classical:
                 fitted = fit_head(job, task, inputs)
                 layer = nn.Linear(inputs.shape[1], len(fitted.linear.bias))
                 fitted.linear.put_into(layer)
-                head, scores = layer, fitted.scores
-                details = {"regularisation": fitted.regularisation}
+                head: nn.Linear | Trees = layer
+                scores, details = fitted.scores, {"regularisation": fitted.regularisation}
             else:
-                head, outputs = self._fit_trees(job, task, inputs)
-                scores, details = job.judge.score(task, outputs), {"depth": float(head.depth)}
+                trees, outputs = self._fit_trees(job, task, inputs)
+                head, scores = trees, job.judge.score(task, outputs)
+                details = {"depth": float(trees.depth)}
         job.tracker.log({f"validation/{name}": value for name, value in scores.named.items()})
         return head, scores, details
 
     def _fit_trees(self, job: Job, task: TrainingTask, inputs: Inputs) -> tuple[Trees, NDArray[np.float32]]:
         """Trees, and their outputs for the validation rows, float32 [rows, width]."""
-        if self.model == "boosting" and issparse(inputs):
-            inputs = inputs.toarray()
+        if self.model == "boosting":
+            inputs = _dense(inputs)
         rows = len(job.dataset.train)
         model = task.ensemble(self.model, self.trees, job.config.train.seed)
         model.fit(inputs[:rows], job.dataset.train.targets)
-        validation = inputs[rows:].toarray() if issparse(inputs) else inputs[rows:]
+        validation = _dense(inputs[rows:])
         trees = as_trees(model, validation)
         return trees, trees.of(validation)
+
+
+def _dense(inputs: Inputs) -> NDArray[np.float32]:
+    sparse: Any = inputs
+    found: NDArray[np.float32] = sparse.toarray() if issparse(inputs) else inputs
+    return found

@@ -64,4 +64,4 @@ def _linear(weight: NDArray[np.float32]) -> Linear:
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Each row at length 1."""
     lengths: NDArray[np.float32] = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(lengths, np.float32(1e-12))
+    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)

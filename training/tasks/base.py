@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from training.network import Network
 
-Inputs = NDArray[np.float32] | csr_matrix
+Inputs: TypeAlias = NDArray[np.float32] | csr_matrix
 """What a model of scikit-learn is fitted on, [rows, columns]; sparse where most of it is zero."""
 
 ENSEMBLES = ("forest", "boosting")

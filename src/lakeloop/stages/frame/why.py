@@ -93,9 +93,12 @@ def explain(look: Look, same: StageRecord | None = None, extra: Sequence[Field] 
     )
 
 
+_ENDED: tuple[Literal["done"], Literal["refused"]] = ("done", "refused")
+
+
 def last_of(session: StageSession) -> StageRecord | None:
     """The newest result of this stage on its day; where there is none, that of any day."""
-    ledger, ended = session.context.lake.ledger, ("done", "refused")
+    ledger, ended = session.context.lake.ledger, _ENDED
     return ledger.latest(session.name, session.partition, ended) or ledger.latest(session.name, status=ended)
 
 
