@@ -56,6 +56,8 @@ def _field(loop: LoopSpec, key: str, infos: Sequence[FieldInfo]) -> Param:
     value = current(loop, key)
     if value is None and "null" not in schema["type"]:  # a key that only another method has
         schema["type"] = [schema["type"], "null"]
+        if "enum" in schema:
+            schema["enum"] = [*schema["enum"], None]
     words = infos[0].description or ""
     return Param(
         value, description=words or None, title=name, **schema, section=".".join(sections).capitalize()

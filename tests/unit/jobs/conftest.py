@@ -31,6 +31,8 @@ JOB = """
     for line in order.get("lines", ()):
         print(line, flush=True)
     time.sleep(order.get("seconds", 0))
+    while "until" in order and not os.path.exists(order["until"]):
+        time.sleep(0.05)
     if order.get("signal"):
         os.kill(os.getpid(), order["signal"])
     if order.get("exit"):
