@@ -72,7 +72,8 @@ def test_the_next_training_is_shown_beside_the_last(client: TestClient, ran: Sta
         )
     page = client.get("/why/news").text
     assert "would run, because of" in page
-    assert '<td class="wide">train.seed</td><td><code>3</code></td><td><code>17 (default)</code></td>' in page
+    row = '<td class="tight">train.seed</td><td class="wide"><code>3</code></td><td class="wide">'
+    assert f"{row}<code>17 (default)</code></td>" in page
     overview = client.get("/").text
     assert 'href="/lakeloop/why/news"' in overview
     assert "1 training job(s): 0.50 h, 1.00 CPU h, at most 1.0 GB" in overview
