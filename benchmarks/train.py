@@ -228,7 +228,7 @@ def run_trainer(options: argparse.Namespace) -> None:
         numbers = (classes.index(name) for name in frame["label"])
         return [{"input_ids": ids, "labels": number} for ids, number in zip(tokens, numbers, strict=True)]
 
-    class Watch(hf.TrainerCallback):
+    class Watch(hf.TrainerCallback):  # type: ignore[misc] # its base is not read, see pyproject.toml
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
             if SKIPPED <= state.global_step <= len(train) // BATCH:
                 rate.add(state.global_step * BATCH)

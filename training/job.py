@@ -141,7 +141,7 @@ class Job:
         """
         if encoder.config.model_type not in TESTED:
             graph_of(Network(encoder, 1).eval(), self.config.cache / "graphs")
-        encoder.to(self.device.target)  # type: ignore[arg-type]
+        encoder.to(self.device.target)
         self.device = fitting(self.device, encoder)
 
     def tokenise(self) -> Tokens:
@@ -181,7 +181,7 @@ def main(train: Callable[[Job], Trained]) -> NoReturn:
     open_log()
     # It complains that torchvision, which is not needed here, is not installed.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.disable_progress_bar()
     # A runner that finds the job hanging asks where it hangs.
     faulthandler.register(signal.SIGUSR1, file=2)
     ending = Ending()

@@ -80,7 +80,7 @@ def load_encoder(base: BaseModel, max_tokens: int) -> PreTrainedModel:
             expected=f"all weights of {type(encoder).__name__}",
             remedy="name a folder saved from the encoder that its config.json describes",
         )
-    encoder.eval()  # type: ignore[no-untyped-call]
+    encoder.eval()
     require_finite(encoder, base.name)
     require_reads(encoder, max_tokens, base.name)
     _require_vectors(encoder, base)
@@ -111,7 +111,7 @@ def _sealed(base: BaseModel) -> tuple[Any, dict[str, torch.Tensor]]:
     """The same of the network of an artifact."""
     told = read_json(base.config)
     config = AutoConfig.for_model(**told)
-    model = AutoModel.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
+    model = AutoModel.from_config(config, dtype=torch.float32)
     encoder = _encoder_of(model)
     add_again(encoder)
     saved = load_file(base.folder / "model.safetensors")

@@ -163,7 +163,7 @@ def _word_vectors(encoder: PreTrainedModel, count: int) -> torch.Tensor:
 
 
 def _word_size(encoder: PreTrainedModel) -> int:
-    vectors: torch.Tensor = encoder.get_input_embeddings().weight  # type: ignore[assignment]
+    vectors: torch.Tensor = encoder.get_input_embeddings().weight
     return vectors.shape[1]
 
 

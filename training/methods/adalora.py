@@ -66,7 +66,7 @@ class Ranks:
 
     def after(self, step: int) -> None:
         """Take rank away, by what the gradients say of it."""
-        self._adapters.update_and_allocate(step)  # type: ignore[no-untyped-call]
+        self._adapters.update_and_allocate(step)
 
     def state_dict(self) -> dict[str, Any]:
         allocator = self._adapters.rankallocator

@@ -18,7 +18,7 @@ def adapters(section: spec.LowRank) -> LoraConfig:
     """The library's words for a section."""
     return LoraConfig(
         r=section.rank,
-        lora_alpha=section.scale * section.rank,  # type: ignore[arg-type]  # it takes any number
+        lora_alpha=section.scale * section.rank,
         lora_dropout=section.dropout,
         target_modules=section.targets.split() or ALL,
     )

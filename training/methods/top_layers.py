@@ -43,5 +43,5 @@ class TopLayers:
         stack = layers_of(network.encoder)
         if len(stack) > self.count:
             # Without dropout below the trained layers: what comes out of them is the same in every epoch.
-            network.encoder.eval()  # type: ignore[no-untyped-call]
+            network.encoder.eval()
             stack[-self.count :].train()

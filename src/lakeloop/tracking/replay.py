@@ -178,7 +178,7 @@ class Replay:
             case "open":
                 self._exit_code = _CRASHED
             case "config":
-                self._run.config.update(data, allow_val_change=True)  # type: ignore[no-untyped-call] # theirs
+                self._run.config.update(data, allow_val_change=True)
             case "log":
                 self._point(_metrics(data), entry.time)
             case "table":

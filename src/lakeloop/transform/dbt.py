@@ -232,7 +232,7 @@ def _let_go() -> None:
 
     connections: Any = DuckDBConnectionManager
     connections.close_all_connections()
-    reset_adapters()  # type: ignore[no-untyped-call]
+    reset_adapters()
     cleanup_event_logger()
     for name in ("stdout_log", "file_log"):
         logger = logging.getLogger(name)
