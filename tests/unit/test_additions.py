@@ -48,9 +48,11 @@ from lakeloop.stages.frame.session import StageContext
 from lakeloop.tasks import registry as tasks
 from lakeloop.tasks.proposing import Column
 from lakeloop.tasks.registry import task_of
+from tests.support.artifacts import make_artifact
 from tests.support.evidence import evidence, model
 from tests.support.small_loop import DAYS, LABELS, mart_rows, small_context, small_loop
 from tests.support.small_loop import MART as COLUMNS
+from tests.unit.evaluation.conftest import ROWS, judged
 
 
 def second_best(found: Outcomes) -> float:
@@ -172,10 +174,15 @@ class Length:
         return Finding({"mean_length": float(np.mean([len(text) for text in rows["text"].to_pylist()]))})
 
 
-def test_a_probe_is_a_file_and_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_probe_is_a_file_and_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(probes, "PROBES", (*probes.PROBES, Length()))
     assert probes.titles_of("classification")["mean_length"] == "mean length"
     assert probes.titles_of("regression")["mean_length"] == "mean length"
+    found = probes.look_at(
+        judged(make_artifact(tmp_path, LABELS), "baseline"), ROWS, task_of(small_loop().task)
+    )
+    assert found.scores["mean_length"] == np.mean([len(text) for text in ROWS["text"].to_pylist()])
+    assert "macro_f1" in found.scores
 
 
 def survey(context: StageContext, partition: str) -> StageRecord:
@@ -206,7 +213,7 @@ def test_a_stage_is_a_file_and_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert pending.work_left(context) == []
     with DAG("small.monitor", schedule=None) as dag:
         stage_tasks(context.loop, row.dag)
-    assert dag.task_ids == ["monitor", "survey"]
+    assert dag.task_ids[-1] == "survey"
 
 
 def test_a_stage_has_its_verb_and_its_operator_from_its_row() -> None:

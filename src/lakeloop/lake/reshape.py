@@ -14,8 +14,9 @@ from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError
 
 from lakeloop.errors import ConfigurationError, FenceError
+from lakeloop.lake.creation import create_anew
 from lakeloop.lake.delta import DeltaStore, adding
-from lakeloop.lake.tables import create_anew, tables_of
+from lakeloop.lake.tables import tables_of
 from lakeloop.spec.loop import LoopSpec
 
 CLEARED = ("mart", "staging", "raw", "quarantine")

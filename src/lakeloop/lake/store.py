@@ -20,6 +20,7 @@ from lakeloop.attempt import Attempt
 from lakeloop.errors import ConfigurationError, FenceError
 from lakeloop.lake.claims import Claims, Fence, provenance
 from lakeloop.lake.conform import Conformer, conform
+from lakeloop.lake.creation import create_tables
 from lakeloop.lake.delta import DeltaStore, contended, matching, require_safe
 from lakeloop.lake.digest import ContentDigest, content_digest
 from lakeloop.lake.draft import Draft, Published
@@ -28,7 +29,7 @@ from lakeloop.lake.ledger import Ledger
 from lakeloop.lake.marks import PREFIX, MarkedDigest, digest_of, running_digest
 from lakeloop.lake.reshape import EVOLVE, empty_tables, retype
 from lakeloop.lake.row_files import RowFiles
-from lakeloop.lake.tables import create_tables, written_columns
+from lakeloop.lake.tables import written_columns
 from lakeloop.records import StageRecord
 from lakeloop.settings import Settings
 from lakeloop.spec.loop import LoopSpec

@@ -1,30 +1,17 @@
-"""The tables of a loop: their columns, how they are partitioned, and their creation in one step.
-
-Writers never create a table: writers that race to create one double its rows. Reading and writing are in
-`store`.
-"""
+"""The tables of a loop: their columns, and how they are partitioned. Their creation is `creation`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, write_deltalake
-from deltalake import Schema as DeltaSchema
-from deltalake.exceptions import CommitFailedError, DeltaError
 
-from lakeloop.errors import ConfigurationError
-from lakeloop.lake.delta import DeltaStore
-from lakeloop.lake.digest import ADDED
 from lakeloop.spec.columns import ColumnType
 from lakeloop.spec.contract import SourceBase
 from lakeloop.spec.loop import LoopSpec
 
 TIMESTAMP = pa.timestamp("us", "UTC")
-_STATISTICS = "delta.dataSkippingStatsColumns"
-"""Property of a Delta table; without it, its log has the beginnings of the texts of the first 32 columns."""
 
 ARROW_TYPES: Mapping[ColumnType, pa.DataType] = {
     "string": pa.string(),
@@ -227,166 +214,4 @@ def tables_of(spec: LoopSpec) -> tuple[TableSpec, ...]:
         TableSpec("staging", mart, ("source_line",), given=roles),
         TableSpec("mart", mart, ("source_line",), given=roles),
         *FIXED_TABLES,
-    )
-
-
-def create_tables(store: DeltaStore, spec: LoopSpec) -> None:
-    """Create what is missing and compare what is there; safe to run in many processes at once.
-
-    Opening a loop creates its tables; until a table has its first row, its columns may still change. A table
-    of an earlier version of Lakeloop gets the columns of ours that it lacks, and `raw` those that the loop
-    file has got since; columns that are no longer written stay.
-
-    Raises:
-        ConfigurationError: a table with rows has other columns than it should; names them.
-    """
-    for table in tables_of(spec):
-        try:
-            existing = store.open(table.name)
-        except ConfigurationError:
-            _create(store, table)
-            existing = store.open(table.name)
-        if _given_differ(table, existing) and _never_held_a_row(existing):
-            # When another writer was first, the comparison that follows judges what it left.
-            with suppress(CommitFailedError):
-                create_anew(store, table, existing)
-            existing = store.open(table.name)
-        if missing := _columns_that_lack(table, existing):
-            _add_columns(store, table, existing, missing)
-            existing = store.open(table.name)
-        _require_same_columns(store.uri(table.name), table, existing, spec.name)
-        if existing.metadata().configuration.get(_STATISTICS) != ",".join(table.statistics):
-            _set_statistics(store, table, existing)
-
-
-def _create(store: DeltaStore, table: TableSpec) -> None:
-    try:
-        DeltaTable.create(
-            store.uri(table.name),
-            table.schema,
-            # Not "ignore": two creators at once then commit a second creation on top of the first.
-            mode="error",
-            partition_by=list(table.partition_by),
-            name=table.name,
-            configuration={_STATISTICS: ",".join(table.statistics)},
-            storage_options=store.storage_options or None,
-            commit_properties=CommitProperties(max_commit_retries=0),
-        )
-    except DeltaError as error:
-        _require_created_by_others(store, table, error)
-    store.make_durable(table.name, range(1))
-
-
-def _require_created_by_others(store: DeltaStore, table: TableSpec, error: DeltaError) -> None:
-    try:
-        store.open(table.name)
-    except ConfigurationError:
-        raise ConfigurationError(
-            f"table {table.name!r} could not be created",
-            where=store.uri(table.name),
-            found=str(error),
-            remedy="look at LAKELOOP_LAKE and LAKELOOP_STORAGE_OPTIONS: can this place be written to",
-        ) from error
-
-
-_WITHOUT_ROWS = ("CREATE TABLE", "ADD COLUMN", "SET TBLPROPERTIES")
-"""Commits that add no file, and say so by their name only."""
-
-
-def _never_held_a_row(existing: DeltaTable) -> bool:
-    """The whole history is there, and no commit in it added a file."""
-    history = existing.history()
-    return len(history) == existing.version() + 1 and all(
-        commit.get("operation") in _WITHOUT_ROWS
-        or commit.get("operationMetrics", {}).get("num_added_files") == 0
-        for commit in history
-    )
-
-
-def create_anew(
-    store: DeltaStore, table: TableSpec, existing: DeltaTable, metadata: Mapping[str, str] | None = None
-) -> None:
-    """Empty a table and give it the declared columns, in one commit that keeps `metadata`.
-
-    Raises:
-        CommitFailedError: another writer committed since `existing`; nothing was changed.
-    """
-    write_deltalake(
-        existing,
-        table.schema.empty_table(),
-        mode="overwrite",
-        schema_mode="overwrite",
-        # No retry: a commit in between may have brought rows that nobody decided on.
-        commit_properties=CommitProperties(custom_metadata=dict(metadata or {}), max_commit_retries=0),
-    )
-    store.make_durable(table.name, range(existing.version(), existing.version() + 1))
-
-
-def _given_differ(table: TableSpec, existing: DeltaTable) -> bool:
-    return bool(table.given) and _columns(table.schema) != _columns(existing)
-
-
-def _columns_that_lack(table: TableSpec, existing: DeltaTable) -> list[pa.Field]:
-    present = _columns(existing)
-    return [
-        field.with_metadata({ADDED: b"1"})
-        for field in table.schema
-        if field.name not in present and (table.grows or field.name not in table.given)
-    ]
-
-
-def _add_columns(store: DeltaStore, table: TableSpec, existing: DeltaTable, fields: list[pa.Field]) -> None:
-    """Add columns as the version right after `existing` or not at all; rows that are there have null."""
-    version = existing.version()
-    try:
-        existing.alter.add_columns(
-            DeltaSchema.from_arrow(pa.schema(fields)).fields,
-            commit_properties=CommitProperties(max_commit_retries=0),
-        )
-    except DeltaError:
-        return  # another writer was first: the comparison that follows judges what it left
-    store.make_durable(table.name, range(version + 1, version + 2))
-
-
-def _set_statistics(store: DeltaStore, table: TableSpec, existing: DeltaTable) -> None:
-    """Have new commits say nothing of other columns; entries that are in the log stay until it is cut."""
-    version = existing.version()
-    try:
-        existing.alter.set_table_properties(
-            {_STATISTICS: ",".join(table.statistics)},
-            commit_properties=CommitProperties(max_commit_retries=0),
-        )
-    except DeltaError:
-        return  # another writer was first; who opens the loop next sets it, if that one did not
-    store.make_durable(table.name, range(version + 1, version + 2))
-
-
-def _columns(columns: pa.Schema | DeltaTable) -> dict[str, pa.DataType]:
-    schema = columns if isinstance(columns, pa.Schema) else pa.schema(columns.schema().to_arrow())
-    return {field.name: field.type for field in schema}
-
-
-def _require_same_columns(uri: str, table: TableSpec, existing: DeltaTable, loop: str) -> None:
-    wanted, present = _columns(table.schema), _columns(existing)
-    if table.grows or not table.given:  # columns of before stay, and are null in new rows
-        present = {name: kind for name, kind in present.items() if name in wanted}
-    if wanted == present:
-        return
-    differences = [
-        *(f"{name}: missing in the table" for name in wanted if name not in present),
-        *(f"{name}: only in the table" for name in present if name not in wanted),
-        *(
-            f"{name}: {present[name]} in the table, {kind} declared"
-            for name, kind in wanted.items()
-            if name in present and present[name] != kind
-        ),
-    ]
-    raise ConfigurationError(
-        f"the columns of table {table.name!r} changed",
-        where=uri,
-        expected=", ".join(f"{name} {kind}" for name, kind in wanted.items()),
-        found="; ".join(differences),
-        remedy=(f"carry the rows over: lakeloop evolve {loop}; or " if table.grows else "")
-        + "give the columns their old types again; or empty the lake of this loop and run its days again:"
-        f" lakeloop reset {loop} --all",
     )

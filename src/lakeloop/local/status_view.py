@@ -165,6 +165,8 @@ def _failures(status: LoopStatus) -> Iterator[tuple[str, str]]:
         lines = printable(failure.reason).split("\n")
         why = "\n".join(lines if place > len(shown) - _WHOLE_FAILURES else lines[:1])
         yield "failed", f"{failure.stage} {failure.partition}, {failure.at:%m-%d %H:%M}: {why}"
+    if (more := len(status.failed) - len(shown)) > 0:
+        yield "", f"and {more} earlier failures, see --json"
 
 
 def _refused_runs(status: LoopStatus) -> Iterator[tuple[str, str]]:

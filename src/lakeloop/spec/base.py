@@ -34,6 +34,8 @@ class Mark:
     """The outputs that can be others when this key is another; empty: when, how long or in which words."""
     per_run: bool = False
     """One run may set the key, by its form or on the command line."""
+    in_steps: bool = False
+    """The key counts for methods that move weights step by step, and for no others."""
 
 
 RAW = Mark(("raw",))
@@ -41,6 +43,7 @@ BUILT = Mark(("built",))
 MART = Mark(("mart",))
 DATASET = Mark(("dataset",))
 WEIGHTS = Mark(("weights",), per_run=True)
+STEPS = Mark(("weights",), per_run=True, in_steps=True)
 SCORES = Mark(("scores", "release"), per_run=True)
 RELEASE = Mark(("release",), per_run=True)
 NOTHING = Mark()

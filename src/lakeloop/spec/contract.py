@@ -57,6 +57,11 @@ class SourceBase(Section):
         names = (self.key, getattr(self, "partition_by", None))
         return tuple(dict.fromkeys(name for name in names if name))
 
+    @property
+    def local_path(self) -> tuple[str, str] | None:
+        """The key that names a file or folder of this machine, and its value; None when no key does."""
+        return None
+
     @model_validator(mode="after")
     def _columns_fit(self) -> Self:
         refuse_broken(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from lakeloop.spec.address import address_rules
+from lakeloop.spec.address import address_rules, is_address
 from lakeloop.spec.base import NOTHING, RAW
 from lakeloop.spec.columns import ColumnName
 from lakeloop.spec.contract import SourceBase, column_rule
@@ -29,6 +29,10 @@ class DeltaSource(SourceBase):
     partition_by: Annotated[ColumnName, RAW]
     """Timestamp or date column that says a row's day, which begins at midnight in `schedule.timezone`; a
     partition column where there is one. A row in which it says nothing is in no delivery."""
+
+    @property
+    def local_path(self) -> tuple[str, str] | None:
+        return None if is_address(self.table) else ("table", self.table)
 
     @model_validator(mode="after")
     def _says_what_is_read(self) -> Self:

@@ -30,6 +30,10 @@ class HubSource(TextDialect, SourceBase):
     """Instead: timestamp or date column that says a record's day, which begins at midnight in
     `schedule.timezone`."""
 
+    @property
+    def local_path(self) -> tuple[str, str] | None:
+        return None if self.dataset.startswith(HUB) else ("dataset", self.dataset)
+
     @model_validator(mode="after")
     def _says_what_is_read(self) -> Self:
         refuse_broken(list(self._broken_rules()))

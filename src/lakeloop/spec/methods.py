@@ -25,7 +25,6 @@ ADAPTER, PROMPT, PREFIX = "adapter", "prompt", "prefix"
 """What a method may leave in an encoder beside its weights."""
 
 
-_NO_EPOCHS = ("epochs", "patience", "batch_size", "learning_rate")
 _NO_NUMBERS = ("regression",)
 
 
@@ -36,8 +35,10 @@ class MethodBase(Section):
     """Kinds of task that the method cannot learn."""
     needs: ClassVar[tuple[str, ...]] = ()
     """What it asks of the base model's architecture; which lack it is told in `bases.families`."""
+    in_steps: ClassVar[bool] = True
+    """Weights are moved step by step, so that the keys of section `train` for steps count."""
     ignores: ClassVar[tuple[str, ...]] = ()
-    """Keys of section `train` that decide the weights of other methods, and not its own."""
+    """Keys of section `train` that decide the weights of other such methods, and not its own."""
     usual: ClassVar[dict[str, float]] = {}
     """What a key of section `train` is taken for when the loop file leaves it open."""
 
@@ -59,7 +60,7 @@ class MethodBase(Section):
 class Head(MethodBase):
     """A linear model on the sentence embeddings of the untouched base model: cheap, and hard to beat."""
 
-    ignores: ClassVar[tuple[str, ...]] = _NO_EPOCHS
+    in_steps: ClassVar[bool] = False
 
     kind: Annotated[Literal["head"], WEIGHTS]
 
@@ -68,7 +69,7 @@ class ZeroShot(MethodBase):
     """Nothing is trained: the answer is the one whose description is nearest to the text."""
 
     not_for: ClassVar[tuple[str, ...]] = _NO_NUMBERS
-    ignores: ClassVar[tuple[str, ...]] = _NO_EPOCHS
+    in_steps: ClassVar[bool] = False
 
     kind: Annotated[Literal["zero_shot"], WEIGHTS]
     descriptions: Annotated[dict[str, Words], Mark(("weights",))] = Field(default_factory=dict)
@@ -95,7 +96,7 @@ class FewShot(MethodBase):
 class Classical(MethodBase):
     """A linear model or trees, on how often which words occur (TF-IDF) or on sentence embeddings."""
 
-    ignores: ClassVar[tuple[str, ...]] = _NO_EPOCHS
+    in_steps: ClassVar[bool] = False
 
     kind: Annotated[Literal["classical"], WEIGHTS]
     features: Annotated[Literal["words", "embeddings"], WEIGHTS] = "words"

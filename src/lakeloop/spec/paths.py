@@ -18,13 +18,9 @@ from pathlib import Path, PurePosixPath
 from lakeloop.errors import ConfigurationError
 from lakeloop.hub import HUB
 from lakeloop.settings import Settings
-from lakeloop.spec.address import is_address
-from lakeloop.spec.delta import DeltaSource
-from lakeloop.spec.hub import HubSource
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import quote
 from lakeloop.spec.source import DAY_IN_PATH, FilesSource
-from lakeloop.spec.sql import SqlSource
 from lakeloop.spec.train import CHAMPION, PACKAGE_PREFIX, Train
 
 SOURCE_PATH = "source.path"
@@ -145,24 +141,10 @@ def confine_all(loop: LoopSpec, settings: Settings) -> list[ConfigurationError]:
         base_model_folder(loop.train, settings)
     except ConfigurationError as error:
         errors.append(error)
-    if isinstance(loop.source, FilesSource) and not is_address(loop.source.path):
-        try:
-            day_file(loop.source, _ANY_DAY, settings)
-        except ConfigurationError as error:
-            errors.append(error)
-    if isinstance(loop.source, DeltaSource) and not is_address(loop.source.table):
-        try:
-            confine(loop.source.table, settings, TABLE_PATH)
-        except ConfigurationError as error:
-            errors.append(error)
-    if isinstance(loop.source, HubSource) and not loop.source.dataset.startswith(HUB):
-        try:
-            confine(loop.source.dataset, settings, DATASET_PATH)
-        except ConfigurationError as error:
-            errors.append(error)
-    if isinstance(loop.source, SqlSource) and loop.source.sqlite is not None:
-        try:
-            confine(loop.source.sqlite, settings, SQLITE_PATH)
-        except ConfigurationError as error:
-            errors.append(error)
+    try:
+        if local := loop.source.local_path:
+            key, path = local
+            confine(fixed_part(path.replace(DAY_IN_PATH, _ANY_DAY)), settings, f"source.{key}")
+    except ConfigurationError as error:
+        errors.append(error)
     return errors

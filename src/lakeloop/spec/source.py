@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from lakeloop.spec.address import address_rules
+from lakeloop.spec.address import address_rules, is_address
 from lakeloop.spec.base import NOTHING, RAW
 from lakeloop.spec.contract import SourceBase, column_rule
 from lakeloop.spec.delta import DeltaSource
@@ -38,6 +38,10 @@ class FilesSource(TextDialect, SourceBase):
     partition_by: Annotated[str | None, RAW] = None
     """Timestamp or date column that says a record's day, where a file has many days; `path` is then without
     {partition}. The day begins at midnight in `schedule.timezone`."""
+
+    @property
+    def local_path(self) -> tuple[str, str] | None:
+        return None if is_address(self.path) else ("path", self.path)
 
     @model_validator(mode="after")
     def _says_the_day_once(self) -> Self:

@@ -51,6 +51,10 @@ class SqlSource(SourceBase):
         """The table, or the query's database, for a person."""
         return f"{self.table or 'query'} of {self.connection or self.sqlite}"
 
+    @property
+    def local_path(self) -> tuple[str, str] | None:
+        return None if self.sqlite is None else ("sqlite", self.sqlite)
+
     @model_validator(mode="after")
     def _says_what_is_read(self) -> Self:
         refuse_broken(list(self._broken_rules()))

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.hub import HUB, ON_THE_HUB
-from lakeloop.spec.base import PER_RUN, WEIGHTS, Identifier, Mark, Section, mark_of
+from lakeloop.spec.base import PER_RUN, STEPS, WEIGHTS, Identifier, Mark, Section, mark_of
 from lakeloop.spec.budget import Budget
 from lakeloop.spec.methods import Head, Method, MethodBase, TopLayers
 from lakeloop.spec.rules import Broken, refuse_broken
@@ -53,11 +53,11 @@ class Train(Section):
     `baseline`, by method head, and `finetune`, by `method`."""
     max_tokens: Annotated[int, WEIGHTS] = Field(default=128, ge=SHORTEST, le=8192)
     """Texts are cut there; time grows faster than this does."""
-    epochs: Annotated[int, WEIGHTS] = Field(default=4, ge=1, le=1000)
-    patience: Annotated[int, WEIGHTS] = Field(default=1, ge=1, le=1000)
+    epochs: Annotated[int, STEPS] = Field(default=4, ge=1, le=1000)
+    patience: Annotated[int, STEPS] = Field(default=1, ge=1, le=1000)
     """Stop after so many epochs without a better validation score."""
-    batch_size: Annotated[int, WEIGHTS] = Field(default=32, ge=1, le=65536)
-    learning_rate: Annotated[float | None, WEIGHTS] = Field(default=None, gt=0, lt=1)
+    batch_size: Annotated[int, STEPS] = Field(default=32, ge=1, le=65536)
+    learning_rate: Annotated[float | None, STEPS] = Field(default=None, gt=0, lt=1)
     """Default: what suits the method."""
     seed: Annotated[int, WEIGHTS] = Field(default=17, ge=0, lt=2**31)
     min_rows: Annotated[int, PER_RUN] = Field(default=500, ge=2)
@@ -129,7 +129,8 @@ class Train(Section):
         return tuple(
             key
             for key, mark in marked.items()
-            if mark and "weights" in mark.decides and key not in method.ignores
+            if mark and "weights" in mark.decides
+            if key not in method.ignores and (method.in_steps or not mark.in_steps)
         )
 
     def _resolved(self, candidate: Candidate, key: str) -> Any:

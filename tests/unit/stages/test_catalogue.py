@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,10 @@ def test_every_stage_has_a_function_that_takes_what_its_row_says(stage: Stage) -
     wanted = {"context", "partition", *(option.keyword for option in stage.options)}
     assert wanted | ({"candidate"} if stage.per == "candidate" else set()) <= taken
     assert stage.pool in {"default_pool", *POOLS}
-    assert stage.dag in DAGS
+
+
+def test_every_dag_of_a_stage_has_its_file(root: Path) -> None:
+    assert {file.stem for file in (root / "dags").glob("*.py")} >= set(DAGS)
 
 
 def test_no_candidate_may_have_the_name_of_a_task_beside_its_own() -> None:

@@ -117,7 +117,9 @@ def parse(text: str, shown_as: str) -> Document:
         reader.problems.append(_syntax_problem(error, text))
     if not reader.problems and not isinstance(content, dict):
         wanted = "names with values, such as name: news"
-        reader.problems.append(Problem(1, (), "not a loop", wanted, describe(content)))
+        # Not the text itself: what is no loop file may be one of passwords.
+        found = "a text" if isinstance(content, str) else describe(content)
+        reader.problems.append(Problem(1, (), "not a loop", wanted, found))
     if reader.problems:
         raise list_problems(shown_as, reader.problems)
     return Document(content, reader.lines)

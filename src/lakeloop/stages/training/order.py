@@ -25,10 +25,11 @@ _SHORT = 12
 _LIBRARY = Path(lakeloop.__file__).parent
 _DECIDING_CODE = (
     "tasks/**/*.py", "measures/**/*.py", "cleaning/**/*.py", "inference/**/*.py", "artifact.py",
-    "base_model.py", "bases/**/*.py", "spec/methods.py", "spec/train.py",
+    "base_model.py", "bases/**/*.py",
 )  # fmt: skip
 """What of the library decides a result: targets, scores, the texts that a tokenizer sees, what is sealed, the
-base model, and what a setting is when the loop file leaves it open."""
+base model. Not what a setting is when the loop file leaves it open: where that changes, the stage's version
+is raised, and a new key leaves what was done as it is."""
 
 
 @dataclass(frozen=True)

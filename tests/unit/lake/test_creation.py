@@ -12,9 +12,9 @@ from deltalake import DeltaTable
 
 from lakeloop.attempt import Attempt
 from lakeloop.errors import ConfigurationError
-from lakeloop.lake import tables as tables_module
+from lakeloop.lake import creation
 from lakeloop.lake.store import Lake
-from lakeloop.lake.tables import raw_schema, tables_of
+from lakeloop.lake.tables import TableSpec, raw_schema, tables_of
 from lakeloop.spec.columns import ColumnSection
 from lakeloop.spec.loop import LoopSpec
 from tests.support.small_loop import small_loop
@@ -101,6 +101,23 @@ def test_a_new_column_is_null_in_the_rows_of_before_and_their_digest_stays(lake:
     assert lake.version("raw") == version + 1, "the column was added once"
 
 
+def test_a_new_column_comes_while_others_write_rows(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    ingest_rows(lake, 4)
+    left = [1, 2, 3]
+    lacking = creation._columns_that_lack
+
+    def rows_come(table: TableSpec, existing: DeltaTable) -> list[pa.Field]:
+        found = lacking(table, existing)
+        if found and left:
+            ingest_rows(lake, left.pop())
+        return found
+
+    monkeypatch.setattr(creation, "_columns_that_lack", rows_come)
+    lake.bootstrap(small_loop(**with_columns(colour="string")))
+    assert left == []
+    assert lake.read("raw")["colour"].to_pylist() == [None]
+
+
 def _text_as_integer() -> Any:
     # Such a loop does not validate, its text must be a string; only the comparison is looked at.
     loop = small_loop()
@@ -152,8 +169,8 @@ def test_rows_that_come_while_an_empty_table_is_made_anew_are_kept(
         ingest_rows(lake, 1)
         return found
 
-    empty = tables_module._never_held_a_row
-    monkeypatch.setattr(tables_module, "_never_held_a_row", rows_come)
+    empty = creation._never_held_a_row
+    monkeypatch.setattr(creation, "_never_held_a_row", rows_come)
     lake.bootstrap(small_loop(**with_columns(colour="string")))
     assert lake.read("raw")["colour"].to_pylist() == [None]
 

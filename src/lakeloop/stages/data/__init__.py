@@ -1,0 +1,1 @@
+"""Stages from a drop to the mart: ingest, transform, validate."""

@@ -1,0 +1,1 @@
+"""What all stages share: how one runs, what is due, how a loop stands."""

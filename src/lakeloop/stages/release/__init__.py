@@ -1,0 +1,1 @@
+"""Stages from a candidate to traffic: release, rollout."""

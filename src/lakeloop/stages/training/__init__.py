@@ -1,0 +1,1 @@
+"""Stages from the mart to scored candidates: dataset, train, evaluate."""

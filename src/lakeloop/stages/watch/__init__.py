@@ -1,0 +1,1 @@
+"""Stages after release: monitor, maintain."""
