@@ -4,7 +4,7 @@
 #
 #   PYTHON          the interpreter. Default: that of .venv, else the newest of 3.13, 3.12 and 3.11 on the path;
 #                   one for which torch lies in PIP_FIND_LINKS comes first. Where there is none, uv fetches it.
-#   TORCH           cpu or gpu. Default: that of .venv, else gpu where there is an NVIDIA device. gpu is 3.5 GB more.
+#   TORCH           cpu or gpu. Default: that of .venv, else gpu where there is an NVIDIA device. gpu is 3.7 GB more.
 #   PIP_FIND_LINKS  folders with wheels; default: those of pip's configuration, which uv does not read.
 #
 # With --plan it says what it would do and does nothing.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,20 @@ def wandb_runs(wandb_dir: Path) -> list[WandbRun]:
 
 
 def _read(file: Path) -> WandbRun:
-    argv = [str(Path(sys.executable).with_name("wandb")), "leet", "inspect", "--json", "--summary", str(file)]
+    wandb = find_spec("wandb")
+    assert wandb is not None
+    assert wandb.origin is not None
+    # What the command `wandb leet inspect` runs, after two seconds of imports.
+    core = Path(wandb.origin).with_name("bin") / "wandb-core"
+    argv = [
+        str(core),
+        "leet",
+        "inspect",
+        "--no-observability",
+        "--json",
+        "--summary",
+        "--run-file",
+        str(file),
+    ]
     found = json.loads(subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout)
     return WandbRun(found["name"], found["config"], found["summary"])
