@@ -27,14 +27,14 @@ from lakeloop.evaluation.probes.base import Finding
 from lakeloop.evidence import Evidence, ModelEvidence
 from lakeloop.gate.decide import decide
 from lakeloop.gate.rules import registry as rules
-from lakeloop.gate.rules.base import Check
+from lakeloop.gate.rules.base import Requirement
 from lakeloop.measures import registry as measures
 from lakeloop.measures.base import MetricSpec, Outcomes
 from lakeloop.proposal.given import Pointer
 from lakeloop.proposal.propose import look_at, propose
 from lakeloop.quality.kinds import registry as kinds
 from lakeloop.quality.kinds.base import Found, Rule, rows_expectation
-from lakeloop.quality.rows import judge, reason_counts
+from lakeloop.quality.rows import give_verdicts, reason_counts
 from lakeloop.records import StageRecord
 from lakeloop.settings import Settings
 from lakeloop.spec.base import MART
@@ -46,7 +46,7 @@ from lakeloop.stages.frame import pending
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.tasks import registry as tasks
-from lakeloop.tasks.proposing import Column
+from lakeloop.tasks.proposing import SeenColumn
 from lakeloop.tasks.registry import task_of
 from tests.support.artifacts import make_artifact
 from tests.support.evidence import evidence, model
@@ -106,26 +106,29 @@ def test_a_row_check_is_a_class_a_file_and_a_line(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(kinds, "KINDS", {**kinds.KINDS, "not_shouted": NotShouted()})
     loop = small_loop()
     checks = loop.checks.model_copy(update={"rows": (Shouted(column="text"),)})
+    loop = loop.model_copy(update={"checks": checks})
     rows = mart_rows(DAYS[0], 3)
     rows[1]["text"] = "LOUD"
     with duckdb.connect() as connection:
-        judge(connection, pa.Table.from_pylist(rows, COLUMNS), loop.model_copy(update={"checks": checks}))
+        give_verdicts(
+            connection, pa.Table.from_pylist(rows, COLUMNS), loop.model_copy(update={"checks": checks})
+        )
         assert reason_counts(connection) == {"text_shouted": 1}
 
 
 class Rank:
     """What another task would say of data: its answers are places, first, second and so on."""
 
-    def fit(self, column: Column, *, named: bool = False) -> float:
+    def fit(self, column: SeenColumn, *, named: bool = False) -> float:
         return 9.0 if named or column.name == "place" else 0.0
 
-    def answers(self, column: Column) -> Counter[str]:
+    def answers(self, column: SeenColumn) -> Counter[str]:
         return Counter({"of ten": 1})
 
-    def unknown(self, column: Column) -> int:
+    def unknown(self, column: SeenColumn) -> int:
         return 0
 
-    def keys(self, column: Column, remark: str) -> Iterator[str]:
+    def keys(self, column: SeenColumn, remark: str) -> Iterator[str]:
         yield f"place: {column.name}{remark} # 1 is best"
 
 
@@ -151,8 +154,8 @@ def test_a_task_brings_its_part_of_a_proposal(tmp_path: Path, monkeypatch: pytes
 class Modest:
     """A gate rule: no candidate may be called great."""
 
-    def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Check]:
-        yield Check(
+    def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Requirement]:
+        yield Requirement(
             name="modesty", passed=candidate.name != "great", expected="another name", found=candidate.name
         )
 

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Sequence
 
 from lakeloop.evidence import Evidence, ModelEvidence
-from lakeloop.gate.rules.base import EXACTNESS, Check
+from lakeloop.gate.rules.base import EXACTNESS, Requirement
 from lakeloop.gate.rules.registry import RULES
 from lakeloop.measures.base import MetricSpec, shown
 from lakeloop.records import Frozen
@@ -36,7 +36,7 @@ class Decision(Frozen):
 
     accepted: Accepted | None
     reason: str
-    checks: tuple[Check, ...]
+    checks: tuple[Requirement, ...]
 
 
 def best_of(candidates: Sequence[ModelEvidence], metric: MetricSpec) -> ModelEvidence:

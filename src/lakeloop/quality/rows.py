@@ -59,7 +59,7 @@ def rules(loop: LoopSpec) -> tuple[Rule, ...]:
     return tuple(rule for check in checks for rule in rules_of(check))
 
 
-def judge(
+def give_verdicts(
     connection: duckdb.DuckDBPyConnection, rows: pa.Table | pa.RecordBatchReader | RowFiles, loop: LoopSpec
 ) -> None:
     """Make the views `BAD` and `GOOD` of `rows` (columns of the mart): what becomes of them.
@@ -154,7 +154,7 @@ def reject(
     """Make the table `REJECTED` of the bad rows: first reason, all reasons in words, the row as JSON.
 
     Args:
-        connection: where `judge` has put the rows.
+        connection: where `give_verdicts` has put the rows.
         loop: whose rows they are.
         places: `source_file` and `source_line` of the rows of the day as they were ingested. A bad row that
             is one of them is to be kept as it was delivered (`put_records`) or as it was read (`put_values`):

@@ -17,7 +17,7 @@ from lakeloop.measures.base import Outcomes
 from lakeloop.spec import tasks as spec
 from lakeloop.spec.quoting import scalar
 from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile
-from lakeloop.tasks.proposing import Column, TaskProposal
+from lakeloop.tasks.proposing import SeenColumn, TaskProposal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,7 +53,7 @@ class Label(Answer):
 class Proposed:
     """Few different words, whole numbers or true and false."""
 
-    def fit(self, column: Column, *, named: bool = False) -> float:
+    def fit(self, column: SeenColumn, *, named: bool = False) -> float:
         if named:
             return 1.0 if column.type in _USUAL else 0.5 if column.type in spec.LABELS else 0
         few = column.distinct <= _MOST_LABELS and column.distinct <= max(column.records // 4, 2)
@@ -64,13 +64,13 @@ class Proposed:
         says = 1.5 if re.search(_NAMES, column.name, re.IGNORECASE) else 1.0
         return column.filled * says * (0.5 if most > 0.97 else 1)
 
-    def answers(self, column: Column) -> Counter[str]:
+    def answers(self, column: SeenColumn) -> Counter[str]:
         return column.in_words
 
-    def unknown(self, column: Column) -> int:
+    def unknown(self, column: SeenColumn) -> int:
         return sum(times for _, times, known in _ranked(column) if not known)
 
-    def keys(self, column: Column, remark: str) -> Iterator[str]:
+    def keys(self, column: SeenColumn, remark: str) -> Iterator[str]:
         yield f"label: {scalar(column.name)}{remark}"
         yield "labels: # a row with another one is quarantined"
         for label, times, known in _ranked(column):
@@ -81,7 +81,7 @@ class Proposed:
                 yield f"  # - {written} # {times} record(s) are too few to learn from"
 
 
-def _ranked(column: Column) -> Iterator[tuple[str, int, bool]]:
+def _ranked(column: SeenColumn) -> Iterator[tuple[str, int, bool]]:
     """Each label, the most frequent first, with its records, and whether they are enough to learn from."""
     for number, (label, times) in enumerate(column.in_words.most_common()):
         yield label, times, times >= _FEWEST_RECORDS or number < _FEWEST_LABELS

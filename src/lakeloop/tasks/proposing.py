@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from lakeloop.spec.columns import ColumnType
 
 
-class Column(Protocol):
+class SeenColumn(Protocol):
     """What a sample says of a column."""
 
     @property
@@ -46,17 +46,17 @@ class Column(Protocol):
 class TaskProposal(Protocol):
     """The part of one kind of task."""
 
-    def fit(self, column: Column, *, named: bool = False) -> float:
+    def fit(self, column: SeenColumn, *, named: bool = False) -> float:
         """How well a column does for the right answer: 0 not at all, 1 well, more where its name says so too.
 
         Of a column that a person `named`, only the type counts.
         """
 
-    def answers(self, column: Column) -> Counter[str]:
+    def answers(self, column: SeenColumn) -> Counter[str]:
         """The right answers that people want to see before the loop runs -> records; empty: none."""
 
-    def unknown(self, column: Column) -> int:
+    def unknown(self, column: SeenColumn) -> int:
         """Records of the sample whose answer is none that `keys` name: they will be quarantined."""
 
-    def keys(self, column: Column, remark: str) -> Iterator[str]:
+    def keys(self, column: SeenColumn, remark: str) -> Iterator[str]:
         """Lines of the task's section besides its kind and its text; `remark` is a comment on the column."""

@@ -17,7 +17,7 @@ from lakeloop.measures.base import Outcomes
 from lakeloop.spec import tasks as spec
 from lakeloop.spec.quoting import scalar
 from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile
-from lakeloop.tasks.proposing import Column, TaskProposal
+from lakeloop.tasks.proposing import SeenColumn, TaskProposal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,7 +41,7 @@ class Value(Answer):
 class Proposed:
     """Numbers; whole ones where their name says that they measure something."""
 
-    def fit(self, column: Column, *, named: bool = False) -> float:
+    def fit(self, column: SeenColumn, *, named: bool = False) -> float:
         taken = {"number": 1.0, "integer": 0.5}.get(column.type, 0.0)
         if named:
             return taken
@@ -50,13 +50,13 @@ class Proposed:
             return 0
         return 0.9 * taken * column.filled
 
-    def answers(self, column: Column) -> Counter[str]:  # noqa: ARG002 - they are as many as records
+    def answers(self, column: SeenColumn) -> Counter[str]:  # noqa: ARG002 - they are as many as records
         return Counter()
 
-    def unknown(self, column: Column) -> int:  # noqa: ARG002 - every number is known
+    def unknown(self, column: SeenColumn) -> int:  # noqa: ARG002 - every number is known
         return 0
 
-    def keys(self, column: Column, remark: str) -> Iterator[str]:
+    def keys(self, column: SeenColumn, remark: str) -> Iterator[str]:
         yield f"value: {scalar(column.name)}{remark}"
 
 

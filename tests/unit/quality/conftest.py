@@ -43,9 +43,9 @@ def judged(connection: duckdb.DuckDBPyConnection) -> Judge:
     """Judge rows; source line (as text) of each bad row -> its reasons."""
 
     def judge_rows(loop: LoopSpec, rows: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
-        from lakeloop.quality.rows import BAD, judge
+        from lakeloop.quality.rows import BAD, give_verdicts
 
-        judge(connection, mart_table(rows), loop)
+        give_verdicts(connection, mart_table(rows), loop)
         found = connection.execute(
             f"select source_line, list_transform(reasons, lambda r: r.code) from {BAD} order by source_line"
         ).fetchall()

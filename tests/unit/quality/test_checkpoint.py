@@ -20,7 +20,7 @@ from lakeloop.quality.checkpoint import Audit, run_checks
 from lakeloop.quality.expectations import ACCOUNT, checks_of
 from lakeloop.quality.page import DayReport
 from lakeloop.quality.quarantine import Row, SetAside, tally
-from lakeloop.quality.rows import BAD, GOOD, REJECTED, judge, reject, rejected
+from lakeloop.quality.rows import BAD, GOOD, REJECTED, give_verdicts, reject, rejected
 from lakeloop.scratch.duckdb import fill, open_duckdb
 from lakeloop.spec.loop import LoopSpec
 from tests.support.small_loop import small_loop
@@ -54,7 +54,7 @@ STRICT = {
 def database(folder: Path, loop: LoopSpec, rows: Sequence[dict[str, Any]], share: float = 0.0) -> Path:
     file = folder / "audit.duckdb"
     with open_duckdb(file) as connection:
-        judge(connection, mart_table(rows), loop)
+        give_verdicts(connection, mart_table(rows), loop)
         fill(connection, "main", ACCOUNT, pa.table({"quarantined_share": [share]}))
     return file
 

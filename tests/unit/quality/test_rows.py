@@ -20,8 +20,8 @@ from lakeloop.quality.alike import conflicts
 from lakeloop.quality.rows import (
     RECORDS,
     duplicates,
+    give_verdicts,
     good_rows,
-    judge,
     put_records,
     put_values,
     reason_counts,
@@ -121,7 +121,7 @@ def test_a_row_delivered_again_because_it_was_bad_keeps_its_key(judged: Judge) -
 
 def published(connection: duckdb.DuckDBPyConnection, loop: LoopSpec, *rows: dict[str, Any]) -> list[int]:
     """Judge the rows; the lines of those that are to be published."""
-    judge(connection, mart_table(rows), loop)
+    give_verdicts(connection, mart_table(rows), loop)
     return sorted(good_rows(connection).read_all()["source_line"].to_pylist())
 
 
@@ -202,7 +202,7 @@ def test_different_answers_to_one_text_are_counted_and_shown(connection: duckdb.
 
 def test_a_quarantined_row_is_kept_whole_with_all_its_reasons(connection: duckdb.DuckDBPyConnection) -> None:
     text = 'a "quoted"\nline, \\ and 東京'
-    judge(connection, mart_table([{"label": "cooking", "text": text}, {"label": ""}]), small_loop())
+    give_verdicts(connection, mart_table([{"label": "cooking", "text": text}, {"label": ""}]), small_loop())
     bad = quarantined(connection)
     assert bad.schema == QUARANTINE
     first = bad.to_pylist()[0]
@@ -226,7 +226,7 @@ def test_a_quarantined_row_is_kept_as_it_came_with_all_its_columns(
     came = {"id": "1", "text": "line one\r\n\tline two", "label": "cooking", "channel": "mail", "n": 2**60}
     where = {"row_hash": "", "source_line": 1, "source_file": "drop.jsonl", "partition": "2026-11-16"}
     raw = pa.Table.from_pylist([came | where], raw_schema(loop))
-    judge(connection, mart_table([{"label": "cooking"}, {"label": "cooking"}]), loop)
+    give_verdicts(connection, mart_table([{"label": "cooking"}, {"label": "cooking"}]), loop)
     reject(connection, loop, raw.select(["source_file", "source_line"]).to_reader())
     put_values(connection, loop, raw.to_reader())
     first, second = rejected(connection).read_all().to_pylist()
@@ -236,7 +236,7 @@ def test_a_quarantined_row_is_kept_as_it_came_with_all_its_columns(
 
 
 def test_a_quarantined_row_is_kept_as_it_stands_in_its_file(connection: duckdb.DuckDBPyConnection) -> None:
-    judge(connection, mart_table([{"label": "cooking"}, {"label": "cooking"}, {}]), LOOP)
+    give_verdicts(connection, mart_table([{"label": "cooking"}, {"label": "cooking"}, {}]), LOOP)
     places = pa.table({"source_file": ["drop.jsonl"] * 2, "source_line": [1, 3]})
     reject(connection, LOOP, places.to_reader())
     columns = ([["drop.jsonl"], [line], [7 * line], [f"line {line}"]] for line in (1, 2))
@@ -263,7 +263,7 @@ def test_rows_in_files_are_judged_as_a_table_is(
     told = []
     table = mart_table(rows)
     for judged in (table, in_files(tmp_path, table)):
-        judge(connection, judged, LOOP)
+        give_verdicts(connection, judged, LOOP)
         told.append((quarantined(connection), conflicts(connection), good_rows(connection).read_all()))
     assert told[0] == told[1]
     bad, found, good = told[0]
@@ -279,7 +279,7 @@ def in_files(folder: Path, table: pa.Table) -> RowFiles:
 
 
 def test_no_rows_are_no_reasons(connection: duckdb.DuckDBPyConnection) -> None:
-    judge(connection, mart_table([]), small_loop())
+    give_verdicts(connection, mart_table([]), small_loop())
     assert quarantined(connection).num_rows == 0
     rows = good_rows(connection).read_all()
     assert (rows.num_rows, rows.schema.names) == (0, MART.names)

@@ -13,7 +13,7 @@ EXACTNESS = 1e-9
 """Scores closer than this are equal: 0.95 - 0.94 is a little more than 0.01 in floating point."""
 
 
-class Check(Frozen):
+class Requirement(Frozen):
     """One thing that was asked of a candidate, and what was found."""
 
     name: str
@@ -25,5 +25,5 @@ class Check(Frozen):
 class GateRule(Protocol):
     """One rule. Pure: it reads nothing and changes nothing."""
 
-    def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Check]:
+    def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Requirement]:
         """What is asked of `candidate`, the best of `evidence`; nothing where the rule does not apply."""

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lakeloop.evidence import Evidence, ModelEvidence
-from lakeloop.gate.rules.base import Check
+from lakeloop.gate.rules.base import Requirement
 from lakeloop.spec.loop import LoopSpec
 
 
 class SoundComparison:
     """Another model than the champion, and the same rows for both; asks nothing when there is no champion."""
 
-    def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Check]:  # noqa: ARG002
+    def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Requirement]:  # noqa: ARG002
         champion = evidence.champion
         if champion is None:
             return
         same_model = candidate.digest == champion.digest
-        yield Check(
+        yield Requirement(
             name="new model",
             passed=not same_model,
             expected="another model than the champion",
             found=f"artifact {candidate.digest[:12]}" + " is already champion" * same_model,
         )
-        yield Check(
+        yield Requirement(
             name="same rows",
             passed=candidate.rows_digest == champion.rows_digest,
             expected=f"the {evidence.rows} test rows of the candidate",

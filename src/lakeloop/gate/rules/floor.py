@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lakeloop.evidence import Evidence, ModelEvidence
-from lakeloop.gate.rules.base import EXACTNESS, Check
+from lakeloop.gate.rules.base import EXACTNESS, Requirement
 from lakeloop.measures.base import shown
 from lakeloop.spec.loop import LoopSpec
 
@@ -13,12 +13,12 @@ from lakeloop.spec.loop import LoopSpec
 class Floor:
     """Asks for `gate.min_score`, else for the bar of the metric; for nothing where there is neither."""
 
-    def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Check]:  # noqa: ARG002
+    def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Requirement]:  # noqa: ARG002
         metric, least = loop.metric, loop.least_score
         if least is None:
             return
         score = candidate.scores[metric.name]
-        yield Check(
+        yield Requirement(
             name="minimum score" if metric.higher_is_better else "maximum score",
             passed=metric.advantage(score, least) >= -EXACTNESS,
             expected=f"{metric.title} {metric.bound} {shown(least)}",

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from lakeloop.errors import DataError
 from lakeloop.serving.backoff import Backoff
-from lakeloop.serving.log.spool import Batch, Spool
+from lakeloop.serving.log.spool import Spool, SpooledBatch
 from lakeloop.serving.metrics import LoopMetrics
 from lakeloop.tasks.base import Answer
 from lakeloop.tasks.registry import logged_answer
@@ -107,7 +107,7 @@ class PredictionLog:
                 self._spool.remove(batch)
                 self._metrics.published.inc(batch.rows)
 
-    def _readable(self, batch: Batch) -> pa.Table | None:
+    def _readable(self, batch: SpooledBatch) -> pa.Table | None:
         """The rows of a batch; None when it cannot be read: then it is set aside, and counted as dropped."""
         try:
             return self._table(batch)
@@ -119,7 +119,7 @@ class PredictionLog:
             self._reject(batch, error)
         return None
 
-    def _reject(self, batch: Batch, error: Exception) -> None:
+    def _reject(self, batch: SpooledBatch, error: Exception) -> None:
         kept = self._spool.reject(batch)
         self._metrics.dropped.inc(batch.rows)
         log.error("%d predictions never can go to the lake; kept in %s", batch.rows, kept, exc_info=error)
@@ -155,7 +155,7 @@ class PredictionLog:
             if stopping:
                 return
 
-    def _table(self, batch: Batch) -> pa.Table:
+    def _table(self, batch: SpooledBatch) -> pa.Table:
         # A spool of an earlier version may be left: its rows have their answers in other keys.
         rows = [
             {**row, "answer": logged_answer(row), "partition": batch.partition, "batch_id": batch.id}

@@ -35,7 +35,7 @@ Kept = Literal["kept", "filled", "dropped"]
 
 
 @dataclass(frozen=True)
-class Batch:
+class SpooledBatch:
     """A closed file of rows of one day, on its way to the lake."""
 
     path: Path
@@ -90,9 +90,9 @@ class _OpenBatch:
         if written != len(data):
             raise OSError(f"only {written} of {len(data)} bytes could be written to {self.path}")
 
-    def close(self) -> Batch:
+    def close(self) -> SpooledBatch:
         self._file.close()
-        return Batch(self.path, self.rows, self.bytes)
+        return SpooledBatch(self.path, self.rows, self.bytes)
 
 
 class Spool:
@@ -105,7 +105,7 @@ class Spool:
         self._backlog_bytes = backlog_bytes
         self._lock = threading.Lock()
         self._open: _OpenBatch | None = None
-        self._closed: list[Batch] = []
+        self._closed: list[SpooledBatch] = []
         self._locks: dict[Path, int] = {}
         self._folder = self._own_folder()
         self._adopt()
@@ -142,17 +142,17 @@ class Spool:
             if self._open:
                 self._close()
 
-    def oldest(self) -> Batch | None:
+    def oldest(self) -> SpooledBatch | None:
         """The oldest closed batch; it stays in the spool until `remove` or `reject`."""
         with self._lock:
             return self._closed[0] if self._closed else None
 
-    def remove(self, batch: Batch) -> None:
+    def remove(self, batch: SpooledBatch) -> None:
         """Forget a batch that the lake has, or whose file is gone."""
         batch.path.unlink(missing_ok=True)
         self._forget(batch)
 
-    def reject(self, batch: Batch) -> Path:
+    def reject(self, batch: SpooledBatch) -> Path:
         """Put aside a batch that the lake will never take; returns where it is kept."""
         aside = self._root / _REJECTED
         aside.mkdir(exist_ok=True)
@@ -182,7 +182,7 @@ class Spool:
         else:  # the disk was full when its first row came
             batch.path.unlink()
 
-    def _forget(self, batch: Batch) -> None:
+    def _forget(self, batch: SpooledBatch) -> None:
         with self._lock:
             self._closed.remove(batch)
 
@@ -218,6 +218,6 @@ class Spool:
             log.info("%d predictions of an earlier process are still to go to the lake", rows)
 
 
-def _left_over(path: Path) -> Batch:
+def _left_over(path: Path) -> SpooledBatch:
     data = path.read_bytes()
-    return Batch(path, data.count(b"\n"), len(data))
+    return SpooledBatch(path, data.count(b"\n"), len(data))

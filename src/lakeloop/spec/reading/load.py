@@ -21,7 +21,7 @@ from lakeloop.spec.quoting import Key, describe, quote
 from lakeloop.spec.reading.document import Document, parse, read_text
 from lakeloop.spec.reading.nearest import nearest
 from lakeloop.spec.reading.problems import Problem, list_problems
-from lakeloop.spec.reading.wording import UNKNOWN_KEY, Finding, findings
+from lakeloop.spec.reading.wording import UNKNOWN_KEY, Flaw, flaws
 from lakeloop.spec.yesterday import lift_file, moved_key
 
 LOOP_FILE = "loop.yaml"
@@ -120,35 +120,35 @@ def _validate(document: Document) -> tuple[LoopSpec | None, list[Problem]]:
             # As JSON, strict mode takes a list for a tuple and text for a date, and still no "5" for a 5.
             return LoopSpec.model_validate_json(json.dumps(content), strict=True), list(problems.values())
         except ValidationError as error:
-            found = [f for e in error.errors(include_url=False) for f in findings(e)]
+            found = [f for e in error.errors(include_url=False) for f in flaws(e)]
         fresh = [f for f in found if f.key not in mended and (f.key, f.message) not in problems]
         if not fresh:
             break
         renamed = dict(_typos(fresh, content))
-        for finding in fresh:
-            if finding.key not in renamed.values():
-                problems[finding.key, finding.message] = _located(finding, document)
-            mended |= {finding.key, renamed.get(finding.key, finding.key)}
-            _mend(content, finding.key, renamed.get(finding.key))
-            if new := renamed.get(finding.key):
-                document.lines.setdefault(new, document.line(finding.key))
+        for flaw in fresh:
+            if flaw.key not in renamed.values():
+                problems[flaw.key, flaw.message] = _located(flaw, document)
+            mended |= {flaw.key, renamed.get(flaw.key, flaw.key)}
+            _mend(content, flaw.key, renamed.get(flaw.key))
+            if new := renamed.get(flaw.key):
+                document.lines.setdefault(new, document.line(flaw.key))
     return None, list(problems.values())
 
 
-def _located(finding: Finding, document: Document) -> Problem:
+def _located(flaw: Flaw, document: Document) -> Problem:
     """The problem at its line; a key that was written at its place of yesterday is named so."""
-    old = moved_key(finding.key)
-    written = old if old in document.lines else finding.key
-    return Problem(document.line(written), *finding._replace(key=written))
+    old = moved_key(flaw.key)
+    written = old if old in document.lines else flaw.key
+    return Problem(document.line(written), *flaw._replace(key=written))
 
 
-def _typos(fresh: list[Finding], content: Any) -> Iterator[tuple[Key, Key]]:
+def _typos(fresh: list[Flaw], content: Any) -> Iterator[tuple[Key, Key]]:
     """Unknown keys that are one mistyped which is not there: one mistake, not two."""
-    for finding in fresh:
-        section = _at(content, finding.key[:-1])
-        absent = isinstance(section, dict) and finding.nearest not in section
-        if finding.message == UNKNOWN_KEY and finding.nearest and "." not in finding.nearest and absent:
-            yield finding.key, (*finding.key[:-1], finding.nearest)
+    for flaw in fresh:
+        section = _at(content, flaw.key[:-1])
+        absent = isinstance(section, dict) and flaw.nearest not in section
+        if flaw.message == UNKNOWN_KEY and flaw.nearest and "." not in flaw.nearest and absent:
+            yield flaw.key, (*flaw.key[:-1], flaw.nearest)
 
 
 def _at(content: Any, key: Key) -> Any:

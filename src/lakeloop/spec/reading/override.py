@@ -19,7 +19,7 @@ from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import choices, plain
 from lakeloop.spec.reading.nearest import nearest
 from lakeloop.spec.reading.problems import Problem, list_problems
-from lakeloop.spec.reading.wording import Finding, findings
+from lakeloop.spec.reading.wording import Flaw, flaws
 from lakeloop.spec.shape import dotted_keys, kinds_with, walk
 from lakeloop.spec.train import Candidate
 
@@ -82,19 +82,19 @@ def override(loop: LoopSpec, changes: Mapping[str, Any]) -> LoopSpec:
     try:
         return LoopSpec.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
-        found = [f for e in error.errors(include_url=False) for f in findings(e)]
+        found = [f for e in error.errors(include_url=False) for f in flaws(e)]
         raise list_problems(where, [Problem(0, *_of_this_run(f, changes)) for f in found]) from None
 
 
-def _of_this_run(finding: Finding, changes: Mapping[str, Any]) -> Finding:
+def _of_this_run(flaw: Flaw, changes: Mapping[str, Any]) -> Flaw:
     """For a key of another kind: how to choose a kind that has it, beside it."""
-    owners = kinds_with(finding.key)
-    asked = [key for key in changes if key.rsplit(".", 1)[-1] == finding.key[-1]]
-    if not finding.remedy or not owners or not asked:
-        return finding
+    owners = kinds_with(flaw.key)
+    asked = [key for key in changes if key.rsplit(".", 1)[-1] == flaw.key[-1]]
+    if not flaw.remedy or not owners or not asked:
+        return flaw
     choice = asked[0].rsplit(".", 1)[0]
-    remedy = f"{finding.key[-1]} is a key of {choices(owners)}: set {choice}={owners[0]} as well"
-    return finding._replace(remedy=remedy)
+    remedy = f"{flaw.key[-1]} is a key of {choices(owners)}: set {choice}={owners[0]} as well"
+    return flaw._replace(remedy=remedy)
 
 
 def current(loop: LoopSpec, key: str) -> Any:

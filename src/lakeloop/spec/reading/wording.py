@@ -1,4 +1,4 @@
-"""pydantic's findings in the words of a loop file: expected, found and the nearest valid name.
+"""pydantic's flaws in the words of a loop file: expected, found and the nearest valid name.
 
 Where in the file something is comes from `shape`; which line that is, from `document`.
 """
@@ -19,7 +19,7 @@ UNKNOWN_KEY = "unknown key"
 MISSING_KEY = "missing key"
 
 
-class Finding(NamedTuple):
+class Flaw(NamedTuple):
     """A problem that does not know its line yet."""
 
     key: Key
@@ -53,7 +53,7 @@ _LIMITS = {
 }
 
 
-def findings(error: ErrorDetails) -> Iterator[Finding]:
+def flaws(error: ErrorDetails) -> Iterator[Flaw]:
     """One pydantic error in plain words; a broken rule can be several."""
     place = locate(error["loc"])
     if error["type"] == BROKEN_RULE:
@@ -62,15 +62,15 @@ def findings(error: ErrorDetails) -> Iterator[Finding]:
     yield _WORDED.get(error["type"], _wrong_value)(place, error)
 
 
-def _unknown_key(place: Place, _error: ErrorDetails) -> Finding:
+def _unknown_key(place: Place, _error: ErrorDetails) -> Flaw:
     name = str(place.key[-1])
     known = keys_of(place.section) if place.section else []
     close, expected = nearest(name, known) or _elsewhere(name), f"one of {', '.join(known)}" if known else ""
     if owners := kinds_with(place.key):
         message, kind = f"a key of another kind than {_kind_of(place)}", dotted((*place.key[:-1], "kind"))
         remedy = f"{plain(name)} is a key of {choices(owners)}: choose that with {kind}, or leave the key out"
-        return Finding(place.key, message, expected, plain(name), remedy=remedy)
-    return Finding(place.key, UNKNOWN_KEY, expected, plain(name), close)
+        return Flaw(place.key, message, expected, plain(name), remedy=remedy)
+    return Flaw(place.key, UNKNOWN_KEY, expected, plain(name), close)
 
 
 def _kind_of(place: Place) -> str:
@@ -84,53 +84,53 @@ def _elsewhere(name: str) -> str:
     return homes[0] if homes else ""
 
 
-def _missing_key(place: Place, error: ErrorDetails) -> Finding:
+def _missing_key(place: Place, error: ErrorDetails) -> Flaw:
     name = str(place.key[-1])
     info = place.section.model_fields.get(name) if place.section else None
     about = f": {' '.join(info.description.split())}" if info and info.description else ""
-    return Finding(place.key, MISSING_KEY, f"{name}{about}", _keys_of(error["input"]))
+    return Flaw(place.key, MISSING_KEY, f"{name}{about}", _keys_of(error["input"]))
 
 
-def _missing_kind(place: Place, error: ErrorDetails) -> Finding:
+def _missing_kind(place: Place, error: ErrorDetails) -> Flaw:
     kinds = list(kinds_of(place.shape))
-    return Finding((*place.key, "kind"), MISSING_KEY, f"kind: {choices(kinds)}", _keys_of(error["input"]))
+    return Flaw((*place.key, "kind"), MISSING_KEY, f"kind: {choices(kinds)}", _keys_of(error["input"]))
 
 
-def _unknown_kind(place: Place, error: ErrorDetails) -> Finding:
+def _unknown_kind(place: Place, error: ErrorDetails) -> Flaw:
     tag = error["ctx"]["tag"]
     return _not_one_of((*place.key, "kind"), list(kinds_of(place.shape)), tag)
 
 
-def _unknown_choice(place: Place, error: ErrorDetails) -> Finding:
+def _unknown_choice(place: Place, error: ErrorDetails) -> Flaw:
     return _not_one_of(place.key, [str(value) for value in _literals(place.shape)], error["input"])
 
 
-def _not_one_of(key: Key, known: Sequence[str], found: Any) -> Finding:
+def _not_one_of(key: Key, known: Sequence[str], found: Any) -> Flaw:
     close = nearest_choice(found, known) if isinstance(found, str) else ""
-    return Finding(key, "wrong value", choices(known), describe(found), close)
+    return Flaw(key, "wrong value", choices(known), describe(found), close)
 
 
-def _bad_name(place: Place, error: ErrorDetails) -> Finding:
+def _bad_name(place: Place, error: ErrorDetails) -> Flaw:
     wanted = "a name of small letters, digits and _ that begins with a letter"
-    return Finding(place.key, "wrong name", wanted, describe(error["input"]))
+    return Flaw(place.key, "wrong name", wanted, describe(error["input"]))
 
 
-def _rejected(place: Place, error: ErrorDetails) -> Finding:
-    return Finding(place.key, "wrong value", str(error["ctx"]["error"]), describe(error["input"]))
+def _rejected(place: Place, error: ErrorDetails) -> Flaw:
+    return Flaw(place.key, "wrong value", str(error["ctx"]["error"]), describe(error["input"]))
 
 
-def _wrong_value(place: Place, error: ErrorDetails) -> Finding:
+def _wrong_value(place: Place, error: ErrorDetails) -> Flaw:
     kind = error["type"]
     limits = {name: f"{x:g}" if isinstance(x, float) else x for name, x in error.get("ctx", {}).items()}
     wanted = _KINDS_OF_VALUE.get(kind) or _LIMITS.get(kind, "").format(**limits)
-    return Finding(place.key, "wrong value", wanted or error["msg"], describe(error["input"]))
+    return Flaw(place.key, "wrong value", wanted or error["msg"], describe(error["input"]))
 
 
-def _broken(section: Key, broken: Broken) -> Finding:
+def _broken(section: Key, broken: Broken) -> Flaw:
     parts = broken.key if isinstance(broken.key, tuple) else broken.key.split(".")
     key = (*section, *(int(part) if part.isdecimal() else part for part in parts))
     close = nearest(broken.found, broken.known)
-    return Finding(key, broken.message, broken.expected, quote(broken.found), close)
+    return Flaw(key, broken.message, broken.expected, quote(broken.found), close)
 
 
 def _keys_of(value: Any) -> str:
@@ -144,7 +144,7 @@ def _literals(shape: Any) -> tuple[Any, ...]:
     return tuple(v for value in values for v in (_literals(value) or (value,)))
 
 
-_WORDED: dict[str, Callable[[Place, ErrorDetails], Finding]] = {
+_WORDED: dict[str, Callable[[Place, ErrorDetails], Flaw]] = {
     "extra_forbidden": _unknown_key,
     "literal_error": _unknown_choice,
     "missing": _missing_key,

@@ -196,7 +196,7 @@ def _judge(
     pinned: Any = {"version": version, "partition": stage.partition}
     with open_duckdb(database) as connection:
         staging = context.lake.row_files("staging", **pinned) or context.lake.scan("staging", **pinned)
-        rows.judge(connection, staging, context.loop)
+        rows.give_verdicts(connection, staging, context.loop)
         reasons = rows.reason_counts(connection)
         if reasons:
             keep_whole(context, ingested, connection)
