@@ -70,6 +70,21 @@ def test_the_report_shows_a_scatter_and_residuals(context: StageContext, outcome
     assert "Residuals by slice" in page
 
 
+def test_the_page_in_airflow_shows_the_champion_by_its_metric(
+    stack: RunningStack, context: StageContext, outcome: Outcome
+) -> None:
+    champion = Registry(context.lake).champion()
+    assert champion is not None
+    token = httpx.get(f"{stack.stack.airflow_url}/auth/token").json()["access_token"]
+    page = httpx.get(
+        f"{stack.stack.airflow_url}/lakeloop/", headers={"Authorization": f"Bearer {token}"}, timeout=30
+    ).raise_for_status()
+    _, _, card = page.text.partition(f"/models/valence/{champion.name}")
+    card = card[:400]
+    assert f"{champion.card.metrics['mae']:.4f}" in card
+    assert "mean absolute error" in card
+
+
 def test_the_server_that_serves_the_other_loop_answers_with_a_value(
     stack: RunningStack, context: StageContext, outcome: Outcome
 ) -> None:
