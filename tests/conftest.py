@@ -33,6 +33,7 @@ os.environ.update(
 )
 os.environ.pop("WANDB_API_KEY", None)
 collect_rarely()
+gc.disable()  # until all is imported
 
 # What trainings find again is shared by all tests of a run: tracing a network takes seconds.
 if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -70,6 +71,7 @@ def pytest_collection_finish() -> None:
     """Nothing that was imported by now is garbage: looking at it again and again takes seconds."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_sessionfinish() -> None:
