@@ -135,10 +135,10 @@ def _attach(workdir: Workdir, spec: JobSpec) -> bool:
 
 
 def _clear(workdir: Workdir) -> None:
-    """Leave nothing of an earlier try but the inputs, the checkpoints and the locks."""
+    """Leave nothing of an earlier try but the inputs, the checkpoints, what it has cost and the locks."""
     if (record := workdir.read_record()) is not None:
         _end_survivors(record)
-    keep = {workdir.inputs, workdir.checkpoints, workdir.submit_lock, workdir.run_lock}
+    keep = {workdir.inputs, workdir.checkpoints, workdir.spent, workdir.submit_lock, workdir.run_lock}
     for path in set(workdir.path.iterdir()) - keep:
         if path.is_dir():
             shutil.rmtree(path)

@@ -37,7 +37,7 @@ class JobSpec(Frozen):
     """Fingerprint of the part of `config` that decides the outcome; empty when all of `config` does."""
     workdir: Path
     """The job's own folder: log, state, result and what the job makes. A new try finds it cleared, but for
-    `inputs/` and `checkpoints/`."""
+    `inputs/`, `checkpoints/` and `spent/`."""
     root: Path
     """Where the job is started: the folder from which its module can be imported."""
     threads: int = Field(default=0, ge=0)
@@ -156,6 +156,11 @@ class Workdir:
     def checkpoints(self) -> Path:
         """What a try leaves for the next one, which tells by itself whether it is of use."""
         return self.path / "checkpoints"
+
+    @property
+    def spent(self) -> Path:
+        """What each try of a job has cost, until the job is done."""
+        return self.path / "spent"
 
     @property
     def pulse(self) -> Path:

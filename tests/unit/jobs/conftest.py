@@ -25,9 +25,10 @@ JOB = """
         faulthandler.register(signal.SIGUSR1, file=2)
         (path.parent / "pulse").write_text(order["pulse"])
     if order.get("saves"):
-        (path.parent / "checkpoints").mkdir(exist_ok=True)
-        with (path.parent / "checkpoints" / "tries").open("a") as tries:
-            tries.write("x")
+        for name in ("checkpoints", "spent"):
+            (path.parent / name).mkdir(exist_ok=True)
+            with (path.parent / name / "tries").open("a") as tries:
+                tries.write("x")
     for line in order.get("lines", ()):
         print(line, flush=True)
     time.sleep(order.get("seconds", 0))

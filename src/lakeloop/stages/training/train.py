@@ -39,7 +39,7 @@ _DATASET_FILES = ("dataset.json", "train.parquet", "validation.parquet")
 """What a job sees of a data set: not its test rows."""
 _INPUTS = "inputs/dataset"
 """The folder of a job that has them."""
-_COSTS = ("gpu_seconds", "peak_memory_mb", "peak_gpu_memory_mb", "energy_joules")
+_COSTS = ("gpu_seconds", "peak_memory_mb", "peak_gpu_memory_mb", "energy_joules", "tries")
 """What the record says of the cost, beside seconds; what a machine does not tell is left out."""
 _SCORES = "validation/"
 """Begins the names of scores among the metrics of a record."""
