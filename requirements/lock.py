@@ -30,7 +30,8 @@ FOLDER = Path(__file__).resolve().parent
 PYPROJECT = FOLDER.parent / "pyproject.toml"
 NAMES = ("lock.txt", "cuda.txt", "cluster.txt")
 PYTHONS = ("3.11", "3.12", "3.13")
-CUDA = re.compile(r"(nvidia-.+|cuda-.+|triton)$")
+CUDA = re.compile(r"(nvidia-(?!ml-py$).+|cuda-.+|triton)$")
+"""Those of the CUDA build of torch; nvidia-ml-py is small, of Python alone, and tested without a device."""
 REMEDY = "run `make lock`"
 
 

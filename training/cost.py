@@ -1,5 +1,7 @@
 """What a job costs: wall, CPU and GPU seconds, memory, energy where the machine tells it; and its load now.
 
+A job that was ended and taken up again has cost what all its tries have, see `training.account`.
+
 Energy is that of the processor packages (RAPL) and of the device (NVML) while the job ran: on a machine that
 does other work meanwhile, of that too. Where nothing can be read nothing is said: 0 would be a lie.
 """
@@ -8,15 +10,17 @@ from __future__ import annotations
 
 import importlib
 import resource
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from threading import Lock, Thread
+from types import TracebackType
+from typing import Self
 
 import torch
 
+from training.account import Account, Cost
 from training.device import Device
 
 RAPL = Path("/sys/class/powercap")
@@ -28,20 +32,35 @@ _LOOK_EVERY_SECONDS = 60.0
 
 
 class Meter:
-    """Begins to count when it is made; `read` says what was spent since."""
+    """Begins to count when it is made, and keeps `account` as a context; `read` says what was spent since."""
 
-    def __init__(self, rapl: Path = RAPL) -> None:
+    def __init__(self, rapl: Path = RAPL, account: Account | None = None) -> None:
         self._began = time.monotonic()
+        self._account = account
         self._packages = [_Package(folder) for folder in _readable_packages(rapl)]
         self._devices = _device_joules()
         if self._packages:
-            threading.Thread(target=self._look, name="energy", daemon=True).start()
+            Thread(target=self._look, name="energy", daemon=True).start()
 
-    def read(self, device: Device) -> dict[str, Any]:
-        """Seconds, MB and J; keys of what cannot be read are absent."""
+    def __enter__(self) -> Self:
+        if self._account is not None:
+            self._account.keep(lambda: self._own(on_gpu=torch.cuda.is_available()))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._account is not None:
+            self._account.close()
+
+    def read(self, device: Device) -> Cost:
+        """Seconds, MB and J, those of earlier tries with it; keys of what cannot be read are absent."""
+        own = self._own(on_gpu=device.target.type == "cuda")
+        return self._account.total(own) if self._account else own
+
+    def _own(self, *, on_gpu: bool) -> Cost:
         wall = time.monotonic() - self._began
-        on_gpu = device.target.type == "cuda"
-        found: dict[str, Any] = {
+        found: Cost = {
             "wall_seconds": round(wall, 3),
             "cpu_seconds": round(_cpu_seconds(), 3),
             "gpu_seconds": round(wall, 3) if on_gpu else 0.0,
@@ -97,7 +116,7 @@ class _Package:
         self._range = int((folder / "max_energy_range_uj").read_text())
         self._last = int(self._counter.read_text())
         self._spent = 0
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def joules(self) -> float:
         """Since this was made; to be asked before the counter has begun anew twice."""

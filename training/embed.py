@@ -16,6 +16,7 @@ from lakeloop.durable import write_atomically
 from lakeloop.records import fingerprint
 from training.data import Batch, Tokens, sorted_batches
 from training.device import Device
+from training.memory import Passes
 from training.network import Network
 from training.progress import Passage
 
@@ -32,15 +33,26 @@ def run(
     rows: NDArray[np.int64],
     device: Device,
     what: str,
+    passes: Passes | None = None,
 ) -> NDArray[np.float32]:
-    """`compute` for the given rows, float32 [rows, width], in their order; `what` names it in the log."""
+    """`compute` for the given rows, float32 [rows, width], in their order; `what` names it in the log.
+
+    With `passes` those of the run before: what it learnt of the device's memory holds for this one.
+
+    Raises:
+        RuntimeError: the device has no memory left, with a quarter of the texts at once, too.
+    """
+    passes = passes or Passes(BATCH_SIZE, what=f"batches in {what}")
+
+    def outputs(picked: NDArray[np.int64]) -> torch.Tensor:
+        with device.autocast():
+            return compute(tokens.batch(rows[picked])).float()
+
     lengths = tokens.lengths[rows]
     passage = Passage(what, len(rows), int(lengths.sum()))
     results: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
     for picked in sorted_batches(lengths, BATCH_SIZE):
-        with device.autocast():
-            result = compute(tokens.batch(rows[picked]))
-        results.append((picked, result.float().cpu().numpy()))
+        results.append((picked, passes.outputs(picked, outputs).numpy()))
         passage.add(len(picked), int(lengths[picked].sum()))
     out = np.empty((len(rows), results[0][1].shape[1]), dtype=np.float32)
     for picked, part in results:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from lakeloop.faults import reach
 from training.attention import fuse_attention, restore_attention
 from training.course import Course
 from training.data import Batch, Tokens, bucketed_batches
-from training.embed import run
+from training.embed import BATCH_SIZE, run
 from training.frozen import FrozenLayers, can_replay, worth_keeping
 from training.job import Job, Trained
 from training.memory import Passes, free_bytes, need_of, texts_of_a_pass
@@ -93,6 +93,7 @@ class Fit:
     tokens: Tokens
     """Tokens of the training rows, then of the validation rows."""
     passes: Passes
+    in_validation: Passes = field(default_factory=lambda: Passes(BATCH_SIZE, what="batches in validation"))
 
     def run(self) -> Course:
         """Train, from the newest checkpoint where there is one; the weights are those of the last epoch.
@@ -105,7 +106,7 @@ class Fit:
         course = self._course()
         with self.job.ending.deferred():
             try:
-                while not course.is_over(train.epochs, train.patience):
+                while not course.is_over(train.epochs, self._patience):
                     self._epoch(course)
             finally:
                 self.job.pulse.rest()
@@ -155,16 +156,11 @@ class Fit:
 
     def _pass(self, course: Course) -> float:
         """Train on every row once, or on those that are left of the epoch; returns the mean loss."""
-        train, device = self.job.config.train, self.job.device
         self.opened.train_mode(self.network)
-        targets = torch.from_numpy(self.job.dataset.train.targets)
-        lengths = self.tokens.lengths[: len(targets)]
-        batches = bucketed_batches(lengths, train.batch_size, seed=train.seed, epoch=course.epoch)
+        batches = self._batches(course.epoch)
 
         def backward(part: NDArray[np.int64], share: float) -> torch.Tensor:
-            with device.autocast():
-                outputs = self.network(*self.feed(self.tokens.batch(part)))
-            loss = self.task.loss(outputs.float(), targets[part].to(device.target)) * share
+            loss = self._loss(part) * share
             loss.backward()  # type: ignore[no-untyped-call]
             return loss.detach()
 
@@ -174,7 +170,19 @@ class Fit:
             loss = self.passes.run(rows, backward, course.optimiser.zero_grad)
             self._step(course, loss, len(rows))
             self._between(course)
-        return course.loss / len(targets)
+        return course.loss / sum(len(rows) for rows in batches)
+
+    def _batches(self, epoch: int) -> Sequence[NDArray[np.int64]]:
+        """The rows of each batch of an epoch; as many batches in each."""
+        train, lengths = self.job.config.train, self.tokens.lengths[: len(self.job.dataset.train)]
+        return bucketed_batches(lengths, train.batch_size, seed=train.seed, epoch=epoch)
+
+    def _loss(self, rows: NDArray[np.int64]) -> torch.Tensor:
+        """The mean loss of some rows, a scalar that can be followed back to the weights."""
+        with self.job.device.autocast():
+            outputs = self.network(*self.feed(self.tokens.batch(rows)))
+        targets = torch.from_numpy(self.job.dataset.train.targets[rows])
+        return self.task.loss(outputs.float(), targets.to(self.job.device.target))
 
     def _step(self, course: Course, loss: torch.Tensor, rows: int) -> None:
         """Move the weights by the gradients of `rows` rows, whose mean loss is `loss`."""
@@ -203,7 +211,7 @@ class Fit:
             outputs: torch.Tensor = self.network(*self.feed(batch))
             return outputs
 
-        outputs = run(compute, self.tokens, rows, self.job.device, "validation")
+        outputs = run(compute, self.tokens, rows, self.job.device, "validation", passes=self.in_validation)
         return self.job.judge.score(self.task, outputs)
 
     def _optimiser(self) -> torch.optim.Optimizer:
@@ -230,6 +238,11 @@ class Fit:
     @property
     def _learning_rate(self) -> float:
         return float(self.job.settings["learning_rate"])
+
+    @property
+    def _patience(self) -> int:
+        """Epochs without a better one that are waited for."""
+        return self.job.config.train.patience
 
     @property
     def _steps(self) -> int:

@@ -53,6 +53,7 @@ from lakeloop.spec.train import Candidate, Train
 from lakeloop.tasks.registry import task_of
 from lakeloop.tracking.journal import JournalIdentity, JournalTracker
 from lakeloop.tracking.tracker import Tracker
+from training.account import Account
 from training.checkpoint import Checkpoints
 from training.cost import Meter
 from training.data import Dataset, Tokens, load_tokenizer, read_dataset, require_tokens, tokenise
@@ -210,11 +211,13 @@ def run(path: Path, train: Callable[[Job], Trained], ending: Ending | None = Non
         TransientError: the job was asked to end.
     """
     config = _read_config(path)
-    workdir, meter = Workdir(path.parent), Meter()
+    workdir = Workdir(path.parent)
+    account = Account(workdir.spent)
     checkpoints = Checkpoints(workdir.checkpoints, key_of(config))
     identity, told = journal_of(config, checkpoints.run_to_continue())
     checkpoints.run = identity.run
-    with JournalTracker(identity.path(config.journals), identity) as tracker:
+    journal = identity.path(config.journals)
+    with Meter(account=account) as meter, JournalTracker(journal, identity) as tracker:
         job = open_job(config, tracker)
         job.checkpoints, job.told, job.pulse = checkpoints, told, Pulse(workdir.pulse)
         job.ending = ending or job.ending
@@ -233,6 +236,7 @@ def run(path: Path, train: Callable[[Job], Trained], ending: Ending | None = Non
         tracker.summary(result)
         write_atomically(workdir.result, json.dumps(result, indent=2) + "\n")
     checkpoints.clear()
+    account.clear()
 
 
 def journal_of(config: JobConfig, earlier: str) -> tuple[JournalIdentity, Told]:

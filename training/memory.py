@@ -124,6 +124,8 @@ class Passes:
 
     texts: int
     halved: int = 0
+    what: str = "batches"
+    """What they are passes of, for the log."""
 
     def run(self, rows: NDArray[np.int64], backward: Backward, forget: Callable[[], None]) -> torch.Tensor:
         """Have `backward` add up the gradients of the batch `rows`; returns its mean loss, a scalar.
@@ -133,26 +135,43 @@ class Passes:
         Raises:
             RuntimeError: there is no memory left, after `HALVINGS` tries with fewer texts in a pass, too.
         """
+        return self._try(lambda: self._run(rows, backward), len(rows), forget)
+
+    def outputs(
+        self, rows: NDArray[np.int64], compute: Callable[[NDArray[np.int64]], torch.Tensor]
+    ) -> torch.Tensor:
+        """What `compute` gives for `rows`, on the CPU, [rows, ...]; nothing is learnt.
+
+        Raises:
+            RuntimeError: as of `run`.
+        """
+        return self._try(
+            lambda: torch.cat([compute(part).cpu() for part in self._parts(rows)]), len(rows), lambda: None
+        )
+
+    def _try(self, work: Callable[[], torch.Tensor], rows: int, forget: Callable[[], None]) -> torch.Tensor:
         while True:
             try:
-                return self._run(rows, backward)
+                return work()
             except RuntimeError as error:
                 if not is_out_of_memory(error) or self.halved == HALVINGS or self.texts == 1:
                     raise
             # Out of the block that holds the error, and with it the tensors of the pass.
             forget()
-            self.texts = -(-min(self.texts, len(rows)) // 2)
+            self.texts = -(-min(self.texts, rows) // 2)
             self.halved += 1
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             log.warning(
-                "the device has no memory left: batches go in passes of %d texts from here on, and their"
-                " gradients are added up",
+                "the device has no memory left: %s go in passes of %d texts from here on",
+                self.what,
                 self.texts,
             )
 
     def _run(self, rows: NDArray[np.int64], backward: Backward) -> torch.Tensor:
         if len(rows) <= self.texts:
             return backward(rows, 1.0)
-        parts = [rows[first : first + self.texts] for first in range(0, len(rows), self.texts)]
-        return torch.stack([backward(part, len(part) / len(rows)) for part in parts]).sum()
+        return torch.stack([backward(part, len(part) / len(rows)) for part in self._parts(rows)]).sum()
+
+    def _parts(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        return [rows[first : first + self.texts] for first in range(0, len(rows), self.texts)]

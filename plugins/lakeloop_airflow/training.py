@@ -124,7 +124,7 @@ class TrainOperator(ResumableJobMixin, BaseOperator):
         return jobs.status(self.job_id).state
 
     def is_job_active(self, status: str) -> bool:
-        return status in {"pending", "running"}
+        return status in jobs.AT_WORK
 
     def is_job_succeeded(self, status: str) -> bool:
         return status == "succeeded"

@@ -76,6 +76,8 @@ class Settings(BaseSettings):
     """Hosts, besides this machine, that sources may ask over http (JSON list)."""
     training_threads: int = Field(default=0, ge=0)
     """CPU threads of a training process; 0 means all cores."""
+    tensorboard: bool = False
+    """Whether the numbers of runs are also written as files of TensorBoard."""
     unpacked_bytes: int = Field(default=64 << 30, ge=1)
     """What a compressed drop may unpack to."""
     unpacked_ratio: int = Field(default=200, ge=1)
@@ -126,6 +128,11 @@ class Settings(BaseSettings):
     @property
     def journals(self) -> Path:
         return self.home / "journals"
+
+    @property
+    def boards(self) -> Path:
+        """Files of TensorBoard, a folder for each loop."""
+        return self.home / "tensorboard"
 
     @property
     def wandb_dir(self) -> Path:

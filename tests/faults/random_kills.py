@@ -16,6 +16,7 @@ import math
 import mmap
 import os
 import random
+import resource
 import signal
 import sys
 import tempfile
@@ -37,7 +38,7 @@ from lakeloop.jobs.state import Workdir
 from lakeloop.tracking.journal import read_journal
 from tests.support.tiny_bert import make_base_model, make_dataset
 from tests.support.training_jobs import Folders, job_config
-from training import checkpoint, job
+from training import account, checkpoint, job
 from training.checkpoint import Checkpoints, State
 from training.course import Course
 from training.gradient import Fit
@@ -130,7 +131,7 @@ class Killer:
         """One try of the job; what is changed here is changed in this copy of the process."""
         code: Any = 1
         try:
-            checkpoint.SECONDS, checkpoint.SHARE = every, math.inf
+            checkpoint.SECONDS, checkpoint.SHARE, account.SECONDS = every, math.inf, 0.02
             self._watch()
             sys.argv = ["training.train", "--config", str(self.config)]
             job.main(train)
@@ -191,6 +192,8 @@ class Proof:
     """Number of a step -> what it was trained on, each time that it was taken."""
     curve: list[Any]
     undisturbed_curve: list[Any]
+    cpu_seconds: float
+    """Of all tries, by the kernel, which saw each of them end."""
     left: list[str]
     """What is in the job's folder in the end."""
 
@@ -201,10 +204,11 @@ def prove(folder: Path, kills: int, inside: int, seed: int) -> Proof:
     gc.freeze()  # no child looks through what is there now, and gets a copy of all of it by that
     with patch.object(job, "export_artifact", weights_alone):
         run(undisturbed, train)  # in this process: the copies of it need not import what it imported
-    killer = Killer(killed, seed, folder / "batches")
+    killer, before = Killer(killed, seed, folder / "batches"), _of_children()
     killer.kill(kills, inside)
     ended = killer.ask_to_end(after=3)
     killer.finish()
+    spent = _of_children() - before
     gc.unfreeze()
     whole, result = (json.loads(Workdir(path.parent).result.read_bytes()) for path in (undisturbed, killed))
     lines = [json.loads(line) for line in killer.batches.read_text().splitlines()]
@@ -213,9 +217,15 @@ def prove(folder: Path, kills: int, inside: int, seed: int) -> Proof:
         batches.setdefault(step, set()).add(tuple(rows))
     return Proof(
         killer.killed, ended, kills * STEPS, len(lines), result, whole, batches,
-        curve(folder / "journals", result["run"]), curve(folder / "journals", whole["run"]),
+        curve(folder / "journals", result["run"]), curve(folder / "journals", whole["run"]), spent,
         sorted(path.name for path in killed.parent.iterdir()),
     )  # fmt: skip
+
+
+def _of_children() -> float:
+    """CPU seconds of all ended children of this process."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def write_jobs(folder: Path, epochs: int) -> list[Path]:
@@ -253,8 +263,9 @@ def main(arguments: Sequence[str]) -> None:
         proof = prove(Path(folder), asked.kills, asked.kills // 3, asked.seed)
     again = proof.taken - proof.steps
     same = proof.result["digest"] == proof.undisturbed["digest"] and proof.curve == proof.undisturbed_curve
-    said = f"{dict(proof.killed)} kills, {again} of {proof.steps} steps taken again; the same model: {same}\n"
-    sys.stdout.write(said)
+    said = f"{dict(proof.killed)} kills, {again} of {proof.steps} steps taken again; the same model: {same}"
+    counted = f"{proof.result['cpu_seconds']:.2f} of {proof.cpu_seconds:.2f} CPU s counted"
+    sys.stdout.write(f"{said}; {counted}\n")
 
 
 if __name__ == "__main__":

@@ -57,9 +57,18 @@ def test_a_kill_costs_the_steps_since_the_last_checkpoint(proof: Proof) -> None:
     assert proof.taken - proof.steps <= 2 * KILLS
 
 
+def test_what_it_has_cost_is_what_all_its_tries_have(proof: Proof) -> None:
+    """Those that were killed, the one that was asked to end, and the one that came to its end."""
+    cost = proof.result["cost"]
+    assert cost["tries"] == KILLS + 2
+    assert 0.7 * proof.cpu_seconds < cost["cpu_seconds"] <= proof.cpu_seconds
+    assert proof.result["cpu_seconds"] == cost["cpu_seconds"]
+    assert "tries" not in proof.undisturbed["cost"]
+
+
 def test_its_curve_is_that_of_a_training_that_was_left_alone(proof: Proof) -> None:
     assert proof.curve == proof.undisturbed_curve
 
 
-def test_nothing_is_left_of_checkpoints(proof: Proof) -> None:
+def test_nothing_is_left_of_checkpoints_and_accounts(proof: Proof) -> None:
     assert proof.left == ["config.json", "result.json"]

@@ -133,3 +133,4 @@ def test_killed_at_every_other_point_in_turn_it_ends_as_if_nothing_had_happened(
 
     assert tries(folder) == 4  # the job had succeeded; only the record was missing
     assert_one_whole_candidate(folder, record, undisturbed)
+    assert record.metrics["tries"] == 4

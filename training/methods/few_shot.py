@@ -7,28 +7,28 @@ The epoch counts whose linear model does best on the validation rows, the untouc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn.functional import normalize
-from torch.nn.utils import clip_grad_norm_
 
-from lakeloop.faults import reach
 from lakeloop.spec import methods as spec
 from training.attention import fuse_attention, restore_attention
-from training.data import Tokens
-from training.embed import embed_texts
-from training.gradient import GRADIENT_NORM, WEIGHT_DECAY, linear_schedule
+from training.course import Course
+from training.data import Batch
+from training.embed import embed_texts, run
+from training.gradient import Fit
 from training.job import Job, Trained
-from training.methods.base import Method, train_all, trainable
+from training.memory import HALVINGS, Passes
+from training.methods.base import Method, Opened, trainable
 from training.methods.full import Full
 from training.methods.head import Fitted, fit_head
-from training.network import Network, load_encoder
-from training.progress import Progress
+from training.network import load_encoder
 from training.tasks.base import TrainingTask
+from training.validation import Scores
 
 
 def few_shot(section: spec.FewShot) -> Method:
@@ -49,58 +49,73 @@ class FewShot:
         network = task.network(encoder).to(job.device.target)
         Full().open(network)
         network.head.requires_grad_(False)
+        opened = Opened(trainable(network))
+        # A batch in passes would be another loss: each text is compared with all others of its batch.
+        passes = Passes(max(2, job.config.train.batch_size), halved=HALVINGS)
+        fit = FitTogether(
+            job, task, opened, network, job.device.place, tokens, passes, temperature=self.temperature
+        )
+        network.eval()
+        best, number = fit_head(job, task, embed_texts(network, tokens, job.device)), 0
+        untouched = [parameter.detach().clone() for parameter in opened.parameters]
         with job.timed("train"):
-            best, number = self._fit(job, task, network, tokens)
+            course = fit.run()
+        if course.take_best().validation.rank > best.scores.rank:
+            best, number = fit.fitted(course), course.take_best().number
+        else:
+            with torch.no_grad():
+                for parameter, value in zip(opened.parameters, untouched, strict=True):
+                    parameter.copy_(value)
         best.linear.put_into(network.head)
         restore_attention(network.encoder)
-        return Trained(network, best.scores, {"best_epoch": number, "regularisation": best.regularisation})
+        details = {
+            "best_epoch": number,
+            "epochs": [epoch.as_dict() for epoch in course.epochs],
+            "resumed_at": course.resumed,
+            "regularisation": best.regularisation,
+        }
+        return Trained(network, best.scores, details)
 
-    def _fit(self, job: Job, task: TrainingTask, network: Network, tokens: Tokens) -> tuple[Fitted, int]:
-        """Train; returns the best linear model and its epoch, whose weights the network has in the end."""
-        train = job.config.train
-        parameters = trainable(network)
-        rate = float(job.settings["learning_rate"])
-        optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=WEIGHT_DECAY, fused=True)
-        targets = job.dataset.train.targets
-        steps = len(list(paired_batches(targets, train.batch_size, (train.seed, 0))))
-        schedule = linear_schedule(optimiser, train.epochs * steps)
-        progress = Progress(job.tracker, job.judge.metric, train.epochs, steps)
-        best, number, kept = self._judged(job, task, network, tokens), 0, _copies(parameters)
-        for epoch in range(1, train.epochs + 1):
-            train_all(network)
-            total, seen = 0.0, 0
-            for rows in paired_batches(targets, train.batch_size, (train.seed, epoch)):
-                reach("train.mid-epoch")
-                loss = self._loss(job, network, tokens, rows)
-                loss.backward()  # type: ignore[no-untyped-call]
-                norm = clip_grad_norm_(parameters, GRADIENT_NORM)
-                at = float(schedule.get_last_lr()[0])
-                optimiser.step()
-                schedule.step()
-                optimiser.zero_grad(set_to_none=True)
-                total, seen = total + loss.item() * len(rows), seen + len(rows)
-                progress.step(loss.item(), at, len(rows), norm.item())
-                job.pulse.beat()
-            job.pulse.rest()
-            fitted = self._judged(job, task, network, tokens)
-            if better := fitted.scores.rank > best.scores.rank:
-                best, number, kept = fitted, epoch, _copies(parameters)
-            progress.epoch(epoch, total / seen, fitted.scores, best=better)
-        with torch.no_grad():
-            for parameter, value in zip(parameters, kept, strict=True):
-                parameter.copy_(value)
-        return best, number
 
-    def _loss(self, job: Job, network: Network, tokens: Tokens, rows: NDArray[np.int64]) -> torch.Tensor:
-        targets = torch.from_numpy(job.dataset.train.targets[rows]).to(job.device.target)
-        with job.device.autocast():
-            embeddings = network.embed(*job.device.place(tokens.batch(rows)))
+@dataclass(frozen=True, kw_only=True)
+class FitTogether(Fit):
+    """Moves the weights so that texts of one answer lie together; an epoch is worth its linear model."""
+
+    temperature: float
+
+    def fitted(self, course: Course) -> Fitted:
+        """The linear model that does best on what the encoder gives now."""
+        self.network.eval()
+
+        def compute(batch: Batch) -> torch.Tensor:
+            self._between(course)
+            return self.network.embed(*self.feed(batch))
+
+        rows = np.arange(len(self.tokens.ids))
+        embeddings = run(compute, self.tokens, rows, self.job.device, "validation", passes=self.in_validation)
+        self.job.pulse.rest()
+        return fit_head(self.job, self.task, embeddings)
+
+    def _validate(self, course: Course) -> Scores:
+        return self.fitted(course).scores
+
+    def _batches(self, epoch: int) -> Sequence[NDArray[np.int64]]:
+        train = self.job.config.train
+        return list(paired_batches(self.job.dataset.train.targets, train.batch_size, (train.seed, epoch)))
+
+    def _loss(self, rows: NDArray[np.int64]) -> torch.Tensor:
+        targets = torch.from_numpy(self.job.dataset.train.targets[rows]).to(self.job.device.target)
+        with self.job.device.autocast():
+            embeddings = self.network.embed(*self.feed(self.tokens.batch(rows)))
         return contrast(embeddings.float(), targets, self.temperature)
 
-    @staticmethod
-    def _judged(job: Job, task: TrainingTask, network: Network, tokens: Tokens) -> Fitted:
-        network.eval()
-        return fit_head(job, task, embed_texts(network, tokens, job.device))
+    @property
+    def _patience(self) -> int:
+        return self.job.config.train.epochs
+
+    @property
+    def _steps(self) -> int:
+        return len(self._batches(0))
 
 
 def contrast(embeddings: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -133,7 +148,3 @@ def paired_batches(
     size = max(1, batch_size // 2)
     for start in range(0, len(shuffled), size):
         yield shuffled[start : start + size].reshape(-1)
-
-
-def _copies(parameters: tuple[torch.nn.Parameter, ...]) -> list[torch.Tensor]:
-    return [parameter.detach().clone() for parameter in parameters]

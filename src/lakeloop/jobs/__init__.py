@@ -10,6 +10,6 @@ nothing heavy.
 """
 
 from lakeloop.jobs.client import cancel, result, status, submit, wait
-from lakeloop.jobs.state import JobSpec, JobState, JobStatus
+from lakeloop.jobs.state import AT_WORK, JobSpec, JobState, JobStatus
 
-__all__ = ["JobSpec", "JobState", "JobStatus", "cancel", "result", "status", "submit", "wait"]
+__all__ = ["AT_WORK", "JobSpec", "JobState", "JobStatus", "cancel", "result", "status", "submit", "wait"]

@@ -18,7 +18,7 @@ import psutil
 
 from lakeloop.durable import write_atomically
 from lakeloop.errors import EXIT_CONFIGURATION, EXIT_DATA, ConfigurationError, DataError, JobError
-from lakeloop.jobs.state import JobRecord, JobSpec, JobStatus, Workdir
+from lakeloop.jobs.state import AT_WORK, JobRecord, JobSpec, JobStatus, Workdir
 from lakeloop.locks import is_locked, locked
 
 _POLL_SECONDS = 0.25
@@ -103,7 +103,7 @@ def cancel(job_id: str) -> JobStatus:
     """
     workdir = Workdir(Path(job_id))
     record = workdir.read_record()
-    if record is not None and record.state in ("pending", "running"):
+    if record is not None and record.state in AT_WORK:
         if not record.local:
             raise JobError("job runs on another machine", where=job_id, found=record.host)
         if record.runner is not None and (runner := record.runner.find()) is not None:
@@ -135,10 +135,10 @@ def _attach(workdir: Workdir, spec: JobSpec) -> bool:
 
 
 def _clear(workdir: Workdir) -> None:
-    """Leave nothing of an earlier try but the inputs, the checkpoints and the locks."""
+    """Leave nothing of an earlier try but the inputs, the checkpoints, what it has cost and the locks."""
     if (record := workdir.read_record()) is not None:
         _end_survivors(record)
-    keep = {workdir.inputs, workdir.checkpoints, workdir.submit_lock, workdir.run_lock}
+    keep = {workdir.inputs, workdir.checkpoints, workdir.spent, workdir.submit_lock, workdir.run_lock}
     for path in set(workdir.path.iterdir()) - keep:
         if path.is_dir():
             shutil.rmtree(path)

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from tenacity import before_sleep_log, retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from lakeloop.errors import EXIT_CONFIGURATION, EXIT_DONE, EXIT_TRANSIENT
+from lakeloop.errors import EXIT_CONFIGURATION, EXIT_DONE, EXIT_TRANSIENT, ConfigurationError
+from lakeloop.jobs.admission import Admission
 from lakeloop.jobs.pulse import Watcher
 from lakeloop.jobs.state import (
     HEARTBEAT_SECONDS,
@@ -29,6 +30,7 @@ from lakeloop.jobs.state import (
     Workdir,
     worker_environment,
 )
+from lakeloop.jobs.waiting import wait_for_devices
 from lakeloop.locks import take
 from lakeloop.records import now
 
@@ -68,16 +70,18 @@ def main() -> None:
 def run(workdir: Workdir, lock: int) -> None:
     """Run the job of `workdir` to its end; `lock` is a locked descriptor that the job inherits."""
     spec = JobSpec.model_validate_json(workdir.spec.read_bytes())
+    if (admission := _admit(spec, workdir)) is None:
+        return
     record = JobRecord(state="running", fingerprint=spec.fingerprint, runner=ProcessIdentity.of(os.getpid()))
-    with workdir.log.open("wb") as output:
+    with workdir.log.open("ab") as output:
         child = subprocess.Popen(
             [sys.executable, "-m", spec.job, "--config", str(workdir.config)],
             cwd=spec.root,
-            env={**os.environ, **worker_environment(spec.threads)},
+            env={**os.environ, **worker_environment(spec.threads), **admission.environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            pass_fds=[lock],
+            pass_fds=[lock, *admission.descriptors],
             process_group=0,
             preexec_fn=_die_with_parent(),  # noqa: PLW1509 - the runner has one thread
         )
@@ -97,6 +101,25 @@ def run(workdir: Workdir, lock: int) -> None:
     end = {"state": state, "exit_code": code, "reason": reason, "heartbeat": now()}
     _write_end(workdir, record.model_copy(update=end))
     log.info("%s %s: exit code %d %s", spec.job, state, code, reason)
+
+
+def _admit(spec: JobSpec, workdir: Workdir) -> Admission | None:
+    """Wait until the job may begin; None when it never will, which its record then says."""
+    if spec.need is None:
+        return Admission({})
+    record = JobRecord(state="waiting", fingerprint=spec.fingerprint, runner=ProcessIdentity.of(os.getpid()))
+    signal.signal(signal.SIGTERM, _raise_stop)
+    try:
+        return wait_for_devices(spec.need, workdir, record)
+    except ConfigurationError as error:
+        code, reason = error.exit_code, "; ".join(line.strip() for line in str(error).splitlines())
+    except StopJobError as stop:
+        code, reason = EXIT_TRANSIENT, str(stop)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _write_end(workdir, record.model_copy(update={"state": "failed", "exit_code": code, "reason": reason}))
+    log.info("%s never began: %s", spec.job, reason)
+    return None
 
 
 class OutOfTimeError(StopJobError):

@@ -16,9 +16,12 @@ import psutil
 from pydantic import Field, StringConstraints, ValidationError
 
 from lakeloop.durable import write_atomically
+from lakeloop.jobs.admission import Need
 from lakeloop.records import Frozen, fingerprint, now
 
-JobState = Literal["pending", "running", "succeeded", "failed", "lost"]
+JobState = Literal["pending", "waiting", "running", "succeeded", "failed", "lost"]
+AT_WORK: tuple[JobState, ...] = ("pending", "waiting", "running")
+"""States of a job that was submitted and has not ended; one that waits does so for a device."""
 
 HEARTBEAT_SECONDS = 1.0
 STALE_SECONDS = 60.0
@@ -37,12 +40,14 @@ class JobSpec(Frozen):
     """Fingerprint of the part of `config` that decides the outcome; empty when all of `config` does."""
     workdir: Path
     """The job's own folder: log, state, result and what the job makes. A new try finds it cleared, but for
-    `inputs/` and `checkpoints/`."""
+    `inputs/`, `checkpoints/` and `spent/`."""
     root: Path
     """Where the job is started: the folder from which its module can be imported."""
     threads: int = Field(default=0, ge=0)
     """CPU threads; 0 means all cores."""
     time_limit_seconds: float | None = Field(default=None, gt=0)
+    need: Need | None = None
+    """What it needs of the machine's devices; without it, it waits for none and sees all."""
 
     @property
     def fingerprint(self) -> str:
@@ -75,7 +80,7 @@ class ProcessIdentity(Frozen):
 class JobRecord(Frozen):
     """job.json: written by the submitter, then by the runner, at least every `HEARTBEAT_SECONDS`."""
 
-    state: Literal["pending", "running", "succeeded", "failed"]
+    state: Literal["pending", "waiting", "running", "succeeded", "failed"]
     fingerprint: str
     host: str = Field(default_factory=socket.gethostname)
     runner: ProcessIdentity | None = None
@@ -86,7 +91,9 @@ class JobRecord(Frozen):
     exit_code: int | None = None
     """Of the job; -n when signal n ended it."""
     reason: str = ""
-    """Why it failed, where that is not in the log."""
+    """Why it failed, where that is not in the log; why it waits."""
+    begins_at: datetime | None = None
+    """When a job that waits will probably begin, where that is known."""
 
     @property
     def local(self) -> bool:
@@ -95,7 +102,7 @@ class JobRecord(Frozen):
     @property
     def lost(self) -> bool:
         """The job should be at work, and no process of it is."""
-        if self.state not in ("pending", "running"):
+        if self.state not in AT_WORK:
             return False
         if self.local and self.runner is not None:
             # A machine that was suspended has old heartbeats and live processes.
@@ -156,6 +163,11 @@ class Workdir:
     def checkpoints(self) -> Path:
         """What a try leaves for the next one, which tells by itself whether it is of use."""
         return self.path / "checkpoints"
+
+    @property
+    def spent(self) -> Path:
+        """What each try of a job has cost, until the job is done."""
+        return self.path / "spent"
 
     @property
     def pulse(self) -> Path:

@@ -105,7 +105,7 @@ def stop(settings: Settings) -> bool:
     # A job outlives its task on purpose; it must not outlive the installation that a person stops.
     for record in settings.home.glob("work/*/*/*/*/job.json"):
         job = str(record.parent)
-        if jobs.status(job).state in ("pending", "running"):
+        if jobs.status(job).state in jobs.AT_WORK:
             jobs.cancel(job)
             stopped = True
     return stopped

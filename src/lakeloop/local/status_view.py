@@ -140,8 +140,7 @@ def _named_facts(status: LoopStatus) -> Iterator[tuple[str, str]]:
         )
     if status.scores:
         yield "scores", ", ".join(f"{name} {shown(score)}" for name, score in status.scores.items())
-    for activity in status.running:
-        yield "running", f"{activity.stage} {activity.partition}"
+    yield from _at_work(status)
     if status.cost.trainings:
         yield "cost", status.cost.sentence
     if budget := status.budget:
@@ -156,6 +155,13 @@ def _named_facts(status: LoopStatus) -> Iterator[tuple[str, str]]:
         yield "older", status.left_alone
     yield from _refused_runs(status)
     yield from status.links.items()
+
+
+def _at_work(status: LoopStatus) -> Iterator[tuple[str, str]]:
+    for activity in status.running:
+        yield "running", f"{activity.stage} {activity.partition}"
+    for job in status.queue:
+        yield "waits", f"{job.stage} {job.partition}: {job.sentence}"
 
 
 def _failures(status: LoopStatus) -> Iterator[tuple[str, str]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.hub import HUB, ON_THE_HUB
-from lakeloop.spec.base import PER_RUN, STEPS, WEIGHTS, Identifier, Mark, Section, mark_of
+from lakeloop.spec.base import NOTHING, PER_RUN, STEPS, WEIGHTS, Identifier, Mark, Section, mark_of
 from lakeloop.spec.budget import Budget
 from lakeloop.spec.methods import Head, Method, MethodBase, TopLayers
 from lakeloop.spec.rules import Broken, refuse_broken
@@ -26,6 +26,11 @@ TAKEN = (CHAMPION, "plan", "dataset", "evaluate")
 
 SHORTEST = 8
 """Tokens of a text, where they are fewest."""
+
+
+_UNITS = {"MB": 10**6, "GB": 10**9}
+Memory = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,5}(\.[0-9]{1,3})? (MB|GB)$")]
+"""A size with its unit: MB is 1e6 bytes, GB 1e9."""
 
 
 class Candidate(Section):
@@ -67,6 +72,11 @@ class Train(Section):
     changed count."""
     time_limit_minutes: Annotated[int, PER_RUN] = Field(default=60, ge=1)
     """A job that takes longer is ended and fails."""
+    devices: Annotated[int | None, NOTHING] = Field(default=None, ge=0, le=64)
+    """NVIDIA devices that a training waits for and has for itself; 0: it computes on the CPU. Default: one.
+    A machine without any is not asked."""
+    memory: Annotated[Memory | None, NOTHING] = None
+    """What has to be free on each of them, as `12 GB`. Default: four fifths of what the device has."""
     budget: Budget = Budget()
     """What all trainings may cost together."""
 
@@ -96,6 +106,14 @@ class Train(Section):
                 broken.append(Broken(key, "is there twice", "a name of its own for each candidate", name))
         refuse_broken(broken)
         return self
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """Of `memory`."""
+        if self.memory is None:
+            return None
+        number, unit = self.memory.split()
+        return round(float(number) * _UNITS[unit])
 
     @property
     def all_candidates(self) -> tuple[Candidate, ...]:

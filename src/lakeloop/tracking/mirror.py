@@ -2,7 +2,8 @@
 
 Offline it copies journals that have ended; online it also follows those at work. It stays for a moment when
 there is nothing to do, because the next stage ends soon and importing wandb costs more than a copy.
-How an entry of a journal is told to W&B is `replay`; how the mirror is started is `wake`.
+How an entry of a journal is told to W&B is `replay`; how the mirror is started is `wake`. On its way it
+writes files of TensorBoard, where they are wanted: `tensorboard`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from lakeloop.settings import Settings
 from lakeloop.tracking.journal import has_writer
 from lakeloop.tracking.progress import Refused, ended, refused, waiting
 from lakeloop.tracking.replay import RefusedError, Replay, prepare_environment
+from lakeloop.tracking.tensorboard import Boards
 from lakeloop.tracking.wake import is_marked, mirror_lock, take_mark, wake_mirror
 
 log = logging.getLogger("lakeloop.tracking.mirror")
@@ -55,10 +57,20 @@ def mirror_pending(settings: Settings, *, timeout: float = 120.0) -> int:
 class Mirror:
     """Copies the journals below one folder; holds the runs that it follows."""
 
-    def __init__(self, journals: Path, wandb_dir: Path, *, online: bool) -> None:
+    def __init__(
+        self,
+        journals: Path,
+        wandb_dir: Path,
+        *,
+        online: bool,
+        wandb: bool = True,
+        boards: Path | None = None,
+    ) -> None:
         self._journals = journals
         self._wandb_dir = wandb_dir
         self._online = online
+        self._wandb = wandb
+        self._boards = Boards(journals, boards)
         self._runs: dict[Path, Replay] = {}
         self._unreadable: set[Path] = set()
         self._tried: set[Path] = set()
@@ -77,18 +89,25 @@ class Mirror:
         """
         look_at = leave_at = time.monotonic()
         while True:
-            if is_marked(self._journals) or time.monotonic() >= look_at:
+            if looks := is_marked(self._journals) or time.monotonic() >= look_at:
                 take_mark(self._journals)
-                if self.copy(waiting(self._journals)):
-                    leave_at = time.monotonic() + linger
+            if self._copy_all(look=looks):
+                leave_at = time.monotonic() + linger
+            if looks:
                 look_at = time.monotonic() + _LOOK_SECONDS
-            elif self._runs:
-                self.copy(list(self._runs))
-            if not self._runs and time.monotonic() >= leave_at and not is_marked(self._journals):
+            at_work = self._runs or self._boards.follows
+            if not at_work and time.monotonic() >= leave_at and not is_marked(self._journals):
                 break
             time.sleep(_TICK_SECONDS)
         if self._doubted is not None and not self._has_taken:
             raise self._doubted[1]
+
+    def _copy_all(self, *, look: bool) -> int:
+        """Copy what is new of the followed runs, and of others with `look`; returns how many ended."""
+        done = self._boards.copy(look=look)
+        if self._wandb and (paths := waiting(self._journals) if look else list(self._runs)):
+            done += self.copy(paths)
+        return done
 
     def copy(self, paths: Sequence[Path]) -> int:
         """Copy what is new in the journals at `paths`; returns how many of them are done.
@@ -172,10 +191,19 @@ class Mirror:
         log.info("%s -> %s (%.1f s)", name, done.run or "nothing in it", time.monotonic() - began)
 
 
-def run(journals: Path, wandb_dir: Path, *, online: bool, linger: float) -> bool:
+def run(
+    journals: Path,
+    wandb_dir: Path,
+    *,
+    online: bool,
+    linger: float,
+    wandb: bool = True,
+    boards: Path | None = None,
+) -> bool:
     """Be the mirror, unless one is alive; go on as long as wakers left a mark meanwhile.
 
-    Returns whether each run that was begun is ended.
+    Without `wandb` W&B is told nothing; TensorBoard's files go to `boards`, by default nowhere. Returns
+    whether each run that was begun is ended.
 
     Raises:
         ServiceError: W&B does not answer.
@@ -186,7 +214,7 @@ def run(journals: Path, wandb_dir: Path, *, online: bool, linger: float) -> bool
             if not free:
                 log.debug("another mirror is alive")
                 return ended_well
-            mirror = Mirror(journals, wandb_dir, online=online)
+            mirror = Mirror(journals, wandb_dir, online=online, wandb=wandb, boards=boards)
             mirror.serve(linger)
             ended_well = ended_well and not mirror.unfinished
         if not is_marked(journals):
@@ -198,6 +226,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m lakeloop.tracking.mirror", description=__doc__)
     parser.add_argument("--journals", type=Path, required=True, help="folder of the journals")
     parser.add_argument("--wandb-dir", type=Path, required=True, help="folder for W&B's files")
+    parser.add_argument("--no-wandb", action="store_true", help="tell W&B nothing")
+    parser.add_argument("--tensorboard", type=Path, help="folder for TensorBoard's files; default: none")
     parser.add_argument("--linger", type=float, default=0.0, help="seconds to wait for more")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(message)s")
@@ -206,7 +236,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     mode = os.environ.get("WANDB_MODE") or ("online" if os.environ.get("WANDB_API_KEY") else "offline")
     prepare_environment(options.wandb_dir)
     try:
-        if run(options.journals, options.wandb_dir, online=mode == "online", linger=options.linger):
+        if run(
+            options.journals,
+            options.wandb_dir,
+            online=mode == "online",
+            linger=options.linger,
+            wandb=not options.no_wandb,
+            boards=options.tensorboard,
+        ):
             return EXIT_DONE
         code = EXIT_DONE
     except ServiceError as error:

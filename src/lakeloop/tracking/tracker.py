@@ -132,7 +132,7 @@ def open_tracker(
     identity = JournalIdentity(loop=loop, stage=stage, partition=partition, run=attempt.token)
     try:
         with JournalTracker(identity.path(settings.journals), identity) as tracker:
-            if settings.wandb_mode == "online":
+            if settings.wandb_mode == "online" or settings.tensorboard:
                 wake_mirror(settings)  # to follow the run while it is at work
             yield tracker
     finally:

@@ -27,7 +27,7 @@ _MARK = ".mirror.wake"
 
 def wake_mirror(settings: Settings) -> None:
     """See to it that a mirror looks at the journals after now; starts one when none runs. Never raises."""
-    if settings.wandb_mode == "disabled":
+    if settings.wandb_mode == "disabled" and not settings.tensorboard:
         return
     try:
         leave_mark(settings.journals)
@@ -67,6 +67,10 @@ def _start(settings: Settings) -> None:
     argv = [sys.executable, "-m", "lakeloop.tracking.mirror"]
     argv += ["--journals", str(settings.journals), "--wandb-dir", str(settings.wandb_dir)]
     argv += ["--linger", str(LINGER_SECONDS)]
+    if settings.wandb_mode == "disabled":
+        argv.append("--no-wandb")
+    if settings.tensorboard:
+        argv += ["--tensorboard", str(settings.boards)]
     # The shell ends at once and the mirror is nobody's child: no zombie is left in a long-lived process.
     with log_file.open("ab") as output:
         subprocess.run(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lakeloop.jobs import JobSpec, cancel
+from lakeloop.jobs.admission import Need
 
 JOB = """
     import faulthandler, json, os, pathlib, signal, sys, time
@@ -25,9 +26,10 @@ JOB = """
         faulthandler.register(signal.SIGUSR1, file=2)
         (path.parent / "pulse").write_text(order["pulse"])
     if order.get("saves"):
-        (path.parent / "checkpoints").mkdir(exist_ok=True)
-        with (path.parent / "checkpoints" / "tries").open("a") as tries:
-            tries.write("x")
+        for name in ("checkpoints", "spent"):
+            (path.parent / name).mkdir(exist_ok=True)
+            with (path.parent / name / "tries").open("a") as tries:
+                tries.write("x")
     for line in order.get("lines", ()):
         print(line, flush=True)
     time.sleep(order.get("seconds", 0))
@@ -38,7 +40,7 @@ JOB = """
     if order.get("exit"):
         sys.exit(order["exit"])
     if not order.get("silent"):
-        names = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "HF_HUB_OFFLINE")
+        names = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "HF_HUB_OFFLINE", *order.get("tells", ()))
         (path.parent / "result.json").write_text(json.dumps({name: os.environ[name] for name in names}))
 """
 
@@ -52,7 +54,13 @@ def order(tmp_path: Path) -> Iterator[Callable[..., JobSpec]]:
     (package / "obedient.py").write_text(textwrap.dedent(JOB))
     workdirs: set[Path] = set()
 
-    def make(folder: str = "job", threads: int = 1, limit: float | None = None, **config: Any) -> JobSpec:
+    def make(
+        folder: str = "job",
+        threads: int = 1,
+        limit: float | None = None,
+        need: Need | None = None,
+        **config: Any,
+    ) -> JobSpec:
         workdirs.add(tmp_path / folder)
         return JobSpec(
             job="sample_jobs.obedient",
@@ -61,6 +69,7 @@ def order(tmp_path: Path) -> Iterator[Callable[..., JobSpec]]:
             root=package.parent,
             threads=threads,
             time_limit_seconds=limit,
+            need=need,
         )
 
     yield make

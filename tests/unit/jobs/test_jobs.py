@@ -315,13 +315,15 @@ def test_a_job_that_gives_no_sign_of_life_may_be_silent(order: Order) -> None:
         assert wait(submit(order(seconds=2 * HEARTBEAT_SECONDS, **pulse))).state == "succeeded"
 
 
-def test_the_next_try_finds_the_checkpoints_of_the_one_before(order: Order) -> None:
+def test_the_next_try_finds_the_checkpoints_and_the_account_of_the_one_before(order: Order) -> None:
     for code in (75, 75, None):
         job_id = submit(order(saves=True, exit=code))
         with suppress(JobError):
             wait(job_id)
     assert status(job_id).state == "succeeded"
-    assert (Workdir(Path(job_id)).checkpoints / "tries").read_text() == "xxx"
+    workdir = Workdir(Path(job_id))
+    for folder in (workdir.checkpoints, workdir.spent):
+        assert (folder / "tries").read_text() == "xxx"
 
 
 def test_nothing_known_of_a_job_means_lost(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from lakeloop.local.status_view import console_for_people, status_panel
 from lakeloop.records import Counts
 from lakeloop.stages.frame.activity import StageActivity
 from lakeloop.stages.frame.pending import Pending
+from lakeloop.stages.frame.queue import QueuedTraining
 from lakeloop.stages.frame.status import (
     ChampionStatus,
     DecisionStatus,
@@ -128,3 +129,12 @@ def test_a_day_that_failed_says_why() -> None:
     whole = [line for line in lines if "found: wrong_type in id (9), \\x1b[31mred" in line]
     assert len(whole) == 2, "the newest two"
     assert any("no; done: ingest, transform; validate failed" in line for line in lines)
+
+
+def test_a_training_that_waits_for_a_device_says_why() -> None:
+    waits = QueuedTraining(
+        stage="train-finetune", partition="2026-11-20", since=NOON, reason="device 0 is at work"
+    )
+    text = "\n".join(drawn(loop_status().model_copy(update={"queue": (waits,)}), 160))
+    assert "waits" in text
+    assert "train-finetune 2026-11-20: device 0 is at work; for how long is not known" in text

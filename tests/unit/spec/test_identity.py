@@ -142,7 +142,13 @@ def test_only_keys_that_a_method_uses_decide_its_weights(loop: LoopSpec) -> None
 def test_keys_that_say_when_or_in_which_words_decide_nothing(loop: LoopSpec) -> None:
     other = changed(
         loop,
-        train={"min_rows": 2, "min_new_rows": 1, "time_limit_minutes": 5},
+        train={
+            "min_rows": 2,
+            "min_new_rows": 1,
+            "time_limit_minutes": 5,
+            "devices": 2,
+            "memory": "12 GB",
+        },
         schedule={"cron": "0 5 * * *"},
         deploy={"smoke_texts": []},
     ).model_copy(update={"description": "", "owner": "somebody"})

@@ -93,7 +93,7 @@ def test_a_mark_left_while_the_mirror_was_leaving_is_seen(
     class LeavingMirror:
         unfinished = False
 
-        def __init__(self, journals: Path, wandb_dir: Path, *, online: bool) -> None: ...
+        def __init__(self, journals: Path, wandb_dir: Path, **_: object) -> None: ...
 
         def serve(self, linger: float) -> None:
             wake.take_mark(tmp_path)

@@ -124,6 +124,32 @@ def test_out_of_memory_halves_the_pass_twice_at_most(
         passes.run(np.arange(16), backward, forgotten.clear)
 
 
+def test_a_validation_goes_on_with_fewer_texts_at_once_and_the_next_begins_so(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A device with room for 8 texts where nothing is learnt; the scores are the same but for rounding."""
+    undisturbed = train(make_job("full", epochs=2)).validation
+    whole, refused = Network.forward, 0
+
+    def forward(self: Network, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        nonlocal refused
+        if torch.is_inference_mode_enabled() and len(ids) > most:
+            refused += 1
+            raise torch.OutOfMemoryError("CUDA")
+        return whole(self, ids, mask)
+
+    monkeypatch.setattr(Network, "forward", forward)
+    most = 8
+    found = train(make_job("full", epochs=2)).validation
+    assert found.named == pytest.approx(undisturbed.named, abs=1e-5)
+    assert refused == 2, "24 and 12 in the first epoch, none in the second"
+    said = "the device has no memory left: batches in validation go in passes of 6 texts from here on"
+    assert said in caplog.text
+    most = 4
+    with pytest.raises(torch.OutOfMemoryError):
+        train(make_job("full", epochs=2))
+
+
 def test_another_error_is_not_tried_again() -> None:
     def backward(rows: NDArray[np.int64], share: float) -> torch.Tensor:
         raise RuntimeError("shapes do not match")

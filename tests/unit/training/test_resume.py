@@ -28,6 +28,7 @@ from training.gradient import Fit, Gradient
 from training.job import Job, Trained
 from training.memory import Passes
 from training.methods.base import Nothing
+from training.methods.few_shot import FewShot
 from training.methods.registry import METHODS, method_of
 from training.progress import Progress, Told
 from training.train import train
@@ -115,7 +116,7 @@ def gradient_methods() -> list[str]:
     for kind in METHODS:
         with suppress(ValueError):
             section = Train.model_validate({"method": kind}).method
-            if isinstance(method_of(section), Gradient):
+            if isinstance(method_of(section), Gradient | FewShot):
                 found.append(kind)
     return found
 

@@ -1,6 +1,7 @@
 """What the trainings of a loop have cost, summed from its ledger, and what its budget leaves.
 
-Counted are trainings that ended well: of one that failed the ledger knows nothing.
+Counted are trainings that ended well, each with all tries of its job: of one that failed for good the ledger
+knows nothing.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from lakeloop.stages.frame.activity import StageActivity, failed, running
 from lakeloop.stages.frame.cost import BudgetStatus, Spent, budget_status, spent
 from lakeloop.stages.frame.pending import Pending, pending_work, standing_of
 from lakeloop.stages.frame.progress import Day, days_of, newest
+from lakeloop.stages.frame.queue import QueuedTraining, queue_of
 from lakeloop.stages.frame.session import StageContext
 
 if TYPE_CHECKING:
@@ -139,6 +140,8 @@ class LoopStatus(Frozen):
     """Which days with data nobody will ingest unasked, and how to have them; empty when there are none."""
     running: tuple[StageActivity, ...] = ()
     """What runs on this machine now."""
+    queue: tuple[QueuedTraining, ...] = ()
+    """Trainings that wait for a device, oldest first."""
     failed: tuple[StageActivity, ...] = ()
     """Failures that nothing has mended since, oldest first."""
     cost: Spent = Spent()
@@ -181,6 +184,7 @@ def loop_status(context: StageContext) -> LoopStatus:
         pending=tuple(pending_work(standing)),
         left_alone=standing.left_alone,
         running=running(standing.activities),
+        queue=queue_of(context),
         failed=failures,
         cost=spent(entries),
         budget=budget_status(context.loop, entries),

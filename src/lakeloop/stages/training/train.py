@@ -17,7 +17,7 @@ from lakeloop.artifact import open_artifact
 from lakeloop.durable import write_atomically
 from lakeloop.errors import ConfigurationError, DataError, JobError
 from lakeloop.faults import reach
-from lakeloop.jobs import JobSpec, cancel, result, status, submit, wait
+from lakeloop.jobs import AT_WORK, JobSpec, cancel, result, status, submit, wait
 from lakeloop.jobs.log_lines import teller
 from lakeloop.measures.base import shown
 from lakeloop.records import StageRecord
@@ -27,6 +27,7 @@ from lakeloop.stages.frame.activity import is_training, running
 from lakeloop.stages.frame.cost import budget_status
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
+from lakeloop.stages.training.need import need_of
 from lakeloop.stages.training.order import Training, training_on
 from lakeloop.stages.training.plan import decide_from
 from lakeloop.tracking.journal import JournalIdentity
@@ -39,7 +40,7 @@ _DATASET_FILES = ("dataset.json", "train.parquet", "validation.parquet")
 """What a job sees of a data set: not its test rows."""
 _INPUTS = "inputs/dataset"
 """The folder of a job that has them."""
-_COSTS = ("gpu_seconds", "peak_memory_mb", "peak_gpu_memory_mb", "energy_joules")
+_COSTS = ("gpu_seconds", "peak_memory_mb", "peak_gpu_memory_mb", "energy_joules", "tries")
 """What the record says of the cost, beside seconds; what a machine does not tell is left out."""
 _SCORES = "validation/"
 """Begins the names of scores among the metrics of a record."""
@@ -133,7 +134,7 @@ def require_budget(context: StageContext, job: JobSpec) -> None:
     Raises:
         ConfigurationError: what the trainings of this week or month have cost has reached `train.budget`.
     """
-    if status(str(job.workdir)).state in ("pending", "running", "succeeded"):
+    if status(str(job.workdir)).state in (*AT_WORK, "succeeded"):
         return
     budget = budget_status(context.loop, context.lake.ledger.entries())
     if budget and budget.exhausted:
@@ -211,6 +212,7 @@ def _job(context: StageContext, partition: str, order: Training) -> JobSpec:
         root=context.settings.root,
         threads=context.settings.training_threads,
         time_limit_seconds=60 * context.loop.train.time_limit_minutes,
+        need=need_of(context, order.stage, partition),
     )
 
 
