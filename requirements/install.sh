@@ -106,6 +106,10 @@ make_environment() {
   fi
 }
 
+rm_bytecode_of_tests() { # of the libraries' own, which nobody runs here: 95 MB
+  find .venv -path '*/site-packages/*/tests/*' -name '*.pyc' -delete
+}
+
 install() {
   local files=("$locks/lock.txt") options=() folder
   [ "$torch" = cpu ] || files+=("$locks/cuda.txt")
@@ -118,7 +122,7 @@ install() {
   echo "==> installing $(cat "${files[@]}" | grep -c ==) pinned packages (minutes the first time, seconds when cached)"
   rm -f "$mark"
   echo "-e ." | .venv/bin/uv pip sync --quiet --compile-bytecode --python .venv/bin/python \
-    ${options[@]+"${options[@]}"} "${files[@]}" - && return
+    ${options[@]+"${options[@]}"} "${files[@]}" - && rm_bytecode_of_tests && return
   [ "$source" != pytorch ] || echo "torch for the CPU comes from PyTorch's own index (uv's --torch-backend). Where that cannot be reached, name a folder with the wheel for Python $version in PIP_FIND_LINKS, or say TORCH=gpu: that build runs without a device too." >&2
   exit 1
 }
