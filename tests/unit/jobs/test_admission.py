@@ -199,8 +199,11 @@ def test_many_at_once_never_have_the_same_device(
     """Six processes, two devices: each notes when it had which."""
     monkeypatch.setattr(admission, "LOOK_EVERY_SECONDS", 0.01)
     notes, children = tmp_path / "notes", []
+    begin, begun = os.pipe()
     for _ in range(6):
         if (child := os.fork()) == 0:
+            os.close(begun)
+            os.read(begin, 1)  # until all are there
             given = admit(Need(), lambda _: None, tmp_path / "claims")
             began = time.monotonic()
             time.sleep(0.05)
@@ -208,6 +211,8 @@ def test_many_at_once_never_have_the_same_device(
                 file.write(f"{given.environment['CUDA_VISIBLE_DEVICES']} {began} {time.monotonic()}\n")
             os._exit(0)
         children.append(child)
+    os.close(begun)
+    os.close(begin)
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 6
     spans = [(name, float(began), float(ended)) for name, began, ended in map(str.split, notes.open())]
     assert {name for name, *_ in spans} == {"GPU-a", "GPU-b"}
