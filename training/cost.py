@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock, Thread
@@ -88,6 +88,24 @@ class Meter:
             time.sleep(_LOOK_EVERY_SECONDS)
             for package in self._packages:
                 package.joules()
+
+
+def together(own: Cost, others: Sequence[Cost]) -> Cost:
+    """What a job has cost: its process that ended last, and those that worked beside it.
+
+    Wall time is that of the last; the energy of processors is the machine's already.
+    """
+    found = dict(own)
+    for other in others:
+        for key in ("cpu_seconds", "gpu_seconds", "peak_memory_mb"):
+            found[key] = round(found[key] + other.get(key, 0.0), 3)
+        if (peak := other.get("peak_gpu_memory_mb", 0.0)) > found.get("peak_gpu_memory_mb", 0.0):
+            found["peak_gpu_memory_mb"] = peak
+        if (joules := other.get("energy_of", {}).get("gpu")) and "gpu" in found.get("energy_of", {}):
+            of = found["energy_of"]
+            found["energy_of"] = {**of, "gpu": round(of["gpu"] + joules, 1)}
+            found["energy_joules"] = round(sum(found["energy_of"].values()), 1)
+    return found
 
 
 class Load:

@@ -19,6 +19,7 @@ from training.device import Device
 from training.memory import Passes
 from training.network import Network
 from training.progress import Passage
+from training.ranks import ALONE, Ranks
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +35,12 @@ def run(
     device: Device,
     what: str,
     passes: Passes | None = None,
+    ranks: Ranks = ALONE,
 ) -> NDArray[np.float32]:
     """`compute` for the given rows, float32 [rows, width], in their order; `what` names it in the log.
 
-    With `passes` those of the run before: what it learnt of the device's memory holds for this one.
+    With `passes` those of the run before: what it learnt of the device's memory holds for this one. Of
+    several processes each computes a part, and all get all.
 
     Raises:
         RuntimeError: the device has no memory left, with a quarter of the texts at once, too.
@@ -50,13 +53,15 @@ def run(
 
     lengths = tokens.lengths[rows]
     passage = Passage(what, len(rows), int(lengths.sum()))
-    results: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
-    for picked in sorted_batches(lengths, BATCH_SIZE):
-        results.append((picked, passes.outputs(picked, outputs).numpy()))
+    batches = list(sorted_batches(lengths, BATCH_SIZE))
+    own, results = ranks.own(batches), []
+    for picked in own or batches[:1]:  # one at least, for the width
+        results.append(passes.outputs(picked, outputs).numpy())
         passage.add(len(picked), int(lengths[picked].sum()))
-    out = np.empty((len(rows), results[0][1].shape[1]), dtype=np.float32)
-    for picked, part in results:
+    out = np.zeros((len(rows), results[0].shape[1]), dtype=np.float32)
+    for picked, part in zip(own, results, strict=False):
         out[picked] = part
+    ranks.put_together(torch.from_numpy(out))
     return out
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from training.layers import layers_of
 from training.network import Network
 from training.probe import alike
 from training.progress import Passage
+from training.ranks import ALONE, Ranks
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +37,15 @@ the choice changes the last bits of the weights."""
 class FrozenLayers:
     """What the `frozen` lower layers of a network give for each row of `tokens`.
 
-    The attribute `network` has the trained layers only, and shares its weights with the whole network.
+    The attribute `network` has the trained layers only, and shares its weights with the whole network. Of
+    several processes each runs a part of the rows, and all get all.
     """
 
-    def __init__(self, network: Network, frozen: int, tokens: Tokens, device: Device) -> None:
+    def __init__(
+        self, network: Network, frozen: int, tokens: Tokens, device: Device, ranks: Ranks = ALONE
+    ) -> None:
         self._device = device
-        self._states = _hidden_states(network, frozen, tokens, device)
+        self._states = _hidden_states(network, frozen, tokens, device, ranks)
         self._replayed = _Replayed(torch.empty(0), self._states.others)
         self.network = _share(network)
         stack = layers_of(self.network.encoder)
@@ -131,16 +136,16 @@ class _Reached(Exception):  # noqa: N818 - no error, a way out
 class _States:
     """Output of the last frozen layer."""
 
-    of_rows: list[torch.Tensor]
+    of_rows: Sequence[torch.Tensor] = ()
     """For each row, [tokens, hidden], on the CPU."""
     others: int | None = None
     """How many values the layer returns beside the hidden states; None where it returns these alone."""
 
 
 @torch.no_grad()
-def _hidden_states(network: Network, frozen: int, tokens: Tokens, device: Device) -> _States:
+def _hidden_states(network: Network, frozen: int, tokens: Tokens, device: Device, ranks: Ranks) -> _States:
     captured: list[torch.Tensor] = []
-    states = _States([torch.empty(0)] * len(tokens.ids))
+    states, kept = _States(), torch.empty(0)
 
     def capture(_module: nn.Module, _inputs: Any, output: Any) -> None:
         if isinstance(output, tuple):
@@ -155,17 +160,23 @@ def _hidden_states(network: Network, frozen: int, tokens: Tokens, device: Device
     network.eval()
     try:
         passage = Passage("frozen layers", len(lengths), int(lengths.sum()))
-        for rows in sorted_batches(lengths, BATCH_SIZE):
+        batches = list(sorted_batches(lengths, BATCH_SIZE))
+        own = ranks.own(batches)
+        for rows in own or batches[:1]:  # one at least, for its shape
             try:
                 with device.autocast():
                     network(*device.place(tokens.batch(rows)))
             except _Reached:
                 output = captured.pop().to(dtype).cpu()
-            for line, row in enumerate(rows):
-                states.of_rows[row] = output[line, : lengths[row]].clone()
+            if not states.of_rows:
+                kept = torch.zeros(int(lengths.sum()), output.shape[-1], dtype=dtype)
+                states.of_rows = torch.split(kept, lengths.tolist())
+            for line, row in enumerate(rows if own else ()):
+                states.of_rows[row].copy_(output[line, : lengths[row]])
             passage.add(len(rows), int(lengths[rows].sum()))
     finally:
         hook.remove()
+    ranks.put_together(kept)
     return states
 
 

@@ -27,6 +27,7 @@ from training.memory import Passes, free_bytes, need_of, texts_of_a_pass
 from training.methods.base import Opened, Opener
 from training.network import Network, load_encoder
 from training.progress import Progress
+from training.ranks import RankLostError
 from training.tasks.base import TrainingTask
 from training.validation import Scores
 
@@ -58,11 +59,12 @@ class Gradient:
             network, frozen, tokens, job.device
         ):
             with job.timed("frozen layers"):
-                layers = FrozenLayers(network, frozen, tokens, job.device)
+                layers = FrozenLayers(network, frozen, tokens, job.device, job.ranks)
             fitted, feed = layers.network, layers.feed
         longest = int(tokens.lengths[: len(job.dataset.train)].max())
         need = need_of(network, opened, longest, job.device)
-        passes = Passes(texts_of_a_pass(job.config.train.batch_size, need, free_bytes(job.device)))
+        free = job.ranks.memory(free_bytes(job.device), job.device.target)
+        passes = Passes(texts_of_a_pass(job.ranks.most_of(job.config.train.batch_size), need, free))
         fit = Fit(job, task, opened, fitted, feed, tokens, passes)
         with job.timed("train"):
             course = fit.run()
@@ -100,7 +102,8 @@ class Fit:
 
         Raises:
             ConfigurationError: the loss became infinite or no number.
-            TransientError: the job was asked to end; where it stands is saved.
+            TransientError: the job was asked to end, or another process of it is gone; where it stands is
+                saved.
         """
         train = self.job.config.train
         course = self._course()
@@ -108,6 +111,9 @@ class Fit:
             try:
                 while not course.is_over(train.epochs, self._patience):
                     self._epoch(course)
+            except RankLostError:
+                self._save(course)  # the step that needed the other one was not taken
+                raise
             finally:
                 self.job.pulse.rest()
         return course
@@ -137,37 +143,50 @@ class Fit:
             log.info("goes on after step %d of %d", course.progress.done, train.epochs * self._steps)
             if (before := state["device"]) != self._device:
                 log.warning("it began on %s and is on %s now: not the same bits", before, self._device)
+        job.ranks.require_same(course.progress.done)
         return course
 
     @property
     def _device(self) -> str:
         device = self.job.device
-        return f"{device.name}, {device.dtype}, {device.threads} thread(s)"
+        processes = f", {self.job.ranks.count} processes" if self.job.ranks.count > 1 else ""
+        return f"{device.name}, {device.dtype}, {device.threads} thread(s){processes}"
 
     def _between(self, course: Course) -> None:
         """Where the training can be taken up again: give a sign of life, save when due, end when asked."""
         job = self.job
+        if not job.ranks.leads:  # it ends when the one that leads does
+            return
         job.pulse.beat()
-        if job.checkpoints and (job.ending.asked or job.checkpoints.due):
-            with job.ending.saving():
-                job.checkpoints.save(course.progress.done, {**course.state(), "device": self._device})
+        if job.ending.asked or (job.checkpoints and job.checkpoints.due):
+            self._save(course)
         if job.ending.asked:
             raise job.ending.error
 
+    def _save(self, course: Course) -> None:
+        if self.job.checkpoints:
+            with self.job.ending.saving():
+                state = {**course.state(), "device": self._device}
+                self.job.checkpoints.save(course.progress.done, state)
+
     def _pass(self, course: Course) -> float:
         """Train on every row once, or on those that are left of the epoch; returns the mean loss."""
+        ranks = self.job.ranks
         self.opened.train_mode(self.network)
         batches = self._batches(course.epoch)
 
         def backward(part: NDArray[np.int64], share: float) -> torch.Tensor:
-            loss = self._loss(part) * share
+            loss = self._loss(part) * (share * taken)
             loss.backward()  # type: ignore[no-untyped-call]
             return loss.detach()
 
         for rows in batches[course.step :]:
             if course.step == len(batches) // 2:
                 reach("train.mid-epoch")
-            loss = self.passes.run(rows, backward, course.optimiser.zero_grad)
+            own, taken = ranks.part_of(rows)
+            ranks.draw(self.job.config.train.seed, course.progress.done)
+            loss = self.passes.run(own, backward, course.optimiser.zero_grad)
+            loss = ranks.add_up(loss, self.opened.parameters)
             self._step(course, loss, len(rows))
             self._between(course)
         return course.loss / sum(len(rows) for rows in batches)
@@ -211,7 +230,15 @@ class Fit:
             outputs: torch.Tensor = self.network(*self.feed(batch))
             return outputs
 
-        outputs = run(compute, self.tokens, rows, self.job.device, "validation", passes=self.in_validation)
+        outputs = run(
+            compute,
+            self.tokens,
+            rows,
+            self.job.device,
+            "validation",
+            passes=self.in_validation,
+            ranks=self.job.ranks,
+        )
         return self.job.judge.score(self.task, outputs)
 
     def _optimiser(self) -> torch.optim.Optimizer:

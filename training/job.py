@@ -52,10 +52,10 @@ from lakeloop.spec.tasks import Task
 from lakeloop.spec.train import Candidate, Train
 from lakeloop.tasks.registry import task_of
 from lakeloop.tracking.journal import JournalIdentity, JournalTracker
-from lakeloop.tracking.tracker import Tracker
+from lakeloop.tracking.tracker import NoopTracker, Tracker
 from training.account import Account
 from training.checkpoint import Checkpoints
-from training.cost import Meter
+from training.cost import Meter, together
 from training.data import Dataset, Tokens, load_tokenizer, read_dataset, require_tokens, tokenise
 from training.device import Device, is_out_of_memory, open_device
 from training.ending import Ending
@@ -64,6 +64,7 @@ from training.graph import graph_of
 from training.network import Network, TokenNetwork
 from training.probe import fitting
 from training.progress import Told, told_in
+from training.ranks import ALONE, Ranks, cost_of_launcher, join
 from training.validation import Judge, Scores
 
 log = logging.getLogger(__name__)
@@ -118,6 +119,8 @@ class Job:
     """How far an earlier try has told `tracker` of the training."""
     ending: Ending = field(default_factory=Ending)
     pulse: Pulse = field(default_factory=Pulse)
+    ranks: Ranks = ALONE
+    """The processes that train together."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall time of each part."""
 
@@ -188,8 +191,9 @@ def main(train: Callable[[Job], Trained]) -> NoReturn:
     ending = Ending()
     ending.listen()
     try:
-        run(path, train, ending)
+        run(path, train, ending, join())
     except LakeloopError as error:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is about to end
         # One line, without a traceback: the process that waits for the job shows it to a person.
         log.error("%s", "; ".join(line.strip() for line in str(error).splitlines()))  # noqa: TRY400
         sys.exit(exit_code(error))
@@ -203,30 +207,40 @@ def main(train: Callable[[Job], Trained]) -> NoReturn:
     sys.exit(0)
 
 
-def run(path: Path, train: Callable[[Job], Trained], ending: Ending | None = None) -> None:
+def run(
+    path: Path, train: Callable[[Job], Trained], ending: Ending | None = None, ranks: Ranks = ALONE
+) -> None:
     """Train as the config at `path` says; artifact and result go beside it, and checkpoints meanwhile.
 
     Raises:
         ConfigurationError, DataError: the job cannot be done as it is.
-        TransientError: the job was asked to end.
+        TransientError: the job was asked to end, or another process of it is gone.
     """
     config = _read_config(path)
     workdir = Workdir(path.parent)
-    account = Account(workdir.spent)
+    account = Account(workdir.spent if ranks.leads else workdir.spent / f"rank-{ranks.number}")
     checkpoints = Checkpoints(workdir.checkpoints, key_of(config))
+    if not ranks.leads:
+        with Meter(account=account) as meter:
+            job = open_job(config, NoopTracker())
+            job.checkpoints, job.ranks, job.ending = checkpoints, ranks, ending or job.ending
+            train(job)
+            ranks.gather(meter.read(job.device))
+        ranks.leave()
+        return
     identity, told = journal_of(config, checkpoints.run_to_continue())
     checkpoints.run = identity.run
     journal = identity.path(config.journals)
     with Meter(account=account) as meter, JournalTracker(journal, identity) as tracker:
         job = open_job(config, tracker)
         job.checkpoints, job.told, job.pulse = checkpoints, told, Pulse(workdir.pulse)
-        job.ending = ending or job.ending
+        job.ending, job.ranks = ending or job.ending, ranks
         settings = said_settings(config)
         tracker.config({**config.model_dump(mode="json"), "settings": settings})
         log.info(
-            "%s: %d training and %d validation rows, %s, %s, %d thread(s)",
+            "%s: %d training and %d validation rows, %s, %s, %d process(es) of %d thread(s)",
             config.candidate.name, len(job.dataset.train), len(job.dataset.validation), job.device.name,
-            job.device.dtype, job.device.threads,
+            job.device.dtype, ranks.count, job.device.threads,
         )  # fmt: skip
         log.info(
             "%s", ", ".join(f"{key} {found['value']} ({found['origin']})" for key, found in settings.items())
@@ -302,6 +316,7 @@ def said_settings(config: JobConfig) -> dict[str, Any]:
 def _finish(job: Job, trained: Trained, workdir: Path, meter: Meter) -> dict[str, Any]:
     """Seal the artifact; returns what result.json says."""
     description = _describe(job, trained)
+    others = _cost_of_others(job.ranks)
     with job.timed("export"):
         artifact = export_artifact(
             trained.network,
@@ -313,7 +328,7 @@ def _finish(job: Job, trained: Trained, workdir: Path, meter: Meter) -> dict[str
             graphs=job.config.cache / "graphs",
         )
     reach("train.after-artifact")
-    cost = meter.read(job.device)
+    cost = together(meter.read(job.device), others)
     metric = job.judge.metric
     log.info(
         "validation %s %s, artifact %s, %.1f s",
@@ -333,7 +348,17 @@ def _finish(job: Job, trained: Trained, workdir: Path, meter: Meter) -> dict[str
         "device": job.device.name,
         "dtype": job.device.dtype,
         "threads": job.device.threads,
+        "processes": job.ranks.count,
     }
+
+
+def _cost_of_others(ranks: Ranks) -> list[dict[str, Any]]:
+    """What the other processes of the job have cost, which are no longer needed."""
+    if ranks.count == 1:
+        return []
+    _, *others = ranks.gather(dict[str, Any]())
+    ranks.leave()
+    return [*others, {"cpu_seconds": cost_of_launcher()}]
 
 
 def _describe(job: Job, trained: Trained) -> ArtifactDescription:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from training.cost import Load, Meter
+from training.cost import Load, Meter, together
 from training.device import Device
 
 CPU = Device("CPU", torch.device("cpu"), bf16=False, threads=1)
@@ -58,3 +58,17 @@ def test_the_load_is_that_since_it_was_last_asked() -> None:
     idle = load.read()
     assert busy["system/cores"] > 3 * idle["system/cores"]
     assert busy["system/memory_mb"] > 50
+
+
+def test_what_processes_of_one_job_have_cost_is_added_up() -> None:
+    own = {
+        "wall_seconds": 10.0, "cpu_seconds": 9.0, "gpu_seconds": 10.0, "peak_memory_mb": 500.0,
+        "peak_gpu_memory_mb": 80.0, "energy_joules": 70.0, "energy_of": {"cpu": 40.0, "gpu": 30.0},
+    }  # fmt: skip
+    other = {**own, "wall_seconds": 8.0, "gpu_seconds": 8.0, "peak_gpu_memory_mb": 90.0}
+    assert together(own, [other, {"cpu_seconds": 3.0}]) == {
+        "wall_seconds": 10.0, "cpu_seconds": 21.0, "gpu_seconds": 18.0, "peak_memory_mb": 1000.0,
+        "peak_gpu_memory_mb": 90.0, "energy_joules": 100.0, "energy_of": {"cpu": 40.0, "gpu": 60.0},
+    }  # fmt: skip
+    alone = {"wall_seconds": 1.0, "cpu_seconds": 1.0, "gpu_seconds": 0.0, "peak_memory_mb": 5.0}
+    assert together(alone, []) == alone
