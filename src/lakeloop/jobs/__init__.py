@@ -5,8 +5,8 @@
     result(job_id)
 
 A job is a process `python -m <job> --config WORKDIR/config.json` under a small runner that records its state
-in WORKDIR/job.json. What a job does is no business of this package. Imported while DAG files are parsed:
-nothing heavy.
+in WORKDIR/job.json; with `torchrun` for a launcher it is several, which know of each other. What a job does
+is no business of this package. Imported while DAG files are parsed: nothing heavy.
 """
 
 from lakeloop.jobs.client import cancel, result, status, submit, wait

@@ -75,7 +75,7 @@ def run(workdir: Workdir, lock: int) -> None:
     record = JobRecord(state="running", fingerprint=spec.fingerprint, runner=ProcessIdentity.of(os.getpid()))
     with workdir.log.open("ab") as output:
         child = subprocess.Popen(
-            [sys.executable, "-m", spec.job, "--config", str(workdir.config)],
+            _command(spec, workdir.config),
             cwd=spec.root,
             env={**os.environ, **worker_environment(spec.threads), **admission.environment},
             stdin=subprocess.DEVNULL,
@@ -120,6 +120,14 @@ def _admit(spec: JobSpec, workdir: Workdir) -> Admission | None:
     _write_end(workdir, record.model_copy(update={"state": "failed", "exit_code": code, "reason": reason}))
     log.info("%s never began: %s", spec.job, reason)
     return None
+
+
+def _command(spec: JobSpec, config: Path) -> list[str]:
+    """What is started: the job's module, or the launcher that starts the module in several processes."""
+    launcher = []
+    if spec.launcher == "torchrun":
+        launcher = ["lakeloop.jobs.torchrun", "--processes", str(spec.processes or 0)]
+    return [sys.executable, "-m", *launcher, spec.job, "--config", str(config)]
 
 
 class OutOfTimeError(StopJobError):

@@ -44,7 +44,11 @@ class JobSpec(Frozen):
     root: Path
     """Where the job is started: the folder from which its module can be imported."""
     threads: int = Field(default=0, ge=0)
-    """CPU threads; 0 means all cores."""
+    """CPU threads, of all its processes together; 0 means all cores."""
+    launcher: Literal["process", "torchrun"] = "process"
+    """What the job is: one process, or several that work together; see `lakeloop.jobs.torchrun`."""
+    processes: int | None = Field(default=None, ge=1)
+    """How many, with torchrun; None: as many as suit the machine."""
     time_limit_seconds: float | None = Field(default=None, gt=0)
     need: Need | None = None
     """What it needs of the machine's devices; without it, it waits for none and sees all."""
