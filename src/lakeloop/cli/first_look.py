@@ -51,6 +51,7 @@ def first_look(loop: LoopSpec, settings: Settings, *, data: bool = True) -> Firs
         )
     _look_at_models(look, loop, settings)
     _look_at_budget(look, loop, settings)
+    _look_at_launcher(look, loop)
     try:
         source = open_source(loop, settings)
         size = source.unread_bytes()
@@ -103,6 +104,22 @@ def _look_at_budget(look: FirstLook, loop: LoopSpec, settings: Settings) -> None
         look.warnings.append(f"over its budget: {budget.sentence}; trains no more until {until}")
     elif budget:
         look.found.append(f"budget: {budget.sentence}")
+
+
+def _look_at_launcher(look: FirstLook, loop: LoopSpec) -> None:
+    """Which candidates are trained in several processes, and which are not although the file says so."""
+    train = loop.train
+    if train.launcher == "process":
+        return
+    alone = [each for each in train.all_candidates if not each.method.shares_batches]
+    shared = [each.name for each in train.all_candidates if each not in alone]
+    if shared:
+        each_gpu = "one process for each GPU of the worker, without any in two"
+        count = f"{train.processes} process(es)" if train.processes else each_gpu
+        look.found.append(f"{train.launcher} trains {', '.join(shared)} in {count}")
+    if alone:
+        names = ", ".join(f"{each.name} ({each.method.kind})" for each in alone)
+        look.found.append(f"trained in one process, no batches to share: {names}")
 
 
 def _look_at_data(look: FirstLook, loop: LoopSpec, settings: Settings) -> None:

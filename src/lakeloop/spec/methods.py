@@ -41,6 +41,8 @@ class MethodBase(Section):
     """Keys of section `train` that decide the weights of other such methods, and not its own."""
     usual: ClassVar[dict[str, float]] = {}
     """What a key of section `train` is taken for when the loop file leaves it open."""
+    shares_batches: ClassVar[bool] = False
+    """Whether several processes may each take a part of a batch: its loss is the mean over the rows."""
 
     @property
     def leaves(self) -> tuple[str, int] | None:
@@ -87,6 +89,7 @@ class FewShot(MethodBase):
     not_for: ClassVar[tuple[str, ...]] = _NO_NUMBERS
     ignores: ClassVar[tuple[str, ...]] = ("patience",)
     usual: ClassVar[dict[str, float]] = {"learning_rate": 5e-5}
+    shares_batches: ClassVar[bool] = False  # what is learnt is how the texts of a batch lie to each other
 
     kind: Annotated[Literal["few_shot"], WEIGHTS]
     temperature: Annotated[float, WEIGHTS] = Field(default=0.1, gt=0, le=10)
@@ -109,6 +112,8 @@ class Classical(MethodBase):
 
 class GradientMethod(MethodBase):
     """Weights of the base model are moved by gradient descent."""
+
+    shares_batches: ClassVar[bool] = True
 
 
 class TopLayers(GradientMethod):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
@@ -73,10 +73,15 @@ class Train(Section):
     time_limit_minutes: Annotated[int, PER_RUN] = Field(default=60, ge=1)
     """A job that takes longer is ended and fails."""
     devices: Annotated[int | None, NOTHING] = Field(default=None, ge=0, le=64)
-    """NVIDIA devices that a training waits for and has for itself; 0: it computes on the CPU. Default: one.
-    A machine without any is not asked."""
+    """NVIDIA devices that a training waits for and has for itself; 0: it computes on the CPU. Default: one,
+    with `launcher: torchrun` as many as `processes`, or all. A machine without any is not asked."""
     memory: Annotated[Memory | None, NOTHING] = None
     """What has to be free on each of them, as `12 GB`. Default: four fifths of what the device has."""
+    launcher: Annotated[Literal["process", "torchrun"], PER_RUN] = "process"
+    """What a training is: one process, or with `torchrun` several that share each batch, if the method's
+    batches can be shared."""
+    processes: Annotated[int | None, PER_RUN] = Field(default=None, ge=1, le=64)
+    """How many, with `torchrun`. Default: one for each GPU that the training has; without any GPU two."""
     budget: Budget = Budget()
     """What all trainings may cost together."""
 
@@ -131,6 +136,10 @@ class Train(Section):
                 return candidate
         known = ", ".join(candidate.name for candidate in self.all_candidates)
         raise ConfigurationError("no such candidate", where="train.candidates", expected=known, found=name)
+
+    def launcher_of(self, candidate: Candidate) -> Literal["process", "torchrun"]:
+        """What the training of `candidate` is: one process where its method's batches cannot be shared."""
+        return self.launcher if candidate.method.shares_batches else "process"
 
     def settings_of(self, candidate: Candidate) -> dict[str, Any]:
         """Every setting that decides the weights of `candidate`, resolved: key -> value.

@@ -109,6 +109,19 @@ def test_check_names_each_key_that_does_not_fit_the_base_model(run: Run, project
     assert "train.method: method top_layers does not fit albert" in ended.err
 
 
+def test_check_says_what_is_trained_in_several_processes(run: Run, project: Path) -> None:
+    file = project / "loops/tickets/loop.yaml"
+    text = file.read_text().partition("\ntrain:")[0]
+    file.write_text(f"{text}\ntrain: {{launcher: torchrun, processes: 3}}\n")
+    told = run("check", "tickets", "--no-data").out.splitlines()
+    assert "    torchrun trains finetune in 3 process(es)" in told
+    assert "    trained in one process, no batches to share: baseline (head)" in told
+    file.write_text(f"{text}\ntrain: {{launcher: torchrun, method: few_shot}}\n")
+    told = run("check", "tickets", "--no-data").out.splitlines()
+    assert "    trained in one process, no batches to share: baseline (head), finetune (few_shot)" in told
+    assert not any("torchrun trains" in line for line in told)
+
+
 def test_check_fetches_nothing_from_elsewhere(project: Path) -> None:
     with running_api(made_rows()) as api:
         source = source_of(api, start=yesterday("UTC"))

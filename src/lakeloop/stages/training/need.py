@@ -8,6 +8,7 @@ import statistics
 from pathlib import Path
 
 from lakeloop.jobs.admission import Need
+from lakeloop.spec.train import Candidate
 from lakeloop.stages.frame.session import StageContext
 
 _LAST = 5
@@ -15,13 +16,14 @@ _LAST = 5
 _CUDA = re.compile(r"^cuda\b[^=]*= *['\"]", re.MULTILINE)
 
 
-def need_of(context: StageContext, stage: str, partition: str) -> Need | None:
+def need_of(context: StageContext, candidate: Candidate, stage: str, partition: str) -> Need | None:
     """What the training `stage` of a partition needs; None where it could use no device if there was one."""
     train = context.loop.train
+    usual = train.processes if train.launcher_of(candidate) == "torchrun" else 1
     if not torch_uses_devices():
         return None
     return Need(
-        devices=1 if train.devices is None else train.devices,
+        devices=usual if train.devices is None else train.devices,
         memory_bytes=train.memory_bytes,
         title=f"{context.loop.name} {stage} {partition}",
         seconds=expected_seconds(context, stage),

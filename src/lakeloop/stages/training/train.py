@@ -211,8 +211,10 @@ def _job(context: StageContext, partition: str, order: Training) -> JobSpec:
         workdir=workdir,
         root=context.settings.root,
         threads=context.settings.training_threads,
+        launcher=context.loop.train.launcher_of(order.candidate),
+        processes=context.loop.train.processes,
         time_limit_seconds=60 * context.loop.train.time_limit_minutes,
-        need=need_of(context, order.stage, partition),
+        need=need_of(context, order.candidate, order.stage, partition),
     )
 
 

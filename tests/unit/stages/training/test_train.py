@@ -67,6 +67,7 @@ def test_the_same_order_again_trains_nothing(project: Path) -> None:
         ("finetune", {"method": {"kind": "top_layers", "layers": 1}}, True),
         ("finetune", {"epochs": 4, "seed": 17}, False),
         ("finetune", {"time_limit_minutes": 5, "min_rows": 10}, False),
+        ("finetune", {"launcher": "torchrun", "processes": 2}, False),
     ],
 )
 def test_only_what_decides_the_weights_is_a_reason_to_train_again(
@@ -76,6 +77,24 @@ def test_only_what_decides_the_weights_is_a_reason_to_train_again(
     first, second = (prepare(each, DAY, candidate) for each in (context, changed))
     assert (first.fingerprint != second.fingerprint) == again
     assert (first.workdir != second.workdir) == again
+
+
+def test_a_candidate_whose_batches_cannot_be_shared_is_trained_in_one_process(project: Path) -> None:
+    context = open_with(project, launcher="torchrun", processes=3)
+    jobs = [prepare(context, DAY, candidate) for candidate in ("baseline", "finetune")]
+    assert [(job.launcher, job.processes) for job in jobs] == [("process", 3), ("torchrun", 3)]
+
+
+@pytest.mark.parametrize(
+    ("keys", "devices"), [({"processes": 3}, 3), ({}, None), ({"processes": 3, "devices": 2}, 2)]
+)
+def test_several_processes_wait_for_a_device_each_by_default_for_all(
+    project: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, int], devices: int | None
+) -> None:
+    monkeypatch.setattr("lakeloop.stages.training.need.torch_uses_devices", lambda: True)
+    context = open_with(project, launcher="torchrun", **keys)
+    needs = [prepare(context, DAY, candidate).need for candidate in ("baseline", "finetune")]
+    assert [need.devices for need in needs if need] == [keys.get("devices", 1), devices]
 
 
 def test_changed_training_code_is_a_reason_to_train_again(project: Path) -> None:
