@@ -146,7 +146,7 @@ class Ranks:
             raise
         except RuntimeError as error:
             if not self.leads:  # its last words would hide what the others have to say
-                sys.exit(EXIT_TRANSIENT)
+                os._exit(EXIT_TRANSIENT)
             raise RankLostError("another process of the job is gone", remedy="submit it again") from error
 
 

@@ -81,7 +81,8 @@ def disturb(job: JobSpec) -> None:
     assert "WARNING a process of the job was ended by SIGKILL: all begin again" in text
     resumed = int(text.partition("goes on after step ")[2].split()[0])
     assert resumed >= 2 * STEPS, "no step that was taken is lost"
-    assert (ended.state, ended.reason, ended.exit_code) == ("failed", "it was cancelled", 75)
+    found = (ended.state, ended.reason, ended.exit_code)
+    assert found == ("failed", "it was cancelled", 75), (found, text)
     saved = max(int(path.name.removeprefix("step-")) for path in workdir.checkpoints.iterdir())
     assert saved > resumed
     assert not any(psutil.pid_exists(pid) for pid in (*first, *second))

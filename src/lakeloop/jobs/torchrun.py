@@ -58,10 +58,11 @@ def main() -> NoReturn:
         count = count_of(options.processes)
         if count == 1:  # no agent to watch one process, which is this one from here on
             os.execv(sys.executable, [sys.executable, *command])  # noqa: S606
-        sys.exit(launch(count, command))
+        code = launch(count, command)
     except LakeloopError as error:
         log.error("%s", "; ".join(line.strip() for line in str(error).splitlines()))  # noqa: TRY400
-        sys.exit(exit_code(error))
+        code = exit_code(error)
+    os._exit(code)  # at once: a runner waits ten seconds, and to forget all of torch can take four
 
 
 def count_of(wished: int) -> int:
