@@ -23,10 +23,9 @@ export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
 
 ONCE ?=
 UPGRADE ?=
-# Processes that the tests are dealt to, a file at a time: 0 runs them in this one. One more than there are cores,
-# for tests wait for what they start.
-WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n + 1 : 4)))
-PYTEST := $(BIN)/pytest -q -n $(WORKERS)
+# Processes that the tests are dealt to, a file at a time: 0 runs them in this one.
+WORKERS ?= auto
+PYTEST := $(BIN)/pytest -q -n $(WORKERS) --maxprocesses 4
 
 .PHONY: help setup demo up down status test test-unit lint lint-containers format types docs bench lock clean
 
@@ -53,10 +52,12 @@ down: ## Stop them
 status: setup ## What each loop did last, and what waits
 	@$(BIN)/lakeloop status
 
-# In one go, so that no core waits for the end of another's part; first not what has most tests, but what takes longest.
-test: setup ## Run all tests: the whole loop through a real Airflow, browser, faults, integration, dbt, DAGs, units
-	@$(PYTEST) --no-loadscope-reorder \
-	  tests/loop tests/browser tests/faults tests/integration tests/dbt tests/dags tests/unit
+# Not those with most tests first, but those that take longest.
+test: setup ## Run all tests: unit tests first, then the whole loop through a real Airflow
+	@echo "==> unit tests"
+	@$(PYTEST) tests/unit
+	@echo "==> the whole loop, browser, faults, integration, dbt, DAGs"
+	@$(PYTEST) --no-loadscope-reorder tests/loop tests/browser tests/faults tests/integration tests/dbt tests/dags
 
 test-unit: setup ## Run the unit tests only
 	@$(PYTEST) tests/unit
