@@ -15,9 +15,23 @@ from pydantic_core import CoreSchema
 
 from lakeloop.records import Frozen
 
-Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+PATTERNS: dict[str, str] = {}
+"""Pattern of a text -> what a text has to be, for the person whose text is not."""
+
+
+def text_like(pattern: str, wanted: str, max_length: int | None = None) -> StringConstraints:
+    """The constraint that a text matches `pattern`; `wanted` says in words what that is."""
+    PATTERNS[pattern] = wanted
+    return StringConstraints(pattern=pattern, max_length=max_length)
+
+
+SMALL_NAME = "a name of small letters, digits and _ that begins with a letter"
+Identifier = Annotated[str, text_like(r"^[a-z][a-z0-9_]{0,62}$", SMALL_NAME)]
 """Lower-case name, safe as a column, a file name and a DAG id."""
 
+PlainName = Annotated[
+    str, text_like(r"^[A-Za-z0-9_]{1,100}$", "a name of letters, digits and _, of at most 100")
+]
 Share = Annotated[float, Field(ge=0, le=1)]
 Words = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 

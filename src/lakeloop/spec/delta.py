@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from lakeloop.spec.address import address_rules, is_address
-from lakeloop.spec.base import NOTHING, RAW
+from lakeloop.spec.base import NOTHING, RAW, PlainName
 from lakeloop.spec.columns import ColumnName
 from lakeloop.spec.contract import SourceBase, column_rule
 from lakeloop.spec.rules import Broken, refuse_broken
@@ -21,7 +21,7 @@ class DeltaSource(SourceBase):
     table: Annotated[str, RAW] = Field(min_length=1, max_length=1000)
     """Folder of the table: a path inside the project or an allowed data root, or an address in an object
     store: `s3://bucket/path`."""
-    connection: Annotated[str | None, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,100}$"), NOTHING] = None
+    connection: Annotated[PlainName | None, NOTHING] = None
     """Of a table in an object store: an Airflow Connection, or the variable LAKELOOP_CONN_<NAME>, with the
     credentials; those of the environment (AWS_ACCESS_KEY_ID ...) where it is not said."""
     version: Annotated[int | None, RAW] = Field(default=None, ge=0)

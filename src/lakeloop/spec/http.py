@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, model_validator
 
-from lakeloop.spec.base import NOTHING, RAW, Section
+from lakeloop.spec.base import NOTHING, RAW, PlainName, Section, text_like
 from lakeloop.spec.contract import SourceBase
 from lakeloop.spec.rules import Broken, refuse_broken
 
@@ -26,7 +26,9 @@ SECRET_NAME = re.compile(
 _HEADER = re.compile(r"[A-Za-z0-9_-]+")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
-DottedPath = Annotated[str, StringConstraints(pattern=r"^[^.\s]+(\.[^.\s]+)*$", max_length=200)]
+DottedPath = Annotated[
+    str, text_like(r"^[^.\s]+(\.[^.\s]+)*$", "names with dots between them, such as data.items", 200)
+]
 """Where something is in an answer: names of fields, and places in lists (0 is the first, -1 the last)."""
 ParamName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
@@ -111,7 +113,7 @@ class HttpSource(SourceBase):
     {login}, {password} and {extra.NAME} are of the connection."""
     headers: Annotated[dict[ParamName, str], RAW] = Field(default_factory=dict)
     """Headers of each request, with secrets as in params: `Authorization: "Bearer {password}"`."""
-    connection: Annotated[str | None, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,100}$"), NOTHING] = None
+    connection: Annotated[PlainName | None, NOTHING] = None
     """An Airflow Connection, or the variable LAKELOOP_CONN_<NAME>, whose host is that of url: its secrets are
     sent nowhere else. Where neither params nor headers use it, its login and password are (basic)."""
     records: Annotated[DottedPath | None, RAW] = None

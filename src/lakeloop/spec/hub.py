@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from lakeloop.hub import HUB, ON_THE_HUB
-from lakeloop.spec.base import RAW
+from lakeloop.spec.base import RAW, PlainName
 from lakeloop.spec.contract import SourceBase, column_rule
 from lakeloop.spec.dialect import TextDialect, dialect_rules
 from lakeloop.spec.rules import Broken, refuse_broken
@@ -22,7 +22,7 @@ class HubSource(TextDialect, SourceBase):
     dataset: Annotated[str, RAW] = Field(min_length=1, max_length=1000)
     """A folder inside the project or an allowed data root; or `hub:OWNER/NAME@REVISION`, which is fetched
     into the cache of huggingface_hub. A commit as revision stays what it is."""
-    split: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,100}$"), RAW] = "train"
+    split: Annotated[PlainName, RAW] = "train"
     """Files or folders with this word in their names; where none names a split, `train` is all of them."""
     day: Annotated[date | None, RAW] = None
     """The day that all its rows belong to, where no column says one."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Self
 
-from pydantic import StringConstraints, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from lakeloop.measures.base import MetricSpec
 from lakeloop.measures.registry import metric_of, metrics_of
-from lakeloop.spec.base import NOTHING, Section
+from lakeloop.spec.base import NOTHING, SMALL_NAME, Section, text_like
 from lakeloop.spec.checks import Checks, RowCheck
 from lakeloop.spec.clean import Clean
 from lakeloop.spec.contract import column_rule
@@ -35,7 +35,7 @@ _ALWAYS = {"row_id": "string", "event_time": "timestamp"}
 class LoopSpec(Section):
     """One loop: where its rows come from, what is predicted, and what is good enough."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$"), NOTHING]
+    name: Annotated[str, text_like(r"^[a-z][a-z0-9_]{0,39}$", SMALL_NAME), NOTHING]
     """Same as the folder's name: loops/<name>/loop.yaml."""
     description: Annotated[str, NOTHING] = ""
     owner: Annotated[str, NOTHING] = "lakeloop"

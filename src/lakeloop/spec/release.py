@@ -6,8 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lakeloop.spec.base import NOTHING, RELEASE, Identifier, Mark, Section
+from lakeloop.spec.base import NOTHING, RELEASE, Identifier, Mark, Section, text_like
 
+SmokeText = Annotated[str, text_like(r"\S", "a text that is not blank")]
 METRIC = Mark(("weights", "scores", "release"), per_run=True)
 
 
@@ -27,5 +28,5 @@ class Gate(Section):
 
 
 class Deploy(Section):
-    smoke_texts: Annotated[tuple[str, ...], NOTHING] = ()
+    smoke_texts: Annotated[tuple[SmokeText, ...], NOTHING] = ()
     """Texts that are sent to the server after each roll-out; the answers are shown and recorded."""

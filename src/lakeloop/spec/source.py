@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from lakeloop.spec.address import address_rules, is_address
-from lakeloop.spec.base import NOTHING, RAW
+from lakeloop.spec.base import NOTHING, RAW, PlainName
 from lakeloop.spec.contract import SourceBase, column_rule
 from lakeloop.spec.delta import DeltaSource
 from lakeloop.spec.demo import PackageSource
@@ -32,7 +32,7 @@ class FilesSource(TextDialect, SourceBase):
     in the order of their names. Files may be compressed (gzip, zstd, zip), whatever they are called. Relative
     to the project; inside the project or one of the allowed data roots. Or an address in an object store:
     `s3://bucket/drops/{partition}.jsonl`, gs:// or az://."""
-    connection: Annotated[str | None, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,100}$"), NOTHING] = None
+    connection: Annotated[PlainName | None, NOTHING] = None
     """Of files in an object store: an Airflow Connection, or the variable LAKELOOP_CONN_<NAME>, with the
     credentials; those of the environment (AWS_ACCESS_KEY_ID ...) where it is not said."""
     partition_by: Annotated[str | None, RAW] = None

@@ -5,11 +5,21 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.hub import HUB, ON_THE_HUB
-from lakeloop.spec.base import NOTHING, PER_RUN, STEPS, WEIGHTS, Identifier, Mark, Section, mark_of
+from lakeloop.spec.base import (
+    NOTHING,
+    PER_RUN,
+    STEPS,
+    WEIGHTS,
+    Identifier,
+    Mark,
+    Section,
+    mark_of,
+    text_like,
+)
 from lakeloop.spec.budget import Budget
 from lakeloop.spec.methods import Head, Method, MethodBase, TopLayers
 from lakeloop.spec.rules import Broken, refuse_broken
@@ -29,7 +39,9 @@ SHORTEST = 8
 
 
 _UNITS = {"MB": 10**6, "GB": 10**9}
-Memory = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,5}(\.[0-9]{1,3})? (MB|GB)$")]
+Memory = Annotated[
+    str, text_like(r"^[1-9][0-9]{0,5}(\.[0-9]{1,3})? (MB|GB)$", "a size such as 12 GB or 800 MB")
+]
 """A size with its unit: MB is 1e6 bytes, GB 1e9."""
 
 

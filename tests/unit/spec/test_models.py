@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
+from lakeloop.spec.base import PATTERNS
 from lakeloop.spec.demo import PackageSource
 from lakeloop.spec.http import HttpSource
 from lakeloop.spec.loop import RESERVED_NAMES, LoopSpec
@@ -83,3 +85,10 @@ def test_a_check_on_labels_that_normalising_would_change_is_refused(settings: Se
     ):
         load_loop(write_loop(settings, "tickets", text + check % "label"), settings)
     load_loop(write_loop(settings, "tickets", text + check % "row_id"), settings)
+
+
+def test_every_pattern_of_a_loop_file_is_said_in_words() -> None:
+    schema = json.dumps(LoopSpec.model_json_schema())
+    patterns = {json.loads(found) for found in re.findall(r'"pattern": ("(?:[^"\\]|\\.)*")', schema)}
+    assert len(patterns) >= 6
+    assert patterns == PATTERNS.keys()

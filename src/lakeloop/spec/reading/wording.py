@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic_core import ErrorDetails
 
+from lakeloop.spec.base import PATTERNS
 from lakeloop.spec.quoting import Key, choices, describe, dotted, plain, quote
 from lakeloop.spec.reading.nearest import nearest, nearest_choice
 from lakeloop.spec.rules import BROKEN_RULE, Broken
@@ -110,9 +111,8 @@ def _not_one_of(key: Key, known: Sequence[str], found: Any) -> Flaw:
     return Flaw(key, "wrong value", choices(known), describe(found), close)
 
 
-def _bad_name(place: Place, error: ErrorDetails) -> Flaw:
-    wanted = "a name of small letters, digits and _ that begins with a letter"
-    return Flaw(place.key, "wrong name", wanted, describe(error["input"]))
+def _unlike(place: Place, error: ErrorDetails) -> Flaw:
+    return Flaw(place.key, "wrong value", PATTERNS[error["ctx"]["pattern"]], describe(error["input"]))
 
 
 def _rejected(place: Place, error: ErrorDetails) -> Flaw:
@@ -148,7 +148,7 @@ _WORDED: dict[str, Callable[[Place, ErrorDetails], Flaw]] = {
     "extra_forbidden": _unknown_key,
     "literal_error": _unknown_choice,
     "missing": _missing_key,
-    "string_pattern_mismatch": _bad_name,
+    "string_pattern_mismatch": _unlike,
     "union_tag_invalid": _unknown_kind,
     "union_tag_not_found": _missing_kind,
     "value_error": _rejected,
