@@ -92,3 +92,10 @@ def test_every_pattern_of_a_loop_file_is_said_in_words() -> None:
     patterns = {json.loads(found) for found in re.findall(r'"pattern": ("(?:[^"\\]|\\.)*")', schema)}
     assert len(patterns) >= 6
     assert patterns == PATTERNS.keys()
+
+
+def test_a_text_that_does_not_fit_its_pattern_is_told_what_would(settings: Settings) -> None:
+    path = write_loop(settings, "tickets", f"{SHORT}train:\n  memory: 12 gigs\n")
+    expected = r"train.memory: wrong value\s+expected: a size such as 12 GB or 800 MB\s+found: .12 gigs"
+    with pytest.raises(ConfigurationError, match=expected):
+        load_loop(path, settings)

@@ -89,11 +89,6 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
             id="true for a number",
         ),
         pytest.param(
-            ("train:\n", "train:\n  memory: 12 gigs\n"),
-            'train.memory: wrong value\n    expected: a size such as 12 GB or 800 MB\n    found: "12 gigs"',
-            id="a size without its unit",
-        ),
-        pytest.param(
             ("days: 5", "days: 0"),
             "source.days: wrong value\n    expected: at least 1\n    found: 0",
             id="a number too small",
