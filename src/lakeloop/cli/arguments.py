@@ -17,7 +17,8 @@ Partition = Annotated[
         "--partition",
         "-p",
         metavar="YYYY-MM-DD",
-        help="The day to work on; default: yesterday in the loop's time zone.",
+        help="The day to work on; default: the newest that is ready for the stage, else yesterday in the"
+        " loop's time zone.",
     ),
 ]
 FirstDay = Annotated[

@@ -19,6 +19,7 @@ from lakeloop.spec.days import yesterday
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import plain
 from lakeloop.spec.reading.load import shown_path
+from lakeloop.spec.reading.nearest import nearest
 from lakeloop.transform.models import lacking, own_folder
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def first_look(loop: LoopSpec, settings: Settings, *, data: bool = True) -> Firs
         days = source.partitions()
         if not days:
             newest = yesterday(loop.schedule.timezone)
+            source.find(newest)  # says what is wrong with what is there
             look.warnings.append(f"nothing to read yet at {source.place}: {source.absence(newest)}")
             return look
         span = " to ".join(dict.fromkeys((days[0], days[-1])))
@@ -139,6 +141,10 @@ def _surprises(seen: Preview, loop: LoopSpec) -> Iterator[str]:
             f"{seen.read - seen.accepted:,} of {seen.read:,} records are refused; the first, line "
             f"{first.line}: {first.reason}: {plain(first.detail, _DETAIL)}"
         )
+    for name in seen.empty:
+        close = nearest(name, list(seen.undeclared))
+        meant = f": did you mean {plain(close)}, which is not declared" if close else ""
+        yield f"column {plain(name)} has no value in the first {seen.read:,} records{meant}"
     if seen.unknown:
         column = loop.task.roles()[loop.task.target].column
         yield f"{column} has answers that the task does not know: {_counted(seen.unknown)}"

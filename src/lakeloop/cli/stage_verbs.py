@@ -35,7 +35,7 @@ def _verb(stage: Stage) -> Callable[..., None]:
         from lakeloop.cli.running import overrides, run_stage
 
         changes = overrides(given.get("set_") or [])
-        day = yesterday(stage.zone(known_loop(loop)[0])) if partition is None else partition
+        day = partition or usual_day(stage, loop)
         options = {option.keyword: given[option.name] for option in stage.options}
         if stage.per != "candidate":
             run_stage(stage.function, loop, day, as_json=given["json"], changes=changes, **options)
@@ -54,6 +54,17 @@ def _verb(stage: Stage) -> Callable[..., None]:
 
     verb.__signature__ = inspect.Signature(_parameters(stage))  # type: ignore[attr-defined]
     return verb
+
+
+def usual_day(stage: Stage, loop: str) -> str:
+    """The day that a stage works on where none is named: the newest that is ready for it, or yesterday."""
+    from lakeloop.cli.running import open_loop
+
+    if stage.after:
+        ready = open_loop(loop, {}).lake.ledger.newest_day(stage.after)
+        if ready:
+            return ready
+    return yesterday(stage.zone(known_loop(loop)[0]))
 
 
 def _candidates(loop: str, changes: dict[str, Any], asked: str | None) -> list[str]:

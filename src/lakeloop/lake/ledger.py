@@ -79,6 +79,10 @@ class Ledger:
         rows = self._rows(stage, partition, status)
         return StageRecord.model_validate_json(rows[-1]["record"]) if rows else None
 
+    def newest_day(self, stage: str) -> str | None:
+        """The newest partition that `stage` has done; None before the first."""
+        return max((row["partition"] for row in self._rows(stage, None, "done")), default=None)
+
     def digest_before(self, stage: str, partition: str, table: str) -> str:
         """The digest that `stage` recorded last of its rows of the day in `table`; empty when it never did.
 

@@ -54,6 +54,8 @@ class Preview:
     """The first refused."""
     undeclared: Counter[str]
     """Field that the loop file does not declare -> records that have it."""
+    empty: tuple[str, ...]
+    """Declared columns in which no accepted row has a value; none where no row was accepted."""
     unknown: Counter[str]
     """Right answer that the task does not know -> rows that have it."""
     fit: TextFit | None
@@ -76,11 +78,14 @@ def preview(loop: LoopSpec, settings: Settings, most_days: int | None = None) ->
     texts: list[str] = []
     undeclared: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
+    filled: Counter[str] = Counter()
     column = loop.source.stored(loop.task.text)
     target = loop.source.stored(loop.task.roles()[loop.task.target].column)
     for block in _blocks(source, days[:most_days]):
         undeclared.update(block.undeclared)
         unknown += loop.task.unknown(block.rows[target].to_pylist(), normalise=loop.clean.normalise)
+        for name in block.rows.schema.names:
+            filled[name] += block.rows.num_rows - block.rows[name].null_count
         read += block.read
         accepted += block.rows.num_rows
         rejects += block.rejects[: SHOWN - len(rejects)]
@@ -88,7 +93,8 @@ def preview(loop: LoopSpec, settings: Settings, most_days: int | None = None) ->
         wanted = block.rows.slice(0, max(_MOST_TEXTS - len(texts), 0))
         texts += [text for text in wanted[column].to_pylist() if text]
     fit = text_fit(texts, loop, settings)
-    return Preview(days, read, accepted, tuple(rows), tuple(rejects), undeclared, unknown, fit)
+    empty = tuple(field.name for field in loop.source.fields if accepted and not filled[field.stored])
+    return Preview(days, read, accepted, tuple(rows), tuple(rejects), undeclared, empty, unknown, fit)
 
 
 def _blocks(source: Source, days: Sequence[str]) -> Iterator[Block]:

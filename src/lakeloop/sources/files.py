@@ -153,7 +153,7 @@ class ManyDays:
     def absence(self, partition: str) -> str:
         days = self.partitions()
         if not days:
-            return f"no record of {partition}: {self._files.nothing(None)}"
+            return f"no record of {partition}, for there is no file: {self._files.nothing(None)}"
         return f"no record of {partition} in {self.place}: {len(days)} day(s) there, {days[0]} to {days[-1]}"
 
     def partitions(self) -> list[str]:

@@ -69,6 +69,8 @@ class Stage:
     before: str = ""
     """`module:name` of a function of the same context and partition that brings up to date what the stage
     decides on. `function` calls it first, for a stage calls no stage."""
+    after: str = ""
+    """The stage whose newest day this one works on, where a person names none; empty: yesterday."""
     decides: Effect | None = None
     """What the stage makes: keys of the loop file with this mark are in its fingerprint. None for a stage
     that looks at more than its inputs, such as a server, before it knows whether there is work."""
@@ -132,20 +134,22 @@ STAGES = (
         help="Check the built rows, quarantine the bad ones, publish the rest to the mart.",
     ),
     Stage(
-        "dataset", "training", "train", decides="dataset",
+        "dataset", "training", "train", decides="dataset", after="validate",
         help="Freeze all published days up to this one as training, validation and test rows.",
     ),
     Stage(
         "train", "training", "train", decides="weights", per="candidate", pool=GPU, settable=True,
+        after="dataset",
         help="Train the candidates on the frozen rows, each as a process of its own.",
     ),
     Stage(
         "evaluate", "training", "train", decides="scores", announces="candidate", links=(REPORT,),
-        settable=True,
+        settable=True, after="dataset",
         help="Score the candidates and the champion on the same held-out rows.",
     ),
     Stage(
         "release", "release", "deploy", decides="release", links=(REPORT, VERSION), settable=True,
+        after="evaluate",
         before="lakeloop.stages.training.evaluate:evaluate_again",
         help="Let the gate decide; register the better candidate and make it the champion, or refuse it.",
     ),

@@ -48,6 +48,32 @@ def test_check_reads_the_first_records_and_says_what_will_surprise(run: Run, pro
     ]
 
 
+def test_check_names_a_column_without_values_and_the_field_that_was_meant(run: Run, project: Path) -> None:
+    row = {"id": "1", "Text": "good", "team": "billing"}
+    (project / f"data/{DAY}.jsonl").write_text(json.dumps(row) + "\n")
+    meant = "column text has no value in the first 1 records: did you mean Text, which is not declared"
+    assert f"    warning: {meant}\n" in run("check", "tickets").out
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("nr,text,team,day\n1,good,billing,2026-11-20\n", "line 1: the header is not the one that the loop"),
+        (None, "for there is no file: looked for "),
+    ],
+)
+def test_check_says_why_a_file_of_many_days_has_none(
+    run: Run, project: Path, content: str | None, expected: str
+) -> None:
+    file = project / "loops/tickets/loop.yaml"
+    path = "data/all.csv\n  format: csv\n  partition_by: day"
+    text = file.read_text().replace("data/{partition}.jsonl", path)
+    file.write_text(text.replace("team: string}", "team: string, day: date}"))
+    if content:
+        (project / "data/all.csv").write_text(content)
+    assert expected in run("check", "tickets").out
+
+
 def test_check_takes_data_that_cannot_be_read_for_a_warning(run: Run, project: Path) -> None:
     file = project / "loops/tickets/loop.yaml"
     file.write_text(file.read_text().replace("{partition}.jsonl", "{partition}.jsonl\n  format: parquet"))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lakeloop.cli import stage_verbs
 from lakeloop.records import StageRecord
 from lakeloop.settings import get_settings
+from lakeloop.stages import catalogue
+from lakeloop.stages.catalogue import stage_named
 from tests.support.command import DAY, Run
 
 
@@ -83,6 +87,22 @@ def test_without_a_day_it_is_yesterday(run: Run) -> None:
     before = yesterday("UTC")
     record = json.loads(run("ingest", "tickets", "--json").out)
     assert record["partition"] in {before, yesterday("UTC")}
+
+
+def test_without_a_day_a_stage_after_others_works_on_the_newest_that_is_ready(
+    run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("ingest", "tickets", "--partition", DAY)
+    monkeypatch.setitem(catalogue._BY_NAME, "dataset", replace(stage_named("dataset"), after="ingest"))
+    monkeypatch.setattr(stage_verbs, "known_loop", lambda name: pytest.fail("yesterday was asked for"))
+    with monkeypatch.context() as patch:
+        patch.chdir(project)
+        assert stage_verbs.usual_day(stage_named("dataset"), "tickets") == DAY
+
+
+def test_every_stage_that_follows_another_names_one_that_there_is() -> None:
+    after = {stage.name: stage.after for stage in catalogue.STAGES if stage.after}
+    assert after == {"dataset": "validate", "train": "dataset", "evaluate": "dataset", "release": "evaluate"}
 
 
 def test_yesterday_is_that_of_the_loops_time_zone(run: Run, project: Path) -> None:
