@@ -53,7 +53,7 @@ class ProposedColumn:
     distinct: int
     """Different values in the sample."""
     records: int
-    """Records of the sample."""
+    """Different records of the sample: one that is there twice is read once."""
     counts: Counter[Any]
     """Value -> records, of the values as they stand there; only where they are few."""
     words: float
@@ -88,6 +88,7 @@ def _in_words(value: str, kind: ColumnType) -> str:
 def propose_columns(sample: Sample) -> list[ProposedColumn]:
     """A type for each field that can be a column; nested fields and fields without any value are left out."""
     found = []
+    different = len({tuple(str(row.get(field)) for field in sample.fields) for row in sample.rows})
     for field in sample.fields:
         values = sample.values(field)
         if values and not any(isinstance(value, dict | list) for value in values):
@@ -96,7 +97,8 @@ def propose_columns(sample: Sample) -> list[ProposedColumn]:
             named = sample.has_numbers and all(isinstance(value, str) for value in values)
             if named and section.type in _TYPES_OF_JSON:
                 section, fitting = ColumnSection(type="string"), 1.0
-            found.append(_column(field, values, len(sample.rows), section, fitting))
+            filled = len(values) / len(sample.rows)
+            found.append(_column(field, values, filled, different, section, fitting))
     return found
 
 
@@ -106,11 +108,11 @@ def left_out(sample: Sample, columns: Iterable[ProposedColumn]) -> list[str]:
 
 
 def _column(
-    name: str, values: Sequence[Any], records: int, section: ColumnSection, fitting: float
+    name: str, values: Sequence[Any], filled: float, records: int, section: ColumnSection, fitting: float
 ) -> ProposedColumn:
     distinct = Counter(map(_hashable, values))
-    filled = len(values) / records
-    parts = [f"{filled:.0%} filled", f"{len(distinct)} different"]
+    # Cut off, not rounded: one empty field of a thousand is said.
+    parts = [f"{int(filled * 100)}% filled", f"{len(distinct)} different"]
     if fitting < 1:
         parts.append(f"{1 - fitting:.1%} are no {section.type} and will be quarantined")
     if section.format in ("%m/%d/%Y", "%d/%m/%Y") and _either(values):

@@ -71,6 +71,7 @@ class Proposal:
             names = _plain(", ".join(self.left_out))
             yield f"  # Not read, for they are nested or empty: {names}"
         yield from self._task()
+        yield from proposal_of(self.roles.task).gate()
         yield from self._rows()
 
     def _key(self) -> Iterator[str]:

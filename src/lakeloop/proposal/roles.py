@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from lakeloop.errors import DataError
@@ -71,6 +72,8 @@ def choose_roles(columns: Sequence[ProposedColumn], said: dict[Part, str], task:
         taken = [choice.column for choice in chosen.values()]
         left = [column for column in free if column not in taken]
         chosen[part] = _choice(part, columns if part in said else left, said, score)
+        if part == "answer" and task and chosen[part].column is None:  # as good as any that it can learn
+            chosen[part] = _choice(part, left, said, partial(registry.proposal_of(task).fit, named=True))
     text, time, key, answer = (chosen[part] for part in scores)
     for choice, option in ((text, "--text"), (answer, "--answer")):
         if choice.column is None:
@@ -81,7 +84,7 @@ def choose_roles(columns: Sequence[ProposedColumn], said: dict[Part, str], task:
                 found=found[:500],
                 remedy=f"name it: {option} COLUMN",
             )
-    return Roles(key, time, text, answer, _task(answer, kinds, named="answer" in said))
+    return Roles(key, time, text, answer, _task(answer, kinds, named="answer" in said or task is not None))
 
 
 def _task(answer: Choice, kinds: Sequence[str], *, named: bool) -> str:

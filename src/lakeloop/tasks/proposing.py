@@ -60,3 +60,6 @@ class TaskProposal(Protocol):
 
     def keys(self, column: SeenColumn, remark: str) -> Iterator[str]:
         """Lines of the task's section besides its kind and its text; `remark` is a comment on the column."""
+
+    def gate(self) -> Iterator[str]:
+        """Lines of other sections, where without them a useless model would pass the gate."""

@@ -59,6 +59,12 @@ class Proposed:
     def keys(self, column: SeenColumn, remark: str) -> Iterator[str]:
         yield f"value: {scalar(column.name)}{remark}"
 
+    def gate(self) -> Iterator[str]:
+        yield "evaluate:"
+        yield "  metric: r2 # or mae, rmse (less is better), spearman"
+        yield "gate:"
+        yield "  min_score: 0.1 # R² on held-out rows; 0 is what answering the mean would reach"
+
 
 class Regression:
     """The task of a loop whose texts get numbers."""

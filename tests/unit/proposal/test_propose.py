@@ -90,6 +90,12 @@ def test_an_export_becomes_a_loop_that_reads_it(settings: Settings) -> None:
     assert look.fit.unknown == 0
 
 
+def test_a_record_that_is_there_twice_is_no_reason_against_a_key(settings: Settings) -> None:
+    rows = tickets()
+    write_csv(settings.root / "export.csv", [*rows, rows[3]])
+    assert loop_of(proposed("t", "export.csv", settings, {}), settings).source.key == "Ticket ID"
+
+
 def test_files_that_are_named_after_their_day_are_one_path(settings: Settings) -> None:
     for day in ("2026-11-01", "2026-11-02"):
         write_jsonl(
@@ -196,6 +202,12 @@ def test_the_task_is_the_one_whose_answers_there_are_or_the_one_that_a_person_ch
     assert proposed("t", "export.csv", settings, {"answer": "Stars"}).roles.task == "classification"
     loop = loop_of(proposed("t", "export.csv", settings, {}, "regression"), settings)
     assert (loop.task.kind, loop.task.roles()["target"].column) == ("regression", "Stars")
+    assert (loop.metric.name, loop.least_score) == ("r2", 0.1), "a first model has a bar, too"
+    rows = [{**row, "Priority": str(n % 5)} for n, row in enumerate(tickets())]
+    write_csv(settings.root / "other.csv", rows)
+    assert proposed("t", "other.csv", settings, {}).roles.answer.column.name == "Team"
+    loop = loop_of(proposed("t", "other.csv", settings, {}, "regression"), settings)
+    assert loop.task.roles()["target"].column == "Priority"
     with pytest.raises(DataError, match='"Team" cannot be the answer') as caught:
         proposed("t", "export.csv", settings, {"answer": "Team"}, "regression")
     assert caught.value.expected == "answers of regression"
