@@ -58,7 +58,7 @@ def new(
     time: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that says when.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take the likeliest.")] = False,
 ) -> None:
-    """Begin a loop: write its file, of about 15 lines, that reads daily files.
+    """Begin a loop: write its file, from a look at your data or as a template of about 15 lines to fill in.
 
     With --from the file is written from what is found in your data, with the reason of each choice.
     """

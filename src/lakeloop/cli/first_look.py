@@ -112,6 +112,8 @@ def _look_at_launcher(look: FirstLook, loop: LoopSpec) -> None:
     """Which candidates are trained in several processes, and which are not although the file says so."""
     train = loop.train
     if train.launcher == "process":
+        if train.processes:
+            look.warnings.append("train.processes counts with train.launcher: torchrun only")
         return
     alone = [each for each in train.all_candidates if not each.method.shares_batches]
     shared = [each.name for each in train.all_candidates if each not in alone]

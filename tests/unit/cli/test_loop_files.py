@@ -146,6 +146,9 @@ def test_check_says_what_is_trained_in_several_processes(run: Run, project: Path
     told = run("check", "tickets", "--no-data").out.splitlines()
     assert "    trained in one process, no batches to share: baseline (head), finetune (few_shot)" in told
     assert not any("torchrun trains" in line for line in told)
+    file.write_text(f"{text}\ntrain: {{processes: 3}}\n")
+    told = run("check", "tickets", "--no-data").out
+    assert "warning: train.processes counts with train.launcher: torchrun only" in told
 
 
 def test_check_fetches_nothing_from_elsewhere(project: Path) -> None:
