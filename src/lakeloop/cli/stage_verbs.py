@@ -35,7 +35,7 @@ def _verb(stage: Stage) -> Callable[..., None]:
         from lakeloop.cli.running import overrides, run_stage
 
         changes = overrides(given.get("set_") or [])
-        day = partition or usual_day(stage, loop)
+        day = usual_day(stage, loop) if partition is None else partition
         options = {option.keyword: given[option.name] for option in stage.options}
         if stage.per != "candidate":
             run_stage(stage.function, loop, day, as_json=given["json"], changes=changes, **options)
