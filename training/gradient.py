@@ -26,6 +26,7 @@ from training.job import Job, Trained
 from training.memory import Passes, free_bytes, need_of, texts_of_a_pass
 from training.methods.base import Opened, Opener
 from training.network import Network, load_encoder
+from training.probe import fitting
 from training.progress import Progress
 from training.ranks import RankLostError
 from training.tasks.base import TrainingTask
@@ -52,7 +53,8 @@ class Gradient:
         job.suit(encoder)
         network = task.network(encoder)
         opened = self.opener.open(network)
-        network.to(job.device.target)
+        network.to(job.device.target).eval()
+        job.device = fitting(job.device, network.encoder)  # what is added may stay in float32, and not fit
         fitted, feed = network, job.device.place
         frozen = opened.frozen_layers
         if worth_keeping(tokens, network.head.in_features, frozen, job.device) and can_replay(

@@ -6,6 +6,7 @@ All of them, with ONNX Runtime and the server's answers, are tried by `python -m
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,9 @@ def test_an_architecture_learns_by_a_method_and_is_the_same_when_it_is_loaded_ag
     tmp_path: Path,
 ) -> None:
     folders = Folders(dataset_folder, cache, tmp_path / "journals")
-    trained = train(open_job(config_of(bases[family], method, folders), NoopTracker()))
+    job = open_job(config_of(bases[family], method, folders), NoopTracker())
+    job.device = replace(job.device, bf16=False)
+    trained = train(job)
     losses = [epoch["loss"] for epoch in trained.details["epochs"]]
     assert losses[-1] < losses[0]
     assert trained.validation.loss < torch.tensor(3.0).log().item(), "guessing one of three is as good"
@@ -61,3 +64,20 @@ def test_an_architecture_learns_by_a_method_and_is_the_same_when_it_is_loaded_ag
     again.head = network.head
     with torch.inference_mode():
         torch.testing.assert_close(again(IDS, MASK), network(IDS, MASK), atol=0, rtol=0)
+
+
+def test_what_a_method_adds_and_bfloat16_does_not_take_is_trained_in_float32(
+    bases: dict[str, BaseModel],
+    dataset_folder: Path,
+    cache: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # The vectors of VeRA stay in float32, and the scores of DeBERTa's attention do not.
+    folders = Folders(dataset_folder, cache, tmp_path / "journals")
+    job = open_job(config_of(bases["deberta-v2"], "vera", folders), NoopTracker())
+    job.device = replace(job.device, bf16=True)
+    trained = train(job)
+    assert "does not run in bfloat16 (value cannot be converted" in caplog.text
+    assert job.device.dtype == "float32"
+    assert trained.details["epochs"][-1]["loss"] < trained.details["epochs"][0]["loss"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -65,8 +66,10 @@ def test_a_few_rows_are_enough_and_never_worse_than_the_untouched_base_model(
 
 def test_the_weights_of_the_best_epoch_are_kept(make_job: MakeJob) -> None:
     # So fast that it only gets worse.
-    trained = train(make_job("few_shot", epochs=2, learning_rate=0.9))
+    jobs = make_job("few_shot", epochs=2, learning_rate=0.9), make_job("head")
+    for job in jobs:  # in bfloat16 the fused attention of one is not bit for bit that of the other
+        job.device = replace(job.device, bf16=False)
+    trained, untouched = map(train, jobs)
     assert trained.details["best_epoch"] == 0
-    untouched = train(make_job("head"))
     for name, value in trained.network.state_dict().items():
         assert torch.equal(value, untouched.network.state_dict()[name]), name
