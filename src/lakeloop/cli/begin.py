@@ -90,12 +90,13 @@ def _from_template(name: str, settings: Settings, task: str) -> None:
 
 
 def _from_data(pointer: Pointer, said: dict[Part, str], task: str | None, *, yes: bool) -> None:
-    from lakeloop.cli.scaffold import scaffold
+    from lakeloop.cli.scaffold import require_free, scaffold
     from lakeloop.proposal.preview import preview
     from lakeloop.proposal.propose import look_at, propose
     from lakeloop.spec.reading.load import load_named, shown_path
 
     name, settings = pointer.loop, pointer.settings
+    require_free(name, settings)  # before minutes go into a look
     given = look_at(pointer)
     proposal = propose(name, given, said, task)
     doubts = [choice for choice in proposal.roles.all if choice.others]

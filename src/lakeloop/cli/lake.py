@@ -92,8 +92,8 @@ def evolve(loop: LoopName, yes: Yes = False) -> None:
         )
     if due:
         typer.echo(
-            f"{len(due)} day(s) are to be built again from them, {due[0]} to {due[-1]}: maintenance does it,"
-            f" or lakeloop transform and validate {loop}"
+            f"{len(due)} day(s) are to be built again from them: maintenance does it, or\n"
+            f"  lakeloop run {loop} --from {due[0]} --to {due[-1]}"
         )
 
 

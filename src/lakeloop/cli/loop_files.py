@@ -22,9 +22,9 @@ _PANEL = "The loop file"
 
 @app.command(rich_help_panel=_PANEL)
 def check(
-    target: Annotated[
-        str | None,
-        typer.Argument(metavar="[FILE|LOOP]", help="A loop file or the name of a loop; default: all."),
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILE|LOOP]...", help="Loop files or names of loops; default: all."),
     ] = None,
     data: Annotated[
         bool, typer.Option("--data/--no-data", help="Also read the first records of the first day.")
@@ -41,7 +41,7 @@ def check(
     from lakeloop.spec.reading.load import load_loop, loop_names
 
     settings = get_settings()
-    names = [target] if target else loop_names(settings)
+    names = targets or loop_names(settings)
     if not names:
         raise ConfigurationError("no loops", where=str(settings.loops), remedy="make one: lakeloop new NAME")
     console, failed = Console(), None

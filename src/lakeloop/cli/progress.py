@@ -65,6 +65,8 @@ class RunView:
             return
         self._ended[event.stage].append(event)
         status = _how(event)
+        if status == "unchanged":  # the table counts them; a line each hides those that say something
+            return
         colour = COLOURS[event.record.status] if event.record else "red" if status else "default"
         line = Text.assemble(
             f"{event.partition}  {event.stage:<15} ", (f"{status:<10}", colour), printable(event.message)

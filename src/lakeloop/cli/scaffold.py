@@ -30,9 +30,18 @@ def scaffold(name: str, settings: Settings, task: str, text: str | None = None) 
         raise ConfigurationError(
             "no such kind of task", where="--task", expected=", ".join(kinds_of_task()), found=quote(task)
         )
+    require_free(name, settings)
     text = text or _template(name, task)
     path = settings.loop_file(name)
-    read_loop(text, path, settings)  # judges the name too, before it becomes a path
+    read_loop(text, path, settings)
+    write_atomically(path, text)
+    return path
+
+
+def require_free(name: str, settings: Settings) -> None:
+    """Return when a loop can be begun under `name`; raises ConfigurationError else."""
+    path = settings.loop_file(name)
+    read_loop(_template(name, kinds_of_task()[0]), path, settings)  # judges the name
     if there := path if path.exists() else own_folder(settings.dbt, name):
         raise ConfigurationError(
             f"there is a loop {quote(name)} already",
@@ -40,8 +49,6 @@ def scaffold(name: str, settings: Settings, task: str, text: str | None = None) 
             expected="a name that is not taken",
             remedy="choose another name, or remove the old files",
         )
-    write_atomically(path, text)
-    return path
 
 
 def kinds_of_task() -> list[str]:

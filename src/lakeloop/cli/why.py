@@ -12,6 +12,7 @@ from rich.text import Text
 
 from lakeloop.cli.arguments import LoopName
 from lakeloop.errors import ConfigurationError
+from lakeloop.spec.reading.nearest import nearest
 from lakeloop.stages.catalogue import STAGES, Stage, stage_named
 
 if TYPE_CHECKING:
@@ -80,7 +81,11 @@ def _stage(name: str) -> Stage:
     known = [each.name for each in STAGES if each.decides]
     if name not in known:
         raise ConfigurationError(
-            "no stage whose inputs alone decide", where="--stage", expected=", ".join(known), found=name
+            "no stage whose inputs alone decide",
+            where="--stage",
+            expected=", ".join(known),
+            found=name,
+            remedy=f"did you mean {close}?" if (close := nearest(name, known)) else "",
         )
     return stage_named(name)
 

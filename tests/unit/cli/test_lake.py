@@ -157,6 +157,7 @@ def test_evolve_carries_rows_over_to_other_types_and_the_day_is_due_where_its_co
     assert "retyped  size: number -> integer, 1 of 1 values fit" in asked.out
     ended = run("evolve", "tickets", "--yes")
     assert ended.code == 0, ended.err
+    assert f"  lakeloop run tickets --from {DAY} --to {DAY}\n" in ended.out
     assert lake.read("raw", partition=DAY)["size"].to_pylist() == [1]
     assert lake.digest("raw", partition=NEXT) == before
     record = lake.ledger.latest("ingest", DAY)

@@ -29,6 +29,13 @@ def test_check_says_in_a_line_what_each_loop_is(run: Run, project: Path) -> None
     )
 
 
+def test_check_takes_several_loops_and_goes_on_after_a_wrong_one(run: Run, project: Path) -> None:
+    ended = run("check", "reviews", "tickets", "--no-data")
+    assert ended.code == 64
+    assert ended.out.startswith("ok  tickets ")
+    assert "reviews" in ended.err
+
+
 def test_check_reads_the_first_records_and_says_what_will_surprise(run: Run, project: Path) -> None:
     rows = [
         {"id": "1", "text": "good", "team": "billing", "when": "today"},
@@ -346,3 +353,10 @@ def test_check_names_columns_that_models_of_ones_own_lack(run: Run, project: Pat
     contract.write_text(contract.read_text().replace("- name: label\n", "- name: team\n"))
     (warning,) = [line for line in run("check", "tickets").out.splitlines() if "lacks" in line]
     assert warning.startswith("    warning: mart_tickets in dbt/models/tickets lacks label of this loop file")
+
+
+@pytest.mark.parametrize(("name", "said"), [("Tickets!", "name"), ("tickets", "there is a loop")])
+def test_new_judges_the_name_before_it_looks_at_data(run: Run, name: str, said: str) -> None:
+    ended = run("new", name, "--from", "not/there.csv")
+    assert (ended.code, said in ended.err) == (64, True)
+    assert "not/there.csv" not in ended.err
