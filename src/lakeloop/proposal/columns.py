@@ -20,6 +20,8 @@ from lakeloop.spec.time_format import EPOCHS
 _ENOUGH = 0.98
 """Share of values that must be of a type; the others will be quarantined, and that is said."""
 _TRIED = 2_000
+MOST_COUNTED = 1_000
+"""Values of a column with more different ones are not counted one by one."""
 _TIME_FORMATS = (
     "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%y",
     "%Y/%m/%d", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d-%b-%y",
@@ -128,7 +130,7 @@ def _column(
         filled,
         len(distinct),
         records,
-        distinct if len(distinct) <= 200 else Counter(),
+        distinct if len(distinct) <= MOST_COUNTED else Counter(),
         sum(words) / len(words),
         odd,
     )

@@ -28,7 +28,12 @@ _NAMES = rf"{spec.ANSWER_NAMES}|class|categor|sentiment|topic|issue|spam|type|te
 """How columns with labels are called."""
 _USUAL = frozenset({"string", "integer", "boolean"})
 """Types of columns that are taken for labels without being told; numbers with a point may be."""
-_MOST_LABELS = 50
+_MOST_LABELS = 500
+"""More answers are proposed for no column, unless a person names it."""
+_FEW_LABELS = 50
+_RECORDS_OF_A_LABEL = 4, 10
+"""How many records there are to each label, on average, of a column that is taken for labels without being
+told: where labels are few, and where they are more."""
 _FEWEST_RECORDS = 5
 """A label with fewer records is proposed as a comment: training needs some in each split."""
 _FEWEST_LABELS = 2
@@ -56,7 +61,8 @@ class Proposed:
     def fit(self, column: SeenColumn, *, named: bool = False) -> float:
         if named:
             return 1.0 if column.type in _USUAL else 0.5 if column.type in spec.LABELS else 0
-        few = column.distinct <= _MOST_LABELS and column.distinct <= max(column.records // 4, 2)
+        records = _RECORDS_OF_A_LABEL[column.distinct > _FEW_LABELS]
+        few = column.distinct <= min(_MOST_LABELS, max(column.records // records, 2))
         if column.filled < 0.5 or column.distinct < 2 or column.type not in _USUAL or not few:
             return 0
         # An answer that some value alone gives, nearly always, is of little use.

@@ -251,6 +251,23 @@ def test_files_out_of_reach_are_refused_with_the_remedy(
         proposed("t", "nowhere.csv", settings, {})
 
 
+def test_hundreds_of_intents_are_answers_and_hundreds_of_cities_are_not(settings: Settings) -> None:
+    rows = [
+        {
+            "query": f"{TEXTS[n % 4]} {n}",
+            "intent": f"intent_{n % 250}",
+            "city": f"city {n * 7 % 501}",
+            "at": "2026-11-20",
+        }
+        for n in range(2600)
+    ]
+    write_csv(settings.root / "export.csv", rows)
+    proposal = proposed("intents", "export.csv", settings, {})
+    assert proposal.roles.answer.column
+    assert (proposal.roles.answer.column.name, proposal.roles.answer.others) == ("intent", ())
+    assert proposal.text().count(" records\n") >= 250
+
+
 def test_a_loop_file_says_what_it_was_made_from(settings: Settings) -> None:
     rows = [*tickets(60), {**tickets(1)[0], "Ticket ID": "T-rare", "Team": 'legal: "x"'}]
     write_csv(settings.root / "export.csv", rows)
