@@ -90,7 +90,7 @@ def _look_at_models(look: FirstLook, loop: LoopSpec, settings: Settings) -> None
 def _look_at_budget(look: FirstLook, loop: LoopSpec, settings: Settings) -> None:
     """What of the budget is spent; the lake of a loop that never ran is not made for that."""
     from lakeloop.lake.store import Lake
-    from lakeloop.stages.frame.cost import budget_status
+    from lakeloop.stages.frame.cost import budget_status, unfinished
 
     if budget_status(loop, []) is None:
         return
@@ -100,7 +100,7 @@ def _look_at_budget(look: FirstLook, loop: LoopSpec, settings: Settings) -> None
         entries = lake.ledger.entries()
     except LakeloopError:  # nothing ran yet, or the lake is away: the next stage says so
         entries = []
-    budget = budget_status(loop, entries)
+    budget = budget_status(loop, entries, unfinished(settings, loop.name))
     if budget and budget.exhausted:
         until = f"{budget.until:%Y-%m-%d}"
         look.warnings.append(f"over its budget: {budget.sentence}; trains no more until {until}")

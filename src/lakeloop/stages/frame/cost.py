@@ -1,20 +1,35 @@
-"""What the trainings of a loop have cost, summed from its ledger, and what its budget leaves.
+"""What the trainings of a loop have cost, and what its budget leaves.
 
-Counted are trainings that ended well, each with all tries of its job: of one that failed for good the ledger
-knows nothing.
+The ledger has those that ended well, each with all tries of its job. What jobs without a result have cost
+lies in their folders: they run, failed, or were given up.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from lakeloop.jobs.state import Workdir
 from lakeloop.records import Frozen, StageRecord, now
+from lakeloop.settings import Settings
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.stages.catalogue import stage_named
 
 _HOUR = 3600.0
+
+
+class Unfinished(Frozen):
+    """What one try of a training job without a result has cost."""
+
+    job: str
+    """Name of the job's folder."""
+    at: datetime
+    """When that was known last."""
+    wall_hours: float
+    cpu_hours: float
+    gpu_hours: float
 
 
 class Spent(Frozen):
@@ -29,6 +44,8 @@ class Spent(Frozen):
     """The highest of them; None when no record says."""
     energy_kwh: float | None = None
     """Of those whose machine tells it; None when none does."""
+    unfinished_hours: float = 0.0
+    """How much of `wall_hours` is of jobs without a result."""
 
     @property
     def sentence(self) -> str:
@@ -40,6 +57,8 @@ class Spent(Frozen):
             parts.append(f"at most {self.peak_memory_mb / 1024:.1f} GB")
         if self.energy_kwh is not None:
             parts.append(f"{self.energy_kwh:.3f} kWh")
+        if self.unfinished_hours:
+            parts.append(f"{self.unfinished_hours:.2f} h of it in jobs without a result")
         return ", ".join(parts)
 
 
@@ -55,27 +74,63 @@ class BudgetStatus(Frozen):
     exhausted: bool
 
 
-def spent(entries: Sequence[StageRecord], since: datetime | None = None) -> Spent:
-    """The cost of the trainings in `entries` that ended at `since` or later; of all without it."""
+def spent(
+    entries: Sequence[StageRecord], since: datetime | None = None, unfinished: Sequence[Unfinished] = ()
+) -> Spent:
+    """The cost of the trainings in `entries` that ended at `since` or later; of all without it.
+
+    With what lies in `unfinished`, which is no training.
+    """
     done = [
         entry
         for entry in entries
         if _is_paid_training(entry) and (since is None or entry.provenance.finished_at >= since)
     ]
+    others = [each for each in unfinished if since is None or each.at >= since]
     peaks = list(_metrics(done, "peak_memory_mb"))
     energies = list(_metrics(done, "energy_joules"))
     return Spent(
         trainings=len(done),
-        wall_hours=sum(_metrics(done, "seconds")) / _HOUR,
-        cpu_hours=sum(_metrics(done, "cpu_seconds")) / _HOUR,
-        gpu_hours=sum(_metrics(done, "gpu_seconds")) / _HOUR,
+        wall_hours=sum(_metrics(done, "seconds")) / _HOUR + sum(each.wall_hours for each in others),
+        cpu_hours=sum(_metrics(done, "cpu_seconds")) / _HOUR + sum(each.cpu_hours for each in others),
+        gpu_hours=sum(_metrics(done, "gpu_seconds")) / _HOUR + sum(each.gpu_hours for each in others),
         peak_memory_mb=max(peaks, default=None),
         energy_kwh=sum(energies) / 3.6e6 if energies else None,
+        unfinished_hours=sum(each.wall_hours for each in others),
     )
 
 
+def unfinished(settings: Settings, loop: str) -> tuple[Unfinished, ...]:
+    """What jobs of a loop without a result have cost, on this machine; the last try first."""
+    work = settings.home / "work" / loop
+    found = [one for folder in work.glob("*/*/job-*") for one in _tries(Workdir(folder))]
+    return tuple(sorted(found, key=lambda each: each.at, reverse=True))
+
+
+def _tries(workdir: Workdir) -> Iterator[Unfinished]:
+    record = workdir.read_record()
+    if record is not None and record.state == "succeeded":  # its result says it
+        return
+    for path in workdir.spent.rglob("*.json"):
+        try:
+            cost, at = json.loads(path.read_bytes()), path.stat().st_mtime
+        except (OSError, ValueError):  # the job ended at this moment, or the machine did
+            continue
+        beside = path.parent != workdir.spent  # one of several processes, which run at the same time
+        yield Unfinished(
+            job=workdir.path.name,
+            at=datetime.fromtimestamp(at, UTC),
+            wall_hours=0.0 if beside else cost.get("wall_seconds", 0.0) / _HOUR,
+            cpu_hours=cost.get("cpu_seconds", 0.0) / _HOUR,
+            gpu_hours=cost.get("gpu_seconds", 0.0) / _HOUR,
+        )
+
+
 def budget_status(
-    loop: LoopSpec, entries: Sequence[StageRecord], at: datetime | None = None
+    loop: LoopSpec,
+    entries: Sequence[StageRecord],
+    unfinished: Sequence[Unfinished] = (),
+    at: datetime | None = None,
 ) -> BudgetStatus | None:
     """How the budget of `loop` stands at the moment `at`, by default now; None when it has none."""
     budget = loop.train.budget
@@ -83,7 +138,7 @@ def budget_status(
     if not any(limits.values()):
         return None
     since, until = _period(budget.per, at or now(), loop.schedule.timezone)
-    cost = spent(entries, since)
+    cost = spent(entries, since, unfinished)
     used = {"CPU": cost.cpu_hours, "GPU": cost.gpu_hours}
     parts = [f"{used[name]:.2f} of {limit:g} {name} h" for name, limit in limits.items() if limit is not None]
     return BudgetStatus(

@@ -17,6 +17,7 @@ from lakeloop.records import StageRecord, now
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.ticks import newest_due
 from lakeloop.stages.catalogue import STAGES
+from lakeloop.stages.frame.cost import Unfinished, unfinished
 from lakeloop.stages.frame.progress import Day, days_of, reset_days
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.tracking.activity import Activity, activities_of
@@ -51,6 +52,8 @@ class Standing:
     """What runs now, and what failed last."""
     new_rows: NewRows = all_rows
     """How many rows of a day that was published again are new to a training."""
+    unfinished: Sequence[Unfinished] = ()
+    """What trainings without a result have cost."""
 
     @cached_property
     def days(self) -> list[Day]:
@@ -116,7 +119,16 @@ def standing_of(
     changed = changed_days(context.loop, context.settings, ingested, patience)
     news = new_rows_in(context.lake, list(context.loop.task.roles()))
     activities = activities_of(context.settings.journals, context.loop.name)
-    return Standing(context.loop, entries, champion, there, changed, activities, news)
+    return Standing(
+        context.loop,
+        entries,
+        champion,
+        there,
+        changed,
+        activities,
+        news,
+        unfinished(context.settings, context.loop.name),
+    )
 
 
 def work_left(context: StageContext) -> list[Pending]:

@@ -186,8 +186,8 @@ def loop_status(context: StageContext) -> LoopStatus:
         running=running(standing.activities),
         queue=queue_of(context),
         failed=failures,
-        cost=spent(entries),
-        budget=budget_status(context.loop, entries),
+        cost=spent(entries, unfinished=standing.unfinished),
+        budget=budget_status(context.loop, entries, standing.unfinished),
         refused_runs=_refused_runs(context),
         links=_links(context, entries),
     )

@@ -16,18 +16,23 @@ from lakeloop.records import StageRecord
 from lakeloop.spec.identity import training_identity
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.yesterday import lift_training
-from lakeloop.stages.frame.cost import budget_status
+from lakeloop.stages.frame.cost import Unfinished, budget_status, unfinished
 from lakeloop.stages.frame.session import StageContext
 
 
 def decide_training(context: StageContext) -> TrainingDecision:
     """Whether a training on all published days is due; reads the ledger and days published again."""
     news = new_rows_in(context.lake, list(context.loop.task.roles()))
-    return decide_from(context.loop, context.lake.ledger.entries(), news)
+    return decide_from(
+        context.loop, context.lake.ledger.entries(), news, unfinished(context.settings, context.loop.name)
+    )
 
 
 def decide_from(
-    loop: LoopSpec, entries: Sequence[StageRecord], new_rows: NewRows = all_rows
+    loop: LoopSpec,
+    entries: Sequence[StageRecord],
+    new_rows: NewRows = all_rows,
+    unfinished: Sequence[Unfinished] = (),
 ) -> TrainingDecision:
     """Whether a training of `loop` is due, from the entries of its ledger, oldest first.
 
@@ -38,7 +43,7 @@ def decide_from(
     published = published_partitions(entries)
     now = training_identity(loop)
     decision = decide(published, earlier_trainings(entries, now), loop.train, now, new_rows)
-    budget = budget_status(loop, entries)
+    budget = budget_status(loop, entries, unfinished)
     if decision.train and budget and budget.exhausted:
         reason = f"over its budget: {budget.sentence}, until {budget.until:%Y-%m-%d}; else: {decision.reason}"
         decision = replace(decision, train=False, reason=reason)

@@ -8,7 +8,6 @@ orchestrator that must survive restarts calls `prepare`, the functions of `lakel
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,14 @@ from lakeloop.durable import write_atomically
 from lakeloop.errors import ConfigurationError, DataError, JobError
 from lakeloop.faults import reach
 from lakeloop.jobs import AT_WORK, JobSpec, cancel, result, status, submit, wait
+from lakeloop.jobs.leftovers import remove_job
 from lakeloop.jobs.log_lines import teller
 from lakeloop.measures.base import shown
 from lakeloop.records import StageRecord
 from lakeloop.spec.origins import origins_of
 from lakeloop.spec.train import Candidate
 from lakeloop.stages.frame.activity import is_training, running
-from lakeloop.stages.frame.cost import budget_status
+from lakeloop.stages.frame.cost import budget_status, unfinished
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
 from lakeloop.stages.training.need import need_of
@@ -78,7 +78,7 @@ def pending(standing: Standing) -> Iterator[Pending]:
     """The training that is due on what is published, unless one is running."""
     if any(is_training(activity) for activity in running(standing.activities)):
         return
-    decision = decide_from(standing.loop, standing.entries, standing.new_rows)
+    decision = decide_from(standing.loop, standing.entries, standing.new_rows, standing.unfinished)
     if decision.train:
         yield Pending("train", decision.partition, decision.reason)
 
@@ -136,7 +136,10 @@ def require_budget(context: StageContext, job: JobSpec) -> None:
     """
     if status(str(job.workdir)).state in (*AT_WORK, "succeeded"):
         return
-    budget = budget_status(context.loop, context.lake.ledger.entries())
+    # What it has cost itself is no reason to leave it where its checkpoint stands.
+    tries = unfinished(context.settings, context.loop.name)
+    others = [each for each in tries if each.job != job.workdir.name]
+    budget = budget_status(context.loop, context.lake.ledger.entries(), others)
     if budget and budget.exhausted:
         raise ConfigurationError(
             "the loop is over its budget, and trains no more",
@@ -305,13 +308,13 @@ def _journal(stage: StageSession, order: Training, found: Mapping[str, Any]) -> 
 
 
 def _forget_others(stage: StageSession, kept: Path) -> None:
-    """Remove the folders, 200 MB each, of this candidate's earlier jobs that are spent."""
+    """Remove the folders, 200 MB each, of this candidate's earlier jobs that are of no use any more."""
     for folder in stage.work.parent.glob("*/job-*"):
-        if folder.resolve() != kept.resolve() and _is_spent(stage, folder):
-            shutil.rmtree(folder, ignore_errors=True)
+        if folder.resolve() != kept.resolve() and _is_of_no_use(stage, folder):
+            remove_job(folder)
 
 
-def _is_spent(stage: StageSession, folder: Path) -> bool:
+def _is_of_no_use(stage: StageSession, folder: Path) -> bool:
     """Whether the artifact is in the lake; of a failed job, whether its partition has a better one now."""
     state = status(str(folder)).state
     if state == "failed":  # the folder of another partition has the log that a person may be looking for

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lakeloop.records import Frozen, StageRecord
 from lakeloop.stages.catalogue import stage_named
-from lakeloop.stages.frame.cost import budget_status
+from lakeloop.stages.frame.cost import budget_status, unfinished
 from lakeloop.stages.frame.look import Look, look_at
 from lakeloop.stages.frame.session import StageContext, StageSession
 from lakeloop.stages.frame.why import Field, Why, explain, field, last_of, named
@@ -45,7 +45,9 @@ def why_training(context: StageContext, partition: str | None = None, candidate:
     names = [each.name for each in context.loop.train.all_candidates]
     if candidate:
         names = [context.loop.train.candidate(candidate).name]
-    budget = budget_status(context.loop, context.lake.ledger.entries())
+    budget = budget_status(
+        context.loop, context.lake.ledger.entries(), unfinished(context.settings, context.loop.name)
+    )
     forbidden = "; no training begins, also not by hand" if budget and budget.exhausted else ""
     return WhyTraining(
         budget=f"{budget.sentence}{forbidden}" if budget else "",

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lakeloop.records import StageRecord
+from lakeloop.jobs.leftovers import remove_job
+from lakeloop.jobs.state import JobRecord, Workdir
+from lakeloop.records import StageRecord, now
+from lakeloop.settings import Settings
 from lakeloop.spec.identity import training_identity, weights_of
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.train import Train
-from lakeloop.stages.frame.cost import budget_status, spent
+from lakeloop.stages.frame.cost import budget_status, spent, unfinished
 from tests.support.records import provenance
 from tests.support.small_loop import DAYS, small_loop
 
@@ -54,6 +59,28 @@ def test_the_costs_of_all_trainings_are_summed_and_what_is_not_known_is_left_out
     assert without.sentence == "1 training job(s): 1.00 h, 2.00 CPU h"
 
 
+def test_what_jobs_without_a_result_have_cost_counts_until_the_ledger_says_it(tmp_path: Path) -> None:
+    settings = Settings(root=tmp_path, home=tmp_path / "home", loops=tmp_path)
+    failed, done = (Workdir(settings.work("small", "train-a", DAYS[0]) / name) for name in ("job-1", "job-2"))
+    for workdir, state in ((failed, "failed"), (done, "succeeded")):
+        (workdir.spent / "rank-1").mkdir(parents=True)
+        for name in ("1.json", "2.json", "rank-1/1.json"):
+            (workdir.spent / name).write_text(json.dumps({"wall_seconds": HOUR, "cpu_seconds": HOUR}))
+        workdir.write_record(JobRecord(state=state, fingerprint="f"))
+    (failed.spent / "3.json").write_text('{"wall_sec')
+    for _ in range(2):
+        tries = unfinished(settings, "small")
+        cost = spent([], unfinished=tries)
+        assert (cost.trainings, cost.wall_hours, cost.cpu_hours) == (0, 2, 3)
+        assert cost.sentence.endswith("3.00 CPU h, 2.00 h of it in jobs without a result")
+        assert spent([], now() + timedelta(minutes=1), tries).cpu_hours == 0
+        budget = budget_status(with_budget(cpu_hours=3, per="month"), [], tries)
+        assert budget is not None
+        assert budget.exhausted
+        remove_job(failed.path)  # the log and the inputs go, and what was spent stays spent
+    assert [path.name for path in failed.path.iterdir()] == ["spent"]
+
+
 @pytest.mark.parametrize(
     ("per", "timezone", "at", "counts"),
     [
@@ -68,7 +95,7 @@ def test_a_budget_counts_from_the_first_day_of_its_week_or_month(
     per: str, timezone: str, at: datetime, counts: bool
 ) -> None:
     loop = with_budget(timezone, cpu_hours=2, per=per)
-    budget = budget_status(loop, [training(at, seconds=HOUR, cpu_seconds=3 * HOUR)], NOON)
+    budget = budget_status(loop, [training(at, seconds=HOUR, cpu_seconds=3 * HOUR)], at=NOON)
     assert budget is not None
     assert budget.exhausted == counts
     assert f"{3 if counts else 0}.00 of 2 CPU h of this {per} are spent" in budget.sentence
@@ -78,11 +105,11 @@ def test_a_budget_counts_from_the_first_day_of_its_week_or_month(
 
 def test_either_limit_ends_the_budget_and_without_limits_there_is_none() -> None:
     entries = [training(seconds=HOUR, cpu_seconds=HOUR, gpu_seconds=HOUR)]
-    budget = budget_status(with_budget(cpu_hours=10, gpu_hours=1), entries, NOON)
+    budget = budget_status(with_budget(cpu_hours=10, gpu_hours=1), entries, at=NOON)
     assert budget is not None
     assert budget.exhausted
     assert budget.sentence.startswith("1.00 of 10 CPU h and 1.00 of 1 GPU h of this month")
-    assert budget_status(with_budget(per="week"), entries, NOON) is None
+    assert budget_status(with_budget(per="week"), entries, at=NOON) is None
 
 
 def test_a_budget_decides_nothing_of_what_a_training_makes() -> None:
