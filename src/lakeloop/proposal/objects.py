@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.proposal.given import Given, Pointer
-from lakeloop.proposal.places import common_path, written
+from lakeloop.proposal.places import as_pattern, common_path, written
 from lakeloop.proposal.sample import take_sample
 from lakeloop.sources.objects.credentials import access_to
 from lakeloop.sources.objects.store import Bucket, StoredFile
@@ -39,7 +39,7 @@ def look(pointer: Pointer) -> Given | None:
             found=f"{parts_of(pointer.text)[0]}://",
         )
     bucket = Bucket(pointer.text, access_to(pointer.text, pointer.connection, pointer.settings))
-    files = _files(bucket, parts_of(pointer.text)[2], pointer.text)
+    files = _files(bucket, as_pattern(parts_of(pointer.text)[2]), pointer.text)
     path, names_day = common_path([file.path for file in files])
     if not names_day and len({PurePosixPath(file.path).parent for file in files}) > 1:
         path = parts_of(pointer.text)[2]

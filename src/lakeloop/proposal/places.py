@@ -58,16 +58,21 @@ def written(sample: Sample) -> dict[str, str]:
 
 
 def place_of(given: str, settings: Settings) -> Place:
-    """The place of a file, of the files in a folder, or of those that match a pattern (`drops/*.csv`).
+    """The place of a file, of the files in a folder, or of those of a pattern (`*.csv`, `{partition}.csv`).
 
     Raises:
         ConfigurationError: there is no file, or it does not lie where loop files may read.
     """
-    files = _files(given, settings)
+    files = _files(as_pattern(given), settings)
     for file in files[:1]:
         confine(str(file), settings, "--from")
     path, names_day = common_path([shown(file, settings) for file in files])
     return Place(path, files, names_day)
+
+
+def as_pattern(given: str) -> str:
+    """A path as a loop file has it, with `{partition}` for the day, as a pattern for all days."""
+    return given.replace("{partition}", "*")
 
 
 def common_path(names: Sequence[str]) -> tuple[str, bool]:

@@ -268,6 +268,13 @@ def test_hundreds_of_intents_are_answers_and_hundreds_of_cities_are_not(settings
     assert proposal.text().count(" records\n") >= 250
 
 
+def test_a_path_may_be_given_as_the_loop_file_has_it(settings: Settings) -> None:
+    for day in ("2026-11-16", "2026-11-17"):
+        write_csv(settings.root / f"drops/{day}.csv", tickets())
+    proposal = proposed("tickets", "drops/{partition}.csv", settings, {})
+    assert proposal.given.keys["path"] == "drops/{partition}.csv"
+
+
 def test_a_loop_file_says_what_it_was_made_from(settings: Settings) -> None:
     rows = [*tickets(60), {**tickets(1)[0], "Ticket ID": "T-rare", "Team": 'legal: "x"'}]
     write_csv(settings.root / "export.csv", rows)

@@ -96,6 +96,11 @@ def test_a_delta_table_in_a_store_is_known_by_its_log(settings: Settings, s3: S3
             "in/**/*.jsonl",
             "in/{partition}/*.jsonl",
         ),
+        (
+            ("on/2026-11-16/a.jsonl", "on/2026-11-17/b.jsonl"),
+            "on/{partition}/*.jsonl",
+            "on/{partition}/*.jsonl",
+        ),
         (("in/x/a.jsonl", "in/y/b.jsonl"), "in/*/*.jsonl", "in/*/*.jsonl"),
     ],
 )

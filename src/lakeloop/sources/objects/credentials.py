@@ -36,6 +36,12 @@ _PARTS: dict[str, Mapping[str, str]] = {
     },
 }  # fmt: skip
 """Scheme -> part of the connection, of `extra` where it is none of its own -> option."""
+VARIABLES = {
+    "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL ...",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS ...",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_ENDPOINT ...",
+}
+"""Scheme -> the variables by which its client comes in without a connection."""
 _OPEN = frozenset({"aws_region", "aws_endpoint", "azure_storage_endpoint", "azure_storage_account_name"})
 _ENDPOINTS = {"s3": ("AWS_ENDPOINT_URL", "AWS_ENDPOINT"), "az": ("AZURE_STORAGE_ENDPOINT",)}
 

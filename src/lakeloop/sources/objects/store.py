@@ -12,7 +12,7 @@ from typing import Any
 
 from lakeloop.errors import ConfigurationError, LakeloopError, ServiceError, TransientError
 from lakeloop.extras import not_installed
-from lakeloop.sources.objects.credentials import Access
+from lakeloop.sources.objects.credentials import VARIABLES, Access
 from lakeloop.spec.address import parts_of
 
 _PART_BYTES = 16 << 20
@@ -151,7 +151,7 @@ class Bucket:
                 expected="credentials that may list and read this bucket",
                 found=found,
                 remedy="name a connection in source.connection, or set the store's own variables"
-                " (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL ...)",
+                f" ({VARIABLES[parts_of(where)[0]]})",
             )
         return ServiceError(
             "the store does not answer",

@@ -165,6 +165,7 @@ def test_a_bucket_that_is_not_there_and_a_store_that_is_away_are_named(
     with pytest.raises(ConfigurationError, match="does not let us in") as caught:
         none.find(DAYS[0])
     assert SECRET not in str(caught.value)
+    assert "(AWS_ACCESS_KEY_ID, " in caught.value.remedy
     assert none.partitions() == []
     monkeypatch.setattr("lakeloop.sources.objects.store._PATIENCE", timedelta(seconds=1))
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
