@@ -29,7 +29,7 @@ from transformers import PreTrainedModel
 from lakeloop.artifact import ArtifactDescription
 from lakeloop.base_model import BaseModel, find_base_model, require_fit
 from lakeloop.bases.families import TESTED
-from lakeloop.bases.vocabulary import read_vocabulary
+from lakeloop.bases.vocabulary import MANY_UNKNOWN, read_vocabulary
 from lakeloop.cleaning.steps import steps_of
 from lakeloop.durable import write_atomically
 from lakeloop.errors import (
@@ -69,8 +69,6 @@ from training.validation import Judge, Scores
 
 log = logging.getLogger(__name__)
 
-MANY_UNKNOWN = 0.2
-"""Share of tokens that a base model does not know from which on a job says so."""
 _LIBRARIES = ("torch", "transformers", "peft")
 """Those that decide the bits of weights, and what is kept of a training under way."""
 

@@ -9,6 +9,9 @@ from typing import Any
 
 from lakeloop.bases.files import read_json
 
+MANY_UNKNOWN = 0.2
+"""Share of tokens that a base model does not know from which on it seems to be of another language."""
+
 
 @dataclass(frozen=True)
 class Vocabulary:

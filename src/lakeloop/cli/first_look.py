@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lakeloop.bases.vocabulary import MANY_UNKNOWN
 from lakeloop.cli.scaffold import is_template
 from lakeloop.errors import LakeloopError
 from lakeloop.settings import Settings
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 _MOST_TO_SPLIT = 64 << 20
 """Bytes of files with many days that are split for a look; larger ones wait for the first ingest."""
-_MANY_UNKNOWN = 0.05
-"""Share of unknown tokens above which a base model is of another language."""
 _MANY_TOO_LONG = 0.5
 _SHOWN = 8
 _DETAIL = 200
@@ -155,7 +154,7 @@ def _surprises(seen: Preview, loop: LoopSpec) -> Iterator[str]:
 
 def surprises_of_texts(seen: Preview, loop: LoopSpec) -> Iterator[str]:
     """Where the texts do not suit the base model, and what to do, a sentence each."""
-    if seen.fit and seen.fit.unknown > _MANY_UNKNOWN:
+    if seen.fit and seen.fit.unknown >= MANY_UNKNOWN:
         yield (
             f"the base model does not know {seen.fit.unknown:.0%} of the tokens: choose one of this language,"
             " train.base_model"

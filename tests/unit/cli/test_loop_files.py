@@ -55,6 +55,17 @@ def test_check_reads_the_first_records_and_says_what_will_surprise(run: Run, pro
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "strange"), [("我的包裹还没有到", True), ("my parcel 迟 is late again", False)]
+)
+def test_check_says_when_the_base_model_seems_to_be_of_another_language(
+    run: Run, project: Path, text: str, strange: bool
+) -> None:
+    row = {"id": "1", "text": text, "team": "billing"}
+    (project / f"data/{DAY}.jsonl").write_text(json.dumps(row) + "\n")
+    assert ("of the tokens: choose one of this language" in run("check", "tickets").out) == strange
+
+
 def test_check_names_a_column_without_values_and_the_field_that_was_meant(run: Run, project: Path) -> None:
     row = {"id": "1", "Text": "good", "team": "billing"}
     (project / f"data/{DAY}.jsonl").write_text(json.dumps(row) + "\n")
