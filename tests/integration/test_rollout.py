@@ -74,7 +74,7 @@ def test_a_server_that_does_not_serve_the_loop_is_not_waited_for(context: StageC
     rollout(context, DAY)
     other = replace(context, loop=context.loop.model_copy(update={"name": "tickets"}))
     promote(context, 2)
-    with pytest.raises(ConfigurationError, match=r"expected: tickets[\s\S]*found: news[\s\S]*start it again"):
+    with pytest.raises(ConfigurationError, match=r"expected: tickets[\s\S]*found: news[\s\S]*takes up"):
         rollout(other, DAY)
 
 

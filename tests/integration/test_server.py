@@ -228,7 +228,38 @@ def test_all_loops_are_served_by_one_process_each_from_its_own_lake_to_its_own_l
     stored = stars.lake.read("predictions", columns=["answer"])["answer"].to_pylist()
     assert stored == ['{"value":2.5}', '{"value":4.0}']
     assert left_out.json()["error"]["expected"] == "news, stars"
-    assert "a loop is left out until the server is started again" in server.log.read_text()
+    assert "a loop is left out: " in server.log.read_text()
+
+
+def test_loops_that_come_or_are_mended_later_are_served_without_a_restart(context: StageContext) -> None:
+    broken = context.settings.root / "loops/stars/loop.yaml"
+    broken.parent.mkdir()
+    broken.write_text("name: stars\n")
+    promote(context, 1)
+    server = ServerProcess.start(context.settings, loops=(), **FAST)
+    try:
+        server.await_answer("/readyz", model_version="v1")
+        before = httpx.get(f"{server.url}/openapi.json").json()
+        missing = httpx.get(f"{server.url}/v1/loops/stars/model")
+        promote(add_numbers(context), 2)
+        server.await_answer("/v1/loops/stars/model", version="v1")
+        found = httpx.post(f"{server.url}/v1/loops/stars/predict", json={"texts": ["good"]})
+        short = httpx.post(f"{server.url}/v1/predict", json={"texts": ["good"]})
+        after = httpx.get(f"{server.url}/openapi.json").json()
+        counted = httpx.get(f"{server.url}/metrics").text
+        server.terminate()
+    finally:
+        server.kill()
+    assert missing.status_code == 404
+    assert found.json()["predictions"] == [{"value": 4.0}]
+    assert (short.status_code, short.json()["error"]["code"]) == (409, "several_loops")
+    assert 'code="200",method="POST",path="/v1/loops/stars/predict"} 1.0' in counted
+    assert [len(page["paths"]) for page in (before, after)] == [8, 6]
+    (parameter,) = after["paths"]["/v1/loops/{loop}/predict"]["post"]["parameters"]
+    assert parameter["schema"]["enum"] == ["news", "stars"]
+    log = server.log.read_text()
+    assert log.count("loop stars cannot be served, and is tried again") == 1
+    assert "stars: its file is new, or can be read now: it is served from here on" in log
 
 
 def test_a_loop_whose_lake_is_damaged_is_left_out_and_the_others_are_served(
@@ -239,7 +270,7 @@ def test_a_loop_whose_lake_is_damaged_is_left_out_and_the_others_are_served(
     service = open_service(loops, context.settings, Limits())
 
     assert list(service.loops) == ["news"]
-    assert "a loop is left out until the server is started again" in caplog.text
+    assert "a loop is left out: " in caplog.text
     assert "loop stars cannot be served" in caplog.text
 
 
@@ -255,7 +286,7 @@ def test_a_folder_that_cannot_be_made_leaves_its_loop_out(context: StageContext)
 def test_when_no_lake_can_be_opened_the_error_says_which_and_why(context: StageContext) -> None:
     damage(context)
     with pytest.raises(ServiceError, match=r"lake/news: loop news cannot be served[\s\S]*found: DeltaError"):
-        serve(("news",), settings=context.settings)
+        serve(("news",), port=0, settings=context.settings)
 
 
 def damage(context: StageContext) -> None:

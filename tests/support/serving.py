@@ -117,7 +117,7 @@ def open_project(root: Path, **settings: str) -> StageContext:
 
 def add_numbers(context: StageContext) -> StageContext:
     """One more loop in the project of `context`, `stars`, whose texts get numbers from 0 to 5."""
-    (context.settings.root / "loops/stars").mkdir()
+    (context.settings.root / "loops/stars").mkdir(exist_ok=True)
     (context.settings.root / "loops/stars/loop.yaml").write_text(_NUMBERS)
     return StageContext.open("stars", context.settings)
 

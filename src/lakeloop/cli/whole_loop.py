@@ -95,7 +95,7 @@ def start(
 def serve(
     loops: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[LOOP]...", help="Names of loops; default: all. Read once, at the start."),
+        typer.Argument(metavar="[LOOP]...", help="Names of loops; default: all, also those that come later."),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = SERVER_PORT,

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI, Path, Response
+from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -38,6 +39,8 @@ from lakeloop.serving.router import named, only
 from lakeloop.serving.watcher import Watcher
 
 _LOOP = "/v1/loops/{loop}"
+_SHORT_FORMS = ("/v1/predict", "/v1/model")
+"""For a server of one loop."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Service:
     """The parts of one server process."""
 
     loops: Mapping[str, ServedLoop]
-    """By name; at least one."""
+    """By name; at least one. More may come while the server runs, none goes."""
     watcher: Watcher
     limits: Limits
     metrics: ServerMetrics
@@ -66,9 +69,8 @@ def create_app(service: Service) -> FastAPI:
     app = FastAPIOffline(
         redoc_url=None,
         redirect_slashes=False,  # an answer with nothing in it, which few clients follow
-        title=f"Lakeloop: {', '.join(service.loops)}",
+        title="Lakeloop",
         version=lakeloop.__version__,
-        description=_description(service),
         lifespan=lifespan,
     )
     install(app)
@@ -77,7 +79,8 @@ def create_app(service: Service) -> FastAPI:
     _add_operations(app, service)
     app.add_middleware(BodyLimit, limits=service.limits)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(Timing, metrics=service.metrics, paths=_paths(app, service))
+    app.add_middleware(Timing, metrics=service.metrics, is_path=_is_path(app, service))
+    app.openapi = lambda: _openapi(app, service)  # type: ignore[method-assign]  # FastAPI's way to do this
     return app
 
 
@@ -93,7 +96,7 @@ def _stop(service: Service, queue: InferenceQueue) -> None:
 
 
 def _description(service: Service) -> str:
-    limits, names = service.limits, ", ".join(f"`{name}`" for name in service.loops)
+    limits, names = service.limits, ", ".join(f"`{name}`" for name in list(service.loops))
     short = (
         "" if len(service.loops) > 1 else " `/v1/predict` and `/v1/model` are short forms for the one loop."
     )
@@ -104,15 +107,46 @@ def _description(service: Service) -> str:
     )
 
 
-def _paths(app: FastAPI, service: Service) -> frozenset[str]:
-    """All paths that there are, with the names of the loops filled in."""
+def _openapi(app: FastAPI, service: Service) -> dict[str, Any]:
+    """What the API page shows: with the loops that are served now, of which there may be more later."""
+    names = list(service.loops)
+    schema = get_openapi(
+        title=f"Lakeloop: {', '.join(names)}",
+        version=app.version,
+        description=_description(service),
+        routes=app.routes,
+    )
+    if len(names) > 1:
+        for path in _SHORT_FORMS:
+            del schema["paths"][path]
+    operations = [operation for path in schema["paths"].values() for operation in path.values()]
+    for parameter in [each for operation in operations for each in operation.get("parameters", ())]:
+        if parameter["name"] == "loop":
+            parameter["schema"]["enum"] = names
+    return schema
+
+
+def _is_path(app: FastAPI, service: Service) -> Callable[[str], bool]:
+    """Whether a path is one that there is, of a loop that is served."""
     routes = [route.path for route in app.routes if hasattr(route, "path")]
-    return frozenset(path.replace("{loop}", name) for path in routes for name in service.loops)
+    fixed = frozenset(path for path in routes if "{loop}" not in path)
+    of_loops = [path.split("{loop}") for path in routes if "{loop}" in path]
+
+    def is_path(path: str) -> bool:
+        if path in fixed:
+            return True
+        names = (
+            path[len(before) : -len(after)]
+            for before, after in of_loops
+            if path.startswith(before) and path.endswith(after)
+        )
+        return any(name in service.loops for name in names)
+
+    return is_path
 
 
-def _loop_in_path(service: Service) -> Any:
-    """The part of a path that names a loop; the API page offers those that are served."""
-    return Path(description="Name of the loop.", json_schema_extra={"enum": list(service.loops)})
+_IN_PATH: Any = Path(description="Name of the loop.")
+"""The part of a path that names a loop; the API page offers those that are served."""
 
 
 def _errors(*codes: int) -> dict[int | str, dict[str, Any]]:
@@ -120,7 +154,6 @@ def _errors(*codes: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _add_predict(app: FastAPI, service: Service, queue: InferenceQueue) -> None:
-    in_path = _loop_in_path(service)
     kinds = sorted({served.task for served in service.loops.values()})
     examples = {kind: {"summary": f"task: {kind}", "value": example_response(kind)} for kind in kinds}
     responses = {
@@ -137,13 +170,10 @@ def _add_predict(app: FastAPI, service: Service, queue: InferenceQueue) -> None:
         return response
 
     @app.post(f"{_LOOP}/predict", tags=["model"], responses=responses, summary="Answer texts")
-    async def predict(request: PredictRequest, loop: str = in_path) -> PredictResponse:
+    async def predict(request: PredictRequest, loop: str = _IN_PATH) -> PredictResponse:
         return await ask(named(service.loops, loop), request)
 
-    @app.post(
-        "/v1/predict", tags=["model"], responses=responses, summary="Answer texts: the only loop",
-        include_in_schema=len(service.loops) == 1,
-    )  # fmt: skip
+    @app.post(_SHORT_FORMS[0], tags=["model"], responses=responses, summary="Answer texts: the only loop")
     async def predict_only(request: PredictRequest) -> PredictResponse:
         return await ask(only(service.loops, "predict"), request)
 
@@ -169,20 +199,18 @@ def _require_fits(texts: Sequence[str], limits: Limits) -> None:
 
 
 def _add_models(app: FastAPI, service: Service) -> None:
-    in_path = _loop_in_path(service)
 
     @app.get("/v1/loops", tags=["model"], summary="Which loops are served?", response_model_exclude_none=True)
     async def loops() -> Loops:
-        return Loops(loops=[state.loop_state(served) for served in service.loops.values()])
+        return Loops(loops=[state.loop_state(served) for served in list(service.loops.values())])
 
     @app.get(f"{_LOOP}/model", tags=["model"], responses=_errors(404, 503), summary="Which model answers?")
-    async def model(loop: str = in_path) -> ModelInfo:
+    async def model(loop: str = _IN_PATH) -> ModelInfo:
         return state.model_info(named(service.loops, loop))
 
     @app.get(
-        "/v1/model", tags=["model"], responses=_errors(503), summary="Which model answers: the only loop",
-        include_in_schema=len(service.loops) == 1,
-    )  # fmt: skip
+        _SHORT_FORMS[1], tags=["model"], responses=_errors(503), summary="Which model answers: the only loop"
+    )
     async def model_only() -> ModelInfo:
         return state.model_info(only(service.loops, "model"))
 

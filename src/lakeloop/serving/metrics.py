@@ -99,12 +99,15 @@ class LoopMetrics:
 
 
 class Timing:
-    """ASGI middleware: counts and times every HTTP request, also those that other middleware refuses."""
+    """ASGI middleware: counts and times every HTTP request, also those that other middleware refuses.
 
-    def __init__(self, app: ASGIApp, metrics: ServerMetrics, paths: frozenset[str]) -> None:
+    `is_path` says which paths have a count of their own; the others share one.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: ServerMetrics, is_path: Callable[[str], bool]) -> None:
         self._app = app
         self._metrics = metrics
-        self._paths = paths
+        self._is_path = is_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -125,7 +128,7 @@ class Timing:
             code = code or 500
             raise
         finally:
-            path = scope["path"] if scope["path"] in self._paths else "other"
+            path = scope["path"] if self._is_path(scope["path"]) else "other"
             method = scope["method"] if scope["method"] in ("GET", "POST") else "other"
             self._metrics.requests.labels(method, path, str(code or _CLIENT_GONE)).inc()
             self._metrics.seconds.labels(path).observe(time.perf_counter() - started)

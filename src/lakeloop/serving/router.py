@@ -24,7 +24,8 @@ def named(loops: Mapping[str, T], name: str) -> T:
         raise ProblemError(
             404,
             "no_such_loop",
-            "that loop is not served here; one whose file is new or was mended is served after a restart",
+            "that loop is not served here; one whose file is new or was mended is within seconds, unless the"
+            " server was started for certain loops",
             expected=", ".join(loops),
             found=shortened(name),
         )

@@ -9,28 +9,18 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TypeVar
 
-import pyarrow as pa
 import uvicorn
-from deltalake.exceptions import DeltaError
 
 from lakeloop.errors import ConfigurationError, LakeloopError, ServiceError
 from lakeloop.hosts import HostGuard, allowed_hosts
-from lakeloop.lake.store import Lake
-from lakeloop.lake.tables import PREDICTIONS
 from lakeloop.ports import SERVER_PORT
-from lakeloop.registry.registry import Registry
 from lakeloop.serving.app import Service, create_app
-from lakeloop.serving.cache import ModelCache
-from lakeloop.serving.exchange import ServedLoop
 from lakeloop.serving.guard.limits import Limits
-from lakeloop.serving.log.predictions import PredictionLog
-from lakeloop.serving.log.spool import Spool
-from lakeloop.serving.metrics import LoopMetrics, ServerMetrics
-from lakeloop.serving.slots import Release, Slots
-from lakeloop.serving.watcher import ChampionWatch, Watcher
+from lakeloop.serving.metrics import ServerMetrics
+from lakeloop.serving.opening import LaterLoops, open_loop
+from lakeloop.serving.watcher import Watcher
 from lakeloop.settings import Settings, get_settings, protect_home, read_settings
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.reading.load import load_named, loop_names
@@ -44,68 +34,23 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _BACKLOG = 1024
 
 
-class RegistrySource:
-    """Champions from the registry of a lake."""
-
-    def __init__(self, lake: Lake) -> None:
-        self._lake = lake
-        self._registry = Registry(lake)
-
-    def champion(self) -> Release | None:
-        version = self._registry.champion()
-        return Release(version.name, version.digest, version.card.metrics) if version else None
-
-    def fetch(self, release: Release, folder: Path) -> None:
-        self._lake.files.fetch(f"models/{release.version}", folder)
-
-
-def open_service(loops: Sequence[LoopSpec], settings: Settings, limits: Limits) -> Service:
+def open_service(
+    loops: Sequence[LoopSpec], settings: Settings, limits: Limits, *, later: bool = False
+) -> Service:
     """The service of some loops, not started: champions from their registries, predictions to their lakes.
 
-    A loop whose lake cannot be opened is left out, with an error in the log, as long as another one can.
+    A loop whose lake cannot be opened is left out, with an error in the log, as long as another one can. With
+    `later` it is tried again, and loops whose files come while the service runs are served, too.
 
     Raises:
         LakeloopError: none of the lakes can be opened; says why the first cannot.
     """
     metrics = ServerMetrics()
-    opened = _each(loops, lambda loop: _opened(loop, settings, limits, metrics.of_loop(loop.name)))
-    watcher = Watcher([watch for _, watch in opened], poll_seconds=limits.poll_seconds)
-    return Service({served.name: served for served, _ in opened}, watcher, limits, metrics)
-
-
-def _opened(
-    loop: LoopSpec, settings: Settings, limits: Limits, metrics: LoopMetrics
-) -> tuple[ServedLoop, ChampionWatch]:
-    """As `_open_loop`; what a damaged table or an unreadable folder raises is an error of ours."""
-    try:
-        return _open_loop(loop, settings, limits, metrics)
-    except (DeltaError, OSError) as error:
-        raise ServiceError(
-            f"loop {loop.name} cannot be served",
-            where=f"{settings.lake}/{loop.name}",
-            expected="a lake that can be read and written",
-            found=f"{type(error).__name__}: {error}",
-            remedy="give this user the rights it lacks, or bring the damaged table back",
-        ) from error
-
-
-def _open_loop(
-    loop: LoopSpec, settings: Settings, limits: Limits, metrics: LoopMetrics
-) -> tuple[ServedLoop, ChampionWatch]:
-    lake = Lake.from_settings(settings, loop)
-    lake.bootstrap(loop)
-
-    def publish(rows: pa.Table, batch_id: str) -> None:
-        lake.append_once("predictions", rows, batch_id=batch_id)
-
-    home = settings.home / "serving" / loop.name
-    spool = Spool(home / "spool", batch_rows=limits.batch_rows, backlog_bytes=limits.backlog_bytes)
-    predictions = PredictionLog(spool, publish, PREDICTIONS, metrics, flush_seconds=limits.flush_seconds)
-    served = ServedLoop(loop.name, loop.task.kind, Slots(loop.name), predictions, metrics)
-    source = RegistrySource(lake)
-    cache = ModelCache(source, home / "models", limits.threads)
-    watch = ChampionWatch(served.slots, source, cache, metrics, poll_seconds=limits.poll_seconds)
-    return served, watch
+    opened = _each(loops, lambda loop: open_loop(loop, settings, limits, metrics.of_loop(loop.name)))
+    served = {each.name: each for each, _ in opened}
+    more = LaterLoops(served, settings, limits, metrics).look if later else None
+    watcher = Watcher([watch for _, watch in opened], poll_seconds=limits.poll_seconds, more=more)
+    return Service(served, watcher, limits, metrics)
 
 
 def serve(
@@ -117,9 +62,9 @@ def serve(
 ) -> None:
     """Serve the champions of `loops` until SIGTERM or Ctrl-C; then finish open requests and flush the logs.
 
-    Without names all loops are served whose files can be read; loop files are read once, here. There is no
-    authentication: an address other than loopback belongs behind a proxy that authenticates. Port 0 takes a
-    free port; the log says which.
+    Without names all loops are served whose files can be read, also those that come or are mended later; the
+    file of a loop that is served is read once. There is no authentication: an address other than loopback
+    belongs behind a proxy that authenticates. Port 0 takes a free port; the log says which.
 
     Raises:
         ConfigurationError: a loop file or a setting is wrong, there is no loop, or the address is taken.
@@ -131,7 +76,7 @@ def serve(
         log.warning("listening on %s: everybody who reaches it can ask and read /metrics", host)
     listener = _listen(host, port)
     protect_home(settings)
-    service = open_service(specs, settings, limits)
+    service = open_service(specs, settings, limits, later=not loops)
     name = f"[{host}]" if ":" in host else host
     address = f"http://{name}:{listener.getsockname()[1]}"
     log.info("serving %s at %s (API docs: %s/docs)", ", ".join(service.loops), address, address)
@@ -182,7 +127,7 @@ def _each(items: Sequence[T], work: Callable[[T], R]) -> list[R]:
     if errors and not made:
         raise errors[0]
     for left_out in errors:
-        log.error("a loop is left out until the server is started again: %s", left_out)
+        log.error("a loop is left out: %s", left_out)
     return made
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lakeloop.errors import ArtifactError
 from lakeloop.records import now
@@ -116,8 +116,16 @@ def _same(one: Release, other: Release) -> bool:
 class Watcher:
     """One thread that looks after the slots of all loops, one after the other."""
 
-    def __init__(self, watches: Sequence[ChampionWatch], *, poll_seconds: float) -> None:
-        self._watches = watches
+    def __init__(
+        self,
+        watches: Sequence[ChampionWatch],
+        *,
+        poll_seconds: float,
+        more: Callable[[], Sequence[ChampionWatch]] | None = None,
+    ) -> None:
+        """`more` is asked in each round for the watches of loops that have come; it raises nothing."""
+        self._watches = list(watches)
+        self._more = more
         self._poll_seconds = poll_seconds
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
@@ -138,3 +146,5 @@ class Watcher:
                     return
             if self._stopping.wait(self._poll_seconds):
                 return
+            if self._more:
+                self._watches += self._more()

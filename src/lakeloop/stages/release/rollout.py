@@ -145,8 +145,8 @@ def _require_own(server: ModelServer, model: dict[str, Any], loop: str) -> None:
             where=server.url,
             expected=loop,
             found=str(error.get("expected")),
-            remedy="start it again (make down, make up): it reads the loop files when it starts; "
-            "or set LAKELOOP_SERVER_URL to a server of this loop",
+            remedy="see its log: it takes up a new loop file by itself, unless it was started for certain"
+            " loops; or set LAKELOOP_SERVER_URL to a server of this loop",
         )
 
 

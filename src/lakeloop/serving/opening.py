@@ -1,0 +1,122 @@
+"""One loop made ready to be served from its lake: when the server starts, or when its file comes later."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import pyarrow as pa
+from deltalake.exceptions import DeltaError
+
+from lakeloop.errors import LakeloopError, ServiceError
+from lakeloop.lake.store import Lake
+from lakeloop.lake.tables import PREDICTIONS
+from lakeloop.registry.registry import Registry
+from lakeloop.serving.backoff import Backoff
+from lakeloop.serving.cache import ModelCache
+from lakeloop.serving.exchange import ServedLoop
+from lakeloop.serving.guard.limits import Limits
+from lakeloop.serving.log.predictions import PredictionLog
+from lakeloop.serving.log.spool import Spool
+from lakeloop.serving.metrics import LoopMetrics, ServerMetrics
+from lakeloop.serving.slots import Release, Slots
+from lakeloop.serving.watcher import ChampionWatch
+from lakeloop.settings import Settings
+from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.reading.load import load_named, loop_names
+
+log = logging.getLogger(__name__)
+
+
+class RegistrySource:
+    """Champions from the registry of a lake."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._registry = Registry(lake)
+
+    def champion(self) -> Release | None:
+        version = self._registry.champion()
+        return Release(version.name, version.digest, version.card.metrics) if version else None
+
+    def fetch(self, release: Release, folder: Path) -> None:
+        self._lake.files.fetch(f"models/{release.version}", folder)
+
+
+def open_loop(
+    loop: LoopSpec, settings: Settings, limits: Limits, metrics: LoopMetrics
+) -> tuple[ServedLoop, ChampionWatch]:
+    """As `_open_loop`; what a damaged table or an unreadable folder raises is an error of ours."""
+    try:
+        return _open_loop(loop, settings, limits, metrics)
+    except (DeltaError, OSError) as error:
+        raise ServiceError(
+            f"loop {loop.name} cannot be served",
+            where=f"{settings.lake}/{loop.name}",
+            expected="a lake that can be read and written",
+            found=f"{type(error).__name__}: {error}",
+            remedy="give this user the rights it lacks, or bring the damaged table back",
+        ) from error
+
+
+def _open_loop(
+    loop: LoopSpec, settings: Settings, limits: Limits, metrics: LoopMetrics
+) -> tuple[ServedLoop, ChampionWatch]:
+    lake = Lake.from_settings(settings, loop)
+    lake.bootstrap(loop)
+
+    def publish(rows: pa.Table, batch_id: str) -> None:
+        lake.append_once("predictions", rows, batch_id=batch_id)
+
+    home = settings.home / "serving" / loop.name
+    spool = Spool(home / "spool", batch_rows=limits.batch_rows, backlog_bytes=limits.backlog_bytes)
+    predictions = PredictionLog(spool, publish, PREDICTIONS, metrics, flush_seconds=limits.flush_seconds)
+    served = ServedLoop(loop.name, loop.task.kind, Slots(loop.name), predictions, metrics)
+    source = RegistrySource(lake)
+    cache = ModelCache(source, home / "models", limits.threads)
+    watch = ChampionWatch(served.slots, source, cache, metrics, poll_seconds=limits.poll_seconds)
+    return served, watch
+
+
+class LaterLoops:
+    """Opens the loops whose files come, or are mended, while the server runs.
+
+    `served` has the loops by name; those that are opened are put in, and none is ever taken out.
+    """
+
+    def __init__(
+        self, served: dict[str, ServedLoop], settings: Settings, limits: Limits, metrics: ServerMetrics
+    ) -> None:
+        self._served = served
+        self._settings = settings
+        self._limits = limits
+        self._metrics = metrics
+        self._failed: dict[str, tuple[float, Backoff]] = {}
+        """Name -> not before this moment (monotonic) again, and how long to wait after the next failure."""
+
+    def look(self) -> list[ChampionWatch]:
+        """Open what can be opened now; returns what keeps their slots filled. Raises nothing."""
+        found = []
+        for name in loop_names(self._settings):
+            if name in self._served or time.monotonic() < self._failed.get(name, (0.0, None))[0]:
+                continue
+            try:
+                loop = load_named(name, self._settings)
+                served, watch = open_loop(loop, self._settings, self._limits, self._metrics.of_loop(name))
+                served.predictions.start()
+            except LakeloopError as error:
+                self._postpone(name, error)
+                continue
+            self._failed.pop(name, None)
+            self._served[name] = served  # one assignment: requests read it meanwhile
+            log.info("%s: its file is new, or can be read now: it is served from here on", name)
+            found.append(watch)
+        return found
+
+    def _postpone(self, name: str, error: LakeloopError) -> None:
+        _, backoff = self._failed.get(name, (0.0, Backoff(self._limits.poll_seconds)))
+        if not backoff.failures:
+            log.error("loop %s cannot be served, and is tried again: %s", name, error)
+        self._failed[name] = (time.monotonic() + backoff.seconds, backoff)
+        backoff.failed()
