@@ -6,8 +6,8 @@ hour that summer time leaves out) is for Python alone: the column is then read v
 
 Moments are RFC 3339, and ISO 8601 with an optional time and zone: also without separators
 (20260101T083000Z), as a day of the year (2026-001) or of a week (2026-W01-4); T, t or a blank before the
-time, Z, z, +01:00, +0100 or +01 after it; digits below a microsecond are cut off. Other forms are read by the
-column's own format. A moment without a zone is in the zone of the column.
+time; Z, z, UTC, GMT, +01:00, +0100 or +01 after it, or after a blank; digits below a microsecond are cut off.
+Other forms are read by the column's own format. A moment without a zone is in the zone of the column.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ _CANONICAL = rf"{_DATE}(T[0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,6}})?)?{_Z
 """The form of a timestamp that Arrow and Python both read, and most timestamps have."""
 _TO_CANONICAL = (
     (r"^([0-9]{4})([0-9]{2})([0-9]{2})", r"\1-\2-\3"),
+    (r" ?(UTC|GMT|Z|z)$", "Z"),
+    (r" ([+-][0-9:]+)$", r"\1"),
     (r"[t ]", "T"),
     (r"T([0-9]{2})([0-9]{2})([0-9]{2})", r"T\1:\2:\3"),
     (r"T([0-9]{2})([0-9]{2})", r"T\1:\2"),
-    (r"z$", "Z"),
     (r"[.,]([0-9]{1,6})[0-9]*", r".\1"),
     (r"(T.*[+-][0-9]{2})([0-9]{2})$", r"\1:\2"),
     (r"(T.*[+-][0-9]{2})$", r"\1:00"),
@@ -50,9 +51,12 @@ _PATTERNS: dict[ColumnType, str] = {
     "number": r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?",
     "boolean": r"true|false|True|False|TRUE|FALSE",
     "timestamp": rf"({_DATE}|[0-9]{{8}})([Tt ]([0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.,][0-9]{{1,99}})?)?"
-    r"|[0-9]{4}([0-9]{2}([.,][0-9]{1,99})?)?)([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?)?",
+    r"|[0-9]{4}([0-9]{2}([.,][0-9]{1,99})?)?)( ?(UTC|GMT|[Zz]|[+-][0-9]{2}(:?[0-9]{2})?))?)?",
     "date": rf"{_DATE}|[0-9]{{8}}",
 }
+_WHOLE = re.compile(_PATTERNS["integer"])
+_EXACT = 2.0**53
+"""From here on a float does not hold every whole number: ids would become those of others."""
 _COMPILED = {kind: re.compile(pattern) for kind, pattern in _PATTERNS.items()}
 _RARE_DAY = re.compile(r"[0-9]{4}-?W[0-9]{2}-?[1-7]|[0-9]{4}-[0-9]{3}")
 """The day of a week, or of a year."""
@@ -74,7 +78,8 @@ def parse(text: str, kind: ColumnType, written: Moments = _ISO) -> Value:
         return text.lower() == "true"
     if kind == "integer":
         return require_int64(int(text.partition(".")[0]))
-    return require_finite(float(text))
+    found = require_finite(float(text))
+    return require_exact(int(text.partition(".")[0]), found) if _WHOLE.fullmatch(text) else found
 
 
 def _moment(text: str, kind: ColumnType, written: Moments) -> Value:
@@ -137,6 +142,13 @@ def require_finite(value: float) -> float:
     return value + 0.0
 
 
+def require_exact(written: int, value: float) -> float:
+    """`value`, the float of the whole number `written`. Raises ValueError when it is another number."""
+    if abs(value) >= _EXACT and int(value) != written:
+        raise ValueError("a whole number of so many digits is rounded as a number: declare integer or string")
+    return value
+
+
 def _in_utc(moment: datetime, zone: str) -> datetime:
     try:
         if moment.tzinfo is None:
@@ -195,6 +207,13 @@ def finite(column: pa.Array) -> pa.Array | None:
     return pc.add(column, 0.0) if _all(pc.is_finite(column)) else None
 
 
+def surely_exact(column: pa.Array) -> pa.Array | None:
+    """A float64 column that was read from digits; None when it may hold a whole number that was rounded."""
+    limits = pc.min_max(column).as_py()
+    large = limits["min"] is not None and max(-limits["min"], limits["max"]) >= _EXACT
+    return None if large else column
+
+
 def _integers(column: pa.Array) -> pa.Array:
     if _any(pc.match_substring(column, ".")):
         column = pc.replace_substring_regex(column, r"\.0+$", "")
@@ -202,7 +221,8 @@ def _integers(column: pa.Array) -> pa.Array:
 
 
 def _numbers(column: pa.Array) -> pa.Array | None:
-    return finite(column.cast(pa.float64()))
+    found = finite(column.cast(pa.float64()))
+    return None if found is None else surely_exact(found)
 
 
 def _booleans(column: pa.Array) -> pa.Array:

@@ -26,10 +26,12 @@ from lakeloop.sources.values import (
     cast,
     finite,
     parse,
+    require_exact,
     require_finite,
     require_int64,
     since_1970,
     since_1970_column,
+    surely_exact,
 )
 from lakeloop.spec.columns import Column
 from lakeloop.spec.contract import SourceBase
@@ -175,7 +177,10 @@ def _typed(values: pa.Array, column: Column) -> pa.Array | None:
         return since_1970_column(values, column.moments.unit)
     if column.type in _AS_TEXT:
         return cast(values, column.type, column.moments)
-    return finite(values) if column.type == "number" else values
+    if column.type != "number":
+        return values
+    found = finite(values)
+    return None if found is None else surely_exact(found)
 
 
 def _strict(value: Any, column: Column) -> Value:
@@ -197,7 +202,8 @@ def _number(value: float, column: Column) -> Value:
     if column.type == "integer" and (isinstance(value, int) or value.is_integer()):
         return require_int64(int(value))
     if column.type == "number":
-        return require_finite(float(value))
+        found = require_finite(float(value))
+        return require_exact(value, found) if isinstance(value, int) else found
     if column.moments.unit:
         return since_1970(value if isinstance(value, int) else repr(value), column.moments.unit)
     if column.moments.format and isinstance(value, int):  # 20260101

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+
 from lakeloop.errors import DataError
 
 FIRST_BYTES = 4096
@@ -75,5 +77,20 @@ def require_text(first: bytes, where: str, encoding: str | None) -> None:
             where=where,
             expected=expected,
             found=f"{first[:8].hex(' ')} as its first bytes",
-            remedy=f"nothing was read; say encoding: {wide} in section source of the loop file",
+            remedy=f"nothing was read; say encoding: {wide} in section source of the loop file, where all"
+            " files are in it; or write this one in UTF-8",
         )
+    marked = codecs.lookup(encoding).name if encoding else ""
+    if first and marked in ("utf-16", "utf-32") and not first.startswith(_marks_of(marked)):
+        raise DataError(
+            f"the file has no byte order mark, with which a text in {marked.upper()} begins",
+            where=where,
+            expected=f"{' or '.join(mark.hex(' ') for mark in _marks_of(marked))} as its first bytes",
+            found=first[:8].hex(" "),
+            remedy=f"nothing was read; say encoding: {marked}-le, {marked}-be or utf-8 in section source of"
+            " the loop file, which counts for all files; or write this one as it says",
+        )
+
+
+def _marks_of(encoding: str) -> tuple[bytes, ...]:
+    return tuple(mark for mark, marked in _MARKS if marked == encoding)

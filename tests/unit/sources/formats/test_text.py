@@ -180,3 +180,12 @@ def test_text_with_a_strange_beginning_is_read(content: bytes) -> None:
 
 def test_chinese_text_is_not_taken_for_utf_16() -> None:
     assert texts(read("id,text\n1,漢字\n".encode(), source())) == ["漢字"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "UTF_16", "utf-32"])
+def test_a_file_without_the_mark_of_its_encoding_is_refused_with_what_to_do(encoding: str) -> None:
+    for content in (as_csv().encode(), as_csv().encode(f"{encoding}-le"), b"i"):
+        with pytest.raises(DataError, match="no byte order mark") as caught:
+            read(content, source(encoding=encoding))
+        assert "-le, " in caught.value.remedy
+    assert read(b"", source(encoding=encoding)) == read(b"", source())
