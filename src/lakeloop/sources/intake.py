@@ -65,6 +65,8 @@ class Intake:
     """Rows whose key was there before in this delivery with other content; they are accepted."""
     undeclared: dict[str, int]
     """Field that the loop file does not declare -> good records that have it, most frequent first."""
+    empty: tuple[str, ...]
+    """Columns, as the files call them, that have no value in any row; none where there are no rows."""
     shown: tuple[Shown, ...]
     """The first quarantined records, `SHOWN_REJECTS` at most."""
     lines: int
@@ -99,7 +101,7 @@ def read_delivery(delivery: Delivery, loop: LoopSpec, partition: str, folder: Pa
     """
     with ExitStack() as stack:
         quarantine = stack.enter_context(Spool(QUARANTINE, folder))
-        tally = _Tally()
+        tally = _Tally({column.stored for column in loop.source.fields})
         with Accepted(raw, loop, partition, folder) as rows:
             blocks = tally.counted(_quarantining(_named(delivery), quarantine, partition))
             for file, of_file in groupby(blocks, lambda block: str(block.file)):
@@ -118,6 +120,7 @@ def read_delivery(delivery: Delivery, loop: LoopSpec, partition: str, folder: Pa
             reasons=dict(tally.reasons.most_common()),
             repeated_keys=rows.repeated_keys(),
             undeclared=dict(tally.undeclared.most_common()),
+            empty=tuple(column.found for column in loop.source.fields if column.stored in tally.empty),
             shown=tuple(tally.shown),
             lines=tally.lines,
             raw_digest=rows.digest(),
@@ -136,7 +139,10 @@ def _named(delivery: Delivery) -> Iterator[Block]:
 class _Tally:
     """What is counted while blocks pass."""
 
+    without_value: set[str]
+    """Columns of which no row had a value yet."""
     read: int = 0
+    rows: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     undeclared: Counter[str] = field(default_factory=Counter)
     shown: list[Shown] = field(default_factory=list)
@@ -153,7 +159,16 @@ class _Tally:
             first = block.rejects[: SHOWN_REJECTS - len(self.shown)]
             self.shown += [Shown.of(reject, str(block.file)) for reject in first]
             self.lines += block.read if block.lines is None else block.lines
+            self.rows += len(block.rows)
+            if self.without_value and len(block.rows):
+                self.without_value -= {
+                    name for name in self.without_value if block.rows[name].null_count < len(block.rows)
+                }
             yield block
+
+    @property
+    def empty(self) -> set[str]:
+        return self.without_value if self.rows else set()
 
 
 def _quarantining(blocks: Iterable[Block], spool: Spool, partition: str) -> Iterator[Block]:

@@ -17,6 +17,7 @@ from lakeloop.records import StageRecord
 from lakeloop.spec.days import require_day
 from lakeloop.spec.identity import identity
 from lakeloop.spec.quoting import plain
+from lakeloop.spec.reading.nearest import nearest
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.progress import reset_days
 from lakeloop.stages.frame.session import StageContext, StageSession
@@ -119,7 +120,7 @@ def _reason(intake: Intake, delivery: Delivery) -> str:
     return (
         f"{counts.read} record(s){lines} of {delivery.name}: {counts.accepted} accepted, "
         f"{counts.quarantined} quarantined{f' ({reasons})' if reasons else ''}, "
-        f"{counts.duplicates} exact duplicate(s) dropped{_undeclared(intake)}"
+        f"{counts.duplicates} exact duplicate(s) dropped{_undeclared(intake)}{_empty(intake)}"
     )
 
 
@@ -138,6 +139,15 @@ def _undeclared(intake: Intake) -> str:
     first = [f"{plain(name)} {rows}" for name, rows in list(intake.undeclared.items())[:_SHOWN_FIELDS]]
     more = len(intake.undeclared) - len(first)
     return f"; fields not declared: {', '.join(first)}{f' and {more} more' if more else ''}"
+
+
+def _empty(intake: Intake) -> str:
+    """The columns without any value, for the end of a sentence, and what each may be called now."""
+    parts = []
+    for name in intake.empty[:_SHOWN_FIELDS]:
+        close = nearest(name, list(intake.undeclared))
+        parts.append(f"{plain(name)}{f' (is it {plain(close)} now?)' if close else ''}")
+    return f"; no value in any row: {', '.join(parts)}" if parts else ""
 
 
 def _metrics(intake: Intake) -> dict[str, float]:

@@ -222,6 +222,19 @@ def test_fields_that_are_not_declared_are_named_with_their_rows(tmp_path: Path) 
     assert record.metrics["undeclared_fields"] == 2
 
 
+@pytest.mark.parametrize("rows", [1, 0])
+def test_a_column_that_is_in_no_row_is_named_and_what_it_may_be_called_now(tmp_path: Path, rows: int) -> None:
+    context = small_context(tmp_path)
+    renamed = {
+        "Story Text" if name == "text" else name: value for name, value in json.loads(row("a")).items()
+    }
+    put(context, [json.dumps(renamed)] * rows)
+    reason = ingest(context, DAY).reason
+    told = "; fields not declared: Story Text 1; no value in any row: text (is it Story Text now?)"
+    assert reason.endswith(told) == bool(rows)
+    assert ("no value" in reason) == bool(rows)
+
+
 def due(context: StageContext) -> list[tuple[str, str, str]]:
     return [
         (step.stage, step.partition, step.reason) for step in work_left(context) if step.stage == "ingest"
