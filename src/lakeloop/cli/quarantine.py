@@ -16,7 +16,8 @@ from rich.text import Text
 from lakeloop.cli.arguments import LoopName, known_loop
 
 if TYPE_CHECKING:
-    from lakeloop.quality.quarantine import Row, SetAside
+    from lakeloop.lake.store import Lake
+    from lakeloop.quality.quarantine import Row, SetAside, Wanted
 
 app = typer.Typer()
 _PANEL = "The loop"
@@ -65,10 +66,20 @@ def quarantine(
         }
         typer.echo(jsons.dumps(parts, indent=2))
     else:
-        none = "Nothing of that kind is in quarantine." if wanted != Wanted() else "Nothing is in quarantine."
-        console_for_people().print(_view(counted, first) if counted else Text(none))
+        console_for_people().print(_view(counted, first) if counted else _nothing(lake, wanted))
     if to:
         typer.echo(f"{written} row(s) written to {to}", err=True)
+
+
+def _nothing(lake: Lake, wanted: Wanted) -> Text:
+    """That there are no such rows, and which there are."""
+    from lakeloop.quality.quarantine import Wanted, reasons
+    from lakeloop.spec.quoting import plain
+
+    there = sorted({plain(one.reason) for one in reasons(lake, Wanted())} if wanted != Wanted() else ())
+    if not there:
+        return Text("Nothing is in quarantine.")
+    return Text(f"Nothing of that kind is in quarantine. The reasons there are: {', '.join(there)}")
 
 
 def _view(counted: Sequence[SetAside], first: Sequence[Row]) -> RenderableType:

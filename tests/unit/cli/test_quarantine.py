@@ -37,7 +37,9 @@ def test_filters_narrow_it_down(run: Run) -> None:
         ("--column", "id"),
         ("--stage", "validate"),
     ):
-        assert run("quarantine", "tickets", *option).out == "Nothing of that kind is in quarantine.\n"
+        assert run("quarantine", "tickets", *option).out == (
+            "Nothing of that kind is in quarantine. The reasons there are: broken_json\n"
+        )
     assert run("quarantine", "tickets", "--day", "yesterday").code == 64
 
 
