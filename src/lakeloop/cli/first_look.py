@@ -42,8 +42,11 @@ class FirstLook:
     """What to do before the loop can run, and what will surprise when it does."""
 
 
-def first_look(loop: LoopSpec, settings: Settings, *, data: bool = True) -> FirstLook:
-    """What the loop reads, with the days there now; with `data` also what the first records of them are."""
+def first_look(loop: LoopSpec, settings: Settings, *, data: bool | None = None) -> FirstLook:
+    """What the loop reads, with the days there now; with `data` also what the first records of them are.
+
+    Where `data` is None they are looked at when they are here, and not when a day has to be fetched whole.
+    """
     look = FirstLook()
     if is_template(loop, settings):
         look.warnings.append(
@@ -55,7 +58,7 @@ def first_look(loop: LoopSpec, settings: Settings, *, data: bool = True) -> Firs
     try:
         source = open_source(loop, settings)
         size = source.unread_bytes()
-        if size and (size > _MOST_TO_SPLIT or not data):
+        if size and (data is False or (data is None and size > _MOST_TO_SPLIT)):
             look.found.append(f"reads {source.place}: {size:,} bytes, not split into days yet")
             return look
         days = source.partitions()
@@ -66,8 +69,10 @@ def first_look(loop: LoopSpec, settings: Settings, *, data: bool = True) -> Firs
             return look
         span = " to ".join(dict.fromkeys((days[0], days[-1])))
         look.found.append(f"reads {source.place}: {len(days)} day(s) there, {span}")
-        if data and size is not None:
+        if data or (data is None and size is not None):
             _look_at_data(look, loop, settings)
+        elif data is None:
+            look.found.append("its records were not looked at, for a day is fetched whole: --data does it")
     except (LakeloopError, OSError) as error:
         look.warnings.append(str(error))
     return look

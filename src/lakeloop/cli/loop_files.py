@@ -27,8 +27,12 @@ def check(
         typer.Argument(metavar="[FILE|LOOP]...", help="Loop files or names of loops; default: all."),
     ] = None,
     data: Annotated[
-        bool, typer.Option("--data/--no-data", help="Also read the first records of the first day.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--data/--no-data",
+            help="Also read the first records of the first day; default: where they need no fetch.",
+        ),
+    ] = None,
 ) -> None:
     """Check loop files; say everything that is wrong, with file, line and what is right.
 

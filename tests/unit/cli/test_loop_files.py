@@ -169,14 +169,20 @@ def test_check_says_what_is_trained_in_several_processes(run: Run, project: Path
     assert "warning: train.processes counts with train.launcher: torchrun only" in told
 
 
-def test_check_fetches_nothing_from_elsewhere(project: Path) -> None:
-    with running_api(made_rows()) as api:
+def test_check_fetches_from_elsewhere_only_when_it_is_told(project: Path) -> None:
+    with running_api(made_rows([yesterday("UTC")])) as api:
         source = source_of(api, start=yesterday("UTC"))
         task = {"text": "text", "label": "issue", "labels": ("Fees", "Fraud")}
-        look = first_look.first_look(small_loop(source=source, task=task), Settings(root=project))
+        loop, settings = small_loop(source=source, task=task), Settings(root=project)
+        look = first_look.first_look(loop, settings)
         assert api.requests == []
-    assert [found.split(": ")[-1] for found in look.found] == [f"1 day(s) there, {yesterday('UTC')}"]
+        fetched = first_look.first_look(loop, settings, data=True)
+        assert api.requests
+    days = f"1 day(s) there, {yesterday('UTC')}"
+    assert [found.split(": ")[-1] for found in look.found[:1]] == [days]
+    assert look.found[1] == "its records were not looked at, for a day is fetched whole: --data does it"
     assert look.warnings == []
+    assert " records of " in fetched.found[1]
 
 
 def test_check_says_what_it_would_read_when_nothing_is_there(run: Run, project: Path) -> None:
