@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lakeloop.bases.parts import virtual_tokens_of
 from lakeloop.errors import ConfigurationError
-from training.device import Device, is_out_of_memory
+from training.device import Device, give_up_repeating, is_out_of_memory
 from training.network import Network
 
 if TYPE_CHECKING:
@@ -154,10 +154,13 @@ class Passes:
             try:
                 return work()
             except RuntimeError as error:
-                if not is_out_of_memory(error) or self.halved == HALVINGS or self.texts == 1:
+                again = give_up_repeating(error)
+                if not again and (not is_out_of_memory(error) or self.halved == HALVINGS or self.texts == 1):
                     raise
             # Out of the block that holds the error, and with it the tensors of the pass.
             forget()
+            if again:
+                continue
             self.texts = -(-min(self.texts, rows) // 2)
             self.halved += 1
             if torch.cuda.is_available():
