@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from training.plan import ON_A_CPU, Plan, plan_of_cuda
+
 if TYPE_CHECKING:
     from training.data import Batch
 
@@ -30,6 +32,7 @@ class Device:
     bf16: bool
     """Matrix products run in bfloat16: only where that is faster than float32."""
     threads: int
+    plan: Plan = ON_A_CPU
 
     def autocast(self) -> AbstractContextManager[object]:
         """A context in which matrix products run in bfloat16, where `bf16` says so."""
@@ -88,7 +91,8 @@ def open_device(seed: int) -> Device:
         # It makes a plan for each new shape, which takes a thousand times as long as the attention itself.
         torch.backends.cuda.enable_cudnn_sdp(False)
         bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-        return Device(torch.cuda.get_device_name(), torch.device("cuda"), bf16, threads)
+        plan = plan_of_cuda(torch.cuda.mem_get_info()[0])
+        return Device(torch.cuda.get_device_name(), torch.device("cuda"), bf16, threads, plan)
     capabilities = torch.cpu.get_capabilities()
     name = str(capabilities.get("cpu_name", "CPU"))
     return Device(name, torch.device("cpu"), faster_in_bfloat16(name, capabilities), threads)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -20,10 +21,10 @@ from lakeloop.faults import reach
 from training.attention import fuse_attention, restore_attention
 from training.course import Course
 from training.data import Batch, Tokens, bucketed_batches
-from training.embed import BATCH_SIZE, run
+from training.embed import run
 from training.frozen import FrozenLayers, can_replay, worth_keeping
 from training.job import Job, Trained
-from training.memory import Passes, free_bytes, need_of, texts_of_a_pass
+from training.memory import Passes, free_bytes, need_of, texts_of_a_pass, unlearnt
 from training.methods.base import Opened, Opener
 from training.network import Network, load_encoder
 from training.probe import fitting
@@ -63,7 +64,7 @@ class Gradient:
             with job.timed("frozen layers"):
                 layers = FrozenLayers(network, frozen, tokens, job.device, job.ranks)
             fitted, feed = layers.network, layers.feed
-        longest = int(tokens.lengths[: len(job.dataset.train)].max())
+        longest = tokens.width_of(int(tokens.lengths[: len(job.dataset.train)].max()))
         need = need_of(network, opened, longest, job.device)
         free = job.ranks.memory(free_bytes(job.device), job.device.target)
         passes = Passes(texts_of_a_pass(job.ranks.most_of(job.config.train.batch_size), need, free))
@@ -97,7 +98,11 @@ class Fit:
     tokens: Tokens
     """Tokens of the training rows, then of the validation rows."""
     passes: Passes
-    in_validation: Passes = field(default_factory=lambda: Passes(BATCH_SIZE, what="batches in validation"))
+
+    @cached_property
+    def in_validation(self) -> Passes:
+        """What the device has room for in validation, from epoch to epoch."""
+        return unlearnt(self.job.device, "batches in validation")
 
     def run(self) -> Course:
         """Train, from the newest checkpoint where there is one; the weights are those of the last epoch.

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -156,7 +156,9 @@ class Job:
         """
         texts = self.dataset.train.texts + self.dataset.validation.texts
         with self.timed("tokenise"):
-            tokens = tokenise(self.tokenizer, texts)
+            tokens = replace(
+                tokenise(self.tokenizer, texts), plan=self.device.plan, limit=self.config.train.max_tokens
+            )
         require_tokens(tokens, texts)
         unknown = read_vocabulary(self.base.tokenizer).unknown
         share = 0.0 if unknown is None else tokens.share_of(unknown)

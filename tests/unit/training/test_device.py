@@ -11,6 +11,7 @@ import torch
 
 from training.device import faster_in_bfloat16, give_up_repeating, open_device
 from training.memory import Passes
+from training.plan import plan_of_cuda
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,7 @@ def test_a_cpu_computes_in_bfloat16_only_where_that_is_faster(
 @pytest.fixture
 def modes() -> Iterator[None]:
     """What a test changes of torch goes back."""
-    cudnn = torch.backends.cuda.cudnn_sdp_enabled()
+    cudnn = torch.backends.cuda.cudnn_sdp_enabled()  # type: ignore[no-untyped-call]
     yield
     torch.backends.cuda.enable_cudnn_sdp(cudnn)
     torch.use_deterministic_algorithms(True, warn_only=True)
@@ -45,9 +46,11 @@ def test_on_cuda_kernels_must_be_repeatable_and_attention_makes_no_plans(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (10**10, 10**10))
     torch.backends.cuda.enable_cudnn_sdp(True)
-    assert open_device(1).target.type == "cuda"
-    assert not torch.backends.cuda.cudnn_sdp_enabled()
+    device = open_device(1)
+    assert (device.target.type, device.plan) == ("cuda", plan_of_cuda(10**11))
+    assert not torch.backends.cuda.cudnn_sdp_enabled()  # type: ignore[no-untyped-call]
     assert torch.are_deterministic_algorithms_enabled()
     assert not torch.is_deterministic_algorithms_warn_only_enabled()
 
