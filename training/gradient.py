@@ -67,7 +67,7 @@ class Gradient:
         longest = tokens.width_of(int(tokens.lengths[: len(job.dataset.train)].max()))
         need = need_of(network, opened, longest, job.device)
         free = job.ranks.memory(free_bytes(job.device), job.device.target)
-        passes = Passes(texts_of_a_pass(job.ranks.most_of(job.config.train.batch_size), need, free))
+        passes = Passes(texts_of_a_pass(job.ranks.most_of(job.config.train.batch_texts), need, free))
         fit = Fit(job, task, opened, fitted, feed, tokens, passes)
         with job.timed("train"):
             course = fit.run()
@@ -201,7 +201,7 @@ class Fit:
     def _batches(self, epoch: int) -> Sequence[NDArray[np.int64]]:
         """The rows of each batch of an epoch; as many batches in each."""
         train, lengths = self.job.config.train, self.tokens.lengths[: len(self.job.dataset.train)]
-        return bucketed_batches(lengths, train.batch_size, seed=train.seed, epoch=epoch)
+        return bucketed_batches(lengths, train.batch_texts, seed=train.seed, epoch=epoch)
 
     def _loss(self, rows: NDArray[np.int64]) -> torch.Tensor:
         """The mean loss of some rows, a scalar that can be followed back to the weights."""
@@ -281,7 +281,7 @@ class Fit:
     @property
     def _steps(self) -> int:
         """Batches of an epoch."""
-        return math.ceil(len(self.job.dataset.train) / self.job.config.train.batch_size)
+        return math.ceil(len(self.job.dataset.train) / self.job.config.train.batch_texts)
 
 
 def linear_schedule(optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LambdaLR:

@@ -51,7 +51,7 @@ class FewShot:
         network.head.requires_grad_(False)
         opened = Opened(trainable(network))
         # A batch in passes would be another loss: each text is compared with all others of its batch.
-        passes = Passes(max(2, job.config.train.batch_size), halved=HALVINGS)
+        passes = Passes(max(2, job.config.train.batch_texts), halved=HALVINGS)
         fit = FitTogether(
             job, task, opened, network, job.device.place, tokens, passes, temperature=self.temperature
         )
@@ -101,7 +101,7 @@ class FitTogether(Fit):
 
     def _batches(self, epoch: int) -> Sequence[NDArray[np.int64]]:
         train = self.job.config.train
-        return list(paired_batches(self.job.dataset.train.targets, train.batch_size, (train.seed, epoch)))
+        return list(paired_batches(self.job.dataset.train.targets, train.batch_texts, (train.seed, epoch)))
 
     def _loss(self, rows: NDArray[np.int64]) -> torch.Tensor:
         targets = torch.from_numpy(self.job.dataset.train.targets[rows]).to(self.job.device.target)
