@@ -38,7 +38,9 @@ class Device:
         """A context in which matrix products run in bfloat16, where `bf16` says so."""
         if not self.bf16:
             return contextlib.nullcontext()
-        return torch.autocast(self.target.type, dtype=torch.bfloat16)
+        # What is cast is not kept: a recorded step would read weights as they were when it was recorded.
+        kept = not self.plan.captured
+        return torch.autocast(self.target.type, dtype=torch.bfloat16, cache_enabled=kept)
 
     def place(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids and mask of `batch`, int64 [rows, tokens], on the device."""

@@ -26,6 +26,7 @@ from training.network import Network
 from training.probe import alike
 from training.progress import Passage
 from training.ranks import ALONE, Ranks
+from training.steps import Feed
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +53,23 @@ class FrozenLayers:
         for number in range(frozen):
             stack[number] = _Replay(stack[number], self._replayed)
 
-    def feed(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """The arguments for one call of the attribute `network`, which gets this batch's hidden states."""
+    @property
+    def feed(self) -> Feed:
+        """How a batch comes into the attribute `network`: with its hidden states."""
+        return Feed(self._tensors, self._bind)
+
+    def _tensors(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+        """Token ids and mask, [rows, tokens], and hidden states, [rows, tokens, hidden], on the device."""
         hidden = pad_sequence([self._states.of_rows[row] for row in batch.rows], batch_first=True)
         if wider := batch.input_ids.shape[1] - hidden.shape[1]:
             hidden = pad(hidden, (0, 0, 0, wider))
-        self._replayed.hidden = hidden.to(self._device.target)
-        return self._device.place(batch)
+        return (*self._device.place(batch), hidden.to(self._device.target))
+
+    def _bind(
+        self, ids: torch.Tensor, mask: torch.Tensor, hidden: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self._replayed.hidden = hidden
+        return ids, mask
 
 
 def worth_keeping(tokens: Tokens, hidden_size: int, frozen: int, device: Device) -> bool:

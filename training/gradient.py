@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,6 +30,7 @@ from training.network import Network, load_encoder
 from training.probe import fitting
 from training.progress import Progress
 from training.ranks import RankLostError
+from training.steps import Feed, Runner, runner_of
 from training.tasks.base import TrainingTask
 from training.validation import Scores
 
@@ -56,7 +57,7 @@ class Gradient:
         opened = self.opener.open(network)
         network.to(job.device.target).eval()
         job.device = fitting(job.device, network.encoder)  # what is added may stay in float32, and not fit
-        fitted, feed = network, job.device.place
+        fitted, feed = network, Feed(job.device.place)
         frozen = opened.frozen_layers
         if worth_keeping(tokens, network.head.in_features, frozen, job.device) and can_replay(
             network, frozen, tokens, job.device
@@ -93,8 +94,8 @@ class Fit:
     opened: Opened
     network: Network
     """The whole network, or its part above the frozen layers."""
-    feed: Callable[[Batch], tuple[torch.Tensor, torch.Tensor]]
-    """Batch -> the arguments for a call of `network`."""
+    feed: Feed
+    """How a batch comes into `network`."""
     tokens: Tokens
     """Tokens of the training rows, then of the validation rows."""
     passes: Passes
@@ -103,6 +104,11 @@ class Fit:
     def in_validation(self) -> Passes:
         """What the device has room for in validation, from epoch to epoch."""
         return unlearnt(self.job.device, "batches in validation")
+
+    @cached_property
+    def steps(self) -> Runner:
+        """Runs the passes of forward, loss and backward."""
+        return runner_of(self.job.device, self._backward, self.opened.parameters)
 
     def run(self) -> Course:
         """Train, from the newest checkpoint where there is one; the weights are those of the last epoch.
@@ -183,16 +189,18 @@ class Fit:
         batches = self._batches(course.epoch)
 
         def backward(part: NDArray[np.int64], share: float) -> torch.Tensor:
-            loss = self._loss(part) * (share * taken)
-            loss.backward()  # type: ignore[no-untyped-call]
-            return loss.detach()
+            return self.steps.run(self._tensors(part), share * taken)
+
+        def forget() -> None:
+            self.steps.forget()
+            course.optimiser.zero_grad()
 
         for rows in batches[course.step :]:
             if course.step == len(batches) // 2:
                 reach("train.mid-epoch")
             own, taken = ranks.part_of(rows)
             ranks.draw(self.job.config.train.seed, course.progress.done)
-            loss = self.passes.run(own, backward, course.optimiser.zero_grad)
+            loss = self.passes.run(own, backward, forget)
             loss = ranks.add_up(loss, self.opened.parameters)
             self._step(course, loss, len(rows))
             self._between(course)
@@ -203,12 +211,22 @@ class Fit:
         train, lengths = self.job.config.train, self.tokens.lengths[: len(self.job.dataset.train)]
         return bucketed_batches(lengths, train.batch_texts, seed=train.seed, epoch=epoch)
 
-    def _loss(self, rows: NDArray[np.int64]) -> torch.Tensor:
+    def _tensors(self, rows: NDArray[np.int64]) -> tuple[torch.Tensor, ...]:
+        """What the loss of some rows is computed from, on the device: their targets, then their texts."""
+        targets = torch.from_numpy(self.job.dataset.train.targets[rows]).to(self.job.device.target)
+        return targets, *self.feed.tensors(self.tokens.batch(rows))
+
+    def _backward(self, tensors: Sequence[torch.Tensor], factor: float | torch.Tensor) -> torch.Tensor:
+        """The loss times `factor`, without a history; its gradients are added to those that there are."""
+        loss = self._loss(*tensors) * factor
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    def _loss(self, targets: torch.Tensor, *texts: torch.Tensor) -> torch.Tensor:
         """The mean loss of some rows, a scalar that can be followed back to the weights."""
         with self.job.device.autocast():
-            outputs = self.network(*self.feed(self.tokens.batch(rows)))
-        targets = torch.from_numpy(self.job.dataset.train.targets[rows])
-        return self.task.loss(outputs.float(), targets.to(self.job.device.target))
+            outputs = self.network(*self.feed.bind(*texts))
+        return self.task.loss(outputs.float(), targets)
 
     def _step(self, course: Course, loss: torch.Tensor, rows: int) -> None:
         """Move the weights by the gradients of `rows` rows, whose mean loss is `loss`."""
@@ -219,7 +237,7 @@ class Fit:
         course.optimiser.step()
         course.schedule.step()
         beside.after(number)
-        course.optimiser.zero_grad(set_to_none=True)
+        course.optimiser.zero_grad(set_to_none=not self.steps.keeps_gradients)
         value = self._finite(loss.item(), "loss")
         # A gradient that is no number has made the weights so; no checkpoint may keep them.
         self._finite(norm.item(), "gradient norm")

@@ -26,6 +26,8 @@ class Plan:
     """Most tokens of such a batch, padding included; None: any number."""
     rounded: bool = False
     """Batches are padded to widths that come again, instead of to their longest text."""
+    captured: bool = False
+    """Passes of a training are recorded for each of their shapes, and replayed."""
 
     @property
     def marks(self) -> tuple[int, ...]:
@@ -61,4 +63,4 @@ def plan_of_cuda(free: int) -> Plan:
     give other last bits.
     """
     most = 1 << max(10, (int(_FREE_SHARE * free) // _A_TOKEN_BYTES).bit_length() - 1)
-    return Plan(texts=512, tokens=min(1 << 16, most), rounded=True)
+    return Plan(texts=512, tokens=min(1 << 16, most), rounded=True, captured=True)
