@@ -3,47 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from tests.support.rerun import CAPTURED, FEW_WIDTHS, Rerun
 from training import steps
 from training.job import Job, Trained
-from training.plan import ON_A_CPU
 from training.steps import Captured, Eager, put_back, runner_of
 from training.train import train
 
 MakeJob = Callable[..., Job]
-FEW_WIDTHS = replace(ON_A_CPU, rounded=True)
-CAPTURED = replace(FEW_WIDTHS, captured=True)
-
-
-@dataclass
-class Rerun:
-    """Takes the place of a recorder: to replay is to run the same work on the same memory again."""
-
-    parameters: Sequence[torch.Tensor] = ()
-    recorded: int = 0
-    replayed: int = 0
-    forgotten: int = 0
-
-    def record(self, work: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
-        self.recorded += 1
-        places = [weights.grad for weights in self.parameters]
-
-        def replay() -> torch.Tensor:
-            self.replayed += 1
-            now = [weights.grad for weights in self.parameters]
-            assert all(one is other for one, other in zip(places, now, strict=True)), "gradients were moved"
-            return work()
-
-        return replay
-
-    def forget(self) -> None:
-        self.forgotten += 1
 
 
 class Refusing(Rerun):
