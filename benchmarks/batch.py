@@ -62,22 +62,20 @@ def compare(options: argparse.Namespace, work: Path, labels: Sequence[str], meth
         for batch, factor in arms(options):
             began = time.monotonic()
             settings = {"method": method, "epochs": options.epochs, "patience": options.epochs}
-            usual = Train.model_validate(settings).method.usual["learning_rate"]
+            rate = factor * Train.model_validate(settings).method.usual["learning_rate"]
             section = Train.model_validate(
-                {**settings, "batch_size": batch, "learning_rate": usual * factor, "seed": seed}
+                {**settings, "batch_size": batch, "learning_rate": rate, "seed": seed}
             )
             score = score_of(open_job(config_of(section, work, labels), NoopTracker()), options.data)
             scores.setdefault((batch, factor), []).append(score)
             say(
-                f"{method:11} batch {batch:4} rate {usual * factor:.2e} ({factor:.2f} x) seed {seed}  "
+                f"{method:11} batch {batch:4} rate {rate:.2e} ({factor:.2f} x) seed {seed}  "
                 f"macro-F1 {score:.4f}  {time.monotonic() - began:.0f} s"
             )
-    usual_mean = mean(scores.get((USUAL_BATCH, 1.0), [float("nan")]))
+    usual = scores.get((USUAL_BATCH, 1.0))
     for (batch, factor), found in scores.items():
-        say(
-            f"{method:11} batch {batch:4} ({factor:.2f} x)  mean {mean(found):.4f}  "
-            f"{100 * (mean(found) - usual_mean):+.2f} points"
-        )
+        apart = f"{100 * (mean(found) - mean(usual)):+.2f} points" if usual else ""
+        say(f"{method:11} batch {batch:4} ({factor:.2f} x)  mean {mean(found):.4f}  {apart}")
 
 
 def arms(options: argparse.Namespace) -> Iterator[tuple[int, float]]:
