@@ -169,7 +169,7 @@ def _config(options: argparse.Namespace, method: str) -> Any:
     from lakeloop.spec.clean import Clean
     from lakeloop.spec.origins import origins_of
     from lakeloop.spec.train import FINETUNE
-    from training.job import JobConfig
+    from training.job_config import JobConfig
 
     train, work = _train(method, options.epochs), Path(options.work)
     candidate: Candidate = train.candidate(FINETUNE)

@@ -7,6 +7,7 @@ long as in float32. Dropout of hidden states stays. Inference needs none of this
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -44,11 +45,20 @@ def _attend(
     dtype, device = query.dtype, query.device.type
     if device == "cpu":
         query, key, value = query.float(), key.float(), value.float()
-    with torch.autocast(device, enabled=device != "cpu"):
+    with _autocast(device):
         output, none = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=0.0, **options
         )
     return output.to(dtype), none
+
+
+def _autocast(device: str) -> AbstractContextManager[object]:
+    """Of attention: bfloat16 where the network around it computes in it, and nowhere else.
+
+    A context that names no type computes in float16 on CUDA, whatever the one around it says.
+    """
+    around = device != "cpu" and torch.is_autocast_enabled(device)
+    return torch.autocast(device, dtype=torch.bfloat16, enabled=around)
 
 
 AttentionInterface.register(_NAME, _attend)

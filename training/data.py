@@ -23,6 +23,7 @@ from lakeloop.cleaning.steps import clean_texts
 from lakeloop.errors import ConfigurationError, DataError
 from lakeloop.inference.batches import pad, pad_id_of
 from lakeloop.tasks.base import OutputContract, Profile, Task
+from training.plan import ON_A_CPU, Plan
 from training.tasks.registry import training_task
 
 WINDOW = 50
@@ -65,7 +66,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Batch:
-    """Row numbers and their tokens, padded to the longest: int64 [rows, tokens], mask 1 for text."""
+    """Row numbers and their tokens, padded to one width: int64 [rows, tokens], mask 1 for text."""
 
     rows: NDArray[np.int64]
     input_ids: torch.Tensor
@@ -78,6 +79,10 @@ class Tokens:
 
     ids: tuple[NDArray[np.int32], ...]
     pad_id: int
+    plan: Plan = ON_A_CPU
+    """How wide batches are."""
+    limit: int = 1
+    """Most tokens that a batch is widened to."""
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -88,13 +93,18 @@ class Tokens:
         """Which share of all tokens is `token`."""
         return sum(int((ids == token).sum()) for ids in self.ids) / max(1, int(self.lengths.sum()))
 
+    def width_of(self, longest: int) -> int:
+        """Tokens of a batch whose longest text has `longest`."""
+        return self.plan.width(max(1, longest), self.limit)
+
     def only(self, rows: NDArray[np.int64]) -> Tokens:
         """Those of the texts with these numbers, in this order."""
         return replace(self, ids=tuple(self.ids[row] for row in rows))
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
         """The texts with these numbers as one padded batch, on the CPU."""
-        padded = pad([self.ids[row] for row in rows], self.pad_id)
+        ids = [self.ids[row] for row in rows]
+        padded = pad(ids, self.pad_id, self.width_of(max(map(len, ids))))
         return Batch(rows, torch.from_numpy(padded.input_ids), torch.from_numpy(padded.attention_mask))
 
 
@@ -229,8 +239,11 @@ def bucketed_batches(
     return [batches[number] for number in random.permutation(len(batches))]
 
 
-def sorted_batches(lengths: NDArray[np.int64], batch_size: int) -> Iterator[NDArray[np.int64]]:
+def sorted_batches(lengths: NDArray[np.int64], plan: Plan) -> Iterator[NDArray[np.int64]]:
     """Row numbers by length, longest first, so that memory runs out at once or never. For inference."""
     order = np.argsort(-lengths, kind="stable")
-    for start in range(0, len(order), batch_size):
-        yield order[start : start + batch_size]
+    start = 0
+    while start < len(order):
+        end = start + plan.texts_of(int(lengths[order[start]]))
+        yield order[start:end]
+        start = end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import random
 from collections.abc import Mapping
@@ -13,8 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from training.plan import ON_A_CPU, Plan, plan_of_cuda
+
 if TYPE_CHECKING:
     from training.data import Batch
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,12 +32,15 @@ class Device:
     bf16: bool
     """Matrix products run in bfloat16: only where that is faster than float32."""
     threads: int
+    plan: Plan = ON_A_CPU
 
     def autocast(self) -> AbstractContextManager[object]:
         """A context in which matrix products run in bfloat16, where `bf16` says so."""
         if not self.bf16:
             return contextlib.nullcontext()
-        return torch.autocast(self.target.type, dtype=torch.bfloat16)
+        # What is cast is not kept: a recorded step would read weights as they were when it was recorded.
+        kept = not self.plan.captured
+        return torch.autocast(self.target.type, dtype=torch.bfloat16, cache_enabled=kept)
 
     def place(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids and mask of `batch`, int64 [rows, tokens], on the device."""
@@ -50,6 +58,19 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
+def give_up_repeating(error: Exception) -> bool:
+    """Whether `error` says that a kernel has no repeatable form; if so, such kernels run from here on."""
+    strict = torch.are_deterministic_algorithms_enabled()
+    if not strict or torch.is_deterministic_algorithms_warn_only_enabled():
+        return False
+    if "deterministic" not in str(error):
+        return False
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    why = str(error).splitlines()[0]
+    log.warning("trained again, this comes out with slightly other weights: %s", why)
+    return True
+
+
 def open_device(seed: int) -> Device:
     """Choose the device and make it repeatable: same seed, device and thread count, same weights.
 
@@ -61,14 +82,19 @@ def open_device(seed: int) -> Device:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-    # Only a warning: some CUDA kernels have no repeatable form, and a run that is close is better than none.
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    cuda = torch.cuda.is_available()
+    # Where only a warning is asked for, attention on CUDA takes the kernel that is not repeatable. A kernel
+    # without a repeatable form raises: see `give_up_repeating`.
+    torch.use_deterministic_algorithms(True, warn_only=not cuda)
     # Overwriting fresh memory finds reads of what was never written; as a habit it costs 3 % of the time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    if torch.cuda.is_available():
+    if cuda:
         torch.backends.cudnn.benchmark = False
+        # It makes a plan for each new shape, which takes a thousand times as long as the attention itself.
+        torch.backends.cuda.enable_cudnn_sdp(False)
         bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-        return Device(torch.cuda.get_device_name(), torch.device("cuda"), bf16, threads)
+        plan = plan_of_cuda(torch.cuda.mem_get_info()[0])
+        return Device(torch.cuda.get_device_name(), torch.device("cuda"), bf16, threads, plan)
     capabilities = torch.cpu.get_capabilities()
     name = str(capabilities.get("cpu_name", "CPU"))
     return Device(name, torch.device("cpu"), faster_in_bfloat16(name, capabilities), threads)

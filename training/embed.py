@@ -16,15 +16,12 @@ from lakeloop.durable import write_atomically
 from lakeloop.records import fingerprint
 from training.data import Batch, Tokens, sorted_batches
 from training.device import Device
-from training.memory import Passes
+from training.memory import Passes, unlearnt
 from training.network import Network
 from training.progress import Passage
 from training.ranks import ALONE, Ranks
 
 log = logging.getLogger(__name__)
-
-BATCH_SIZE = 32
-"""Texts in a batch. The fastest of 4 to 128 on a CPU: larger batches fall out of its caches."""
 
 
 @torch.inference_mode()
@@ -45,7 +42,7 @@ def run(
     Raises:
         RuntimeError: the device has no memory left, with a quarter of the texts at once, too.
     """
-    passes = passes or Passes(BATCH_SIZE, what=f"batches in {what}")
+    passes = passes or unlearnt(device, f"batches in {what}")
 
     def outputs(picked: NDArray[np.int64]) -> torch.Tensor:
         with device.autocast():
@@ -53,7 +50,7 @@ def run(
 
     lengths = tokens.lengths[rows]
     passage = Passage(what, len(rows), int(lengths.sum()))
-    batches = list(sorted_batches(lengths, BATCH_SIZE))
+    batches = list(sorted_batches(lengths, device.plan))
     own, results = ranks.own(batches), []
     for picked in own or batches[:1]:  # one at least, for the width
         results.append(passes.outputs(picked, outputs).numpy())
@@ -77,7 +74,7 @@ def cache_key(base: BaseModel, texts: Sequence[str], max_tokens: int, device: De
         base=base.digest,
         texts=list(texts),
         max_tokens=max_tokens,
-        device=[device.name, device.dtype, device.threads],
+        device=[device.name, device.dtype, device.threads, *device.plan.marks],
         torch=torch.__version__,
     )
 

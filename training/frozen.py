@@ -16,16 +16,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from training.data import Batch, Tokens, sorted_batches
 from training.device import Device
-from training.embed import BATCH_SIZE
 from training.layers import layers_of
 from training.network import Network
 from training.probe import alike
 from training.progress import Passage
 from training.ranks import ALONE, Ranks
+from training.steps import Feed
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +53,23 @@ class FrozenLayers:
         for number in range(frozen):
             stack[number] = _Replay(stack[number], self._replayed)
 
-    def feed(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """The arguments for one call of the attribute `network`, which gets this batch's hidden states."""
-        hidden = [self._states.of_rows[row] for row in batch.rows]
-        self._replayed.hidden = pad_sequence(hidden, batch_first=True).to(self._device.target)
-        return self._device.place(batch)
+    @property
+    def feed(self) -> Feed:
+        """How a batch comes into the attribute `network`: with its hidden states."""
+        return Feed(self._tensors, self._bind)
+
+    def _tensors(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+        """Token ids and mask, [rows, tokens], and hidden states, [rows, tokens, hidden], on the device."""
+        hidden = pad_sequence([self._states.of_rows[row] for row in batch.rows], batch_first=True)
+        if wider := batch.input_ids.shape[1] - hidden.shape[1]:
+            hidden = pad(hidden, (0, 0, 0, wider))
+        return (*self._device.place(batch), hidden.to(self._device.target))
+
+    def _bind(
+        self, ids: torch.Tensor, mask: torch.Tensor, hidden: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self._replayed.hidden = hidden
+        return ids, mask
 
 
 def worth_keeping(tokens: Tokens, hidden_size: int, frozen: int, device: Device) -> bool:
@@ -160,7 +173,7 @@ def _hidden_states(network: Network, frozen: int, tokens: Tokens, device: Device
     network.eval()
     try:
         passage = Passage("frozen layers", len(lengths), int(lengths.sum()))
-        batches = list(sorted_batches(lengths, BATCH_SIZE))
+        batches = list(sorted_batches(lengths, device.plan))
         own = ranks.own(batches)
         for rows in own or batches[:1]:  # one at least, for its shape
             try:

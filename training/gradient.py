@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -20,15 +21,16 @@ from lakeloop.faults import reach
 from training.attention import fuse_attention, restore_attention
 from training.course import Course
 from training.data import Batch, Tokens, bucketed_batches
-from training.embed import BATCH_SIZE, run
+from training.embed import run
 from training.frozen import FrozenLayers, can_replay, worth_keeping
 from training.job import Job, Trained
-from training.memory import Passes, free_bytes, need_of, texts_of_a_pass
+from training.memory import Passes, free_bytes, need_of, texts_of_a_pass, unlearnt
 from training.methods.base import Opened, Opener
 from training.network import Network, load_encoder
 from training.probe import fitting
 from training.progress import Progress
 from training.ranks import RankLostError
+from training.steps import Feed, Runner, runner_of
 from training.tasks.base import TrainingTask
 from training.validation import Scores
 
@@ -55,7 +57,7 @@ class Gradient:
         opened = self.opener.open(network)
         network.to(job.device.target).eval()
         job.device = fitting(job.device, network.encoder)  # what is added may stay in float32, and not fit
-        fitted, feed = network, job.device.place
+        fitted, feed = network, Feed(job.device.place)
         frozen = opened.frozen_layers
         if worth_keeping(tokens, network.head.in_features, frozen, job.device) and can_replay(
             network, frozen, tokens, job.device
@@ -63,10 +65,10 @@ class Gradient:
             with job.timed("frozen layers"):
                 layers = FrozenLayers(network, frozen, tokens, job.device, job.ranks)
             fitted, feed = layers.network, layers.feed
-        longest = int(tokens.lengths[: len(job.dataset.train)].max())
+        longest = tokens.width_of(int(tokens.lengths[: len(job.dataset.train)].max()))
         need = need_of(network, opened, longest, job.device)
         free = job.ranks.memory(free_bytes(job.device), job.device.target)
-        passes = Passes(texts_of_a_pass(job.ranks.most_of(job.config.train.batch_size), need, free))
+        passes = Passes(texts_of_a_pass(job.ranks.most_of(job.config.train.batch_texts), need, free))
         fit = Fit(job, task, opened, fitted, feed, tokens, passes)
         with job.timed("train"):
             course = fit.run()
@@ -92,12 +94,21 @@ class Fit:
     opened: Opened
     network: Network
     """The whole network, or its part above the frozen layers."""
-    feed: Callable[[Batch], tuple[torch.Tensor, torch.Tensor]]
-    """Batch -> the arguments for a call of `network`."""
+    feed: Feed
+    """How a batch comes into `network`."""
     tokens: Tokens
     """Tokens of the training rows, then of the validation rows."""
     passes: Passes
-    in_validation: Passes = field(default_factory=lambda: Passes(BATCH_SIZE, what="batches in validation"))
+
+    @cached_property
+    def in_validation(self) -> Passes:
+        """What the device has room for in validation, from epoch to epoch."""
+        return unlearnt(self.job.device, "batches in validation")
+
+    @cached_property
+    def steps(self) -> Runner:
+        """Runs the passes of forward, loss and backward."""
+        return runner_of(self.job.device, self._backward, self.opened.parameters)
 
     def run(self) -> Course:
         """Train, from the newest checkpoint where there is one; the weights are those of the last epoch.
@@ -178,16 +189,18 @@ class Fit:
         batches = self._batches(course.epoch)
 
         def backward(part: NDArray[np.int64], share: float) -> torch.Tensor:
-            loss = self._loss(part) * (share * taken)
-            loss.backward()  # type: ignore[no-untyped-call]
-            return loss.detach()
+            return self.steps.run(self._tensors(part), share * taken)
+
+        def forget() -> None:
+            self.steps.forget()
+            course.optimiser.zero_grad()
 
         for rows in batches[course.step :]:
             if course.step == len(batches) // 2:
                 reach("train.mid-epoch")
             own, taken = ranks.part_of(rows)
             ranks.draw(self.job.config.train.seed, course.progress.done)
-            loss = self.passes.run(own, backward, course.optimiser.zero_grad)
+            loss = self.passes.run(own, backward, forget)
             loss = ranks.add_up(loss, self.opened.parameters)
             self._step(course, loss, len(rows))
             self._between(course)
@@ -196,14 +209,24 @@ class Fit:
     def _batches(self, epoch: int) -> Sequence[NDArray[np.int64]]:
         """The rows of each batch of an epoch; as many batches in each."""
         train, lengths = self.job.config.train, self.tokens.lengths[: len(self.job.dataset.train)]
-        return bucketed_batches(lengths, train.batch_size, seed=train.seed, epoch=epoch)
+        return bucketed_batches(lengths, train.batch_texts, seed=train.seed, epoch=epoch)
 
-    def _loss(self, rows: NDArray[np.int64]) -> torch.Tensor:
+    def _tensors(self, rows: NDArray[np.int64]) -> tuple[torch.Tensor, ...]:
+        """What the loss of some rows is computed from, on the device: their targets, then their texts."""
+        targets = torch.from_numpy(self.job.dataset.train.targets[rows]).to(self.job.device.target)
+        return targets, *self.feed.tensors(self.tokens.batch(rows))
+
+    def _backward(self, tensors: Sequence[torch.Tensor], factor: float | torch.Tensor) -> torch.Tensor:
+        """The loss times `factor`, without a history; its gradients are added to those that there are."""
+        loss = self._loss(*tensors) * factor
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    def _loss(self, targets: torch.Tensor, *texts: torch.Tensor) -> torch.Tensor:
         """The mean loss of some rows, a scalar that can be followed back to the weights."""
         with self.job.device.autocast():
-            outputs = self.network(*self.feed(self.tokens.batch(rows)))
-        targets = torch.from_numpy(self.job.dataset.train.targets[rows])
-        return self.task.loss(outputs.float(), targets.to(self.job.device.target))
+            outputs = self.network(*self.feed.bind(*texts))
+        return self.task.loss(outputs.float(), targets)
 
     def _step(self, course: Course, loss: torch.Tensor, rows: int) -> None:
         """Move the weights by the gradients of `rows` rows, whose mean loss is `loss`."""
@@ -214,7 +237,7 @@ class Fit:
         course.optimiser.step()
         course.schedule.step()
         beside.after(number)
-        course.optimiser.zero_grad(set_to_none=True)
+        course.optimiser.zero_grad(set_to_none=not self.steps.keeps_gradients)
         value = self._finite(loss.item(), "loss")
         # A gradient that is no number has made the weights so; no checkpoint may keep them.
         self._finite(norm.item(), "gradient norm")
@@ -276,7 +299,7 @@ class Fit:
     @property
     def _steps(self) -> int:
         """Batches of an epoch."""
-        return math.ceil(len(self.job.dataset.train) / self.job.config.train.batch_size)
+        return math.ceil(len(self.job.dataset.train) / self.job.config.train.batch_texts)
 
 
 def linear_schedule(optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LambdaLR:

@@ -17,12 +17,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import transformers
-from pydantic import ValidationError
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
@@ -45,15 +44,12 @@ from lakeloop.jobs.pulse import Pulse
 from lakeloop.jobs.state import Workdir
 from lakeloop.measures.base import shown
 from lakeloop.measures.registry import metric_of
-from lakeloop.records import Frozen, fingerprint, now
-from lakeloop.spec.clean import Clean
-from lakeloop.spec.origins import Origin
-from lakeloop.spec.tasks import Task
-from lakeloop.spec.train import Candidate, Train
+from lakeloop.records import fingerprint, now
 from lakeloop.tasks.registry import task_of
 from lakeloop.tracking.journal import JournalIdentity, JournalTracker
 from lakeloop.tracking.tracker import NoopTracker, Tracker
 from training.account import Account
+from training.batch import settled
 from training.checkpoint import Checkpoints
 from training.cost import Meter, together
 from training.data import Dataset, Tokens, load_tokenizer, read_dataset, require_tokens, tokenise
@@ -61,6 +57,7 @@ from training.device import Device, is_out_of_memory, open_device
 from training.ending import Ending
 from training.export import export_artifact
 from training.graph import graph_of
+from training.job_config import JobConfig, read_config
 from training.network import Network, TokenNetwork
 from training.probe import fitting
 from training.progress import Told, told_in
@@ -71,32 +68,6 @@ log = logging.getLogger(__name__)
 
 _LIBRARIES = ("torch", "transformers", "peft")
 """Those that decide the bits of weights, and what is kept of a training under way."""
-
-
-class JobConfig(Frozen):
-    """What a job is told: all that the loop file says of training, and the folders that the job needs."""
-
-    loop: str
-    partition: str
-    candidate: Candidate
-    train: Train
-    task: Task
-    clean: Clean
-    metric: str
-    """Name of the metric that chooses among epochs."""
-    origins: dict[str, Origin]
-    """Setting of the candidate -> where its value is from."""
-    dataset: Path
-    """Folder with dataset.json, train.parquet and validation.parquet."""
-    base_folder: Path | None
-    """Where the base model lies; None when a package carries it."""
-    cache: Path
-    """Folder for what other jobs can use again: embeddings, graphs of architectures."""
-    journals: Path
-    stage: str
-    """Name of the job's runs in the journals."""
-    key: str
-    """Tells this work from others of the same stage and partition."""
 
 
 @dataclass
@@ -154,7 +125,9 @@ class Job:
         """
         texts = self.dataset.train.texts + self.dataset.validation.texts
         with self.timed("tokenise"):
-            tokens = tokenise(self.tokenizer, texts)
+            tokens = replace(
+                tokenise(self.tokenizer, texts), plan=self.device.plan, limit=self.config.train.max_tokens
+            )
         require_tokens(tokens, texts)
         unknown = read_vocabulary(self.base.tokenizer).unknown
         share = 0.0 if unknown is None else tokens.share_of(unknown)
@@ -214,7 +187,7 @@ def run(
         ConfigurationError, DataError: the job cannot be done as it is.
         TransientError: the job was asked to end, or another process of it is gone.
     """
-    config = _read_config(path)
+    config = settled(read_config(path))
     workdir = Workdir(path.parent)
     account = Account(workdir.spent if ranks.leads else workdir.spent / f"rank-{ranks.number}")
     checkpoints = Checkpoints(workdir.checkpoints, key_of(config))
@@ -288,6 +261,7 @@ def open_job(config: JobConfig, tracker: Tracker) -> Job:
     Raises:
         ConfigurationError, DataError: something is missing, broken or does not fit.
     """
+    config = settled(config)
     device = open_device(config.train.seed)
     require_fit(config.train, config.base_folder, config.candidate)
     base = find_base_model(config.train.base_model, config.base_folder)
@@ -376,16 +350,3 @@ def _describe(job: Job, trained: Trained) -> ArtifactDescription:
         validation_metrics=dict(trained.validation.named),
         settings=said_settings(config),
     )
-
-
-def _read_config(path: Path) -> JobConfig:
-    try:
-        return JobConfig.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise ConfigurationError("config cannot be read", where=str(path), found=str(error)) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise ConfigurationError(
-            first["msg"], where=f"{path}: {key}", found=repr(first["input"])[:200]
-        ) from None

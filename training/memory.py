@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from lakeloop.bases.parts import virtual_tokens_of
 from lakeloop.errors import ConfigurationError
-from training.device import Device, is_out_of_memory
+from training.device import Device, give_up_repeating, is_out_of_memory
 from training.network import Network
+from training.plan import ON_A_CPU
 
 if TYPE_CHECKING:
     from training.methods.base import Opened
@@ -114,6 +115,12 @@ def texts_of_a_pass(batch_size: int, need: Need, free: int) -> int:
     return texts
 
 
+def unlearnt(device: Device, what: str) -> Passes:
+    """Passes of batches of which nothing is learnt; as small at last as those that suit a CPU."""
+    more = max(0, (device.plan.texts // ON_A_CPU.texts).bit_length() - 1)
+    return Passes(device.plan.texts, halved=-more, what=what)
+
+
 Backward = Callable[[NDArray[np.int64], float], torch.Tensor]
 """Rows, and their share of the batch -> that share of the mean loss; adds up the gradients."""
 
@@ -124,6 +131,7 @@ class Passes:
 
     texts: int
     halved: int = 0
+    """How often; below 0 where they may be halved more often than `HALVINGS`."""
     what: str = "batches"
     """What they are passes of, for the log."""
 
@@ -154,10 +162,13 @@ class Passes:
             try:
                 return work()
             except RuntimeError as error:
-                if not is_out_of_memory(error) or self.halved == HALVINGS or self.texts == 1:
+                again = give_up_repeating(error)
+                if not again and (not is_out_of_memory(error) or self.halved == HALVINGS or self.texts == 1):
                     raise
             # Out of the block that holds the error, and with it the tensors of the pass.
             forget()
+            if again:
+                continue
             self.texts = -(-min(self.texts, rows) // 2)
             self.halved += 1
             if torch.cuda.is_available():

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from lakeloop.bases.files import WHERE
 from lakeloop.errors import ConfigurationError
-from training.device import Device
+from training.device import Device, give_up_repeating
 from training.parts import before_texts
 
 log = logging.getLogger(__name__)
@@ -151,6 +151,8 @@ def fitting(device: Device, encoder: PreTrainedModel) -> Device:
     except torch.OutOfMemoryError:
         raise
     except _FAULTS as error:
+        if give_up_repeating(error):
+            return fitting(device, encoder)
         found, why = None, _first_line(error)
     finally:
         encoder.zero_grad(set_to_none=True)

@@ -31,7 +31,8 @@ from tests.support.tiny_bert import make_dataset
 from tests.support.training_jobs import Folders, job_config
 from training.data import load_tokenizer, read_dataset, tokenise
 from training.export import compare
-from training.job import JobConfig, run
+from training.job import run
+from training.job_config import JobConfig
 from training.network import Network, TokenNetwork, load_encoder
 from training.train import train
 from training.words import WordCounts

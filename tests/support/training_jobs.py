@@ -13,7 +13,7 @@ from lakeloop.spec.origins import origins_of
 from lakeloop.spec.tasks import Classification, Regression
 from lakeloop.spec.train import FINETUNE, Train
 from tests.support.tiny_bert import LABELS
-from training.job import JobConfig
+from training.job_config import JobConfig
 
 SMALL = {"max_tokens": 24, "batch_size": 8, "epochs": 3, "patience": 3, "learning_rate": 3e-3}
 

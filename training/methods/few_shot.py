@@ -27,6 +27,7 @@ from training.methods.base import Method, Opened, trainable
 from training.methods.full import Full
 from training.methods.head import Fitted, fit_head
 from training.network import load_encoder
+from training.steps import Feed
 from training.tasks.base import TrainingTask
 from training.validation import Scores
 
@@ -51,9 +52,9 @@ class FewShot:
         network.head.requires_grad_(False)
         opened = Opened(trainable(network))
         # A batch in passes would be another loss: each text is compared with all others of its batch.
-        passes = Passes(max(2, job.config.train.batch_size), halved=HALVINGS)
+        passes = Passes(max(2, job.config.train.batch_texts), halved=HALVINGS)
         fit = FitTogether(
-            job, task, opened, network, job.device.place, tokens, passes, temperature=self.temperature
+            job, task, opened, network, Feed(job.device.place), tokens, passes, temperature=self.temperature
         )
         network.eval()
         best, number = fit_head(job, task, embed_texts(network, tokens, job.device)), 0
@@ -101,12 +102,11 @@ class FitTogether(Fit):
 
     def _batches(self, epoch: int) -> Sequence[NDArray[np.int64]]:
         train = self.job.config.train
-        return list(paired_batches(self.job.dataset.train.targets, train.batch_size, (train.seed, epoch)))
+        return list(paired_batches(self.job.dataset.train.targets, train.batch_texts, (train.seed, epoch)))
 
-    def _loss(self, rows: NDArray[np.int64]) -> torch.Tensor:
-        targets = torch.from_numpy(self.job.dataset.train.targets[rows]).to(self.job.device.target)
+    def _loss(self, targets: torch.Tensor, *texts: torch.Tensor) -> torch.Tensor:
         with self.job.device.autocast():
-            embeddings = self.network.embed(*self.feed(self.tokens.batch(rows)))
+            embeddings = self.network.embed(*self.feed.bind(*texts))
         return contrast(embeddings.float(), targets, self.temperature)
 
     @property

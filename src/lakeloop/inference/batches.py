@@ -31,12 +31,12 @@ class Padded:
         return int(self.input_ids.shape[1])
 
 
-def pad(rows: Sequence[Sequence[int] | NDArray[np.int32]], pad_id: int) -> Padded:
-    """One batch of `rows`, token ids of any lengths; at least one token wide.
+def pad(rows: Sequence[Sequence[int] | NDArray[np.int32]], pad_id: int, least: int = 1) -> Padded:
+    """One batch of `rows`, token ids of any lengths; `least` tokens wide, or more.
 
     A row without tokens is read as one of padding: attention to nothing at all gives no number.
     """
-    width = max(1, *map(len, rows))
+    width = max(least, *map(len, rows))
     ids = np.full((len(rows), width), pad_id, dtype=np.int64)
     mask = np.zeros((len(rows), width), dtype=np.int64)
     for line, row in enumerate(rows):

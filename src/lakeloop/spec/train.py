@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.hub import HUB, ON_THE_HUB
+from lakeloop.spec.auto import OrAuto
 from lakeloop.spec.base import (
     NOTHING,
     PER_RUN,
@@ -45,6 +46,10 @@ Memory = Annotated[
 """A size with its unit: MB is 1e6 bytes, GB 1e9."""
 
 
+USUAL_BATCH = 32
+"""The batch that the usual learning rates of the methods are for, and that suits a CPU."""
+
+
 class Candidate(Section):
     """One model that is trained to become the champion."""
 
@@ -73,9 +78,10 @@ class Train(Section):
     epochs: Annotated[int, STEPS] = Field(default=4, ge=1, le=1000)
     patience: Annotated[int, STEPS] = Field(default=1, ge=1, le=1000)
     """Stop after so many epochs without a better validation score."""
-    batch_size: Annotated[int, STEPS] = Field(default=32, ge=1, le=65536)
+    batch_size: Annotated[int | str, OrAuto(1, 65536), STEPS] = USUAL_BATCH
+    """Texts that a step learns from; `auto`: as many as suit the device, 32 on a CPU."""
     learning_rate: Annotated[float | None, STEPS] = Field(default=None, gt=0, lt=1)
-    """Default: what suits the method."""
+    """Default: what suits the method, and with `batch_size: auto` the batch."""
     seed: Annotated[int, WEIGHTS] = Field(default=17, ge=0, lt=2**31)
     min_rows: Annotated[int, PER_RUN] = Field(default=500, ge=2)
     """No first training before the mart holds so many rows."""
@@ -131,6 +137,11 @@ class Train(Section):
             return None
         number, unit = self.memory.split()
         return round(float(number) * _UNITS[unit])
+
+    @property
+    def batch_texts(self) -> int:
+        """`batch_size` as a number: that of a CPU where no device has decided yet."""
+        return USUAL_BATCH if isinstance(self.batch_size, str) else self.batch_size
 
     @property
     def all_candidates(self) -> tuple[Candidate, ...]:

@@ -15,7 +15,8 @@ from lakeloop.spec.tasks import Classification, Regression
 from lakeloop.tracking.tracker import RecordingTracker
 from tests.support.tiny_bert import make_base_model, make_dataset, make_numbers
 from tests.support.training_jobs import CLASSES, Folders, job_config
-from training.job import Job, JobConfig, open_job
+from training.job import Job, open_job
+from training.job_config import JobConfig
 
 
 @pytest.fixture(autouse=True)

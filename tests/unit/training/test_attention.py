@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import numpy as np
+import pytest
 import torch
 
 from lakeloop.base_model import BaseModel
 from tests.support.tiny_bert import make_rows
+from training import attention
 from training.attention import fuse_attention, restore_attention
 from training.data import load_tokenizer, tokenise
 from training.network import Network, load_encoder
@@ -33,3 +37,20 @@ def test_fused_attention_is_the_usual_one_without_dropout(base: BaseModel) -> No
 
     restore_attention(network.encoder)
     assert network.encoder.config._attn_implementation == "sdpa"
+
+
+@pytest.mark.parametrize("around", [True, False])
+def test_attention_on_a_device_computes_in_the_type_of_the_network(
+    monkeypatch: pytest.MonkeyPatch, around: bool
+) -> None:
+    asked = []
+
+    def autocast(device: str, *, dtype: torch.dtype, enabled: bool) -> AbstractContextManager[None]:
+        asked.append((device, dtype, enabled))
+        return nullcontext()
+
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda _: around)
+    monkeypatch.setattr(torch, "autocast", autocast)
+    attention._autocast("cuda")
+    attention._autocast("cpu")
+    assert asked == [("cuda", torch.bfloat16, around), ("cpu", torch.bfloat16, False)]

@@ -14,7 +14,8 @@ from lakeloop.artifact import open_artifact
 from lakeloop.base_model import BaseModel, find_base_model
 from lakeloop.errors import ConfigurationError
 from lakeloop.spec.train import CHAMPION
-from training.job import JobConfig, run
+from training.job import run
+from training.job_config import JobConfig
 from training.network import load_encoder
 from training.train import train
 

@@ -29,6 +29,7 @@ from training.data import (
 )
 from training.data import read_dataset as read
 from training.job import Job
+from training.plan import Plan
 
 LENGTHS = st.lists(st.integers(1, 128), min_size=1, max_size=300).map(lambda n: np.array(n, dtype=np.int64))
 
@@ -191,9 +192,13 @@ def test_batches_hold_little_padding() -> None:
     assert lengths.sum() / padded > 0.97
 
 
-@given(lengths=LENGTHS, batch_size=st.integers(1, 40))
-def test_for_inference_the_longest_come_first(lengths: np.ndarray, batch_size: int) -> None:
-    order = np.concatenate(list(sorted_batches(lengths, batch_size)))
+@given(lengths=LENGTHS, texts=st.integers(1, 40), tokens=st.none() | st.integers(1, 500))
+def test_for_inference_the_longest_come_first(lengths: np.ndarray, texts: int, tokens: int | None) -> None:
+    batches = list(sorted_batches(lengths, Plan(texts, tokens)))
+    order = np.concatenate(batches)
+    assert max(map(len, batches)) <= texts
+    if tokens:
+        assert all(len(rows) == 1 or len(rows) * lengths[rows].max() <= tokens for rows in batches)
     assert sorted(order.tolist()) == list(range(len(lengths)))
     assert (np.diff(lengths[order]) <= 0).all()
 

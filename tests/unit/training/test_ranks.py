@@ -24,7 +24,8 @@ from lakeloop.errors import TransientError
 from tests.support.forked_ranks import Ended, in_two, train_in_two
 from training.cost import Meter
 from training.device import Device, open_device
-from training.job import Job, JobConfig, Trained, main
+from training.job import Job, Trained, main
+from training.job_config import JobConfig
 from training.memory import Backward, Passes
 from training.network import load_encoder
 from training.ranks import ALONE, Ranks, _end_with_parent, join

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from lakeloop.errors import ConfigurationError, TransientError
 from lakeloop.jobs.pulse import Pulse
 from lakeloop.spec.train import Train
 from lakeloop.tracking.tracker import RecordingTracker
+from tests.support.rerun import CAPTURED, FEW_WIDTHS, Rerun
 from tests.support.training_jobs import NUMBERS
-from training import frozen
+from training import frozen, steps
 from training.checkpoint import Checkpoints, State
 from training.course import Course
 from training.gradient import Fit, Gradient
@@ -30,6 +31,7 @@ from training.memory import Passes
 from training.methods.base import Nothing
 from training.methods.few_shot import FewShot
 from training.methods.registry import METHODS, method_of
+from training.plan import Plan
 from training.progress import Progress, Told
 from training.train import train
 
@@ -165,6 +167,24 @@ def test_frozen_layers_that_are_not_kept_and_batches_in_passes_go_on_too(
     # There is more memory by now; the batches go on as they began, or the sums would be others.
     monkeypatch.setattr("training.gradient.texts_of_a_pass", lambda *_: 8)
     assert_same(train(job_that_saves(make_job, folder, **options)), undisturbed)
+
+
+def test_passes_that_are_recorded_go_on_too(
+    make_job: MakeJob, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that was recorded outlives a process: what goes on records anew."""
+    monkeypatch.setattr(steps, "CudaRecorder", Rerun)
+
+    def job_of(plan: Plan) -> MakeJob:
+        def make(*told: Any, **options: Any) -> Job:
+            job = make_job(*told, **options)
+            job.device = replace(job.device, plan=plan)
+            return job
+
+        return make
+
+    undisturbed = train(job_of(FEW_WIDTHS)("full", epochs=2))
+    assert_same(train_killed(job_of(CAPTURED), folder, (7, 17), method="full", epochs=2), undisturbed)
 
 
 def test_the_curve_has_each_point_once_and_the_same_values(make_job: MakeJob, folder: Path) -> None:

@@ -26,7 +26,7 @@ from lakeloop.stages.training.order import code_digest
 from lakeloop.stages.training.train import finish, prepare, train
 from tests.support.keyword_job import DAY, open_with, trainings
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop
-from training.job import JobConfig
+from training.job_config import JobConfig
 
 
 @pytest.mark.parametrize("candidate", ["baseline", "finetune"])

@@ -16,7 +16,8 @@ from lakeloop.spec.methods import METHODS, Classical, kind_of
 from lakeloop.spec.tasks import Task
 from lakeloop.spec.train import CHAMPION
 from tests.support.training_jobs import CLASSES, NUMBERS
-from training.job import Job, JobConfig, run
+from training.job import Job, run
+from training.job_config import JobConfig
 from training.train import train
 
 MakeJob = Callable[..., Job]

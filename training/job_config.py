@@ -1,0 +1,58 @@
+"""What a training job is told: its config.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from lakeloop.errors import ConfigurationError
+from lakeloop.records import Frozen
+from lakeloop.spec.clean import Clean
+from lakeloop.spec.origins import Origin
+from lakeloop.spec.tasks import Task
+from lakeloop.spec.train import Candidate, Train
+
+
+class JobConfig(Frozen):
+    """What a job is told: all that the loop file says of training, and the folders that the job needs."""
+
+    loop: str
+    partition: str
+    candidate: Candidate
+    train: Train
+    task: Task
+    clean: Clean
+    metric: str
+    """Name of the metric that chooses among epochs."""
+    origins: dict[str, Origin]
+    """Setting of the candidate -> where its value is from."""
+    dataset: Path
+    """Folder with dataset.json, train.parquet and validation.parquet."""
+    base_folder: Path | None
+    """Where the base model lies; None when a package carries it."""
+    cache: Path
+    """Folder for what other jobs can use again: embeddings, graphs of architectures."""
+    journals: Path
+    stage: str
+    """Name of the job's runs in the journals."""
+    key: str
+    """Tells this work from others of the same stage and partition."""
+
+
+def read_config(path: Path) -> JobConfig:
+    """The config at `path`.
+
+    Raises:
+        ConfigurationError: it cannot be read, or a key of it is wrong; names the first.
+    """
+    try:
+        return JobConfig.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ConfigurationError("config cannot be read", where=str(path), found=str(error)) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ConfigurationError(
+            first["msg"], where=f"{path}: {key}", found=repr(first["input"])[:200]
+        ) from None
