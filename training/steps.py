@@ -8,6 +8,7 @@ copied to where they were when it was recorded, and gradients stay where they ar
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 MOST_RECORDED = 64
 """Shapes that are recorded; each keeps what it reads, and a share of what it computes."""
+_ALIKE = 0.25
+"""How far loss and gradients of a recorded pass may be from the right ones, to these: by other dropout."""
 _WARM_UPS = 2
 """Passes until libraries have chosen their kernels and taken the memory that they work in."""
 
@@ -163,6 +166,7 @@ class CudaRecorder:
             graph.replay()
             return loss
 
+        require_alike(work, replay, self._parameters)
         return replay
 
     def forget(self) -> None:
@@ -182,6 +186,41 @@ class CudaRecorder:
             torch.cuda.current_stream().wait_stream(side)
             torch.cuda.set_rng_state(random)
             put_back(kept, self._parameters)
+
+
+def require_alike(
+    work: Callable[[], torch.Tensor], replay: Callable[[], torch.Tensor], parameters: Sequence[torch.Tensor]
+) -> None:
+    """Return when `replay` gives the loss and the gradients of `work`; both leave no trace.
+
+    Not bit for bit: dropout may draw other numbers. What is recorded wrongly would learn nothing in silence.
+
+    Raises:
+        RuntimeError: it does not.
+    """
+    wanted, found = _measured(work, parameters), _measured(replay, parameters)
+    if not all(math.isclose(a, b, rel_tol=_ALIKE, abs_tol=1e-4) for a, b in zip(wanted, found, strict=True)):
+        raise RuntimeError(
+            f"a recorded pass gives loss {found[0]:.4g} and gradients of norm {found[1]:.4g} instead of"
+            f" {wanted[0]:.4g} and {wanted[1]:.4g}"
+        )
+
+
+def _measured(work: Callable[[], torch.Tensor], parameters: Sequence[torch.Tensor]) -> tuple[float, float]:
+    """The loss of a pass, and the norm of its own gradients."""
+    kept = [None if weights.grad is None else weights.grad.clone() for weights in parameters]
+    random = torch.random.get_rng_state()
+    on_device = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+    put_back([None] * len(parameters), parameters)
+    try:
+        loss = float(work().item())
+        own = [weights.grad.norm() for weights in parameters if weights.grad is not None]
+        return loss, float(torch.stack(own).norm()) if own else 0.0
+    finally:
+        torch.random.set_rng_state(random)
+        if on_device is not None:
+            torch.cuda.set_rng_state(on_device)
+        put_back(kept, parameters)
 
 
 @torch.no_grad()

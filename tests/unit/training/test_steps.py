@@ -13,7 +13,7 @@ import torch
 from tests.support.rerun import CAPTURED, FEW_WIDTHS, Rerun
 from training import steps
 from training.job import Job, Trained
-from training.steps import Captured, Eager, put_back, runner_of
+from training.steps import Captured, Eager, put_back, require_alike, runner_of
 from training.train import train
 
 MakeJob = Callable[..., Job]
@@ -153,3 +153,23 @@ def test_a_cpu_runs_passes_one_by_one(make_job: MakeJob) -> None:
     assert isinstance(runner_of(device, work, []), Eager)
     assert isinstance(runner_of(replace(device, plan=CAPTURED), work, []), Captured)
     assert np.isclose(runner_of(device, work, []).run([torch.ones(2)], 1.0).item(), 2.0)
+
+
+def test_a_recording_is_tried_and_one_that_gives_something_else_is_refused() -> None:
+    weights = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+    weights.grad = torch.tensor([5.0, 6.0])
+
+    def work() -> torch.Tensor:
+        loss = (weights * torch.rand(2).sign()).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    def without_gradients() -> torch.Tensor:
+        return torch.tensor(3.0)
+
+    before = torch.random.get_rng_state()
+    require_alike(work, work, [weights])
+    with pytest.raises(RuntimeError, match="gives loss 3 and gradients of norm 0 instead of 3 and 1.414"):
+        require_alike(work, without_gradients, [weights])
+    assert weights.grad.tolist() == [5.0, 6.0]
+    assert torch.equal(torch.random.get_rng_state(), before)
