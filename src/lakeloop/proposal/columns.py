@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from lakeloop.proposal.doubts import doubts
 from lakeloop.proposal.sample import Sample
 from lakeloop.records import now
 from lakeloop.sources.values import parse, since_1970
@@ -62,6 +63,8 @@ class ProposedColumn:
     """Words of a value, on average; 0 for what is no text."""
     odd: bool = False
     """A moment that lies before 1970 or in the future is among its values."""
+    doubts: tuple[str, ...] = ()
+    """What is also in `evidence`: what only a person can tell of its moments."""
 
     @property
     def type(self) -> ColumnType:
@@ -117,11 +120,12 @@ def _column(
     parts = [f"{int(filled * 100)}% filled", f"{len(distinct)} different"]
     if fitting < 1:
         parts.append(f"{1 - fitting:.1%} are no {section.type} and will be quarantined")
-    if section.format in ("%m/%d/%Y", "%d/%m/%Y") and _either(values):
-        parts.append("no day above 12: month and day may be the other way round")
-    span, odd = _span(values[:: max(len(values) // _TRIED, 1)], section)
+    tried = values[:: max(len(values) // _TRIED, 1)]
+    span, odd = _span(tried, section)
     if span:
         parts.append(span)
+    doubtful = tuple(doubts(tried, section))
+    parts += doubtful
     words = [len(str(value).split()) for value in values] if section.type == "string" else [0]
     return ProposedColumn(
         name,
@@ -133,6 +137,7 @@ def _column(
         distinct if len(distinct) <= MOST_COUNTED else Counter(),
         sum(words) / len(words),
         odd,
+        doubtful,
     )
 
 
@@ -237,8 +242,3 @@ def _kind_of(value: Any) -> ColumnType:
         (bool, "boolean"), (int, "integer"), (float, "number"), (datetime, "timestamp"), (date, "date"),
     )  # fmt: skip
     return next((kind for of, kind in kinds if isinstance(value, of)), "string")
-
-
-def _either(values: Sequence[Any]) -> bool:
-    """Whether days of month and months cannot be told apart in `values`, such as 3/4/2026."""
-    return all(int(part) <= 12 for value in values for part in re.findall(r"[0-9]+", str(value))[:2])

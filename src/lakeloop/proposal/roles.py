@@ -115,7 +115,7 @@ def _choice(
             raise DataError(
                 "no such column", expected=", ".join(column.name for column in columns), found=said[part]
             )
-        return Choice(part, named, "you named it")
+        return Choice(part, named, f"you named it: {named.evidence}")
     ranked = sorted(((score(column), column) for column in columns), key=lambda pair: -pair[0])
     good = [(points, column) for points, column in ranked if points > 0]
     if not good:
