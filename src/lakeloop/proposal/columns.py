@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from lakeloop.proposal.doubts import doubts
@@ -37,7 +38,10 @@ _WHOLE_FORMATS = (
 _SAYS_TIME = re.compile(r"(?i)time|date|created|updated|published|received|posted|stamp|(^|_)(ts|at|on)$")
 _TYPES_OF_JSON = ("integer", "number", "boolean")
 """What is written as a string where there are such types is a name of digits: "00585", "13859509"."""
+_SINCE_1970 = ("epoch_s", "epoch_ms")
 _EARLIEST = "1970-01-02"
+_EXACT = 2**53
+"""Beyond it a number may be another than the whole one that was written."""
 _FIRST_YEAR, _LAST_YEAR = 1990, 2040
 """A number of seconds is taken for a moment only between these."""
 
@@ -91,14 +95,19 @@ def _in_words(value: str, kind: ColumnType) -> str:
 
 
 def propose_columns(sample: Sample) -> list[ProposedColumn]:
-    """A type for each field that can be a column; nested fields and fields without any value are left out."""
+    """A type for each field that can be a column.
+
+    Left out are nested fields, those without any value, and those whose numbers no type takes.
+    """
     found = []
     different = len({tuple(str(row.get(field)) for field in sample.fields) for row in sample.rows})
     for field in sample.fields:
         values = sample.values(field)
         if values and not any(isinstance(value, dict | list) for value in values):
             kind = sample.types.get(field)
-            section, fitting = (ColumnSection(type=kind), 1.0) if kind else _section(field, values)
+            section, fitting = (ColumnSection(type=kind), 1.0) if kind else _section(field, values, sample)
+            if not fitting:
+                continue
             named = sample.has_numbers and all(isinstance(value, str) for value in values)
             if named and section.type in _TYPES_OF_JSON:
                 section, fitting = ColumnSection(type="string"), 1.0
@@ -156,7 +165,7 @@ def _day(value: Any, section: ColumnSection) -> str:
     try:
         if isinstance(value, str):
             value = parse(value.strip(), section.type, section.named("x").moments)
-        elif isinstance(value, int | float):
+        elif isinstance(value, int | float | Decimal):
             value = since_1970(int(value), EPOCHS.get(section.format or "", 1))
     except ValueError:
         return ""
@@ -168,11 +177,11 @@ def _hashable(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def _section(name: str, values: Sequence[Any]) -> tuple[ColumnSection, float]:
-    """The column, and the share of values that are of its type."""
+def _section(name: str, values: Sequence[Any], sample: Sample) -> tuple[ColumnSection, float]:
+    """The column, and the share of values that are of its type; 0 where no type takes them."""
     tried = values[:: max(len(values) // _TRIED, 1)]
     if not all(isinstance(value, str) for value in tried):
-        return _typed(name, tried)
+        return _typed(name, tried, sample)
     texts = [value.strip() for value in tried if value.strip()]
     for kind, form in _candidates(name, texts):
         if not any(_is(text, kind, form) for text in texts[:10]):
@@ -191,11 +200,13 @@ def _candidates(name: str, texts: Sequence[str]) -> Iterable[tuple[ColumnType, s
         return
     if all(re.fullmatch(r"-?(0|[1-9][0-9]{0,17})(\.0+)?", text) for text in texts):
         if _SAYS_TIME.search(name):
-            yield from (("timestamp", form) for form in ("epoch_s", "epoch_ms"))
+            yield from (("timestamp", form) for form in _SINCE_1970)
         yield "integer", None
         return
     if all(re.fullmatch(r"0[0-9]+", text) for text in texts[:1]):
         return  # a number with a zero before it is a name
+    if _SAYS_TIME.search(name) and all(re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) for text in texts[:10]):
+        yield from (("timestamp", form) for form in _SINCE_1970)
     yield "number", None
     yield "date", None
     yield "timestamp", None
@@ -217,27 +228,46 @@ def _is(text: str, kind: ColumnType, form: str | None) -> bool:
     return True
 
 
-def _typed(name: str, values: Sequence[Any]) -> tuple[ColumnSection, float]:
+def _typed(name: str, values: Sequence[Any], sample: Sample) -> tuple[ColumnSection, float]:
     """As `_section`, for values that have types: of JSON or Parquet."""
     kinds = Counter(_kind_of(value) for value in values)
-    if set(kinds) == {"integer", "number"}:
-        return ColumnSection(type="number"), 1.0
     kind, times = kinds.most_common(1)[0]
-    if kind == "integer" and _SAYS_TIME.search(name):
-        for form in ("epoch_s", "epoch_ms"):
-            if all(_plausible(value, EPOCHS[form]) for value in values if isinstance(value, int)):
-                return ColumnSection(type="timestamp", format=form), times / len(values)
+    # JSON alone has seconds with a fraction: those of Parquet are no moments to ingest.
+    countable = {"integer", "number"} if sample.has_numbers and sample.format != "parquet" else {"integer"}
+    if kind in countable and _SAYS_TIME.search(name):
+        numbers = [value for value in values if _kind_of(value) in countable]
+        for form in _SINCE_1970:
+            if all(_plausible(value, EPOCHS[form]) for value in numbers):
+                return ColumnSection(type="timestamp", format=form), len(numbers) / len(values)
+    if set(kinds) <= {"integer", "number"} and "integer" in kinds:
+        return _whole_numbers(values)
     return ColumnSection(type=kind), times / len(values)
 
 
-def _plausible(value: int, unit: int) -> bool:
+def _whole_numbers(values: Sequence[Any]) -> tuple[ColumnSection, float]:
+    """Of numbers some of which are whole: integers where all are, or where a number would round some."""
+    fitting = [value for value in values if value == value // 1 and -(2**63) <= value < 2**63]
+    share = len(fitting) / len(values)
+    if share == 1:
+        return ColumnSection(type="integer"), 1.0
+    if any(isinstance(value, int) and abs(value) > _EXACT for value in values):
+        return ColumnSection(type="integer"), share if share >= _ENOUGH else 0.0
+    return ColumnSection(type="number"), 1.0
+
+
+def _plausible(value: float | Decimal, unit: int) -> bool:
     try:
-        return _FIRST_YEAR <= since_1970(value, unit).year <= _LAST_YEAR
+        number = value if isinstance(value, int) else str(value)
+        return _FIRST_YEAR <= since_1970(number, unit).year <= _LAST_YEAR
     except ValueError:
         return False
 
 
 def _kind_of(value: Any) -> ColumnType:
+    if isinstance(value, Decimal):
+        # decimal(18,0) is how some databases have whole numbers.
+        exponent = value.as_tuple().exponent
+        return "integer" if isinstance(exponent, int) and exponent >= 0 else "number"
     kinds: tuple[tuple[type, ColumnType], ...] = (
         (bool, "boolean"), (int, "integer"), (float, "number"), (datetime, "timestamp"), (date, "date"),
     )  # fmt: skip

@@ -70,7 +70,7 @@ class Proposal:
             yield f"    {scalar(column.name)}: {_type(column)} # {plain(column.evidence, _LONG)}"
         if self.left_out:
             names = _plain(", ".join(self.left_out))
-            yield f"  # Not read, for they are nested or empty: {names}"
+            yield f"  # Not read, for they are nested, empty, or numbers beyond 64 bits: {names}"
         yield from self._task()
         yield from proposal_of(self.roles.task).gate()
         yield from self._rows()
