@@ -16,6 +16,7 @@ from lakeloop.records import now
 from lakeloop.sources.values import parse, since_1970
 from lakeloop.spec.columns import ColumnSection, ColumnType
 from lakeloop.spec.normal import normalised
+from lakeloop.spec.quoting import plain, quote
 from lakeloop.spec.tasks import in_words
 from lakeloop.spec.time_format import EPOCHS
 
@@ -40,6 +41,10 @@ _TYPES_OF_JSON = ("integer", "number", "boolean")
 """What is written as a string where there are such types is a name of digits: "00585", "13859509"."""
 _SINCE_1970 = ("epoch_s", "epoch_ms")
 _EARLIEST = "1970-01-02"
+_ONE_WORD = 1.05
+_LONG_TIME = 40
+_FIRST_WORDLESS = "\u0e00"
+"""Thai is the first script without blanks, in the order of Unicode; Chinese and Japanese come after it."""
 _EXACT = 2**53
 """Beyond it a number may be another than the whole one that was written."""
 _FIRST_YEAR, _LAST_YEAR = 1990, 2040
@@ -69,10 +74,31 @@ class ProposedColumn:
     """A moment that lies before 1970 or in the future is among its values."""
     doubts: tuple[str, ...] = ()
     """What is also in `evidence`: what only a person can tell of its moments."""
+    example: str = ""
+    """A value, on one line."""
+    wordless: bool = False
+    """In a script that has no blanks between words."""
 
     @property
     def type(self) -> ColumnType:
         return self.section.type
+
+    @property
+    def single(self) -> bool:
+        """Whether its values are single words: names or answers, and no texts."""
+        return self.type == "string" and self.words <= _ONE_WORD and not self.wordless
+
+    @property
+    def may_be_time(self) -> bool:
+        """Whether its name or its values look like times that are written in some other way."""
+        digits = self.type == "string" and re.search(r"[0-9][ T:/.-]+[0-9]", self.example)
+        short = len(self.example) <= _LONG_TIME and self.type != "boolean"
+        return short and bool(_SAYS_TIME.search(self.name) or digits)
+
+    @property
+    def seen(self) -> str:
+        """What it is, for an error."""
+        return f"{self.name}: {self.type} such as {quote(self.example)}; {self.evidence}"
 
     @property
     def in_words(self) -> Counter[str]:
@@ -121,6 +147,17 @@ def left_out(sample: Sample, columns: Iterable[ProposedColumn]) -> list[str]:
     return [field for field in sample.fields if field not in {column.name for column in columns}]
 
 
+def nested(sample: Sample) -> dict[str, str]:
+    """The fields that hold objects or lists -> such a field with the names of what is in it."""
+    found = {}
+    for field in sample.fields:
+        inner = [value for value in sample.values(field)[:_TRIED] if isinstance(value, dict | list)]
+        if inner:
+            names = dict.fromkeys(name for value in inner if isinstance(value, dict) for name in value)
+            found[field] = f"{field} ({', '.join(map(str, names))})" if names else field
+    return found
+
+
 def _column(
     name: str, values: Sequence[Any], filled: float, records: int, section: ColumnSection, fitting: float
 ) -> ProposedColumn:
@@ -147,6 +184,8 @@ def _column(
         sum(words) / len(words),
         odd,
         doubtful,
+        plain(str(values[0]), _LONG_TIME),
+        any(char >= _FIRST_WORDLESS for value in tried[:20] for char in str(value)),
     )
 
 
