@@ -45,6 +45,7 @@ _ONE_WORD = 1.05
 _LONG_TIME = 40
 _FIRST_WORDLESS = "\u0e00"
 """Thai is the first script without blanks, in the order of Unicode; Chinese and Japanese come after it."""
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,99})(\.0+)?")
 _EXACT = 2**53
 """Beyond it a number may be another than the whole one that was written."""
 _FIRST_YEAR, _LAST_YEAR = 1990, 2040
@@ -237,16 +238,21 @@ def _candidates(name: str, texts: Sequence[str]) -> Iterable[tuple[ColumnType, s
         if texts and {text.lower() for text in texts} <= {"true", "false"}:
             yield "boolean", None
         return
-    if all(re.fullmatch(r"-?(0|[1-9][0-9]{0,17})(\.0+)?", text) for text in texts):
+    if any(re.fullmatch(r"0[0-9]+", text) for text in texts):
+        return  # a number with a zero before it is a name
+    if all(map(_WHOLE.fullmatch, texts)):
         if _SAYS_TIME.search(name):
             yield from (("timestamp", form) for form in _SINCE_1970)
         yield "integer", None
         return
-    if all(re.fullmatch(r"0[0-9]+", text) for text in texts[:1]):
-        return  # a number with a zero before it is a name
     if _SAYS_TIME.search(name) and all(re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) for text in texts[:10]):
         yield from (("timestamp", form) for form in _SINCE_1970)
-    yield "number", None
+    # A word among whole numbers makes no number of them, nor does anything where one would be rounded.
+    rounds = any(abs(int(text.partition(".")[0])) > _EXACT for text in texts if _WHOLE.fullmatch(text))
+    if rounds or not any(_is(text, "number", None) for text in texts if not _WHOLE.fullmatch(text)):
+        yield "integer", None
+    if not rounds:
+        yield "number", None
     yield "date", None
     yield "timestamp", None
     yield from (("timestamp", form) for form in _WHOLE_FORMATS)

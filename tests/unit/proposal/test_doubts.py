@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lakeloop.proposal import columns
 from lakeloop.proposal.columns import propose_columns
 from lakeloop.proposal.sample import Sample
 from lakeloop.settings import Settings
@@ -70,3 +71,10 @@ def test_doubts_of_the_time_are_in_the_file_and_in_what_is_shown(tmp_path: Path)
         for text in (proposal.text(), proposal.roles.time.reason):
             assert "or format: %d/%m/%Y %H:%M?" in text
             assert NO_ZONE in text
+
+
+def test_what_the_reader_of_moments_takes_is_proposed(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["2026-11-01 10:00:00 UTC", "2026-11-02 10:00:00 UTC"]
+    read = columns.parse
+    monkeypatch.setattr(columns, "parse", lambda text, *how: read(text.replace(" UTC", "Z"), *how))
+    assert column_of(texts).type == "timestamp"

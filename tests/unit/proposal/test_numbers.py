@@ -92,3 +92,25 @@ def test_seconds_with_a_fraction_say_the_day(
     assert (column.name, column.section.format) == ("created", unit)
     look = preview(loop_of(proposal, settings), settings)
     assert (look.days, look.accepted) == (("2025-10-09", "2025-10-10"), MANY)
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"),
+    [
+        (["79", "80.0", "81"], "integer"),
+        (["79", "80.5", "81"], "number"),
+        ([str(2**62 + n) for n in range(MANY)], "integer"),
+        ([str(2**64 + n) for n in range(MANY)], "string"),
+        ([str(2**60 + 1), "0.5"], "string"),
+        ([str(n) for n in range(MANY - 1)] + ["n/a"], "integer"),
+        ([f"{n}.5" for n in range(MANY - 1)] + ["n/a"], "number"),
+        (["10115", "04109"], "string"),
+        (["20261101", "20261102"], "integer"),
+    ],
+)
+def test_numbers_of_texts_are_kept_as_they_are(settings: Settings, texts: list[str], kind: str) -> None:
+    write_csv(settings.root / "2026-11-02.csv", rows_with("nr", texts))
+    proposal = proposed("numbers", "2026-11-02.csv", settings, {"answer": "team"})
+    assert kind_of("nr", proposal) == kind
+    refused = 1 if "n/a" in texts else 0
+    assert preview(loop_of(proposal, settings), settings).accepted == MANY - refused
