@@ -43,7 +43,9 @@ def look(pointer: Pointer) -> Given | None:
     files = _files(bucket, asked, pointer.text)
     path, names_day = common_path([file.path for file in files], asked)
     with tempfile.TemporaryDirectory(prefix="lakeloop-look-") as folder:
-        sample = take_sample([_fetched(bucket, file, Path(folder)) for file in files[:_LOOKED_INTO]])
+        # Each in a folder of its own: part-0.parquet is in many.
+        looked = enumerate(files[:_LOOKED_INTO])
+        sample = take_sample([_fetched(bucket, file, Path(folder) / f"{n}") for n, file in looked])
     if len(files) > _LOOKED_INTO:
         sample = replace(sample, whole=False)
     keys = {"kind": "files", "path": f"{bucket.root}/{path}"}
@@ -82,6 +84,7 @@ def _files(bucket: Bucket, asked: str, given: str) -> list[StoredFile]:
 
 
 def _fetched(bucket: Bucket, file: StoredFile, folder: Path) -> Path:
+    folder.mkdir()
     target = folder / PurePosixPath(file.path).name
     bucket.fetch(file, target, _HEAD_BYTES)
     with target.open("rb") as opened:
