@@ -17,6 +17,7 @@ from lakeloop.spec.source import DAY_IN_PATH
 MOST_FILES = 10_000
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _VARIES = re.compile(r"[*?{]")
+_START = re.compile(r"[^0-9{]*[^0-9A-Za-z{]")
 _NO_DATA = ("_", ".")
 
 
@@ -124,7 +125,16 @@ def _name(names: Sequence[str], asked: str) -> str:
         return names[0]
     if all(DAY_IN_PATH in name for name in names):
         return f"*{DAY_IN_PATH}*{_ending(names)}"
-    return asked if asked not in ("", "*", "**") else f"*{_ending(names)}"
+    return asked if asked not in ("", "*", "**") else _any(names)
+
+
+def _any(names: Sequence[str]) -> str:
+    """A pattern for names that are nothing but of one kind; `part-*` where they have no ending."""
+    if ending := _ending(names):
+        return f"*{ending}"
+    starts = {_START.match(name) for name in names}
+    found = {start[0] if start else "" for start in starts}
+    return f"{found.pop() if len(found) == 1 else ''}*"
 
 
 def _narrowed(pattern: str, names: Sequence[str]) -> str:
@@ -132,7 +142,7 @@ def _narrowed(pattern: str, names: Sequence[str]) -> str:
     folder, slash, name = pattern.rpartition("/")
     if name == "**":
         folder, slash, name = pattern, "/", "*"
-    return f"{folder}{slash}{name if name != '*' else f'*{_ending(names)}'}"
+    return f"{folder}{slash}{name if name != '*' else _any([PurePosixPath(each).name for each in names])}"
 
 
 def _ending(names: Sequence[str]) -> str:

@@ -91,6 +91,11 @@ def test_a_folder_that_is_given_from_the_working_folder_is_that_one(
         (["in/a.csv", "in/x/b.csv"], "in/**/*", ("in/**/*.csv", False)),
         (["in/a.csv", "in/b.csv"], "in", ("in/*.csv", False)),
         (["in/x/a.csv", "in/y/b.csv"], "in", ("in/*/*.csv", False)),
+        (["out/part-00000", "out/part-00001"], "out", ("out/part-*", False)),
+        (["out/part-00000"], "out/*", ("out/part-*", False)),
+        (["out/2026-11-01/part-00000", "out/2026-11-02/part-00001"], "out", ("out/{partition}/part-*", True)),
+        (["out/anna", "out/alex"], "out", ("out/*", False)),
+        (["/out/a.csv", "/out/b.csv"], "/out", ("/out/*.csv", False)),
         (["in/export.csv"], "in/exp*.csv", ("in/exp*.csv", False)),
         (["in/export.csv"], "in", ("in/export.csv", False)),
         (["in/2026-11-01_2026-11-30.csv"], "in", ("in/2026-11-01_2026-11-30.csv", False)),
@@ -134,6 +139,29 @@ def test_files_that_are_empty_or_lead_out_are_not_looked_at(
     outside.write_text("{}\n")
     (settings.root / "in/2026-11-03.jsonl").symlink_to(outside)
     assert places.place_of("in", settings).files == (settings.root / "in/2026-11-02.jsonl",)
+
+
+def test_a_folder_may_be_written_in_many_ways(
+    settings: Settings, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay(settings, *HIVE)
+    monkeypatch.chdir(settings.root)
+    for given in (
+        "lake/",
+        "./lake",
+        "./lake/",
+        ".",
+        "**",
+        str(settings.root / "lake"),
+        f"{settings.root}/lake/*/*",
+    ):
+        assert places.place_of(given, settings).path == "lake/dt={partition}/*.parquet"
+    other = tmp_path_factory.mktemp("other")
+    (settings.root / "lake").rename(other / "lake")
+    (settings.root / "link").symlink_to(other / "lake")
+    allowed = settings.model_copy(update={"data_roots": (other,)})
+    assert places.place_of(str(other), allowed).path == f"{other}/lake/dt={{partition}}/*.parquet"
+    assert places.place_of("link/**", allowed).path == "link/dt={partition}/*.parquet"
 
 
 def test_there_may_be_too_many(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
