@@ -8,7 +8,15 @@ from pathlib import Path, PurePosixPath
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.proposal.given import Given, Pointer
-from lakeloop.proposal.paths import MOST_FILES, common_path, fixed_folder, is_pattern, tries, with_data
+from lakeloop.proposal.paths import (
+    MOST_FILES,
+    common_path,
+    fixed_folder,
+    is_pattern,
+    refuse_tables,
+    tries,
+    with_data,
+)
 from lakeloop.proposal.places import written
 from lakeloop.proposal.sample import take_sample
 from lakeloop.sources.objects.credentials import access_to
@@ -71,6 +79,8 @@ def _files(bucket: Bucket, asked: str, given: str) -> list[StoredFile]:
         folder = fixed_folder(pattern)
         deep = "/" in pattern[len(folder) :].lstrip("/")
         listed = {file.path: file for file in bucket.below(folder, deep=deep) if file.size}
+        if not is_pattern(asked):
+            refuse_tables(listed, f"{bucket.root}/")
         if found := [listed[name] for name in with_data(listed, pattern)]:
             break
     if not found or len(found) > MOST_FILES:

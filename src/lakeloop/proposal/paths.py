@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
+from lakeloop.errors import ConfigurationError
 from lakeloop.sources.patterns import GLOB, whole_pattern
 from lakeloop.spec.days import is_day
 from lakeloop.spec.source import DAY_IN_PATH
@@ -18,6 +19,7 @@ MOST_FILES = 10_000
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _VARIES = re.compile(r"[*?{]")
 _START = re.compile(r"[^0-9{]*[^0-9A-Za-z{]")
+_OF_TABLE = "/_delta_log/"
 _NO_DATA = ("_", ".")
 
 
@@ -51,6 +53,23 @@ def with_data(names: Iterable[str], pattern: str) -> list[str]:
         if not hidden and _day_of(wanted, name) is not None:
             found.append(name)
     return sorted(found)
+
+
+def refuse_tables(names: Iterable[str], root: str = "") -> None:
+    """Return when no file of a Delta table is among `names`, all that is below a folder of `root`.
+
+    Raises:
+        ConfigurationError: one is. Its files hold rows that were deleted, too.
+    """
+    tables = sorted({name.partition(_OF_TABLE)[0] for name in names if _OF_TABLE in name})
+    if tables:
+        raise ConfigurationError(
+            "a Delta table is in this folder",
+            where="--from",
+            expected="a folder of files, or the one of a table",
+            found=", ".join(tables[:5]),
+            remedy=f"say which table: --from {root}{tables[0]}",
+        )
 
 
 def common_path(names: Sequence[str], asked: str) -> tuple[str, bool]:

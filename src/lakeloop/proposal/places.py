@@ -7,7 +7,15 @@ from pathlib import Path, PurePosixPath
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.proposal.given import Given, Pointer
-from lakeloop.proposal.paths import MOST_FILES, common_path, fixed_folder, is_pattern, tries, with_data
+from lakeloop.proposal.paths import (
+    MOST_FILES,
+    common_path,
+    fixed_folder,
+    is_pattern,
+    refuse_tables,
+    tries,
+    with_data,
+)
 from lakeloop.proposal.sample import Sample, take_sample
 from lakeloop.settings import Settings
 from lakeloop.sources.patterns import PathPattern
@@ -57,7 +65,8 @@ def place_of(given: str, settings: Settings) -> Place:
     """The place of a file, of the files in or below a folder, or of a pattern (`*.csv`, `{partition}.csv`).
 
     Raises:
-        ConfigurationError: there is no file, there are too many, or they lie where no loop may read.
+        ConfigurationError: there is no file, there are too many, they lie where no loop may read, or are
+            those of a Delta table.
     """
     asked = _asked(given, settings)
     names = _names(asked, settings)
@@ -89,7 +98,10 @@ def _names(asked: str, settings: Settings) -> list[str]:
         return [asked]
     for pattern in tries(asked):
         known = PathPattern(pattern, settings)
-        names = with_data((match.name for match in known.matches(strict=False)), pattern)
+        there = [match.name for match in known.matches(strict=False)]
+        if not is_pattern(asked):
+            refuse_tables(there)
+        names = with_data(there, pattern)
         if found := {name: size for name in names if (size := _size(name, known)) is not None}:
             return [name for name, size in found.items() if size] or list(found)
     return []

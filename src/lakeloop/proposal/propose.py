@@ -71,5 +71,5 @@ def propose(name: str, given: Given, said: dict[Part, str], task: str | None = N
 
 def _like_times(columns: Sequence[ProposedColumn]) -> str:
     """Values of columns that may be times, written as nobody guesses."""
-    like = [f"{column.name}: {quote(column.example)}" for column in columns if column.may_be_time]
-    return f"; like times look {', '.join(like[:3])}" if like else ""
+    like = [f"{column.name} {quote(column.example)}" for column in columns if column.may_be_time]
+    return f"; these may be times: {', '.join(like[:3])}" if like else ""

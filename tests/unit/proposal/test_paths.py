@@ -164,6 +164,14 @@ def test_a_folder_may_be_written_in_many_ways(
     assert places.place_of("link/**", allowed).path == "link/dt={partition}/*.parquet"
 
 
+def test_a_folder_with_delta_tables_in_it_is_no_folder_of_files(settings: Settings) -> None:
+    lay(settings, "lake/tickets/dt=2026-11-02/part-0.parquet", "lake/tickets/_delta_log/0000.json")
+    with pytest.raises(ConfigurationError, match="a Delta table is in this folder") as caught:
+        places.place_of("lake", settings)
+    assert caught.value.remedy == "say which table: --from lake/tickets"
+    assert places.place_of("lake/**/*.parquet", settings).path == "lake/tickets/dt={partition}/*.parquet"
+
+
 def test_there_may_be_too_many(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     lay(settings, "in/a/2026-11-02.jsonl", "in/b/2026-11-03.jsonl")
     monkeypatch.setattr(places, "MOST_FILES", 1)

@@ -59,7 +59,7 @@ def test_a_number_is_no_text(settings: Settings) -> None:
 def test_where_nothing_says_the_day_what_looks_like_times_is_shown(settings: Settings) -> None:
     with pytest.raises(DataError, match="nothing says the day") as caught:
         look(settings, {}, name="rows.jsonl")
-    assert caught.value.found.endswith('; like times look created: "2026-11-01 at 10h"')
+    assert caught.value.found.endswith('; these may be times: created "2026-11-01 at 10h"')
     assert "format: " in caught.value.remedy
 
 
