@@ -135,8 +135,8 @@ def _no_key(columns: Sequence[ProposedColumn], chosen: Mapping[Part, Choice]) ->
     """Why no column names a row; one may, and play another part."""
     for part, choice in chosen.items():
         if choice.column in columns and choice.column and _key_score(choice.column):
-            name = plain(choice.column.name)
-            return f"{name} has a different value in every record, but is the {part}; by its content, then"
+            taken = f"{plain(choice.column.name)} has a different value in every record, but is the {part}"
+            return f"{taken}: a row is named by its content"
     return _NOTHING["key"]
 
 

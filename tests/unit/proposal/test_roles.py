@@ -70,7 +70,7 @@ def test_a_column_of_names_is_no_text(settings: Settings) -> None:
     assert "--text COLUMN; or have what lies in objects" in caught.value.remedy
     proposal = look(settings, {"text": "uid"}, "text", "created")
     assert proposal.roles.key.reason == (
-        "uid has a different value in every record, but is the text; by its content, then"
+        "uid has a different value in every record, but is the text: a row is named by its content"
     )
     assert look(settings, {}, "uid").roles.key.reason.startswith("no column has a different value")
 
