@@ -7,6 +7,8 @@ import json
 import random
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.integration.test_new_loop import lakeloop, project  # noqa: F401  (a fixture)
@@ -58,3 +60,20 @@ def test_an_export_with_many_days_becomes_a_loop_that_runs_untouched(project: Pa
     }
     rows = days["2025-11-12"]
     assert published == {"2025-11-12": {"read": rows, "accepted": rows, "quarantined": 0, "duplicates": 0}}
+
+
+@pytest.mark.slow
+def test_a_lake_in_folders_of_days_becomes_a_loop_that_ingests_it(project: Path) -> None:  # noqa: F811
+    for day in ("2026-11-02", "2026-11-03"):
+        folder = project / f"lake/dt={day}"
+        folder.mkdir(parents=True)
+        rows = [{"id": f"{day}-{n}", "text": f"where is it {n}", "team": "ab"[n % 2]} for n in range(20)]
+        for part in (0, 1):
+            pq.write_table(pa.Table.from_pylist(rows[part::2]), folder / f"part-{part}.parquet")
+        (folder / "_SUCCESS").touch()
+    said = lakeloop(project, "new", "tickets", "--from", "lake", "--yes").out
+    assert "lake/dt={partition}/*.parquet: parquet, all 40 records looked at" in said
+    assert "2 day(s) there, 2026-11-02 to 2026-11-03; of the first 40 records 40 are rows" in said
+    ran = lakeloop(project, "ingest", "tickets", "--partition", "2026-11-02", "--json").out
+    counts = json.loads(ran)["counts"]
+    assert (counts["read"], counts["accepted"]) == (20, 20)

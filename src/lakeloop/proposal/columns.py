@@ -7,13 +7,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
+from lakeloop.proposal.doubts import doubts
 from lakeloop.proposal.sample import Sample
 from lakeloop.records import now
 from lakeloop.sources.values import parse, since_1970
 from lakeloop.spec.columns import ColumnSection, ColumnType
 from lakeloop.spec.normal import normalised
+from lakeloop.spec.quoting import plain, quote
 from lakeloop.spec.tasks import in_words
 from lakeloop.spec.time_format import EPOCHS
 
@@ -36,7 +39,15 @@ _WHOLE_FORMATS = (
 _SAYS_TIME = re.compile(r"(?i)time|date|created|updated|published|received|posted|stamp|(^|_)(ts|at|on)$")
 _TYPES_OF_JSON = ("integer", "number", "boolean")
 """What is written as a string where there are such types is a name of digits: "00585", "13859509"."""
+_SINCE_1970 = ("epoch_s", "epoch_ms")
 _EARLIEST = "1970-01-02"
+_ONE_WORD = 1.05
+_LONG_TIME = 40
+_FIRST_WORDLESS = "\u0e00"
+"""Thai is the first script without blanks, in the order of Unicode; Chinese and Japanese come after it."""
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,99})(\.0+)?")
+_EXACT = 2**53
+"""Beyond it a number may be another than the whole one that was written."""
 _FIRST_YEAR, _LAST_YEAR = 1990, 2040
 """A number of seconds is taken for a moment only between these."""
 
@@ -62,10 +73,33 @@ class ProposedColumn:
     """Words of a value, on average; 0 for what is no text."""
     odd: bool = False
     """A moment that lies before 1970 or in the future is among its values."""
+    doubts: tuple[str, ...] = ()
+    """What is also in `evidence`: what only a person can tell of its moments."""
+    example: str = ""
+    """A value, on one line."""
+    wordless: bool = False
+    """In a script that has no blanks between words."""
 
     @property
     def type(self) -> ColumnType:
         return self.section.type
+
+    @property
+    def single(self) -> bool:
+        """Whether its values are single words: names or answers, and no texts."""
+        return self.type == "string" and self.words <= _ONE_WORD and not self.wordless
+
+    @property
+    def may_be_time(self) -> bool:
+        """Whether its name or its values look like times that are written in some other way."""
+        digits = self.type == "string" and re.search(r"[0-9][ T:/.-]+[0-9]", self.example)
+        short = len(self.example) <= _LONG_TIME and self.type != "boolean"
+        return short and bool(_SAYS_TIME.search(self.name) or digits)
+
+    @property
+    def seen(self) -> str:
+        """What it is, for an error."""
+        return f"{self.name}: {self.type} such as {quote(self.example)}; {self.evidence}"
 
     @property
     def in_words(self) -> Counter[str]:
@@ -88,14 +122,19 @@ def _in_words(value: str, kind: ColumnType) -> str:
 
 
 def propose_columns(sample: Sample) -> list[ProposedColumn]:
-    """A type for each field that can be a column; nested fields and fields without any value are left out."""
+    """A type for each field that can be a column.
+
+    Left out are nested fields, those without any value, and those whose numbers no type takes.
+    """
     found = []
     different = len({tuple(str(row.get(field)) for field in sample.fields) for row in sample.rows})
     for field in sample.fields:
         values = sample.values(field)
         if values and not any(isinstance(value, dict | list) for value in values):
             kind = sample.types.get(field)
-            section, fitting = (ColumnSection(type=kind), 1.0) if kind else _section(field, values)
+            section, fitting = (ColumnSection(type=kind), 1.0) if kind else _section(field, values, sample)
+            if not fitting:
+                continue
             named = sample.has_numbers and all(isinstance(value, str) for value in values)
             if named and section.type in _TYPES_OF_JSON:
                 section, fitting = ColumnSection(type="string"), 1.0
@@ -109,6 +148,17 @@ def left_out(sample: Sample, columns: Iterable[ProposedColumn]) -> list[str]:
     return [field for field in sample.fields if field not in {column.name for column in columns}]
 
 
+def nested(sample: Sample) -> dict[str, str]:
+    """The fields that hold objects or lists -> such a field with the names of what is in it."""
+    found = {}
+    for field in sample.fields:
+        inner = [value for value in sample.values(field)[:_TRIED] if isinstance(value, dict | list)]
+        if inner:
+            names = dict.fromkeys(name for value in inner if isinstance(value, dict) for name in value)
+            found[field] = f"{field} ({', '.join(map(str, names))})" if names else field
+    return found
+
+
 def _column(
     name: str, values: Sequence[Any], filled: float, records: int, section: ColumnSection, fitting: float
 ) -> ProposedColumn:
@@ -117,11 +167,12 @@ def _column(
     parts = [f"{int(filled * 100)}% filled", f"{len(distinct)} different"]
     if fitting < 1:
         parts.append(f"{1 - fitting:.1%} are no {section.type} and will be quarantined")
-    if section.format in ("%m/%d/%Y", "%d/%m/%Y") and _either(values):
-        parts.append("no day above 12: month and day may be the other way round")
-    span, odd = _span(values[:: max(len(values) // _TRIED, 1)], section)
+    tried = values[:: max(len(values) // _TRIED, 1)]
+    span, odd = _span(tried, section)
     if span:
         parts.append(span)
+    doubtful = tuple(doubts(tried, section))
+    parts += doubtful
     words = [len(str(value).split()) for value in values] if section.type == "string" else [0]
     return ProposedColumn(
         name,
@@ -133,6 +184,9 @@ def _column(
         distinct if len(distinct) <= MOST_COUNTED else Counter(),
         sum(words) / len(words),
         odd,
+        doubtful,
+        plain(str(values[0]), _LONG_TIME),
+        any(char >= _FIRST_WORDLESS for value in tried[:20] for char in str(value)),
     )
 
 
@@ -151,7 +205,7 @@ def _day(value: Any, section: ColumnSection) -> str:
     try:
         if isinstance(value, str):
             value = parse(value.strip(), section.type, section.named("x").moments)
-        elif isinstance(value, int | float):
+        elif isinstance(value, int | float | Decimal):
             value = since_1970(int(value), EPOCHS.get(section.format or "", 1))
     except ValueError:
         return ""
@@ -163,11 +217,11 @@ def _hashable(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def _section(name: str, values: Sequence[Any]) -> tuple[ColumnSection, float]:
-    """The column, and the share of values that are of its type."""
+def _section(name: str, values: Sequence[Any], sample: Sample) -> tuple[ColumnSection, float]:
+    """The column, and the share of values that are of its type; 0 where no type takes them."""
     tried = values[:: max(len(values) // _TRIED, 1)]
     if not all(isinstance(value, str) for value in tried):
-        return _typed(name, tried)
+        return _typed(name, tried, sample)
     texts = [value.strip() for value in tried if value.strip()]
     for kind, form in _candidates(name, texts):
         if not any(_is(text, kind, form) for text in texts[:10]):
@@ -184,14 +238,21 @@ def _candidates(name: str, texts: Sequence[str]) -> Iterable[tuple[ColumnType, s
         if texts and {text.lower() for text in texts} <= {"true", "false"}:
             yield "boolean", None
         return
-    if all(re.fullmatch(r"-?(0|[1-9][0-9]{0,17})(\.0+)?", text) for text in texts):
+    if any(re.fullmatch(r"0[0-9]+", text) for text in texts):
+        return  # a number with a zero before it is a name
+    if all(map(_WHOLE.fullmatch, texts)):
         if _SAYS_TIME.search(name):
-            yield from (("timestamp", form) for form in ("epoch_s", "epoch_ms"))
+            yield from (("timestamp", form) for form in _SINCE_1970)
         yield "integer", None
         return
-    if all(re.fullmatch(r"0[0-9]+", text) for text in texts[:1]):
-        return  # a number with a zero before it is a name
-    yield "number", None
+    if _SAYS_TIME.search(name) and all(re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) for text in texts[:10]):
+        yield from (("timestamp", form) for form in _SINCE_1970)
+    # A word among whole numbers makes no number of them, nor does anything where one would be rounded.
+    rounds = any(abs(int(text.partition(".")[0])) > _EXACT for text in texts if _WHOLE.fullmatch(text))
+    if rounds or not any(_is(text, "number", None) for text in texts if not _WHOLE.fullmatch(text)):
+        yield "integer", None
+    if not rounds:
+        yield "number", None
     yield "date", None
     yield "timestamp", None
     yield from (("timestamp", form) for form in _WHOLE_FORMATS)
@@ -212,33 +273,47 @@ def _is(text: str, kind: ColumnType, form: str | None) -> bool:
     return True
 
 
-def _typed(name: str, values: Sequence[Any]) -> tuple[ColumnSection, float]:
+def _typed(name: str, values: Sequence[Any], sample: Sample) -> tuple[ColumnSection, float]:
     """As `_section`, for values that have types: of JSON or Parquet."""
     kinds = Counter(_kind_of(value) for value in values)
-    if set(kinds) == {"integer", "number"}:
-        return ColumnSection(type="number"), 1.0
     kind, times = kinds.most_common(1)[0]
-    if kind == "integer" and _SAYS_TIME.search(name):
-        for form in ("epoch_s", "epoch_ms"):
-            if all(_plausible(value, EPOCHS[form]) for value in values if isinstance(value, int)):
-                return ColumnSection(type="timestamp", format=form), times / len(values)
+    # JSON alone has seconds with a fraction: those of Parquet are no moments to ingest.
+    countable = {"integer", "number"} if sample.has_numbers and sample.format != "parquet" else {"integer"}
+    if kind in countable and _SAYS_TIME.search(name):
+        numbers = [value for value in values if _kind_of(value) in countable]
+        for form in _SINCE_1970:
+            if all(_plausible(value, EPOCHS[form]) for value in numbers):
+                return ColumnSection(type="timestamp", format=form), len(numbers) / len(values)
+    if set(kinds) <= {"integer", "number"} and "integer" in kinds:
+        return _whole_numbers(values)
     return ColumnSection(type=kind), times / len(values)
 
 
-def _plausible(value: int, unit: int) -> bool:
+def _whole_numbers(values: Sequence[Any]) -> tuple[ColumnSection, float]:
+    """Of numbers some of which are whole: integers where all are, or where a number would round some."""
+    fitting = [value for value in values if value == value // 1 and -(2**63) <= value < 2**63]
+    share = len(fitting) / len(values)
+    if share == 1:
+        return ColumnSection(type="integer"), 1.0
+    if any(isinstance(value, int) and abs(value) > _EXACT for value in values):
+        return ColumnSection(type="integer"), share if share >= _ENOUGH else 0.0
+    return ColumnSection(type="number"), 1.0
+
+
+def _plausible(value: float | Decimal, unit: int) -> bool:
     try:
-        return _FIRST_YEAR <= since_1970(value, unit).year <= _LAST_YEAR
+        number = value if isinstance(value, int) else str(value)
+        return _FIRST_YEAR <= since_1970(number, unit).year <= _LAST_YEAR
     except ValueError:
         return False
 
 
 def _kind_of(value: Any) -> ColumnType:
+    if isinstance(value, Decimal):
+        # decimal(18,0) is how some databases have whole numbers.
+        exponent = value.as_tuple().exponent
+        return "integer" if isinstance(exponent, int) and exponent >= 0 else "number"
     kinds: tuple[tuple[type, ColumnType], ...] = (
         (bool, "boolean"), (int, "integer"), (float, "number"), (datetime, "timestamp"), (date, "date"),
     )  # fmt: skip
     return next((kind for of, kind in kinds if isinstance(value, of)), "string")
-
-
-def _either(values: Sequence[Any]) -> bool:
-    """Whether days of month and months cannot be told apart in `values`, such as 3/4/2026."""
-    return all(int(part) <= 12 for value in values for part in re.findall(r"[0-9]+", str(value))[:2])

@@ -15,6 +15,7 @@ from lakeloop.spec.quoting import plain, scalar
 from lakeloop.spec.train import Train
 from lakeloop.tasks.registry import proposal_of
 
+_LONG = 300
 _LACKING = 0.05
 """From this share on a day of few records may well have more than the checks allow by default."""
 
@@ -66,10 +67,10 @@ class Proposal:
             yield f"  event_time: {scalar(time.name)}{_comment(self.roles.time)}"
         yield f"  columns: # as {rows} of the data have them"
         for column in self.columns:
-            yield f"    {scalar(column.name)}: {_type(column)} # {_plain(column.evidence)}"
+            yield f"    {scalar(column.name)}: {_type(column)} # {plain(column.evidence, _LONG)}"
         if self.left_out:
             names = _plain(", ".join(self.left_out))
-            yield f"  # Not read, for they are nested or empty: {names}"
+            yield f"  # Not read, for they are nested, empty, or numbers beyond 64 bits: {names}"
         yield from self._task()
         yield from proposal_of(self.roles.task).gate()
         yield from self._rows()

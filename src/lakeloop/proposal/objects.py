@@ -8,11 +8,19 @@ from pathlib import Path, PurePosixPath
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.proposal.given import Given, Pointer
-from lakeloop.proposal.places import as_pattern, common_path, written
+from lakeloop.proposal.paths import (
+    MOST_FILES,
+    common_path,
+    fixed_folder,
+    is_pattern,
+    refuse_tables,
+    tries,
+    with_data,
+)
+from lakeloop.proposal.places import written
 from lakeloop.proposal.sample import take_sample
 from lakeloop.sources.objects.credentials import access_to
 from lakeloop.sources.objects.store import Bucket, StoredFile
-from lakeloop.sources.patterns import GLOB, whole_pattern
 from lakeloop.spec.address import SCHEMES, is_address, parts_of
 
 _HEAD_BYTES = 64 << 20
@@ -39,12 +47,13 @@ def look(pointer: Pointer) -> Given | None:
             found=f"{parts_of(pointer.text)[0]}://",
         )
     bucket = Bucket(pointer.text, access_to(pointer.text, pointer.connection, pointer.settings))
-    files = _files(bucket, as_pattern(parts_of(pointer.text)[2]), pointer.text)
-    path, names_day = common_path([file.path for file in files])
-    if not names_day and len({PurePosixPath(file.path).parent for file in files}) > 1:
-        path = parts_of(pointer.text)[2]
+    asked = parts_of(pointer.text)[2]
+    files = _files(bucket, asked, pointer.text)
+    path, names_day = common_path([file.path for file in files], asked)
     with tempfile.TemporaryDirectory(prefix="lakeloop-look-") as folder:
-        sample = take_sample([_fetched(bucket, file, Path(folder)) for file in files[:_LOOKED_INTO]])
+        # Each in a folder of its own: part-0.parquet is in many.
+        looked = enumerate(files[:_LOOKED_INTO])
+        sample = take_sample([_fetched(bucket, file, Path(folder) / f"{n}") for n, file in looked])
     if len(files) > _LOOKED_INTO:
         sample = replace(sample, whole=False)
     keys = {"kind": "files", "path": f"{bucket.root}/{path}"}
@@ -61,27 +70,31 @@ def look(pointer: Pointer) -> Given | None:
     )
 
 
-def _files(bucket: Bucket, path: str, given: str) -> list[StoredFile]:
-    """The files of a pattern, of a folder, or the one of this name; by their names."""
-    if GLOB.search(path):
-        fixed, pattern = GLOB.split(path)[0].rpartition("/")[0], whole_pattern(path)
-        found = [file for file in bucket.below(fixed, deep=True) if pattern.fullmatch(file.path)]
-    elif path and not path.endswith("/") and (file := bucket.file(path)):
-        found = [file]
-    else:
-        found = bucket.below(path.rstrip("/"), deep=False)
-    found = [file for file in found if file.size and not PurePosixPath(file.path).name.startswith(".")]
-    if not found:
+def _files(bucket: Bucket, asked: str, given: str) -> list[StoredFile]:
+    """The files of a pattern, in or below a folder, or the one of this name; by their names."""
+    if not is_pattern(asked) and asked and not asked.endswith("/") and (file := bucket.file(asked)):
+        return [file]
+    found: list[StoredFile] = []
+    for pattern in tries(asked):
+        folder = fixed_folder(pattern)
+        deep = "/" in pattern[len(folder) :].lstrip("/")
+        listed = {file.path: file for file in bucket.below(folder, deep=deep) if file.size}
+        if not is_pattern(asked):
+            refuse_tables(listed, f"{bucket.root}/")
+        if found := [listed[name] for name in with_data(listed, pattern)]:
+            break
+    if not found or len(found) > MOST_FILES:
         raise ConfigurationError(
-            "no file there",
+            "no file there" if not found else "too many files there",
             where="--from",
-            expected="a file, a folder, or a pattern such as 's3://bucket/drops/*.csv'",
+            expected=f"a file, a folder of at most {MOST_FILES} files, or a pattern: 's3://bucket/in/**/*.csv'",
             found=given,
         )
-    return sorted(found, key=lambda file: file.path)
+    return found
 
 
 def _fetched(bucket: Bucket, file: StoredFile, folder: Path) -> Path:
+    folder.mkdir()
     target = folder / PurePosixPath(file.path).name
     bucket.fetch(file, target, _HEAD_BYTES)
     with target.open("rb") as opened:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.proposal.given import Given, Pointer
+from lakeloop.proposal.paths import (
+    MOST_FILES,
+    common_path,
+    fixed_folder,
+    is_pattern,
+    refuse_tables,
+    tries,
+    with_data,
+)
 from lakeloop.proposal.sample import Sample, take_sample
 from lakeloop.settings import Settings
-from lakeloop.spec.days import is_day
+from lakeloop.sources.patterns import PathPattern
 from lakeloop.spec.paths import confine
-
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_MOST_FILES = 10_000
 
 
 @dataclass(frozen=True)
@@ -58,56 +62,58 @@ def written(sample: Sample) -> dict[str, str]:
 
 
 def place_of(given: str, settings: Settings) -> Place:
-    """The place of a file, of the files in a folder, or of those of a pattern (`*.csv`, `{partition}.csv`).
+    """The place of a file, of the files in or below a folder, or of a pattern (`*.csv`, `{partition}.csv`).
 
     Raises:
-        ConfigurationError: there is no file, or it does not lie where loop files may read.
+        ConfigurationError: there is no file, there are too many, they lie where no loop may read, or are
+            those of a Delta table.
     """
-    files = _files(as_pattern(given), settings)
-    for file in files[:1]:
-        confine(str(file), settings, "--from")
-    path, names_day = common_path([shown(file, settings) for file in files])
-    return Place(path, files, names_day)
-
-
-def as_pattern(given: str) -> str:
-    """A path as a loop file has it, with `{partition}` for the day, as a pattern for all days."""
-    return given.replace("{partition}", "*")
-
-
-def common_path(names: Sequence[str]) -> tuple[str, bool]:
-    """The `source.path` that stands for files of these names, and whether it has the day in it."""
-    templates = {_DAY.sub(_or_day, name) for name in names}
-    if len(templates) == 1 and "{partition}" in (template := templates.pop()):
-        return template, True
-    if len(names) == 1:
-        return names[0], False
-    folders = {name.rpartition("/")[0] for name in templates}
-    if len(folders) == 1 and "{partition}" in (folder := folders.pop()):
-        return _common([f"{folder}/{name.rpartition('/')[2]}" for name in names], "*"), True
-    if all("{partition}" in _DAY.sub(_or_day, name) for name in names):
-        return _common(names, "*{partition}*"), True
-    return _common(names, "*"), False
-
-
-def _files(given: str, settings: Settings) -> tuple[Path, ...]:
-    start = from_here(given, settings)
-    if start.is_dir():
-        found = [file for file in start.iterdir() if file.is_file() and not file.name.startswith(".")]
-    elif start.is_file():
-        found = [start]
-    elif any(sign in start.name for sign in "*?"):
-        found = [file for file in start.parent.glob(start.name) if file.is_file()]
-    else:
-        found = []
-    if not found or len(found) > _MOST_FILES:
+    asked = _asked(given, settings)
+    names = _names(asked, settings)
+    if not names or len(names) > MOST_FILES:
         raise ConfigurationError(
-            "no file there" if not found else "too many files there",
+            "no file there" if not names else "too many files there",
             where="--from",
-            expected=f"a file, a folder of at most {_MOST_FILES} files, or a pattern such as 'drops/*.csv'",
-            found=str(start),
+            expected=f"a file, a folder of at most {MOST_FILES} files, or a pattern such as 'drops/**/*.csv'",
+            found=asked,
+            remedy="" if not names else "name a part of them: a pattern, or a folder in it",
         )
-    return tuple(sorted(found))
+    path, names_day = common_path(names, asked)
+    return Place(path, tuple(settings.root / name for name in names), names_day)
+
+
+def _asked(given: str, settings: Settings) -> str:
+    """What a person named, as a loop file has it."""
+    known = fixed_folder(given) if is_pattern(given) else given
+    folder = shown(from_here(known, settings), settings)
+    return str(PurePosixPath(folder) / given.removeprefix(known).lstrip("/")) if known != given else folder
+
+
+def _names(asked: str, settings: Settings) -> list[str]:
+    """The files that are there: those that are empty only where all are."""
+    start = settings.root / (fixed_folder(asked) if is_pattern(asked) else asked)
+    if start.exists():
+        confine(str(start), settings, "--from")
+    if not is_pattern(asked) and start.is_file():
+        return [asked]
+    for pattern in tries(asked):
+        known = PathPattern(pattern, settings)
+        there = [match.name for match in known.matches(strict=False)]
+        if not is_pattern(asked):
+            refuse_tables(there)
+        names = with_data(there, pattern)
+        if found := {name: size for name in names if (size := _size(name, known)) is not None}:
+            return [name for name, size in found.items() if size] or list(found)
+    return []
+
+
+def _size(name: str, pattern: PathPattern) -> int | None:
+    """None for what is no file, or leads out of the allowed folders."""
+    try:
+        file = pattern.real(name)
+        return file.stat().st_size if file.is_file() else None
+    except (OSError, ConfigurationError):
+        return None
 
 
 def from_here(given: str, settings: Settings) -> Path:
@@ -119,18 +125,7 @@ def from_here(given: str, settings: Settings) -> Path:
     return start
 
 
-def _or_day(match: re.Match[str]) -> str:
-    return "{partition}" if is_day(match[0]) else match[0]
-
-
 def shown(file: Path, settings: Settings) -> str:
     """`file` as a loop file names it: from the project's root on where it is inside."""
     file = file.absolute()
     return str(file.relative_to(settings.root)) if file.is_relative_to(settings.root) else str(file)
-
-
-def _common(names: Sequence[str], middle: str) -> str:
-    """A pattern for files of one folder: `middle`, and their ending where they share it."""
-    folder = names[0].rpartition("/")[0]
-    endings = {"".join(Path(name).suffixes[-2:]) for name in names}
-    return f"{folder}{'/' * bool(folder)}{middle}{endings.pop() if len(endings) == 1 else ''}"

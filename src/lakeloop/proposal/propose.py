@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lakeloop.errors import DataError
 from lakeloop.proposal import apis, databases, hubs, objects, places, tables
-from lakeloop.proposal.columns import left_out, propose_columns
+from lakeloop.proposal.columns import ProposedColumn, left_out, nested, propose_columns
 from lakeloop.proposal.given import Given, Pointer
 from lakeloop.proposal.loop_file import Proposal
 from lakeloop.proposal.roles import Part, choose_roles
+from lakeloop.spec.quoting import quote
 
+_FORMAT = (
+    '; or begin without --from, and say in source.columns how times are written: format: "%Y-%m-%d %H.%M"'
+)
 LOOKS: tuple[Callable[[Pointer], Given | None], ...] = (
     databases.look, apis.look, tables.look, hubs.look, objects.look, places.look,
 )  # fmt: skip
@@ -40,10 +44,10 @@ def propose(name: str, given: Given, said: dict[Part, str], task: str | None = N
 
     Raises:
         ConfigurationError: there is no such kind of task.
-        DataError: no text or no answer in the records, or nothing says their day.
+        DataError: no text or no answer in the records, nothing says their day, or a column is not as said.
     """
     columns = propose_columns(given.sample)
-    roles = choose_roles(columns, said, task)
+    roles = choose_roles(columns, said, task, nested(given.sample))
     time = roles.time.column
     if time is None and given.undated:
         given = replace(given, keys={**given.keys, **given.undated}, says_day=True)
@@ -52,8 +56,8 @@ def propose(name: str, given: Given, said: dict[Part, str], task: str | None = N
             "nothing says the day of a record",
             where=given.shown,
             expected="a column with times or dates, or a place that says the day",
-            found=f"columns {', '.join(column.name for column in columns)}"[:300],
-            remedy=given.dating,
+            found=f"columns {', '.join(column.name for column in columns)}"[:300] + _like_times(columns),
+            remedy=given.dating + (_FORMAT if _like_times(columns) else ""),
         )
     return Proposal(
         name,
@@ -63,3 +67,9 @@ def propose(name: str, given: Given, said: dict[Part, str], task: str | None = N
         tuple(left_out(given.sample, columns)),
         roles,
     )
+
+
+def _like_times(columns: Sequence[ProposedColumn]) -> str:
+    """Values of columns that may be times, written as nobody guesses."""
+    like = [f"{column.name} {quote(column.example)}" for column in columns if column.may_be_time]
+    return f"; these may be times: {', '.join(like[:3])}" if like else ""

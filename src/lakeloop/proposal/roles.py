@@ -6,14 +6,17 @@ A choice that the data leave open is a doubt: a person is asked, or told.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Literal
 
 from lakeloop.errors import DataError
 from lakeloop.proposal.columns import ProposedColumn
-from lakeloop.spec.quoting import quote
+from lakeloop.spec.columns import ColumnType
+from lakeloop.spec.quoting import plain, quote, scalar
+from lakeloop.spec.reading.nearest import nearest
 from lakeloop.tasks import registry
 
 Part = Literal["key", "time", "text", "answer"]
@@ -54,13 +57,22 @@ class Roles:
         return (self.key, self.time, self.text, self.answer)
 
 
-def choose_roles(columns: Sequence[ProposedColumn], said: dict[Part, str], task: str | None = None) -> Roles:
+def choose_roles(
+    columns: Sequence[ProposedColumn],
+    said: dict[Part, str],
+    task: str | None = None,
+    nested: Mapping[str, str] = MappingProxyType({}),
+) -> Roles:
     """A column for each part, and the kind of task; `said` and `task` are what a person has chosen.
+
+    `nested` are the fields that hold objects or lists, by name, as an error shows them.
 
     Raises:
         ConfigurationError: there is no such kind of task.
-        DataError: there is no such column, or none can be the text or the answer.
+        DataError: there is no such column, it cannot play its part, or none can be the text or the answer.
     """
+    for part, name in said.items():
+        _require(part, name, columns, nested)
     kinds = [task] if task else list(registry.TASKS)
     scores: dict[Part, Callable[[ProposedColumn], float]] = {
         **_SCORES,
@@ -75,16 +87,57 @@ def choose_roles(columns: Sequence[ProposedColumn], said: dict[Part, str], task:
         if part == "answer" and task and chosen[part].column is None:  # as good as any that it can learn
             chosen[part] = _choice(part, left, said, partial(registry.proposal_of(task).fit, named=True))
     text, time, key, answer = (chosen[part] for part in scores)
-    for choice, option in ((text, "--text"), (answer, "--answer")):
+    for choice in (text, answer):
         if choice.column is None:
-            found = "; ".join(f"{column.name}: {column.type}, {column.evidence}" for column in columns)
-            raise DataError(
-                f"no column can be the {choice.part}",
-                expected="a column of words, and one of few different values or of numbers",
-                found=found[:500],
-                remedy=f"name it: {option} COLUMN",
-            )
+            raise _nothing_for(choice.part, columns, nested)
+    if key.column is None:
+        key = replace(key, reason=_no_key(columns, chosen))
     return Roles(key, time, text, answer, _task(answer, kinds, named="answer" in said or task is not None))
+
+
+def _require(part: Part, name: str, columns: Sequence[ProposedColumn], nested: Mapping[str, str]) -> None:
+    """Return when the column that a person named for a part is there and may play it."""
+    column = next((column for column in columns if column.name == name), None)
+    if column is None:
+        known = {each.name.casefold(): each.name for each in columns}
+        close = known.get(nearest(name.casefold(), known), "")
+        raise DataError(
+            "no such column",
+            where=f"--{part}",
+            expected=", ".join(column.name for column in columns),
+            found=f"{nested[name]}, which holds objects or lists" if name in nested else quote(name),
+            remedy=f"did you mean {quote(close)}?" if close and name not in nested else "",
+        )
+    types, expected, remedy = _TAKES.get(part, ((), "", ""))
+    if types and column.type not in types:
+        raise DataError(
+            f"column {quote(name)} cannot be the {part}",
+            where=f"--{part}",
+            expected=expected,
+            found=column.seen,
+            remedy=remedy.format(name=scalar(name)),
+        )
+
+
+def _nothing_for(part: Part, columns: Sequence[ProposedColumn], nested: Mapping[str, str]) -> DataError:
+    found = "; ".join(f"{column.name}: {column.type}, {column.evidence}" for column in columns)[:500]
+    inner = f"; left out, for they hold objects or lists: {', '.join(nested.values())}"[:300]
+    flat = "; or have what lies in objects written as fields of their own" if nested else ""
+    return DataError(
+        f"no column can be the {part}",
+        expected="a column of words, and one of few different values or of numbers",
+        found=found + (inner if nested else ""),
+        remedy=f"name it: --{part} COLUMN{flat}",
+    )
+
+
+def _no_key(columns: Sequence[ProposedColumn], chosen: Mapping[Part, Choice]) -> str:
+    """Why no column names a row; one may, and play another part."""
+    for part, choice in chosen.items():
+        if choice.column in columns and choice.column and _key_score(choice.column):
+            taken = f"{plain(choice.column.name)} has a different value in every record, but is the {part}"
+            return f"{taken}: a row is named by its content"
+    return _NOTHING["key"]
 
 
 def _task(answer: Choice, kinds: Sequence[str], *, named: bool) -> str:
@@ -110,12 +163,8 @@ def _choice(
     score: Callable[[ProposedColumn], float],
 ) -> Choice:
     if part in said:
-        named = next((column for column in columns if column.name == said[part]), None)
-        if named is None:
-            raise DataError(
-                "no such column", expected=", ".join(column.name for column in columns), found=said[part]
-            )
-        return Choice(part, named, "you named it")
+        named = next(column for column in columns if column.name == said[part])
+        return Choice(part, named, f"you named it: {named.evidence}")
     ranked = sorted(((score(column), column) for column in columns), key=lambda pair: -pair[0])
     good = [(points, column) for points, column in ranked if points > 0]
     if not good:
@@ -133,12 +182,33 @@ _NOTHING: dict[Part, str] = {
 }
 
 
+_ANOTHER_TIME = (
+    "name another column; or begin without --from, and say in source.columns how it is written:"
+    ' {name}: {{type: timestamp, format: "%Y-%m-%d %H.%M"}}'
+)
+_TAKES: dict[Part, tuple[tuple[ColumnType, ...], str, str]] = {
+    "key": (
+        ("string", "integer"),
+        "a column of words or whole numbers, another one in each record",
+        "name another column, or leave --key out: where no column can, a row is named by its content",
+    ),
+    "time": (
+        ("timestamp", "date"),
+        "a column of times or dates: ISO 8601, seconds since 1970, or as 11/20/2026 1:05 PM",
+        _ANOTHER_TIME,
+    ),
+    "text": (("string",), "a column of words", "name another column: --text COLUMN"),
+}
+"""Types of columns that a person may name for a part, in words, and what to do; those of answers each task
+knows."""
+
+
 def _named(part: Literal["key", "time", "text"], column: ProposedColumn) -> float:
     return 1.5 if re.search(_NAMES[part], column.name, re.IGNORECASE) else 1.0
 
 
 def _text_score(column: ProposedColumn) -> float:
-    if column.type != "string" or column.words < 1 or column.filled == 0:
+    if column.type != "string" or column.words < 1 or column.filled == 0 or column.single:
         return 0
     # Words count most, up to a paragraph: of a text and its summary the text; of two texts the first.
     return min(column.words, 60) * column.filled * _named("text", column)

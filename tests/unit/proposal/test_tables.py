@@ -102,6 +102,11 @@ def test_a_delta_table_in_a_store_is_known_by_its_log(settings: Settings, s3: S3
             "on/{partition}/*.jsonl",
         ),
         (("in/x/a.jsonl", "in/y/b.jsonl"), "in/*/*.jsonl", "in/*/*.jsonl"),
+        (
+            ("lake/dt=2026-11-16/part-0.jsonl", "lake/dt=2026-11-17/part-0.jsonl"),
+            "lake",
+            "lake/dt={partition}/*.jsonl",
+        ),
     ],
 )
 def test_files_in_a_store_become_a_loop_that_reads_them(
@@ -111,6 +116,8 @@ def test_files_in_a_store_become_a_loop_that_reads_them(
     store: Any = s3.bucket(bucket)
     for name, day in zip(names, (16, 17), strict=True):
         put(store, name, gzip.compress(lines(day)))
+    put(store, "lake/_SUCCESS", b"no data")
+    put(store, "lake/dt=2026-11-16/.part-0.crc", b"no data")
     given = look_at(Pointer("tickets", f"s3://{bucket}/{text}", settings, connection=connection))
     loop, _ = runs(given, settings)
     said = loop.source.model_dump()
