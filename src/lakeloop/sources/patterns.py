@@ -1,7 +1,8 @@
 """Files by a pattern: `source.path` with {partition} for a day, `*` and `?` in a name, `**` for folders.
 
 Every file and every folder that is looked into is judged by `lakeloop.spec.paths` after links are resolved.
-Names that begin with a dot are never met by `*` and `?`, and `**` follows no links.
+`*` and `?` never meet names that begin with a dot, nor what Spark and others leave beside data (`_SUCCESS`);
+`**` follows no links.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from lakeloop.spec.source import DAY_IN_PATH
 GLOB = re.compile(r"[*?]")
 _AS_PATTERN = {"*": "[^/]*", "?": "[^/]"}
 _DAY = r"(?P<day>\d{4}-\d{2}-\d{2})"
+_NO_DATA = r"\.|_(SUCCESS|metadata|common_metadata|committed_|started_|temporary)"
+"""How names begin of what is no data. No other name with `_`: drops may be called so."""
+_IS_NO_DATA = re.compile(_NO_DATA)
 _MOST_FOLDERS = 100_000
 
 
@@ -93,7 +97,7 @@ class _Walk:
             entries = self._entries(folder)
             yield from self.paths(folder, parts[1:], day)
             for entry in entries:
-                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                if entry.is_dir(follow_symlinks=False) and not _IS_NO_DATA.match(entry.name):
                     yield from self.paths(folder / entry.name, parts, day)
         elif DAY_IN_PATH in part or GLOB.search(part):
             pattern = _name_pattern(part)
@@ -131,10 +135,10 @@ def whole_pattern(path: str) -> re.Pattern[str]:
     pattern, names = "", path.split("/")
     for number, part in enumerate(names):
         if part == "**":
-            pattern += r"(?:(?!\.)[^/]+/)*"
+            pattern += rf"(?:(?!{_NO_DATA})[^/]+/)*"
             continue
         varies = DAY_IN_PATH in part or GLOB.search(part)
-        pattern += r"(?!\.)" if varies and not part.startswith(".") else ""
+        pattern += rf"(?!{_NO_DATA})" if varies and not part.startswith((".", "_")) else ""
         for place, text in enumerate(part.split(DAY_IN_PATH)):
             pattern += "" if not place else "(?P=day)" if "(?P<day>" in pattern else _DAY
             pattern += "".join(_AS_PATTERN.get(char, re.escape(char)) for char in text)
@@ -150,4 +154,4 @@ def _name_pattern(part: str) -> re.Pattern[str]:
     pattern = texts[0] + "".join(
         (_DAY if place == 0 else "(?P=day)") + text for place, text in enumerate(texts[1:])
     )
-    return re.compile((r"(?!\.)" if not part.startswith(".") else "") + pattern, re.DOTALL)
+    return re.compile((rf"(?!{_NO_DATA})" if not part.startswith((".", "_")) else "") + pattern, re.DOTALL)

@@ -9,7 +9,7 @@ import pytest
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
 from lakeloop.sources import patterns
-from lakeloop.sources.patterns import PathPattern
+from lakeloop.sources.patterns import PathPattern, whole_pattern
 
 DAY = "2026-11-16"
 
@@ -51,6 +51,24 @@ def test_days_are_found_in_folders_and_names_and_must_be_the_same(settings: Sett
     days = [m.day for m in PathPattern("d/*/{partition}-*.jsonl", settings).matches()]
     assert days == ["2026-11-16", "2026-11-17"]
     assert [m.day for m in PathPattern("e/{partition}/*_{partition}.csv", settings).matches()] == [DAY]
+
+
+def test_what_lies_beside_data_is_no_data_and_a_drop_may_be_called_so(settings: Settings) -> None:
+    put(
+        settings,
+        f"d/{DAY}/_SUCCESS",
+        f"d/{DAY}/.part.crc",
+        f"d/{DAY}/part",
+        f"d/{DAY}/_part",
+        "d/_delta_log/x/y",
+    )
+    found = [f"d/{DAY}/_part", f"d/{DAY}/part"]
+    assert sorted(names(settings, "d/{partition}/*")) == found
+    assert sorted(names(settings, "d/**/*part")) == found
+    assert names(settings, "d/{partition}/_SUC*") == [f"d/{DAY}/_SUCCESS"]
+    everything = [f"d/{DAY}/{name}" for name in ("_SUCCESS", ".part.crc", "part", "_part")]
+    pattern = whole_pattern("d/{partition}/*")
+    assert sorted(name for name in everything if pattern.fullmatch(name)) == found
 
 
 def test_characters_that_mean_something_elsewhere_are_letters_here(settings: Settings) -> None:

@@ -169,7 +169,7 @@ def test_a_recording_is_tried_and_one_that_gives_something_else_is_refused() -> 
 
     before = torch.random.get_rng_state()
     require_alike(work, work, [weights])
-    with pytest.raises(RuntimeError, match="gives loss 3 and gradients of norm 0 instead of 3 and 1.414"):
+    with pytest.raises(RuntimeError, match=r"gives loss 3 and gradients of norm 0 instead of 3 and 1\.414"):
         require_alike(work, without_gradients, [weights])
     assert weights.grad.tolist() == [5.0, 6.0]
     assert torch.equal(torch.random.get_rng_state(), before)
