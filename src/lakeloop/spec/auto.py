@@ -8,8 +8,12 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidatorFunctionWrapHandler
 from pydantic_core import CoreSchema, core_schema
 
+from lakeloop.spec.base import PATTERNS
+
 AUTO = "auto"
 """What such a key says."""
+_PATTERN = f"^{AUTO}$"
+PATTERNS[_PATTERN] = f"a whole number, or {AUTO}"
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,12 @@ class OrAuto:
 
     def __get_pydantic_json_schema__(self, _core: CoreSchema, _handler: GetJsonSchemaHandler) -> Any:
         number = {"type": "integer", "minimum": self.least, "maximum": self.most}
-        return {"anyOf": [number, {"type": "string", "pattern": f"^{AUTO}$"}]}
+        return {"anyOf": [number, {"type": "string", "pattern": _PATTERN}]}
 
 
 def _auto_or(value: Any, number: ValidatorFunctionWrapHandler) -> Any:
     if isinstance(value, str):
         if value != AUTO:
-            raise ValueError(f"a whole number, or {AUTO}")
+            raise ValueError(PATTERNS[_PATTERN])
         return value
     return number(value)
