@@ -22,18 +22,15 @@ from statistics import mean
 import numpy as np
 from sklearn.metrics import f1_score
 
+from benchmarks.jobs import job_config
 from benchmarks.sides import machine
 from benchmarks.train import read_rows
-from lakeloop.spec.clean import Clean
-from lakeloop.spec.origins import origins_of
-from lakeloop.spec.tasks import Classification
-from lakeloop.spec.train import FINETUNE, USUAL_BATCH, Train
+from lakeloop.spec.train import USUAL_BATCH, Train
 from lakeloop.tracking.tracker import NoopTracker
 from training.batch import rate_factor
 from training.data import load_tokenizer, tokenise
 from training.embed import run
 from training.job import Job, open_job
-from training.job_config import JobConfig
 from training.train import train
 
 
@@ -66,7 +63,7 @@ def compare(options: argparse.Namespace, work: Path, labels: Sequence[str], meth
             section = Train.model_validate(
                 {**settings, "batch_size": batch, "learning_rate": rate, "seed": seed}
             )
-            score = score_of(open_job(config_of(section, work, labels), NoopTracker()), options.data)
+            score = score_of(open_job(job_config(section, work, labels), NoopTracker()), options.data)
             scores.setdefault((batch, factor), []).append(score)
             say(
                 f"{method:11} batch {batch:4} rate {rate:.2e} ({factor:.2f} x) seed {seed}  "
@@ -97,26 +94,6 @@ def write_rows(data: Path, work: Path, count: int) -> list[str]:
     validation.to_parquet(folder / "validation.parquet", index=False)
     (folder / "dataset.json").write_text(json.dumps({"digest": "d" * 64}))
     return labels
-
-
-def config_of(section: Train, work: Path, labels: Sequence[str]) -> JobConfig:
-    candidate = section.candidate(FINETUNE)
-    return JobConfig(
-        loop="bench",
-        partition="2026-11-18",
-        candidate=candidate,
-        train=section,
-        task=Classification(kind="classification", text="text", label="label", labels=tuple(labels)),
-        clean=Clean(),
-        metric="macro_f1",
-        origins=origins_of(section, candidate, {}),
-        dataset=work / "dataset",
-        base_folder=None,
-        cache=work / "cache",
-        journals=work / "journals",
-        stage="train-finetune-job",
-        key="bench",
-    )
 
 
 def score_of(job: Job, data: Path) -> float:

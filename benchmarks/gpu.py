@@ -33,11 +33,9 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
+from benchmarks.jobs import job_config
 from benchmarks.sides import machine
-from lakeloop.spec.clean import Clean
-from lakeloop.spec.origins import origins_of
-from lakeloop.spec.tasks import Classification
-from lakeloop.spec.train import FINETUNE, Train
+from lakeloop.spec.train import Train
 from lakeloop.tracking.tracker import NoopTracker
 from training import gradient
 from training.data import bucketed_batches
@@ -245,23 +243,7 @@ def config_of(options: argparse.Namespace, workload: Workload, work: Path, metho
         {"base_model": "base", "method": method, "epochs": options.epochs, "patience": options.epochs,
          "batch_size": "auto", "max_tokens": workload.tokens}
     )  # fmt: skip
-    candidate = section.candidate(FINETUNE)
-    return JobConfig(
-        loop="bench",
-        partition="2026-11-18",
-        candidate=candidate,
-        train=section,
-        task=Classification(kind="classification", text="text", label="label", labels=LABELS),
-        clean=Clean(),
-        metric="macro_f1",
-        origins=origins_of(section, candidate, {}),
-        dataset=work / "dataset",
-        base_folder=work / "base",
-        cache=work / "cache",
-        journals=work / "journals",
-        stage="train-finetune-job",
-        key="bench",
-    )
+    return job_config(section, work, LABELS, base=work / "base")
 
 
 def say(line: str) -> None:

@@ -29,8 +29,7 @@ from rich.table import Table
 from benchmarks.sides import Cost, cpu_seconds, in_a_process, machine, report_cost
 
 if TYPE_CHECKING:
-    from lakeloop.spec.tasks import Classification
-    from lakeloop.spec.train import Candidate, Train
+    from lakeloop.spec.train import Train
 
 TRAINER = "transformers Trainer"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
@@ -140,6 +139,7 @@ class Rate:
 
 def run_job(options: argparse.Namespace, method: str) -> None:
     import training.train
+    from benchmarks.jobs import job_config
     from lakeloop.inference.predictor import Predictor
     from training import gradient, job
     from training.progress import Progress
@@ -154,7 +154,8 @@ def run_job(options: argparse.Namespace, method: str) -> None:
 
     vars(gradient)["Progress"] = Watched
     work = Path(tempfile.mkdtemp(dir=options.work))
-    (work / "config.json").write_text(_config(options, method).model_dump_json())
+    config = job_config(_train(method, options.epochs), options.work, _classes(options.data), "accuracy")
+    (work / "config.json").write_text(config.model_dump_json())
     job.run(work / "config.json", training.train.train)
     cost = cpu_seconds()
     _, _, test = read_rows(options.data)
@@ -165,43 +166,10 @@ def run_job(options: argparse.Namespace, method: str) -> None:
     _report(imports, {"rate": rate.texts_per_cpu_second, "accuracy": accuracy, "parts": seconds}, cost)
 
 
-def _config(options: argparse.Namespace, method: str) -> Any:
-    from lakeloop.spec.clean import Clean
-    from lakeloop.spec.origins import origins_of
-    from lakeloop.spec.train import FINETUNE
-    from training.job_config import JobConfig
-
-    train, work = _train(method, options.epochs), Path(options.work)
-    candidate: Candidate = train.candidate(FINETUNE)
-    return JobConfig(
-        loop="bench",
-        partition="2026-11-18",
-        candidate=candidate,
-        train=train,
-        task=_task(options.data),
-        clean=Clean(),
-        metric="accuracy",
-        origins=origins_of(train, candidate, {}),
-        dataset=work / "dataset",
-        base_folder=None,
-        cache=work / "cache",
-        journals=work / "journals",
-        stage="train-finetune-job",
-        key="bench",
-    )
-
-
 def _train(method: str, epochs: int) -> Train:
     from lakeloop.spec.train import Train
 
     return Train.model_validate({"method": method, "epochs": epochs, "batch_size": BATCH, "max_tokens": 128})
-
-
-def _task(data: Path) -> Classification:
-    from lakeloop.spec.tasks import Classification
-
-    found = _classes(data)
-    return Classification(kind="classification", text="text", label="label", labels=tuple(found))
 
 
 def _classes(data: Path) -> Sequence[str]:
