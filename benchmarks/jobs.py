@@ -15,7 +15,7 @@ from training.job_config import JobConfig
 def job_config(
     section: Train, work: Path, labels: Sequence[str], metric: str = "macro_f1", base: Path | None = None
 ) -> JobConfig:
-    """The config of a job whose rows lie in `work`/dataset; `base` is a folder, for a base model of no package."""
+    """The config of a job on the rows in `work`/dataset; `base` is the folder of a base model, if any."""
     candidate = section.candidate(FINETUNE)
     return JobConfig(
         loop="bench",
