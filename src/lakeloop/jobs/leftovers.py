@@ -32,8 +32,11 @@ def remove_checkpoints(work: Path, older_than: timedelta) -> list[Path]:
 def remove_job(folder: Path) -> None:
     """Remove the folder of an ended job, but for what its tries have cost where no result says that."""
     spent = Workdir(folder).spent
-    for path in list(folder.iterdir()) if spent.is_dir() else []:
-        if path != spent:
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
     if not spent.is_dir():
         shutil.rmtree(folder, ignore_errors=True)
+        return
+    for path in folder.iterdir():
+        if path.is_dir() and path != spent:
+            shutil.rmtree(path, ignore_errors=True)
+        elif path != spent:
+            path.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from typing import Any
 from lakeloop.proposal.doubts import doubts
 from lakeloop.proposal.sample import Sample
 from lakeloop.records import now
-from lakeloop.sources.values import parse, since_1970
+from lakeloop.sources.values import EXACT, parse, since_1970
 from lakeloop.spec.columns import ColumnSection, ColumnType
 from lakeloop.spec.normal import normalised
 from lakeloop.spec.quoting import plain, quote
@@ -46,8 +46,6 @@ _LONG_TIME = 40
 _FIRST_WORDLESS = "\u0e00"
 """Thai is the first script without blanks, in the order of Unicode; Chinese and Japanese come after it."""
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,99})(\.0+)?")
-_EXACT = 2**53
-"""Beyond it a number may be another than the whole one that was written."""
 _FIRST_YEAR, _LAST_YEAR = 1990, 2040
 """A number of seconds is taken for a moment only between these."""
 
@@ -248,7 +246,7 @@ def _candidates(name: str, texts: Sequence[str]) -> Iterable[tuple[ColumnType, s
     if _SAYS_TIME.search(name) and all(re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) for text in texts[:10]):
         yield from (("timestamp", form) for form in _SINCE_1970)
     # A word among whole numbers makes no number of them, nor does anything where one would be rounded.
-    rounds = any(abs(int(text.partition(".")[0])) > _EXACT for text in texts if _WHOLE.fullmatch(text))
+    rounds = any(abs(int(text.partition(".")[0])) > EXACT for text in texts if _WHOLE.fullmatch(text))
     if rounds or not any(_is(text, "number", None) for text in texts if not _WHOLE.fullmatch(text)):
         yield "integer", None
     if not rounds:
@@ -295,7 +293,7 @@ def _whole_numbers(values: Sequence[Any]) -> tuple[ColumnSection, float]:
     share = len(fitting) / len(values)
     if share == 1:
         return ColumnSection(type="integer"), 1.0
-    if any(isinstance(value, int) and abs(value) > _EXACT for value in values):
+    if any(isinstance(value, int) and abs(value) > EXACT for value in values):
         return ColumnSection(type="integer"), share if share >= _ENOUGH else 0.0
     return ColumnSection(type="number"), 1.0
 

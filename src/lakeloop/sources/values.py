@@ -55,7 +55,7 @@ _PATTERNS: dict[ColumnType, str] = {
     "date": rf"{_DATE}|[0-9]{{8}}",
 }
 _WHOLE = re.compile(_PATTERNS["integer"])
-_EXACT = 2.0**53
+EXACT = 2**53
 """From here on a float does not hold every whole number: ids would become those of others."""
 _COMPILED = {kind: re.compile(pattern) for kind, pattern in _PATTERNS.items()}
 _RARE_DAY = re.compile(r"[0-9]{4}-?W[0-9]{2}-?[1-7]|[0-9]{4}-[0-9]{3}")
@@ -144,7 +144,7 @@ def require_finite(value: float) -> float:
 
 def require_exact(written: int, value: float) -> float:
     """`value`, the float of the whole number `written`. Raises ValueError when it is another number."""
-    if abs(value) >= _EXACT and int(value) != written:
+    if abs(value) >= EXACT and int(value) != written:
         raise ValueError("a whole number of so many digits is rounded as a number: declare integer or string")
     return value
 
@@ -210,7 +210,7 @@ def finite(column: pa.Array) -> pa.Array | None:
 def surely_exact(column: pa.Array) -> pa.Array | None:
     """A float64 column that was read from digits; None when it may hold a whole number that was rounded."""
     limits = pc.min_max(column).as_py()
-    large = limits["min"] is not None and max(-limits["min"], limits["max"]) >= _EXACT
+    large = limits["min"] is not None and max(-limits["min"], limits["max"]) >= EXACT
     return None if large else column
 
 
