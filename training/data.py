@@ -1,4 +1,4 @@
-"""The rows of a data set's folder as texts, targets and token ids, and the order in which they are seen.
+"""The rows of a data set's folder as instances, targets and token ids, and the order in which they are seen.
 
 Reads `train.parquet`, `validation.parquet` and `dataset.json`; never a test split. What a target means is
 the task's; what is done with the batches, the method's.
@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 from tokenizers import Tokenizer
 
-from lakeloop.cleaning.steps import clean_texts
 from lakeloop.errors import ConfigurationError, DataError
 from lakeloop.inference.batches import pad, pad_id_of
+from lakeloop.inference.instances import clean_instances, inputs_of
+from lakeloop.spec.tasks.base import TEXT
 from lakeloop.tasks.base import OutputContract, Profile, Task
+from lakeloop.tasks.reading import TEXT_ALONE, Instance, Reading, as_instances, fit_reading, instances_of
 from training.plan import ON_A_CPU, Plan
 from training.tasks.registry import training_task
 
@@ -34,7 +36,7 @@ WINDOW = 50
 class Rows:
     """One split."""
 
-    texts: tuple[str, ...]
+    instances: tuple[Instance, ...]
     """After the cleaning steps that inference runs."""
     values: tuple[Any, ...]
     """The right answers, as the mart has them."""
@@ -42,7 +44,7 @@ class Rows:
     """The right answers as the loss of the task takes them, [rows]."""
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self.instances)
 
 
 class _Description(BaseModel):
@@ -62,6 +64,13 @@ class Dataset:
     """How the target is spread over the training rows."""
     contract: OutputContract
     """What a network that learns from the training rows must give."""
+    reads: Reading = TEXT_ALONE
+    """What of a row the network is given."""
+
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """Of the training rows, then of the validation rows."""
+        return self.train.instances + self.validation.instances
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,14 @@ class Batch:
     rows: NDArray[np.int64]
     input_ids: torch.Tensor
     attention_mask: torch.Tensor
+    features: torch.Tensor | None = None
+    """What is read beside the texts, float32 [rows, width]; None where nothing is."""
+
+    @property
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """What a network is given of the batch, in the order of its arguments."""
+        read = (self.input_ids, self.attention_mask)
+        return read if self.features is None else (*read, self.features)
 
 
 @dataclass(frozen=True)
@@ -83,6 +100,8 @@ class Tokens:
     """How wide batches are."""
     limit: int = 1
     """Most tokens that a batch is widened to."""
+    features: NDArray[np.float32] | None = None
+    """What is read beside each text, [texts, width]; None where nothing is."""
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -99,13 +118,17 @@ class Tokens:
 
     def only(self, rows: NDArray[np.int64]) -> Tokens:
         """Those of the texts with these numbers, in this order."""
-        return replace(self, ids=tuple(self.ids[row] for row in rows))
+        features = None if self.features is None else self.features[rows]
+        return replace(self, ids=tuple(self.ids[row] for row in rows), features=features)
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
         """The texts with these numbers as one padded batch, on the CPU."""
         ids = [self.ids[row] for row in rows]
         padded = pad(ids, self.pad_id, self.width_of(max(map(len, ids))))
-        return Batch(rows, torch.from_numpy(padded.input_ids), torch.from_numpy(padded.attention_mask))
+        features = None if self.features is None else torch.from_numpy(self.features[rows])
+        return Batch(
+            rows, torch.from_numpy(padded.input_ids), torch.from_numpy(padded.attention_mask), features
+        )
 
 
 def read_dataset(folder: Path, task: Task, steps: Sequence[str]) -> Dataset:
@@ -119,19 +142,19 @@ def read_dataset(folder: Path, task: Task, steps: Sequence[str]) -> Dataset:
             the training rows do not hold all that has to be learnt.
     """
     digest = _read_digest(folder / "dataset.json")
-    train, validation = (
-        _read_rows(folder / f"{split}.parquet", task.target) for split in ("train", "validation")
-    )
+    train, validation = (_read_rows(folder / f"{split}.parquet", task) for split in ("train", "validation"))
     profile = task.profile(train.values)
     contract = task.contract(profile)
     learnt = training_task(contract)
+    reads = fit_reading(task.section, train.table)
 
     def prepare(found: _Found) -> Rows:
         where = str(found.path)
         targets = learnt.targets(found.values, where)
-        return Rows(tuple(clean_texts(found.texts, steps, where)), found.values, targets)
+        instances = clean_instances(instances_of(task.section, found.table), reads, steps, where)
+        return Rows(tuple(instances), found.values, targets)
 
-    dataset = Dataset(digest, prepare(train), prepare(validation), profile, contract)
+    dataset = Dataset(digest, prepare(train), prepare(validation), profile, contract, reads)
     learnt.require_learnable(dataset.train.targets, str(train.path))
     return dataset
 
@@ -153,18 +176,21 @@ class _Found:
     """What a file of a split holds."""
 
     path: Path
-    texts: tuple[str, ...]
+    table: pa.Table
+    """The columns of the task."""
     values: tuple[Any, ...]
+    """Of its target."""
 
 
-def _read_rows(path: Path, target: str) -> _Found:
+def _read_rows(path: Path, task: Task) -> _Found:
+    wanted = [*task.section.reads, task.target]
     try:
-        table = pq.read_table(path, columns=["text", target])
-    except (OSError, pa.ArrowException) as error:
+        table = pq.read_table(path, columns=wanted).select(wanted)
+    except (OSError, pa.ArrowException, KeyError) as error:
         raise DataError(
             "split cannot be read",
             where=str(path),
-            expected=f"Parquet with columns text and {target}",
+            expected=f"Parquet with columns {', '.join(wanted)}",
             found=str(error).splitlines()[0],
             remedy="build the data set again",
         ) from None
@@ -175,12 +201,12 @@ def _read_rows(path: Path, target: str) -> _Found:
             expected="at least one row",
             remedy="wait for more data, or change split in the loop file",
         )
-    for column in ("text", target):
+    for column in (TEXT, task.target):
         if (empty := table[column].null_count) > 0:
             raise DataError(
                 f"{empty} row(s) without {column}", where=str(path), expected=f"a {column} in each row"
             )
-    return _Found(path, tuple(table["text"].to_pylist()), tuple(table[target].to_pylist()))
+    return _Found(path, table, tuple(table[task.target].to_pylist()))
 
 
 def load_tokenizer(path: Path, max_tokens: int) -> Tokenizer:
@@ -200,19 +226,22 @@ def load_tokenizer(path: Path, max_tokens: int) -> Tokenizer:
     return tokenizer
 
 
-def tokenise(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
-    """Token ids of each of `texts`, in their order."""
-    encodings = tokenizer.encode_batch_fast(list(texts))
+def tokenise(
+    tokenizer: Tokenizer, rows: Sequence[str] | Sequence[Instance], reads: Reading = TEXT_ALONE
+) -> Tokens:
+    """Token ids of each of `rows`, in their order, and what is read beside them."""
+    rows = as_instances(rows)
+    encodings = tokenizer.encode_batch_fast(inputs_of(rows, reads))
     ids = tuple(np.array(encoding.ids, dtype=np.int32) for encoding in encodings)
-    return Tokens(ids, pad_id_of(tokenizer))
+    return Tokens(ids, pad_id_of(tokenizer), features=reads.numbers(rows))
 
 
-def require_tokens(tokens: Tokens, texts: Sequence[str]) -> None:
+def require_tokens(tokens: Tokens, rows: Sequence[Instance]) -> None:
     """Raises ConfigurationError where a text has no token: an encoder has nothing to read there."""
-    empty = [text for text, ids in zip(texts, tokens.ids, strict=True) if not len(ids)]
+    empty = [row.text for row, ids in zip(rows, tokens.ids, strict=True) if not len(ids)]
     if empty:
         raise ConfigurationError(
-            f"{len(empty):,} of {len(texts):,} texts have no token for this base model",
+            f"{len(empty):,} of {len(rows):,} texts have no token for this base model",
             where="train.base_model",
             expected="a token in each text: most tokenizers add [CLS] and [SEP], this one adds none",
             found=", ".join(map(ascii, sorted(set(empty))[:3])),

@@ -42,9 +42,9 @@ class Device:
         kept = not self.plan.captured
         return torch.autocast(self.target.type, dtype=torch.bfloat16, cache_enabled=kept)
 
-    def place(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Token ids and mask of `batch`, int64 [rows, tokens], on the device."""
-        return batch.input_ids.to(self.target), batch.attention_mask.to(self.target)
+    def place(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+        """What a network is given of `batch`, on the device: see `Batch.tensors`."""
+        return tuple(tensor.to(self.target) for tensor in batch.tensors)
 
     @property
     def dtype(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,12 +64,14 @@ def run(
 
 
 def embed_texts(network: Network, tokens: Tokens, device: Device) -> NDArray[np.float32]:
-    """What the last layer of `network` reads of every text, float32 [texts, hidden]."""
-    rows = np.arange(len(tokens.ids))
-    return run(lambda batch: network.embed(*device.place(batch)), tokens, rows, device, "embedding")
+    """What `network` knows of every text, float32 [texts, hidden]."""
+    tokens, rows = replace(tokens, features=None), np.arange(len(tokens.ids))
+    return run(lambda batch: network.read(*device.place(batch)), tokens, rows, device, "embedding")
 
 
-def cache_key(base: BaseModel, texts: Sequence[str], max_tokens: int, device: Device) -> str:
+def cache_key(
+    base: BaseModel, texts: Sequence[str | tuple[str, str]], max_tokens: int, device: Device
+) -> str:
     """Names embeddings by all that decides their bits."""
     return fingerprint(
         base=base.digest,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -33,22 +33,22 @@ from lakeloop.errors import ArtifactError
 from lakeloop.faults import reach
 from lakeloop.measures.base import shown
 from lakeloop.tasks.base import Profile
-from training.data import tokenise
-from training.graph import graph_of
+from training.data import Tokens
+from training.graph import INPUTS, graph_of
 from training.network import TokenNetwork
 
 log = logging.getLogger(__name__)
 
 TOLERANCE = 1e-3
 """Largest difference of an output between ONNX Runtime and torch; float32 rounding gives some 1e-6."""
-_COMPARED_ROWS = 16
+COMPARED_ROWS = 16
 
 
 def export_artifact(
     network: TokenNetwork,
     tokenizer: Tokenizer,
     description: ArtifactDescription,
-    texts: Sequence[str],
+    compared: Tokens,
     *,
     rows: Mapping[str, int],
     into: Path,
@@ -56,8 +56,8 @@ def export_artifact(
 ) -> Artifact:
     """Write the artifact of `network` to the folder `into`, which appears whole or not at all.
 
-    `texts` are real ones to compare ONNX Runtime with torch on; `rows` are for the card: split -> count;
-    in the folder `graphs` lie those of architectures that were exported before.
+    `compared` are of real rows, to compare ONNX Runtime with torch on; `rows` are for the card: split ->
+    count; in the folder `graphs` lie those of architectures that were exported before.
 
     Raises:
         ArtifactError: the ONNX file does not compute what the network computes.
@@ -68,7 +68,7 @@ def export_artifact(
     network = network.to("cpu").eval()
     save_file(weights_to_save(network), partial / "model.safetensors")
     onnx.save(graph_of(network, graphs), partial / ONNX_MODEL)
-    difference = compare(network, partial / ONNX_MODEL, tokenizer, texts[:_COMPARED_ROWS])
+    difference = compare(network, partial / ONNX_MODEL, compared)
     log.info("ONNX Runtime and torch differ by at most %.1e", difference)
     tokenizer.save(str(partial / TOKENIZER))
     if isinstance(encoder := getattr(network, "encoder", None), PreTrainedModel):
@@ -91,18 +91,17 @@ def weights_to_save(network: TokenNetwork) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def compare(network: TokenNetwork, path: Path, tokenizer: Tokenizer, texts: Sequence[str]) -> float:
-    """The largest difference of an output between the ONNX file and `network`, on `texts` in one batch.
+def compare(network: TokenNetwork, path: Path, tokens: Tokens) -> float:
+    """The largest difference of an output between the ONNX file and `network`, on `tokens` in one batch.
 
     Raises:
         ArtifactError: the difference is above `TOLERANCE`.
     """
-    tokens = tokenise(tokenizer, texts)
-    batch = tokens.batch(np.arange(len(texts)))
+    batch = tokens.batch(np.arange(len(tokens.ids)))
     with torch.inference_mode():
-        wanted = network(batch.input_ids, batch.attention_mask).numpy()
+        wanted = network(*batch.tensors).numpy()
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    inputs = {"input_ids": batch.input_ids.numpy(), "attention_mask": batch.attention_mask.numpy()}
+    inputs = {name: tensor.numpy() for name, tensor in zip(INPUTS, batch.tensors, strict=False)}
     (found,) = session.run(["outputs"], inputs)
     difference = float(np.abs(np.asarray(found) - wanted).max())
     if not difference <= TOLERANCE:

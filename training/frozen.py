@@ -59,17 +59,15 @@ class FrozenLayers:
         return Feed(self._tensors, self._bind)
 
     def _tensors(self, batch: Batch) -> tuple[torch.Tensor, ...]:
-        """Token ids and mask, [rows, tokens], and hidden states, [rows, tokens, hidden], on the device."""
+        """What the network is given, and behind it hidden states, [rows, tokens, hidden], on the device."""
         hidden = pad_sequence([self._states.of_rows[row] for row in batch.rows], batch_first=True)
         if wider := batch.input_ids.shape[1] - hidden.shape[1]:
             hidden = pad(hidden, (0, 0, 0, wider))
         return (*self._device.place(batch), hidden.to(self._device.target))
 
-    def _bind(
-        self, ids: torch.Tensor, mask: torch.Tensor, hidden: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        self._replayed.hidden = hidden
-        return ids, mask
+    def _bind(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        self._replayed.hidden = tensors[-1]
+        return tensors[:-1]
 
 
 def worth_keeping(tokens: Tokens, hidden_size: int, frozen: int, device: Device) -> bool:

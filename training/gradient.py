@@ -26,6 +26,7 @@ from training.frozen import FrozenLayers, can_replay, worth_keeping
 from training.job import Job, Trained
 from training.memory import Passes, free_bytes, need_of, texts_of_a_pass, unlearnt
 from training.methods.base import Opened, Opener
+from training.methods.head import embeddings_of, fit_head
 from training.network import Network, load_encoder
 from training.probe import fitting
 from training.progress import Progress
@@ -53,13 +54,15 @@ class Gradient:
         encoder = load_encoder(job.base, job.config.train.max_tokens)
         fuse_attention(encoder)
         job.suit(encoder)
-        network = task.network(encoder)
+        network = task.network(encoder, job.dataset.reads.width)
+        if network.features:
+            start_from_linear(job, task, network)
         opened = self.opener.open(network)
         network.to(job.device.target).eval()
         job.device = fitting(job.device, network.encoder)  # what is added may stay in float32, and not fit
         fitted, feed = network, Feed(job.device.place)
         frozen = opened.frozen_layers
-        if worth_keeping(tokens, network.head.in_features, frozen, job.device) and can_replay(
+        if worth_keeping(tokens, network.encoder.config.hidden_size, frozen, job.device) and can_replay(
             network, frozen, tokens, job.device
         ):
             with job.timed("frozen layers"):
@@ -83,6 +86,16 @@ class Gradient:
             "texts_of_a_pass": passes.texts,
         }
         return Trained(network, best.validation, details)
+
+
+def start_from_linear(job: Job, task: TrainingTask, network: Network) -> None:
+    """Fit the last layer on what the untouched encoder gives and the features, before anything is moved.
+
+    The features would be learnt in few steps only else, at a rate that suits the encoder. As in Kumar et al.
+    (2022), "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution".
+    """
+    network.to(job.device.target)
+    fit_head(job, task, embeddings_of(job, network)).linear.put_into(network.head)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import copy
 import json
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,8 @@ from training.network import Network, TokenNetwork
 log = logging.getLogger(__name__)
 
 OPSET = 18
+INPUTS = ("input_ids", "attention_mask", "features")
+"""Of a graph; the last one where the network reads features."""
 _FORMAT = 3
 """Of a kept graph; another number leaves those that are kept unread."""
 _WIDTH = 2
@@ -47,10 +49,10 @@ _WEIGHTS = "weights"
 
 
 def graph_of(network: TokenNetwork, cache: Path) -> onnx.ModelProto:
-    """`network` (on the CPU, float32) as ONNX: int64 [batch, tokens] twice -> float32 [batch, width].
+    """`network` (on the CPU, float32) as ONNX: `INPUTS` -> float32 [batch, width].
 
-    Both axes are free. The graph comes from the folder `cache`, or is traced and kept there; the same
-    weights give the same bytes either way.
+    The axes of batch and tokens are free. The graph comes from the folder `cache`, or is traced and kept
+    there; the same weights give the same bytes either way.
     """
     if not isinstance(network, Network):
         return traced(network)
@@ -67,12 +69,18 @@ def traced(network: TokenNetwork) -> onnx.ModelProto:
     """The same, from the network itself: nothing is kept."""
     mask = torch.ones(2, 8, dtype=torch.int64)
     mask[0, 5:] = 0
-    shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens")}
+    given = [torch.ones_like(mask), mask]
+    batch = torch.export.Dim("batch")
+    text = {0: batch, 1: torch.export.Dim("tokens")}
+    shapes: list[dict[int, Any]] = [text, text]
+    if network.features:
+        given.append(torch.zeros(2, network.features))
+        shapes.append({0: batch})
     # Without gradients: with them, attention over T5's biases is laid out as no graph can say.
     with warnings.catch_warnings(), torch.no_grad():
         # About torch's own internals, and about axes named once for two inputs, which is meant.
         warnings.simplefilter("ignore")
-        program = _exported(network, mask, shape)
+        program = _exported(network, given, shapes)
     assert program is not None
     proto: onnx.ModelProto = program.model_proto
     _forget_origin(proto)
@@ -80,15 +88,15 @@ def traced(network: TokenNetwork) -> onnx.ModelProto:
 
 
 def _exported(
-    network: TokenNetwork, mask: torch.Tensor, shape: dict[int, Any]
+    network: TokenNetwork, given: Sequence[torch.Tensor], shapes: Sequence[dict[int, Any]]
 ) -> torch.onnx.ONNXProgram | None:
     try:
         return torch.onnx.export(
             network,
-            (torch.ones_like(mask), mask),
-            input_names=["input_ids", "attention_mask"],
+            tuple(given),
+            input_names=INPUTS[: len(given)],
             output_names=["outputs"],
-            dynamic_shapes=(shape, shape),
+            dynamic_shapes=tuple(shapes),
             opset_version=OPSET,
             external_data=False,
             dynamo=True,

@@ -55,7 +55,7 @@ from training.cost import Meter, together
 from training.data import Dataset, Tokens, load_tokenizer, read_dataset, require_tokens, tokenise
 from training.device import Device, is_out_of_memory, open_device
 from training.ending import Ending
-from training.export import export_artifact
+from training.export import COMPARED_ROWS, export_artifact
 from training.graph import graph_of
 from training.job_config import JobConfig, read_config
 from training.network import Network, TokenNetwork
@@ -123,12 +123,14 @@ class Job:
         Raises:
             ConfigurationError: the tokenizer makes no token at all of a text.
         """
-        texts = self.dataset.train.texts + self.dataset.validation.texts
+        rows = self.dataset.instances
         with self.timed("tokenise"):
             tokens = replace(
-                tokenise(self.tokenizer, texts), plan=self.device.plan, limit=self.config.train.max_tokens
+                tokenise(self.tokenizer, rows, self.dataset.reads),
+                plan=self.device.plan,
+                limit=self.config.train.max_tokens,
             )
-        require_tokens(tokens, texts)
+        require_tokens(tokens, rows)
         unknown = read_vocabulary(self.base.tokenizer).unknown
         share = 0.0 if unknown is None else tokens.share_of(unknown)
         if share >= MANY_UNKNOWN:
@@ -294,7 +296,7 @@ def _finish(job: Job, trained: Trained, workdir: Path, meter: Meter) -> dict[str
             trained.network,
             job.tokenizer,
             description,
-            job.dataset.validation.texts,
+            tokenise(job.tokenizer, job.dataset.validation.instances[:COMPARED_ROWS], job.dataset.reads),
             rows={"train": len(job.dataset.train), "validation": len(job.dataset.validation)},
             into=workdir / "artifact",
             graphs=job.config.cache / "graphs",
@@ -340,6 +342,7 @@ def _describe(job: Job, trained: Trained) -> ArtifactDescription:
         candidate=config.candidate.name,
         method=config.candidate.method.kind,
         contract=dataset.contract,
+        reads=dataset.reads,
         clean=steps_of(config.clean),
         max_tokens=config.train.max_tokens,
         base_model=job.base.name,

@@ -28,16 +28,30 @@ ENCODER = "encoder."
 
 
 class TokenNetwork(nn.Module):
-    """Token ids and mask, int64 [rows, tokens] -> outputs, float32 [rows, width]."""
+    """Token ids and mask, int64 [rows, tokens] -> outputs, float32 [rows, width].
+
+    A network that reads `features` has a third input, float32 [rows, features].
+    """
 
     head: nn.Module
     """Makes the outputs of what `embed` gives."""
+    features: int = 0
+    """Numbers that are read beside each text."""
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        outputs: torch.Tensor = self.head(self.embed(input_ids, attention_mask))
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, features: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        outputs: torch.Tensor = self.head(self.embed(input_ids, attention_mask, features))
         return outputs.float()
 
-    def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    def embed(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, features: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """What is known of each row, float32 [rows, hidden + features]."""
+        text = self.read(input_ids, attention_mask)
+        return text if features is None else torch.cat([text, features], dim=1)
+
+    def read(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """What is known of each text, float32 [rows, hidden]."""
         raise NotImplementedError
 
@@ -47,12 +61,13 @@ class Network(TokenNetwork):
 
     head: nn.Linear
 
-    def __init__(self, encoder: PreTrainedModel, width: int) -> None:
+    def __init__(self, encoder: PreTrainedModel, width: int, features: int = 0) -> None:
         super().__init__()
         self.encoder = encoder
-        self.head = nn.Linear(encoder.config.hidden_size, width)
+        self.features = features
+        self.head = nn.Linear(encoder.config.hidden_size + features, width)
 
-    def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    def read(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Mean of the last hidden states over the text's own tokens, float32 [rows, hidden]."""
         return embedding(self.encoder, input_ids, attention_mask)
 

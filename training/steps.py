@@ -39,10 +39,10 @@ class Feed:
 
     tensors: Callable[[Batch], tuple[torch.Tensor, ...]]
     """All that the network reads of a batch, on the device."""
-    bind: Callable[..., tuple[torch.Tensor, torch.Tensor]] = lambda ids, mask: (ids, mask)
+    bind: Callable[..., tuple[torch.Tensor, ...]] = lambda *tensors: tensors
     """These tensors -> the arguments of a call; what is no argument is put where the network finds it."""
 
-    def __call__(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, batch: Batch) -> tuple[torch.Tensor, ...]:
         """The arguments for one call of the network."""
         return self.bind(*self.tensors(batch))
 

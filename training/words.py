@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, hstack
 from torch import nn
 
 from training.data import Tokens
@@ -24,14 +24,17 @@ class WordCounts(TokenNetwork):
     column: torch.Tensor
     rarity: torch.Tensor
 
-    def __init__(self, column: NDArray[np.int64], rarity: NDArray[np.float32], head: nn.Module) -> None:
+    def __init__(
+        self, column: NDArray[np.int64], rarity: NDArray[np.float32], head: nn.Module, features: int = 0
+    ) -> None:
         """`column`, [vocabulary], says where a token counts; `rarity`, [columns], is 0 where none does."""
         super().__init__()
         self.head = head
+        self.features = features
         self.register_buffer("column", torch.from_numpy(column))
         self.register_buffer("rarity", torch.from_numpy(rarity))
 
-    def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    def read(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Weights of the text's tokens, float32 [rows, columns]."""
         counts = torch.zeros(input_ids.shape[0], len(self.rarity), dtype=torch.float32)
         counts = counts.scatter_add(1, self.column[input_ids], attention_mask.float())
@@ -61,7 +64,7 @@ def count_words(
 
 
 def weights_of(network: WordCounts, tokens: Tokens) -> csr_matrix:
-    """What `network` makes of every text, float32 [texts, columns], most of it zero."""
+    """What `network` makes of every row, float32 [rows, columns + features], most of it zero."""
     column, rarity = network.column.numpy(), network.rarity.numpy()
     parts = []
     for ids in tokens.ids:
@@ -71,4 +74,7 @@ def weights_of(network: WordCounts, tokens: Tokens) -> csr_matrix:
     ends = np.cumsum([0, *(len(columns) for columns, _ in parts)])
     values = np.concatenate([weights for _, weights in parts]).astype(np.float32)
     indices = np.concatenate([columns for columns, _ in parts])
-    return csr_matrix((values, indices, ends), shape=(len(parts), len(rarity)))
+    words = csr_matrix((values, indices, ends), shape=(len(parts), len(rarity)))
+    if tokens.features is None:
+        return words
+    return csr_matrix(hstack([words, csr_matrix(tokens.features)]))

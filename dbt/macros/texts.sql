@@ -15,7 +15,7 @@
   to the source as lakeloop_key, lakeloop_text, lakeloop_event_time and, for each column of the task,
   lakeloop_<name>. Columns of the task besides the text are `words` (normalised, blank is null) or `numbers`,
   each a name and an SQL expression: words={'label': 'lakeloop_label'}, which is also the default, or
-  numbers={'target': 'lakeloop_target'}. Every argument can be an expression over the raw columns:
+  numbers={'target': 'lakeloop_target'}. Names of those that a model reads as it reads the text are `beside`. Every argument can be an expression over the raw columns:
   text="concat_ws(' ', subject, body)". A loop that needs more writes its SQL around or instead of the call;
   what counts is the contract. Near-duplicates are left out later, by the stage `validate`, when it is known
   which rows are good. The stage `transform` counts a row that a mart of its own leaves out as a duplicate if
@@ -27,7 +27,7 @@
 
 {% macro staged_texts(
     source, key='lakeloop_key', text='lakeloop_text', event_time='lakeloop_event_time', label=none,
-    words=none, numbers=none
+    words=none, numbers=none, beside=[]
 ) -%}
 {%- set numbers = numbers or {} -%}
 {%- set words = words or ({'label': label or 'lakeloop_label'} if not numbers else {}) -%}
@@ -54,12 +54,25 @@ select
     {%- for name in (words | list) + (numbers | list) %}
     "{{ name }}",
     {%- endfor %}
-    {{ text_key('text', 'row_id', composed=switched_on('LAKELOOP_NORMALISE')) }} as text_key,
+    {{ text_key(all_that_is_read(beside), 'row_id', composed=switched_on('LAKELOOP_NORMALISE')) }} as text_key,
     event_time,
     source_file,
     source_line,
     "partition"
 from renamed
+{%- endmacro %}
+
+
+{#
+  The text, and behind it the columns `beside`, which a model reads too: rows of one text that differ there are
+  not alike.
+#}
+{% macro all_that_is_read(beside) -%}
+{%- if beside -%}
+concat_ws(' ', text{% for name in beside %}, cast("{{ name }}" as varchar){% endfor %})
+{%- else -%}
+text
+{%- endif -%}
 {%- endmacro %}
 
 

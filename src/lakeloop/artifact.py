@@ -17,6 +17,7 @@ from lakeloop.durable import fsync_tree, sha256_file, write_atomically
 from lakeloop.errors import ArtifactError
 from lakeloop.records import Formatted, Frozen
 from lakeloop.tasks.base import OutputContract, Profile
+from lakeloop.tasks.reading import Reading
 
 MANIFEST = "manifest.json"
 DESCRIPTION = "description.json"
@@ -43,6 +44,8 @@ class ArtifactDescription(Formatted):
     """What runs the network, see `lakeloop.inference.engines.registry`."""
     contract: OutputContract
     """What the network gives, and how answers are made of it."""
+    reads: Reading = Field(default=Reading(), exclude_if=lambda reads: reads.text_alone)
+    """What of a row the network is given."""
     clean: tuple[str, ...] = ()
     """Steps of `lakeloop.cleaning` that a text goes through before the tokenizer, in this order."""
     max_tokens: int

@@ -39,6 +39,7 @@ from tokenizers.processors import TemplateProcessing
 
 from lakeloop.artifact import ONNX_MODEL, TOKENIZER, Artifact, ArtifactDescription, write_manifest
 from lakeloop.tasks.base import OutputContract, Profile
+from lakeloop.tasks.reading import TEXT_ALONE, Reading
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 OPSET = 17
@@ -54,6 +55,7 @@ def make_artifact(
     keywords: Mapping[str, str] | None = None,
     confuse: Mapping[str, str] | None = None,
     strength: float = 8.0,
+    reads: Reading = TEXT_ALONE,
     clean: tuple[str, ...] = (),
     max_tokens: int = 32,
     dataset_digest: str = "0" * 64,
@@ -87,6 +89,7 @@ def make_artifact(
             candidate=candidate,
             method="keywords",
             contract=OutputContract(kind="classification", width=len(labels), names=tuple(labels)),
+            reads=reads,
             clean=clean,
             max_tokens=max_tokens,
             base_model="none",

@@ -114,9 +114,10 @@ def _require_same_answers(artifact: Artifact, config: JobConfig) -> None:
     contract = artifact.description.contract
     network = _loaded(artifact, config.train.max_tokens).eval()
     tokenizer = load_tokenizer(artifact.folder / TOKENIZER, config.train.max_tokens)
-    texts = read_dataset(config.dataset, task_of(config.task), artifact.description.clean).validation.texts
-    compare(network, artifact.folder / "model.onnx", tokenizer, texts)
+    dataset = read_dataset(config.dataset, task_of(config.task), artifact.description.clean)
+    texts = dataset.validation.instances
     tokens = tokenise(tokenizer, texts)
+    compare(network, artifact.folder / "model.onnx", tokens)
     rows = [tokens.batch(torch.tensor([row]).numpy()) for row in range(len(texts))]
     with torch.inference_mode():
         outputs = torch.cat([network(row.input_ids, row.attention_mask) for row in rows]).double().numpy()

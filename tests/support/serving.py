@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -23,6 +24,7 @@ from lakeloop.serving.metrics import ServerMetrics
 from lakeloop.serving.slots import Release
 from lakeloop.settings import Settings, get_settings
 from lakeloop.stages.frame.session import StageContext
+from lakeloop.tasks.reading import TEXT_ALONE, Reading
 from tests.support.artifacts import make_artifact, make_number_artifact
 
 LABELS = ("sports", "tech")
@@ -58,9 +60,11 @@ serve(sys.argv[2:], port=int(sys.argv[1]))
 """
 
 
-def make_news(folder: Path, number: int, shares: Mapping[str, float] | None = None) -> Artifact:
+def make_news(
+    folder: Path, number: int, shares: Mapping[str, float] | None = None, reads: Reading = TEXT_ALONE
+) -> Artifact:
     """A model of the loop `news`, another one for each `number`, which answers with the word it reads."""
-    return make_artifact(folder, LABELS, seed=number, train_label_shares=shares)
+    return make_artifact(folder, LABELS, seed=number, train_label_shares=shares, reads=reads)
 
 
 def make_stars(folder: Path, number: int) -> Artifact:
@@ -71,12 +75,12 @@ def make_stars(folder: Path, number: int) -> Artifact:
 class FolderSource:
     """A registry and a lake in one folder: a `ReleaseSource` whose versions are folders below `root`.
 
-    With `numbers` its models answer as those of the loop `stars`.
+    With `numbers` its models answer as those of the loop `stars`; its models of news read `reads`.
     """
 
-    def __init__(self, root: Path, *, numbers: bool = False) -> None:
+    def __init__(self, root: Path, *, numbers: bool = False, reads: Reading = TEXT_ALONE) -> None:
         self.root = root
-        self._make = make_stars if numbers else make_news
+        self._make = make_stars if numbers else partial(make_news, reads=reads)
         self.release: Release | None = None
         self.failure: Exception | None = None
         """Raised instead of naming a champion."""

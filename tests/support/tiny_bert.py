@@ -54,7 +54,9 @@ def make_base_model(folder: Path, *, layers: int = 2, seed: int = 3) -> Path:
     tokenizer.normalizer = BertNormalizer()
     tokenizer.pre_tokenizer = BertPreTokenizer()
     tokenizer.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
     # As published ones do: a fixed length, which training and serving must undo.
     tokenizer.enable_padding(length=16)

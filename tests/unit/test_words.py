@@ -13,7 +13,9 @@ SUFFIXES = {".py", ".j2", ".yaml", ".yml", ".sql"}
 KNOWS = {
     "src/lakeloop/measures/classification.py",
     "src/lakeloop/measures/registry.py",  # the list
-    "src/lakeloop/spec/tasks.py",
+    "src/lakeloop/spec/tasks/__init__.py",  # the list
+    "src/lakeloop/spec/tasks/base.py",
+    "src/lakeloop/spec/tasks/classification.py",
     "src/lakeloop/spec/yesterday.py",  # files and records of before, when there was one task
     "src/lakeloop/spec/demo.py",  # the corpus of the demonstration
     "src/lakeloop/sources/demo/dirt.py",

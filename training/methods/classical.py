@@ -39,12 +39,13 @@ def classical(section: spec.Classical) -> Method:
 class EmbeddingTrees(TokenNetwork):
     """An encoder, and trees on the mean of what it gives for a text's tokens."""
 
-    def __init__(self, encoder: PreTrainedModel, trees: Trees) -> None:
+    def __init__(self, encoder: PreTrainedModel, trees: Trees, features: int) -> None:
         super().__init__()
         self.encoder = encoder
+        self.features = features
         self.head = trees
 
-    def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    def read(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         return embedding(self.encoder, input_ids, attention_mask)
 
 
@@ -61,11 +62,11 @@ class Classical:
             return self._on_words(job, task)
         encoder = load_encoder(job.base, job.config.train.max_tokens)
         job.suit(encoder)
-        network: TokenNetwork = task.network(encoder).to(job.device.target)
+        network: TokenNetwork = task.network(encoder, job.dataset.reads.width).to(job.device.target)
         assert isinstance(network, Network)
         head, scores, details = self._fitted(job, task, embeddings_of(job, network))
         if isinstance(head, Trees):
-            return Trained(EmbeddingTrees(encoder, head), scores, details)
+            return Trained(EmbeddingTrees(encoder, head, network.features), scores, details)
         network.head = head
         return Trained(network, scores, details)
 
@@ -74,7 +75,7 @@ class Classical:
         vocabulary = 1 + max(job.tokenizer.get_vocab(with_added_tokens=True).values())
         most = MOST_WORDS_IN_HISTOGRAMS if self.model == "boosting" else MOST_WORDS
         column, rarity = count_words(tokens, len(job.dataset.train), vocabulary, most)
-        network = WordCounts(column, rarity, nn.Identity())
+        network = WordCounts(column, rarity, nn.Identity(), job.dataset.reads.width)
         with job.timed("count words"):
             weights = weights_of(network, tokens)
         network.head, scores, details = self._fitted(job, task, weights)

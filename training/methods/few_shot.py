@@ -47,7 +47,7 @@ class FewShot:
         encoder = load_encoder(job.base, job.config.train.max_tokens)
         fuse_attention(encoder)
         job.suit(encoder)
-        network = task.network(encoder).to(job.device.target)
+        network = task.network(encoder, job.dataset.reads.width).to(job.device.target)
         Full().open(network)
         network.head.requires_grad_(False)
         opened = Opened(trainable(network))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lakeloop.inference.instances import inputs_of
 from lakeloop.spec import methods as spec
 from training.embed import cache_key, embed_texts, read_cached, write_cached
 from training.job import Job, Trained
@@ -26,7 +27,7 @@ class Head:
     def train(self, job: Job, task: TrainingTask) -> Trained:
         encoder = load_encoder(job.base, job.config.train.max_tokens)
         job.suit(encoder)
-        network = task.network(encoder).to(job.device.target)
+        network = task.network(encoder, job.dataset.reads.width).to(job.device.target)
         embeddings = embeddings_of(job, network)
         with job.timed("fit"):
             fitted = fit_head(job, task, embeddings)
@@ -61,8 +62,14 @@ def fit_head(job: Job, task: TrainingTask, inputs: Inputs) -> Fitted:
 
 
 def embeddings_of(job: Job, network: Network) -> NDArray[np.float32]:
-    """Embeddings of the training rows, then of the validation rows, float32 [rows, hidden]."""
-    texts = job.dataset.train.texts + job.dataset.validation.texts
+    """What the last layer reads of the training rows, then of the validation rows, float32 [rows, inputs]."""
+    texts = _text_embeddings(job, network)
+    features = job.dataset.reads.numbers(job.dataset.instances)
+    return texts if features is None else np.concatenate([texts, features], axis=1)
+
+
+def _text_embeddings(job: Job, network: Network) -> NDArray[np.float32]:
+    texts = inputs_of(job.dataset.instances, job.dataset.reads)
     folder = job.config.cache / "embeddings"
     key = cache_key(job.base, texts, job.config.train.max_tokens, job.device)
     if (cached := read_cached(folder, key, len(texts))) is not None:

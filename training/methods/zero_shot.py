@@ -38,11 +38,12 @@ class ZeroShot:
     def train(self, job: Job, task: TrainingTask) -> Trained:
         encoder = load_encoder(job.base, job.config.train.max_tokens)
         job.suit(encoder)
-        network = task.network(encoder).to(job.device.target)
+        network = task.network(encoder, job.dataset.reads.width).to(job.device.target)
         described = [self._described(name) for name in job.dataset.contract.names]
         directions = _unit(embed_texts(network, tokenise(job.tokenizer, described), job.device))
         with job.timed("embed"):
-            texts = embed_texts(network, tokenise(job.tokenizer, job.dataset.validation.texts), job.device)
+            rows = job.dataset.validation.instances
+            texts = embed_texts(network, tokenise(job.tokenizer, rows), job.device)
         length = float(np.linalg.norm(texts, axis=1).mean())
         fits = []
         for factor in FACTORS:

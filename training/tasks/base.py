@@ -48,8 +48,8 @@ class TrainingTask(Protocol):
     regularisations: ClassVar[tuple[float, ...]]
     """Values that `fit_linear` is tried with, the strongest regularisation first."""
 
-    def network(self, encoder: PreTrainedModel) -> Network:
-        """`encoder` with a last layer that gives what the contract says."""
+    def network(self, encoder: PreTrainedModel, features: int = 0) -> Network:
+        """`encoder` with a last layer that makes what the contract says, of text and `features` numbers."""
 
     def targets(self, values: Sequence[Any], where: str) -> NDArray[Any]:
         """Right answers as `loss` takes them, [rows]; `values` are those of the target's column.

@@ -28,8 +28,8 @@ class TrainingClassification:
     def __init__(self, contract: OutputContract) -> None:
         self._labels = contract.names
 
-    def network(self, encoder: PreTrainedModel) -> Network:
-        return Network(encoder, len(self._labels))
+    def network(self, encoder: PreTrainedModel, features: int = 0) -> Network:
+        return Network(encoder, len(self._labels), features)
 
     def targets(self, values: Sequence[Any], where: str) -> NDArray[Any]:
         index = {label: number for number, label in enumerate(self._labels)}

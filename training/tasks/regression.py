@@ -29,8 +29,8 @@ class TrainingRegression:
     def __init__(self, contract: OutputContract) -> None:
         self._offset, self._scale = contract.offset, contract.scale
 
-    def network(self, encoder: PreTrainedModel) -> Network:
-        return Network(encoder, 1)
+    def network(self, encoder: PreTrainedModel, features: int = 0) -> Network:
+        return Network(encoder, 1, features)
 
     def targets(self, values: Sequence[Any], where: str) -> NDArray[Any]:
         numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)

@@ -6,6 +6,7 @@ split, where texts that might be alike belong together. What is dropped must be 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from string import ascii_lowercase
 
 import numpy as np
@@ -18,6 +19,8 @@ from lakeloop.cleaning.text import normalise
 CONTENT = r"[\p{L}\p{M}\p{N}]"
 """What `text_key` is made of, in RE2: a text without any has a key of its row, whatever else is in it."""
 
+_BETWEEN = "\u241f"
+"""Stands between columns: a symbol counts, so that nothing moves from one column into the next unseen."""
 _MINUS = r"[-\x{2010}-\x{2013}\x{FE63}\x{FF0D}]"
 _SIGNS = r"#%&*@/\\_§‰\x{FF03}\x{FF05}\x{FF06}\x{FF0A}\x{FF20}\x{FF0F}\x{FF3C}\x{FF3F}"
 """Of Unicode's punctuation what does not part words but means something, of full width too: C# is not C."""
@@ -50,6 +53,14 @@ def near_key(texts: pa.Array) -> pa.Array:
         lowered = pc.replace_substring(lowered, f" {letter}", letter)
     key = pc.replace_substring_regex(lowered, pattern=_PARTS, replacement=r"\1\2\3")
     return pc.if_else(pc.equal(key, ""), pa.scalar(None, key.type), key)
+
+
+def joined(columns: Sequence[pa.Array | pa.ChunkedArray]) -> pa.Array | pa.ChunkedArray:
+    """All that a model reads of each row as one text, for `near_key`; a single column is that itself."""
+    if len(columns) == 1:
+        return columns[0]
+    words = [pc.fill_null(pc.cast(column, pa.large_string()), "") for column in columns]
+    return pc.binary_join_element_wise(*words, pa.scalar(_BETWEEN, pa.large_string()))
 
 
 def repeats(texts: pa.ChunkedArray, text_keys: pa.ChunkedArray) -> npt.NDArray[np.bool_]:

@@ -7,14 +7,15 @@ test rows in its test split, and texts that are alike are on one side. Of near-d
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import pyarrow as pa
 
-from lakeloop.cleaning.near import repeats
+from lakeloop.cleaning.near import joined, repeats
 from lakeloop.spec.split import Split
+from lakeloop.spec.tasks.base import TEXT
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
@@ -45,14 +46,16 @@ def deal(text_key: str, split: Split) -> SplitName:
     return "validation" if share < split.test + split.validation else "train"
 
 
-def assemble(mart: pa.Table, split: Split, columns: Collection[str]) -> Assembled:
+def assemble(
+    mart: pa.Table, split: Split, columns: Collection[str], reads: Sequence[str] = (TEXT,)
+) -> Assembled:
     """Deal the rows of `mart` (its columns, any order of rows); of near-duplicates the earliest row stays.
 
-    `columns` are those of the task; they come in the order of the mart.
+    `columns` are those of the task, in the order of the mart; rows are alike in those that a model `reads`.
     """
     mart = mart.sort_by(_ORDER)
     chosen: dict[SplitName, list[int]] = {name: [] for name in SPLITS}
-    repeated = repeats(mart["text"], mart["text_key"])
+    repeated = repeats(joined([mart[name] for name in reads]), mart["text_key"])
     for index, (text_key, again) in enumerate(zip(mart["text_key"].to_pylist(), repeated, strict=True)):
         if not again:
             chosen[deal(text_key, split)].append(index)

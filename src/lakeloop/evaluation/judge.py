@@ -19,6 +19,7 @@ from lakeloop.inference.predictor import Predictor
 from lakeloop.lake.digest import content_digest
 from lakeloop.measures.base import Outcomes
 from lakeloop.tasks.base import Answer, Task
+from lakeloop.tasks.reading import instances_of
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Judged:
 
 
 def judge(contender: Contender, folder: Path, rows: pa.Table, task: Task, *, threads: int) -> Judged:
-    """Load the artifact in `folder` and let it answer `rows` (columns text and the task's target).
+    """Load the artifact in `folder` and let it answer `rows` (columns of the task).
 
     Raises:
         ArtifactError: the artifact is not whole, is not the contender's, or answers another kind of task.
@@ -63,8 +64,9 @@ def judge(contender: Contender, folder: Path, rows: pa.Table, task: Task, *, thr
             found=kind,
             remedy="give the loop of the new task a new name: a loop keeps its kind of task",
         )
+    asked = instances_of(task.section, rows)
     started = time.perf_counter()
-    answers = tuple(predictor.predict(rows["text"].to_pylist()))
+    answers = tuple(predictor.predict(asked))
     seconds = time.perf_counter() - started
     outcomes = task.outcomes(answers, rows[task.target].to_pylist())
     return Judged(contender, predictor.description, answers, outcomes, content_digest(rows), seconds)

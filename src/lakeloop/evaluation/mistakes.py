@@ -8,6 +8,7 @@ import pyarrow as pa
 from lakeloop.evaluation.judge import Judged
 from lakeloop.evidence import Mistake
 from lakeloop.tasks.base import Task
+from lakeloop.tasks.reading import instances_of
 
 EXCERPT_CHARACTERS = 280
 
@@ -17,16 +18,17 @@ def worst_mistakes(judged: Judged, rows: pa.Table, task: Task, count: int) -> tu
     errors = task.errors(judged.answers, rows[task.target].to_pylist())
     # Equal errors in the order of the rows, whatever the machine.
     worst = [int(number) for number in np.argsort(-errors, kind="stable")[:count] if errors[number] > 0]
-    shown = rows.take(pa.array(worst, pa.int64())).to_pylist()
+    picked = rows.take(pa.array(worst, pa.int64()))
+    shown = picked.to_pylist()
     return int((errors > 0).sum()), tuple(
         Mistake(
             row_id=row["row_id"],
-            text=excerpt(row["text"]),
+            text=excerpt(instance.shown),
             expected=task.right(judged.answers[number], row[task.target]),
             answered=task.shown(judged.answers[number]),
             error=float(errors[number]),
         )
-        for number, row in zip(worst, shown, strict=True)
+        for number, row, instance in zip(worst, shown, instances_of(task.section, picked), strict=True)
     )
 
 

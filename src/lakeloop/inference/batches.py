@@ -25,6 +25,8 @@ class Padded:
 
     input_ids: NDArray[np.int64]
     attention_mask: NDArray[np.int64]
+    features: NDArray[np.float32] | None = None
+    """What is read beside the texts, [rows, width]; None where nothing is."""
 
     @property
     def width(self) -> int:

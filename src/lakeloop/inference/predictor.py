@@ -6,6 +6,7 @@ What is judged is what is served: evaluation and the model server both answer th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from lakeloop.artifact import TOKENIZER, ArtifactDescription, open_artifact
-from lakeloop.cleaning.steps import clean_texts
 from lakeloop.errors import ArtifactError
 from lakeloop.inference.batches import length_batches, pad, pad_id_of
 from lakeloop.inference.engines.onnx_encoder import REMEDY
 from lakeloop.inference.engines.registry import open_engine
+from lakeloop.inference.instances import clean_instances, inputs_of
 from lakeloop.tasks.base import Answer
+from lakeloop.tasks.reading import Instance, as_instances
 from lakeloop.tasks.registry import task_class
 
 
@@ -48,22 +50,36 @@ class Predictor:
         self._engine = open_engine(folder, artifact.description, threads)
         self._decode = task_class(artifact.description.contract.kind).decode
 
-    def predict(self, texts: Sequence[str]) -> list[Answer]:
-        """Answers for `texts`, any number of them, in their order.
+    def predict(self, rows: Sequence[str] | Sequence[Instance]) -> list[Answer]:
+        """Answers for `rows`, any number of them, in their order; a text alone stands for a row without more.
 
-        Texts are cleaned like the texts of the training, and cut at `description.max_tokens` tokens.
+        Texts are cleaned like those of the training, and cut at `description.max_tokens` tokens; of two texts
+        the longer one first.
 
         Raises:
             ArtifactError: the network fails on such texts, or gives something else than its contract says.
         """
-        if not texts:
+        if not rows:
             return []
-        cleaned = clean_texts(texts, self.description.clean, where=str(self.folder))
-        rows = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(cleaned)]
-        outputs = np.empty((len(rows), self.description.contract.width), dtype=np.float64)
-        for batch in length_batches([len(ids) for ids in rows]):
-            outputs[batch] = self._engine.run(pad([rows[index] for index in batch], self._pad))
+        instances = self._cleaned(as_instances(rows))
+        ids = [encoding.ids for encoding in self._encoded(instances)]
+        features = self.description.reads.numbers(instances)
+        outputs = np.empty((len(ids), self.description.contract.width), dtype=np.float64)
+        for batch in length_batches([len(row) for row in ids]):
+            padded = pad([ids[index] for index in batch], self._pad)
+            if features is not None:
+                padded = replace(padded, features=features[batch])
+            outputs[batch] = self._engine.run(padded)
         return self._decode(self.description.contract, outputs)
+
+    def _cleaned(self, instances: Sequence[Instance]) -> list[Instance]:
+        """`instances` as the rows of the mart are."""
+        return clean_instances(
+            instances, self.description.reads, self.description.clean, where=str(self.folder)
+        )
+
+    def _encoded(self, instances: Sequence[Instance]) -> Any:
+        return self._tokenizer.encode_batch_fast(inputs_of(instances, self.description.reads))
 
 
 def _open_tokenizer(path: Path, max_tokens: int) -> Any:

@@ -50,6 +50,7 @@ PREDICTIONS = pa.schema(
         ("text", pa.string()),
         ("answer", pa.string()),  # JSON, see the task's answer
         ("latency_ms", pa.float64()),
+        ("beside", pa.string()),  # JSON, what the model was given beside the text; null: nothing
     ]
 )
 FEEDBACK = pa.schema(

@@ -16,6 +16,7 @@ from lakeloop.serving.client import ModelServer
 from lakeloop.stages.catalogue import DAGS
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.frame.status import loop_status
+from lakeloop.tasks.reading import smoke_instances
 
 
 def show_summary(
@@ -39,18 +40,18 @@ def show_summary(
 
 
 def _print_answers(console: Console, context: StageContext, stack: Stack) -> None:
-    texts = context.loop.deploy.smoke_texts
-    if not texts:
+    rows = smoke_instances(context.loop)
+    if not rows:
         return
     with ModelServer(stack.server_url, context.loop.name) as server:
         try:
-            told = server.ask(texts)
+            told = server.ask(rows)
         except ServiceError as error:
             console.print(str(error), style="red", markup=False, highlight=False)
             return
     console.print(f"Asked {server.url}{server.path}, answered by {told.version}:", highlight=False)
-    for text, shown in zip(texts, told.shown, strict=True):
-        console.print(f"  {shown:<20} {text}", highlight=False, markup=False)
+    for row, shown in zip(rows, told.shown, strict=True):
+        console.print(f"  {shown:<20} {row.shown}", highlight=False, markup=False)
 
 
 def _print_unchanged(console: Console, outcome: Outcome) -> None:

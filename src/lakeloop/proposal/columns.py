@@ -17,7 +17,7 @@ from lakeloop.sources.values import EXACT, parse, since_1970
 from lakeloop.spec.columns import ColumnSection, ColumnType
 from lakeloop.spec.normal import normalised
 from lakeloop.spec.quoting import plain, quote
-from lakeloop.spec.tasks import in_words
+from lakeloop.spec.tasks.base import in_words
 from lakeloop.spec.time_format import EPOCHS
 
 _ENOUGH = 0.98

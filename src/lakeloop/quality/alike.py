@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from lakeloop.cleaning.near import near_key
+from lakeloop.cleaning.near import joined, near_key
 from lakeloop.scratch.duckdb import literal
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import identifier
@@ -111,6 +111,7 @@ def compare(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> None:
 
 def _find_near(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> None:
     """Only texts that share a text key can be alike, or texts without what that key is made of."""
+    reads = loop.task.reads
     shown = f"{PLACE}, left(text, {_SHOWN_CHARACTERS}) as text, answer, source_file, source_line"
     candidates = f"""
         with alike as (select text_key from {PASSED} group by text_key having count(*) > 1),
@@ -118,7 +119,7 @@ def _find_near(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> None:
             select {PLACE} from {PASSED} semi join alike using (text_key)
             union select {PLACE} from {NOTED} where len(reasons) = 0
         )
-        select text, {PLACE}, source_file, source_line,
+        select {", ".join(map(identifier, reads))}, {PLACE}, source_file, source_line,
             cast({identifier(loop.task.target)} as varchar) as answer
         from {EACH_ROW} semi join wanted using ({PLACE})
         """
@@ -127,7 +128,8 @@ def _find_near(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> None:
     )
     reading = connection.cursor()
     for batch in reading.sql(candidates).to_arrow_reader(_BATCH_ROWS):
-        keyed = pa.Table.from_batches([batch]).append_column("near", near_key(batch["text"]))
+        near = near_key(joined([batch[name] for name in reads]))
+        keyed = pa.Table.from_batches([batch]).append_column("near", near)
         connection.register("found", keyed)
         connection.execute(f"insert into {NEAR} select {shown}, near from found")
         connection.unregister("found")

@@ -37,6 +37,7 @@ from lakeloop.serving.messages import (
 from lakeloop.serving.metrics import ServerMetrics, Timing
 from lakeloop.serving.router import named, only
 from lakeloop.serving.watcher import Watcher
+from lakeloop.tasks.reading import Instance
 
 _LOOP = "/v1/loops/{loop}"
 _SHORT_FORMS = ("/v1/predict", "/v1/model")
@@ -163,10 +164,11 @@ def _add_predict(app: FastAPI, service: Service, queue: InferenceQueue) -> None:
 
     async def ask(served: ServedLoop, request: PredictRequest) -> PredictResponse:
         started, seconds = time.monotonic(), service.limits.answer_seconds
-        _require_fits(request.texts, service.limits)
-        exchange = Exchange(served, request.request_id or uuid.uuid4().hex, request.texts, started, seconds)
+        rows = request.rows
+        _require_fits(rows, service.limits)
+        exchange = Exchange(served, request.request_id or uuid.uuid4().hex, rows, started, seconds)
         response = await queue.run(exchange.answer, seconds)
-        served.metrics.texts.observe(len(request.texts))
+        served.metrics.texts.observe(len(rows))
         return response
 
     @app.post(f"{_LOOP}/predict", tags=["model"], responses=responses, summary="Answer texts")
@@ -178,23 +180,24 @@ def _add_predict(app: FastAPI, service: Service, queue: InferenceQueue) -> None:
         return await ask(only(service.loops, "predict"), request)
 
 
-def _require_fits(texts: Sequence[str], limits: Limits) -> None:
-    if len(texts) > limits.texts:
+def _require_fits(rows: Sequence[Instance], limits: Limits) -> None:
+    if len(rows) > limits.texts:
         raise ProblemError(
             413,
             "too_many_texts",
             "too many texts in one request; send them in several",
             expected=f"at most {limits.texts} texts",
-            found=f"{len(texts)} texts",
+            found=f"{len(rows)} texts",
         )
-    for index, text in enumerate(texts):
-        if len(text) > limits.characters:
+    for index, row in enumerate(rows):
+        longest = max(map(len, row.words))
+        if longest > limits.characters:
             raise ProblemError(
                 413,
                 "text_too_long",
-                f"body.texts.{index} is too long; the model reads only its beginning, so cut it",
+                f"row {index} of the body is too long; the model reads only its beginning, so cut it",
                 expected=f"at most {limits.characters} characters",
-                found=f"{len(text)} characters",
+                found=f"{longest} characters",
             )
 
 

@@ -11,6 +11,7 @@ import httpx
 
 from lakeloop.errors import ServiceError
 from lakeloop.tasks.base import Answer
+from lakeloop.tasks.reading import Instance, as_instances
 from lakeloop.tasks.registry import task_class
 
 REQUEST_SECONDS = 30.0
@@ -64,13 +65,17 @@ class ModelServer:
             return {"error": {"code": type(error).__name__, "message": str(error)}}
         return answer
 
-    def ask(self, texts: Sequence[str], *, request_id: str | None = None) -> Answers:
-        """The answers to `texts`; when `request_id` is None the server makes one up.
+    def ask(self, rows: Sequence[str] | Sequence[Instance], *, request_id: str | None = None) -> Answers:
+        """The answers to `rows`; when `request_id` is None the server makes one up.
 
         Raises:
-            ServiceError: the server did not answer the texts.
+            ServiceError: the server did not answer them.
         """
-        request = {"texts": list(texts), "request_id": request_id}
+        instances = as_instances(rows)
+        asked: dict[str, Any] = {"texts": [row.text for row in instances]}
+        if any(row.beside for row in instances):
+            asked = {"instances": [{"text": row.text, **row.beside} for row in instances]}
+        request = {**asked, "request_id": request_id}
         try:
             response = self._http.post(f"{self.path}/predict", json=request)
             response.raise_for_status()

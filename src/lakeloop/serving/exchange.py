@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lakeloop.records import now
+from lakeloop.serving.guard.problems import ProblemError
 from lakeloop.serving.log.predictions import Answered, PredictionLog
 from lakeloop.serving.messages import PredictResponse
 from lakeloop.serving.metrics import LoopMetrics
 from lakeloop.serving.router import answering
 from lakeloop.serving.slots import Slots
+from lakeloop.tasks.reading import Instance, Reading
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Exchange:
 
     served: ServedLoop
     request_id: str
-    texts: Sequence[str]
+    rows: Sequence[Instance]
     started: float
     """When the request was parsed, by the monotonic clock."""
     seconds: float
@@ -42,20 +44,21 @@ class Exchange:
         """Ask the model, and log what it says.
 
         Raises:
-            ProblemError: 503, the loop has no model.
+            ProblemError: 503, the loop has no model; 422, its model does not read such rows.
             ArtifactError: the network fails on the texts.
         """
         model = answering(self.served.slots)
-        answers = model.predictor.predict(self.texts)
+        self._require_readable(model.predictor.description.reads)
+        answers = model.predictor.predict(self.rows)
         taken = time.monotonic() - self.started
         # Later the client has its 503 already; an answer that the client did not get is not logged.
-        if self.texts and taken < self.seconds:
+        if self.rows and taken < self.seconds:
             self.served.predictions.record(
                 Answered(
                     request_id=self.request_id,
                     at=now(),
                     model_version=model.release.version,
-                    texts=self.texts,
+                    rows=self.rows,
                     answers=answers,
                     latency_ms=taken * 1000,
                 )
@@ -63,3 +66,15 @@ class Exchange:
         return PredictResponse(
             model_version=model.release.version, predictions=answers, request_id=self.request_id
         )
+
+    def _require_readable(self, reads: Reading) -> None:
+        for number, row in enumerate(self.rows):
+            for key, expected, found in reads.faults(row):
+                raise ProblemError(
+                    422,
+                    "not_what_the_model_reads",
+                    f"body.instances.{number}.{key} does not fit: the model of loop {self.served.name} reads"
+                    f" {reads.in_words}",
+                    expected=expected,
+                    found=found,
+                )

@@ -7,12 +7,14 @@ unknown. What an answer looks like is the task's (`lakeloop.tasks`).
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Union
+from typing import TYPE_CHECKING, Annotated, Any, Self, Union
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
-from lakeloop.serving.guard.problems import ErrorDetail
+from lakeloop.serving.guard.problems import ASKED_TWICE, NOTHING_ASKED, ErrorDetail
 from lakeloop.tasks.base import Answer, OutputContract
+from lakeloop.tasks.reading import Instance, Reading
 from lakeloop.tasks.registry import TASKS, answer_type
 
 if TYPE_CHECKING:
@@ -37,7 +39,8 @@ def _not_blank(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_encodable), AfterValidator(_not_blank)]
+Encodable = Annotated[str, AfterValidator(_encodable)]
+Text = Annotated[Encodable, AfterValidator(_not_blank)]
 RequestId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
 
 
@@ -45,15 +48,46 @@ class _Described(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-class PredictRequest(_Described):
-    """Texts to answer."""
+class AskedInstance(_Described):
+    """One row of a loop whose model reads more than a text."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    texts: list[Text] = Field(examples=[["Shares in London closed higher."]])
+    text: Text
+    text_pair: Text | None = None
+    """The second text, where the model reads one."""
+    features: dict[str, float | int | bool | Encodable | None] = Field(default_factory=dict)
+    """Values of the columns beside the text, by their names in the loop file; null, or left out: none."""
+
+
+class PredictRequest(_Described):
+    """Rows to answer: texts, or instances where the model reads more than a text."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    texts: list[Text] = Field(default_factory=list, examples=[["Shares in London closed higher."]])
     """None may be blank, and there may be none; the limits are in the description of this service."""
+    instances: list[AskedInstance] = Field(
+        default_factory=list, examples=[[{"text": "Shares in London closed higher."}]]
+    )
+    """In place of texts."""
     request_id: RequestId | None = Field(default=None, examples=["my-request-1"])
     """Your own name for this request, printable ASCII without spaces; one is made up when it is absent."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        asked = self.model_fields_set & {"texts", "instances"}
+        if not asked:
+            raise PydanticCustomError(NOTHING_ASKED, "no texts")
+        if len(asked) > 1:
+            raise PydanticCustomError(ASKED_TWICE, "texts and instances")
+        return self
+
+    @property
+    def rows(self) -> list[Instance]:
+        """What is asked, each a row of its own."""
+        texts = [Instance(text) for text in self.texts]
+        return texts or [Instance(each.text, each.text_pair, each.features) for each in self.instances]
 
 
 class PredictResponse(_Described):
@@ -92,6 +126,8 @@ class ModelInfo(_Described):
     method: str
     contract: OutputContract
     """Kind of its task, and what an answer is made of."""
+    reads: Reading
+    """What of a row the model reads: by default a text alone."""
     max_tokens: int
     """A text is cut after so many tokens."""
     dataset_digest: str

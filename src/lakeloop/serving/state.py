@@ -37,6 +37,7 @@ def model_info(served: ServedLoop) -> ModelInfo:
         candidate=description.candidate,
         method=description.method,
         contract=description.contract,
+        reads=description.reads,
         max_tokens=description.max_tokens,
         dataset_digest=description.dataset_digest,
         scores=dict(model.release.scores),

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from lakeloop.lake.tables import ARROW_TYPES
 from lakeloop.sources.values import Value, cast, parse, require_int64, since_1970
 from lakeloop.spec.columns import Column, ColumnType, Moments
-from lakeloop.spec.tasks import in_words
+from lakeloop.spec.tasks.base import in_words
 
 _NUMBERS: tuple[ColumnType, ...] = ("integer", "number")
 _ZEROS = r"^\s*[+-]?0[0-9]"

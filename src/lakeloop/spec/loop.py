@@ -22,6 +22,7 @@ from lakeloop.spec.rules import Broken, refuse_broken
 from lakeloop.spec.source import Source
 from lakeloop.spec.split import Split
 from lakeloop.spec.tasks import Task
+from lakeloop.spec.tasks.base import TEXT_PAIR
 from lakeloop.spec.train import Train
 from lakeloop.spec.watch import Schedule
 
@@ -69,6 +70,7 @@ class LoopSpec(Section):
                 *self._checks_without_column(),
                 *self._methods_that_do_not_fit(),
                 *self._wrong_metric(),
+                *self._smoke_rows_that_are_not_read(),
             ]
         )
         return self
@@ -121,8 +123,24 @@ class LoopSpec(Section):
             key = f"train.candidates.{number}.method" if self.train.candidates else "train.method"
             if self.task.kind in method.not_for:
                 yield Broken(key, f"cannot learn {self.task.kind}", "another method", method.kind)
+            for name in method.cannot_read:
+                if getattr(self.task, name, None):
+                    yield Broken(key, f"cannot read what task.{name} names", "another method", method.kind)
             for broken in method.broken_rules(self.task.answers):
                 yield broken._replace(key=(*key.split("."), *broken.key))
+
+    def _smoke_rows_that_are_not_read(self) -> Iterator[Broken]:
+        names = {feature.name for feature in self.task.features}
+        wants_pair = TEXT_PAIR in self.task.reads
+        for number, row in enumerate(self.deploy.rows):
+            key = f"deploy.smoke_texts.{number}"
+            if wants_pair and row.text_pair is None:
+                yield Broken(key, "the model reads two texts", "a section with text and text_pair", row.text)
+            if not wants_pair and row.text_pair is not None:
+                yield Broken(f"{key}.text_pair", "the model reads one text", "no text_pair", row.text_pair)
+            for name in row.features.keys() - names:
+                known = ", ".join(sorted(names)) or "no features: task.numeric and task.categorical name none"
+                yield Broken((*key.split("."), "features", name), "the model does not read it", known, name)
 
     def _wrong_metric(self) -> Iterator[Broken]:
         known = tuple(metric.name for metric in metrics_of(self.task.kind))

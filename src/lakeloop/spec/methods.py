@@ -26,6 +26,8 @@ ADAPTER, PROMPT, PREFIX = "adapter", "prompt", "prefix"
 
 
 _NO_NUMBERS = ("regression",)
+BESIDE = ("numeric", "categorical")
+"""Keys of section `task` that name columns beside the text."""
 
 
 class MethodBase(Section):
@@ -33,6 +35,8 @@ class MethodBase(Section):
 
     not_for: ClassVar[tuple[str, ...]] = ()
     """Kinds of task that the method cannot learn."""
+    cannot_read: ClassVar[tuple[str, ...]] = ()
+    """Keys of section `task` by which there is more to read than the method can."""
     needs: ClassVar[tuple[str, ...]] = ()
     """What it asks of the base model's architecture; which lack it is told in `bases.families`."""
     in_steps: ClassVar[bool] = True
@@ -71,6 +75,7 @@ class ZeroShot(MethodBase):
     """Nothing is trained: the answer is the one whose description is nearest to the text."""
 
     not_for: ClassVar[tuple[str, ...]] = _NO_NUMBERS
+    cannot_read: ClassVar[tuple[str, ...]] = ("text_pair", *BESIDE)
     in_steps: ClassVar[bool] = False
 
     kind: Annotated[Literal["zero_shot"], WEIGHTS]
@@ -87,6 +92,7 @@ class FewShot(MethodBase):
     """For a handful of rows of each answer: which texts belong together is learnt, then a linear model."""
 
     not_for: ClassVar[tuple[str, ...]] = _NO_NUMBERS
+    cannot_read: ClassVar[tuple[str, ...]] = BESIDE
     ignores: ClassVar[tuple[str, ...]] = ("patience",)
     usual: ClassVar[dict[str, float]] = {"learning_rate": 5e-5}
     shares_batches: ClassVar[bool] = False  # what is learnt is how the texts of a batch lie to each other

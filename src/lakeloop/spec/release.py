@@ -9,6 +9,17 @@ from pydantic import Field
 from lakeloop.spec.base import NOTHING, RELEASE, Identifier, Mark, Section, text_like
 
 SmokeText = Annotated[str, text_like(r"\S", "a text that is not blank")]
+
+
+class SmokeRow(Section):
+    """A row with more than a text, as requests to the model server have it."""
+
+    text: Annotated[SmokeText, NOTHING]
+    text_pair: Annotated[SmokeText | None, NOTHING] = None
+    features: Annotated[dict[str, float | str | None], NOTHING] = Field(default_factory=dict)
+    """Values of the columns beside the text, by their names in the loop file."""
+
+
 METRIC = Mark(("weights", "scores", "release"), per_run=True)
 
 
@@ -28,5 +39,11 @@ class Gate(Section):
 
 
 class Deploy(Section):
-    smoke_texts: Annotated[tuple[SmokeText, ...], NOTHING] = ()
-    """Texts that are sent to the server after each roll-out; the answers are shown and recorded."""
+    smoke_texts: Annotated[tuple[SmokeText | SmokeRow, ...], NOTHING] = ()
+    """Texts that are sent to the server after each roll-out; the answers are shown and recorded. Where the
+    model reads more than a text: sections with `text`, `text_pair` and `features`."""
+
+    @property
+    def rows(self) -> tuple[SmokeRow, ...]:
+        """The texts as rows."""
+        return tuple(SmokeRow(text=row) if isinstance(row, str) else row for row in self.smoke_texts)

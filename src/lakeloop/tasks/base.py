@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lakeloop.measures.base import Outcomes
+    from lakeloop.spec.tasks.base import TaskBase
     from lakeloop.tasks.proposing import TaskProposal
 
 
@@ -69,6 +70,8 @@ class Grid(Frozen):
 class Task(Protocol):
     """One kind of prediction. Made from its section of the loop file by `registry.task_of`."""
 
+    section: TaskBase
+    """Of the loop file."""
     kind: ClassVar[str]
     target: ClassVar[str]
     """Column of the mart with the right answer."""

@@ -16,6 +16,7 @@ from lakeloop.errors import DataError
 from lakeloop.measures.base import Outcomes
 from lakeloop.spec import tasks as spec
 from lakeloop.spec.quoting import scalar
+from lakeloop.spec.tasks.base import ANSWER_NAMES, LABELS
 from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile
 from lakeloop.tasks.proposing import SeenColumn, TaskProposal
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _REMEDY = "publish more partitions, or change split in the loop file"
 ANOTHER = "another label"
-_NAMES = rf"{spec.ANSWER_NAMES}|class|categor|sentiment|topic|issue|spam|type|team|intent|tag|desk|priority"
+_NAMES = rf"{ANSWER_NAMES}|class|categor|sentiment|topic|issue|spam|type|team|intent|tag|desk|priority"
 """How columns with labels are called."""
 _USUAL = frozenset({"string", "integer", "boolean"})
 """Types of columns that are taken for labels without being told; numbers with a point may be."""
@@ -60,7 +61,7 @@ class Proposed:
 
     def fit(self, column: SeenColumn, *, named: bool = False) -> float:
         if named:
-            return 1.0 if column.type in _USUAL else 0.5 if column.type in spec.LABELS else 0
+            return 1.0 if column.type in _USUAL else 0.5 if column.type in LABELS else 0
         records = _RECORDS_OF_A_LABEL[column.distinct > _FEW_LABELS]
         few = column.distinct <= min(_MOST_LABELS, max(column.records // records, 2))
         if column.filled < 0.5 or column.distinct < 2 or column.type not in _USUAL or not few:
@@ -107,6 +108,7 @@ class Classification:
     error: ClassVar[str] = "how sure it was"
 
     def __init__(self, section: spec.Classification) -> None:
+        self.section = section
         self.labels = section.labels
 
     def require_known(self, rows: pa.Table, loop: str) -> None:

@@ -16,13 +16,14 @@ from lakeloop.errors import DataError
 from lakeloop.measures.base import Outcomes
 from lakeloop.spec import tasks as spec
 from lakeloop.spec.quoting import scalar
+from lakeloop.spec.tasks.base import ANSWER_NAMES
 from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile
 from lakeloop.tasks.proposing import SeenColumn, TaskProposal
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_NAMES = rf"{spec.ANSWER_NAMES}|score|rating|stars|valence|value|price|amount"
+_NAMES = rf"{ANSWER_NAMES}|score|rating|stars|valence|value|price|amount"
 """How columns with numbers to predict are called."""
 _SLICES = 10
 _POINTS = 400
@@ -76,6 +77,7 @@ class Regression:
     error: ClassVar[str] = "absolute error"
 
     def __init__(self, section: spec.Regression) -> None:
+        self.section = section
         self.minimum, self.maximum = section.minimum, section.maximum
 
     def require_known(self, rows: pa.Table, loop: str) -> None:

@@ -22,6 +22,7 @@ from lakeloop.records import fingerprint
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import quote
 from lakeloop.spec.tasks import Task
+from lakeloop.spec.tasks.base import TEXT
 
 TEMPLATES = resources.files("lakeloop.transform") / "templates"
 
@@ -58,7 +59,7 @@ def models_of(project: Path, loop: LoopSpec) -> Models:
     if own:
         files = {path.relative_to(project / "models").as_posix(): path.read_bytes() for path in own}
         return Models(loop.name, files, generated=False)
-    return Models(loop.name, _generated(loop), generated=True)
+    return Models(loop.name, generated(loop), generated=True)
 
 
 def own_folder(project: Path, loop: str) -> Path | None:
@@ -110,7 +111,7 @@ def take_over(project: Path, loop: LoopSpec) -> list[Path]:
             remedy="change them as you like; to have them generated again, move the folder away",
         )
     written = []
-    for name, content in _generated(loop).items():
+    for name, content in generated(loop).items():
         path = project / "models" / name
         write_atomically(path, _NOTICES[path.suffix] + content)
         written.append(path)
@@ -159,7 +160,8 @@ def _digest(files: Mapping[str, bytes]) -> str:
     return digest_named((name, digests[name]) for name in sorted(digests, key=PurePosixPath))
 
 
-def _generated(loop: LoopSpec) -> dict[str, bytes]:
+def generated(loop: LoopSpec) -> dict[str, bytes]:
+    """The models that a loop without its own ones has: file, below the folder of models -> content."""
     words = {"name": loop.name, "target": loop.task.target, **_contract(loop.task)}
     return {
         f"{loop.name}/{file.format(loop=loop.name)}": _filled(template, words).encode()
@@ -169,11 +171,13 @@ def _generated(loop: LoopSpec) -> dict[str, bytes]:
 
 def _contract(task: Task) -> dict[str, str]:
     """What models say of the task's columns besides the text: arguments of the macro, and the contract."""
-    roles = {name: role.kept_as for name, role in task.roles().items() if name != "text"}
+    roles = {name: role.kept_as for name, role in task.roles().items() if name != TEXT}
     arguments = ""
     for kind, argument in (("string", "words"), ("number", "numbers")):
         given = ", ".join(f"'{name}': 'lakeloop_{name}'" for name, kept in roles.items() if kept == kind)
         arguments += f", {argument}={{{given}}}" if given else ""
+    if beside := ", ".join(f"'{name}'" for name in task.reads if name != TEXT):
+        arguments += f", beside=[{beside}]"
     columns = "".join(_COLUMN[kept].format(name=name) for name, kept in roles.items())
     return {"arguments": arguments, "target_columns": columns}
 

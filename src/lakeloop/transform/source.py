@@ -9,7 +9,7 @@ from lakeloop.lake.row_files import RowFiles
 from lakeloop.scratch.duckdb import fill, view_files
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import identifier
-from lakeloop.spec.tasks import WHOLE_BELOW
+from lakeloop.spec.tasks.base import WHOLE_BELOW
 
 _KEYS = {"content": "row_hash", "line": "source_file || ':' || source_line"}
 """`source.key_from` -> the key, as SQL over the columns of raw."""

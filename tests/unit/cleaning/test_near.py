@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakeloop.cleaning import near
-from lakeloop.cleaning.near import near_key, repeats
+from lakeloop.cleaning.near import joined, near_key, repeats
 from lakeloop.cleaning.text import normalise
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
@@ -126,3 +126,11 @@ def test_repeats_are_the_texts_whose_key_was_there(drawn: list[str]) -> None:
         kept = key(text)
         assert repeated == (kept in seen)
         seen |= {kept} - {None}  # type: ignore[arg-type]
+
+
+def test_columns_that_are_read_together_are_one_text_to_compare() -> None:
+    first, second = pa.array(["ab", "a", "ab"]), pa.array(["c", "bc", None])
+    keys = near_key(joined([first, second, pa.array([1.5, 1.5, 1.5])])).to_pylist()
+    assert len(set(keys)) == 3, "nothing moves from one column into the next"
+    assert keys[0] == near_key(joined([pa.array(["AB!"]), pa.array(["C"]), pa.array([1.5])])).to_pylist()[0]
+    assert joined([first]) is first

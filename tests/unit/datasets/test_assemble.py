@@ -93,3 +93,14 @@ def test_a_larger_test_share_takes_rows_but_gives_none_back(key: str, one: float
     small, large = sorted((one, other))
     if deal(key, Split(test=small)) == "test":
         assert deal(key, Split(test=large)) == "test"
+
+
+def test_rows_of_one_text_that_differ_in_what_else_is_read_are_no_repeats() -> None:
+    rows = mart_rows("2026-11-16", 3)
+    for row in rows:
+        row |= {"text": "a new car", "text_key": "anewcar"}
+    table = mart(rows).append_column("feature_amount", pa.array([100.0, 200.0, 100.0]))
+    columns = ("text", "feature_amount", "label")
+    assembled = assemble(table, SPLIT, columns, reads=("text", "feature_amount"))
+    assert assembled.duplicates == 1
+    assert assemble(table, SPLIT, columns).duplicates == 2

@@ -119,8 +119,8 @@ def test_a_refused_champion_shows_with_its_reason_while_the_old_one_answers(
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({}, "body.texts is missing"),
-        ({"text": "tech"}, "body.texts is missing; body.text is no field of a request"),
+        ({}, "body has neither texts nor instances"),
+        ({"text": "tech"}, "body.text is no field of a request"),
         ({"texts": "tech"}, "body.texts is not a list"),
         ({"texts": [1]}, "body.texts.0 is not a text in quotes"),
         ({"texts": ["a", None]}, "body.texts.1 is not a text in quotes"),
@@ -201,7 +201,7 @@ def test_sizes_over_the_limits_are_413_and_say_the_limit(server: Server) -> None
     ]
     assert (errors[0]["expected"], errors[0]["found"]) == ("at most 4 texts", "5 texts")
     assert (errors[1]["expected"], errors[1]["found"]) == ("at most 100 characters", "101 characters")
-    assert "texts.1" in errors[1]["message"]
+    assert "row 1" in errors[1]["message"]
 
 
 def test_unknown_paths_and_methods_are_json_too(server: Server) -> None:

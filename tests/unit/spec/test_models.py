@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
@@ -18,6 +19,7 @@ from lakeloop.spec.loop import RESERVED_NAMES, LoopSpec
 from lakeloop.spec.reading.load import load_loop
 from lakeloop.spec.source import FilesSource
 from lakeloop.spec.tasks import Classification, Regression
+from tests.support.beside import beside_loop
 from tests.support.loops import SHORT, write_loop
 
 
@@ -99,3 +101,18 @@ def test_a_text_that_does_not_fit_its_pattern_is_told_what_would(settings: Setti
     expected = r"train.memory: wrong value\s+expected: a size such as 12 GB or 800 MB\s+found: .12 gigs"
     with pytest.raises(ConfigurationError, match=expected):
         load_loop(path, settings)
+
+
+@pytest.mark.parametrize(
+    ("method", "key"),
+    [("zero_shot", "text_pair"), ("zero_shot", "numeric"), ("few_shot", "categorical")],
+)
+def test_a_method_that_reads_texts_only_is_refused_where_there_is_more(method: str, key: str) -> None:
+    with pytest.raises(ValidationError, match=f"cannot read what task.{key} names"):
+        beside_loop(train={"method": method})
+
+
+def test_a_column_has_one_role() -> None:
+    task = {"kind": "classification", "text": "text", "label": "label", "labels": ["a", "b"]}
+    with pytest.raises(ValidationError, match=r"task.numeric.0: is the text itself"):
+        beside_loop(task={**task, "numeric": ["text"]})

@@ -15,6 +15,7 @@ from lakeloop.base_model import BaseModel
 from lakeloop.cleaning.steps import clean_texts
 from lakeloop.errors import ConfigurationError, DataError
 from lakeloop.spec.tasks import Task
+from lakeloop.tasks.reading import Instance
 from lakeloop.tasks.registry import task_of
 from tests.support.tiny_bert import LABELS, make_dataset, make_numbers, make_rows
 from tests.support.training_jobs import CLASSES, NUMBERS
@@ -64,10 +65,10 @@ def test_texts_are_cleaned_as_inference_cleans_them(tmp_path: Path) -> None:
     rows = make_rows(9, seed=1)
     untidy = [f"\u00a0 {text.replace(' ', '  ')} cafe\u0301 " for text in rows["text"].to_pylist()]
     folder = make_dataset(tmp_path / "d", train=rows.set_column(1, "text", pa.array(untidy)))
-    once = read_dataset(folder).train.texts
+    once = tuple(row.text for row in read_dataset(folder).train.instances)
     assert once[0] == f"{rows['text'][0]} caf\u00e9"
     assert tuple(clean_texts(once, ("normalise",))) == once
-    assert read_dataset(folder, steps=()).train.texts == tuple(untidy)
+    assert [row.text for row in read_dataset(folder, steps=()).train.instances] == untidy
 
 
 def test_a_label_without_a_training_row_is_named(tmp_path: Path) -> None:
@@ -206,9 +207,9 @@ def test_for_inference_the_longest_come_first(lengths: np.ndarray, texts: int, t
 def test_texts_without_any_token_are_refused_with_what_to_do() -> None:
     tokens = Tokens((np.array([5, 6], dtype=np.int32), np.array([], dtype=np.int32)), pad_id=0)
     with pytest.raises(ConfigurationError, match="1 of 2 texts have no token") as raised:
-        require_tokens(tokens, ["a goal", "\u200b"])
+        require_tokens(tokens, [Instance("a goal"), Instance("\u200b")])
     assert raised.value.found == r"'\u200b'"
-    require_tokens(tokens.only(np.array([0])), ["a goal"])
+    require_tokens(tokens.only(np.array([0])), [Instance("a goal")])
 
 
 @pytest.mark.parametrize("strange", [True, False])

@@ -88,14 +88,14 @@ def test_a_file_that_computes_something_else_is_refused(
     network: Network, onnx_file: Path, base: BaseModel
 ) -> None:
     tokenizer = load_tokenizer(base.tokenizer, 24)
-    assert compare(network, onnx_file, tokenizer, TEXTS) < 1e-5
+    assert compare(network, onnx_file, tokenise(tokenizer, TEXTS)) < 1e-5
     other = Network(load_encoder(base, 24), 3).eval()
     with pytest.raises(ArtifactError, match="does not compute what the trained one does"):
-        compare(other, onnx_file, tokenizer, TEXTS)
+        compare(other, onnx_file, tokenise(tokenizer, TEXTS))
     with torch.no_grad():
         other.head.bias.fill_(float("nan"))
     with pytest.raises(ArtifactError, match="nan apart"):
-        compare(other, onnx_file, tokenizer, TEXTS)
+        compare(other, onnx_file, tokenise(tokenizer, TEXTS))
 
 
 def test_an_artifact_is_whole_and_has_no_padding_of_its_own(
@@ -108,7 +108,7 @@ def test_an_artifact_is_whole_and_has_no_padding_of_its_own(
         network,
         tokenizer,
         describe(),
-        TEXTS,
+        tokenise(tokenizer, TEXTS),
         rows={"train": 90, "validation": 9},
         into=tmp_path / "artifact",
         graphs=graphs(),

@@ -121,7 +121,7 @@ def test_numbers_are_trained_and_answered_from_the_artifact_as_torch_answers(
 
     config = JobConfig.model_validate_json(path.read_bytes())
     job = open_job(config, NoopTracker())
-    texts = job.dataset.validation.texts
+    texts = [row.text for row in job.dataset.validation.instances]
     batch = tokenise(job.tokenizer, texts).batch(np.arange(len(texts)))
     with torch.inference_mode():
         outputs = kept[0].network.cpu().eval()(batch.input_ids, batch.attention_mask).numpy()
@@ -146,7 +146,8 @@ def test_the_tokenizer_sees_the_same_in_training_and_in_inference(
     path = write(dataset=folder, epochs=1)
     run(path, train_candidate)
 
-    learnt = open_job(JobConfig.model_validate_json(path.read_bytes()), NoopTracker()).dataset.train.texts
+    job = open_job(JobConfig.model_validate_json(path.read_bytes()), NoopTracker())
+    learnt = tuple(row.text for row in job.dataset.train.instances)
     predictor = Predictor(path.parent / "artifact")
     seen: list[str] = []
     whole = predictor._tokenizer

@@ -14,6 +14,7 @@ from lakeloop.lake.tables import mart_schema
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.transform import models
 from lakeloop.transform.models import lacking, models_of, own_folder, project_digest, runnable, take_over
+from tests.support.beside import beside_loop
 from tests.support.dbt_project import write_dbt_project
 from tests.support.number_loop import number_loop
 from tests.support.small_loop import small_loop
@@ -45,7 +46,11 @@ def digest(project: Path, loop: LoopSpec | None = None) -> str:
     return project_digest(project, models_of(project, loop or small_loop()))
 
 
-@pytest.mark.parametrize("loop", [small_loop(), number_loop()], ids=lambda loop: loop.task.kind)
+@pytest.mark.parametrize(
+    "loop",
+    [small_loop(), number_loop(), beside_loop()],
+    ids=["text to class", "text to number", "with columns beside"],
+)
 def test_the_contract_of_generated_models_is_the_lakes_table(project: Path, loop: LoopSpec) -> None:
     generated = models_of(project, loop)
     assert generated.generated
@@ -137,3 +142,13 @@ def test_columns_that_the_contract_lacks_are_named(project: Path) -> None:
     assert lacking(project, number_loop(name="small")) == ("target",)
     write_dbt_project(project, "small", yml="models: {{{{ whatever dbt makes of it }}}}\n")
     assert lacking(project, number_loop(name="small")) == ()
+
+
+def test_what_is_read_beside_the_text_tells_rows_apart() -> None:
+    """Rows of one text and other numbers are no repeats, and may fall on both sides of the split."""
+    (line,) = (
+        text for name, text in models.generated(beside_loop()).items() if name.endswith("stg_beside.sql")
+    )
+    assert b"beside=['text_pair', 'feature_amount', 'feature_plan']" in line
+    for loop in (small_loop(), number_loop()):
+        assert not any(b"beside" in text for text in models.generated(loop).values()), "yesterday's digest"

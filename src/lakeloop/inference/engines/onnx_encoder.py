@@ -1,8 +1,12 @@
-"""ONNX Runtime on the CPU: an encoder with a head, token ids and mask -> one row of numbers for each text."""
+"""ONNX Runtime on the CPU: an encoder with a head, token ids and mask -> one row of numbers for each text.
+
+Where the network reads features, they are its third input.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -12,22 +16,27 @@ from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
 from lakeloop.errors import ArtifactError
 from lakeloop.inference.batches import Padded
 from lakeloop.tasks.base import OutputContract
+from lakeloop.tasks.reading import Reading
 
 _INPUTS = ("input_ids", "attention_mask")
+FEATURES = "features"
 REMEDY = "release the model again; nothing was answered with this one"
 
 
 class OnnxEncoder:
     """A session on one ONNX file."""
 
-    def __init__(self, path: Path, contract: OutputContract, threads: int) -> None:
-        """Raises ArtifactError when the file is no such network, or does not give what `contract` says."""
+    def __init__(self, path: Path, contract: OutputContract, reads: Reading, threads: int) -> None:
+        """Raises ArtifactError when the file is no network that is given `reads` and gives `contract`."""
         self._path, self._contract = path, contract
+        self._inputs = (*_INPUTS, FEATURES) if reads.features else _INPUTS
         self._session = _open_session(path, threads)
         self._require_fits()
 
     def run(self, batch: Padded) -> NDArray[np.float64]:
-        feed = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+        feed: dict[str, NDArray[Any]] = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+        if batch.features is not None:
+            feed[FEATURES] = batch.features
         try:
             (output,) = self._session.run(None, feed)
         except (Fail, InvalidArgument) as error:  # faults of memory or of the machine are passed on
@@ -59,11 +68,11 @@ class OnnxEncoder:
                 fits = last == width or not isinstance(last, int)
             case _:
                 fits = False
-        if inputs != set(_INPUTS) or not fits:
+        if inputs != set(self._inputs) or not fits:
             raise ArtifactError(
                 f"the model is not a network for {self._contract.kind}",
                 where=str(self._path),
-                expected=f"inputs {', '.join(_INPUTS)}; one output [batch, {width}]",
+                expected=f"inputs {', '.join(self._inputs)}; one output [batch, {width}]",
                 found=f"inputs {', '.join(sorted(inputs))}; outputs {outputs}",
                 remedy=REMEDY,
             )

@@ -13,7 +13,7 @@ from lakeloop.inference.engines.base import Engine
 def _onnx_encoder(folder: Path, description: ArtifactDescription, threads: int) -> Engine:
     from lakeloop.inference.engines.onnx_encoder import OnnxEncoder
 
-    return OnnxEncoder(folder / ONNX_MODEL, description.contract, threads)
+    return OnnxEncoder(folder / ONNX_MODEL, description.contract, description.reads, threads)
 
 
 ENGINES: Mapping[str, Callable[[Path, ArtifactDescription, int], Engine]] = {"onnx-encoder": _onnx_encoder}

@@ -22,11 +22,14 @@ _SHOWN_ERRORS = 5
 _SHOWN_CHARACTERS = 60
 _REQUEST = '{"texts": ["...", ...], "request_id": "..." (optional)}'
 
+NOTHING_ASKED, ASKED_TWICE = "nothing_asked", "asked_twice"
 _SAID = {
     "dict_type": "is not a JSON object",
     "extra_forbidden": "is no field of a request",
     "list_type": "is not a list",
     "missing": "is missing",
+    NOTHING_ASKED: "has neither texts nor instances",
+    ASKED_TWICE: "has both texts and instances",
     "model_attributes_type": "is not a JSON object",
     "string_pattern_mismatch": "is not 1 to 128 characters of printable ASCII without spaces",
     "string_type": "is not a text in quotes",
@@ -142,7 +145,9 @@ def _invalid(errors: Sequence[Any]) -> ProblemError:
         "invalid_request",
         "; ".join(shown),
         expected=_REQUEST,
-        found=None if first["type"] == "missing" else _short(first.get("input")),
+        found=None
+        if first["type"] in ("missing", NOTHING_ASKED, ASKED_TWICE)
+        else _short(first.get("input")),
     )
 
 

@@ -8,6 +8,7 @@ as dropped.
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from lakeloop.serving.backoff import Backoff
 from lakeloop.serving.log.spool import Spool, SpooledBatch
 from lakeloop.serving.metrics import LoopMetrics
 from lakeloop.tasks.base import Answer
+from lakeloop.tasks.reading import Instance
 from lakeloop.tasks.registry import logged_answer
 
 log = logging.getLogger(__name__)
@@ -39,10 +41,10 @@ class Answered:
     at: datetime
     """UTC; its day is the partition."""
     model_version: str
-    texts: Sequence[str]
+    rows: Sequence[Instance]
     answers: Sequence[Answer]
     latency_ms: float
-    """From the parsed request to the answer of the model, for all its texts together."""
+    """From the parsed request to the answer of the model, for all its rows together."""
 
 
 class PredictionLog:
@@ -79,7 +81,7 @@ class PredictionLog:
             log.exception("an answer could not be written to the prediction log")
             kept = "dropped"
         if kept == "dropped":
-            self._metrics.dropped.inc(len(answered.texts))
+            self._metrics.dropped.inc(len(answered.rows))
         elif kept == "filled":
             self._wake.set()
 
@@ -170,10 +172,11 @@ def _rows(answered: Answered) -> list[dict[str, Any]]:
             "request_id": answered.request_id,
             "predicted_at": int(answered.at.timestamp() * 1_000_000),
             "model_version": answered.model_version,
-            "text_sha256": sha256(text.encode()).hexdigest(),
-            "text": text,
+            "text_sha256": sha256(row.text.encode()).hexdigest(),
+            "text": row.text,
+            "beside": json.dumps(row.beside, ensure_ascii=False) if row.beside else None,
             "answer": answer.model_dump_json(),
             "latency_ms": answered.latency_ms,
         }
-        for text, answer in zip(answered.texts, answered.answers, strict=True)
+        for row, answer in zip(answered.rows, answered.answers, strict=True)
     ]

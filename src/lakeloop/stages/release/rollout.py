@@ -16,6 +16,7 @@ from lakeloop.records import StageRecord
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.progress import newest
 from lakeloop.stages.frame.session import StageContext, StageSession
+from lakeloop.tasks.reading import smoke_instances
 
 if TYPE_CHECKING:
     from lakeloop.registry.history import ModelVersion
@@ -83,22 +84,25 @@ def _was_last(context: StageContext, champion: ModelVersion) -> bool:
 
 def _prove(stage: StageSession, server: ModelServer, champion: ModelVersion, seconds: float) -> StageRecord:
     """Send the smoke texts and end the stage with the answers; the server was awaited for `seconds`."""
-    texts = stage.context.loop.deploy.smoke_texts
-    metrics = {"rollout/seconds_to_serve": seconds, "rollout/smoke_texts": float(len(texts))}
+    rows = smoke_instances(stage.context.loop)
+    metrics = {"rollout/seconds_to_serve": seconds, "rollout/smoke_texts": float(len(rows))}
     answers: list[dict[str, Any]] = []
-    if texts:
+    if rows:
         started = time.monotonic()
-        told = server.ask(texts, request_id=f"smoke-{stage.partition}-{champion.name}")
+        told = server.ask(rows, request_id=f"smoke-{stage.partition}-{champion.name}")
         metrics["rollout/smoke_ms"] = (time.monotonic() - started) * 1000
         metrics |= {f"rollout/smoke_{name}": number for name, number in told.numbers.items()}
         _require_version(server, told.version, champion)
-        answers = [{"text": t, **a.model_dump()} for t, a in zip(texts, told.answers, strict=True)]
-        rows = [list(pair) for pair in zip(texts, told.shown, strict=True)]
-        stage.tracker.table("smoke", ["text", "answer"], rows)
+        answers = [
+            {"text": row.text, **row.beside, **answer.model_dump()}
+            for row, answer in zip(rows, told.answers, strict=True)
+        ]
+        shown = [[row.shown, said] for row, said in zip(rows, told.shown, strict=True)]
+        stage.tracker.table("smoke", ["text", "answer"], shown)
     stage.tracker.log(metrics)
     page = stage.context.settings.server_link.rstrip("/") or server.url
     return stage.done(
-        reason=f"{champion.name} answers at {server.url} after {seconds:.1f} s; {len(texts)} texts answered",
+        reason=f"{champion.name} answers at {server.url} after {seconds:.1f} s; {len(rows)} texts answered",
         outputs={
             "version": champion.name,
             "digest": champion.digest,

@@ -61,7 +61,7 @@ def _freeze(
     rows = _read_published(context, published, version)
     task = context.loop.task
     task_of(task).require_known(rows, context.loop.name)
-    assembled = assemble(rows, context.loop.split, task.roles())
+    assembled = assemble(rows, context.loop.split, task.roles(), task.reads)
     digests = {day: found.digest for day, found in published.items()}
     card = describe(assembled, task, digests)
     _store(stage, assembled, card)

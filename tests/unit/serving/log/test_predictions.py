@@ -21,6 +21,7 @@ from lakeloop.serving.log.predictions import Answered, PredictionLog
 from lakeloop.serving.log.spool import Spool
 from lakeloop.serving.metrics import ServerMetrics
 from lakeloop.tasks.classification import Label
+from lakeloop.tasks.reading import Instance
 from lakeloop.tasks.regression import Value
 from tests.support.serving import open_project, value
 
@@ -48,7 +49,7 @@ class Table:
 
 def answered(number: int, *, at: datetime = DAY, texts: int = 1) -> Answered:
     answer = Label(label="tech", score=0.75, scores={"sports": 0.25, "tech": 0.75})
-    return Answered(f"r{number}", at, "v1", [f"text {number}"] * texts, [answer] * texts, 1.5)
+    return Answered(f"r{number}", at, "v1", [Instance(f"text {number}")] * texts, [answer] * texts, 1.5)
 
 
 def open_log(
@@ -78,7 +79,7 @@ def test_a_row_carries_what_was_asked_answered_and_by_which_model(
 def test_an_answer_that_is_a_number_is_a_row_like_any_other(tmp_path: Path, metrics: ServerMetrics) -> None:
     table = Table()
     log = open_log(tmp_path, table, metrics)
-    log.record(Answered("r1", DAY, "v1", ["a text"], [Value(value=3.5)], 1.5))
+    log.record(Answered("r1", DAY, "v1", [Instance("a text")], [Value(value=3.5)], 1.5))
     log.flush()
 
     assert [row["answer"] for row in table.rows] == ['{"value":3.5}']

@@ -1,0 +1,47 @@
+"""From the rows that a model is asked for to what its tokenizer and its network take; in training, too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lakeloop.cleaning.steps import clean_texts
+from lakeloop.tasks.features import CategoricalFeature, Feature, as_value
+from lakeloop.tasks.reading import Instance, Reading
+
+
+def clean_instances(
+    instances: Sequence[Instance], reads: Reading, steps: Sequence[str], where: str = ""
+) -> list[Instance]:
+    """`instances` after the cleaning `steps`, as the rows of the mart went through them.
+
+    Raises:
+        ArtifactError: this version knows no such step; `where` names the artifact or file that asks for it.
+    """
+    texts = clean_texts([each.text for each in instances], steps, where)
+    if reads.text_alone:
+        return [Instance(text) for text in texts]
+    pairs: list[str | None] = [None] * len(texts)
+    if reads.text_pair:
+        pairs = [*clean_texts([each.text_pair or "" for each in instances], steps, where)]
+    columns = {feature.name: _values(instances, feature, steps, where) for feature in reads.features}
+    return [
+        Instance(text, pair, {name: values[row] for name, values in columns.items()})
+        for row, (text, pair) in enumerate(zip(texts, pairs, strict=True))
+    ]
+
+
+def inputs_of(instances: Sequence[Instance], reads: Reading) -> list[str] | list[tuple[str, str]]:
+    """What a tokenizer is given of `instances`: texts, or pairs of them."""
+    if reads.text_pair:
+        return [(each.text, each.text_pair or "") for each in instances]
+    return [each.text for each in instances]
+
+
+def _values(
+    instances: Sequence[Instance], feature: Feature, steps: Sequence[str], where: str
+) -> list[float | str | None]:
+    values = [as_value(each.features.get(feature.name), feature) for each in instances]
+    if isinstance(feature, CategoricalFeature):
+        words = clean_texts(["" if value is None else str(value) for value in values], steps, where)
+        return [word or None for word in words]
+    return values

@@ -1,0 +1,17 @@
+"""What is predicted from what: one class a kind of task, its columns by role, and their union.
+
+What a task does is `lakeloop.tasks.<kind>`, how it is learnt `training.tasks.<kind>`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from lakeloop.spec.tasks.classification import Classification
+from lakeloop.spec.tasks.regression import Regression
+
+Task = Annotated[Classification | Regression, Field(discriminator="kind")]
+
+__all__ = ["Classification", "Regression", "Task"]

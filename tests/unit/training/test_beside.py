@@ -1,0 +1,89 @@
+"""A second text, and columns beside the text, are learnt from by every method that can read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lakeloop.artifact import open_artifact
+from lakeloop.inference.predictor import Predictor
+from lakeloop.tasks.reading import Instance
+from tests.support.beside import FEATURES, PAIRS, make_features, make_pairs
+from training.job import run
+from training.job_config import JobConfig
+from training.train import train
+
+METHODS: tuple[str | dict[str, Any], ...] = (
+    "head",
+    "full",
+    "top_layers",
+    "lora",
+    {"kind": "classical", "features": "words"},
+    {"kind": "classical", "features": "embeddings", "model": "boosting", "trees": 20},
+)
+_FEW = {"learning_rate": 1e-2, "epochs": 8, "patience": 8}
+
+
+def _name(method: str | dict[str, Any]) -> str:
+    return method if isinstance(method, str) else "-".join(map(str, method.values()))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    home = tmp_path_factory.mktemp("beside")
+    return {"pairs": make_pairs(home / "pairs"), "features": make_features(home / "features")}
+
+
+def _trained(config: JobConfig, work: Path) -> Predictor:
+    work.mkdir()
+    (work / "config.json").write_text(config.model_dump_json())
+    run(work / "config.json", train)
+    return Predictor(open_artifact(work / "artifact").folder)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=_name)
+def test_what_stands_beside_decides_the_answers_of_the_artifact(
+    make_config: Callable[..., JobConfig],
+    folders: dict[str, Path],
+    tmp_path: Path,
+    method: str | dict[str, Any],
+) -> None:
+    options = {} if _name(method).startswith(("classical", "head")) else _FEW
+    config = make_config(method, task=FEATURES, dataset=folders["features"], **options)
+    predictor = _trained(config, tmp_path / "work")
+    assert predictor.description.reads.width == 2 + 3
+    asked = [
+        Instance("the story", None, {"amount": 1000, "plan": "free"}),
+        Instance("the story", None, {"amount": 10, "plan": "free"}),
+        Instance("the story", None, {"amount": 10, "plan": "pro"}),
+    ]
+    answers = [answer.label for answer in predictor.predict(asked)]  # type: ignore[attr-defined]
+    assert answers == ["business", "sports", "tech"]
+
+
+@pytest.mark.parametrize("method", ["head", "full", {"kind": "classical", "features": "words"}], ids=_name)
+def test_a_second_text_decides_the_answers_of_the_artifact(
+    make_config: Callable[..., JobConfig],
+    folders: dict[str, Path],
+    tmp_path: Path,
+    method: str | dict[str, Any],
+) -> None:
+    options = {} if _name(method).startswith(("classical", "head")) else _FEW
+    config = make_config(method, task=PAIRS, dataset=folders["pairs"], **options)
+    predictor = _trained(config, tmp_path / "work")
+    asked = [Instance("the story", f"{word} {word}  of the {word}") for word in ("market", "goal", "chip")]
+    answers = [answer.label for answer in predictor.predict(asked)]  # type: ignore[attr-defined]
+    assert answers == ["business", "sports", "tech"]
+
+
+def test_a_training_with_features_goes_on_where_it_was_killed_with_the_same_bits(
+    make_config: Callable[..., JobConfig], folders: dict[str, Path], tmp_path: Path
+) -> None:
+    digests = set()
+    for name in ("one", "two"):
+        config = make_config("full", task=FEATURES, dataset=folders["features"], epochs=2)
+        digests.add(_trained(config, tmp_path / name).digest)
+    assert len(digests) == 1
