@@ -201,7 +201,8 @@ def _read_rows(path: Path, task: Task) -> _Found:
             expected="at least one row",
             remedy="wait for more data, or change split in the loop file",
         )
-    for column in (TEXT, task.target):
+    filled = (TEXT,) if task.section.optional_target else (TEXT, task.target)
+    for column in filled:
         if (empty := table[column].null_count) > 0:
             raise DataError(
                 f"{empty} row(s) without {column}", where=str(path), expected=f"a {column} in each row"

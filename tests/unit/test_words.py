@@ -16,6 +16,11 @@ KNOWS = {
     "src/lakeloop/spec/tasks/__init__.py",  # the list
     "src/lakeloop/spec/tasks/base.py",
     "src/lakeloop/spec/tasks/classification.py",
+    "src/lakeloop/spec/tasks/multi_label.py",
+    "src/lakeloop/measures/multi_label.py",
+    "src/lakeloop/tasks/multi_label.py",
+    "training/tasks/multi_label.py",
+    "src/lakeloop/spec/methods.py",  # says which kinds a method cannot learn
     "src/lakeloop/spec/yesterday.py",  # files and records of before, when there was one task
     "src/lakeloop/spec/demo.py",  # the corpus of the demonstration
     "src/lakeloop/sources/demo/dirt.py",
@@ -32,6 +37,7 @@ OTHERWISE = {
     "src/lakeloop/datasets/freeze.py": "hands a card of before to the task",
     "src/lakeloop/cli/begin.py": "an option has the name that it had when there was one task, too",
     "src/lakeloop/cli/templates/loop.classification.yaml": "the loop file of a new loop of this task",
+    "src/lakeloop/cli/templates/loop.multi_label.yaml": "the loop file of a new loop of this task",
     "src/lakeloop/evaluation/templates/grids.html.j2": "HTML calls the name of a picture so",
     "plugins/lakeloop_ui/templates/base.html.j2": "HTML calls the name of a field so",
     "plugins/lakeloop_ui/templates/start.html.j2": "HTML calls the name of a field so",

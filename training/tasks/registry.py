@@ -12,6 +12,7 @@ from training.tasks.base import TrainingTask
 
 TASKS: Mapping[str, str] = {
     "classification": "training.tasks.classification:TrainingClassification",
+    "multi_label": "training.tasks.multi_label:TrainingMultiLabel",
     "regression": "training.tasks.regression:TrainingRegression",
 }
 """Kind, as `lakeloop.tasks.registry` has it -> the class of its torch side."""

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from lakeloop.errors import ConfigurationError
 from lakeloop.measures.base import MetricSpec
 from lakeloop.measures.classification import CLASSIFICATION
+from lakeloop.measures.multi_label import MULTI_LABEL
 from lakeloop.measures.regression import REGRESSION
 
 METRICS: Mapping[str, tuple[MetricSpec, ...]] = {
     "classification": CLASSIFICATION,
+    "multi_label": MULTI_LABEL,
     "regression": REGRESSION,
 }
 

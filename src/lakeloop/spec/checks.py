@@ -49,6 +49,15 @@ class OneOf(CheckBase):
     values: Annotated[tuple[str, ...], MART] = Field(min_length=1)
 
 
+class EachOf(CheckBase):
+    of_type: ClassVar[Literal["string", "number"] | None] = "string"
+
+    kind: Annotated[Literal["each_of"], MART]
+    values: Annotated[tuple[str, ...], MART] = Field(min_length=1)
+    separator: Annotated[str, MART] = Field(default=",", min_length=1, max_length=10)
+    """Stands between two values; blanks around it do not count."""
+
+
 class Matches(CheckBase):
     of_type: ClassVar[Literal["string", "number"] | None] = "string"
 
@@ -74,7 +83,7 @@ class Between(CheckBase):
         return self
 
 
-RowCheck = Annotated[NotNull | Length | OneOf | Matches | Between, Field(discriminator="kind")]
+RowCheck = Annotated[NotNull | Length | OneOf | EachOf | Matches | Between, Field(discriminator="kind")]
 
 
 class Checks(Section):

@@ -121,8 +121,8 @@ class LoopSpec(Section):
         for number, candidate in enumerate(self.train.all_candidates):
             method = candidate.method
             key = f"train.candidates.{number}.method" if self.train.candidates else "train.method"
-            if self.task.kind in method.not_for:
-                yield Broken(key, f"cannot learn {self.task.kind}", "another method", method.kind)
+            if why := method.unfit_for(self.task.kind):
+                yield Broken(key, why, "another method", method.kind)
             for name in method.cannot_read:
                 if getattr(self.task, name, None):
                     yield Broken(key, f"cannot read what task.{name} names", "another method", method.kind)

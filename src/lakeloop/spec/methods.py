@@ -25,7 +25,7 @@ ADAPTER, PROMPT, PREFIX = "adapter", "prompt", "prefix"
 """What a method may leave in an encoder beside its weights."""
 
 
-_NO_NUMBERS = ("regression",)
+_ONE_OF_MANY_ONLY = ("regression", "multi_label")
 BESIDE = ("numeric", "categorical")
 """Keys of section `task` that name columns beside the text."""
 
@@ -58,6 +58,10 @@ class MethodBase(Section):
         """How many trained vectors stand before each text, and take positions as tokens do."""
         return 0
 
+    def unfit_for(self, kind: str) -> str:
+        """Why the method cannot learn a `kind` of task; empty: it can."""
+        return f"cannot learn {kind}" if kind in self.not_for else ""
+
     def broken_rules(self, answers: Sequence[str]) -> Iterator[Broken]:  # noqa: ARG002
         """What of the method does not fit the right answers that the task has; keys from the method's."""
         yield from ()
@@ -74,7 +78,7 @@ class Head(MethodBase):
 class ZeroShot(MethodBase):
     """Nothing is trained: the answer is the one whose description is nearest to the text."""
 
-    not_for: ClassVar[tuple[str, ...]] = _NO_NUMBERS
+    not_for: ClassVar[tuple[str, ...]] = _ONE_OF_MANY_ONLY
     cannot_read: ClassVar[tuple[str, ...]] = ("text_pair", *BESIDE)
     in_steps: ClassVar[bool] = False
 
@@ -91,7 +95,7 @@ class ZeroShot(MethodBase):
 class FewShot(MethodBase):
     """For a handful of rows of each answer: which texts belong together is learnt, then a linear model."""
 
-    not_for: ClassVar[tuple[str, ...]] = _NO_NUMBERS
+    not_for: ClassVar[tuple[str, ...]] = _ONE_OF_MANY_ONLY
     cannot_read: ClassVar[tuple[str, ...]] = BESIDE
     ignores: ClassVar[tuple[str, ...]] = ("patience",)
     usual: ClassVar[dict[str, float]] = {"learning_rate": 5e-5}
@@ -114,6 +118,11 @@ class Classical(MethodBase):
     model: Annotated[Literal["linear", "forest", "boosting"], WEIGHTS] = "linear"
     trees: Annotated[int, WEIGHTS] = Field(default=100, ge=1, le=2000)
     """Of a forest, or rounds of boosting."""
+
+    def unfit_for(self, kind: str) -> str:
+        if self.model != "linear" and kind == "multi_label":
+            return "learns one answer for each row: only model linear learns several"
+        return super().unfit_for(kind)
 
 
 class GradientMethod(MethodBase):

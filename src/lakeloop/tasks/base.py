@@ -42,6 +42,10 @@ class OutputContract(Frozen):
     minimum: float | None = None
     maximum: float | None = None
     """Answers outside are moved to the limit."""
+    threshold: float = Field(default=0.5, exclude_if=lambda threshold: threshold == 0.5)
+    """Of several answers to a row, those are given whose probability is at least this."""
+    separator: str = Field(default=",", exclude_if=lambda separator: separator == ",")
+    """Stands between several answers in a value of the target's column."""
 
 
 class Profile(Frozen):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TASKS: Mapping[str, str] = {
     "classification": "lakeloop.tasks.classification:Classification",
+    "multi_label": "lakeloop.tasks.multi_label:MultiLabel",
     "regression": "lakeloop.tasks.regression:Regression",
 }
 """Kind -> its class."""

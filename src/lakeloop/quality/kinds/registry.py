@@ -8,13 +8,14 @@ from typing import Any
 from lakeloop.quality.kinds.base import CheckKind, Rule
 from lakeloop.quality.kinds.numbers import BetweenKind
 from lakeloop.quality.kinds.presence import NotNullKind
-from lakeloop.quality.kinds.texts import LengthKind, MatchesKind, OneOfKind
+from lakeloop.quality.kinds.texts import EachOfKind, LengthKind, MatchesKind, OneOfKind
 from lakeloop.spec.checks import RowCheck
 
 KINDS: Mapping[str, CheckKind[Any]] = {
     "not_null": NotNullKind(),
     "length": LengthKind(),
     "one_of": OneOfKind(),
+    "each_of": EachOfKind(),
     "matches": MatchesKind(),
     "between": BetweenKind(),
 }

@@ -1,4 +1,4 @@
-"""Checks of a text: `length`, `one_of`, `matches`."""
+"""Checks of a text: `length`, `one_of`, `each_of`, `matches`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lakeloop.quality.kinds.base import Found, Rule, bad_values, catalogue, rows_expectation, value_of
 from lakeloop.scratch.duckdb import literal
-from lakeloop.spec.checks import Length, Matches, OneOf
+from lakeloop.spec.checks import EachOf, Length, Matches, OneOf
 
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
@@ -56,6 +56,21 @@ class OneOfKind:
     def expectation(self, check: OneOf, rule: Rule) -> tuple[Expectation, Found]:  # noqa: ARG002
         values = list(check.values)
         return catalogue().ExpectColumnValuesToBeInSet(column=check.column, value_set=values), bad_values
+
+
+class EachOfKind:
+    """Kind `each_of`. No value at all is none that is unknown."""
+
+    def rules(self, check: EachOf) -> tuple[Rule, ...]:
+        value, known = value_of(check), ", ".join(literal(known) for known in check.values)
+        parts = f"list_transform(string_split({value}, {literal(check.separator)}), lambda part: trim(part))"
+        unknown = f"list_filter({parts}, lambda part: part not in ('', {known}))"
+        expected = f"each one of {', '.join(check.values)}"
+        found = f"array_to_string({unknown}, ', ')"
+        return (Rule(f"{check.column}_unknown", check.column, expected, f"len({unknown}) > 0", found),)
+
+    def expectation(self, check: EachOf, rule: Rule) -> tuple[Expectation, Found]:  # noqa: ARG002
+        return rows_expectation(rule)  # GX looks at a value as a whole
 
 
 class MatchesKind:

@@ -10,8 +10,9 @@ from typing import Annotated
 from pydantic import Field
 
 from lakeloop.spec.tasks.classification import Classification
+from lakeloop.spec.tasks.multi_label import MultiLabel
 from lakeloop.spec.tasks.regression import Regression
 
-Task = Annotated[Classification | Regression, Field(discriminator="kind")]
+Task = Annotated[Classification | MultiLabel | Regression, Field(discriminator="kind")]
 
-__all__ = ["Classification", "Regression", "Task"]
+__all__ = ["Classification", "MultiLabel", "Regression", "Task"]

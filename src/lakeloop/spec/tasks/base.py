@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
@@ -90,6 +90,11 @@ class TaskBase(Section):
         return ()
 
     @property
+    def optional_target(self) -> bool:
+        """A row without a right answer is one all the same."""
+        return False
+
+    @property
     def least_targets(self) -> int:
         """A day with fewer different right answers than this is stopped; 0: it is not looked at."""
         return 0
@@ -122,6 +127,18 @@ def in_words(value: str | float) -> str:
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < WHOLE_BELOW else repr(value)
     return str(value)
+
+
+def parts_of(value: str, separator: str) -> list[str]:
+    """The answers that one value has, in their order, each once."""
+    return list(dict.fromkeys(part.strip() for part in value.split(separator) if part.strip()))
+
+
+def distinct(key: str, names: Sequence[str]) -> Iterator[Broken]:
+    """A rule: no name of the list at `key` is there twice."""
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            yield Broken(f"{key}.{number}", "is there more than once", "a name of its own", name)
 
 
 class RowTask(TaskBase):

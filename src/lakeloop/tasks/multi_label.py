@@ -1,0 +1,237 @@
+"""A text gets any number of n labels: answers with a probability for each, scores by label."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, JsonValue
+
+from lakeloop.errors import DataError
+from lakeloop.measures.base import Outcomes
+from lakeloop.spec import tasks as spec
+from lakeloop.spec.quoting import scalar
+from lakeloop.spec.tasks.base import parts_of
+from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile
+from lakeloop.tasks.proposing import SeenColumn, TaskProposal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_NAMES = r"^(labels|tags|topics|categories|genres)$"
+"""How columns with several labels are called."""
+_SEPARATORS = ("|", ";", ",")
+_MOST_LABELS = 200
+NONE = "none"
+"""How an answer without any label is told."""
+
+
+class Labels(Answer):
+    """Those of the labels that fit, with the probability of each."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"labels": ["sports", "tech"], "scores": {"sports": 0.75, "tech": 0.6, "uk": 0.1}}]
+        }
+    )
+
+    labels: list[str]
+    """The most probable first; empty where none fits."""
+    scores: dict[str, float]
+    """Probability of every label, each by itself."""
+
+
+class Proposed:
+    """Words with a separator between them, where there are few different ones."""
+
+    def fit(self, column: SeenColumn, *, named: bool = False) -> float:
+        if column.type != "string" or not column.counts or not self._labels(column):
+            return 0
+        several = sum(times for value, times in column.in_words.items() if self._separator(column) in value)
+        if named:
+            return 0.75 if several else 0.25
+        says = re.search(_NAMES, column.name, re.IGNORECASE)
+        few = len(self._labels(column)) <= min(_MOST_LABELS, max(column.records // 4, 2))
+        return 1.1 if says and several and few else 0
+
+    def answers(self, column: SeenColumn) -> Counter[str]:
+        return self._labels(column)
+
+    def unknown(self, column: SeenColumn) -> int:  # noqa: ARG002 - all of the sample are named
+        return 0
+
+    def keys(self, column: SeenColumn, remark: str) -> Iterator[str]:
+        yield f"label: {scalar(column.name)}{remark}"
+        yield f"separator: {scalar(self._separator(column), quoted=True)}"
+        yield "labels: # a row with another one is quarantined"
+        for label, times in self._labels(column).most_common():
+            yield f"  - {scalar(label, quoted=True)} # {times} records"
+
+    def gate(self) -> Iterator[str]:
+        yield from ()  # the usual score has a bar
+
+    def _separator(self, column: SeenColumn) -> str:
+        counts = {each: sum(each in value for value in column.in_words) for each in _SEPARATORS}
+        return max(_SEPARATORS, key=lambda each: counts[each])
+
+    def _labels(self, column: SeenColumn) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for value, times in column.in_words.items():
+            for label in parts_of(value, self._separator(column)):
+                found[label] += times
+        return found
+
+
+class MultiLabel:
+    """The task of a loop whose texts get any number of labels."""
+
+    kind: ClassVar[str] = "multi_label"
+    target: ClassVar[str] = spec.MultiLabel.target
+    answer: ClassVar[type[Answer]] = Labels
+    proposal: ClassVar[TaskProposal] = Proposed()
+    error: ClassVar[str] = "wrong labels"
+
+    def __init__(self, section: spec.MultiLabel) -> None:
+        self.section = section
+        self.labels = section.labels
+        self._index = {label: number for number, label in enumerate(section.labels)}
+
+    def require_known(self, rows: pa.Table, loop: str) -> None:
+        days: set[str] = set()
+        strange: Counter[str] = Counter()
+        for row in rows.select([self.target, "partition"]).to_pylist():
+            if unknown := [label for label in self._parts(row[self.target]) if label not in self._index]:
+                days.add(row["partition"])
+                strange.update(unknown)
+        if not strange:
+            return
+        first, last = min(days), max(days)
+        raise DataError(
+            "published rows have labels that the task does not have",
+            where=f"{loop} mart, {len(days)} day(s), {first}..{last}",
+            expected=f"task.labels: {', '.join(self.labels)}",
+            found=", ".join(f"{label} in {count} rows" for label, count in sorted(strange.items())),
+            remedy=f"validate these days again (lakeloop validate {loop} --partition {first}),"
+            " or put the label back into task.labels",
+        )
+
+    def require_learnable(self, targets: Mapping[str, Sequence[Any]], where: str) -> None:
+        counts = Counter(label for value in targets["train"] for label in self._parts(value))
+        if not counts:
+            raise DataError(
+                "nothing to learn: no training row has a label",
+                where=where,
+                expected="rows with labels",
+                remedy="publish more partitions, or change split in the loop file",
+            )
+
+    def require_comparable(self, before: Sequence[Any], after: Sequence[Any]) -> str:
+        of_before, of_after = (
+            {label for value in values for label in self._parts(value)} for values in (before, after)
+        )
+        return ", ".join(sorted(of_before - of_after))
+
+    def digested(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        return {"task": dict(said)}
+
+    def profile(self, targets: Sequence[Any]) -> Profile:
+        counts = Counter(label for value in targets for label in self._parts(value))
+        rows = len(targets)
+        shares = {label: counts[label] / rows if rows else 0.0 for label in self.labels}
+        return Profile(rows=rows, shares=shares, numbers={"labels_per_row": sum(shares.values())})
+
+    def contract(self, profile: Profile) -> OutputContract:  # noqa: ARG002 - other tasks need it
+        return OutputContract(
+            kind=self.kind,
+            width=len(self.labels),
+            names=self.labels,
+            threshold=self.section.threshold,
+            separator=self.section.separator,
+        )
+
+    @staticmethod
+    def decode(contract: OutputContract, outputs: NDArray[Any]) -> list[Answer]:
+        probabilities = 1 / (1 + np.exp(-outputs.astype(np.float64)))
+        answers: list[Answer] = []
+        for row in probabilities:
+            order = np.argsort(-row, kind="stable")
+            chosen = [contract.names[number] for number in order if row[number] >= contract.threshold]
+            scores = dict(zip(contract.names, row.tolist(), strict=True))
+            answers.append(Labels.model_construct(labels=chosen, scores=scores))
+        return answers
+
+    def outcomes(self, answers: Sequence[Answer], targets: Sequence[Any]) -> Outcomes:
+        found = [_labels(answer) for answer in answers]
+        return Outcomes(
+            truth=self._table([self._parts(value) for value in targets]),
+            answer=self._table([answer.labels for answer in found]),
+            outputs=np.array([[answer.scores.get(label, 0.0) for label in self.labels] for answer in found]),
+        )
+
+    def tables(self, outcomes: Outcomes) -> tuple[Grid, ...]:
+        rows = []
+        for number, label in enumerate(self.labels):
+            truth, answer = outcomes.truth[:, number], outcomes.answer[:, number]
+            right, claimed, there = int((truth & answer).sum()), int(answer.sum()), int(truth.sum())
+            precision, recall = right / claimed if claimed else 0.0, right / there if there else 0.0
+            f1 = 2 * right / (claimed + there) if claimed + there else 0.0
+            rows.append((label, precision, recall, f1, there))
+        return (
+            Grid(
+                title="Labels",
+                columns=("label", "precision", "recall", "F1", "rows"),
+                rows=tuple(sorted(rows, key=lambda row: row[3])),
+                compared="F1",
+                note="Precision: of the answers with this label, the share that is right. Recall: of the rows"
+                " with this label, the share that is found. F1 is their harmonic mean; the worst first.",
+            ),
+        )
+
+    def errors(self, answers: Sequence[Answer], targets: Sequence[Any]) -> NDArray[Any]:
+        wrong = [
+            len(set(answer.labels) ^ set(self._parts(target)))
+            for answer, target in zip(map(_labels, answers), targets, strict=True)
+        ]
+        return np.array(wrong, dtype=np.float64)
+
+    @staticmethod
+    def shown(answer: Answer) -> str:
+        found = _labels(answer)
+        return ", ".join(f"{label} ({found.scores[label]:.1%})" for label in found.labels) or NONE
+
+    def right(self, answer: Answer, target: Any) -> str:
+        scores = _labels(answer).scores
+        return ", ".join(f"{each} ({scores.get(each, 0.0):.1%})" for each in self._parts(target)) or NONE
+
+    @staticmethod
+    def facts(contract: OutputContract) -> dict[str, JsonValue]:
+        return {"labels": list(contract.names)}
+
+    @staticmethod
+    def shares(answers: Sequence[Answer], profile: Profile) -> dict[str, float]:
+        counts = Counter(label for answer in answers for label in _labels(answer).labels)
+        return {name: counts[name] / max(len(answers), 1) for name in {**profile.shares, **counts}}
+
+    @staticmethod
+    def numbers(answers: Sequence[Answer]) -> dict[str, float]:
+        counts = [len(_labels(answer).labels) for answer in answers]
+        return {"labels_per_row": float(np.mean(counts))} if counts else {}
+
+    def _parts(self, value: str | None) -> list[str]:
+        return parts_of(value or "", self.section.separator)
+
+    def _table(self, rows: Sequence[Sequence[str]]) -> NDArray[np.bool_]:
+        """Bool [rows, n]; labels that are not known count for nothing."""
+        table = np.zeros((len(rows), len(self.labels)), dtype=np.bool_)
+        for row, labels in enumerate(rows):
+            table[row, [self._index[label] for label in labels if label in self._index]] = True
+        return table
+
+
+def _labels(answer: Answer) -> Labels:
+    assert isinstance(answer, Labels)
+    return answer
