@@ -21,13 +21,15 @@ from tokenizers import Tokenizer
 
 from lakeloop.errors import ConfigurationError, DataError
 from lakeloop.inference.batches import pad, pad_id_of
-from lakeloop.inference.instances import clean_instances, inputs_of
+from lakeloop.inference.instances import clean_instances, encode, inputs_of, tokenised
 from lakeloop.spec.tasks.base import TEXT
-from lakeloop.tasks.base import OutputContract, Profile, Task
+from lakeloop.tasks.base import OutputContract, Profile, Task, Tokenised
 from lakeloop.tasks.reading import TEXT_ALONE, Instance, Reading, as_instances, fit_reading, instances_of
 from training.plan import ON_A_CPU, Plan
 from training.tasks.registry import training_task
 
+NO_TARGET = -100
+"""Of a token that is not judged; torch's losses leave it out."""
 WINDOW = 50
 """Batches that are sorted by length together: 98 % of the tokens are text instead of padding."""
 
@@ -102,6 +104,10 @@ class Tokens:
     """Most tokens that a batch is widened to."""
     features: NDArray[np.float32] | None = None
     """What is read beside each text, [texts, width]; None where nothing is."""
+    read: tuple[Tokenised, ...] = ()
+    """Where tokens stand in each text; empty where answers are of whole rows."""
+    targets: tuple[NDArray[np.int64], ...] = ()
+    """The right answer of each token of each text, `NO_TARGET` where there is none; empty as `read` is."""
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -119,7 +125,20 @@ class Tokens:
     def only(self, rows: NDArray[np.int64]) -> Tokens:
         """Those of the texts with these numbers, in this order."""
         features = None if self.features is None else self.features[rows]
-        return replace(self, ids=tuple(self.ids[row] for row in rows), features=features)
+        return replace(
+            self,
+            ids=tuple(self.ids[row] for row in rows),
+            features=features,
+            read=tuple(self.read[row] for row in rows) if self.read else (),
+            targets=tuple(self.targets[row] for row in rows) if self.targets else (),
+        )
+
+    def targets_of(self, rows: NDArray[np.int64], width: int) -> NDArray[np.int64]:
+        """The right answers of the tokens of these texts, int64 [rows, width]."""
+        table = np.full((len(rows), width), NO_TARGET, dtype=np.int64)
+        for line, row in enumerate(rows):
+            table[line, : len(self.targets[row])] = self.targets[row]
+        return table
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
         """The texts with these numbers as one padded batch, on the CPU."""
@@ -207,7 +226,7 @@ def _read_rows(path: Path, task: Task) -> _Found:
             raise DataError(
                 f"{empty} row(s) without {column}", where=str(path), expected=f"a {column} in each row"
             )
-    return _Found(path, table, tuple(table[task.target].to_pylist()))
+    return _Found(path, table, tuple(task.truths(table)))
 
 
 def load_tokenizer(path: Path, max_tokens: int) -> Tokenizer:
@@ -228,13 +247,18 @@ def load_tokenizer(path: Path, max_tokens: int) -> Tokenizer:
 
 
 def tokenise(
-    tokenizer: Tokenizer, rows: Sequence[str] | Sequence[Instance], reads: Reading = TEXT_ALONE
+    tokenizer: Tokenizer,
+    rows: Sequence[str] | Sequence[Instance],
+    reads: Reading = TEXT_ALONE,
+    *,
+    placed: bool = False,
 ) -> Tokens:
-    """Token ids of each of `rows`, in their order, and what is read beside them."""
+    """Token ids of each of `rows`, what is read beside them, and for `placed` where the tokens stand."""
     rows = as_instances(rows)
-    encodings = tokenizer.encode_batch_fast(inputs_of(rows, reads))
+    encodings = encode(tokenizer, inputs_of(rows, reads), placed=placed)
     ids = tuple(np.array(encoding.ids, dtype=np.int32) for encoding in encodings)
-    return Tokens(ids, pad_id_of(tokenizer), features=reads.numbers(rows))
+    read = [tokenised(row.text, row.text, each) for row, each in zip(rows, encodings, strict=True) if placed]
+    return Tokens(ids, pad_id_of(tokenizer), features=reads.numbers(rows), read=tuple(read))
 
 
 def require_tokens(tokens: Tokens, rows: Sequence[Instance]) -> None:

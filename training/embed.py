@@ -7,10 +7,12 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.functional import pad
 
 from lakeloop.base_model import BaseModel
 from lakeloop.durable import write_atomically
@@ -34,8 +36,10 @@ def run(
     what: str,
     passes: Passes | None = None,
     ranks: Ranks = ALONE,
-) -> NDArray[np.float32]:
-    """`compute` for the given rows, float32 [rows, width], in their order; `what` names it in the log.
+) -> Any:
+    """`compute` for the given rows, in their order; `what` names it in the log.
+
+    Returns float32 [rows, width], or of each row [tokens, width] where `compute` gives [rows, tokens, width].
 
     With `passes` those of the run before: what it learnt of the device's memory holds for this one. Of
     several processes each computes a part, and all get all.
@@ -47,26 +51,40 @@ def run(
 
     def outputs(picked: NDArray[np.int64]) -> torch.Tensor:
         with device.autocast():
-            return compute(tokens.batch(rows[picked])).float()
+            found = compute(tokens.batch(rows[picked])).float()
+        # Passes of one batch may be of several widths.
+        return found if found.ndim == 2 else pad(found, (0, 0, 0, longest - found.shape[1]))
 
     lengths = tokens.lengths[rows]
+    longest = tokens.width_of(int(lengths.max()))
     passage = Passage(what, len(rows), int(lengths.sum()))
     batches = list(sorted_batches(lengths, device.plan))
     own, results = ranks.own(batches), []
     for picked in own or batches[:1]:  # one at least, for the width
         results.append(passes.outputs(picked, outputs).numpy())
         passage.add(len(picked), int(lengths[picked].sum()))
-    out = np.zeros((len(rows), results[0].shape[1]), dtype=np.float32)
+    places = _places(lengths, per_token=results[0].ndim == 3)
+    out = np.zeros((places[-1], results[0].shape[-1]), dtype=np.float32)
     for picked, part in zip(own, results, strict=False):
-        out[picked] = part
+        for line, row in enumerate(picked):
+            own_part = part[line] if part.ndim == 2 else part[line, : lengths[row]]
+            out[places[row] : places[row + 1]] = own_part
     ranks.put_together(torch.from_numpy(out))
-    return out
+    return out if results[0].ndim == 2 else np.split(out, places[1:-1])
+
+
+def _places(lengths: NDArray[np.int64], *, per_token: bool) -> NDArray[np.int64]:
+    """Where the outputs of each row begin when they lie one behind another; the last is where they end."""
+    return np.concatenate([[0], np.cumsum(lengths if per_token else np.ones_like(lengths))])
 
 
 def embed_texts(network: Network, tokens: Tokens, device: Device) -> NDArray[np.float32]:
     """What `network` knows of every text, float32 [texts, hidden]."""
     tokens, rows = replace(tokens, features=None), np.arange(len(tokens.ids))
-    return run(lambda batch: network.read(*device.place(batch)), tokens, rows, device, "embedding")
+    found: NDArray[np.float32] = run(
+        lambda batch: network.read(*device.place(batch)), tokens, rows, device, "embedding"
+    )
+    return found
 
 
 def cache_key(

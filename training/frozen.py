@@ -86,9 +86,9 @@ def can_replay(network: Network, frozen: int, tokens: Tokens, device: Device) ->
     batch, exact = ends.batch(np.arange(2)), replace(device, bf16=False)
     network.eval()
     try:
-        whole = network.embed(*device.place(batch))
+        whole = own_tokens(network.embed(*device.place(batch)), batch)
         layers = FrozenLayers(network, frozen, ends, exact)
-        replayed = layers.network.embed(*layers.feed(batch))
+        replayed = own_tokens(layers.network.embed(*layers.feed(batch)), batch)
     except torch.OutOfMemoryError:
         raise
     except (TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError) as error:
@@ -102,6 +102,11 @@ def can_replay(network: Network, frozen: int, tokens: Tokens, device: Device) ->
         type(network.encoder).__name__, why,
     )  # fmt: skip
     return False
+
+
+def own_tokens(known: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """What is `known` of each row, or of each token, [rows, tokens, hidden], with zeros for padding."""
+    return known if known.ndim == 2 else known * batch.attention_mask.to(known)[..., None]
 
 
 @dataclass

@@ -226,8 +226,12 @@ class Fit:
 
     def _tensors(self, rows: NDArray[np.int64]) -> tuple[torch.Tensor, ...]:
         """What the loss of some rows is computed from, on the device: their targets, then their texts."""
-        targets = torch.from_numpy(self.job.dataset.train.targets[rows]).to(self.job.device.target)
-        return targets, *self.feed.tensors(self.tokens.batch(rows))
+        batch = self.tokens.batch(rows)
+        if self.tokens.targets:
+            found = self.tokens.targets_of(rows, batch.input_ids.shape[1])
+        else:
+            found = self.job.dataset.train.targets[rows]
+        return torch.from_numpy(found).to(self.job.device.target), *self.feed.tensors(batch)
 
     def _backward(self, tensors: Sequence[torch.Tensor], factor: float | torch.Tensor) -> torch.Tensor:
         """The loss times `factor`, without a history; its gradients are added to those that there are."""

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import transformers
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
@@ -62,6 +63,7 @@ from training.network import Network, TokenNetwork
 from training.probe import fitting
 from training.progress import Told, told_in
 from training.ranks import ALONE, Ranks, cost_of_launcher, join
+from training.tasks.registry import training_task
 from training.validation import Judge, Scores
 
 log = logging.getLogger(__name__)
@@ -126,11 +128,17 @@ class Job:
         rows = self.dataset.instances
         with self.timed("tokenise"):
             tokens = replace(
-                tokenise(self.tokenizer, rows, self.dataset.reads),
+                tokenise(self.tokenizer, rows, self.dataset.reads, placed=self.dataset.contract.per_token),
                 plan=self.device.plan,
                 limit=self.config.train.max_tokens,
             )
         require_tokens(tokens, rows)
+        if tokens.read:
+            values = self.dataset.train.values + self.dataset.validation.values
+            tokens = replace(tokens, targets=training_task(self.dataset.contract).align(values, tokens.read))
+            self.judge = replace(
+                self.judge, tokens=tokens.only(np.arange(len(self.dataset.train), len(rows)))
+            )
         unknown = read_vocabulary(self.base.tokenizer).unknown
         share = 0.0 if unknown is None else tokens.share_of(unknown)
         if share >= MANY_UNKNOWN:

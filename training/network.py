@@ -21,7 +21,14 @@ from lakeloop.bases.fit import without_vectors
 from lakeloop.bases.vocabulary import read_vocabulary
 from lakeloop.errors import ConfigurationError
 from training.parts import add_again
-from training.probe import embedding, keep_nothing, require_finite, require_own_answers, require_reads
+from training.probe import (
+    embedding,
+    hidden_states,
+    keep_nothing,
+    require_finite,
+    require_own_answers,
+    require_reads,
+)
 
 ENCODER = "encoder."
 """Begins the names of the encoder's weights in those of a network."""
@@ -70,6 +77,14 @@ class Network(TokenNetwork):
     def read(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Mean of the last hidden states over the text's own tokens, float32 [rows, hidden]."""
         return embedding(self.encoder, input_ids, attention_mask)
+
+
+class TaggingNetwork(Network):
+    """An encoder, and a linear layer on each token's state: outputs float32 [rows, tokens, width]."""
+
+    def read(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """The last hidden state of each token, float32 [rows, tokens, hidden]."""
+        return hidden_states(self.encoder, input_ids, attention_mask).float()
 
 
 def load_encoder(base: BaseModel, max_tokens: int) -> PreTrainedModel:

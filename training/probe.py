@@ -164,11 +164,17 @@ def fitting(device: Device, encoder: PreTrainedModel) -> Device:
 
 def embedding(encoder: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Mean of the last hidden states over the text's own tokens, float32 [rows, hidden]."""
-    given = mask.float() if encoder.config.model_type in _FLOAT_MASK else mask
-    hidden: torch.Tensor = read(encoder, ids, given).last_hidden_state
+    hidden = hidden_states(encoder, ids, mask)
     # Summed in float32: bfloat16 has 8 bits of mantissa, too few for a sum of hundreds.
     own = mask.unsqueeze(-1).to(torch.float32)
     return (hidden.float() * own).sum(dim=1) / own.sum(dim=1).clamp(min=1.0)
+
+
+def hidden_states(encoder: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The last hidden state of each token, [rows, tokens, hidden]."""
+    given = mask.float() if encoder.config.model_type in _FLOAT_MASK else mask
+    hidden: torch.Tensor = read(encoder, ids, given).last_hidden_state
+    return hidden
 
 
 def read(encoder: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> Any:

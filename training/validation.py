@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from lakeloop.measures.base import MetricSpec
 from lakeloop.measures.registry import metrics_of
 from lakeloop.tasks.base import OutputContract, Task
-from training.data import Rows
+from training.data import Rows, Tokens
 from training.tasks.base import TrainingTask
+
+if TYPE_CHECKING:
+    from lakeloop.tasks.base import Outputs
 
 LOSS = "loss"
 
@@ -46,12 +49,24 @@ class Judge:
     rows: Rows
     metric: MetricSpec
     """The metric that decides."""
+    tokens: Tokens | None = None
+    """Of the rows, where outputs are of each of their tokens."""
 
-    def score(self, learnt: TrainingTask, outputs: NDArray[Any]) -> Scores:
-        """Scores of `outputs`, float32 [rows, width], by the loss of `learnt`."""
-        answers = self.task.decode(self.contract, outputs)
+    def score(self, learnt: TrainingTask, outputs: Outputs) -> Scores:
+        """Scores of `outputs`, float32 [rows, width] or of rows [tokens, width], by the loss of `learnt`."""
+        answers = self.task.decode(self.contract, outputs, self.tokens.read if self.tokens else ())
         outcomes = self.task.outcomes(answers, self.rows.values)
         named = {metric.name: metric.compute(outcomes) for metric in metrics_of(self.contract.kind)}
-        loss = learnt.loss(torch.from_numpy(outputs).double(), torch.from_numpy(self.rows.targets)).item()
+        loss = self._loss(learnt, outputs)
         decisive = self.metric.advantage(named[self.metric.name], 0.0)
         return Scores({**named, LOSS: loss}, (decisive, -loss))
+
+    def _loss(self, learnt: TrainingTask, outputs: Outputs) -> float:
+        if self.tokens is None:
+            targets = self.rows.targets
+            return learnt.loss(
+                torch.from_numpy(np.asarray(outputs)).double(), torch.from_numpy(targets)
+            ).item()
+        # All tokens as one row: the loss is a mean over tokens.
+        flat, targets = np.concatenate(list(outputs)), np.concatenate(self.tokens.targets)
+        return learnt.loss(torch.from_numpy(flat).double()[None], torch.from_numpy(targets)[None]).item()

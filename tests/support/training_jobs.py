@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from lakeloop.base_model import BaseModel
+from lakeloop.measures.registry import metrics_of
 from lakeloop.spec.clean import Clean
 from lakeloop.spec.origins import origins_of
-from lakeloop.spec.tasks import Classification, Regression
+from lakeloop.spec.tasks import Classification, Regression, Task
 from lakeloop.spec.train import FINETUNE, Train
 from tests.support.tiny_bert import LABELS
 from training.job_config import JobConfig
@@ -35,7 +36,7 @@ def job_config(
     folders: Folders,
     method: str | Mapping[str, Any] = "top_layers",
     *,
-    task: Classification | Regression = CLASSES,
+    task: Task = CLASSES,
     normalise: bool = True,
     metric: str = "",
     **train: Any,
@@ -50,7 +51,7 @@ def job_config(
         train=section,
         task=task,
         clean=Clean(normalise=normalise),
-        metric=metric or ("mae" if isinstance(task, Regression) else "macro_f1"),
+        metric=metric or metrics_of(task.kind)[0].name,
         origins=origins_of(section, candidate, {}),
         dataset=folders.dataset,
         base_folder=base.folder,

@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 from torch import nn
 from transformers import PreTrainedModel
 
+from lakeloop.tasks.base import Tokenised
 from training.network import Network
 
 Inputs: TypeAlias = NDArray[np.float32] | csr_matrix
@@ -58,11 +59,14 @@ class TrainingTask(Protocol):
             DataError: a value is missing, or is none that the task knows; names the file `where`.
         """
 
+    def align(self, values: Sequence[Any], read: Sequence[Tokenised]) -> tuple[NDArray[np.int64], ...]:
+        """Of a task with outputs for each token: the right answer of each token of each text."""
+
     def require_learnable(self, targets: NDArray[Any], where: str) -> None:
         """Raises DataError when the training rows do not hold all that has to be learnt."""
 
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Mean loss of `outputs` [rows, width] against `targets` [rows]; a scalar."""
+        """Mean loss of `outputs` [rows, width] against `targets` [rows], a scalar; of tokens, behind rows."""
 
     def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
         """The best linear map of `inputs` [rows, hidden]; draws nothing: the same rows, the same weights."""

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from lakeloop.errors import DataError
-from lakeloop.tasks.base import OutputContract
+from lakeloop.tasks.base import OutputContract, Tokenised
 from training.network import Network
 from training.tasks.base import TREE, Inputs, Linear
 
@@ -38,6 +38,9 @@ class TrainingClassification:
                 "unknown label", where=where, expected=", ".join(self._labels), found=", ".join(unknown)
             )
         return np.array([index[value] for value in values], dtype=np.int64)
+
+    def align(self, values: Sequence[Any], read: Sequence[Tokenised]) -> tuple[NDArray[np.int64], ...]:
+        raise NotImplementedError  # answers are of whole rows
 
     def require_learnable(self, targets: NDArray[Any], where: str) -> None:
         present = set(targets.tolist())

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from lakeloop.errors import ConfigurationError, DataError
 from lakeloop.spec.tasks.base import parts_of
-from lakeloop.tasks.base import OutputContract
+from lakeloop.tasks.base import OutputContract, Tokenised
 from training.network import Network
 from training.tasks.base import Inputs, Linear
 
@@ -43,6 +43,9 @@ class TrainingMultiLabel:
             expected, found = ", ".join(self._labels), ", ".join(map(repr, sorted(unknown)))
             raise DataError("unknown label", where=where, expected=expected, found=found)
         return table
+
+    def align(self, values: Sequence[Any], read: Sequence[Tokenised]) -> tuple[NDArray[np.int64], ...]:
+        raise NotImplementedError  # answers are of whole rows
 
     def require_learnable(self, targets: NDArray[Any], where: str) -> None:
         shares = targets.mean(axis=0)

@@ -14,6 +14,7 @@ TASKS: Mapping[str, str] = {
     "classification": "training.tasks.classification:TrainingClassification",
     "multi_label": "training.tasks.multi_label:TrainingMultiLabel",
     "regression": "training.tasks.regression:TrainingRegression",
+    "token_classification": "training.tasks.token_classification:TrainingTokenClassification",
 }
 """Kind, as `lakeloop.tasks.registry` has it -> the class of its torch side."""
 

@@ -15,7 +15,7 @@ from torch.nn.functional import mse_loss
 from transformers import PreTrainedModel
 
 from lakeloop.errors import DataError
-from lakeloop.tasks.base import OutputContract
+from lakeloop.tasks.base import OutputContract, Tokenised
 from training.network import Network
 from training.tasks.base import TREE, Inputs, Linear
 
@@ -39,6 +39,9 @@ class TrainingRegression:
                 f"{wrong} row(s) without a finite number", where=where, expected="a number in each row"
             )
         return ((numbers - self._offset) / self._scale).astype(np.float32)
+
+    def align(self, values: Sequence[Any], read: Sequence[Tokenised]) -> tuple[NDArray[np.int64], ...]:
+        raise NotImplementedError  # answers are of whole rows
 
     def require_learnable(self, targets: NDArray[Any], where: str) -> None:
         if targets.min() == targets.max():

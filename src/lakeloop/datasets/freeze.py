@@ -84,7 +84,7 @@ def describe(assembled: Assembled, section: spec.Task, partitions: Mapping[str, 
         DataError: a split has no rows, or there is nothing to learn from the training rows.
     """
     task, tables = task_of(section), assembled.tables
-    targets: dict[str, Any] = {name: tables[name][task.target].to_pylist() for name in SPLITS}
+    targets: dict[str, Any] = {name: task.truths(tables[name]) for name in SPLITS}
     _require_rows(tables)
     task.require_learnable(targets, where="data set")
     said = decisive(section, "dataset")

@@ -67,7 +67,7 @@ def fair_rows(
 
 
 def _require_comparable(rows: pa.Table, kept: pa.Table, champion: ModelVersion, task: Task) -> None:
-    before, after = (table[task.target].to_pylist() for table in (rows, kept))
+    before, after = (task.truths(table) for table in (rows, kept))
     if missing := task.require_comparable(before, after):
         raise DataError(
             f"the champion {champion.name} was trained on the test rows: too few are left to compare with it",

@@ -68,7 +68,7 @@ def judge(contender: Contender, folder: Path, rows: pa.Table, task: Task, *, thr
     started = time.perf_counter()
     answers = tuple(predictor.predict(asked))
     seconds = time.perf_counter() - started
-    outcomes = task.outcomes(answers, rows[task.target].to_pylist())
+    outcomes = task.outcomes(answers, task.truths(rows))
     return Judged(contender, predictor.description, answers, outcomes, content_digest(rows), seconds)
 
 
@@ -78,7 +78,7 @@ def answer_rows(judged: Sequence[Judged], rows: pa.Table, task: Task) -> pa.Tabl
     `expected` and `answer` are JSON: the target of the row, and the answer as the server gives it.
     """
     row_ids = rows["row_id"].to_pylist()
-    expected = [json.dumps(target) for target in rows[task.target].to_pylist()]
+    expected = [json.dumps(target) for target in task.truths(rows)]
     return pa.concat_tables(
         pa.table(
             {

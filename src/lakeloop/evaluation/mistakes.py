@@ -15,7 +15,8 @@ EXCERPT_CHARACTERS = 280
 
 def worst_mistakes(judged: Judged, rows: pa.Table, task: Task, count: int) -> tuple[int, tuple[Mistake, ...]]:
     """How many of `rows` the model got wrong, and the worst `count` of them."""
-    errors = task.errors(judged.answers, rows[task.target].to_pylist())
+    truths = task.truths(rows)
+    errors = task.errors(judged.answers, truths)
     # Equal errors in the order of the rows, whatever the machine.
     worst = [int(number) for number in np.argsort(-errors, kind="stable")[:count] if errors[number] > 0]
     picked = rows.take(pa.array(worst, pa.int64()))
@@ -24,7 +25,7 @@ def worst_mistakes(judged: Judged, rows: pa.Table, task: Task, count: int) -> tu
         Mistake(
             row_id=row["row_id"],
             text=excerpt(instance.shown),
-            expected=task.right(judged.answers[number], row[task.target]),
+            expected=task.right(judged.answers[number], truths[number]),
             answered=task.shown(judged.answers[number]),
             error=float(errors[number]),
         )

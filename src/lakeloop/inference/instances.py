@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from tokenizers import Encoding, Tokenizer
+
 from lakeloop.cleaning.steps import clean_texts
+from lakeloop.tasks.base import Tokenised
 from lakeloop.tasks.features import CategoricalFeature, Feature, as_value
 from lakeloop.tasks.reading import Instance, Reading
 
@@ -35,6 +39,30 @@ def inputs_of(instances: Sequence[Instance], reads: Reading) -> list[str] | list
     if reads.text_pair:
         return [(each.text, each.text_pair or "") for each in instances]
     return [each.text for each in instances]
+
+
+def encode(
+    tokenizer: Tokenizer, texts: Sequence[str] | Sequence[tuple[str, str]], *, placed: bool
+) -> Sequence[Encoding]:
+    """The tokens of each of `texts`, and for `placed` where they stand in it, which takes longer."""
+    found: Sequence[Encoding] = (
+        tokenizer.encode_batch(list(texts)) if placed else tokenizer.encode_batch_fast(list(texts))
+    )
+    return found
+
+
+def tokenised(sent: str, text: str, encoding: Encoding) -> Tokenised:
+    """Where the tokens of `text`, which was `sent` and cleaned, stand in it.
+
+    Blanks that some tokenizers count to a token are left out.
+    """
+    offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
+    words = np.array([-1 if word is None else word for word in encoding.word_ids], dtype=np.int64)
+    for place in offsets:
+        while place[0] < place[1] and text[place[0]].isspace():
+            place[0] += 1
+    words[offsets[:, 0] == offsets[:, 1]] = -1
+    return Tokenised(sent, text, offsets, words)
 
 
 def _values(

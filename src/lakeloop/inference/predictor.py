@@ -8,20 +8,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tokenizers import Tokenizer
+from numpy.typing import NDArray
+from tokenizers import Encoding, Tokenizer
 
 from lakeloop.artifact import TOKENIZER, ArtifactDescription, open_artifact
 from lakeloop.errors import ArtifactError
 from lakeloop.inference.batches import length_batches, pad, pad_id_of
 from lakeloop.inference.engines.onnx_encoder import REMEDY
 from lakeloop.inference.engines.registry import open_engine
-from lakeloop.inference.instances import clean_instances, inputs_of
+from lakeloop.inference.instances import clean_instances, encode, inputs_of, tokenised
 from lakeloop.tasks.base import Answer
 from lakeloop.tasks.reading import Instance, as_instances
 from lakeloop.tasks.registry import task_class
+
+if TYPE_CHECKING:
+    from lakeloop.tasks.base import Outputs
 
 
 class Predictor:
@@ -61,16 +65,35 @@ class Predictor:
         """
         if not rows:
             return []
-        instances = self._cleaned(as_instances(rows))
-        ids = [encoding.ids for encoding in self._encoded(instances)]
-        features = self.description.reads.numbers(instances)
-        outputs = np.empty((len(ids), self.description.contract.width), dtype=np.float64)
-        for batch in length_batches([len(row) for row in ids]):
+        sent = as_instances(rows)
+        instances = self._cleaned(sent)
+        contract = self.description.contract
+        encoded = self._encoded(instances)
+        outputs = self._outputs([each.ids for each in encoded], self.description.reads.numbers(instances))
+        if not contract.per_token:
+            return self._decode(contract, outputs, ())
+        read = [
+            tokenised(asked.text, row.text, each)
+            for asked, row, each in zip(sent, instances, encoded, strict=True)
+        ]
+        return self._decode(contract, outputs, read)
+
+    def _outputs(self, ids: Sequence[Sequence[int]], features: NDArray[np.float32] | None) -> Outputs:
+        contract = self.description.contract
+        lengths = [len(row) for row in ids]
+        whole = np.empty((0 if contract.per_token else len(ids), contract.width), dtype=np.float64)
+        each: list[NDArray[np.float64]] = [whole] * len(ids)
+        for batch in length_batches(lengths):
             padded = pad([ids[index] for index in batch], self._pad)
             if features is not None:
                 padded = replace(padded, features=features[batch])
-            outputs[batch] = self._engine.run(padded)
-        return self._decode(self.description.contract, outputs)
+            found = self._engine.run(padded)
+            if not contract.per_token:
+                whole[batch] = found
+                continue
+            for line, index in enumerate(batch):
+                each[index] = found[line, : lengths[index]]
+        return each if contract.per_token else whole
 
     def _cleaned(self, instances: Sequence[Instance]) -> list[Instance]:
         """`instances` as the rows of the mart are."""
@@ -78,8 +101,12 @@ class Predictor:
             instances, self.description.reads, self.description.clean, where=str(self.folder)
         )
 
-    def _encoded(self, instances: Sequence[Instance]) -> Any:
-        return self._tokenizer.encode_batch_fast(inputs_of(instances, self.description.reads))
+    def _encoded(self, instances: Sequence[Instance]) -> Sequence[Encoding]:
+        return encode(
+            self._tokenizer,
+            inputs_of(instances, self.description.reads),
+            placed=self.description.contract.per_token,
+        )
 
 
 def _open_tokenizer(path: Path, max_tokens: int) -> Any:

@@ -9,11 +9,13 @@ from lakeloop.measures.base import MetricSpec
 from lakeloop.measures.classification import CLASSIFICATION
 from lakeloop.measures.multi_label import MULTI_LABEL
 from lakeloop.measures.regression import REGRESSION
+from lakeloop.measures.token_classification import TOKEN_CLASSIFICATION
 
 METRICS: Mapping[str, tuple[MetricSpec, ...]] = {
     "classification": CLASSIFICATION,
     "multi_label": MULTI_LABEL,
     "regression": REGRESSION,
+    "token_classification": TOKEN_CLASSIFICATION,
 }
 
 

@@ -58,6 +58,14 @@ class EachOf(CheckBase):
     """Stands between two values; blanks around it do not count."""
 
 
+class AsManyWords(CheckBase):
+    of_type: ClassVar[Literal["string", "number"] | None] = "string"
+
+    kind: Annotated[Literal["as_many_words"], MART]
+    other: Annotated[Identifier, MART]
+    """Column of the mart whose value has as many words, with blanks between them."""
+
+
 class Matches(CheckBase):
     of_type: ClassVar[Literal["string", "number"] | None] = "string"
 
@@ -83,7 +91,9 @@ class Between(CheckBase):
         return self
 
 
-RowCheck = Annotated[NotNull | Length | OneOf | EachOf | Matches | Between, Field(discriminator="kind")]
+RowCheck = Annotated[
+    NotNull | Length | OneOf | EachOf | AsManyWords | Matches | Between, Field(discriminator="kind")
+]
 
 
 class Checks(Section):

@@ -121,11 +121,8 @@ class LoopSpec(Section):
         for number, candidate in enumerate(self.train.all_candidates):
             method = candidate.method
             key = f"train.candidates.{number}.method" if self.train.candidates else "train.method"
-            if why := method.unfit_for(self.task.kind):
+            if why := method.unfit_for(self.task.kind, [key for key, value in self.task if value]):
                 yield Broken(key, why, "another method", method.kind)
-            for name in method.cannot_read:
-                if getattr(self.task, name, None):
-                    yield Broken(key, f"cannot read what task.{name} names", "another method", method.kind)
             for broken in method.broken_rules(self.task.answers):
                 yield broken._replace(key=(*key.split("."), *broken.key))
 

@@ -6,7 +6,7 @@ What a method does is `training.methods`. A method that does not fit a task says
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
@@ -25,7 +25,8 @@ ADAPTER, PROMPT, PREFIX = "adapter", "prompt", "prefix"
 """What a method may leave in an encoder beside its weights."""
 
 
-_ONE_OF_MANY_ONLY = ("regression", "multi_label")
+_WHOLE_ROWS_ONLY = ("token_classification",)
+_ONE_OF_MANY_ONLY = ("regression", "multi_label", *_WHOLE_ROWS_ONLY)
 BESIDE = ("numeric", "categorical")
 """Keys of section `task` that name columns beside the text."""
 
@@ -58,9 +59,12 @@ class MethodBase(Section):
         """How many trained vectors stand before each text, and take positions as tokens do."""
         return 0
 
-    def unfit_for(self, kind: str) -> str:
-        """Why the method cannot learn a `kind` of task; empty: it can."""
-        return f"cannot learn {kind}" if kind in self.not_for else ""
+    def unfit_for(self, kind: str, keys: Collection[str] = ()) -> str:
+        """Why the method cannot learn a `kind` of task whose section says these `keys`; empty: it can."""
+        if kind in self.not_for:
+            return f"cannot learn {kind}"
+        unread = [key for key in keys if key in self.cannot_read]
+        return f"cannot read what task.{unread[0]} names" if unread else ""
 
     def broken_rules(self, answers: Sequence[str]) -> Iterator[Broken]:  # noqa: ARG002
         """What of the method does not fit the right answers that the task has; keys from the method's."""
@@ -109,6 +113,7 @@ class FewShot(MethodBase):
 class Classical(MethodBase):
     """A linear model or trees, on how often which words occur (TF-IDF) or on sentence embeddings."""
 
+    not_for: ClassVar[tuple[str, ...]] = _WHOLE_ROWS_ONLY
     in_steps: ClassVar[bool] = False
 
     kind: Annotated[Literal["classical"], WEIGHTS]
@@ -119,10 +124,10 @@ class Classical(MethodBase):
     trees: Annotated[int, WEIGHTS] = Field(default=100, ge=1, le=2000)
     """Of a forest, or rounds of boosting."""
 
-    def unfit_for(self, kind: str) -> str:
+    def unfit_for(self, kind: str, keys: Collection[str] = ()) -> str:
         if self.model != "linear" and kind == "multi_label":
             return "learns one answer for each row: only model linear learns several"
-        return super().unfit_for(kind)
+        return super().unfit_for(kind, keys)
 
 
 class GradientMethod(MethodBase):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from pydantic import ConfigDict, Field, JsonValue
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from lakeloop.measures.base import Outcomes
     from lakeloop.spec.tasks.base import TaskBase
     from lakeloop.tasks.proposing import TaskProposal
+
+    Outputs: TypeAlias = NDArray[Any] | Sequence[NDArray[Any]]
+    """What a network gives: float [rows, width], or of each row float [tokens, width]."""
 
 
 class Answer(Frozen):
@@ -33,7 +36,7 @@ class OutputContract(Frozen):
     kind: str
     """Of the task."""
     width: int = Field(ge=1)
-    """Numbers that the network gives for each row."""
+    """Numbers that the network gives for each row, or for each of its tokens."""
     names: tuple[str, ...] = ()
     """Of these numbers, where they have one."""
     offset: float = 0.0
@@ -44,8 +47,23 @@ class OutputContract(Frozen):
     """Answers outside are moved to the limit."""
     threshold: float = Field(default=0.5, exclude_if=lambda threshold: threshold == 0.5)
     """Of several answers to a row, those are given whose probability is at least this."""
+    per_token: bool = Field(default=False, exclude_if=lambda per_token: not per_token)
+    """The network gives its numbers for each token of a row."""
     separator: str = Field(default=",", exclude_if=lambda separator: separator == ",")
     """Stands between several answers in a value of the target's column."""
+
+
+class Tokenised(NamedTuple):
+    """A text as a network has read it."""
+
+    sent: str
+    """As it was asked."""
+    text: str
+    """After cleaning."""
+    offsets: NDArray[Any]
+    """int [tokens, 2]: characters of the text from which and up to which each token is; none: the same."""
+    words: NDArray[Any]
+    """int [tokens]: number of the word that the token is of; -1 where it is of none."""
 
 
 class Profile(Frozen):
@@ -92,6 +110,9 @@ class Task(Protocol):
             DataError: some do not; says which days to validate again.
         """
 
+    def truths(self, rows: pa.Table) -> list[Any]:
+        """The right answer of each of `rows` (columns of the mart), as others take targets: JSON values."""
+
     def require_learnable(self, targets: Mapping[str, Sequence[Any]], where: str) -> None:
         """Raises DataError when there is nothing to learn from the targets of the splits."""
 
@@ -128,8 +149,11 @@ class Task(Protocol):
         """What the model server says of a model of this kind besides what it says of all."""
 
     @staticmethod
-    def decode(contract: OutputContract, outputs: NDArray[Any]) -> list[Answer]:
-        """Answers of `outputs`, float [rows, width]: the half of the task that needs no loop file."""
+    def decode(contract: OutputContract, outputs: Outputs, read: Sequence[Tokenised] = ()) -> list[Answer]:
+        """Answers of `outputs`, one of each row: the half of the task that needs no loop file.
+
+        `read` are the texts of the rows as the network has read them; empty where outputs are of whole rows.
+        """
 
     @staticmethod
     def shares(answers: Sequence[Answer], profile: Profile) -> dict[str, float]:

@@ -17,11 +17,13 @@ from lakeloop.measures.base import Outcomes
 from lakeloop.spec import tasks as spec
 from lakeloop.spec.quoting import scalar
 from lakeloop.spec.tasks.base import ANSWER_NAMES, LABELS
-from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile
+from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile, Tokenised
 from lakeloop.tasks.proposing import SeenColumn, TaskProposal
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lakeloop.tasks.base import Outputs
 
 _REMEDY = "publish more partitions, or change split in the loop file"
 ANOTHER = "another label"
@@ -129,6 +131,10 @@ class Classification:
             " or put the label back into task.labels",
         )
 
+    def truths(self, rows: pa.Table) -> list[Any]:
+        found: list[Any] = rows[self.target].to_pylist()
+        return found
+
     def require_learnable(self, targets: Mapping[str, Sequence[Any]], where: str) -> None:
         learnt = set(targets["train"])
         if len(learnt) < 2:
@@ -157,8 +163,13 @@ class Classification:
         return OutputContract(kind=self.kind, width=len(self.labels), names=self.labels)
 
     @staticmethod
-    def decode(contract: OutputContract, outputs: NDArray[Any]) -> list[Answer]:
-        probabilities = softmax(outputs.astype(np.float64))
+    def decode(
+        contract: OutputContract,
+        outputs: Outputs,
+        read: Sequence[Tokenised] = (),  # noqa: ARG004
+    ) -> list[Answer]:
+        outputs = np.asarray(outputs, dtype=np.float64)
+        probabilities = softmax(outputs)
         best = probabilities.argmax(axis=1)
         return [
             Label.model_construct(

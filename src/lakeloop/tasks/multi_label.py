@@ -16,11 +16,13 @@ from lakeloop.measures.base import Outcomes
 from lakeloop.spec import tasks as spec
 from lakeloop.spec.quoting import scalar
 from lakeloop.spec.tasks.base import parts_of
-from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile
+from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile, Tokenised
 from lakeloop.tasks.proposing import SeenColumn, TaskProposal
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lakeloop.tasks.base import Outputs
 
 _NAMES = r"^(labels|tags|topics|categories|genres)$"
 """How columns with several labels are called."""
@@ -119,6 +121,10 @@ class MultiLabel:
             " or put the label back into task.labels",
         )
 
+    def truths(self, rows: pa.Table) -> list[Any]:
+        found: list[Any] = rows[self.target].to_pylist()
+        return found
+
     def require_learnable(self, targets: Mapping[str, Sequence[Any]], where: str) -> None:
         counts = Counter(label for value in targets["train"] for label in self._parts(value))
         if not counts:
@@ -154,8 +160,13 @@ class MultiLabel:
         )
 
     @staticmethod
-    def decode(contract: OutputContract, outputs: NDArray[Any]) -> list[Answer]:
-        probabilities = 1 / (1 + np.exp(-outputs.astype(np.float64)))
+    def decode(
+        contract: OutputContract,
+        outputs: Outputs,
+        read: Sequence[Tokenised] = (),  # noqa: ARG004
+    ) -> list[Answer]:
+        outputs = np.asarray(outputs, dtype=np.float64)
+        probabilities = 1 / (1 + np.exp(-outputs))
         answers: list[Answer] = []
         for row in probabilities:
             order = np.argsort(-row, kind="stable")

@@ -17,6 +17,7 @@ TASKS: Mapping[str, str] = {
     "classification": "lakeloop.tasks.classification:Classification",
     "multi_label": "lakeloop.tasks.multi_label:MultiLabel",
     "regression": "lakeloop.tasks.regression:Regression",
+    "token_classification": "lakeloop.tasks.token_classification:TokenClassification",
 }
 """Kind -> its class."""
 

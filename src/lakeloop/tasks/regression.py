@@ -17,11 +17,13 @@ from lakeloop.measures.base import Outcomes
 from lakeloop.spec import tasks as spec
 from lakeloop.spec.quoting import scalar
 from lakeloop.spec.tasks.base import ANSWER_NAMES
-from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile
+from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile, Tokenised
 from lakeloop.tasks.proposing import SeenColumn, TaskProposal
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lakeloop.tasks.base import Outputs
 
 _NAMES = rf"{ANSWER_NAMES}|score|rating|stars|valence|value|price|amount"
 """How columns with numbers to predict are called."""
@@ -97,6 +99,10 @@ class Regression:
             " or widen task.minimum and task.maximum",
         )
 
+    def truths(self, rows: pa.Table) -> list[Any]:
+        found: list[Any] = rows[self.target].to_pylist()
+        return found
+
     def require_learnable(self, targets: Mapping[str, Sequence[Any]], where: str) -> None:
         learnt = set(targets["train"])
         if len(learnt) < 2:
@@ -134,8 +140,13 @@ class Regression:
         )
 
     @staticmethod
-    def decode(contract: OutputContract, outputs: NDArray[Any]) -> list[Answer]:
-        values = contract.offset + contract.scale * outputs[:, 0].astype(np.float64)
+    def decode(
+        contract: OutputContract,
+        outputs: Outputs,
+        read: Sequence[Tokenised] = (),  # noqa: ARG004
+    ) -> list[Answer]:
+        outputs = np.asarray(outputs, dtype=np.float64)
+        values = contract.offset + contract.scale * outputs[:, 0]
         values = np.clip(
             values,
             -np.inf if contract.minimum is None else contract.minimum,

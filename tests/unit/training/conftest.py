@@ -11,7 +11,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from lakeloop.base_model import BaseModel, find_base_model
-from lakeloop.spec.tasks import Classification, Regression
+from lakeloop.spec.tasks import Regression, Task
 from lakeloop.tracking.tracker import RecordingTracker
 from tests.support.tiny_bert import make_base_model, make_dataset, make_numbers
 from tests.support.training_jobs import CLASSES, Folders, job_config
@@ -63,7 +63,7 @@ def make_config(
     def make(
         method: str | Mapping[str, Any] = "top_layers",
         *,
-        task: Classification | Regression = CLASSES,
+        task: Task = CLASSES,
         dataset: Path | None = None,
         **options: Any,
     ) -> JobConfig:

@@ -13,7 +13,7 @@ class Engine(Protocol):
     """A loaded network. Safe to call from several threads at once."""
 
     def run(self, batch: Padded) -> NDArray[Any]:
-        """Outputs of the network, float64 [rows, width].
+        """Outputs of the network: float64 [rows, width], or of each token [rows, tokens, width].
 
         Raises:
             ArtifactError: the network fails on its input, or gives something else.

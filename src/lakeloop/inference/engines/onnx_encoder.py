@@ -47,7 +47,10 @@ class OnnxEncoder:
                 remedy=REMEDY,
             ) from error
         outputs: NDArray[np.float64] = np.asarray(output, dtype=np.float64)
-        wanted = (len(batch.input_ids), self._contract.width)
+        rows, tokens = batch.input_ids.shape
+        wanted = (
+            (rows, tokens, self._contract.width) if self._contract.per_token else (rows, self._contract.width)
+        )
         if outputs.shape != wanted or not np.isfinite(outputs).all():
             raise ArtifactError(
                 "the model does not answer as it promises",
@@ -62,17 +65,15 @@ class OnnxEncoder:
         inputs = {node.name for node in self._session.get_inputs()}
         outputs = [tuple(node.shape) for node in self._session.get_outputs()]
         width = self._contract.width
-        match outputs:
-            case [(_, last)]:
-                # A symbolic last axis says nothing; then the first answer decides.
-                fits = last == width or not isinstance(last, int)
-            case _:
-                fits = False
+        axes = ("batch", "tokens") if self._contract.per_token else ("batch",)
+        # A symbolic last axis says nothing; then the first answer decides.
+        fits = len(outputs) == 1 and len(outputs[0]) == len(axes) + 1
+        fits = fits and (outputs[0][-1] == width or not isinstance(outputs[0][-1], int))
         if inputs != set(self._inputs) or not fits:
             raise ArtifactError(
                 f"the model is not a network for {self._contract.kind}",
                 where=str(self._path),
-                expected=f"inputs {', '.join(self._inputs)}; one output [batch, {width}]",
+                expected=f"inputs {', '.join(self._inputs)}; one output [{', '.join(axes)}, {width}]",
                 found=f"inputs {', '.join(sorted(inputs))}; outputs {outputs}",
                 remedy=REMEDY,
             )

@@ -8,7 +8,7 @@ from typing import Any
 from lakeloop.quality.kinds.base import CheckKind, Rule
 from lakeloop.quality.kinds.numbers import BetweenKind
 from lakeloop.quality.kinds.presence import NotNullKind
-from lakeloop.quality.kinds.texts import EachOfKind, LengthKind, MatchesKind, OneOfKind
+from lakeloop.quality.kinds.texts import AsManyWordsKind, EachOfKind, LengthKind, MatchesKind, OneOfKind
 from lakeloop.spec.checks import RowCheck
 
 KINDS: Mapping[str, CheckKind[Any]] = {
@@ -16,6 +16,7 @@ KINDS: Mapping[str, CheckKind[Any]] = {
     "length": LengthKind(),
     "one_of": OneOfKind(),
     "each_of": EachOfKind(),
+    "as_many_words": AsManyWordsKind(),
     "matches": MatchesKind(),
     "between": BetweenKind(),
 }

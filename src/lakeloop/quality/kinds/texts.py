@@ -1,4 +1,4 @@
-"""Checks of a text: `length`, `one_of`, `each_of`, `matches`."""
+"""Checks of a text: `length`, `one_of`, `each_of`, `as_many_words`, `matches`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from lakeloop.quality.kinds.base import Found, Rule, bad_values, catalogue, rows_expectation, value_of
 from lakeloop.scratch.duckdb import literal
-from lakeloop.spec.checks import EachOf, Length, Matches, OneOf
+from lakeloop.spec.checks import AsManyWords, EachOf, Length, Matches, OneOf
+from lakeloop.spec.quoting import identifier
 
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
@@ -71,6 +72,22 @@ class EachOfKind:
 
     def expectation(self, check: EachOf, rule: Rule) -> tuple[Expectation, Found]:  # noqa: ARG002
         return rows_expectation(rule)  # GX looks at a value as a whole
+
+
+class AsManyWordsKind:
+    """Kind `as_many_words`. A missing value has none."""
+
+    def rules(self, check: AsManyWords) -> tuple[Rule, ...]:
+        own, other = (
+            f"len(regexp_extract_all(coalesce(cast({identifier(name)} as varchar), ''), '{_INK}+'))"
+            for name in (check.column, check.other)
+        )
+        found = f"{own} || ' words for ' || {other} || ' of {check.other}'"
+        expected = f"as many words as {check.other} has"
+        return (Rule(f"{check.column}_not_as_many", check.column, expected, f"{own} <> {other}", found),)
+
+    def expectation(self, check: AsManyWords, rule: Rule) -> tuple[Expectation, Found]:  # noqa: ARG002
+        return rows_expectation(rule)  # GX compares columns by their values only
 
 
 class MatchesKind:

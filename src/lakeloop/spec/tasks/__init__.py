@@ -12,7 +12,8 @@ from pydantic import Field
 from lakeloop.spec.tasks.classification import Classification
 from lakeloop.spec.tasks.multi_label import MultiLabel
 from lakeloop.spec.tasks.regression import Regression
+from lakeloop.spec.tasks.token_classification import TokenClassification
 
-Task = Annotated[Classification | MultiLabel | Regression, Field(discriminator="kind")]
+Task = Annotated[Classification | MultiLabel | Regression | TokenClassification, Field(discriminator="kind")]
 
-__all__ = ["Classification", "MultiLabel", "Regression", "Task"]
+__all__ = ["Classification", "MultiLabel", "Regression", "Task", "TokenClassification"]

@@ -300,7 +300,7 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
         pytest.param(
             ("checks:", "checks:\n  rows: [{kind: one_off, column: text}]"),
             "checks.rows[0].kind: wrong value\n"
-            "    expected: not_null, length, one_of, matches or between\n"
+            "    expected: not_null, length, one_of, each_of, as_many_words, matches or between\n"
             '    found: "one_off" (text)\n'
             "    did you mean: one_of",
             id="an unknown check",
