@@ -14,27 +14,31 @@ from numpy.typing import NDArray
 from lakeloop.base_model import BaseModel
 from lakeloop.durable import write_atomically
 from lakeloop.records import fingerprint
-from training.data import Batch, Tokens, sorted_batches
+from training.data import Tokens, sorted_batches
 from training.device import Device
 from training.memory import Passes, unlearnt
 from training.network import Network
 from training.progress import Passage
 from training.ranks import ALONE, Ranks
+from training.steps import Feed, Forward, forward_of
 
 log = logging.getLogger(__name__)
 
 
 @torch.inference_mode()
 def run(
-    compute: Callable[[Batch], torch.Tensor],
+    forward: Forward,
     tokens: Tokens,
     rows: NDArray[np.int64],
     device: Device,
     what: str,
     passes: Passes | None = None,
     ranks: Ranks = ALONE,
+    between: Callable[[], object] = lambda: None,
 ) -> NDArray[np.float32]:
-    """`compute` for the given rows, float32 [rows, width], in their order; `what` names it in the log.
+    """`forward` for the given rows, float32 [rows, width], in their order; `what` names it in the log.
+
+    `between` is called before each pass.
 
     With `passes` those of the run before: what it learnt of the device's memory holds for this one. Of
     several processes each computes a part, and all get all.
@@ -45,15 +49,15 @@ def run(
     passes = passes or unlearnt(device, f"batches in {what}")
 
     def outputs(picked: NDArray[np.int64]) -> torch.Tensor:
-        with device.autocast():
-            return compute(tokens.batch(rows[picked])).float()
+        between()
+        return forward(tokens.batch(rows[picked])).float()
 
     lengths = tokens.lengths[rows]
     passage = Passage(what, len(rows), int(lengths.sum()))
     batches = list(sorted_batches(lengths, device.plan))
     own, results = ranks.own(batches), []
     for picked in own or batches[:1]:  # one at least, for the width
-        results.append(passes.outputs(picked, outputs).numpy())
+        results.append(passes.outputs(picked, outputs, forward.forget).numpy())
         passage.add(len(picked), int(lengths[picked].sum()))
     out = np.zeros((len(rows), results[0].shape[1]), dtype=np.float32)
     for picked, part in zip(own, results, strict=False):
@@ -65,7 +69,8 @@ def run(
 def embed_texts(network: Network, tokens: Tokens, device: Device) -> NDArray[np.float32]:
     """What the last layer of `network` reads of every text, float32 [texts, hidden]."""
     rows = np.arange(len(tokens.ids))
-    return run(lambda batch: network.embed(*device.place(batch)), tokens, rows, device, "embedding")
+    forward = forward_of(device, Feed(device.place), network.embed, "embedding")
+    return run(forward, tokens, rows, device, "embedding")
 
 
 def cache_key(base: BaseModel, texts: Sequence[str], max_tokens: int, device: Device) -> str:

@@ -20,7 +20,7 @@ from lakeloop.errors import ConfigurationError
 from lakeloop.faults import reach
 from training.attention import fuse_attention, restore_attention
 from training.course import Course
-from training.data import Batch, Tokens, bucketed_batches
+from training.data import Tokens, bucketed_batches
 from training.embed import run
 from training.frozen import FrozenLayers, can_replay, worth_keeping
 from training.job import Job, Trained
@@ -30,7 +30,7 @@ from training.network import Network, load_encoder
 from training.probe import fitting
 from training.progress import Progress
 from training.ranks import RankLostError
-from training.steps import Feed, Runner, runner_of
+from training.steps import Feed, Forward, Runner, forward_of, runner_of
 from training.tasks.base import TrainingTask
 from training.validation import Scores
 
@@ -104,6 +104,11 @@ class Fit:
     def in_validation(self) -> Passes:
         """What the device has room for in validation, from epoch to epoch."""
         return unlearnt(self.job.device, "batches in validation")
+
+    @cached_property
+    def forward(self) -> Forward:
+        """Runs the passes of validation; what is recorded holds from epoch to epoch."""
+        return forward_of(self.job.device, self.feed, self._validated, "validation")
 
     @cached_property
     def steps(self) -> Runner:
@@ -249,22 +254,22 @@ class Fit:
         self.network.eval()
         first = len(self.job.dataset.train)
         rows = np.arange(first, first + len(self.job.dataset.validation))
-
-        def compute(batch: Batch) -> torch.Tensor:
-            self._between(course)
-            outputs: torch.Tensor = self.network(*self.feed(batch))
-            return outputs
-
         outputs = run(
-            compute,
+            self.forward,
             self.tokens,
             rows,
             self.job.device,
             "validation",
             passes=self.in_validation,
             ranks=self.job.ranks,
+            between=lambda: self._between(course),
         )
         return self.job.judge.score(self.task, outputs)
+
+    def _validated(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """What an epoch is judged by."""
+        outputs: torch.Tensor = self.network(ids, mask)
+        return outputs
 
     def _optimiser(self) -> torch.optim.Optimizer:
         # Biases and norms are one-dimensional; decay would pull them to zero for no gain.

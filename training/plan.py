@@ -14,6 +14,10 @@ _A_TOKEN_BYTES = 1 << 16
 """What a token of such a batch takes, with room to spare: 16 values of a layer 1,024 wide, in float32."""
 _NARROW = 8
 """Tokens: widths are a multiple of it, where they are rounded."""
+_BATCHES = 2
+"""Of how rounded batches are made up; another way has another number, for its last bits are others."""
+_ANY = 1 << 30
+"""More tokens than any width."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,12 @@ class Plan:
     rounded: bool = False
     """Batches are padded to widths that come again, instead of to their longest text."""
     captured: bool = False
-    """Passes of a training are recorded for each of their shapes, and replayed."""
+    """Passes are recorded for each of their shapes, and replayed."""
 
     @property
     def marks(self) -> tuple[int, ...]:
         """What of it decides the last bits of embeddings; nothing on a CPU."""
-        return () if self == ON_A_CPU else (self.texts, self.tokens or 0, int(self.rounded))
+        return () if self == ON_A_CPU else (self.texts, self.tokens or 0, _BATCHES * self.rounded)
 
     def width(self, longest: int, limit: int) -> int:
         """Tokens of a batch whose longest text has `longest`; at most `limit`, if that is enough for it.
@@ -46,10 +50,13 @@ class Plan:
         return max(longest, min(-(-longest // grain) * grain, limit))
 
     def texts_of(self, longest: int) -> int:
-        """Texts of a batch where nothing is learnt, when the longest has `longest` tokens."""
+        """Texts of a batch where nothing is learnt, when the longest has `longest` tokens.
+
+        As many for all that are padded to the same width, so that shapes come again.
+        """
         if self.tokens is None:
             return self.texts
-        return max(1, min(self.texts, self.tokens // max(1, longest)))
+        return max(1, min(self.texts, self.tokens // self.width(max(1, longest), _ANY)))
 
 
 ON_A_CPU = Plan(texts=32)
