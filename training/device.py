@@ -44,7 +44,14 @@ class Device:
 
     def place(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids and mask of `batch`, int64 [rows, tokens], on the device."""
-        return batch.input_ids.to(self.target), batch.attention_mask.to(self.target)
+        return self.put(batch.input_ids), self.put(batch.attention_mask)
+
+    def put(self, tensor: torch.Tensor) -> torch.Tensor:
+        """`tensor`, which lies on the CPU, on the device."""
+        if self.target.type != "cuda":
+            return tensor.to(self.target)
+        # From pinned memory: from any other a copy waits until the device has done all that was asked of it.
+        return tensor.pin_memory().to(self.target, non_blocking=True)
 
     @property
     def dtype(self) -> str:

@@ -69,7 +69,7 @@ class FrozenLayers:
         hidden = pad_sequence([self._states.of_rows[row] for row in batch.rows], batch_first=True)
         if wider := batch.input_ids.shape[1] - hidden.shape[1]:
             hidden = pad(hidden, (0, 0, 0, wider))
-        return (*self._device.place(batch), hidden.to(self._device.target))
+        return (*self._device.place(batch), self._device.put(hidden))
 
     def _bind(
         self, ids: torch.Tensor, mask: torch.Tensor, hidden: torch.Tensor

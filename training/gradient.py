@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,6 +30,7 @@ from training.network import Network, load_encoder
 from training.probe import fitting
 from training.progress import Progress
 from training.ranks import RankLostError
+from training.readings import Reading, Readings
 from training.steps import Feed, Forward, Runner, forward_of, runner_of
 from training.tasks.base import TrainingTask
 from training.validation import Scores
@@ -155,6 +156,7 @@ class Fit:
             progress=Progress(job.tracker, job.judge.metric, train.epochs, self._steps, job.told),
             passes=self.passes,
             beside=self.opened.beside,
+            readings=Readings(job.device.plan.late),
         )
         if job.checkpoints and (state := job.checkpoints.newest()):
             course.restore(state)
@@ -183,6 +185,7 @@ class Fit:
 
     def _save(self, course: Course) -> None:
         if self.job.checkpoints:
+            self._tell(course, course.readings.rest())
             with self.job.ending.saving():
                 state = {**course.state(), "device": self._device}
                 self.job.checkpoints.save(course.progress.done, state)
@@ -204,11 +207,12 @@ class Fit:
             if course.step == len(batches) // 2:
                 reach("train.mid-epoch")
             own, taken = ranks.part_of(rows)
-            ranks.draw(self.job.config.train.seed, course.progress.done)
+            ranks.draw(self.job.config.train.seed, course.taken)
             loss = self.passes.run(own, backward, forget)
             loss = ranks.add_up(loss, self.opened.parameters)
             self._step(course, loss, len(rows))
             self._between(course)
+        self._tell(course, course.readings.rest())
         return course.loss / sum(len(rows) for rows in batches)
 
     def _batches(self, epoch: int) -> Sequence[NDArray[np.int64]]:
@@ -218,7 +222,7 @@ class Fit:
 
     def _tensors(self, rows: NDArray[np.int64]) -> tuple[torch.Tensor, ...]:
         """What the loss of some rows is computed from, on the device: their targets, then their texts."""
-        targets = torch.from_numpy(self.job.dataset.train.targets[rows]).to(self.job.device.target)
+        targets = self.job.device.put(torch.from_numpy(self.job.dataset.train.targets[rows]))
         return targets, *self.feed.tensors(self.tokens.batch(rows))
 
     def _backward(self, tensors: Sequence[torch.Tensor], factor: float | torch.Tensor) -> torch.Tensor:
@@ -235,7 +239,7 @@ class Fit:
 
     def _step(self, course: Course, loss: torch.Tensor, rows: int) -> None:
         """Move the weights by the gradients of `rows` rows, whose mean loss is `loss`."""
-        number, beside = course.progress.done + 1, self.opened.beside
+        number, beside = course.taken + 1, self.opened.beside
         beside.before(number, self.job.config.train.epochs * self._steps)
         norm = clip_grad_norm_(self.opened.parameters, GRADIENT_NORM)
         learning_rate = float(course.schedule.get_last_lr()[0])
@@ -243,12 +247,21 @@ class Fit:
         course.schedule.step()
         beside.after(number)
         course.optimiser.zero_grad(set_to_none=not self.steps.keeps_gradients)
-        value = self._finite(loss.item(), "loss")
-        # A gradient that is no number has made the weights so; no checkpoint may keep them.
-        self._finite(norm.item(), "gradient norm")
-        course.loss += value * rows
         course.step += 1
-        course.progress.step(value, learning_rate, rows, norm.item())
+        self._tell(course, course.readings.add(loss, norm, learning_rate, rows))
+
+    def _tell(self, course: Course, readings: Iterable[Reading]) -> None:
+        """Count steps that were read; what was learnt from one that is no number is kept nowhere.
+
+        Raises:
+            ConfigurationError: a loss or a gradient is not finite.
+        """
+        for each in readings:
+            self._finite(each.loss, "loss")
+            # A gradient that is no number has made the weights so; no checkpoint may keep them.
+            self._finite(each.norm, "gradient norm")
+            course.loss += each.loss * each.rows
+            course.progress.step(each.loss, each.learning_rate, each.rows, each.norm)
 
     def _validate(self, course: Course) -> Scores:
         self.network.eval()

@@ -16,6 +16,8 @@ _NARROW = 8
 """Tokens: widths are a multiple of it, where they are rounded."""
 _BATCHES = 2
 """Of how rounded batches are made up; another way has another number, for its last bits are others."""
+_LATE = 8
+"""Steps that a device may be behind what it was asked for: to be always busy two would do."""
 _ANY = 1 << 30
 """More tokens than any width."""
 
@@ -32,6 +34,9 @@ class Plan:
     """Batches are padded to widths that come again, instead of to their longest text."""
     captured: bool = False
     """Passes are recorded for each of their shapes, and replayed."""
+
+    late: int = 0
+    """Steps after which the loss of one is read, so that nobody waits for the device; 0: at once."""
 
     @property
     def marks(self) -> tuple[int, ...]:
@@ -70,4 +75,4 @@ def plan_of_cuda(free: int) -> Plan:
     give other last bits.
     """
     most = 1 << max(10, (int(_FREE_SHARE * free) // _A_TOKEN_BYTES).bit_length() - 1)
-    return Plan(texts=512, tokens=min(1 << 16, most), rounded=True, captured=True)
+    return Plan(texts=512, tokens=min(1 << 16, most), rounded=True, captured=True, late=_LATE)
