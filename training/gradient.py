@@ -5,9 +5,11 @@ An `Opener` says which weights are moved, the task says how wrong an output is; 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,6 +21,7 @@ from torch.nn.utils import clip_grad_norm_
 from lakeloop.errors import ConfigurationError
 from lakeloop.faults import reach
 from training.attention import fuse_attention, restore_attention
+from training.compiled import compiled_layers, is_long
 from training.course import Course
 from training.data import Tokens, bucketed_batches
 from training.embed import run
@@ -71,7 +74,7 @@ class Gradient:
         free = job.ranks.memory(free_bytes(job.device), job.device.target)
         passes = Passes(texts_of_a_pass(job.ranks.most_of(job.config.train.batch_texts), need, free))
         fit = Fit(job, task, opened, fitted, feed, tokens, passes)
-        with job.timed("train"):
+        with job.timed("train"), fit.compiled() as compiled:
             course = fit.run()
         best = course.take_best()
         self.opener.close(network)
@@ -82,6 +85,7 @@ class Gradient:
             "resumed_at": course.resumed,
             "trained_weights": sum(parameter.numel() for parameter in opened.parameters),
             "texts_of_a_pass": passes.texts,
+            "compiled_layers": compiled,
         }
         return Trained(network, best.validation, details)
 
@@ -115,6 +119,26 @@ class Fit:
     def steps(self) -> Runner:
         """Runs the passes of forward, loss and backward."""
         return runner_of(self.job.device, self._backward, self.opened.parameters)
+
+    def compiled(self) -> AbstractContextManager[int]:
+        """A context in which layers run compiled, if device and length of the training say so; how many."""
+        train = self.job.config.train
+        tokens = train.epochs * int(self.tokens.lengths[: len(self.job.dataset.train)].sum())
+        if self.job.device.plan.compiled and is_long(self.network, tokens):
+            return compiled_layers(self.network, self._try_out)
+        return contextlib.nullcontext(0)
+
+    def _try_out(self) -> None:
+        """A pass as in training and one as in validation, of two texts; leaves no trace."""
+        rows = np.arange(min(2, len(self.job.dataset.train)))
+        with torch.random.fork_rng():
+            self.opened.train_mode(self.network)
+            self._backward(self._tensors(rows), 1.0)
+        self.network.eval()
+        with torch.inference_mode(), self.job.device.autocast():
+            self._validated(*self.feed(self.tokens.batch(rows)))
+        for weights in self.opened.parameters:
+            weights.grad = None
 
     def run(self) -> Course:
         """Train, from the newest checkpoint where there is one; the weights are those of the last epoch.

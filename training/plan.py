@@ -35,6 +35,8 @@ class Plan:
     captured: bool = False
     """Passes are recorded for each of their shapes, and replayed."""
 
+    compiled: bool = False
+    """Layers of long trainings are compiled."""
     late: int = 0
     """Steps after which the loss of one is read, so that nobody waits for the device; 0: at once."""
 
@@ -75,4 +77,4 @@ def plan_of_cuda(free: int) -> Plan:
     give other last bits.
     """
     most = 1 << max(10, (int(_FREE_SHARE * free) // _A_TOKEN_BYTES).bit_length() - 1)
-    return Plan(texts=512, tokens=min(1 << 16, most), rounded=True, captured=True, late=_LATE)
+    return Plan(texts=512, tokens=min(1 << 16, most), rounded=True, captured=True, compiled=True, late=_LATE)
