@@ -13,8 +13,10 @@ import torch
 
 from tests.support.rerun import CAPTURED, FEW_WIDTHS, Rerun
 from training import steps
-from training.data import Batch
+from training.data import Batch, Tokens
+from training.embed import run
 from training.job import Job, Trained
+from training.memory import unlearnt
 from training.plan import Plan
 from training.steps import Captured, Eager, Feed, forward_of, put_back, require_alike, runner_of
 from training.train import train
@@ -152,6 +154,32 @@ def test_after_no_memory_was_left_passes_are_recorded_anew(
     found, recorder = captured(make_job, monkeypatch, Rerun, "full", epochs=2)
     assert (refused, recorder.forgotten, found.details["texts_of_a_pass"]) == (1, 1, 4)
     assert recorder.replayed
+
+
+def test_after_no_memory_was_left_what_was_recorded_of_a_validation_is_freed(
+    monkeypatch: pytest.MonkeyPatch, make_job: MakeJob
+) -> None:
+    recorder = Rerun()
+    monkeypatch.setattr(steps, "CudaRecorder", lambda _: recorder)
+    monkeypatch.setattr(steps, "WORTH_RECORDING", 1)
+    device = replace(make_job().device, plan=replace(CAPTURED, texts=8))
+    most = 8
+
+    def compute(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        if len(ids) > most:
+            raise torch.OutOfMemoryError("CUDA")
+        return (ids * mask).sum(1, keepdim=True).float()
+
+    tokens = Tokens(tuple(np.full(3, row, np.int32) for row in range(16)), 0, device.plan, 24)
+    forward, passes = (
+        forward_of(device, Feed(device.place), compute, "validation"),
+        unlearnt(device, "batches"),
+    )
+    for most, forgotten in ((8, 0), (8, 0), (4, 1), (4, 1)):  # noqa: B007 - `compute` looks at it
+        outputs = run(forward, tokens, np.arange(16), device, "validation", passes)
+        assert outputs[:, 0].tolist() == [3.0 * row for row in range(16)]
+        assert recorder.forgotten == forgotten
+    assert recorder.recorded == 2, "of batches of 8, then of batches of 4"
 
 
 def double(weight: torch.nn.Parameter) -> steps.Work:
