@@ -31,6 +31,7 @@ from training.batch import rate_factor
 from training.data import load_tokenizer, tokenise
 from training.embed import run
 from training.job import Job, open_job
+from training.steps import Feed, forward_of
 from training.train import train
 
 
@@ -102,9 +103,8 @@ def score_of(job: Job, data: Path) -> float:
     _, _, test = read_rows(data)
     texts = list(test["text"])
     tokens = tokenise(load_tokenizer(job.base.tokenizer, job.config.train.max_tokens), texts)
-    outputs = run(
-        lambda batch: network(*job.device.place(batch)), tokens, np.arange(len(texts)), job.device, "test"
-    )
+    forward = forward_of(job.device, Feed(job.device.place), network, "test")
+    outputs = run(forward, tokens, np.arange(len(texts)), job.device, "test")
     answers = job.judge.task.decode(job.judge.contract, outputs)
     found = [str(answer.model_dump()["label"]) for answer in answers]
     return float(f1_score(test["label"], found, average="macro"))

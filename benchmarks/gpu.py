@@ -6,8 +6,9 @@
 Encoders have random weights, texts are made up of a thousand words, in all lengths up to the limit: speed
 does not depend on what they say. A method is trained twice by the product's own loop, with
 `batch_size: auto`; its figure is that of the last epoch, from the first step to the last, without validation.
-Operations are those of matrix products, on padded tokens. Whether both trainings gave the same weights, to
-the bit, is said.
+Operations are those of matrix products, on padded tokens. Beside them stands how long the whole training
+took, how many layers were compiled for it, and whether both trainings gave the same weights, to the bit.
+`--compile` says whether they are: `auto` as the product decides, or `always`, on a CPU too, or `never`.
 `--tiny` tries all of it in a minute, on a CPU too.
 """
 
@@ -16,12 +17,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,7 @@ from benchmarks.jobs import job_config
 from benchmarks.sides import machine
 from lakeloop.spec.train import Train
 from lakeloop.tracking.tracker import NoopTracker
-from training import gradient
+from training import compiled, gradient
 from training.data import bucketed_batches
 from training.embed import embed_texts
 from training.job import Job, open_job
@@ -50,6 +52,8 @@ from training.train import train
 LABELS = ("even", "odd")
 WORDS = 1000
 PADDING, UNKNOWN = "[PAD]", "[UNK]"
+WORTH = {"auto": compiled.WORTH, "always": 0.0, "never": math.inf}
+"""When layers are compiled -> operations of a training from which they are."""
 TOP = 2
 """Layers that method top_layers trains."""
 
@@ -88,9 +92,11 @@ def main() -> int:
     parser.add_argument("--methods", nargs="+", default=["full", "lora", "top_layers"])
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--steps", type=int, default=100, help="of the Trainer")
+    parser.add_argument("--compile", choices=list(WORTH), default="auto", help="layers of the encoder")
     parser.add_argument("--no-trainer", action="store_true", help="leave the Trainer out")
     parser.add_argument("--tiny", action="store_true", help="try it all, small, on a CPU too")
     options = parser.parse_args()
+    vars(compiled)["WORTH"] = WORTH[options.compile]
     known = TINY if options.tiny else WORKLOADS
     for name in TINY if options.tiny else options.workloads:
         with tempfile.TemporaryDirectory(prefix="lakeloop-bench-") as folder:
@@ -105,26 +111,46 @@ def measure(options: argparse.Namespace, name: str, workload: Workload, work: Pa
     write_base(workload, work / "base")
     write_rows(workload, work / "dataset")
     for method in options.methods:
-        (first, digest, width), again = (trained(options, workload, work, method) for _ in range(2))
-        rate = max(first, again[0])
-        speed = rate * width * workload.operations(method, width) / 1e12
-        same = "the same weights twice" if again[1] == digest else "OTHER WEIGHTS the second time"
-        say(f"{name:9} {method:11} {rate:10,.0f} texts/s  {speed:8.2f} TFLOP/s  {same}")
+        first, again = (trained(options, workload, work, method) for _ in range(2))
+        rate = max(first.rate, again.rate)
+        speed = rate * first.width * workload.operations(method, first.width) / 1e12
+        same = "the same weights twice" if again.digest == first.digest else "OTHER WEIGHTS the second time"
+        say(
+            f"{name:9} {method:11} {rate:10,.0f} texts/s  {speed:8.2f} TFLOP/s  {first.seconds:7.1f} s"
+            f"  {first.compiled:2} layers compiled  {same}"
+        )
     say(f"{name:9} {'embeddings':11} {embedded(options, workload, work):10,.0f} texts/s")
     if not options.no_trainer:
         rate = by_trainer(min(options.steps, 12) if options.tiny else options.steps, work)
         say(f"{name:9} {'Trainer':11} {rate:10,.0f} texts/s  full, batches of 32 of similar length")
 
 
-def trained(
-    options: argparse.Namespace, workload: Workload, work: Path, method: str
-) -> tuple[float, str, float]:
-    """Texts a second in the last epoch, a digest of the weights, and the mean width of a text, padded."""
+@dataclass(frozen=True)
+class Measured:
+    """A training."""
+
+    rate: float
+    """Texts a second in the last epoch."""
+    seconds: float
+    """All of it, with what is prepared before the first step."""
+    compiled: int
+    """Layers."""
+    digest: str
+    """Of the weights."""
+    width: float
+    """Tokens of a text, with the padding of its batch: the mean."""
+
+
+def trained(options: argparse.Namespace, workload: Workload, work: Path, method: str) -> Measured:
     job = open_job(config_of(options, workload, work, method), NoopTracker())
+    if options.compile == "always":
+        job.device = replace(job.device, plan=replace(job.device.plan, compiled=True))
     with watched(options.epochs) as points:
-        network = train(job).network
+        found = train(job)
     (texts, began), (more, ended) = points[0], points[-1]
-    return (more - texts) / (ended - began), digest_of(network), mean_width(job)
+    rate = (more - texts) / (ended - began)
+    compiled_layers = found.details["compiled_layers"]
+    return Measured(rate, job.seconds["train"], compiled_layers, digest_of(found.network), mean_width(job))
 
 
 @contextmanager

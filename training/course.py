@@ -19,6 +19,7 @@ from training.checkpoint import State
 from training.memory import Passes
 from training.methods.base import Beside
 from training.progress import Progress
+from training.readings import Readings
 from training.validation import Scores
 
 
@@ -50,6 +51,8 @@ class Course:
     passes: Passes
     beside: Beside
     """What the method does beside the optimiser's steps."""
+    readings: Readings = field(default_factory=Readings)
+    """Of the steps that were taken and are not in `progress` and `loss` yet."""
     epoch: int = 1
     """The one under way, from 1."""
     step: int = 0
@@ -63,6 +66,11 @@ class Course:
     """The weights after `best`."""
     resumed: list[int] = field(default_factory=list)
     """After how many batches in all a process went on with the work of an ended one."""
+
+    @property
+    def taken(self) -> int:
+        """Steps over all epochs."""
+        return self.progress.done + len(self.readings)
 
     def is_over(self, epochs: int, patience: int) -> bool:
         """Whether `epochs` are done, or `patience` of them since the best one."""
@@ -84,7 +92,7 @@ class Course:
         return self.best
 
     def state(self) -> State:
-        """All of it, for `restore` in another process."""
+        """All of it, for `restore` in another process; no step waits to be read."""
         return {
             "parameters": [_own(weights) for weights in self.parameters],
             "buffers": [_own(buffer) for buffer in self.buffers],

@@ -44,7 +44,14 @@ class Device:
 
     def place(self, batch: Batch) -> tuple[torch.Tensor, ...]:
         """What a network is given of `batch`, on the device: see `Batch.tensors`."""
-        return tuple(tensor.to(self.target) for tensor in batch.tensors)
+        return tuple(map(self.put, batch.tensors))
+
+    def put(self, tensor: torch.Tensor) -> torch.Tensor:
+        """`tensor`, which lies on the CPU, on the device."""
+        if self.target.type != "cuda":
+            return tensor.to(self.target)
+        # From pinned memory: from any other a copy waits until the device has done all that was asked of it.
+        return tensor.pin_memory().to(self.target, non_blocking=True)
 
     @property
     def dtype(self) -> str:

@@ -17,29 +17,33 @@ from torch.nn.functional import pad
 from lakeloop.base_model import BaseModel
 from lakeloop.durable import write_atomically
 from lakeloop.records import fingerprint
-from training.data import Batch, Tokens, sorted_batches
+from training.data import Tokens, sorted_batches
 from training.device import Device
 from training.memory import Passes, unlearnt
 from training.network import Network
 from training.progress import Passage
 from training.ranks import ALONE, Ranks
+from training.steps import Feed, Forward, forward_of
 
 log = logging.getLogger(__name__)
 
 
 @torch.inference_mode()
 def run(
-    compute: Callable[[Batch], torch.Tensor],
+    forward: Forward,
     tokens: Tokens,
     rows: NDArray[np.int64],
     device: Device,
     what: str,
     passes: Passes | None = None,
     ranks: Ranks = ALONE,
+    between: Callable[[], object] = lambda: None,
 ) -> Any:
-    """`compute` for the given rows, in their order; `what` names it in the log.
+    """`forward` for the given rows, in their order; `what` names it in the log.
 
-    Returns float32 [rows, width], or of each row [tokens, width] where `compute` gives [rows, tokens, width].
+    Returns float32 [rows, width], or of each row [tokens, width] where `forward` gives [rows, tokens, width].
+
+    `between` is called before each pass.
 
     With `passes` those of the run before: what it learnt of the device's memory holds for this one. Of
     several processes each computes a part, and all get all.
@@ -50,8 +54,8 @@ def run(
     passes = passes or unlearnt(device, f"batches in {what}")
 
     def outputs(picked: NDArray[np.int64]) -> torch.Tensor:
-        with device.autocast():
-            found = compute(tokens.batch(rows[picked])).float()
+        between()
+        found = forward(tokens.batch(rows[picked])).float()
         # Passes of one batch may be of several widths.
         return found if found.ndim == 2 else pad(found, (0, 0, 0, longest - found.shape[1]))
 
@@ -61,7 +65,7 @@ def run(
     batches = list(sorted_batches(lengths, device.plan))
     own, results = ranks.own(batches), []
     for picked in own or batches[:1]:  # one at least, for the width
-        results.append(passes.outputs(picked, outputs).numpy())
+        results.append(passes.outputs(picked, outputs, forward.forget).numpy())
         passage.add(len(picked), int(lengths[picked].sum()))
     places = _places(lengths, per_token=results[0].ndim == 3)
     out = np.zeros((places[-1], results[0].shape[-1]), dtype=np.float32)
@@ -79,11 +83,10 @@ def _places(lengths: NDArray[np.int64], *, per_token: bool) -> NDArray[np.int64]
 
 
 def embed_texts(network: Network, tokens: Tokens, device: Device) -> NDArray[np.float32]:
-    """What `network` knows of every text, float32 [texts, hidden]."""
+    """What `network` knows of every text, float32 [texts, hidden]; of each token where it labels them."""
     tokens, rows = replace(tokens, features=None), np.arange(len(tokens.ids))
-    found: NDArray[np.float32] = run(
-        lambda batch: network.read(*device.place(batch)), tokens, rows, device, "embedding"
-    )
+    forward = forward_of(device, Feed(device.place), network.read, "embedding")
+    found: NDArray[np.float32] = run(forward, tokens, rows, device, "embedding")
     return found
 
 

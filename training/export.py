@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +53,13 @@ def export_artifact(
     rows: Mapping[str, int],
     into: Path,
     graphs: Path,
+    beside: Callable[[], None] = lambda: None,
 ) -> Artifact:
     """Write the artifact of `network` to the folder `into`, which appears whole or not at all.
 
     `compared` are of real rows, to compare ONNX Runtime with torch on; `rows` are for the card: split ->
-    count; in the folder `graphs` lie those of architectures that were exported before.
+    count; in the folder `graphs` lie those of architectures that were exported before, `beside` waits for
+    who traces this one.
 
     Raises:
         ArtifactError: the ONNX file does not compute what the network computes.
@@ -67,7 +69,7 @@ def export_artifact(
     partial.mkdir(parents=True)
     network = network.to("cpu").eval()
     save_file(weights_to_save(network), partial / "model.safetensors")
-    onnx.save(graph_of(network, graphs), partial / ONNX_MODEL)
+    onnx.save(graph_of(network, graphs, beside), partial / ONNX_MODEL)
     difference = compare(network, partial / ONNX_MODEL, compared)
     log.info("ONNX Runtime and torch differ by at most %.1e", difference)
     tokenizer.save(str(partial / TOKENIZER))

@@ -7,14 +7,17 @@ than hidden states from layer to layer, as T5 does, nothing is kept, and the fro
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
@@ -22,17 +25,20 @@ from torch.nn.utils.rnn import pad_sequence
 from training.data import Batch, Tokens, sorted_batches
 from training.device import Device
 from training.layers import layers_of
+from training.memory import unlearnt
 from training.network import Network
 from training.probe import alike
 from training.progress import Passage
 from training.ranks import ALONE, Ranks
-from training.steps import Feed
+from training.steps import Feed, forward_of
 
 log = logging.getLogger(__name__)
 
 LIMIT_BYTES = 2 << 30
 """Hidden states that take more are not kept. A constant instead of the memory that is free at the moment:
 the choice changes the last bits of the weights."""
+
+_WHAT = "frozen layers"
 
 
 class FrozenLayers:
@@ -63,7 +69,7 @@ class FrozenLayers:
         hidden = pad_sequence([self._states.of_rows[row] for row in batch.rows], batch_first=True)
         if wider := batch.input_ids.shape[1] - hidden.shape[1]:
             hidden = pad(hidden, (0, 0, 0, wider))
-        return (*self._device.place(batch), hidden.to(self._device.target))
+        return (*self._device.place(batch), self._device.put(hidden))
 
     def _bind(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         self._replayed.hidden = tensors[-1]
@@ -160,40 +166,61 @@ class _States:
 
 @torch.no_grad()
 def _hidden_states(network: Network, frozen: int, tokens: Tokens, device: Device, ranks: Ranks) -> _States:
-    captured: list[torch.Tensor] = []
+    lengths = tokens.lengths
     states, kept = _States(), torch.empty(0)
+    dtype = torch.bfloat16 if device.bf16 else torch.float32
+    network.eval()
+    with _until(layers_of(network.encoder)[frozen - 1], network, states) as compute:
+        forward = forward_of(device, Feed(device.place), lambda *texts: compute(*texts).to(dtype), _WHAT)
+
+        def own_tokens(rows: NDArray[np.int64]) -> torch.Tensor:
+            """Hidden states of the tokens of `rows`, one text after the other, [tokens, hidden]."""
+            batch = tokens.batch(rows)
+            hidden = forward(batch).cpu()
+            return hidden[batch.attention_mask.bool()]
+
+        passage = Passage(_WHAT, len(lengths), int(lengths.sum()))
+        passes = unlearnt(device, f"batches in {_WHAT}")
+        batches = list(sorted_batches(lengths, device.plan))
+        own = ranks.own(batches)
+        for rows in own or batches[:1]:  # one at least, for its shape
+            output = passes.outputs(rows, own_tokens, forward.forget)
+            if not states.of_rows:
+                kept = torch.zeros(int(lengths.sum()), output.shape[-1], dtype=dtype)
+                states.of_rows = torch.split(kept, lengths.tolist())
+            for row, hidden in zip(
+                rows if own else (), torch.split(output, lengths[rows].tolist()), strict=bool(own)
+            ):
+                states.of_rows[row].copy_(hidden)
+            passage.add(len(rows), int(lengths[rows].sum()))
+    ranks.put_together(kept)
+    return states
+
+
+@contextmanager
+def _until(
+    layer: nn.Module, network: Network, states: _States
+) -> Iterator[Callable[[torch.Tensor, torch.Tensor], torch.Tensor]]:
+    """Token ids, mask -> what `layer` of `network` gives; `states` learns how many values are beside it."""
+    reached: list[torch.Tensor] = []
 
     def capture(_module: nn.Module, _inputs: Any, output: Any) -> None:
         if isinstance(output, tuple):
             states.others = len(output) - 1
             output = output[0]
-        captured.append(output)
+        reached.append(output)
         raise _Reached
 
-    dtype = torch.bfloat16 if device.bf16 else torch.float32
-    lengths = tokens.lengths
-    hook = layers_of(network.encoder)[frozen - 1].register_forward_hook(capture)
-    network.eval()
+    def compute(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        with contextlib.suppress(_Reached):
+            network(ids, mask)
+        return reached.pop()
+
+    hook = layer.register_forward_hook(capture)
     try:
-        passage = Passage("frozen layers", len(lengths), int(lengths.sum()))
-        batches = list(sorted_batches(lengths, device.plan))
-        own = ranks.own(batches)
-        for rows in own or batches[:1]:  # one at least, for its shape
-            try:
-                with device.autocast():
-                    network(*device.place(tokens.batch(rows)))
-            except _Reached:
-                output = captured.pop().to(dtype).cpu()
-            if not states.of_rows:
-                kept = torch.zeros(int(lengths.sum()), output.shape[-1], dtype=dtype)
-                states.of_rows = torch.split(kept, lengths.tolist())
-            for line, row in enumerate(rows if own else ()):
-                states.of_rows[row].copy_(output[line, : lengths[row]])
-            passage.add(len(rows), int(lengths[rows].sum()))
+        yield compute
     finally:
         hook.remove()
-    ranks.put_together(kept)
-    return states
 
 
 def _share(network: Network) -> Network:

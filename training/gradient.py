@@ -5,9 +5,11 @@ An `Opener` says which weights are moved, the task says how wrong an output is; 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,8 +21,9 @@ from torch.nn.utils import clip_grad_norm_
 from lakeloop.errors import ConfigurationError
 from lakeloop.faults import reach
 from training.attention import fuse_attention, restore_attention
+from training.compiled import compiled_layers, is_long
 from training.course import Course
-from training.data import Batch, Tokens, bucketed_batches
+from training.data import Tokens, bucketed_batches
 from training.embed import run
 from training.frozen import FrozenLayers, can_replay, worth_keeping
 from training.job import Job, Trained
@@ -31,7 +34,8 @@ from training.network import Network, load_encoder
 from training.probe import fitting
 from training.progress import Progress
 from training.ranks import RankLostError
-from training.steps import Feed, Runner, runner_of
+from training.readings import Reading, Readings
+from training.steps import Feed, Forward, Runner, forward_of, runner_of
 from training.tasks.base import TrainingTask
 from training.validation import Scores
 
@@ -73,7 +77,7 @@ class Gradient:
         free = job.ranks.memory(free_bytes(job.device), job.device.target)
         passes = Passes(texts_of_a_pass(job.ranks.most_of(job.config.train.batch_texts), need, free))
         fit = Fit(job, task, opened, fitted, feed, tokens, passes)
-        with job.timed("train"):
+        with job.timed("train"), fit.compiled() as compiled:
             course = fit.run()
         best = course.take_best()
         self.opener.close(network)
@@ -84,6 +88,7 @@ class Gradient:
             "resumed_at": course.resumed,
             "trained_weights": sum(parameter.numel() for parameter in opened.parameters),
             "texts_of_a_pass": passes.texts,
+            "compiled_layers": compiled,
         }
         return Trained(network, best.validation, details)
 
@@ -119,9 +124,34 @@ class Fit:
         return unlearnt(self.job.device, "batches in validation")
 
     @cached_property
+    def forward(self) -> Forward:
+        """Runs the passes of validation; what is recorded holds from epoch to epoch."""
+        return forward_of(self.job.device, self.feed, self._validated, "validation")
+
+    @cached_property
     def steps(self) -> Runner:
         """Runs the passes of forward, loss and backward."""
         return runner_of(self.job.device, self._backward, self.opened.parameters)
+
+    def compiled(self) -> AbstractContextManager[int]:
+        """A context in which layers run compiled, if device and length of the training say so; how many."""
+        train = self.job.config.train
+        tokens = train.epochs * int(self.tokens.lengths[: len(self.job.dataset.train)].sum())
+        if self.job.device.plan.compiled and is_long(self.network, tokens):
+            return compiled_layers(self.network, self._try_out)
+        return contextlib.nullcontext(0)
+
+    def _try_out(self) -> None:
+        """A pass as in training and one as in validation, of two texts; leaves no trace."""
+        rows = np.arange(min(2, len(self.job.dataset.train)))
+        with torch.random.fork_rng():
+            self.opened.train_mode(self.network)
+            self._backward(self._tensors(rows), 1.0)
+        self.network.eval()
+        with torch.inference_mode(), self.job.device.autocast():
+            self._validated(*self.feed(self.tokens.batch(rows)))
+        for weights in self.opened.parameters:
+            weights.grad = None
 
     def run(self) -> Course:
         """Train, from the newest checkpoint where there is one; the weights are those of the last epoch.
@@ -163,6 +193,7 @@ class Fit:
             progress=Progress(job.tracker, job.judge.metric, train.epochs, self._steps, job.told),
             passes=self.passes,
             beside=self.opened.beside,
+            readings=Readings(job.device.plan.late),
         )
         if job.checkpoints and (state := job.checkpoints.newest()):
             course.restore(state)
@@ -191,6 +222,7 @@ class Fit:
 
     def _save(self, course: Course) -> None:
         if self.job.checkpoints:
+            self._tell(course, course.readings.rest())
             with self.job.ending.saving():
                 state = {**course.state(), "device": self._device}
                 self.job.checkpoints.save(course.progress.done, state)
@@ -212,11 +244,12 @@ class Fit:
             if course.step == len(batches) // 2:
                 reach("train.mid-epoch")
             own, taken = ranks.part_of(rows)
-            ranks.draw(self.job.config.train.seed, course.progress.done)
+            ranks.draw(self.job.config.train.seed, course.taken)
             loss = self.passes.run(own, backward, forget)
             loss = ranks.add_up(loss, self.opened.parameters)
             self._step(course, loss, len(rows))
             self._between(course)
+        self._tell(course, course.readings.rest())
         return course.loss / sum(len(rows) for rows in batches)
 
     def _batches(self, epoch: int) -> Sequence[NDArray[np.int64]]:
@@ -231,7 +264,7 @@ class Fit:
             found = self.tokens.targets_of(rows, batch.input_ids.shape[1])
         else:
             found = self.job.dataset.train.targets[rows]
-        return torch.from_numpy(found).to(self.job.device.target), *self.feed.tensors(batch)
+        return self.job.device.put(torch.from_numpy(found)), *self.feed.tensors(batch)
 
     def _backward(self, tensors: Sequence[torch.Tensor], factor: float | torch.Tensor) -> torch.Tensor:
         """The loss times `factor`, without a history; its gradients are added to those that there are."""
@@ -247,7 +280,7 @@ class Fit:
 
     def _step(self, course: Course, loss: torch.Tensor, rows: int) -> None:
         """Move the weights by the gradients of `rows` rows, whose mean loss is `loss`."""
-        number, beside = course.progress.done + 1, self.opened.beside
+        number, beside = course.taken + 1, self.opened.beside
         beside.before(number, self.job.config.train.epochs * self._steps)
         norm = clip_grad_norm_(self.opened.parameters, GRADIENT_NORM)
         learning_rate = float(course.schedule.get_last_lr()[0])
@@ -255,33 +288,42 @@ class Fit:
         course.schedule.step()
         beside.after(number)
         course.optimiser.zero_grad(set_to_none=not self.steps.keeps_gradients)
-        value = self._finite(loss.item(), "loss")
-        # A gradient that is no number has made the weights so; no checkpoint may keep them.
-        self._finite(norm.item(), "gradient norm")
-        course.loss += value * rows
         course.step += 1
-        course.progress.step(value, learning_rate, rows, norm.item())
+        self._tell(course, course.readings.add(loss, norm, learning_rate, rows))
+
+    def _tell(self, course: Course, readings: Iterable[Reading]) -> None:
+        """Count steps that were read; what was learnt from one that is no number is kept nowhere.
+
+        Raises:
+            ConfigurationError: a loss or a gradient is not finite.
+        """
+        for each in readings:
+            self._finite(each.loss, "loss")
+            # A gradient that is no number has made the weights so; no checkpoint may keep them.
+            self._finite(each.norm, "gradient norm")
+            course.loss += each.loss * each.rows
+            course.progress.step(each.loss, each.learning_rate, each.rows, each.norm)
 
     def _validate(self, course: Course) -> Scores:
         self.network.eval()
         first = len(self.job.dataset.train)
         rows = np.arange(first, first + len(self.job.dataset.validation))
-
-        def compute(batch: Batch) -> torch.Tensor:
-            self._between(course)
-            outputs: torch.Tensor = self.network(*self.feed(batch))
-            return outputs
-
         outputs = run(
-            compute,
+            self.forward,
             self.tokens,
             rows,
             self.job.device,
             "validation",
             passes=self.in_validation,
             ranks=self.job.ranks,
+            between=lambda: self._between(course),
         )
         return self.job.judge.score(self.task, outputs)
+
+    def _validated(self, *given: torch.Tensor) -> torch.Tensor:
+        """What an epoch is judged by."""
+        outputs: torch.Tensor = self.network(*given)
+        return outputs
 
     def _optimiser(self) -> torch.optim.Optimizer:
         # Biases and norms are one-dimensional; decay would pull them to zero for no gain.

@@ -13,7 +13,7 @@ import copy
 import json
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -48,16 +48,21 @@ _WEIGHTS = "weights"
 """Where a kept graph says which of its initializers are weights: name -> (name of the weight, turned)."""
 
 
-def graph_of(network: TokenNetwork, cache: Path) -> onnx.ModelProto:
+def graph_of(
+    network: TokenNetwork, cache: Path, beside: Callable[[], None] = lambda: None
+) -> onnx.ModelProto:
     """`network` (on the CPU, float32) as ONNX: `INPUTS` -> float32 [batch, width].
 
     The axes of batch and tokens are free. The graph comes from the folder `cache`, or is traced and kept
-    there; the same weights give the same bytes either way.
+    there; the same weights give the same bytes either way. Where it is not there, `beside` waits for who may
+    be tracing it.
     """
     if not isinstance(network, Network):
         return traced(network)
     path = cache / f"{_key(network)}.onnx"
-    found = _read(path)
+    if (found := _read(path)) is None:
+        beside()
+        found = _read(path)
     if found is None:
         if (found := _empty_graph(network)) is None:
             return traced(network)
@@ -138,8 +143,13 @@ def _key(network: Network) -> str:
             name: [str(weight.dtype), *(weight.shape[1:] if name.startswith(_HEAD) else weight.shape)]
             for name, weight in network.state_dict().items()
         },
-        versions=[torch.__version__, transformers.__version__, onnx.__version__, onnxscript.__version__],
+        versions=versions(),
     )
+
+
+def versions() -> list[str]:
+    """Of the libraries that make a graph what it is."""
+    return [torch.__version__, transformers.__version__, onnx.__version__, onnxscript.__version__]
 
 
 def _read(path: Path) -> onnx.ModelProto | None:

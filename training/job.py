@@ -50,6 +50,7 @@ from lakeloop.tasks.registry import task_of
 from lakeloop.tracking.journal import JournalIdentity, JournalTracker
 from lakeloop.tracking.tracker import NoopTracker, Tracker
 from training.account import Account
+from training.ahead import traced_ahead
 from training.batch import settled
 from training.checkpoint import Checkpoints
 from training.cost import Meter, together
@@ -226,7 +227,8 @@ def run(
         log.info(
             "%s", ", ".join(f"{key} {found['value']} ({found['origin']})" for key, found in settings.items())
         )
-        result = _finish(job, train(job), path.parent, meter)
+        with traced_ahead(path, job) as beside:
+            result = _finish(job, train(job), path.parent, meter, beside)
         result["run"] = identity.run
         tracker.summary(result)
         write_atomically(workdir.result, json.dumps(result, indent=2) + "\n")
@@ -295,7 +297,9 @@ def said_settings(config: JobConfig) -> dict[str, Any]:
     return {key: {"value": value, "origin": config.origins[key]} for key, value in resolved.items()}
 
 
-def _finish(job: Job, trained: Trained, workdir: Path, meter: Meter) -> dict[str, Any]:
+def _finish(
+    job: Job, trained: Trained, workdir: Path, meter: Meter, beside: Callable[[], None]
+) -> dict[str, Any]:
     """Seal the artifact; returns what result.json says."""
     description = _describe(job, trained)
     others = _cost_of_others(job.ranks)
@@ -308,6 +312,7 @@ def _finish(job: Job, trained: Trained, workdir: Path, meter: Meter) -> dict[str
             rows={"train": len(job.dataset.train), "validation": len(job.dataset.validation)},
             into=workdir / "artifact",
             graphs=job.config.cache / "graphs",
+            beside=beside,
         )
     reach("train.after-artifact")
     cost = together(meter.read(job.device), others)

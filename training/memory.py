@@ -146,15 +146,20 @@ class Passes:
         return self._try(lambda: self._run(rows, backward), len(rows), forget)
 
     def outputs(
-        self, rows: NDArray[np.int64], compute: Callable[[NDArray[np.int64]], torch.Tensor]
+        self,
+        rows: NDArray[np.int64],
+        compute: Callable[[NDArray[np.int64]], torch.Tensor],
+        forget: Callable[[], None] = lambda: None,
     ) -> torch.Tensor:
         """What `compute` gives for `rows`, on the CPU, [rows, ...]; nothing is learnt.
+
+        `forget` frees what it keeps on the device, before the rows are tried again.
 
         Raises:
             RuntimeError: as of `run`.
         """
         return self._try(
-            lambda: torch.cat([compute(part).cpu() for part in self._parts(rows)]), len(rows), lambda: None
+            lambda: torch.cat([compute(part).cpu() for part in self._parts(rows)]), len(rows), forget
         )
 
     def _try(self, work: Callable[[], torch.Tensor], rows: int, forget: Callable[[], None]) -> torch.Tensor:

@@ -163,7 +163,7 @@ def join() -> Ranks:
     """
     if not distributed.is_torchelastic_launched() or (count := int(os.environ["WORLD_SIZE"])) == 1:
         return ALONE
-    _end_with_parent()
+    end_with_parent()
     ranks = Ranks(int(os.environ["RANK"]), count)
     if not ranks.leads:
         for name in ("lakeloop", "training"):  # all would tell the same
@@ -183,7 +183,7 @@ def cost_of_launcher() -> float:
     return float(spent.user + spent.system)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Have the kernel end this process when the one that started it dies: on Linux."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

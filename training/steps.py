@@ -1,14 +1,14 @@
-"""How a pass of forward, loss and backward is run: kernel by kernel, or recorded for its shape and replayed.
+"""How a pass through a network is run: kernel by kernel, or recorded for its shape and replayed.
 
 A GPU does a pass of a small encoder in a tenth of the time that a CPU takes to ask for its kernels one by
 one. A recorded pass is asked for at once. It reads and writes the same memory each time: its inputs are
-copied to where they were when it was recorded, and gradients stay where they are from step to step.
+copied to where they were when it was recorded, and gradients stay where they are from step to step. A pass of
+a training is forward, loss and backward; where nothing is learnt it is forward alone.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,8 +28,15 @@ _ALIKE = 0.25
 _WARM_UPS = 2
 """Passes until libraries have chosen their kernels and taken the memory that they work in."""
 
+WORTH_RECORDING = 5
+"""Passes of a shape before it is recorded, where nothing is learnt: as many as recording takes, so that all
+take twice the time at most. A training, which has each shape in every epoch, records the second."""
+
 Work = Callable[[Sequence[torch.Tensor], float | torch.Tensor], torch.Tensor]
-"""Tensors, a factor -> loss times the factor, a scalar; its gradients are added to those that there are."""
+"""Tensors, a factor -> loss times the factor, a scalar; its gradients are added to those that there are.
+
+Or what a network gives, where nothing is learnt: any shape, without a factor or gradients.
+"""
 Shape = tuple[tuple[torch.Size, torch.dtype], ...]
 
 
@@ -54,7 +61,7 @@ class Runner(Protocol):
     """Gradients have to stay in their memory: they are set to zero, and not dropped."""
 
     def run(self, tensors: Sequence[torch.Tensor], factor: float) -> torch.Tensor:
-        """The loss times `factor`, a scalar without a history; adds up its gradients."""
+        """What the work gives, without a history; adds up its gradients."""
 
     def forget(self) -> None:
         """Free all that was recorded; gradients may be dropped with it, and not else."""
@@ -114,6 +121,10 @@ class Captured:
 
     work: Work
     recorder: Recorder
+    what: str = "steps"
+    """What the passes are, for the log."""
+    first: int = 1
+    """Passes of a shape that are run before it is recorded."""
     seen: Counter[Shape] = field(default_factory=Counter)
     recorded: dict[Shape, _Recorded] = field(default_factory=dict)
     failed: bool = False
@@ -133,7 +144,7 @@ class Captured:
     def _record(self, shape: Shape, tensors: Sequence[torch.Tensor]) -> _Recorded | None:
         """The pass of this shape; None where it is not time, or not possible."""
         self.seen[shape] += 1
-        if self.failed or self.seen[shape] == 1 or len(self.recorded) == MOST_RECORDED:
+        if self.failed or self.seen[shape] <= self.first or len(self.recorded) == MOST_RECORDED:
             return None
         own = [tensor.clone() for tensor in tensors]
         factor = torch.ones((), device=own[0].device)
@@ -142,7 +153,9 @@ class Captured:
         except Exception as error:  # noqa: BLE001 - whatever cannot be recorded can still be run
             self.failed = True
             why = (str(error).splitlines() or [type(error).__name__])[0]
-            log.warning("steps cannot be recorded (%s): they run kernel by kernel, which is slower", why)
+            log.warning(
+                "%s cannot be recorded (%s): they run kernel by kernel, which is slower", self.what, why
+            )
             return None
         self.recorded[shape] = _Recorded(own, factor, replay)
         return self.recorded[shape]
@@ -191,7 +204,7 @@ class CudaRecorder:
 def require_alike(
     work: Callable[[], torch.Tensor], replay: Callable[[], torch.Tensor], parameters: Sequence[torch.Tensor]
 ) -> None:
-    """Return when `replay` gives the loss and the gradients of `work`; both leave no trace.
+    """Return when `replay` gives what `work` gives, and its gradients; both leave no trace.
 
     Not bit for bit: dropout may draw other numbers. What is recorded wrongly would learn nothing in silence.
 
@@ -199,23 +212,30 @@ def require_alike(
         RuntimeError: it does not.
     """
     wanted, found = _measured(work, parameters), _measured(replay, parameters)
-    if not all(math.isclose(a, b, rel_tol=_ALIKE, abs_tol=1e-4) for a, b in zip(wanted, found, strict=True)):
-        raise RuntimeError(
-            f"a recorded pass gives loss {found[0]:.4g} and gradients of norm {found[1]:.4g} instead of"
-            f" {wanted[0]:.4g} and {wanted[1]:.4g}"
+    if not all(_are_near(*pair) for pair in zip(wanted, found, strict=True)):
+        gave, should = (
+            f"{float(values.norm()):.4g} and gradients of norm {norm:.4g}" for values, norm in (found, wanted)
         )
+        raise RuntimeError(f"a recorded pass gives {gave} instead of {should}")
 
 
-def _measured(work: Callable[[], torch.Tensor], parameters: Sequence[torch.Tensor]) -> tuple[float, float]:
-    """The loss of a pass, and the norm of its own gradients."""
+def _are_near(one: torch.Tensor, other: torch.Tensor) -> bool:
+    scale = float(torch.maximum(one.abs().max(), other.abs().max()))
+    return float((one - other).abs().max()) <= max(_ALIKE * scale, 1e-4)
+
+
+def _measured(
+    work: Callable[[], torch.Tensor], parameters: Sequence[torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a pass gives, and the norm of its own gradients."""
     kept = [None if weights.grad is None else weights.grad.clone() for weights in parameters]
     random = torch.random.get_rng_state()
     on_device = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
     put_back([None] * len(parameters), parameters)
     try:
-        loss = float(work().item())
+        values = work().float().clone()
         own = [weights.grad.norm() for weights in parameters if weights.grad is not None]
-        return loss, float(torch.stack(own).norm()) if own else 0.0
+        return values, torch.stack(own).norm() if own else torch.zeros(())
     finally:
         torch.random.set_rng_state(random)
         if on_device is not None:
@@ -236,3 +256,31 @@ def put_back(gradients: Sequence[torch.Tensor | None], parameters: Sequence[torc
 def runner_of(device: Device, work: Work, parameters: Sequence[torch.Tensor]) -> Runner:
     """What suits `device`; `work` moves gradients of `parameters`."""
     return Captured(work, CudaRecorder(parameters)) if device.plan.captured else Eager(work)
+
+
+@dataclass(frozen=True)
+class Forward:
+    """Runs texts through a network of which nothing is learnt."""
+
+    feed: Feed
+    runner: Runner
+
+    def __call__(self, batch: Batch) -> torch.Tensor:
+        """What the network gives for `batch`, on the device."""
+        return self.runner.run(self.feed.tensors(batch), 1.0)
+
+    def forget(self) -> None:
+        """Free all that was recorded."""
+        self.runner.forget()
+
+
+def forward_of(device: Device, feed: Feed, compute: Callable[..., torch.Tensor], what: str) -> Forward:
+    """What suits `device`; `compute` is given the arguments that `feed` makes, `what` names it in the log."""
+
+    def work(tensors: Sequence[torch.Tensor], _: float | torch.Tensor) -> torch.Tensor:
+        with device.autocast():
+            return compute(*feed.bind(*tensors))
+
+    if not device.plan.captured:
+        return Forward(feed, Eager(work))
+    return Forward(feed, Captured(work, CudaRecorder(()), f"passes of {what}", WORTH_RECORDING))

@@ -11,8 +11,9 @@ from lakeloop.spec.loop import LoopSpec
 from lakeloop.stages.catalogue import Stage, stages_of
 from lakeloop_airflow.assets import loop_assets
 from lakeloop_airflow.defaults import GPU_QUEUE
+from lakeloop_airflow.loops import installation
 from lakeloop_airflow.stage_task import StageOperator
-from lakeloop_airflow.training import TrainOperator
+from lakeloop_airflow.training import TrainOperator, slots_of
 
 
 def stage_tasks(loop: LoopSpec, dag: str, *, inlets: Sequence[Asset] = ()) -> BaseOperator:
@@ -43,6 +44,7 @@ def _tasks_of(loop: LoopSpec, stage: Stage, options: dict[str, Any]) -> BaseOper
             loop=loop.name,
             candidate=candidate.name,
             pool=stage.pool,
+            pool_slots=slots_of(loop.train, candidate, installation().gpu_slots),
             queue=GPU_QUEUE,
             priority_weight=len(candidates) - number,  # the cheapest first
             **options,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from lakeloop.records import StageRecord
+    from lakeloop.spec.train import Candidate, Train
 
 _ENDED_BY_A_PERSON = frozenset({"failed", "success", "skipped", "removed"})
 """States that a running task is never given by Airflow itself."""
@@ -36,7 +37,8 @@ class PlanOperator(BaseOperator, SkipMixin):
 
     The decision is about everything that is published, whichever day started the run: the tasks after this
     one work on the newest published day, which the record of this task names. With the form's field `force`
-    they train all the same, and then on the days up to the run's own.
+    they train all the same, and then on the days up to the run's own. Where no training is due and a
+    candidate that was trained by hand waits for its evaluation, that alone is done.
     """
 
     inherits_from_skipmixin = True
@@ -46,7 +48,9 @@ class PlanOperator(BaseOperator, SkipMixin):
         self.loop = loop
 
     def execute(self, context: Context) -> None:
+        from lakeloop.stages.training.evaluate import STAGE
         from lakeloop.stages.training.plan import decide_training
+        from lakeloop.stages.training.waiting import waiting
 
         opened = open_context(self.loop, context)
         asked = partition_of(context["dag_run"], context["params"], opened.loop.schedule.timezone)
@@ -59,19 +63,23 @@ class PlanOperator(BaseOperator, SkipMixin):
         elif partition != asked:
             reason = f"{asked} is published; the newest day is {partition}: {reason}"
         train = decision.train or forced
-        self.log.info("%s: %s", "train" if train else "do not train", reason)
+        left = None if train else waiting(opened, STAGE)
+        if left:
+            partition, reason = left.partition, f"{left.reason}; no training is due: {decision.reason}"
+        self.log.info("%s: %s", "train" if train else "evaluate" if left else "do not train", reason)
         context["ti"].xcom_push(
             RECORD_KEY,
             {
                 "stage": "plan",
                 "partition": partition,
-                "status": "done" if train else "skipped",
+                "status": "done" if train or left else "skipped",
                 "reason": reason,
             },
         )
         if not train:
             # All tasks, whatever their trigger rules: the rules are about stages that have nothing to do.
-            self.skip(context["ti"], context["task"].get_flat_relatives(upstream=False))
+            behind = context["task"].get_flat_relatives(upstream=False)
+            self.skip(context["ti"], [task for task in behind if not left or task.task_id != STAGE])
 
 
 class TrainOperator(ResumableJobMixin, BaseOperator):
@@ -156,6 +164,19 @@ class TrainOperator(ResumableJobMixin, BaseOperator):
             self.log.warning("the training goes on: Airflow did not say what became of the task: %s", error)
             return None
         return str(states.get(task.run_id, {}).get(task.task_id))
+
+
+def slots_of(train: Train, candidate: Candidate, slots: int) -> int:
+    """Of the pool's `slots`, how many the training of `candidate` takes: one for each device that it has.
+
+    At most all of them: a task that wants more slots than its pool has is never run. All, too, where it has
+    all devices of its worker, whose number the loop file does not say.
+    """
+    if train.devices is not None:
+        return max(1, min(train.devices, slots))
+    if train.launcher_of(candidate) != "torchrun":
+        return 1
+    return min(train.processes or slots, slots)
 
 
 def training_page(record: StageRecord) -> str:

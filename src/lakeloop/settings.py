@@ -76,6 +76,8 @@ class Settings(BaseSettings):
     """Hosts, besides this machine, that sources may ask over http (JSON list)."""
     training_threads: int = Field(default=0, ge=0)
     """CPU threads of a training process; 0 means all cores."""
+    gpu_slots: int = Field(default=1, ge=1)
+    """Slots of Airflow's pool `gpu`: how many devices trainings have together that Airflow orders at once."""
     tensorboard: bool = False
     """Whether the numbers of runs are also written as files of TensorBoard."""
     unpacked_bytes: int = Field(default=64 << 30, ge=1)

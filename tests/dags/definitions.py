@@ -36,6 +36,7 @@ def _task(task: Any) -> dict[str, Any]:
         "after": sorted(task.upstream_task_ids),
         "trigger_rule": task.trigger_rule.value,
         "pool": task.pool,
+        "slots": task.pool_slots,
         "outlets": _names(task.outlets),
         "links": sorted(link.name for link in task.operator_extra_links),
     }

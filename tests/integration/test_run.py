@@ -13,12 +13,14 @@ from lakeloop.errors import DataError
 from lakeloop.lake.store import Lake
 from lakeloop.settings import Settings
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.run import RunEvent, run
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.release.release import release
 from lakeloop.stages.training.dataset import dataset
 from lakeloop.stages.training.evaluate import evaluate
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, trained
+from tests.support.small_loop import DAYS as SMALL_DAYS
 
 pytestmark = pytest.mark.slow
 
@@ -139,3 +141,19 @@ def test_a_roll_out_that_waits_is_named_as_left_out(tmp_path: Path) -> None:
     run(away, [], events.append, roll_out=True)
     assert events[-1].state == "left out"
     assert events[-1].message.startswith("no model server at http://127.0.0.1:9")
+
+
+def test_a_candidate_that_was_trained_by_hand_is_evaluated_and_decided_upon(tmp_path: Path) -> None:
+    context = small_context(tmp_path)
+    publish(context, SMALL_DAYS[0], mart_rows(SMALL_DAYS[0], 60))
+    dataset(context, SMALL_DAYS[0])
+    for name in ("baseline", "finetune"):
+        trained(context, name, SMALL_DAYS[0])
+    evaluate(context, SMALL_DAYS[0])
+    release(context, SMALL_DAYS[0])
+    assert [record.stage for record in run(context, [])] == []
+    trained(context, "finetune", SMALL_DAYS[0], seed=23)
+    due = {step.stage: step for step in work_left(context)}
+    assert due["evaluate"].reason == "trained and not evaluated: finetune"
+    assert [record.stage for record in run(context, [])] == ["evaluate", "release"]
+    assert "evaluate" not in {step.stage for step in work_left(context)}

@@ -18,7 +18,6 @@ from torch.nn.functional import normalize
 from lakeloop.spec import methods as spec
 from training.attention import fuse_attention, restore_attention
 from training.course import Course
-from training.data import Batch
 from training.embed import embed_texts, run
 from training.gradient import Fit
 from training.job import Job, Trained
@@ -87,18 +86,23 @@ class FitTogether(Fit):
     def fitted(self, course: Course) -> Fitted:
         """The linear model that does best on what the encoder gives now."""
         self.network.eval()
-
-        def compute(batch: Batch) -> torch.Tensor:
-            self._between(course)
-            return self.network.embed(*self.feed(batch))
-
-        rows = np.arange(len(self.tokens.ids))
-        embeddings = run(compute, self.tokens, rows, self.job.device, "validation", passes=self.in_validation)
+        embeddings = run(
+            self.forward,
+            self.tokens,
+            np.arange(len(self.tokens.ids)),
+            self.job.device,
+            "validation",
+            passes=self.in_validation,
+            between=lambda: self._between(course),
+        )
         self.job.pulse.rest()
         return fit_head(self.job, self.task, embeddings)
 
     def _validate(self, course: Course) -> Scores:
         return self.fitted(course).scores
+
+    def _validated(self, *given: torch.Tensor) -> torch.Tensor:
+        return self.network.embed(*given)
 
     def _batches(self, epoch: int) -> Sequence[NDArray[np.int64]]:
         train = self.job.config.train

@@ -106,6 +106,7 @@ def _lakeloop(settings: Settings, airflow_url: str, server_url: str) -> dict[str
         "LAKELOOP_SERVER_URL": server_url,
         "LAKELOOP_AIRFLOW_URL": airflow_url,
         "LAKELOOP_ALLOWED_HOSTS": json.dumps(settings.allowed_hosts),
+        "LAKELOOP_GPU_SLOTS": str(settings.gpu_slots),
         "LAKELOOP_TRAINING_THREADS": str(settings.training_threads),
     }
 

@@ -24,7 +24,7 @@ from lakeloop.local.processes import Component
 from lakeloop.local.state import WATCHER, Stack, StackFile
 from lakeloop.ports import AIRFLOW_PORT, SERVER_PORT
 from lakeloop.settings import Settings, protect_home
-from lakeloop.stages.catalogue import POOLS
+from lakeloop.stages.catalogue import GPU, POOLS
 
 Say = Callable[[str], None]
 
@@ -66,7 +66,7 @@ def start(settings: Settings, *, say: Say, ports: tuple[int, int] | None = None)
         for name in (*_AIRFLOW_PARTS, _SERVER):
             stack = _add(settings, stack, _start(settings, name, env, server_port))
         _wait_healthy(stack, say)
-        _make_pools(stack)
+        _make_pools(stack, settings.gpu_slots)
         # Last: until here a process that ends is an error, and is not started again.
         return _add(settings, stack, _start_watcher(settings, env))
     except BaseException:
@@ -199,7 +199,7 @@ def _not_ready(stack: Stack) -> list[str]:
     return missing
 
 
-def _make_pools(stack: Stack) -> None:
+def _make_pools(stack: Stack, gpu_slots: int) -> None:
     with AirflowApi(stack.airflow_url) as api:
         for name, (slots, purpose) in POOLS.items():
-            api.set_pool(name, slots, purpose)
+            api.set_pool(name, gpu_slots if name == GPU else slots, purpose)

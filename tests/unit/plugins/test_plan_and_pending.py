@@ -107,6 +107,28 @@ def test_the_events_of_a_backfill_train_once(settings: Settings) -> None:
     assert task.pushed[RECORD_KEY]["reason"].startswith(f"nothing new since the training of {NEWEST}")
 
 
+def test_a_candidate_that_was_trained_by_hand_is_evaluated_although_no_training_is_due(
+    settings: Settings,
+) -> None:
+    context = publish(settings, OLD, NEWEST)
+    evaluate(context, NEWEST, OLD, NEWEST)
+    with context.stage("train-finetune", NEWEST) as stage:
+        stage.inputs(dataset="d1")
+        stage.done(reason="", outputs={"digest": "m2"})
+    operator = PendingOperator(loop="news")
+    due = {each["trigger_dag_id"]: each for each in operator.execute(context_of(Task(), operator))}
+    assert due["news.train"]["conf"] == {"partition": NEWEST}
+    plan, task = plan_in_a_dag(), Task()
+    with pytest.raises(DownstreamTasksSkipped) as skipped:
+        plan.execute(context_of(task, plan))
+    assert list(skipped.value.tasks) == ["dataset"]
+    planned = task.pushed[RECORD_KEY]
+    assert (planned["status"], planned["partition"]) == ("done", NEWEST)
+    assert planned["reason"].startswith(
+        "trained and not evaluated: finetune; no training is due: nothing new"
+    )
+
+
 def test_who_asks_by_hand_for_an_old_day_gets_a_training_of_the_days_up_to_it(settings: Settings) -> None:
     publish(settings, NEWEST, OLD)
     plan, task = plan_in_a_dag(), Task()

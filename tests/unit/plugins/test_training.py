@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lakeloop_airflow.training import TrainOperator, training_page
+from lakeloop_airflow.training import TrainOperator, slots_of, training_page
 
 from lakeloop import jobs
 from lakeloop.errors import DataError
 from lakeloop.jobs import JobSpec
 from lakeloop.records import StageRecord
 from tests.support.records import provenance
+from tests.support.small_loop import small_loop
 
 Order = Callable[..., JobSpec]
 
@@ -176,3 +177,24 @@ def test_the_link_of_a_training_leads_to_its_epochs(links: dict[str, str], expec
         links=links, provenance=provenance(),
     )  # fmt: skip
     assert training_page(record) == expected
+
+
+@pytest.mark.parametrize(
+    ("keys", "slots"),
+    [
+        ({}, (1, 1)),
+        ({"launcher": "torchrun", "processes": 3}, (1, 3)),
+        ({"launcher": "torchrun", "processes": 8}, (1, 4)),
+        ({"launcher": "torchrun"}, (1, 4)),
+        ({"launcher": "torchrun", "processes": 4, "devices": 2}, (2, 2)),
+        ({"devices": 0}, (1, 1)),
+    ],
+    ids=str,
+)
+def test_a_training_takes_a_slot_of_the_pool_for_each_of_its_devices(
+    keys: dict[str, Any], slots: tuple[int, int]
+) -> None:
+    """The head is fitted in one process whatever the launcher; never more slots than the pool has."""
+    train = small_loop(train=keys).train
+    assert tuple(slots_of(train, each, 4) for each in train.all_candidates) == slots
+    assert [slots_of(train, each, 1) for each in train.all_candidates] == [1, 1]

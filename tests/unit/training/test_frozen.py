@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from lakeloop.base_model import BaseModel, find_base_model
+from tests.support.rerun import CAPTURED, Rerun
 from tests.support.tiny_bert import make_base_model, make_rows
-from training import frozen
+from training import frozen, steps
 from training.data import Tokens, load_tokenizer, tokenise
 from training.device import Device, open_device
 from training.frozen import FrozenLayers, worth_keeping
@@ -88,3 +89,44 @@ def test_too_many_hidden_states_are_not_kept(
     monkeypatch.setattr(frozen, "LIMIT_BYTES", int(tokens.lengths.sum()) * 32 * 4 - 1)
     assert not worth_keeping(tokens, 32, 2, device)
     assert worth_keeping(tokens, 32, 2, replace(device, bf16=True))
+
+
+def test_without_memory_the_frozen_layers_go_on_with_fewer_texts_at_once(
+    network: Network,
+    tokens: Tokens,
+    device: Device,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    batch = tokens.batch(np.arange(40))
+    layers = FrozenLayers(network, 2, tokens, device)
+    usual = layers.network(*layers.feed(batch))
+    whole, most = Network.forward, 8
+
+    def forward(self: Network, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        if len(ids) > most:
+            raise torch.OutOfMemoryError("CUDA")
+        return whole(self, ids, mask)
+
+    monkeypatch.setattr(Network, "forward", forward)
+    layers = FrozenLayers(network, 2, tokens, device)
+    monkeypatch.undo()
+    torch.testing.assert_close(layers.network(*layers.feed(batch)), usual, atol=1e-5, rtol=0)
+    assert "batches in frozen layers go in passes of 8 texts from here on" in caplog.text
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_passes_through_the_frozen_layers_that_are_replayed_give_the_same_bits(
+    network: Network, tokens: Tokens, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fed = replace(CAPTURED, texts=4)
+    tokens, recorder = replace(tokens, plan=fed, limit=24), Rerun()
+    monkeypatch.setattr(steps, "WORTH_RECORDING", 1)
+    monkeypatch.setattr(steps, "CudaRecorder", lambda _: recorder)
+    batch = tokens.batch(np.arange(40))
+    found = [
+        FrozenLayers(network, 2, tokens, replace(device, plan=plan)).feed.tensors(batch)[2]
+        for plan in (replace(fed, captured=False), fed)
+    ]
+    assert torch.equal(*found)
+    assert 0 < recorder.recorded < recorder.replayed

@@ -9,11 +9,14 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+import transformers as hf
 
 from lakeloop.base_model import BaseModel
-from training import graph
+from lakeloop.errors import ConfigurationError
+from training import graph, probe
 from training.graph import graph_of
 from training.network import Network, load_encoder
+from training.probe import keep_nothing, require_own_answers
 
 pytestmark = pytest.mark.slow  # tracing takes seconds, whatever the size
 
@@ -112,3 +115,21 @@ def test_where_a_weight_is_folded_into_others_the_network_itself_is_traced(
         folding.factor.fill_(3.0)
     assert_alike(graph_of(folding, tmp_path), folding)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_architecture_that_reckons_with_its_mask_as_numbers_is_written_as_a_graph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """XLNet subtracts its mask from 1: torch takes whole numbers there, torch.onnx does not."""
+    torch.manual_seed(7)
+    config = hf.XLNetConfig(
+        vocab_size=40, d_model=32, n_layer=1, n_head=4, d_inner=64, initializer_range=0.2, pad_token_id=0
+    )
+    encoder = hf.XLNetModel(config).eval()
+    keep_nothing(encoder)
+    require_own_answers(encoder, "xlnet")
+    wanted = Network(encoder, 3).eval()
+    assert_alike(graph_of(wanted, tmp_path), wanted)
+    monkeypatch.setattr(probe, "_FLOAT_MASK", frozenset())
+    with pytest.raises(ConfigurationError, match="cannot be written as ONNX"):
+        graph.traced(wanted)

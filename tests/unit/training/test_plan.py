@@ -32,6 +32,8 @@ def test_a_width_holds_the_longest_text_with_little_padding(longest: int, more: 
 def test_widths_are_few() -> None:
     assert len({ON_CUDA.width(longest, 128) for longest in range(1, 129)}) == 12
     assert len({ON_CUDA.width(longest, 512) for longest in range(1, 513)}) == 20
+    shapes = {(ON_CUDA.texts_of(longest), ON_CUDA.width(longest, 512)) for longest in range(1, 513)}
+    assert len(shapes) == 20, "texts are as many for all lengths of a width"
 
 
 @pytest.mark.parametrize(
@@ -42,6 +44,7 @@ def test_a_batch_where_nothing_is_learnt_fits_into_what_is_free(free: int, token
     assert plan.tokens == tokens
     assert plan.texts_of(16) == min(512, tokens // 16)
     assert plan.texts_of(1 << 20) == 1
+    assert all(plan.texts_of(length) * plan.width(length, 512) <= tokens for length in range(1, 513))
     assert ON_A_CPU.texts_of(8192) == 32
 
 

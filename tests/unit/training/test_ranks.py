@@ -28,7 +28,7 @@ from training.job import Job, Trained, main
 from training.job_config import JobConfig
 from training.memory import Backward, Passes
 from training.network import load_encoder
-from training.ranks import ALONE, Ranks, _end_with_parent, join
+from training.ranks import ALONE, Ranks, end_with_parent, join
 from training.train import train
 
 MakeJob = Callable[..., Job]
@@ -231,7 +231,7 @@ def test_a_process_ends_with_the_one_that_started_it() -> None:
     reading, writing = os.pipe()
     if (parent := os.fork()) == 0:
         if os.fork() == 0:
-            _end_with_parent()
+            end_with_parent()
             os.write(writing, b"ready")
             time.sleep(60)
             os._exit(0)

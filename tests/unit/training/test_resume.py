@@ -184,7 +184,8 @@ def test_passes_that_are_recorded_go_on_too(
         return make
 
     undisturbed = train(job_of(FEW_WIDTHS)("full", epochs=2))
-    assert_same(train_killed(job_of(CAPTURED), folder, (7, 17), method="full", epochs=2), undisturbed)
+    late = replace(CAPTURED, late=8)
+    assert_same(train_killed(job_of(late), folder, (7, 17), method="full", epochs=2), undisturbed)
 
 
 def test_the_curve_has_each_point_once_and_the_same_values(make_job: MakeJob, folder: Path) -> None:
@@ -275,10 +276,12 @@ def test_a_step_that_takes_too_long_to_end_is_not_waited_for(
     assert (folder / "step-3").exists()
 
 
+@pytest.mark.parametrize("late", [0, 8])
 def test_weights_that_are_no_numbers_are_never_saved(
-    make_job: MakeJob, folder: Path, monkeypatch: pytest.MonkeyPatch
+    make_job: MakeJob, folder: Path, monkeypatch: pytest.MonkeyPatch, late: int
 ) -> None:
     job = job_that_saves(make_job, folder)
+    job.device = replace(job.device, plan=replace(job.device.plan, late=late))
 
     def overflow(weights: tuple[torch.nn.Parameter, ...], most: float) -> torch.Tensor:
         if (folder / "step-9").exists():

@@ -16,7 +16,7 @@ from typing import Literal
 from lakeloop.datasets.published import published_partitions
 from lakeloop.errors import DataError, LakeloopError, TransientError
 from lakeloop.records import StageRecord
-from lakeloop.stages.catalogue import STAGES
+from lakeloop.stages.catalogue import STAGES, stage_named
 from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.training.plan import decide_training
@@ -123,7 +123,12 @@ def _train(state: _Run, partition: str) -> bool:
             if state.step(name, partition, work) is None:
                 return False
         return True
-    return any(step.stage == "release" and step.partition == partition for step in work_left(context))
+    due = {step.stage for step in work_left(context) if step.partition == partition}
+    if "evaluate" in due:  # a candidate was trained by hand
+        stage = stage_named("evaluate")
+        work = functools.partial(stage.function, context, partition)
+        return state.step(stage.name, partition, work) is not None
+    return "release" in due
 
 
 def _training_steps(context: StageContext, partition: str) -> Iterator[tuple[str, Callable[[], StageRecord]]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,9 @@ from lakeloop.spec.train import CHAMPION
 from lakeloop.spec.yesterday import lift_config
 from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.frame.missing import run_first
+from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
+from lakeloop.stages.training.waiting import waiting_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -86,6 +88,12 @@ def evaluate(context: StageContext, partition: str) -> StageRecord:
         with context.stage(STAGE, partition, config=_config(context)) as stage:
             return stage.skipped(order.reason, to_do=order.to_do)
     return _carry_out(context, partition, order)
+
+
+def pending(standing: Standing) -> Iterator[Pending]:
+    """The newest candidates, where one of them stood in no evaluation; unless a training is running."""
+    if step := waiting_in(standing, STAGE):
+        yield step
 
 
 def evaluate_again(context: StageContext, partition: str) -> StageRecord | None:

@@ -129,6 +129,30 @@ def test_an_evaluated_candidate_waits_for_its_release() -> None:
     assert due(entries) == [("release", DAY, "evaluated and not decided upon: evaluate done")]
 
 
+def trained(candidate: str, model: str, dataset: str = "d1") -> StageRecord:
+    return record(f"train-{candidate}", DAY, inputs={"dataset": dataset}, outputs={"digest": model})
+
+
+def test_a_candidate_that_was_trained_by_hand_waits_for_its_evaluation() -> None:
+    frozen, evaluation = evaluated(DAY)
+    first = record("evaluate", DAY, inputs={"dataset": "d1", "finetune": "m1"}, config=evaluation.config)
+    done = [*prepared(DAY), frozen, trained("finetune", "m1"), first, *released(DAY)]
+    assert due(done) == []
+    again = [("evaluate", DAY, "trained and not evaluated: finetune")]
+    assert due([*done, trained("finetune", "m2")]) == again
+    assert due([*done, trained("finetune", "m2"), trained("finetune", "m1")]) == [], "it stood in one before"
+    assert due([*done, trained("finetune", "m2", dataset="d0")]) == [], "it cannot be compared"
+    assert due([*done, trained("gone", "m2")]) == [], "the loop file has it no more"
+    seen = record("evaluate", DAY, inputs={"dataset": "d1", "finetune": "m2"}, config=evaluation.config)
+    assert due([*done, trained("finetune", "m2"), seen]) == []
+
+
+def test_where_a_training_is_due_on_a_newer_day_nobody_waits_for_the_older() -> None:
+    done = [*prepared(DAY), evaluated(DAY)[0], trained("baseline", "m1")]
+    assert [stage for stage, *_ in due(done)] == ["train", "evaluate"]
+    assert [(stage, day) for stage, day, _ in due([*done, *prepared(NEXT)])] == [("train", NEXT)]
+
+
 def test_a_refusal_decides() -> None:
     refusal = record("release", DAY, inputs={"evaluation": f"evaluate {DAY}"}, status="refused")
     assert due([*prepared(DAY), *evaluated(DAY), refusal]) == []
