@@ -64,10 +64,20 @@ class Course:
     resumed: list[int] = field(default_factory=list)
     """After how many batches in all a process went on with the work of an ended one."""
 
-    def is_over(self, epochs: int, patience: int) -> bool:
-        """Whether `epochs` are done, or `patience` of them since the best one."""
-        waited = len(self.epochs) - self.best.number if self.best else 0
-        return len(self.epochs) >= epochs or waited >= patience
+    def is_over(self, epochs: int, patience: int, least: float = 0.0) -> bool:
+        """Whether `epochs` are done, or `patience` of them since one whose score was better by `least`."""
+        return len(self.epochs) >= epochs or self._waited(least) >= patience
+
+    def _waited(self, least: float) -> int:
+        """Epochs since one that was better than those before it, and its score better by `least`."""
+        last: Epoch | None = None
+        for epoch in self.epochs:
+            if last is None or (
+                epoch.validation.rank > last.validation.rank
+                and epoch.validation.rank[0] - last.validation.rank[0] >= least
+            ):
+                last = epoch
+        return len(self.epochs) - last.number if last else 0
 
     def end_epoch(self, loss: float, validation: Scores) -> bool:
         """Write down the epoch under way with its mean loss; returns whether it is the best so far."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from training.attention import fuse_attention, restore_attention
 from training.course import Course
 from training.data import Batch
 from training.embed import embed_texts, run
+from training.extras.adversarial import Learner, Plain
+from training.extras.objective import set_dropout
 from training.gradient import Fit
 from training.job import Job, Trained
 from training.memory import HALVINGS, Passes
@@ -47,6 +50,7 @@ class FewShot:
         encoder = load_encoder(job.base, job.config.train.max_tokens)
         fuse_attention(encoder)
         job.suit(encoder)
+        set_dropout(encoder, job.config.train.dropout, job.base.name)
         network = task.network(encoder).to(job.device.target)
         Full().open(network)
         network.head.requires_grad_(False)
@@ -99,6 +103,10 @@ class FitTogether(Fit):
 
     def _validate(self, course: Course) -> Scores:
         return self.fitted(course).scores
+
+    @cached_property
+    def learner(self) -> Learner:
+        return Plain()
 
     def _batches(self, epoch: int) -> Sequence[NDArray[np.int64]]:
         train = self.job.config.train

@@ -123,6 +123,9 @@ class LoopSpec(Section):
                 yield Broken(key, f"cannot learn {self.task.kind}", "another method", method.kind)
             for broken in method.broken_rules(self.task.answers):
                 yield broken._replace(key=(*key.split("."), *broken.key))
+        for broken in self.train.broken_rules(self.task):
+            key_parts = (broken.key,) if isinstance(broken.key, str) else broken.key
+            yield broken._replace(key=("train", *key_parts))
 
     def _wrong_metric(self) -> Iterator[Broken]:
         known = tuple(metric.name for metric in metrics_of(self.task.kind))

@@ -87,7 +87,9 @@ class FewShot(MethodBase):
     """For a handful of rows of each answer: which texts belong together is learnt, then a linear model."""
 
     not_for: ClassVar[tuple[str, ...]] = _NO_NUMBERS
-    ignores: ClassVar[tuple[str, ...]] = ("patience",)
+    ignores: ClassVar[tuple[str, ...]] = (
+        "patience", "min_delta", "label_smoothing", "class_weights", "sampling", "adversarial",
+    )  # fmt: skip
     usual: ClassVar[dict[str, float]] = {"learning_rate": 5e-5}
     shares_batches: ClassVar[bool] = False  # what is learnt is how the texts of a batch lie to each other
 

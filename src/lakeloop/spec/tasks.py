@@ -44,6 +44,8 @@ class TaskBase(Section):
 
     target: ClassVar[str]
     """Role of the column with the right answer."""
+    classes: ClassVar[bool] = False
+    """Whether each right answer is one of a few, with a number for each from the network."""
 
     text: Annotated[ColumnName, ROLE]
     """Column with the text that the model reads."""
@@ -106,6 +108,7 @@ class Classification(TaskBase):
     """A text gets one of n labels."""
 
     target: ClassVar[str] = "label"
+    classes: ClassVar[bool] = True
 
     kind: Annotated[Literal["classification"], LEARNT] = "classification"
     label: Annotated[ColumnName, ROLE]

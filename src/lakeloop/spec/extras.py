@@ -1,0 +1,85 @@
+"""What a training can do beside its method: one class for each kind, with the keys that only this kind has.
+
+Off by default, and then no part of a training's identity. What they do is `training.extras`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidatorFunctionWrapHandler
+from pydantic_core import CoreSchema, core_schema
+
+from lakeloop.spec.base import PATTERNS, WEIGHTS, Section, short_form
+
+OFF = "none"
+"""What an extra says that is not there."""
+BALANCED = "balanced"
+
+_PATTERN = f"^({OFF}|{BALANCED})$"
+PATTERNS[_PATTERN] = f"{OFF}, {BALANCED}, or a weight for each answer"
+_MOST = 1000.0
+
+
+@dataclass(frozen=True)
+class OrWeights:
+    """On a key of the type `str | dict[str, float]`: a word, or answer -> weight above 0.
+
+    A union would tell a wrong value twice, at keys that no loop file has.
+    """
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        weight = core_schema.float_schema(gt=0, le=_MOST, allow_inf_nan=False)
+        return core_schema.no_info_wrap_validator_function(
+            _word_or,
+            core_schema.dict_schema(core_schema.str_schema(), weight, min_length=1),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value),
+        )
+
+    def __get_pydantic_json_schema__(self, _core: CoreSchema, _handler: GetJsonSchemaHandler) -> Any:
+        weight = {"type": "number", "exclusiveMinimum": 0, "maximum": _MOST}
+        return {
+            "anyOf": [
+                {"type": "string", "pattern": _PATTERN},
+                {"type": "object", "additionalProperties": weight},
+            ]
+        }
+
+
+def _word_or(value: Any, weights: ValidatorFunctionWrapHandler) -> Any:
+    if isinstance(value, str):
+        if value not in (OFF, BALANCED):
+            raise ValueError(PATTERNS[_PATTERN])
+        return value
+    return weights(value)
+
+
+class Off(Section):
+    """The extra is not there."""
+
+    kind: Annotated[Literal["none"], WEIGHTS] = "none"
+
+
+class Fgm(Section):
+    """Each step learns from its texts and from the same ones moved once against it (fast gradient method)."""
+
+    kind: Annotated[Literal["fgm"], WEIGHTS] = "fgm"
+    epsilon: Annotated[float, WEIGHTS] = Field(default=0.1, gt=0, le=100)
+    """How far a text is moved, as a share of its own length, where the first trained layer reads."""
+
+
+class Pgd(Section):
+    """The same in several small steps, each back within reach (projected gradient descent)."""
+
+    kind: Annotated[Literal["pgd"], WEIGHTS] = "pgd"
+    epsilon: Annotated[float, WEIGHTS] = Field(default=0.1, gt=0, le=100)
+    """How far a text is moved at most, as a share of its own length, where the first trained layer reads."""
+    steps: Annotated[int, WEIGHTS] = Field(default=3, ge=1, le=20)
+    step_size: Annotated[float, WEIGHTS] = Field(default=0.5, gt=0, le=1)
+    """Of each step, as a share of `epsilon`."""
+
+
+Adversarial = Annotated[
+    Annotated[Off | Fgm | Pgd, Field(discriminator="kind")], *short_form("none", "fgm", "pgd")
+]
