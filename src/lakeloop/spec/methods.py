@@ -44,6 +44,10 @@ class MethodBase(Section):
     shares_batches: ClassVar[bool] = False
     """Whether several processes may each take a part of a batch: its loss is the mean over the rows."""
 
+    def takes(self, key: str) -> bool:
+        """Whether a key of section `train` can mean anything to it; steps are another matter."""
+        return key not in self.ignores
+
     @property
     def leaves(self) -> tuple[str, int] | None:
         """What it leaves in the encoder and of what size; None: a plain encoder."""
@@ -110,6 +114,9 @@ class Classical(MethodBase):
     model: Annotated[Literal["linear", "forest", "boosting"], WEIGHTS] = "linear"
     trees: Annotated[int, WEIGHTS] = Field(default=100, ge=1, le=2000)
     """Of a forest, or rounds of boosting."""
+
+    def takes(self, key: str) -> bool:
+        return super().takes(key) and (self.model == "linear" or key != "calibration")
 
 
 class GradientMethod(MethodBase):

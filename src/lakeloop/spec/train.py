@@ -12,6 +12,7 @@ from lakeloop.errors import ConfigurationError
 from lakeloop.hub import HUB, ON_THE_HUB
 from lakeloop.spec.auto import OrAuto
 from lakeloop.spec.base import (
+    CLASS_EXTRA,
     CLASS_STEPS,
     EXTRA_STEPS,
     NOTHING,
@@ -113,6 +114,9 @@ class Train(Section):
     """`once`: an epoch has each row once; `balanced`: as many rows, each answer drawn as often."""
     adversarial: Annotated[Adversarial, EXTRA_STEPS] = Off()
     """Texts are moved against the network while it learns: `fgm` or `pgd`."""
+    calibration: Annotated[Literal["none", "temperature"], CLASS_EXTRA] = "none"
+    """`temperature`: in the end all outputs are divided by one number, so that on the validation rows the
+    model is as sure as it is right. No answer changes."""
     min_rows: Annotated[int, PER_RUN] = Field(default=500, ge=2)
     """No first training before the mart holds so many rows."""
     min_new_rows: Annotated[int, PER_RUN] = Field(default=500, ge=1)
@@ -224,7 +228,7 @@ class Train(Section):
                 yield Broken(key, f"is nothing to a {task.kind}", "a task whose answers are classes", said)
             elif not any(key in self.used_by(method) for method in methods):
                 kinds = ", ".join(dict.fromkeys(method.kind for method in methods))
-                wanted = ", ".join(kind_of(each) for each in METHODS if self._counts(key, each))
+                wanted = ", ".join(kind_of(each) for each in METHODS if self._counts(key, _usual(each)))
                 yield Broken(key, f"is nothing to method {kinds}", f"one of the methods {wanted}", said)
         if isinstance(self.class_weights, dict) and task.classes:
             for name in self.class_weights:
@@ -238,11 +242,11 @@ class Train(Section):
         return tuple(
             key
             for key in type(self).model_fields
-            if key != "method" and "weights" in self._mark(key).decides and self._counts(key, type(method))
+            if key != "method" and "weights" in self._mark(key).decides and self._counts(key, method)
         )
 
-    def _counts(self, key: str, method: type[MethodBase]) -> bool:
-        return key not in method.ignores and (method.in_steps or not self._mark(key).in_steps)
+    def _counts(self, key: str, method: MethodBase) -> bool:
+        return method.takes(key) and (method.in_steps or not self._mark(key).in_steps)
 
     @classmethod
     def _mark(cls, key: str) -> Mark:
@@ -260,6 +264,10 @@ def _flat(key: str, value: Any) -> dict[str, Any]:
         return {key: value}
     told = value.model_dump(mode="json")
     return {key: told.pop("kind"), **{f"{key}.{own}": each for own, each in told.items()}}
+
+
+def _usual(method: type[MethodBase]) -> MethodBase:
+    return method.model_validate({"kind": kind_of(method)})
 
 
 def _said(value: Any) -> str:

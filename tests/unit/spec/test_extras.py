@@ -31,6 +31,7 @@ OFF: dict[str, Any] = {
     "train.class_weights": "none",
     "train.sampling": "once",
     "train.adversarial": "none",
+    "train.calibration": "none",
 }
 
 
@@ -74,6 +75,13 @@ def test_an_extra_decides_the_weights_and_says_where_it_is_from(loop: LoopSpec) 
         ({"class_weights": "even"}, "none, balanced, or a weight for each answer"),
         ({"class_weights": {"business": 0.0}}, "greater than 0|above 0"),
         ({"adversarial": "fgn"}, "fgm"),
+        (
+            {
+                "candidates": [{"name": "a", "method": {"kind": "classical", "model": "forest"}}],
+                "calibration": "temperature",
+            },
+            "is nothing to method classical",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_the_reason(section: dict[str, Any], expected: str) -> None:
@@ -82,7 +90,13 @@ def test_what_makes_no_sense_is_refused_with_the_reason(section: dict[str, Any],
 
 
 @pytest.mark.parametrize(
-    "extra", [{"label_smoothing": 0.1}, {"class_weights": "balanced"}, {"sampling": "balanced"}]
+    "extra",
+    [
+        {"label_smoothing": 0.1},
+        {"class_weights": "balanced"},
+        {"sampling": "balanced"},
+        {"calibration": "temperature"},
+    ],
 )
 def test_what_is_about_classes_is_nothing_to_numbers(extra: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="is nothing to a regression"):

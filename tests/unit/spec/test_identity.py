@@ -80,6 +80,7 @@ DEFAULTS: dict[int, dict[str, dict[str, Any]]] = {1: {
         "batch_size": 32, "seed": 17, "weight_decay": 0.01, "max_grad_norm": 1.0, "warmup": 0.1,
         "schedule": "linear", "min_delta": 0.0, "dropout": None, "label_smoothing": 0.0,
         "class_weights": "none", "sampling": "once", "adversarial": Off(),
+        "calibration": "none",
     },
     "few_shot": {"temperature": 0.1, "learning_rate": 5e-5},
     "classical": {"features": "words", "model": "linear", "trees": 100},
@@ -117,7 +118,8 @@ def test_a_training_of_other_defaults_is_another_version_of_the_stage(name: str)
 def test_how_steps_are_taken_is_nothing_to_a_method_without_steps(kind: str) -> None:
     method = next(method for method in METHODS if kind_of(method) == kind)
     used = Train().used_by(method.model_construct(kind=kind))
-    assert used == ("base_model", "max_tokens", "seed")
+    assert [key for key in used if not Train._mark(key).extra] == ["base_model", "max_tokens", "seed"]
+    assert not any(Train._mark(key).in_steps for key in used)
 
 
 def test_a_new_key_with_a_default_changes_no_fingerprint() -> None:

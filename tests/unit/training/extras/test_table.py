@@ -44,9 +44,10 @@ EXTRAS: dict[str, dict[str, Any]] = {
     "given weights": {"class_weights": {"sports": 3.0}},
     "even rows": {"sampling": "balanced"},
     "fgm": {"adversarial": "fgm"},
+    "temperature": {"calibration": "temperature"},
     "pgd": {"adversarial": {"kind": "pgd", "epsilon": 0.2, "steps": 2}},
 }
-WITHOUT_STEPS: tuple[str, ...] = ()
+WITHOUT_STEPS: tuple[str, ...] = ("temperature",)
 """Extras that a method without steps has, too."""
 TABLE = [(name, method) for name in EXTRAS for method in ("full", "lora")] + [
     (name, "head") for name in WITHOUT_STEPS
