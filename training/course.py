@@ -8,7 +8,8 @@ seed, the epoch and the number of the batch.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 
 from training.checkpoint import State
+from training.extras.average import Average, NoAverage
 from training.memory import Passes
 from training.methods.base import Beside
 from training.progress import Progress
@@ -50,6 +52,8 @@ class Course:
     passes: Passes
     beside: Beside
     """What the method does beside the optimiser's steps."""
+    average: Average = field(default_factory=NoAverage)
+    """What stands for the weights at the end of an epoch."""
     epoch: int = 1
     """The one under way, from 1."""
     step: int = 0
@@ -63,6 +67,8 @@ class Course:
     """The weights after `best`."""
     resumed: list[int] = field(default_factory=list)
     """After how many batches in all a process went on with the work of an ended one."""
+    aside: Sequence[torch.Tensor] = ()
+    """The weights themselves, while their mean is in their place."""
 
     def is_over(self, epochs: int, patience: int, least: float = 0.0) -> bool:
         """Whether `epochs` are done, or `patience` of them since one whose score was better by `least`."""
@@ -78,6 +84,21 @@ class Course:
             ):
                 last = epoch
         return len(self.epochs) - last.number if last else 0
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """For the end of an epoch: in the block the weights are their mean, after it themselves again."""
+        if (mean := self.average.of(self.parameters)) is None:
+            yield
+            return
+        self.aside = [weights.detach().clone() for weights in self.parameters]
+        _copy(mean, self.parameters)
+        try:
+            yield
+        finally:
+            _copy(self.aside, self.parameters)
+            self.aside = ()
+        self.average.end_epoch(self.parameters)
 
     def end_epoch(self, loss: float, validation: Scores) -> bool:
         """Write down the epoch under way with its mean loss; returns whether it is the best so far."""
@@ -96,11 +117,12 @@ class Course:
     def state(self) -> State:
         """All of it, for `restore` in another process."""
         return {
-            "parameters": [_own(weights) for weights in self.parameters],
+            "parameters": [_own(weights) for weights in self.aside or self.parameters],
             "buffers": [_own(buffer) for buffer in self.buffers],
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "beside": self.beside.state_dict(),
+            "average": self.average.state_dict(),
             "progress": self.progress.state(),
             "passes": (self.passes.texts, self.passes.halved),
             "place": (self.epoch, self.step, self.loss),
@@ -122,6 +144,7 @@ class Course:
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
         self.beside.load_state_dict(state["beside"])
+        self.average.load_state_dict(state["average"], self.parameters)
         self.progress.restore(state["progress"])
         texts, self.passes.halved = state["passes"]
         # Where there is less memory than before, that much less; it was said when it was measured.

@@ -23,6 +23,7 @@ from training.course import Course
 from training.data import Batch, Tokens, bucketed_batches
 from training.embed import run
 from training.extras.adversarial import Learner, learner_of
+from training.extras.average import average_of
 from training.extras.objective import Loss, even_rows, objective_of, set_dropout
 from training.extras.schedule import schedule_of
 from training.frozen import FrozenLayers, can_replay, worth_keeping
@@ -143,8 +144,9 @@ class Fit:
 
     def _epoch(self, course: Course) -> None:
         loss, number = self._pass(course), course.epoch
-        scores = self._validate(course)
-        better = course.end_epoch(loss, scores)
+        with course.averaged():
+            scores = self._validate(course)
+            better = course.end_epoch(loss, scores)
         course.progress.epoch(number, loss, scores, best=better)
         self._between(course)
 
@@ -160,6 +162,7 @@ class Fit:
             progress=Progress(job.tracker, job.judge.metric, train.epochs, self._steps, job.told),
             passes=self.passes,
             beside=self.opened.beside,
+            average=average_of(train.average),
         )
         if job.checkpoints and (state := job.checkpoints.newest()):
             course.restore(state)
@@ -249,6 +252,7 @@ class Fit:
         course.optimiser.step()
         course.schedule.step()
         beside.after(number)
+        course.average.step(self.opened.parameters)
         course.optimiser.zero_grad(set_to_none=not self.steps.keeps_gradients)
         value = self._finite(loss.item(), "loss")
         # A gradient that is no number has made the weights so; no checkpoint may keep them.

@@ -83,3 +83,25 @@ class Pgd(Section):
 Adversarial = Annotated[
     Annotated[Off | Fgm | Pgd, Field(discriminator="kind")], *short_form("none", "fgm", "pgd")
 ]
+
+
+class EmaAverage(Section):
+    """The exponential mean over the steps."""
+
+    kind: Annotated[Literal["ema"], WEIGHTS] = "ema"
+    decay: Annotated[float, WEIGHTS] = Field(default=0.99, gt=0, lt=1)
+    """How much of it each step leaves; less in the first steps."""
+
+
+class EpochsAverage(Section):
+    """The mean over the ends of the last epochs."""
+
+    kind: Annotated[Literal["epochs"], WEIGHTS] = "epochs"
+    last: Annotated[int, WEIGHTS] = Field(default=3, ge=2, le=20)
+    """How many; each costs the memory of the trained weights."""
+
+
+Average = Annotated[
+    Annotated[Off | EmaAverage | EpochsAverage, Field(discriminator="kind")],
+    *short_form("none", "ema", "epochs"),
+]

@@ -27,7 +27,7 @@ from lakeloop.spec.base import (
     text_like,
 )
 from lakeloop.spec.budget import Budget
-from lakeloop.spec.extras import OFF, Adversarial, Off, OrWeights
+from lakeloop.spec.extras import OFF, Adversarial, Average, Off, OrWeights
 from lakeloop.spec.methods import METHODS, Head, Method, MethodBase, TopLayers, kind_of
 from lakeloop.spec.rules import Broken, refuse_broken
 from lakeloop.spec.tasks import Task
@@ -114,6 +114,9 @@ class Train(Section):
     """`once`: an epoch has each row once; `balanced`: as many rows, each answer drawn as often."""
     adversarial: Annotated[Adversarial, EXTRA_STEPS] = Off()
     """Texts are moved against the network while it learns: `fgm` or `pgd`."""
+    average: Annotated[Average, EXTRA_STEPS] = Off()
+    """A mean of the weights is validated and kept in place of the last ones: `ema` over steps, `epochs` over
+    the ends of epochs."""
     calibration: Annotated[Literal["none", "temperature"], CLASS_EXTRA] = "none"
     """`temperature`: in the end all outputs are divided by one number, so that on the validation rows the
     model is as sure as it is right. No answer changes."""

@@ -31,6 +31,7 @@ OFF: dict[str, Any] = {
     "train.class_weights": "none",
     "train.sampling": "once",
     "train.adversarial": "none",
+    "train.average": "none",
     "train.calibration": "none",
 }
 

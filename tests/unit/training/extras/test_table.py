@@ -44,6 +44,8 @@ EXTRAS: dict[str, dict[str, Any]] = {
     "given weights": {"class_weights": {"sports": 3.0}},
     "even rows": {"sampling": "balanced"},
     "fgm": {"adversarial": "fgm"},
+    "ema": {"average": {"kind": "ema", "decay": 0.8}},
+    "epochs": {"average": {"kind": "epochs", "last": 2}},
     "temperature": {"calibration": "temperature"},
     "pgd": {"adversarial": {"kind": "pgd", "epsilon": 0.2, "steps": 2}},
 }
@@ -116,7 +118,7 @@ def test_an_extra_changes_what_is_learnt(make_job: MakeJob, tmp_path: Path, name
     # Not as many rows of each answer.
     dataset = make_dataset(tmp_path / "rows", train=make_rows(60, seed=1, labels=[*LABELS, "tech"]))
     plain, other = (
-        train(make_job("full", dataset=dataset, epochs=1, **options)) for options in ({}, EXTRAS[name])
+        train(make_job("full", dataset=dataset, **{"epochs": 2, **options})) for options in ({}, EXTRAS[name])
     )
     assert not torch.equal(plain.network.head.weight, other.network.head.weight)  # type: ignore[arg-type]
 
