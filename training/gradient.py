@@ -24,7 +24,8 @@ from training.data import Batch, Tokens, bucketed_batches
 from training.embed import run
 from training.extras.adversarial import Learner, learner_of
 from training.extras.average import average_of
-from training.extras.objective import Loss, even_rows, objective_of, set_dropout
+from training.extras.distil import answers_of
+from training.extras.objective import Objective, even_rows, objective_of, set_dropout
 from training.extras.schedule import schedule_of
 from training.frozen import FrozenLayers, can_replay, worth_keeping
 from training.job import Job, Trained
@@ -111,10 +112,16 @@ class Fit:
         return runner_of(self.job.device, self._backward, self.opened.parameters)
 
     @cached_property
-    def objective(self) -> Loss:
-        """How wrong outputs are, to the steps; to validation it is the loss of the task."""
-        dataset = self.job.dataset
-        return objective_of(self.task, self.job.config.train, dataset.contract.names, dataset.train.targets)
+    def objective(self) -> Objective:
+        """What the steps learn; validation has the loss of the task."""
+        job, train = self.job, self.job.dataset.train
+
+        def taught() -> NDArray[np.float32]:
+            (teacher,) = (folder for key, folder in job.config.beside.items() if key.startswith("distil"))
+            with job.timed("ask the teacher"):
+                return answers_of(teacher, job.dataset.contract, train.texts, job.config.cache)
+
+        return objective_of(self.task, job.config.train, job.dataset.contract.names, train.targets, taught)
 
     @cached_property
     def learner(self) -> Learner:
@@ -230,7 +237,7 @@ class Fit:
 
     def _tensors(self, rows: NDArray[np.int64]) -> tuple[torch.Tensor, ...]:
         """What the loss of some rows is computed from, on the device: their targets, then their texts."""
-        targets = torch.from_numpy(self.job.dataset.train.targets[rows]).to(self.job.device.target)
+        targets = torch.from_numpy(self.objective.targets[rows]).to(self.job.device.target)
         return targets, *self.feed.tensors(self.tokens.batch(rows))
 
     def _backward(self, tensors: Sequence[torch.Tensor], factor: float | torch.Tensor) -> torch.Tensor:
@@ -241,7 +248,7 @@ class Fit:
         """The mean loss of some rows, a scalar that can be followed back to the weights."""
         with self.job.device.autocast():
             outputs = self.network(*self.feed.bind(*texts))
-        return self.objective(outputs.float(), targets)
+        return self.objective.loss(outputs.float(), targets)
 
     def _step(self, course: Course, loss: torch.Tensor, rows: int) -> None:
         """Move the weights by the gradients of `rows` rows, whose mean loss is `loss`."""

@@ -3,26 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from lakeloop.errors import ConfigurationError
-from lakeloop.spec.extras import OFF
+from lakeloop.spec.extras import OFF, Teacher
 from lakeloop.spec.train import Train
+from training.extras.distil import Loss, distilled, with_answers
 from training.tasks.base import TrainingTask
 
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""Outputs [rows, width] and targets [rows] -> the mean loss over the rows, a scalar."""
+
+@dataclass(frozen=True)
+class Objective:
+    """What is learnt."""
+
+    targets: NDArray[Any]
+    """What of a training row is compared with outputs, [rows] or [rows, ...]."""
+    loss: Loss
 
 
-def objective_of(task: TrainingTask, train: Train, names: Sequence[str], targets: NDArray[np.int64]) -> Loss:
-    """The loss that is learnt from training rows with these `targets`; `names` are those of the classes.
+def objective_of(
+    task: TrainingTask,
+    train: Train,
+    names: Sequence[str],
+    targets: NDArray[Any],
+    taught: Callable[[], NDArray[np.float32]],
+) -> Objective:
+    """What is learnt from training rows with these `targets`; `names` are those of the classes.
 
-    Raises:
-        ConfigurationError: the task has no classes, and something is asked of them.
+    `taught` gives a teacher's chances of each class, float32 [rows, classes].
     """
+    loss = _loss_of(task, train, names, targets)
+    if isinstance(train.distil, Teacher):
+        share, temperature = train.distil.share, train.distil.temperature
+        return Objective(with_answers(targets, taught()), distilled(loss, share, temperature))
+    return Objective(targets, loss)
+
+
+def _loss_of(task: TrainingTask, train: Train, names: Sequence[str], targets: NDArray[Any]) -> Loss:
     if train.class_weights == OFF and not train.label_smoothing:
         return task.loss
     losses, smoothing = task.losses, train.label_smoothing

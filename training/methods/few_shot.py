@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -21,7 +20,6 @@ from training.attention import fuse_attention, restore_attention
 from training.course import Course
 from training.data import Batch
 from training.embed import embed_texts, run
-from training.extras.adversarial import Learner, Plain
 from training.extras.objective import set_dropout
 from training.gradient import Fit
 from training.job import Job, Trained
@@ -103,10 +101,6 @@ class FitTogether(Fit):
 
     def _validate(self, course: Course) -> Scores:
         return self.fitted(course).scores
-
-    @cached_property
-    def learner(self) -> Learner:
-        return Plain()
 
     def _batches(self, epoch: int) -> Sequence[NDArray[np.int64]]:
         train = self.job.config.train

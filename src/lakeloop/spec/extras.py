@@ -6,12 +6,12 @@ Off by default, and then no part of a training's identity. What they do is `trai
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidatorFunctionWrapHandler
 from pydantic_core import CoreSchema, core_schema
 
-from lakeloop.spec.base import PATTERNS, WEIGHTS, Section, short_form
+from lakeloop.spec.base import PATTERNS, WEIGHTS, Section, Words, short_form
 
 OFF = "none"
 """What an extra says that is not there."""
@@ -55,13 +55,20 @@ def _word_or(value: Any, weights: ValidatorFunctionWrapHandler) -> Any:
     return weights(value)
 
 
-class Off(Section):
+class Extra(Section):
+    """What every kind of every extra has."""
+
+    folders: ClassVar[tuple[str, ...]] = ()
+    """Keys that name a folder, relative to the project."""
+
+
+class Off(Extra):
     """The extra is not there."""
 
     kind: Annotated[Literal["none"], WEIGHTS] = "none"
 
 
-class Fgm(Section):
+class Fgm(Extra):
     """Each step learns from its texts and from the same ones moved once against it (fast gradient method)."""
 
     kind: Annotated[Literal["fgm"], WEIGHTS] = "fgm"
@@ -69,7 +76,7 @@ class Fgm(Section):
     """How far a text is moved, as a share of its own length, where the first trained layer reads."""
 
 
-class Pgd(Section):
+class Pgd(Extra):
     """The same in several small steps, each back within reach (projected gradient descent)."""
 
     kind: Annotated[Literal["pgd"], WEIGHTS] = "pgd"
@@ -85,7 +92,7 @@ Adversarial = Annotated[
 ]
 
 
-class EmaAverage(Section):
+class EmaAverage(Extra):
     """The exponential mean over the steps."""
 
     kind: Annotated[Literal["ema"], WEIGHTS] = "ema"
@@ -93,7 +100,7 @@ class EmaAverage(Section):
     """How much of it each step leaves; less in the first steps."""
 
 
-class EpochsAverage(Section):
+class EpochsAverage(Extra):
     """The mean over the ends of the last epochs."""
 
     kind: Annotated[Literal["epochs"], WEIGHTS] = "epochs"
@@ -104,4 +111,36 @@ class EpochsAverage(Section):
 Average = Annotated[
     Annotated[Off | EmaAverage | EpochsAverage, Field(discriminator="kind")],
     *short_form("none", "ema", "epochs"),
+]
+
+
+class Teacher(Extra):
+    """What every teacher has."""
+
+    kind: Annotated[str, WEIGHTS]
+    share: Annotated[float, WEIGHTS] = Field(default=0.5, gt=0, le=1)
+    """Of the loss that is the distance to the teacher; the rest is that to the right answers."""
+    temperature: Annotated[float, WEIGHTS] = Field(default=2.0, ge=1, le=20)
+    """The larger, the more the answers count that the teacher holds for less likely."""
+
+
+class ChampionTeacher(Teacher):
+    """The model in use teaches."""
+
+    kind: Annotated[Literal["champion"], WEIGHTS] = "champion"
+
+
+class FolderTeacher(Teacher):
+    """A model in a folder teaches: an artifact, as a training leaves it."""
+
+    folders: ClassVar[tuple[str, ...]] = ("folder",)
+
+    kind: Annotated[Literal["folder"], WEIGHTS] = "folder"
+    folder: Annotated[Words, WEIGHTS]
+    """Relative to the project."""
+
+
+Distil = Annotated[
+    Annotated[Off | ChampionTeacher | FolderTeacher, Field(discriminator="kind")],
+    *short_form("none", "champion", "folder"),
 ]

@@ -92,7 +92,7 @@ class FewShot(MethodBase):
 
     not_for: ClassVar[tuple[str, ...]] = _NO_NUMBERS
     ignores: ClassVar[tuple[str, ...]] = (
-        "patience", "min_delta", "label_smoothing", "class_weights", "sampling", "adversarial",
+        "patience", "min_delta", "label_smoothing", "class_weights", "sampling", "adversarial", "distil",
     )  # fmt: skip
     usual: ClassVar[dict[str, float]] = {"learning_rate": 5e-5}
     shares_batches: ClassVar[bool] = False  # what is learnt is how the texts of a batch lie to each other

@@ -27,7 +27,7 @@ from lakeloop.spec.base import (
     text_like,
 )
 from lakeloop.spec.budget import Budget
-from lakeloop.spec.extras import OFF, Adversarial, Average, Off, OrWeights
+from lakeloop.spec.extras import OFF, Adversarial, Average, ChampionTeacher, Distil, Extra, Off, OrWeights
 from lakeloop.spec.methods import METHODS, Head, Method, MethodBase, TopLayers, kind_of
 from lakeloop.spec.rules import Broken, refuse_broken
 from lakeloop.spec.tasks import Task
@@ -117,6 +117,9 @@ class Train(Section):
     average: Annotated[Average, EXTRA_STEPS] = Off()
     """A mean of the weights is validated and kept in place of the last ones: `ema` over steps, `epochs` over
     the ends of epochs."""
+    distil: Annotated[Distil, CLASS_STEPS] = Off()
+    """A teacher's answers for the training rows are learnt beside the right ones: those of the `champion`, or
+    of the artifact in a `folder`."""
     calibration: Annotated[Literal["none", "temperature"], CLASS_EXTRA] = "none"
     """`temperature`: in the end all outputs are divided by one number, so that on the validation rows the
     model is as sure as it is right. No answer changes."""
@@ -222,6 +225,26 @@ class Train(Section):
             if self._mark(key).extra and getattr(self, key) != info.get_default()
         )
 
+    def only_for(self, method: MethodBase) -> Self:
+        """This section without the extras that are nothing to `method`."""
+        unused = set(self.asked) - set(self.used_by(method))
+        return self.model_copy(update={key: type(self).model_fields[key].get_default() for key in unused})
+
+    def folders_for(self, method: MethodBase) -> dict[str, str]:
+        """What a training by `method` reads beside the base model: key below `train` -> folder.
+
+        As the loop file says it, or `champion`.
+        """
+        found: dict[str, str] = {}
+        for key in self.only_for(method).asked:
+            value = getattr(self, key)
+            extras = {f"{key}.{number}": each for number, each in enumerate(value)} if _is_list(value) else {}
+            extras |= {key: value} if isinstance(value, Extra) else {}
+            for name, extra in extras.items():
+                found |= {f"{name}.{each}": getattr(extra, each) for each in extra.folders}
+                found |= {name: CHAMPION} if isinstance(extra, ChampionTeacher) else {}
+        return found
+
     def broken_rules(self, task: Task) -> Iterator[Broken]:
         """Which extras make no sense for `task`, or for the methods of the candidates; keys from `train`."""
         methods = [candidate.method for candidate in self.all_candidates]
@@ -271,6 +294,10 @@ def _flat(key: str, value: Any) -> dict[str, Any]:
 
 def _usual(method: type[MethodBase]) -> MethodBase:
     return method.model_validate({"kind": kind_of(method)})
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, tuple)
 
 
 def _said(value: Any) -> str:

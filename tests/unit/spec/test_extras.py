@@ -32,6 +32,7 @@ OFF: dict[str, Any] = {
     "train.sampling": "once",
     "train.adversarial": "none",
     "train.average": "none",
+    "train.distil": "none",
     "train.calibration": "none",
 }
 
@@ -76,6 +77,7 @@ def test_an_extra_decides_the_weights_and_says_where_it_is_from(loop: LoopSpec) 
         ({"class_weights": "even"}, "none, balanced, or a weight for each answer"),
         ({"class_weights": {"business": 0.0}}, "greater than 0|above 0"),
         ({"adversarial": "fgn"}, "fgm"),
+        ({"distil": "folder"}, "folder.folder"),
         (
             {
                 "candidates": [{"name": "a", "method": {"kind": "classical", "model": "forest"}}],
@@ -108,3 +110,17 @@ def test_a_run_is_told_the_same(loop: LoopSpec) -> None:
     with pytest.raises(ConfigurationError, match=r"train.dropout: is nothing to method head") as raised:
         override(loop, {"train.method": "head", "train.dropout": 0.2})
     assert "top_layers" in str(raised.value)
+
+
+def test_folders_beside_the_base_model_are_told_and_confined(root: Path, settings: Settings) -> None:
+    train = Train(distil={"kind": "folder", "folder": "models/teacher"})  # type: ignore[arg-type]
+    baseline, finetune = train.all_candidates
+    assert train.folders_for(finetune.method) == {"distil.folder": "models/teacher"}
+    assert train.folders_for(baseline.method) == {}
+    assert train.only_for(baseline.method) == Train()
+    text = (root / "loops/news/loop.yaml").read_text()
+    path = settings.loop_file("news")
+    path.parent.mkdir()
+    path.write_text(text.replace("train:\n", "train:\n  distil: {kind: folder, folder: /etc}\n", 1))
+    with pytest.raises(ConfigurationError, match=r"train.distil.folder"):
+        load_loop(path, settings)

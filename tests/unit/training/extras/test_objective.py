@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
 from lakeloop.errors import ConfigurationError
@@ -16,6 +17,10 @@ TARGETS = np.repeat([0, 1, 2], [60, 30, 10])
 TASK = TrainingClassification(OutputContract(kind="classification", width=3, names=NAMES))
 
 
+def unasked() -> NDArray[np.float32]:
+    raise AssertionError("there is no teacher")
+
+
 def test_balanced_weights_make_classes_count_the_same_and_rows_one_on_average() -> None:
     weights = class_weights("balanced", NAMES, TARGETS)
     totals = weights * np.bincount(TARGETS)
@@ -27,7 +32,9 @@ def test_balanced_weights_make_classes_count_the_same_and_rows_one_on_average() 
 
 
 def test_parts_of_a_batch_add_up_to_the_loss_of_the_batch() -> None:
-    learn = objective_of(TASK, Train(class_weights="balanced", label_smoothing=0.2), NAMES, TARGETS)
+    learn = objective_of(
+        TASK, Train(class_weights="balanced", label_smoothing=0.2), NAMES, TARGETS, unasked
+    ).loss
     outputs, targets = torch.randn(10, 3), torch.from_numpy(TARGETS[::10].copy())
     whole = learn(outputs, targets)
     parts = 0.6 * learn(outputs[:6], targets[:6]) + 0.4 * learn(outputs[6:], targets[6:])
@@ -36,10 +43,10 @@ def test_parts_of_a_batch_add_up_to_the_loss_of_the_batch() -> None:
 
 def test_smoothing_is_that_of_torch_and_without_any_the_loss_is_the_tasks_own() -> None:
     outputs, targets = torch.randn(8, 3), torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
-    smoothed = objective_of(TASK, Train(label_smoothing=0.1), NAMES, TARGETS)
+    smoothed = objective_of(TASK, Train(label_smoothing=0.1), NAMES, TARGETS, unasked).loss
     wanted = cross_entropy(outputs, targets, label_smoothing=0.1).item()
     assert smoothed(outputs, targets).item() == pytest.approx(wanted, rel=1e-6)
-    assert objective_of(TASK, Train(), NAMES, TARGETS) == TASK.loss
+    assert objective_of(TASK, Train(), NAMES, TARGETS, unasked).loss == TASK.loss
 
 
 def test_even_rows_have_each_class_as_often_and_follow_from_seed_and_epoch() -> None:

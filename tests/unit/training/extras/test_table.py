@@ -17,6 +17,7 @@ import torch
 from lakeloop.artifact import open_artifact
 from lakeloop.inference.predictor import Predictor
 from lakeloop.spec.train import Train
+from tests.support.artifacts import make_artifact
 from tests.support.tiny_bert import LABELS, make_dataset, make_rows
 from tests.unit.training.test_resume import (
     MakeJob,
@@ -46,6 +47,7 @@ EXTRAS: dict[str, dict[str, Any]] = {
     "fgm": {"adversarial": "fgm"},
     "ema": {"average": {"kind": "ema", "decay": 0.8}},
     "epochs": {"average": {"kind": "epochs", "last": 2}},
+    "distil": {"distil": "champion"},
     "temperature": {"calibration": "temperature"},
     "pgd": {"adversarial": {"kind": "pgd", "epsilon": 0.2, "steps": 2}},
 }
@@ -54,7 +56,15 @@ WITHOUT_STEPS: tuple[str, ...] = ("temperature",)
 TABLE = [(name, method) for name in EXTRAS for method in ("full", "lora")] + [
     (name, "head") for name in WITHOUT_STEPS
 ]
+KEYWORDS = {"goal": "sports", "team": "sports", "phone": "tech", "market": "business"}
 TEXTS = ["the team and the goal of the match", "a new phone chip", "market shares said today"]
+
+
+@pytest.fixture
+def beside(tmp_path: Path) -> dict[str, Path]:
+    """Folders that extras read: each is told to every job."""
+    make_artifact(tmp_path / "teacher", LABELS, keywords=KEYWORDS)
+    return {"distil": tmp_path / "teacher"}
 
 
 def losses(trained: Trained) -> list[float]:
@@ -63,11 +73,12 @@ def losses(trained: Trained) -> list[float]:
 
 @pytest.mark.parametrize(("name", "method"), TABLE)
 def test_an_extra_learns_and_its_artifact_answers_as_the_network(
-    make_config: MakeConfig, tmp_path: Path, name: str, method: str
+    make_config: MakeConfig, tmp_path: Path, beside: dict[str, Path], name: str, method: str
 ) -> None:
     path = tmp_path / "work/config.json"
     path.parent.mkdir()
-    path.write_text(make_config(method, **{"epochs": 4, "patience": 4, **EXTRAS[name]}).model_dump_json())
+    options = {"epochs": 4, "patience": 4, "beside": beside, **EXTRAS[name]}
+    path.write_text(make_config(method, **options).model_dump_json())
     kept: list[tuple[Job, Trained]] = []
 
     def train_and_keep(job: Job) -> Trained:
@@ -102,15 +113,17 @@ def _require_same_answers(job: Job, trained: Trained, artifact: Path) -> None:
 
 @pytest.mark.parametrize(("name", "method"), [pair for pair in TABLE if pair[1] == "full"])
 def test_an_extra_goes_on_after_a_kill_bit_for_bit(
-    make_job: MakeJob, folder: Path, name: str, method: str
+    make_job: MakeJob, folder: Path, beside: dict[str, Path], name: str, method: str
 ) -> None:
-    options = {"method": method, "epochs": 2, **EXTRAS[name]}
+    options = {"method": method, "epochs": 2, "beside": beside, **EXTRAS[name]}
     undisturbed = train(make_job(**options))
     assert_same(train_killed(make_job, folder, (5, 12), **options), undisturbed)
 
 
 @pytest.mark.parametrize("name", [name for name in EXTRAS if name not in WITHOUT_STEPS])
-def test_an_extra_changes_what_is_learnt(make_job: MakeJob, tmp_path: Path, name: str) -> None:
+def test_an_extra_changes_what_is_learnt(
+    make_job: MakeJob, tmp_path: Path, beside: dict[str, Path], name: str
+) -> None:
     if name == "min delta":
         options = {"epochs": 6, "patience": 1}
         assert len(losses(train(make_job("full", **options, min_delta=0.9)))) == 2
@@ -118,7 +131,8 @@ def test_an_extra_changes_what_is_learnt(make_job: MakeJob, tmp_path: Path, name
     # Not as many rows of each answer.
     dataset = make_dataset(tmp_path / "rows", train=make_rows(60, seed=1, labels=[*LABELS, "tech"]))
     plain, other = (
-        train(make_job("full", dataset=dataset, **{"epochs": 2, **options})) for options in ({}, EXTRAS[name])
+        train(make_job("full", dataset=dataset, **{"epochs": 2, "beside": beside, **options}))
+        for options in ({}, EXTRAS[name])
     )
     assert not torch.equal(plain.network.head.weight, other.network.head.weight)  # type: ignore[arg-type]
 
