@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +53,13 @@ def export_artifact(
     rows: Mapping[str, int],
     into: Path,
     graphs: Path,
+    refine: Callable[[Path], Mapping[str, float] | None] = lambda _path: None,
 ) -> Artifact:
     """Write the artifact of `network` to the folder `into`, which appears whole or not at all.
 
     `texts` are real ones to compare ONNX Runtime with torch on; `rows` are for the card: split -> count;
-    in the folder `graphs` lie those of architectures that were exported before.
+    in the folder `graphs` lie those of architectures that were exported before. `refine` may put another
+    network in the place of the ONNX file, and then says how that does on the validation rows.
 
     Raises:
         ArtifactError: the ONNX file does not compute what the network computes.
@@ -70,6 +72,8 @@ def export_artifact(
     onnx.save(graph_of(network, graphs), partial / ONNX_MODEL)
     difference = compare(network, partial / ONNX_MODEL, tokenizer, texts[:_COMPARED_ROWS])
     log.info("ONNX Runtime and torch differ by at most %.1e", difference)
+    if (scores := refine(partial / ONNX_MODEL)) is not None:
+        description = description.model_copy(update={"validation_metrics": dict(scores)})
     tokenizer.save(str(partial / TOKENIZER))
     if isinstance(encoder := getattr(network, "encoder", None), PreTrainedModel):
         write_atomically(partial / SEALED_CONFIG, encoder.config.to_json_string(use_diff=False))

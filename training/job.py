@@ -15,7 +15,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -146,6 +146,8 @@ class Trained:
     validation: Scores
     details: dict[str, Any]
     """Numbers for the record: chosen values, and one entry for each epoch."""
+    refine: Callable[[Path], Mapping[str, float] | None] = lambda _path: None
+    """What is done to the ONNX file of the network, see `export_artifact`."""
 
 
 def main(train: Callable[[Job], Trained]) -> NoReturn:
@@ -298,19 +300,20 @@ def _finish(job: Job, trained: Trained, workdir: Path, meter: Meter) -> dict[str
             rows={"train": len(job.dataset.train), "validation": len(job.dataset.validation)},
             into=workdir / "artifact",
             graphs=job.config.cache / "graphs",
+            refine=trained.refine,
         )
     reach("train.after-artifact")
     cost = together(meter.read(job.device), others)
-    metric = job.judge.metric
+    metric, scores = job.judge.metric, artifact.description.validation_metrics
     log.info(
         "validation %s %s, artifact %s, %.1f s",
-        metric.title, shown(trained.validation.named[metric.name]), artifact.digest[:12],
+        metric.title, shown(scores[metric.name]), artifact.digest[:12],
         cost["wall_seconds"],
     )  # fmt: skip
     return {
         "digest": artifact.digest,
         "method": description.method,
-        "metrics": description.validation_metrics,
+        "metrics": scores,
         "settings": description.settings,
         "details": trained.details,
         "seconds": cost["wall_seconds"],

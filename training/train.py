@@ -6,6 +6,7 @@ Run as `python -m training.train --config WORKDIR/config.json`.
 from __future__ import annotations
 
 from training.extras.calibration import calibrated
+from training.extras.quantise import to_quantise
 from training.job import Job, Trained, main
 from training.methods.registry import method_of
 from training.tasks.registry import training_task
@@ -18,7 +19,7 @@ def train(job: Job) -> Trained:
         ConfigurationError: the method does not fit the task or the base model, or its settings do not.
     """
     method, task = method_of(job.config.candidate.method), training_task(job.dataset.contract)
-    return calibrated(job, task, method.train(job, task))
+    return to_quantise(job, calibrated(job, task, method.train(job, task)))
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def calibrated(job: Job, task: TrainingTask, trained: Trained) -> Trained:
     job.tracker.log({f"calibration/{key}": value for key, value in found.items()})
     scores = job.judge.score(task, outputs / np.float32(temperature))
     details: dict[str, Any] = {**trained.details, "calibration": found}
-    return Trained(trained.network, scores, details)
+    return replace(trained, validation=scores, details=details)
 
 
 def temperature_of(task: TrainingTask, outputs: NDArray[np.float32], targets: NDArray[np.int64]) -> float:

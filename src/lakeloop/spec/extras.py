@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidatorFunctionWrapHandler
 from pydantic_core import CoreSchema, core_schema
 
-from lakeloop.spec.base import PATTERNS, WEIGHTS, Section, Words, short_form
+from lakeloop.spec.base import PATTERNS, WEIGHTS, Section, Share, Words, short_form
 
 OFF = "none"
 """What an extra says that is not there."""
@@ -143,4 +143,22 @@ class FolderTeacher(Teacher):
 Distil = Annotated[
     Annotated[Off | ChampionTeacher | FolderTeacher, Field(discriminator="kind")],
     *short_form("none", "champion", "folder"),
+]
+
+
+class Int8(Extra):
+    """Weights in eight bits, served where the answers stay as good; else the network stays as it is."""
+
+    kind: Annotated[Literal["int8"], WEIGHTS] = "int8"
+    min_agreement: Annotated[Share, WEIGHTS] = 0.98
+    """Share of the validation rows whose answer has to be the same. Of numbers only the score counts."""
+    max_loss: Annotated[float, WEIGHTS] = Field(default=0.005, ge=0, le=1e6)
+    """By how much the score that decides may be worse on the validation rows."""
+    reduce_range: Annotated[bool, WEIGHTS] = False
+    """Seven bits: for servers on x86 processors without VNNI, where eight may overflow."""
+
+
+Quantise = Annotated[
+    Annotated[Off | Int8, Field(discriminator="kind")],
+    *short_form("none", "int8"),
 ]

@@ -116,6 +116,8 @@ class Classical(MethodBase):
     """Of a forest, or rounds of boosting."""
 
     def takes(self, key: str) -> bool:
+        if key == "quantise":  # of words there is no product of matrices
+            return self.features == "embeddings"
         return super().takes(key) and (self.model == "linear" or key != "calibration")
 
 

@@ -34,6 +34,7 @@ OFF: dict[str, Any] = {
     "train.average": "none",
     "train.distil": "none",
     "train.calibration": "none",
+    "train.quantise": "none",
 }
 
 
