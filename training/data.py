@@ -44,6 +44,16 @@ class Rows:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def and_again(self, rows: Sequence[int], texts: Sequence[str]) -> Rows:
+        """These rows, and then some of them once more, each with another text."""
+        again = list(rows)
+        return replace(
+            self,
+            texts=(*self.texts, *texts),
+            values=(*self.values, *(self.values[row] for row in again)),
+            targets=np.concatenate([self.targets, self.targets[again]]) if again else self.targets,
+        )
+
 
 class _Description(BaseModel):
     """What training needs of dataset.json, which says more."""

@@ -90,6 +90,8 @@ class Job:
     pulse: Pulse = field(default_factory=Pulse)
     ranks: Ranks = ALONE
     """The processes that train together."""
+    made: int = 0
+    """So many of the training rows, the last ones, were made of others."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall time of each part."""
 
@@ -297,7 +299,7 @@ def _finish(job: Job, trained: Trained, workdir: Path, meter: Meter) -> dict[str
             job.tokenizer,
             description,
             job.dataset.validation.texts,
-            rows={"train": len(job.dataset.train), "validation": len(job.dataset.validation)},
+            rows=_counts(job),
             into=workdir / "artifact",
             graphs=job.config.cache / "graphs",
             refine=trained.refine,
@@ -325,6 +327,13 @@ def _finish(job: Job, trained: Trained, workdir: Path, meter: Meter) -> dict[str
         "threads": job.device.threads,
         "processes": job.ranks.count,
     }
+
+
+def _counts(job: Job) -> dict[str, int]:
+    """Rows of each split, and those that were made of training rows."""
+    train = len(job.dataset.train) - job.made
+    made = {"train, made of others": job.made} if job.made else {}
+    return {"train": train, **made, "validation": len(job.dataset.validation)}
 
 
 def _cost_of_others(ranks: Ranks) -> list[dict[str, Any]]:

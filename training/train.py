@@ -5,6 +5,9 @@ Run as `python -m training.train --config WORKDIR/config.json`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from training.extras.augment import augmented
 from training.extras.calibration import calibrated
 from training.extras.quantise import to_quantise
 from training.job import Job, Trained, main
@@ -18,8 +21,10 @@ def train(job: Job) -> Trained:
     Raises:
         ConfigurationError: the method does not fit the task or the base model, or its settings do not.
     """
+    told = augmented(job)
     method, task = method_of(job.config.candidate.method), training_task(job.dataset.contract)
-    return to_quantise(job, calibrated(job, task, method.train(job, task)))
+    trained = calibrated(job, task, method.train(job, task))
+    return to_quantise(job, replace(trained, details={**trained.details, **told}))
 
 
 if __name__ == "__main__":

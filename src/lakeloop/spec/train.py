@@ -31,6 +31,7 @@ from lakeloop.spec.budget import Budget
 from lakeloop.spec.extras import (
     OFF,
     Adversarial,
+    Augment,
     Average,
     ChampionTeacher,
     Distil,
@@ -125,6 +126,9 @@ class Train(Section):
     """`once`: an epoch has each row once; `balanced`: as many rows, each answer drawn as often."""
     adversarial: Annotated[Adversarial, EXTRA_STEPS] = Off()
     """Texts are moved against the network while it learns: `fgm` or `pgd`."""
+    augment: Annotated[Augment, EXTRA] = Off()
+    """Further training rows are made of those that there are: by `synonyms`, `masked` words or
+    `back_translation`. None is made of validation or test rows, nor is one kept that equals such a text."""
     average: Annotated[Average, EXTRA_STEPS] = Off()
     """A mean of the weights is validated and kept in place of the last ones: `ema` over steps, `epochs` over
     the ends of epochs."""
@@ -251,12 +255,12 @@ class Train(Section):
         """
         found: dict[str, str] = {}
         for key in self.only_for(method).asked:
-            value = getattr(self, key)
-            extras = {f"{key}.{number}": each for number, each in enumerate(value)} if _is_list(value) else {}
-            extras |= {key: value} if isinstance(value, Extra) else {}
-            for name, extra in extras.items():
-                found |= {f"{name}.{each}": getattr(extra, each) for each in extra.folders}
-                found |= {name: CHAMPION} if isinstance(extra, ChampionTeacher) else {}
+            extra = getattr(self, key)
+            if isinstance(extra, ChampionTeacher):
+                found[key] = CHAMPION
+            elif isinstance(extra, Extra):
+                paths = {f"{key}.{each}": getattr(extra, each) for each in extra.folders}
+                found |= {name: path for name, path in paths.items() if path is not None}
         return found
 
     def broken_rules(self, task: Task) -> Iterator[Broken]:
@@ -308,10 +312,6 @@ def _flat(key: str, value: Any) -> dict[str, Any]:
 
 def _usual(method: type[MethodBase]) -> MethodBase:
     return method.model_validate({"kind": kind_of(method)})
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, tuple)
 
 
 def _said(value: Any) -> str:

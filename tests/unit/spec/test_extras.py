@@ -33,6 +33,7 @@ OFF: dict[str, Any] = {
     "train.adversarial": "none",
     "train.average": "none",
     "train.distil": "none",
+    "train.augment": "none",
     "train.calibration": "none",
     "train.quantise": "none",
 }

@@ -18,6 +18,7 @@ from lakeloop.artifact import open_artifact
 from lakeloop.inference.predictor import Predictor
 from lakeloop.spec.train import Train
 from tests.support.artifacts import make_artifact
+from tests.support.augmenting import write_wordnet
 from tests.support.tiny_bert import LABELS, make_dataset, make_rows
 from tests.unit.training.test_resume import (
     MakeJob,
@@ -48,11 +49,12 @@ EXTRAS: dict[str, dict[str, Any]] = {
     "ema": {"average": {"kind": "ema", "decay": 0.8}},
     "epochs": {"average": {"kind": "epochs", "last": 2}},
     "distil": {"distil": "champion"},
+    "augment": {"augment": {"kind": "synonyms", "folder": "wordnet"}},
     "int8": {"quantise": {"kind": "int8", "min_agreement": 0.5, "max_loss": 0.5}},
     "temperature": {"calibration": "temperature"},
     "pgd": {"adversarial": {"kind": "pgd", "epsilon": 0.2, "steps": 2}},
 }
-WITHOUT_STEPS: tuple[str, ...] = ("temperature", "int8")
+WITHOUT_STEPS: tuple[str, ...] = ("temperature", "int8", "augment")
 """Extras that a method without steps has, too."""
 TABLE = [(name, method) for name in EXTRAS for method in ("full", "lora")] + [
     (name, "head") for name in WITHOUT_STEPS
@@ -65,7 +67,10 @@ TEXTS = ["the team and the goal of the match", "a new phone chip", "market share
 def beside(tmp_path: Path) -> dict[str, Path]:
     """Folders that extras read: each is told to every job."""
     make_artifact(tmp_path / "teacher", LABELS, keywords=KEYWORDS)
-    return {"distil": tmp_path / "teacher"}
+    wordnet = write_wordnet(
+        tmp_path / "wordnet", [["goal", "aim"], ["phone", "telephone"], ["market", "fair"]]
+    )
+    return {"distil": tmp_path / "teacher", "augment.folder": wordnet}
 
 
 def losses(trained: Trained) -> list[float]:
