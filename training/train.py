@@ -10,6 +10,7 @@ from dataclasses import replace
 from training.extras.augment import augmented
 from training.extras.calibration import calibrated
 from training.extras.quantise import to_quantise
+from training.extras.vote import trained_by_vote
 from training.job import Job, Trained, main
 from training.methods.registry import method_of
 from training.tasks.registry import training_task
@@ -23,7 +24,9 @@ def train(job: Job) -> Trained:
     """
     told = augmented(job)
     method, task = method_of(job.config.candidate.method), training_task(job.dataset.contract)
-    trained = calibrated(job, task, method.train(job, task))
+    several = job.config.train.vote > 1
+    trained = trained_by_vote(job, task, method) if several else method.train(job, task)
+    trained = calibrated(job, task, trained)
     return to_quantise(job, replace(trained, details={**trained.details, **told}))
 
 

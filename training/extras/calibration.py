@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from torch import nn
 
-from training.data import tokenise
-from training.embed import run
+from training.extras.vote import outputs_of
 from training.job import Job, Trained
 from training.tasks.base import TrainingTask
 
@@ -36,7 +35,7 @@ def calibrated(job: Job, task: TrainingTask, trained: Trained) -> Trained:
     assert isinstance(head, nn.Linear), "the loop file is refused for other networks"
     rows = job.dataset.validation
     with job.timed("calibrate"):
-        outputs = _outputs(job, trained)
+        outputs = outputs_of(job, trained.network)
         temperature = temperature_of(task, outputs, rows.targets)
     with torch.no_grad():
         head.weight.div_(temperature)
@@ -71,15 +70,3 @@ def calibration_error(outputs: NDArray[np.float32], targets: NDArray[np.int64]) 
     bins = np.minimum((sure * _BINS).astype(np.int64), _BINS - 1)
     gaps = np.bincount(bins, sure - right, minlength=_BINS)
     return float(np.abs(gaps).sum() / len(sure))
-
-
-def _outputs(job: Job, trained: Trained) -> NDArray[np.float32]:
-    """Of the validation rows, float32 [rows, width], computed as they are served."""
-    tokens = replace(
-        tokenise(job.tokenizer, job.dataset.validation.texts),
-        plan=job.device.plan,
-        limit=job.config.train.max_tokens,
-    )
-    network, device = trained.network.to(job.device.target).eval(), replace(job.device, bf16=False)
-    rows = np.arange(len(tokens.ids))
-    return run(lambda batch: network(*device.place(batch)), tokens, rows, device, "calibration")

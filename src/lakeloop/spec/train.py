@@ -135,6 +135,9 @@ class Train(Section):
     distil: Annotated[Distil, CLASS_STEPS] = Off()
     """A teacher's answers for the training rows are learnt beside the right ones: those of the `champion`, or
     of the artifact in a `folder`."""
+    vote: Annotated[int, EXTRA_STEPS] = Field(default=1, ge=1, le=20)
+    """So many networks are trained, each by a seed of its own, and answer together. It costs as many times
+    as much, in training and in each answer."""
     calibration: Annotated[Literal["none", "temperature"], CLASS_EXTRA] = "none"
     """`temperature`: in the end all outputs are divided by one number, so that on the validation rows the
     model is as sure as it is right. No answer changes."""

@@ -34,6 +34,7 @@ OFF: dict[str, Any] = {
     "train.average": "none",
     "train.distil": "none",
     "train.augment": "none",
+    "train.vote": 1,
     "train.calibration": "none",
     "train.quantise": "none",
 }

@@ -80,7 +80,7 @@ DEFAULTS: dict[int, dict[str, dict[str, Any]]] = {1: {
         "batch_size": 32, "seed": 17, "weight_decay": 0.01, "max_grad_norm": 1.0, "warmup": 0.1,
         "schedule": "linear", "min_delta": 0.0, "dropout": None, "label_smoothing": 0.0,
         "class_weights": "none", "sampling": "once", "adversarial": Off(), "average": Off(),
-        "augment": Off(), "distil": Off(), "quantise": Off(),
+        "augment": Off(), "vote": 1, "distil": Off(), "quantise": Off(),
         "calibration": "none",
     },
     "few_shot": {"temperature": 0.1, "learning_rate": 5e-5},
