@@ -53,8 +53,10 @@ def _loss_of(task: TrainingTask, train: Train, names: Sequence[str], targets: ND
     weights = torch.from_numpy(class_weights(train.class_weights, names, targets))
 
     def weighted(outputs: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        nonlocal weights
+        weights = weights.to(outputs.device)  # once: a recorded step copies nothing from the CPU
         # The mean over the rows, and not over the weights: parts of a batch are added up by their rows.
-        return (losses(outputs, right, smoothing) * weights.to(outputs.device)[right]).mean()
+        return (losses(outputs, right, smoothing) * weights[right]).mean()
 
     return weighted
 

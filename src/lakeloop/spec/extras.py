@@ -72,7 +72,7 @@ class Fgm(Extra):
     """Each step learns from its texts and from the same ones moved once against it (fast gradient method)."""
 
     kind: Annotated[Literal["fgm"], WEIGHTS] = "fgm"
-    epsilon: Annotated[float, WEIGHTS] = Field(default=0.1, gt=0, le=100)
+    epsilon: Annotated[float, WEIGHTS] = Field(default=0.02, gt=0, le=100)
     """How far a text is moved, as a share of its own length, where the first trained layer reads."""
 
 
@@ -80,7 +80,7 @@ class Pgd(Extra):
     """The same in several small steps, each back within reach (projected gradient descent)."""
 
     kind: Annotated[Literal["pgd"], WEIGHTS] = "pgd"
-    epsilon: Annotated[float, WEIGHTS] = Field(default=0.1, gt=0, le=100)
+    epsilon: Annotated[float, WEIGHTS] = Field(default=0.02, gt=0, le=100)
     """How far a text is moved at most, as a share of its own length, where the first trained layer reads."""
     steps: Annotated[int, WEIGHTS] = Field(default=3, ge=1, le=20)
     step_size: Annotated[float, WEIGHTS] = Field(default=0.5, gt=0, le=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from lakeloop.stages.training.base import base_of
 from lakeloop.stages.training.train import prepare
 from tests.support.keyword_job import DAY, open_with
 from tests.support.serving import promote
+from training.job_config import JobConfig
 
 
 def test_before_the_first_release_there_is_no_champion_to_train_on(project: Path) -> None:
@@ -64,6 +66,8 @@ def test_a_folder_that_teaches_is_an_input_by_its_content(project: Path) -> None
     for text in ("one", "two"):
         (folder / "manifest.json").write_text(text)
         job = prepare(context, DAY, "finetune")
-        assert job.config["beside"] == {"distil.folder": str(folder)}
+        told = JobConfig.model_validate_json(json.dumps(job.config))
+        assert told.beside == {"distil.folder": folder}
+        assert told.train.distil.kind == "folder"
         works.append(job.work)
     assert works[0] != works[1]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
 
 from lakeloop.spec.extras import Fgm, Off
+from training import frozen
 from training.extras.adversarial import Adversary, Plain, learner_of
+from training.job import Job
+from training.layers import layers_of
+from training.network import Network, load_encoder
+from training.train import train
 
 IDS = torch.tensor([[1, 2, 3], [4, 5, 0]])
 
@@ -53,4 +60,27 @@ def test_without_it_the_loss_is_learnt_as_it_is() -> None:
     learner = learner_of(Off(), small, 0)  # type: ignore[arg-type]
     assert isinstance(learner, Plain)
     assert learner.learn(small.loss).item() == small.loss().item()
-    assert Fgm().epsilon == 0.1
+
+
+def test_what_is_moved_is_what_the_first_trained_layer_reads(make_job: Callable[..., Job]) -> None:
+    """Of the last frozen layer the output, else of the word vectors, which no method here trains."""
+    encoder = load_encoder(make_job().base, 24)
+    network = Network(encoder, 3)
+    learner_of(Fgm(), network, 0)
+    assert len(encoder.get_input_embeddings()._forward_hooks) == 1
+    learner_of(Fgm(), network, 1)
+    assert len(layers_of(encoder)[0]._forward_hooks) == 1
+
+
+@pytest.mark.parametrize("limit", [1 << 30, 0])
+def test_frozen_layers_are_kept_or_run_each_time(
+    make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(frozen, "LIMIT_BYTES", limit)
+    method = {"kind": "top_layers", "layers": 1}
+    plain, moved = (
+        train(make_job(method, epochs=4, patience=4, **told)) for told in ({}, {"adversarial": "fgm"})
+    )
+    losses = [epoch["loss"] for epoch in moved.details["epochs"]]
+    assert losses[-1] < losses[0]
+    assert losses[0] != plain.details["epochs"][0]["loss"]

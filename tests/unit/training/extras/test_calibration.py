@@ -29,6 +29,13 @@ def test_where_every_row_is_right_the_temperature_stays_within_limits() -> None:
     assert temperature_of(TASK, np.eye(3, dtype=np.float32), targets) == pytest.approx(LIMITS[0], rel=0.01)
 
 
+def test_networks_that_vote_are_calibrated_together(make_job: Callable[..., Job]) -> None:
+    options = {"method": "full", "epochs": 1, "vote": 2}
+    plain, calibrated = train(make_job(**options)), train(make_job(**options, calibration="temperature"))
+    assert calibrated.validation.loss <= plain.validation.loss + 1e-3
+    assert calibrated.validation.named["macro_f1"] == plain.validation.named["macro_f1"]
+
+
 @pytest.mark.parametrize("method", ["head", "full", "few_shot", {"kind": "classical"}])
 def test_no_answer_changes_and_the_loss_is_not_larger(make_job: Callable[..., Job], method: object) -> None:
     options = {"method": method, "epochs": 1, "learning_rate": 3e-3}
