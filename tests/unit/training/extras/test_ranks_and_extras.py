@@ -19,7 +19,8 @@ from training.train import train
 
 OPTIONS = {
     "epochs": 2, "vote": 2, "adversarial": "fgm", "average": "ema", "distil": "champion",
-    "sampling": "balanced", "calibration": "temperature", "quantise": {"kind": "int8", "min_agreement": 0.1, "max_loss": 1.0},
+    "sampling": "balanced", "calibration": "temperature",
+    "quantise": {"kind": "int8", "min_agreement": 0.1, "max_loss": 1.0},
 }  # fmt: skip
 
 
