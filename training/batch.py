@@ -27,9 +27,13 @@ _MULTIPLE = 8
 def settled(config: JobConfig) -> JobConfig:
     """`config` with a number of texts for a batch, and with the learning rate that suits so many.
 
+    Extras that are nothing to the candidate's method are off.
+
     A number that the loop file says stays, and so does its rate. The same on a machine each time: what is
     taken up from a checkpoint has the same batches.
     """
+    train = config.train.only_for(config.candidate.method)
+    config = config.model_copy(update={"train": train})
     if config.train.batch_size != AUTO:
         return config
     rows = _rows_of(config) if torch.cuda.is_available() and config.candidate.method.shares_batches else 0

@@ -15,7 +15,7 @@ import pickle
 import re
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,6 +33,7 @@ SHARE = 0.02
 _STATE = "state.pt"
 _MANIFEST = "manifest.json"
 _NAME = re.compile(r"step-(\d+)")
+_MEMBER = "member-"
 _FORMAT = 1
 
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, pickle.UnpicklingError)
@@ -71,9 +72,14 @@ class Checkpoints:
         """Whether it is time for the next."""
         return time.monotonic() - self._ended >= max(self.every, self._cost / SHARE)
 
+    def of_member(self, number: int) -> Checkpoints:
+        """Those of one of several networks that the job trains, numbered from 0."""
+        return replace(self, folder=self.folder / f"{_MEMBER}{number}", _step=-1)
+
     def run_to_continue(self) -> str:
         """The journal of the newest checkpoint of this work; empty when there is none."""
-        for path in self._newest_first():
+        members = sorted(self.folder.glob(f"{_MEMBER}*"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in [*self._newest_first(), *(step for member in members for step in _newest_first(member))]:
             try:
                 return str(self._manifest(path)["run"])
             except (_ForeignError, *_DAMAGED):
@@ -159,12 +165,16 @@ class Checkpoints:
         return manifest
 
     def _newest_first(self) -> list[Path]:
-        """The folders with the name of a checkpoint."""
-        named = [path for path in self.folder.glob("*") if _NAME.fullmatch(path.name)]
-        return sorted(named, key=_number, reverse=True)
+        return _newest_first(self.folder)
 
     def _temporary(self, step: int) -> Path:
         return self.folder / f".step-{step}.tmp"
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    """The folders with the name of a checkpoint."""
+    named = [path for path in folder.glob("*") if _NAME.fullmatch(path.name)]
+    return sorted(named, key=_number, reverse=True)
 
 
 def _number(path: Path) -> int:

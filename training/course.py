@@ -8,7 +8,8 @@ seed, the epoch and the number of the batch.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 
 from training.checkpoint import State
+from training.extras.average import Average, NoAverage
 from training.memory import Passes
 from training.methods.base import Beside
 from training.progress import Progress
@@ -53,6 +55,8 @@ class Course:
     """What the method does beside the optimiser's steps."""
     readings: Readings = field(default_factory=Readings)
     """Of the steps that were taken and are not in `progress` and `loss` yet."""
+    average: Average = field(default_factory=NoAverage)
+    """What stands for the weights at the end of an epoch."""
     epoch: int = 1
     """The one under way, from 1."""
     step: int = 0
@@ -66,16 +70,43 @@ class Course:
     """The weights after `best`."""
     resumed: list[int] = field(default_factory=list)
     """After how many batches in all a process went on with the work of an ended one."""
+    aside: Sequence[torch.Tensor] = ()
+    """The weights themselves, while their mean is in their place."""
 
     @property
     def taken(self) -> int:
         """Steps over all epochs."""
         return self.progress.done + len(self.readings)
 
-    def is_over(self, epochs: int, patience: int) -> bool:
-        """Whether `epochs` are done, or `patience` of them since the best one."""
-        waited = len(self.epochs) - self.best.number if self.best else 0
-        return len(self.epochs) >= epochs or waited >= patience
+    def is_over(self, epochs: int, patience: int, least: float = 0.0) -> bool:
+        """Whether `epochs` are done, or `patience` of them since one whose score was better by `least`."""
+        return len(self.epochs) >= epochs or self._waited(least) >= patience
+
+    def _waited(self, least: float) -> int:
+        """Epochs since one that was better than those before it, and its score better by `least`."""
+        last: Epoch | None = None
+        for epoch in self.epochs:
+            if last is None or (
+                epoch.validation.rank > last.validation.rank
+                and epoch.validation.rank[0] - last.validation.rank[0] >= least
+            ):
+                last = epoch
+        return len(self.epochs) - last.number if last else 0
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """For the end of an epoch: in the block the weights are their mean, after it themselves again."""
+        if (mean := self.average.of(self.parameters)) is None:
+            yield
+            return
+        self.aside = [weights.detach().clone() for weights in self.parameters]
+        _copy(mean, self.parameters)
+        try:
+            yield
+        finally:
+            _copy(self.aside, self.parameters)
+            self.aside = ()
+        self.average.end_epoch(self.parameters)
 
     def end_epoch(self, loss: float, validation: Scores) -> bool:
         """Write down the epoch under way with its mean loss; returns whether it is the best so far."""
@@ -94,11 +125,12 @@ class Course:
     def state(self) -> State:
         """All of it, for `restore` in another process; no step waits to be read."""
         return {
-            "parameters": [_own(weights) for weights in self.parameters],
+            "parameters": [_own(weights) for weights in self.aside or self.parameters],
             "buffers": [_own(buffer) for buffer in self.buffers],
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "beside": self.beside.state_dict(),
+            "average": self.average.state_dict(),
             "progress": self.progress.state(),
             "passes": (self.passes.texts, self.passes.halved),
             "place": (self.epoch, self.step, self.loss),
@@ -120,6 +152,7 @@ class Course:
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
         self.beside.load_state_dict(state["beside"])
+        self.average.load_state_dict(state["average"], self.parameters)
         self.progress.restore(state["progress"])
         texts, self.passes.halved = state["passes"]
         # Where there is less memory than before, that much less; it was said when it was measured.

@@ -48,6 +48,22 @@ class Rows:
     def __len__(self) -> int:
         return len(self.instances)
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The first text of each row."""
+        return tuple(row.text for row in self.instances)
+
+    def and_again(self, rows: Sequence[int], texts: Sequence[str]) -> Rows:
+        """These rows, and then some of them once more, each with another first text."""
+        again = list(rows)
+        others = (self.instances[row]._replace(text=text) for row, text in zip(again, texts, strict=True))
+        return replace(
+            self,
+            instances=(*self.instances, *others),
+            values=(*self.values, *(self.values[row] for row in again)),
+            targets=np.concatenate([self.targets, self.targets[again]]) if again else self.targets,
+        )
+
 
 class _Description(BaseModel):
     """What training needs of dataset.json, which says more."""

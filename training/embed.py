@@ -83,7 +83,7 @@ def _places(lengths: NDArray[np.int64], *, per_token: bool) -> NDArray[np.int64]
 
 
 def embed_texts(network: Network, tokens: Tokens, device: Device) -> NDArray[np.float32]:
-    """What `network` knows of every text, float32 [texts, hidden]; of each token where it labels them."""
+    """What `network` knows of every text, float32 [texts, hidden]; of each token where those are answered."""
     tokens, rows = replace(tokens, features=None), np.arange(len(tokens.ids))
     forward = forward_of(device, Feed(device.place), network.read, "embedding")
     found: NDArray[np.float32] = run(forward, tokens, rows, device, "embedding")
@@ -103,19 +103,19 @@ def cache_key(
     )
 
 
-def read_cached(folder: Path, key: str, rows: int) -> NDArray[np.float32] | None:
-    """Embeddings, float32 [rows, hidden]; None when they are not in the cache, or not whole."""
+def read_cached(folder: Path, key: str, rows: int, what: str = "embeddings") -> NDArray[np.float32] | None:
+    """Embeddings, or `what` else, float32 [rows, hidden]; None when not in the cache, or not whole."""
     try:
         found = np.load(_path(folder, key), allow_pickle=False)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, EOFError) as error:
-        log.warning("cached embeddings cannot be read, computing them again: %s", error)
+        log.warning("cached %s cannot be read, computing them again: %s", what, error)
         return None
     if found.dtype != np.float32 or found.ndim != 2 or len(found) != rows:
-        log.warning("cached embeddings have another shape, computing them again: %s", found.shape)
+        log.warning("cached %s have another shape, computing them again: %s", what, found.shape)
         return None
-    log.info("embeddings of %d texts come from the cache", rows)
+    log.info("%s of %d texts come from the cache", what, rows)
     return np.asarray(found, dtype=np.float32)
 
 

@@ -54,12 +54,14 @@ def export_artifact(
     into: Path,
     graphs: Path,
     beside: Callable[[], None] = lambda: None,
+    refine: Callable[[Path], Mapping[str, float] | None] = lambda _path: None,
 ) -> Artifact:
     """Write the artifact of `network` to the folder `into`, which appears whole or not at all.
 
     `compared` are of real rows, to compare ONNX Runtime with torch on; `rows` are for the card: split ->
     count; in the folder `graphs` lie those of architectures that were exported before, `beside` waits for
-    who traces this one.
+    who traces this one. `refine` may put another network in the place of the ONNX file, and then says how
+    that does on the validation rows.
 
     Raises:
         ArtifactError: the ONNX file does not compute what the network computes.
@@ -72,6 +74,8 @@ def export_artifact(
     onnx.save(graph_of(network, graphs, beside), partial / ONNX_MODEL)
     difference = compare(network, partial / ONNX_MODEL, compared)
     log.info("ONNX Runtime and torch differ by at most %.1e", difference)
+    if (scores := refine(partial / ONNX_MODEL)) is not None:
+        description = description.model_copy(update={"validation_metrics": dict(scores)})
     tokenizer.save(str(partial / TOKENIZER))
     if isinstance(encoder := getattr(network, "encoder", None), PreTrainedModel):
         write_atomically(partial / SEALED_CONFIG, encoder.config.to_json_string(use_diff=False))

@@ -25,6 +25,11 @@ from training.compiled import compiled_layers, is_long
 from training.course import Course
 from training.data import Tokens, bucketed_batches
 from training.embed import run
+from training.extras.adversarial import Learner, learner_of
+from training.extras.average import average_of
+from training.extras.distil import answers_of
+from training.extras.objective import Objective, even_rows, objective_of, set_dropout
+from training.extras.schedule import schedule_of
 from training.frozen import FrozenLayers, can_replay, worth_keeping
 from training.job import Job, Trained
 from training.memory import Passes, free_bytes, need_of, texts_of_a_pass, unlearnt
@@ -41,11 +46,6 @@ from training.validation import Scores
 
 log = logging.getLogger(__name__)
 
-WARM_UP = 0.1
-"""Share of the steps in which the learning rate rises; then it falls to zero. Both in a straight line."""
-WEIGHT_DECAY = 0.01
-GRADIENT_NORM = 1.0
-
 
 @dataclass(frozen=True)
 class Gradient:
@@ -58,6 +58,7 @@ class Gradient:
         encoder = load_encoder(job.base, job.config.train.max_tokens)
         fuse_attention(encoder)
         job.suit(encoder)
+        set_dropout(encoder, job.config.train.dropout, job.base.name)
         network = task.network(encoder, job.dataset.reads.width)
         if network.features:
             start_from_linear(job, task, network)
@@ -153,6 +154,23 @@ class Fit:
         for weights in self.opened.parameters:
             weights.grad = None
 
+    @cached_property
+    def objective(self) -> Objective:
+        """What the steps learn; validation has the loss of the task."""
+        job, train = self.job, self.job.dataset.train
+
+        def taught() -> NDArray[np.float32]:
+            (teacher,) = (folder for key, folder in job.config.beside.items() if key.startswith("distil"))
+            with job.timed("ask the teacher"):
+                return answers_of(teacher, job.dataset.contract, train.instances, job.config.cache)
+
+        return objective_of(self.task, job.config.train, job.dataset.contract.names, train.targets, taught)
+
+    @cached_property
+    def learner(self) -> Learner:
+        """How the network learns from a batch."""
+        return learner_of(self.job.config.train.adversarial, self.network, self.opened.frozen_layers)
+
     def run(self) -> Course:
         """Train, from the newest checkpoint where there is one; the weights are those of the last epoch.
 
@@ -165,7 +183,7 @@ class Fit:
         course = self._course()
         with self.job.ending.deferred():
             try:
-                while not course.is_over(train.epochs, self._patience):
+                while not course.is_over(train.epochs, self._patience, train.min_delta):
                     self._epoch(course)
             except RankLostError:
                 self._save(course)  # the step that needed the other one was not taken
@@ -176,8 +194,9 @@ class Fit:
 
     def _epoch(self, course: Course) -> None:
         loss, number = self._pass(course), course.epoch
-        scores = self._validate(course)
-        better = course.end_epoch(loss, scores)
+        with course.averaged():
+            scores = self._validate(course)
+            better = course.end_epoch(loss, scores)
         course.progress.epoch(number, loss, scores, best=better)
         self._between(course)
 
@@ -189,11 +208,12 @@ class Fit:
             parameters=self.opened.parameters,
             buffers=tuple(self.network.buffers()),
             optimiser=optimiser,
-            schedule=linear_schedule(optimiser, train.epochs * self._steps),
+            schedule=schedule_of(train.schedule, optimiser, train.epochs * self._steps, train.warmup),
             progress=Progress(job.tracker, job.judge.metric, train.epochs, self._steps, job.told),
             passes=self.passes,
             beside=self.opened.beside,
             readings=Readings(job.device.plan.late),
+            average=average_of(train.average),
         )
         if job.checkpoints and (state := job.checkpoints.newest()):
             course.restore(state)
@@ -255,7 +275,11 @@ class Fit:
     def _batches(self, epoch: int) -> Sequence[NDArray[np.int64]]:
         """The rows of each batch of an epoch; as many batches in each."""
         train, lengths = self.job.config.train, self.tokens.lengths[: len(self.job.dataset.train)]
-        return bucketed_batches(lengths, train.batch_texts, seed=train.seed, epoch=epoch)
+        if train.sampling == "once":
+            return bucketed_batches(lengths, train.batch_texts, seed=train.seed, epoch=epoch)
+        drawn = even_rows(self.job.dataset.train.targets, seed=train.seed, epoch=epoch)
+        batches = bucketed_batches(lengths[drawn], train.batch_texts, seed=train.seed, epoch=epoch)
+        return [drawn[rows] for rows in batches]
 
     def _tensors(self, rows: NDArray[np.int64]) -> tuple[torch.Tensor, ...]:
         """What the loss of some rows is computed from, on the device: their targets, then their texts."""
@@ -263,30 +287,29 @@ class Fit:
         if self.tokens.targets:
             found = self.tokens.targets_of(rows, batch.input_ids.shape[1])
         else:
-            found = self.job.dataset.train.targets[rows]
+            found = self.objective.targets[rows]
         return self.job.device.put(torch.from_numpy(found)), *self.feed.tensors(batch)
 
     def _backward(self, tensors: Sequence[torch.Tensor], factor: float | torch.Tensor) -> torch.Tensor:
         """The loss times `factor`, without a history; its gradients are added to those that there are."""
-        loss = self._loss(*tensors) * factor
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
+        return self.learner.learn(lambda: self._loss(*tensors) * factor)
 
     def _loss(self, targets: torch.Tensor, *texts: torch.Tensor) -> torch.Tensor:
         """The mean loss of some rows, a scalar that can be followed back to the weights."""
         with self.job.device.autocast():
             outputs = self.network(*self.feed.bind(*texts))
-        return self.task.loss(outputs.float(), targets)
+        return self.objective.loss(outputs.float(), targets)
 
     def _step(self, course: Course, loss: torch.Tensor, rows: int) -> None:
         """Move the weights by the gradients of `rows` rows, whose mean loss is `loss`."""
         number, beside = course.taken + 1, self.opened.beside
         beside.before(number, self.job.config.train.epochs * self._steps)
-        norm = clip_grad_norm_(self.opened.parameters, GRADIENT_NORM)
+        norm = clip_grad_norm_(self.opened.parameters, self.job.config.train.max_grad_norm)
         learning_rate = float(course.schedule.get_last_lr()[0])
         course.optimiser.step()
         course.schedule.step()
         beside.after(number)
+        course.average.step(self.opened.parameters)
         course.optimiser.zero_grad(set_to_none=not self.steps.keeps_gradients)
         course.step += 1
         self._tell(course, course.readings.add(loss, norm, learning_rate, rows))
@@ -329,8 +352,9 @@ class Fit:
         # Biases and norms are one-dimensional; decay would pull them to zero for no gain.
         decayed = [p for p in self.opened.parameters if p.ndim > 1]
         others = [p for p in self.opened.parameters if p.ndim <= 1]
+        decay = self.job.config.train.weight_decay
         return torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}],
+            [{"params": decayed, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}],
             lr=self._learning_rate,
             fused=True,
         )
@@ -359,13 +383,3 @@ class Fit:
     def _steps(self) -> int:
         """Batches of an epoch."""
         return math.ceil(len(self.job.dataset.train) / self.job.config.train.batch_texts)
-
-
-def linear_schedule(optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
-    """A learning rate that rises from nearly zero in the first `WARM_UP` of `steps`, then falls to zero."""
-    rise = max(1, round(WARM_UP * steps))
-
-    def factor(step: int) -> float:
-        return min((step + 1) / rise, max(0.0, (steps - step) / max(1, steps - rise)))
-
-    return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)

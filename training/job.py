@@ -15,7 +15,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -93,6 +93,8 @@ class Job:
     pulse: Pulse = field(default_factory=Pulse)
     ranks: Ranks = ALONE
     """The processes that train together."""
+    made: int = 0
+    """So many of the training rows, the last ones, were made of others."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall time of each part."""
 
@@ -157,6 +159,8 @@ class Trained:
     validation: Scores
     details: dict[str, Any]
     """Numbers for the record: chosen values, and one entry for each epoch."""
+    refine: Callable[[Path], Mapping[str, float] | None] = lambda _path: None
+    """What is done to the ONNX file of the network, see `export_artifact`."""
 
 
 def main(train: Callable[[Job], Trained]) -> NoReturn:
@@ -309,23 +313,24 @@ def _finish(
             job.tokenizer,
             description,
             tokenise(job.tokenizer, job.dataset.validation.instances[:COMPARED_ROWS], job.dataset.reads),
-            rows={"train": len(job.dataset.train), "validation": len(job.dataset.validation)},
+            rows=_counts(job),
             into=workdir / "artifact",
             graphs=job.config.cache / "graphs",
             beside=beside,
+            refine=trained.refine,
         )
     reach("train.after-artifact")
     cost = together(meter.read(job.device), others)
-    metric = job.judge.metric
+    metric, scores = job.judge.metric, artifact.description.validation_metrics
     log.info(
         "validation %s %s, artifact %s, %.1f s",
-        metric.title, shown(trained.validation.named[metric.name]), artifact.digest[:12],
+        metric.title, shown(scores[metric.name]), artifact.digest[:12],
         cost["wall_seconds"],
     )  # fmt: skip
     return {
         "digest": artifact.digest,
         "method": description.method,
-        "metrics": description.validation_metrics,
+        "metrics": scores,
         "settings": description.settings,
         "details": trained.details,
         "seconds": cost["wall_seconds"],
@@ -337,6 +342,13 @@ def _finish(
         "threads": job.device.threads,
         "processes": job.ranks.count,
     }
+
+
+def _counts(job: Job) -> dict[str, int]:
+    """Rows of each split, and those that were made of training rows."""
+    train = len(job.dataset.train) - job.made
+    made = {"train, made of others": job.made} if job.made else {}
+    return {"train": train, **made, "validation": len(job.dataset.validation)}
 
 
 def _cost_of_others(ranks: Ranks) -> list[dict[str, Any]]:

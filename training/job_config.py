@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.records import Frozen
@@ -31,6 +31,8 @@ class JobConfig(Frozen):
     """Folder with dataset.json, train.parquet and validation.parquet."""
     base_folder: Path | None
     """Where the base model lies; None when a package carries it."""
+    beside: dict[str, Path] = Field(default_factory=dict)
+    """What extras read: key below `train` -> its folder."""
     cache: Path
     """Folder for what other jobs can use again: embeddings, graphs of architectures."""
     journals: Path

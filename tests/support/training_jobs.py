@@ -39,6 +39,7 @@ def job_config(
     task: Task = CLASSES,
     normalise: bool = True,
     metric: str = "",
+    beside: Mapping[str, Path] | None = None,
     **train: Any,
 ) -> JobConfig:
     """A job of candidate `finetune` by `method`; `train` are keys of that section, over those of `SMALL`."""
@@ -55,6 +56,7 @@ def job_config(
         origins=origins_of(section, candidate, {}),
         dataset=folders.dataset,
         base_folder=base.folder,
+        beside=dict(beside or {}),
         cache=folders.cache,
         journals=folders.journals,
         stage="train-finetune-job",

@@ -47,6 +47,9 @@ OTHERWISE = {
     "plugins/lakeloop_ui/templates/base.html.j2": "HTML calls the name of a field so",
     "plugins/lakeloop_ui/templates/start.html.j2": "HTML calls the name of a field so",
     "src/lakeloop/serving/metrics.py": "Prometheus calls its dimensions so",
+    "src/lakeloop/spec/methods.py": "names a key that only tasks with such answers may have",
+    "src/lakeloop/spec/train.py": "the same key, by the name that the field knows it by",
+    "training/extras/objective.py": "does what this key says",
     "src/lakeloop/spec/release.py": "names the default metrics of each task for the reader of the schema",
 }
 """Files that need one of the words, and why."""

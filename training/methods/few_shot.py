@@ -19,6 +19,7 @@ from lakeloop.spec import methods as spec
 from training.attention import fuse_attention, restore_attention
 from training.course import Course
 from training.embed import embed_texts, run
+from training.extras.objective import set_dropout
 from training.gradient import Fit
 from training.job import Job, Trained
 from training.memory import HALVINGS, Passes
@@ -46,6 +47,7 @@ class FewShot:
         encoder = load_encoder(job.base, job.config.train.max_tokens)
         fuse_attention(encoder)
         job.suit(encoder)
+        set_dropout(encoder, job.config.train.dropout, job.base.name)
         network = task.network(encoder, job.dataset.reads.width).to(job.device.target)
         Full().open(network)
         network.head.requires_grad_(False)

@@ -68,6 +68,13 @@ class TrainingTask(Protocol):
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Mean loss of `outputs` [rows, width] against `targets` [rows], a scalar; of tokens, behind rows."""
 
+    def losses(self, outputs: torch.Tensor, targets: torch.Tensor, smoothing: float) -> torch.Tensor:
+        """The same of each row, [rows], where answers are classes; `smoothing` is spread over all of them.
+
+        Raises:
+            ConfigurationError: answers are no classes.
+        """
+
     def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
         """The best linear map of `inputs` [rows, hidden]; draws nothing: the same rows, the same weights."""
 

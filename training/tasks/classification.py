@@ -55,6 +55,9 @@ class TrainingClassification:
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return cross_entropy(outputs, targets)
 
+    def losses(self, outputs: torch.Tensor, targets: torch.Tensor, smoothing: float) -> torch.Tensor:
+        return cross_entropy(outputs, targets, reduction="none", label_smoothing=smoothing)
+
     def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
         # lbfgs starts at zero and draws nothing.
         model = LogisticRegression(C=regularisation, max_iter=2000).fit(inputs, targets)

@@ -63,6 +63,11 @@ class TrainingMultiLabel:
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return binary_cross_entropy_with_logits(outputs, targets.to(outputs.dtype))
 
+    def losses(self, *_: torch.Tensor | float) -> torch.Tensor:
+        raise ConfigurationError(
+            "several answers at once are no classes", where="task.kind", found="multi_label"
+        )
+
     def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
         weights, biases = [], []
         for label in targets.T:

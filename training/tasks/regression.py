@@ -14,7 +14,7 @@ from sklearn.linear_model import Ridge
 from torch.nn.functional import mse_loss
 from transformers import PreTrainedModel
 
-from lakeloop.errors import DataError
+from lakeloop.errors import ConfigurationError, DataError
 from lakeloop.tasks.base import OutputContract, Tokenised
 from training.network import Network
 from training.tasks.base import TREE, Inputs, Linear
@@ -54,6 +54,9 @@ class TrainingRegression:
 
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return mse_loss(outputs[:, 0], targets.to(outputs.dtype))
+
+    def losses(self, *_: torch.Tensor | float) -> torch.Tensor:
+        raise ConfigurationError("numbers are no classes", where="task.kind", found="regression")
 
     def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
         # In float64: the solver squares the inputs.

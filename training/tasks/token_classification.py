@@ -69,6 +69,11 @@ class TrainingTokenClassification:
         """A mean over the tokens that have a right answer: [rows, tokens, width] against [rows, tokens]."""
         return cross_entropy(outputs.flatten(0, 1), targets.flatten(), ignore_index=NO_TARGET)
 
+    def losses(self, *_: torch.Tensor | float) -> torch.Tensor:
+        raise ConfigurationError(
+            "answers for tokens are no classes of rows", where="task.kind", found="token_classification"
+        )
+
     def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
         model = LogisticRegression(C=regularisation, max_iter=1000).fit(inputs, targets)
         weight = np.zeros((len(self._index), inputs.shape[1]), dtype=np.float32)

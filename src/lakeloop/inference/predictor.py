@@ -6,26 +6,21 @@ What is judged is what is served: evaluation and the model server both answer th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from lakeloop.artifact import TOKENIZER, ArtifactDescription, open_artifact
 from lakeloop.errors import ArtifactError
-from lakeloop.inference.batches import length_batches, pad, pad_id_of
+from lakeloop.inference.batches import pad_id_of
 from lakeloop.inference.engines.onnx_encoder import REMEDY
 from lakeloop.inference.engines.registry import open_engine
+from lakeloop.inference.engines.running import run_batches
 from lakeloop.inference.instances import clean_instances, encode, inputs_of, tokenised
 from lakeloop.tasks.base import Answer
 from lakeloop.tasks.reading import Instance, as_instances
 from lakeloop.tasks.registry import task_class
-
-if TYPE_CHECKING:
-    from lakeloop.tasks.base import Outputs
 
 
 class Predictor:
@@ -69,7 +64,13 @@ class Predictor:
         instances = self._cleaned(sent)
         contract = self.description.contract
         encoded = self._encoded(instances)
-        outputs = self._outputs([each.ids for each in encoded], self.description.reads.numbers(instances))
+        outputs = run_batches(
+            self._engine,
+            contract,
+            [each.ids for each in encoded],
+            self._pad,
+            self.description.reads.numbers(instances),
+        )
         if not contract.per_token:
             return self._decode(contract, outputs, ())
         read = [
@@ -77,23 +78,6 @@ class Predictor:
             for asked, row, each in zip(sent, instances, encoded, strict=True)
         ]
         return self._decode(contract, outputs, read)
-
-    def _outputs(self, ids: Sequence[Sequence[int]], features: NDArray[np.float32] | None) -> Outputs:
-        contract = self.description.contract
-        lengths = [len(row) for row in ids]
-        whole = np.empty((0 if contract.per_token else len(ids), contract.width), dtype=np.float64)
-        each: list[NDArray[np.float64]] = [whole] * len(ids)
-        for batch in length_batches(lengths):
-            padded = pad([ids[index] for index in batch], self._pad)
-            if features is not None:
-                padded = replace(padded, features=features[batch])
-            found = self._engine.run(padded)
-            if not contract.per_token:
-                whole[batch] = found
-                continue
-            for line, index in enumerate(batch):
-                each[index] = found[line, : lengths[index]]
-        return each if contract.per_token else whole
 
     def _cleaned(self, instances: Sequence[Instance]) -> list[Instance]:
         """`instances` as the rows of the mart are."""

@@ -50,6 +50,10 @@ class Mark:
     """One run may set the key, by its form or on the command line."""
     in_steps: bool = False
     """The key counts for methods that move weights step by step, and for no others."""
+    extra: bool = False
+    """At its default the key does nothing, and is not said among the settings of a training."""
+    of_classes: bool = False
+    """The key makes sense only where the answers are classes."""
 
 
 RAW = Mark(("raw",))
@@ -58,6 +62,10 @@ MART = Mark(("mart",))
 DATASET = Mark(("dataset",))
 WEIGHTS = Mark(("weights",), per_run=True)
 STEPS = Mark(("weights",), per_run=True, in_steps=True)
+EXTRA = Mark(("weights",), per_run=True, extra=True)
+CLASS_EXTRA = Mark(("weights",), per_run=True, extra=True, of_classes=True)
+EXTRA_STEPS = Mark(("weights",), per_run=True, in_steps=True, extra=True)
+CLASS_STEPS = Mark(("weights",), per_run=True, in_steps=True, extra=True, of_classes=True)
 SCORES = Mark(("scores", "release"), per_run=True)
 RELEASE = Mark(("release",), per_run=True)
 NOTHING = Mark()

@@ -42,6 +42,8 @@ def decisive(section: Section, *effects: Effect) -> dict[str, Any]:
     for field, info in type(section).model_fields.items():
         name, value, mark = info.alias or field, getattr(section, field), mark_of(info)
         if isinstance(value, Section):
+            if mark and mark.extra and not _is_set(info, value):
+                continue
             if inner := decisive(value, *effects):
                 found[name] = inner
         elif isinstance(value, tuple) and value and all(isinstance(item, Section) for item in value):

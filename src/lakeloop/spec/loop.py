@@ -125,6 +125,9 @@ class LoopSpec(Section):
                 yield Broken(key, why, "another method", method.kind)
             for broken in method.broken_rules(self.task.answers):
                 yield broken._replace(key=(*key.split("."), *broken.key))
+        for broken in self.train.broken_rules(self.task):
+            key_parts = (broken.key,) if isinstance(broken.key, str) else broken.key
+            yield broken._replace(key=("train", *key_parts))
 
     def _smoke_rows_that_are_not_read(self) -> Iterator[Broken]:
         names = {feature.name for feature in self.task.features}

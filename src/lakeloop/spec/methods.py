@@ -49,6 +49,10 @@ class MethodBase(Section):
     shares_batches: ClassVar[bool] = False
     """Whether several processes may each take a part of a batch: its loss is the mean over the rows."""
 
+    def takes(self, key: str) -> bool:
+        """Whether a key of section `train` can mean anything to it; steps are another matter."""
+        return key not in self.ignores
+
     @property
     def leaves(self) -> tuple[str, int] | None:
         """What it leaves in the encoder and of what size; None: a plain encoder."""
@@ -85,6 +89,7 @@ class ZeroShot(MethodBase):
     not_for: ClassVar[tuple[str, ...]] = _ONE_OF_MANY_ONLY
     cannot_read: ClassVar[tuple[str, ...]] = ("text_pair", *BESIDE)
     in_steps: ClassVar[bool] = False
+    ignores: ClassVar[tuple[str, ...]] = ("augment",)
 
     kind: Annotated[Literal["zero_shot"], WEIGHTS]
     descriptions: Annotated[dict[str, Words], Mark(("weights",))] = Field(default_factory=dict)
@@ -101,7 +106,9 @@ class FewShot(MethodBase):
 
     not_for: ClassVar[tuple[str, ...]] = _ONE_OF_MANY_ONLY
     cannot_read: ClassVar[tuple[str, ...]] = BESIDE
-    ignores: ClassVar[tuple[str, ...]] = ("patience",)
+    ignores: ClassVar[tuple[str, ...]] = (
+        "patience", "min_delta", "label_smoothing", "class_weights", "sampling", "adversarial", "distil",
+    )  # fmt: skip
     usual: ClassVar[dict[str, float]] = {"learning_rate": 5e-5}
     shares_batches: ClassVar[bool] = False  # what is learnt is how the texts of a batch lie to each other
 
@@ -128,6 +135,11 @@ class Classical(MethodBase):
         if self.model != "linear" and kind == "multi_label":
             return "learns one answer for each row: only model linear learns several"
         return super().unfit_for(kind, keys)
+
+    def takes(self, key: str) -> bool:
+        if key == "quantise":  # of words there is no product of matrices
+            return self.features == "embeddings"
+        return super().takes(key) and (self.model == "linear" or key != "calibration")
 
 
 class GradientMethod(MethodBase):

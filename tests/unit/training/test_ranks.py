@@ -183,9 +183,9 @@ def test_a_whole_job_leaves_one_result_one_journal_and_the_cost_of_both(
         monkeypatch.setattr(sys, "argv", ["training.train", "--config", str(path)])
         main(train)
 
-    def export(*_: Any, into: Path, **__: Any) -> SimpleNamespace:
+    def export(*told: Any, into: Path, **__: Any) -> SimpleNamespace:
         into.mkdir()  # fails when both do it
-        return SimpleNamespace(digest="d" * 64)
+        return SimpleNamespace(digest="d" * 64, description=told[2])
 
     whole = Meter.read
     monkeypatch.setattr("training.job.export_artifact", export)  # its own tests do it in earnest

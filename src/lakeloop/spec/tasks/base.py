@@ -56,6 +56,10 @@ class TaskBase(Section):
 
     target: ClassVar[str]
     """Role of the column with the right answer."""
+    refuses: ClassVar[tuple[str, ...]] = ()
+    """Keys of section `train` that make no sense here, whatever the method."""
+    classes: ClassVar[bool] = False
+    """Whether each right answer is one of a few, with a number for each from the network."""
 
     text: Annotated[ColumnName, ROLE]
     """Column with the text that the model reads."""

@@ -21,6 +21,7 @@ class Classification(RowTask):
     """A text gets one of n labels."""
 
     target: ClassVar[str] = "label"
+    classes: ClassVar[bool] = True
 
     kind: Annotated[Literal["classification"], LEARNT] = "classification"
     label: Annotated[ColumnName, ROLE]

@@ -26,6 +26,7 @@ class TokenClassification(TaskBase):
     """Stretches of a text are found, each of one of n kinds."""
 
     target: ClassVar[str] = "tags"
+    refuses: ClassVar[tuple[str, ...]] = ("augment",)
 
     kind: Annotated[Literal["token_classification"], LEARNT]
     text: Annotated[ColumnName, ROLE]

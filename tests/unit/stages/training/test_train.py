@@ -177,7 +177,8 @@ def test_settings_are_recorded_with_where_they_are_from(project: Path) -> None:
     assert {key: found["origin"] for key, found in settings.items()} == {
         "method": "default", "method.layers": "default", "base_model": "default", "max_tokens": "default",
         "seed": "run", "epochs": "loop file", "patience": "default", "batch_size": "default",
-        "learning_rate": "method",
+        "learning_rate": "method", "weight_decay": "default", "max_grad_norm": "default", "warmup": "default",
+        "schedule": "default",
     }  # fmt: skip
 
 
