@@ -24,6 +24,16 @@ _PANEL = "The loop file"
 _SHOWN_ANSWERS = 12
 _CELL = 60
 
+Looked = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="FILE|URL",
+        help="Look at this file, folder, pattern ('drops/*.csv'), store (s3://…), table"
+        " (postgresql://…, sqlite:///…, a Delta folder), API (https://…) or data set"
+        " (hub:owner/name@revision), and propose the loop file.",
+    ),
+]
 Shipped = Annotated[
     str | None,
     typer.Option(
@@ -43,16 +53,7 @@ Published = Annotated[
 @app.command(rich_help_panel=_PANEL)
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Small letters, digits and _.")],
-    given: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="FILE|URL",
-            help="Look at this file, folder, pattern ('drops/*.csv'), store (s3://…), table"
-            " (postgresql://…, sqlite:///…, a Delta folder), API (https://…) or data set"
-            " (hub:owner/name@revision), and propose the loop file.",
-        ),
-    ] = None,
+    given: Looked = None,
     table: Annotated[str | None, typer.Option(help="Table or view of the database.")] = None,
     connection: Annotated[
         str | None,

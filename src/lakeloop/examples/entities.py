@@ -8,34 +8,42 @@ from pathlib import Path
 
 from lakeloop.examples.base import Example, Row
 from lakeloop.examples.files import the_file
+from lakeloop.examples.grammar import Words, fill
 
-_NAMES: dict[str, tuple[tuple[str, ...], ...]] = {
+_NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "person": (
-        ("Mara Lind", "Jordan", "Tobi Okafor", "Ines", "Paul Reyes", "Aiko", "Sten Dahl", "Rosa May"),
-        ("Kofi Mensah", "Lena Brandt", "Jo", "Milan Petrov"),
+        ("{first} {last}", "{first}", "{first} {last}", "Jordan", "@{first}"),
+        ("{new_first} {last}", "{new_first}", "Oulu Jim"),
     ),
     "location": (
-        ("Tarvik", "Jordan", "Lake Orrin", "Porto Velho", "Elm Street", "Cairns", "Oulu", "Sao Bento"),
-        ("Mount Halla", "Dunmore", "Kisumu", "North Quay"),
+        ("Tarvik", "Jordan", "Lake {last}", "Porto {last}", "{last} Street", "Cairns", "Echo Park", "Oulu"),
+        ("Mount {last}", "{last} Quay", "Kisumu", "Dunmore"),
     ),
     "corporation": (
-        ("Brightloom", "Norda Air", "Kestrel", "Pina Bank", "Vantro", "Hexel Labs"),
-        ("Mercato", "Oakline", "Tidewave Media"),
+        ("Brightloom", "Norda Air", "Kestrel", "{last} Bank", "Vantro", "{last} & {last}"),
+        ("Mercato", "{last} Media", "Oakline"),
     ),
     "product": (
-        ("Zephyr 4", "Quillpad", "Lumo", "Rovex S2", "Pixbox", "AeroMug"),
-        ("Nimbus Pro", "Glide 9", "Foldbook"),
+        ("Zephyr {digit}", "Quillpad", "Lumo", "Rovex S{digit}", "Pixbox", "Kestrel"),
+        ("Nimbus {digit}", "Glide {digit}", "Foldbook"),
     ),
     "creative-work": (
-        ("Salt and Thunder", "The Last Ferry", "Night Gardens", "Echo Park", "Paper Moons"),
-        ("Winter Signals", "A Small Fire"),
+        ("Salt and Thunder", "The Last {noun}", "Night {noun}", "Echo Park", "Paper {noun}", "{first}"),
+        ("Winter {noun}", "A Small {noun}"),
     ),
     "group": (
-        ("the Grey Foxes", "Tarvik United", "Loud Kitchen", "Harbour Choir", "The Odd Pines"),
-        ("Red Lanterns", "Cairns Rovers"),
+        ("Grey {noun}", "Tarvik United", "Loud {noun}", "{last} Choir", "Kestrel"),
+        ("Red {noun}", "Cairns Rovers"),
     ),
 }
-"""Kind -> names of all days, and those that come with the second day."""
+"""Kind -> names of all days, and those that come with the second day. Some are names of several kinds."""
+_PARTS: Words = {
+    "first": ("Mara", "Tobi", "Ines", "Paul", "Aiko", "Sten", "Rosa", "Mark", "Summer", "Grace"),
+    "new_first": ("Kofi", "Lena", "Milan", "Will", "Joy"),
+    "last": ("Lind", "Okafor", "Reyes", "Dahl", "May", "Orrin", "Brandt", "Petrov", "Stone", "Halla"),
+    "noun": ("Ferry", "Gardens", "Moons", "Foxes", "Kitchen", "Signals", "Lanterns", "Fire"),
+    "digit": tuple("23456789"),
+}
 _FRAMES = (
     "just saw <person> in <location> lol",
     "<person> says the new <product> by <corporation> is overpriced",
@@ -51,10 +59,18 @@ _FRAMES = (
     "the last song of <group> sounds like <creative-work>",
     "still waiting for the bus , my phone is at two percent",
     "<person> , call me when you are home",
+    "<any> is trending again",
+    "who else misses <any> ?",
+    "so much love for <any> and <any>",
+    "can someone explain <any> to me",
+    "summer in the grey city , red lanterns and a small fire",
+    "will you mark the last page for me",
 )
 _FILLING = ("omg", "ok", "so", "haha", "today", "well", "hey", "btw", "ugh", "finally", ":)", "smh")
-_SMALL = 0.12
+_SMALL = 0.15
 """Share of messages written in small letters throughout."""
+_MISSED = 0.05
+"""Share of names that nobody tagged."""
 
 
 def draw_row(draw: random.Random, day: int) -> Row:
@@ -71,11 +87,12 @@ def draw_row(draw: random.Random, day: int) -> Row:
             words.append(part)
             tags.append("O")
             continue
-        kind = part.strip("<>")
+        kind = draw.choice(list(_NAMES)) if part == "<any>" else part.strip("<>")
         known, new = _NAMES[kind]
-        name = draw.choice(known + new if day else known).split()
+        name = fill(draw, draw.choice(known + new if day else known), _PARTS).split()
+        missed = draw.random() < _MISSED
         words += name
-        tags += [f"B-{kind}", *[f"I-{kind}"] * (len(name) - 1)]
+        tags += ["O"] * len(name) if missed else [f"B-{kind}", *[f"I-{kind}"] * (len(name) - 1)]
     text = " ".join(words)
     return {"text": text.lower() if draw.random() < _SMALL else text, "tags": " ".join(tags)}
 
