@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from itertools import groupby
@@ -41,14 +42,15 @@ def generated(example: Example, seed: int = SEED) -> dict[str, bytes]:
 def spread(example: Example, rows: Iterable[Row], seed: int = SEED) -> dict[str, bytes]:
     """Day -> content of its file, with all `rows` of a data set.
 
-    Rows that say when they happened are in the file of that day, those that could and do not in the first
+    Rows that say when they happened are in the file of that day, those that could and do not in the longest
     one, as they are; rows of a data set without times are dealt to the days of the example.
     """
     found = list(rows)
     if any(AT in row for row in found):
         dated = [(str(row.get(AT) or "")[:10], row) for row in found]
-        first = min((day for day, _ in dated if day), default=FIRST_DAY.isoformat())
-        by_day = sorted(((day or first, row) for day, row in dated), key=lambda each: each[0])
+        longest = Counter(day for day, _ in dated if day).most_common(1)
+        rest = longest[0][0] if longest else FIRST_DAY.isoformat()
+        by_day = sorted(((day or rest, row) for day, row in dated), key=lambda each: each[0])
     else:
         random.Random(seed).shuffle(found)  # noqa: S311  (as above)
         each_day = -(-len(found) // example.days)

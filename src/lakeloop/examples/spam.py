@@ -6,6 +6,7 @@ import gzip
 import json
 import random
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from lakeloop.examples.base import AT, Example, Row
@@ -62,20 +63,32 @@ def draw_row(draw: random.Random, day: int) -> Row:
 
 
 def read(folder: Path) -> Iterator[Row]:
-    """The mails of spamassassin.jsonl.gz, whose day is that on which the mailbox received them.
+    """The mails of spamassassin.jsonl.gz, whose moment is that at which the mailbox received them.
 
-    A mail without that moment has none here either: it is in the first day's file, where ingest says so.
+    Where that is not known it is the moment that the mail itself says, if that is of the same years; else
+    there is none, and the day's check quarantines the mail.
     """
     with gzip.open(the_file(folder, "spamassassin.jsonl.gz"), "rt", encoding="utf-8") as lines:
-        for line in lines:
-            mail = json.loads(line)
-            body = mail["text"].partition("\n\n")[2]
-            received = mail["mbox_received"]
-            yield {
-                AT: f"{received}Z" if received else None,
-                "text": f"{mail['subject'] or ''}\n{body}".strip(),
-                "verdict": mail["label"],
-            }
+        mails = [json.loads(line) for line in lines]
+    received = sorted(mail["mbox_received"] for mail in mails if mail["mbox_received"])
+    for mail in mails:
+        moment = mail["mbox_received"] or _in_utc(mail["header_date"])
+        known = moment if moment and received[0][:10] <= moment[:10] <= received[-1][:10] else None
+        body = mail["text"].partition("\n\n")[2]
+        yield {
+            AT: f"{known}Z" if known else None,
+            "text": f"{mail['subject'] or ''}\n{body}".strip(),
+            "verdict": mail["label"],
+        }
+
+
+def _in_utc(moment: str | None) -> str | None:
+    """A moment with its zone, as one of UTC that names none."""
+    if not moment:
+        return None
+    said = datetime.fromisoformat(moment)
+    with_zone = said if said.tzinfo else said.replace(tzinfo=UTC)
+    return with_zone.astimezone(UTC).replace(tzinfo=None).isoformat()
 
 
 EXAMPLE = Example(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import zipfile
 from collections import Counter
@@ -43,6 +45,31 @@ def test_a_folder_without_the_files_is_named_with_what_is_missing(tmp_path: Path
             with pytest.raises(DataError, match="not there as it is published") as refused:
                 rows_of(name, tmp_path)
             assert "other.csv" in str(refused.value)
+
+
+def test_a_mail_has_the_day_of_its_receipt_or_of_its_header_if_that_can_be(tmp_path: Path) -> None:
+    mails = [
+        ("2002-08-22T12:36:23", "2002-08-22T18:26:25+07:00"),
+        ("2002-08-25T09:00:00", None),
+        (None, "2002-08-23T01:00:00+02:00"),
+        (None, "2002-08-24T01:00:00"),
+        (None, "0102-08-23T01:00:00+02:00"),
+        (None, None),
+    ]
+    with gzip.open(tmp_path / "spamassassin.jsonl.gz", "wt", encoding="utf-8") as file:
+        for received, said in mails:
+            mail = {"mbox_received": received, "header_date": said, "subject": None, "label": "ham"}
+            file.write(json.dumps({**mail, "text": "From: me\n\nHello\n\nYours"}) + "\n")
+    found = rows_of("spam", tmp_path)
+    assert [row["at"] for row in found] == [
+        "2002-08-22T12:36:23Z",
+        "2002-08-25T09:00:00Z",
+        "2002-08-22T23:00:00Z",
+        "2002-08-24T01:00:00Z",
+        None,
+        None,
+    ]
+    assert {row["text"] for row in found} == {"Hello\n\nYours"}
 
 
 def test_a_file_that_is_another_one_is_a_wrong_data_set(tmp_path: Path) -> None:
