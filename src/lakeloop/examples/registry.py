@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from importlib import resources
 from pathlib import Path
 from string import Template
+
+import yaml
 
 from lakeloop.durable import write_atomically
 from lakeloop.errors import ConfigurationError, DataError
@@ -41,9 +45,15 @@ def example_named(name: str) -> Example:
 
 def loop_text(example: str, loop: str, answers: tuple[str, ...] = ()) -> str:
     """The loop file of a loop called `loop`; `answers` stand in place of those of generated rows."""
-    named = ", ".join(answers or EXAMPLES[example].answers)
+    named = ", ".join(map(_as_yaml, answers or EXAMPLES[example].answers))
     template = Template((LOOPS / f"{example}.yaml").read_text(encoding="utf-8"))
     return template.substitute(name=loop, answers=f"[{named}]")
+
+
+def _as_yaml(answer: str) -> str:
+    """As a word of a list between brackets; in quotes where YAML would read something else, or might."""
+    plain = re.fullmatch(r"[A-Za-z][\w-]*", answer) and yaml.safe_load(answer) == answer
+    return answer if plain else json.dumps(answer, ensure_ascii=False)
 
 
 def rows_of(name: str, folder: Path) -> list[Row]:

@@ -24,6 +24,8 @@ _SPAM = (
     "You have been chosen for {goods}! {trust} {click}",
     "Re: your request. We offer {goods} at half the price, {hurry}. {click}",
     "Dear friend, my late uncle left {sum} and I need your help to move it. {trust}",
+    "Hi {name}, your order of {thing} waits for your account data, see {site}. {bye}",
+    "On {time} {name} wrote about {goods}. I tried it, and so should you: {site}. {bye}",
     "{trust} Thousands already have {goods}. {click} To leave this list reply REMOVE.",
 )
 _HAM = (
@@ -32,6 +34,8 @@ _HAM = (
     "On {time} {name} wrote about {thing}. I agree, but the patch should come first. {bye}",
     "Your order of {thing} has been sent and should arrive by {time}. {bye}",
     "The minutes on {thing} are attached, corrections until {time} please. {bye}",
+    "{name}, did you get that mail about {goods}, too? {hurry}, it says. Delete it. {bye}",
+    "{hurry}: the survey about {thing} closes on {time}. {click} {bye}",
     "Half price for members of the club: {thing}, only until {time}. See you there! {bye}",
 )
 _WORDS: Words = {
@@ -49,7 +53,7 @@ _WORDS: Words = {
     "bye": ("Cheers, {name}", "Best, {name}", "Thanks", "{name}", "Regards, {name}"),
 }  # fmt: skip
 _SPAM_BY_DAY = (0.5, 0.4, 0.25)
-_MISTAKES = 0.02
+_MISTAKES = 0.03
 
 
 def draw_row(draw: random.Random, day: int) -> Row:
