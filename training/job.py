@@ -62,6 +62,7 @@ from training.network import Network, TokenNetwork
 from training.probe import fitting
 from training.progress import Told, told_in
 from training.ranks import ALONE, Ranks, cost_of_launcher, join
+from training.trial import EndedEarlyError, Trial
 from training.validation import Judge, Scores
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,8 @@ class Job:
     """How far an earlier try has told `tracker` of the training."""
     ending: Ending = field(default_factory=Ending)
     pulse: Pulse = field(default_factory=Pulse)
+    trial: Trial = field(default_factory=Trial)
+    """What a search is told of the training, and whether it wants its end."""
     ranks: Ranks = ALONE
     """The processes that train together."""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -206,6 +209,7 @@ def run(
         job = open_job(config, tracker)
         job.checkpoints, job.told, job.pulse = checkpoints, told, Pulse(workdir.pulse)
         job.ending, job.ranks = ending or job.ending, ranks
+        job.trial = Trial.of(config, workdir)
         settings = said_settings(config)
         tracker.config({**config.model_dump(mode="json"), "settings": settings})
         log.info(
@@ -216,7 +220,11 @@ def run(
         log.info(
             "%s", ", ".join(f"{key} {found['value']} ({found['origin']})" for key, found in settings.items())
         )
-        result = _finish(job, train(job), path.parent, meter)
+        try:
+            result = _finish(job, train(job), path.parent, meter)
+        except EndedEarlyError as early:
+            log.info("%s", early)
+            result = _cost_alone(job, meter)
         result["run"] = identity.run
         tracker.summary(result)
         write_atomically(workdir.result, json.dumps(result, indent=2) + "\n")
@@ -321,6 +329,17 @@ def _finish(job: Job, trained: Trained, workdir: Path, meter: Meter) -> dict[str
         "dtype": job.device.dtype,
         "threads": job.device.threads,
         "processes": job.ranks.count,
+    }
+
+
+def _cost_alone(job: Job, meter: Meter) -> dict[str, Any]:
+    """What result.json says of a trial that was ended early: it leaves no model."""
+    cost = together(meter.read(job.device), [])
+    return {
+        "ended_early": True,
+        "seconds": cost["wall_seconds"],
+        "cpu_seconds": cost["cpu_seconds"],
+        "cost": cost,
     }
 
 

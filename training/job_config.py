@@ -38,6 +38,8 @@ class JobConfig(Frozen):
     """Name of the job's runs in the journals."""
     key: str
     """Tells this work from others of the same stage and partition."""
+    trial: bool = False
+    """Whether it is a trial of a search: it tells its scores as they come, and may be ended early."""
 
 
 def read_config(path: Path) -> JobConfig:

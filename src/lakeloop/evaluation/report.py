@@ -18,6 +18,7 @@ from lakeloop.evaluation.scatter import Scatter
 from lakeloop.evidence import Evidence, ModelEvidence
 from lakeloop.measures.base import MetricSpec, shown
 from lakeloop.measures.registry import metrics_of
+from lakeloop.search.found import SearchFound
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.tasks.base import Grid
 
@@ -38,6 +39,8 @@ class Report:
     evidence: Evidence
     loop: LoopSpec
     card: DatasetCard
+    searches: tuple[SearchFound, ...] = ()
+    """Those that candidates are from."""
 
     @property
     def metric(self) -> MetricSpec:

@@ -45,6 +45,8 @@ class Training:
     inputs: Mapping[str, str]
     parts: Mapping[str, Mapping[str, str]]
     """What the code is made of: one digest would not say which file has changed."""
+    tried: Mapping[str, Any] | None = None
+    """Of a trial of a search: the values that it tries; such a training may be ended early."""
 
     @property
     def stage(self) -> str:
@@ -58,12 +60,12 @@ class Training:
     @property
     def folder(self) -> str:
         """Name of the job's folder: the same order finds its job again, another one gets another folder."""
-        return f"job-{self.work[:16]}"
+        return f"job-{self.work[:16]}" if self.tried is None else f"job-trial-{self.work[:16]}"
 
     @property
     def job_stage(self) -> str:
         """What the job's own runs are called: steps and epochs are there."""
-        return f"{self.stage}-job"
+        return f"{self.stage}-job" if self.tried is None else f"{self.stage}-trial"
 
 
 def training_on(context: StageContext, name: str, dataset: str, digest: str) -> Training:
