@@ -64,6 +64,14 @@ class TrialFound(Frozen):
         """Whether it counts as one of the trials that were asked for."""
         return self.state in ("complete", "pruned")
 
+    @property
+    def sentence(self) -> str:
+        """For people: what was tried and what became of it."""
+        tried = ", ".join(f"{key} {said(value)}" for key, value in self.values.items())
+        score = "" if self.score is None else f" with {shown(self.score)}"
+        why = f" ({self.reason})" if self.reason else ""
+        return f"trial {self.number}, {tried}: {_TOLD[self.state]}{score}{why}"
+
 
 class Kept(Frozen):
     """A model that a search leaves."""
@@ -112,7 +120,7 @@ class SearchFound(Formatted):
 
 
 _TOLD: dict[State, str] = {
-    "complete": "whole trials",
+    "complete": "whole",
     "pruned": "ended early",
     "failed": "failed",
     "running": "at work",

@@ -22,6 +22,8 @@ from lakeloop.spec.rules import Broken
 SEARCHED = Mark(("weights",))
 SEARCHED_PER_RUN = Mark(("weights",), per_run=True)
 
+SLOTS, TRIAL = "_slots", "_trial"
+"""End the names of the tasks of a search, behind that of its candidate."""
 METHOD = "method."
 """Begins the keys of the method itself."""
 _MOST_POINTS = 10_000
@@ -133,10 +135,10 @@ class Search(Section):
                 yield Broken(("space", key), "no number of values for a grid", wanted, "all between two ends")
         if self.sampler == "grid" and (points := self.points) and points > _MOST_POINTS:
             yield Broken("space", "too large a grid", f"at most {_MOST_POINTS} combinations", str(points))
-        for name in self.names()[1:]:
+        for name in (*self.names()[1:], f"{self.candidate}{SLOTS}", f"{self.candidate}{TRIAL}"):
             if name in names:
                 wanted = "another name for that candidate"
-                yield Broken("keep", f"a model of the search is called {name}", wanted, name)
+                yield Broken("keep", f"a model or a task of the search is called {name}", wanted, name)
         if launcher == "torchrun" and self.pruner != "none" and method.in_steps:
             wanted = "pruner: none, or launcher: process"
             yield Broken("pruner", "trials of several processes are not ended early", wanted, self.pruner)
