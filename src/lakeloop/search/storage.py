@@ -21,6 +21,8 @@ from lakeloop.settings import Settings
 
 _LOCK_SECONDS = 60.0
 _DRIVER = "postgresql+psycopg"
+_MAKING_TABLES = 0x1A3E
+"""Names the lock of the database under which its tables are made."""
 
 
 class _KernelLock(BaseJournalFileLock):
@@ -72,11 +74,19 @@ def _database(address: str) -> BaseStorage:
             expected="psycopg",
             remedy="pip install 'lakeloop[studies]'",
         ) from None
+    from sqlalchemy import create_engine, text
     from sqlalchemy.exc import OperationalError
 
+    url = f"{_DRIVER}://{address.partition('://')[2]}"
     try:
-        # A connection that the server has closed meanwhile is noticed before it is used.
-        return RDBStorage(f"{_DRIVER}://{address.partition('://')[2]}", engine_kwargs={"pool_pre_ping": True})
+        with create_engine(url).connect() as connection:
+            # Two workers that make the tables at once fail. The lock ends with the connection.
+            connection.execute(text(f"SELECT pg_advisory_lock({_MAKING_TABLES})"))
+            # A connection that the server has closed meanwhile is noticed before it is used.
+            storage = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+            connection.execute(text(f"SELECT pg_advisory_unlock({_MAKING_TABLES})"))
     except OperationalError as error:
         reason = str(error.orig).splitlines()[0] if error.orig else type(error).__name__
         raise TransientError("the database of studies does not answer", where=where, found=reason) from None
+    else:
+        return storage
