@@ -153,6 +153,11 @@ class Trained:
 
 def main(train: Callable[[Job], Trained]) -> NoReturn:
     """Run a training as a process and exit with the code that says whether a new try makes sense."""
+    work_as_process(lambda path, ending, ranks: run(path, train, ending, ranks))
+
+
+def work_as_process(work: Callable[[Path, Ending, Ranks], None]) -> NoReturn:
+    """Do `work` on the config that the command line names, and exit as `main` says."""
     parser = argparse.ArgumentParser(description="Train one candidate on one data set.")
     parser.add_argument("--config", type=Path, required=True, help="config.json; results go beside it")
     path: Path = parser.parse_args().config
@@ -165,7 +170,7 @@ def main(train: Callable[[Job], Trained]) -> NoReturn:
     ending = Ending()
     ending.listen()
     try:
-        run(path, train, ending, join())
+        work(path, ending, join())
     except LakeloopError as error:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is about to end
         # One line, without a traceback: the process that waits for the job shows it to a person.

@@ -31,30 +31,30 @@ if TYPE_CHECKING:
 
 
 class SlotsOperator(BaseOperator):
-    """The slots of the search that are still to be worked on; none when it was done before."""
+    """The slots of the search that are still to be worked on, by task; none when it was done before."""
 
     def __init__(self, *, loop: str, candidate: str, **options: Any) -> None:
         super().__init__(task_id=f"{candidate}{SLOTS}", **options)
         self.loop = loop
         self.candidate = candidate
 
-    def execute(self, context: Context) -> list[int]:
+    def execute(self, context: Context) -> list[list[int]]:
         from lakeloop.stages.training.search import slots_left
 
         opened, partition = _opened(self.loop, context)
         left = slots_left(opened, partition, self.candidate)
-        self.log.info("%d trial(s) to be done", len(left))
+        self.log.info("%d trial(s) to be done", sum(map(len, left)))
         return left
 
 
 class TrialOperator(BaseOperator):
-    """Bring one slot of the search to its end; skipped when the search ended before it was needed."""
+    """Bring slots of the search to their end; skipped when the search ended before they were needed."""
 
-    def __init__(self, *, loop: str, candidate: str, slot: int, **options: Any) -> None:
+    def __init__(self, *, loop: str, candidate: str, slots: list[int], **options: Any) -> None:
         super().__init__(**options)
         self.loop = loop
         self.candidate = candidate
-        self.slot = slot
+        self.slots = slots
         self.job_id = ""
         self.task_instance: RuntimeTaskInstanceProtocol | None = None
 
@@ -64,16 +64,17 @@ class TrialOperator(BaseOperator):
         self.task_instance = context["ti"]
         opened, partition = _opened(self.loop, context)
         searching = Searching.of(opened, partition, self.candidate)
-        trial = carry_out(searching, self.slot, teller(self.log), self._watch)
-        sentence = trial.sentence if trial else searching.study().over() or "no trial was begun"
+        trials = carry_out(searching, self.slots, teller(self.log), self._watch)
+        told = "; ".join(trial.sentence for trial in trials)
+        sentence = told or searching.study().over() or "no trial was begun"
         record = {
             "stage": f"train-{self.candidate}",
             "partition": partition,
-            "status": "done" if trial else "skipped",
+            "status": "done" if trials else "skipped",
             "reason": sentence,
         }
         context["ti"].xcom_push(RECORD_KEY, record)
-        if trial is None:
+        if not trials:
             raise AirflowSkipException(sentence)
         self.log.info(sentence)
 
@@ -122,7 +123,7 @@ def search_tasks(
         pool=stage.pool,
         queue=GPU_QUEUE,
         max_active_tis_per_dagrun=search.parallel,
-    ).expand(slot=slots.output)
+    ).expand(slots=slots.output)
     last = SearchOperator(
         **own,
         pool=stage.pool,

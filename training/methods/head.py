@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,23 +17,47 @@ from training.tasks.base import Inputs, Linear, TrainingTask
 from training.validation import Scores
 
 
-def head(_section: spec.Head) -> Method:
-    return Head()
+def head(section: spec.Head) -> Method:
+    return Head(section.regularisation, section.standardise)
 
 
+@dataclass(frozen=True)
 class Head:
     """Fits the last layer alone, without gradients."""
 
+    strength: float | None = None
+    """Of the regularisation; None: the best of the task's own."""
+    standardise: bool = False
+
     def train(self, job: Job, task: TrainingTask) -> Trained:
-        encoder = load_encoder(job.base, job.config.train.max_tokens)
-        job.suit(encoder)
-        network = task.network(encoder).to(job.device.target)
-        embeddings = embeddings_of(job, network)
-        with job.timed("fit"):
-            fitted = fit_head(job, task, embeddings)
+        network = self._network(job, task)
+        fitted = self._fit(job, task, embeddings_of(job, network))
         fitted.linear.put_into(network.head)
         job.tracker.log({f"validation/{name}": value for name, value in fitted.scores.named.items()})
         return Trained(network, fitted.scores, {"regularisation": fitted.regularisation})
+
+    def shared(self, job: Job, task: TrainingTask) -> NDArray[np.float32]:
+        return embeddings_of(job, self._network(job, task))
+
+    def score(self, job: Job, task: TrainingTask, shared: NDArray[np.float32]) -> Scores:
+        return self._fit(job, task, shared).scores
+
+    def _network(self, job: Job, task: TrainingTask) -> Network:
+        encoder = load_encoder(job.base, job.config.train.max_tokens)
+        job.suit(encoder)
+        return task.network(encoder).to(job.device.target)
+
+    def _fit(self, job: Job, task: TrainingTask, embeddings: NDArray[np.float32]) -> Fitted:
+        asked = None if self.strength is None else (task.regularisation_of(self.strength),)
+        with job.timed("fit"):
+            if not self.standardise:
+                return fit_head(job, task, embeddings, asked)
+            train = embeddings[: len(job.dataset.train)]
+            mean, spread = train.mean(axis=0), train.std(axis=0)
+            spread[spread == 0] = 1
+            fitted = fit_head(job, task, (embeddings - mean) / spread, asked)
+            weight = fitted.linear.weight / spread
+            return replace(fitted, linear=Linear(weight, fitted.linear.bias - weight @ mean))
 
 
 @dataclass(frozen=True)
@@ -44,8 +69,12 @@ class Fitted:
     scores: Scores
 
 
-def fit_head(job: Job, task: TrainingTask, inputs: Inputs) -> Fitted:
-    """Fit a linear model with each regularisation of the task; returns that of the smallest validation loss.
+def fit_head(
+    job: Job, task: TrainingTask, inputs: Inputs, regularisations: Sequence[float] | None = None
+) -> Fitted:
+    """Fit a linear model with each regularisation, by default of the task's own; returns the best.
+
+    That is the one of the smallest validation loss.
 
     The loss decides because a few hundred rows seldom tell heads apart by a score, and because answers are
     made of the outputs, which the loss measures. `inputs` are float32 [rows, hidden], of the training
@@ -53,7 +82,7 @@ def fit_head(job: Job, task: TrainingTask, inputs: Inputs) -> Fitted:
     """
     rows = len(job.dataset.train)
     fits = []
-    for regularisation in task.regularisations:
+    for regularisation in regularisations or task.regularisations:
         linear = task.fit_linear(inputs[:rows], job.dataset.train.targets, regularisation)
         scores = job.judge.score(task, linear.of(inputs[rows:]))
         fits.append(Fitted(linear, regularisation, scores))

@@ -64,6 +64,9 @@ class TrainingTask(Protocol):
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Mean loss of `outputs` [rows, width] against `targets` [rows]; a scalar."""
 
+    def regularisation_of(self, strength: float) -> float:
+        """What `fit_linear` takes for a strength in a loop file: the larger, the smaller the weights."""
+
     def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
         """The best linear map of `inputs` [rows, hidden]; draws nothing: the same rows, the same weights."""
 

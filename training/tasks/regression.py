@@ -52,6 +52,9 @@ class TrainingRegression:
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return mse_loss(outputs[:, 0], targets.to(outputs.dtype))
 
+    def regularisation_of(self, strength: float) -> float:
+        return strength
+
     def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
         # In float64: the solver squares the inputs.
         model = Ridge(alpha=regularisation, solver="sparse_cg" if issparse(inputs) else "cholesky")

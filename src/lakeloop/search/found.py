@@ -99,6 +99,8 @@ class SearchFound(Formatted):
     ended: str = ""
     """Why it ended before that; empty when it did not."""
     trials: tuple[TrialFound, ...]
+    shared: Cost = Cost()
+    """What processes that carried out many trials have cost beside these."""
     kept: tuple[Kept, ...] = ()
     """The best first."""
     importance: dict[str, float] = Field(default_factory=dict)

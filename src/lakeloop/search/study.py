@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -37,6 +38,7 @@ TRIES = 2
 REDUCTION = 3
 """Of the trials that reach a rung (epoch 1, 3, 9 …) the best third goes on."""
 _SLOT, _REASON, _COST, _FOLDER, _ENDED = "slot", "reason", "cost", "folder", "ended"
+_SHARED = "shared-"
 _STATES: Mapping[TrialState, State] = {
     TrialState.RUNNING: "running",
     TrialState.WAITING: "running",
@@ -192,6 +194,30 @@ class Study:
     def end(self, reason: str) -> None:
         """No further trial begins."""
         self._study.set_user_attr(_ENDED, reason)
+
+    def settled(self) -> set[int]:
+        """The slots that need no more work."""
+        trials = self.trials()
+        failed = Counter(trial.slot for trial in trials if trial.state == "failed")
+        done = {trial.slot for trial in trials if trial.done}
+        return {slot for slot in self.slots if slot in done or failed[slot] >= TRIES}
+
+    def share(self, slots: Sequence[int], cost: Cost) -> None:
+        """A process that carried out the trials of `slots` has cost `cost`, with what they have."""
+        own = Cost.total([trial.cost for trial in self.trials() if trial.slot in slots])
+        shared = cost.model_copy(
+            update={
+                "seconds": max(0.0, cost.seconds - own.seconds),
+                "cpu_seconds": max(0.0, cost.cpu_seconds - own.cpu_seconds),
+            }
+        )
+        self._study.set_user_attr(f"{_SHARED}{slots[0]}", shared.model_dump(mode="json", exclude_none=True))
+
+    @property
+    def shared(self) -> Cost:
+        """What processes have cost beside the trials that they carried out."""
+        found = [value for key, value in self._study.user_attrs.items() if key.startswith(_SHARED)]
+        return Cost.total([Cost.model_validate(each) for each in found])
 
     def over(self) -> str:
         """Why no further trial may begin, though slots are left; empty while they may."""

@@ -47,6 +47,8 @@ class Training:
     """What the code is made of: one digest would not say which file has changed."""
     tried: Mapping[str, Any] | None = None
     """Of a trial of a search: the values that it tries; such a training may be ended early."""
+    slots: tuple[int, ...] = ()
+    """Of a job that carries out many trials: their places in the search."""
 
     @property
     def stage(self) -> str:
@@ -60,6 +62,8 @@ class Training:
     @property
     def folder(self) -> str:
         """Name of the job's folder: the same order finds its job again, another one gets another folder."""
+        if self.slots:
+            return f"job-trials-{self.work[:16]}-{self.slots[0]}"
         return f"job-{self.work[:16]}" if self.tried is None else f"job-trial-{self.work[:16]}"
 
     @property

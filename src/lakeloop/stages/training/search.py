@@ -41,7 +41,7 @@ from lakeloop.stages.training.train import (
     stored_before,
     taken_again,
 )
-from lakeloop.stages.training.trials import Say, Searching, baseline, carry_out, fail, reap
+from lakeloop.stages.training.trials import Say, Searching, baseline, carry_out, cost_of, fail, reap
 
 log = logging.getLogger(__name__)
 
@@ -71,16 +71,25 @@ def finish_search(context: StageContext, partition: str, candidate: str) -> Stag
     return _carry_out(Searching.of(context, partition, candidate), work=False)
 
 
-def slots_left(context: StageContext, partition: str, candidate: str) -> list[int]:
-    """The slots that are to be worked on; none when this very search was done and its models are stored."""
+def slots_left(context: StageContext, partition: str, candidate: str) -> list[list[int]]:
+    """The slots that are to be worked on, those of one task together.
+
+    None when this very search was done and its models are stored, or when it has ended.
+    """
     searching = Searching.of(context, partition, candidate)
     if stored(context, partition, candidate):
         return []
     study = searching.study()
-    if study.over():
-        return []
-    done = {trial.slot for trial in study.trials() if trial.done}
-    return [slot for slot in study.slots if slot not in done]
+    return [] if study.over() else _dealt(searching, study)
+
+
+def _dealt(searching: Searching, study: Study) -> list[list[int]]:
+    """A task for each trial, or of trials that are scored many to a process for as many as run at once."""
+    left = [slot for slot in study.slots if slot not in study.settled()]
+    if not searching.many:
+        return [[slot] for slot in left]
+    at_once = study.search.parallel
+    return [left[first::at_once] for first in range(min(at_once, len(left)))]
 
 
 def look(context: StageContext, partition: str) -> SearchFound | None:
@@ -134,19 +143,19 @@ def _shared(context: StageContext) -> StageContext:
 def _all_slots(searching: Searching, study: Study) -> None:
     say = teller(log)
     with ThreadPoolExecutor(study.search.parallel) as pool:
-        for done in [pool.submit(_slot, searching, slot, say) for slot in study.slots]:
+        for done in [pool.submit(_work, searching, slots, say) for slots in _dealt(searching, study)]:
             done.result()
 
 
-def _slot(searching: Searching, slot: int, say: Say) -> None:
+def _work(searching: Searching, slots: Sequence[int], say: Say) -> None:
     for tried in range(1, _TRIES + 1):
         try:
-            carry_out(searching, slot, say)
+            carry_out(searching, slots, say)
         except JobError as error:
             if tried == _TRIES:
                 study = searching.study()
                 for trial in study.trials():
-                    if trial.slot == slot and trial.state == "running":
+                    if trial.slot in slots and trial.state == "running":
                         fail(searching, study, trial.number, trial.folder, error.message)
                 return
             log.warning("a trial is gone on with: %s", error.message)
@@ -159,15 +168,17 @@ def _record(stage: StageSession, searching: Searching, study: Study) -> StageRec
     best = ranked(trials, higher_is_better=study.metric.higher_is_better)[: study.search.keep]
     if not best:
         raise _nothing_found(searching, study, trials)
-    kept, results = [], []
+    kept, results, models = [], [], []
     for name, trial in zip(study.search.names(), best, strict=False):
         model, told = _keep(stage, searching, name, trial)
         kept.append(model)
         results.append(told)
+        if searching.many:  # the trial has only scored; this was a job of its own
+            models.append(cost_of(told))
     found = _found(study, trials, tuple(kept))
     folder = _store(stage, found)
     tell(stage.tracker, found)
-    cost = Cost.total([trial.cost for trial in trials])
+    cost = Cost.total([found.shared, *models, *(trial.cost for trial in trials)])
     record = stage.done(
         reason=_reason(searching, study, found, cost),
         outputs={"artifact": kept[0].artifact, "digest": kept[0].digest, OUTPUT: folder},
@@ -192,6 +203,7 @@ def _found(study: Study, trials: tuple[TrialFound, ...], kept: tuple[Kept, ...] 
         asked=len(study.slots),
         ended=study.over(),
         trials=trials,
+        shared=study.shared,
         kept=kept,
         importance=study.importance(),
     )
@@ -233,8 +245,8 @@ def _reason(searching: Searching, study: Study, found: SearchFound, cost: Cost) 
     parts = [f"search of {found.sentence}", f"{cost.seconds:.0f} s of trials"]
     if found.ended:
         parts.append(f"it ended before its {found.asked} trials: {found.ended}")
-    if (bar := baseline(searching)) and metric.advantage(best.score, bar[1]) < 0:
-        parts.append(f"that is worse than the {bar[0]}'s {shown(bar[1])}")
+    if (bar := baseline(searching)) and metric.advantage(best.score, bar.score) < 0:
+        parts.append(f"that is worse than the {bar.name}'s {shown(bar.score)}")
     return "; ".join(parts)
 
 

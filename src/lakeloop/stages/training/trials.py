@@ -10,7 +10,7 @@ import dataclasses
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,10 @@ from lakeloop.errors import ConfigurationError
 from lakeloop.faults import reach
 from lakeloop.jobs import AT_WORK, cancel, result, status, submit, wait
 from lakeloop.jobs.state import Workdir
-from lakeloop.measures.base import shown
-from lakeloop.search.bound import optimistic
 from lakeloop.search.found import Cost, TrialFound, ranked
+from lakeloop.search.giving_up import Bar, give_up
 from lakeloop.search.study import Begun, Study
+from lakeloop.spec.search import METHOD
 from lakeloop.stages.frame.cost import tries_of
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.training.order import Training, training_on
@@ -31,6 +31,8 @@ from lakeloop.stages.training.train import SCORES, job_of, order_of, require_bud
 
 log = logging.getLogger(__name__)
 
+_MANY = "training.trials"
+"""The job that carries out many trials."""
 Say = Callable[[str], None]
 _HOUR = 3600.0
 
@@ -57,6 +59,14 @@ class Searching:
     def name(self) -> str:
         """Of its study: equal searches on equal data sets are one."""
         return f"{self.partition}/{self.order.candidate.name}/{self.order.work[:16]}"
+
+    @property
+    def many(self) -> bool:
+        """Whether one process scores many trials: they differ in keys of the method alone."""
+        search = self.context.loop.train.search
+        assert search is not None
+        own = all(key.startswith(METHOD) for key in search.space)
+        return own and self.order.candidate.method.many_a_process
 
     @property
     def work(self) -> Path:
@@ -96,16 +106,28 @@ class Searching:
         write_atomically(spent / f"trial-{number}.json", json.dumps(said) + "\n")
 
 
-def carry_out(searching: Searching, slot: int, say: Say, on_job: Say = lambda _: None) -> TrialFound | None:
-    """Bring a slot of the search to its end; returns its trial, None when none may begin any more.
+def carry_out(
+    searching: Searching, slots: Sequence[int], say: Say, on_job: Say = lambda _: None
+) -> list[TrialFound]:
+    """Bring slots of the search to their end, one after the other; returns their last trials.
 
-    `say` gets the lines of the job's log, `on_job` the id of each job that is waited for.
+    `say` gets the lines of the logs of jobs, `on_job` the id of each job that is waited for.
 
     Raises:
         DataError: no trial can succeed on these data.
         JobError: the job was ended or lost; call again, and the trial goes on.
     """
     study = searching.study()
+    if searching.many:
+        _train_many(searching, study, slots, say, on_job)
+    else:
+        for slot in slots:
+            _carry_out(searching, study, slot, say, on_job)
+    last = {trial.slot: trial for trial in study.trials()}
+    return [last[slot] for slot in slots if slot in last]
+
+
+def _carry_out(searching: Searching, study: Study, slot: int, say: Say, on_job: Say) -> None:
     while (begun := study.begin(slot)) is not None:
         log.info("trial %d of slot %d: %s", begun.number, slot, begun.values)
         if begun.same_as is not None and begun.same_as.score is not None:
@@ -113,9 +135,40 @@ def carry_out(searching: Searching, slot: int, say: Say, on_job: Say = lambda _:
             study.complete(begun, begun.same_as.score, Cost(), reason)
         else:
             _train(searching, study, begun, say, on_job)
-        give_up(searching, study)
-    own = [trial for trial in study.trials() if trial.slot == slot]
-    return own[-1] if own else None
+        give_up(study, baseline(searching))
+
+
+def _train_many(searching: Searching, study: Study, slots: Sequence[int], say: Say, on_job: Say) -> None:
+    """One job for all of `slots`."""
+    if study.over() or not (left := [slot for slot in slots if slot not in study.settled()]):
+        return
+    context, bar = searching.context, baseline(searching)
+    order = dataclasses.replace(searching.order, tried={}, slots=tuple(slots))
+    job = job_of(context, searching.partition, order)
+    config = {
+        "home": str(context.settings.home),
+        "study": searching.name,
+        "slots": left,
+        "bar": bar.model_dump(mode="json") if bar else None,
+    }
+    job = job.model_copy(update={"job": _MANY, "config": {**job.config, **config}})
+    try:
+        require_budget(context, job)
+    except ConfigurationError as error:
+        study.end(f"{error.message}: {error.found}")
+        return
+    job_id = submit(job)
+    on_job(job_id)
+    reach("train.after-submit")
+    try:
+        wait(job_id, on_line=say)
+    except KeyboardInterrupt:
+        cancel(job_id)
+        raise
+    cost = cost_of(result(job_id))
+    searching.charge(slots[0], cost)
+    study.share(slots, cost)
+    shutil.rmtree(job_id, ignore_errors=True)
 
 
 def _train(searching: Searching, study: Study, begun: Begun, say: Say, on_job: Say) -> None:
@@ -219,43 +272,10 @@ def forget(searching: Searching, study: Study) -> None:
         shutil.rmtree(searching.work / folder, ignore_errors=True)
 
 
-def give_up(searching: Searching, study: Study) -> None:
-    """End the search when what trials are left are very unlikely to reach the cheap baseline."""
-    bar = baseline(searching)
-    if bar is None or study.over():
-        return
-    trials = [trial for trial in study.trials() if trial.state == "complete" and trial.score is not None]
-    scores = [trial.score for trial in trials if trial.score is not None]
-    further = _further(study)
-    metric, (name, score) = study.metric, bar
-    reach = optimistic(scores, further, higher_is_better=metric.higher_is_better)
-    if further and reach is not None and metric.advantage(reach, score) < 0:
-        best = (max if metric.higher_is_better else min)(scores)
-        reason = (
-            f"the {name}'s {metric.title} {shown(score)} is out of reach: {shown(best)} is the best of"
-            f" {len(scores)} trials, and {further} more would end at {shown(reach)} at best (95 %)"
-        )
-        log.info("the search ends: %s", reason)
-        study.end(reason)
-
-
-def _further(study: Study) -> int:
-    """How many trials may still begin, by their number and by the time that is left."""
-    trials = study.trials()
-    left = len(study.slots) - len({trial.slot for trial in trials})
-    begun = [trial.begun for trial in trials if trial.begun]
-    ended = [trial.ended for trial in trials if trial.done and trial.ended]
-    if study.search.minutes and begun and ended:
-        passed = (max(ended) - min(begun)).total_seconds()
-        pace = len(ended) / max(passed, 1e-9)
-        left = min(left, max(0, int((60 * study.search.minutes - passed) * pace)))
-    return left
-
-
-def baseline(searching: Searching) -> tuple[str, float] | None:
-    """The best of the cheaper candidates on the same data set: its name and validation score."""
+def baseline(searching: Searching) -> Bar | None:
+    """The best of the cheaper candidates on the same data set."""
     context, metric = searching.context, searching.context.loop.metric
-    best: tuple[str, float] | None = None
+    best: Bar | None = None
     for each in context.loop.train.all_candidates:
         if each.name == searching.order.candidate.name:
             break
@@ -263,6 +283,6 @@ def baseline(searching: Searching) -> tuple[str, float] | None:
         if record is None or record.inputs.get("dataset") != searching.order.inputs["dataset"]:
             continue
         score = record.metrics.get(f"{SCORES}{metric.name}")
-        if score is not None and (best is None or metric.advantage(score, best[1]) > 0):
-            best = each.name, score
+        if score is not None and (best is None or metric.advantage(score, best.score) > 0):
+            best = Bar(name=each.name, score=score)
     return best

@@ -160,9 +160,9 @@ def test_a_worker_that_does_not_come_back_is_noticed_at_the_end(project: Path) -
     from lakeloop.stages.training.search import finish_search, slots_left
 
     context = searching(project, trials=3)
-    assert slots_left(context, DAY, "finetune") == [0, 1, 2]
+    assert slots_left(context, DAY, "finetune") == [[0], [1], [2]]
     search = Searching.of(context, DAY, "finetune")
-    carry_out(search, 0, print)
+    carry_out(search, [0], print)
     left = search.study().begin(1)  # by a worker that is killed now
     assert left is not None
     record = finish_search(context, DAY, "finetune")
@@ -177,7 +177,6 @@ def test_a_worker_that_comes_back_goes_on_with_its_trial(project: Path) -> None:
     search = Searching.of(context, DAY, "finetune")
     left = search.study().begin(1)
     assert left is not None
-    trial = carry_out(search, 1, print)
-    assert trial is not None
+    (trial,) = carry_out(search, [1], print)
     assert (trial.number, trial.values) == (left.number, left.values)
     assert json.loads(json.dumps(trial.values)) == trial.values
