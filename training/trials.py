@@ -17,8 +17,8 @@ from lakeloop.durable import write_atomically
 from lakeloop.errors import ConfigurationError
 from lakeloop.faults import reach
 from lakeloop.jobs.state import Workdir
-from lakeloop.search.found import Cost
-from lakeloop.search.giving_up import Bar, give_up
+from lakeloop.search.found import Bar, Cost
+from lakeloop.search.giving_up import give_up
 from lakeloop.search.study import Begun, Study
 from lakeloop.settings import Settings
 from lakeloop.tracking.journal import JournalTracker

@@ -73,6 +73,13 @@ class TrialFound(Frozen):
         return f"trial {self.number}, {tried}: {_TOLD[self.state]}{score}{why}"
 
 
+class Bar(Frozen):
+    """What a cheaper candidate has reached on the same validation rows."""
+
+    name: str
+    score: float
+
+
 class Kept(Frozen):
     """A model that a search leaves."""
 
@@ -99,6 +106,8 @@ class SearchFound(Formatted):
     ended: str = ""
     """Why it ended before that; empty when it did not."""
     trials: tuple[TrialFound, ...]
+    bar: Bar | None = None
+    """What a cheaper candidate has reached."""
     shared: Cost = Cost()
     """What processes that carried out many trials have cost beside these."""
     kept: tuple[Kept, ...] = ()

@@ -5,18 +5,11 @@ from __future__ import annotations
 import logging
 
 from lakeloop.measures.base import shown
-from lakeloop.records import Frozen
 from lakeloop.search.bound import optimistic
+from lakeloop.search.found import Bar
 from lakeloop.search.study import Study
 
 log = logging.getLogger(__name__)
-
-
-class Bar(Frozen):
-    """What a cheaper candidate has reached on the same validation rows."""
-
-    name: str
-    score: float
 
 
 def give_up(study: Study, bar: Bar | None) -> None:

@@ -107,7 +107,7 @@ def look(context: StageContext, partition: str) -> SearchFound | None:
             return search_of(context.lake.files, record)
     study = searching.study()
     trials = study.trials()
-    return _found(study, trials) if trials else None
+    return _found(searching, study, trials) if trials else None
 
 
 def _carry_out(searching: Searching, *, work: bool) -> StageRecord:
@@ -175,7 +175,7 @@ def _record(stage: StageSession, searching: Searching, study: Study) -> StageRec
         results.append(told)
         if searching.many:  # the trial has only scored; this was a job of its own
             models.append(cost_of(told))
-    found = _found(study, trials, tuple(kept))
+    found = _found(searching, study, trials, tuple(kept))
     folder = _store(stage, found)
     tell(stage.tracker, found)
     cost = Cost.total([found.shared, *models, *(trial.cost for trial in trials)])
@@ -194,7 +194,9 @@ def _record(stage: StageSession, searching: Searching, study: Study) -> StageRec
     return record
 
 
-def _found(study: Study, trials: tuple[TrialFound, ...], kept: tuple[Kept, ...] = ()) -> SearchFound:
+def _found(
+    searching: Searching, study: Study, trials: tuple[TrialFound, ...], kept: tuple[Kept, ...] = ()
+) -> SearchFound:
     return SearchFound(
         candidate=study.search.candidate,
         metric=study.metric.name,
@@ -203,6 +205,7 @@ def _found(study: Study, trials: tuple[TrialFound, ...], kept: tuple[Kept, ...] 
         asked=len(study.slots),
         ended=study.over(),
         trials=trials,
+        bar=baseline(searching),
         shared=study.shared,
         kept=kept,
         importance=study.importance(),

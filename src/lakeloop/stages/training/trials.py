@@ -20,8 +20,8 @@ from lakeloop.errors import ConfigurationError
 from lakeloop.faults import reach
 from lakeloop.jobs import AT_WORK, cancel, result, status, submit, wait
 from lakeloop.jobs.state import Workdir
-from lakeloop.search.found import Cost, TrialFound, ranked
-from lakeloop.search.giving_up import Bar, give_up
+from lakeloop.search.found import Bar, Cost, TrialFound, ranked
+from lakeloop.search.giving_up import give_up
 from lakeloop.search.study import Begun, Study
 from lakeloop.spec.search import METHOD
 from lakeloop.stages.frame.cost import tries_of
