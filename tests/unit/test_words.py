@@ -31,6 +31,7 @@ OTHERWISE = {
     "src/lakeloop/cli/begin.py": "an option has the name that it had when there was one task, too",
     "src/lakeloop/cli/templates/loop.classification.yaml": "the loop file of a new loop of this task",
     "src/lakeloop/evaluation/templates/grids.html.j2": "HTML calls the name of a picture so",
+    "src/lakeloop/evaluation/templates/search.html.j2": "HTML calls the name of a picture so",
     "plugins/lakeloop_ui/templates/base.html.j2": "HTML calls the name of a field so",
     "plugins/lakeloop_ui/templates/start.html.j2": "HTML calls the name of a field so",
     "src/lakeloop/serving/metrics.py": "Prometheus calls its dimensions so",

@@ -6,6 +6,7 @@ from airflow.sdk import DAG
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 from airflow.serialization.serialized_objects import DagSerialization
 from lakeloop_airflow.chain import stage_tasks
+from lakeloop_airflow.forms import changed, run_fields
 
 from lakeloop.stages.catalogue import GPU
 from tests.support.small_loop import small_loop
@@ -46,3 +47,14 @@ def test_a_dag_with_a_search_can_be_stored() -> None:
     dag = dag_of()
     stored = DagSerialization.from_dict(DagSerialization.to_dict(dag))
     assert set(stored.task_ids) == set(dag.task_ids)
+
+
+def test_the_form_of_a_loop_that_searches_asks_how_many_trials() -> None:
+    loop = small_loop(train={"search": {"space": {"epochs": [1, 2]}, "trials": 4}})
+    fields = run_fields(loop, "train")
+    assert fields["train.search.trials"].resolve() == 4
+    assert fields["train.search.minutes"].resolve() is None
+    assert changed(loop, {"train.search.trials": 9, "train.search.minutes": None}) == {
+        "train.search.trials": 9
+    }
+    assert not [key for key in run_fields(small_loop(), "train") if "search" in key]

@@ -61,6 +61,7 @@ def test_all_trials_are_in_the_cost_and_no_folder_of_a_job_is_left(project: Path
     assert list(context.work("train-finetune", DAY).glob("job-*")) == []
 
 
+@pytest.mark.slow
 def test_the_same_search_on_the_same_rows_is_not_done_again(project: Path) -> None:
     first = train(searching(project), DAY, "finetune")
     again = train(searching(project, parallel=2), DAY, "finetune")
@@ -116,6 +117,7 @@ def test_a_trial_whose_process_is_killed_is_gone_on_with(project: Path) -> None:
     assert len(trainings(project)) == 3
 
 
+@pytest.mark.slow
 def test_values_that_cannot_be_trained_are_a_failed_trial_and_another_is_asked_for(project: Path) -> None:
     (project / "diverges").write_text("1e-3")
     context = searching(project, trials=6)
@@ -126,6 +128,7 @@ def test_values_that_cannot_be_trained_are_a_failed_trial_and_another_is_asked_f
     assert reason == "training diverged"
 
 
+@pytest.mark.slow
 def test_a_search_without_a_score_says_why(project: Path) -> None:
     (project / "diverges").write_text("1e-9")
     with pytest.raises(ConfigurationError, match="no trial of the search has a score") as error:
@@ -133,10 +136,11 @@ def test_a_search_without_a_score_says_why(project: Path) -> None:
     assert "diverged" in error.value.found
 
 
+@pytest.mark.slow
 def test_trials_that_are_behind_are_ended_early_and_leave_no_model(project: Path) -> None:
-    (project / "slow").write_text("0.4")
+    (project / "slow").write_text("0.3")
     space = {"learning_rate": {"low": 1e-3, "high": 1e-1, "step": 1e-2}}
-    search = {"sampler": "grid", "space": space, "trials": 6, "keep": 2}
+    search = {"sampler": "grid", "space": space, "trials": 5, "keep": 2}
     context = open_with(project, epochs=4, search=search)
     found = found_in(context, train(context, DAY, "finetune"))
     assert [trial.state for trial in found.trials[:2]] == ["complete"] * 2, "so many are kept"
@@ -145,6 +149,7 @@ def test_trials_that_are_behind_are_ended_early_and_leave_no_model(project: Path
     assert pruned.number not in {model.trial for model in found.kept}
 
 
+@pytest.mark.slow
 def test_a_search_that_cannot_reach_the_baseline_ends_and_says_so(project: Path) -> None:
     space = {"learning_rate": {"low": 1e-6, "high": 1.2e-6}}
     context = searching(project, space=space, trials=30)
