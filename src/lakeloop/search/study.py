@@ -195,6 +195,11 @@ class Study:
         """No further trial begins."""
         self._study.set_user_attr(_ENDED, reason)
 
+    def forget(self) -> None:
+        """Remove all trials: the same search begins anew."""
+        storage = self._study._storage  # noqa: SLF001
+        optuna.delete_study(study_name=self.name, storage=storage)
+
     def settled(self) -> set[int]:
         """The slots that need no more work."""
         trials = self.trials()
@@ -223,9 +228,11 @@ class Study:
         """Why no further trial may begin, though slots are left; empty while they may."""
         if ended := self._study.user_attrs.get(_ENDED, ""):
             return str(ended)
-        begun = [trial.begun for trial in self.trials() if trial.begun]
+        trials = self.trials()
+        begun = [trial.begun for trial in trials if trial.begun]
         limit = self.search.minutes
-        if limit and begun and now() - min(begun) > timedelta(minutes=limit):
+        # Without any score there is nothing to end with, as after an interruption of a day.
+        if limit and any(trial.done for trial in trials) and now() - min(begun) > timedelta(minutes=limit):
             return f"its {limit} minutes are over"
         return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from lakeloop.measures.registry import metric_of
+from lakeloop.records import now
 from lakeloop.search.bound import optimistic
 from lakeloop.search.found import Cost, TrialFound, ranked
 from lakeloop.search.study import Study
@@ -113,3 +115,23 @@ def test_less_is_better_is_the_same_upside_down() -> None:
     assert down == pytest.approx(-up)
     assert optimistic(scores[:4], 9) is None
     assert optimistic(scores, 0) == 0.3
+
+
+def test_minutes_that_are_over_end_a_search_that_has_found_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = study_of(tmp_path, minutes=5)
+    begun = study.begin(0)
+    assert begun is not None
+    monkeypatch.setattr("lakeloop.search.study.now", lambda: now() + timedelta(minutes=6))
+    assert study.over() == ""
+    study.complete(begun, 0.5, Cost())
+    assert study.over() == "its 5 minutes are over"
+    assert study.begin(1) is None
+
+
+def test_a_search_that_was_forgotten_begins_anew(tmp_path: Path) -> None:
+    study = study_of(tmp_path)
+    carry_out(study)
+    study.forget()
+    assert study_of(tmp_path).trials() == ()

@@ -167,7 +167,9 @@ def _record(stage: StageSession, searching: Searching, study: Study) -> StageRec
     trials = study.trials()
     best = ranked(trials, higher_is_better=study.metric.higher_is_better)[: study.search.keep]
     if not best:
-        raise _nothing_found(searching, study, trials)
+        error = _nothing_found(searching, study, trials)
+        study.forget()  # what has kept all of them from ending well may be another thing tomorrow
+        raise error
     kept, results, models = [], [], []
     for name, trial in zip(study.search.names(), best, strict=False):
         model, told = _keep(stage, searching, name, trial)

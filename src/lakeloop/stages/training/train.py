@@ -131,17 +131,17 @@ def _carry_out(context: StageContext, partition: str, order: Training, job: Call
         return _publish(stage, order, job())
 
 
-def require_budget(context: StageContext, job: JobSpec) -> None:
-    """Require that the loop may begin another training; one that is at work, or done, may be finished.
+def require_budget(context: StageContext, job: JobSpec | None = None) -> None:
+    """Require that the loop may begin another training; a `job` that is at work, or done, may be finished.
 
     Raises:
         ConfigurationError: what the trainings of this week or month have cost has reached `train.budget`.
     """
-    if status(str(job.workdir)).state in (*AT_WORK, "succeeded"):
+    if job is not None and status(str(job.workdir)).state in (*AT_WORK, "succeeded"):
         return
     # What it has cost itself is no reason to leave it where its checkpoint stands.
     tries = unfinished(context.settings, context.loop.name)
-    others = [each for each in tries if each.job != job.workdir.name]
+    others = [each for each in tries if job is None or each.job != job.workdir.name]
     budget = budget_status(context.loop, context.lake.ledger.entries(), others)
     if budget and budget.exhausted:
         raise ConfigurationError(

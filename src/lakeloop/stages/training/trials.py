@@ -127,7 +127,21 @@ def carry_out(
     return [last[slot] for slot in slots if slot in last]
 
 
+def _end_over_budget(searching: Searching, study: Study) -> None:
+    """End a search that has found something, and begin none that has not, when the budget is spent."""
+    trials = study.trials()
+    if any(trial.state == "running" for trial in trials):  # what was begun may be finished
+        return
+    try:
+        require_budget(searching.context)
+    except ConfigurationError as error:
+        if not any(trial.state == "complete" for trial in trials):
+            raise
+        study.end(f"{error.message}: {error.found}")
+
+
 def _carry_out(searching: Searching, study: Study, slot: int, say: Say, on_job: Say) -> None:
+    _end_over_budget(searching, study)
     while (begun := study.begin(slot)) is not None:
         log.info("trial %d of slot %d: %s", begun.number, slot, begun.values)
         if begun.same_as is not None and begun.same_as.score is not None:
@@ -140,6 +154,7 @@ def _carry_out(searching: Searching, study: Study, slot: int, say: Say, on_job: 
 
 def _train_many(searching: Searching, study: Study, slots: Sequence[int], say: Say, on_job: Say) -> None:
     """One job for all of `slots`."""
+    _end_over_budget(searching, study)
     if study.over() or not (left := [slot for slot in slots if slot not in study.settled()]):
         return
     context, bar = searching.context, baseline(searching)
@@ -152,11 +167,6 @@ def _train_many(searching: Searching, study: Study, slots: Sequence[int], say: S
         "bar": bar.model_dump(mode="json") if bar else None,
     }
     job = job.model_copy(update={"job": _MANY, "config": {**job.config, **config}})
-    try:
-        require_budget(context, job)
-    except ConfigurationError as error:
-        study.end(f"{error.message}: {error.found}")
-        return
     job_id = submit(job)
     on_job(job_id)
     reach("train.after-submit")
@@ -175,12 +185,6 @@ def _train(searching: Searching, study: Study, begun: Begun, say: Say, on_job: S
     context, order = searching.trial(begun.values)
     job = job_of(context, searching.partition, order)
     begun.in_folder(order.folder)
-    try:
-        require_budget(context, job)
-    except ConfigurationError as error:
-        study.end(f"{error.message}: {error.found}")
-        study.fail(begun.number, "not begun: the loop is over its budget", Cost())
-        return
     job_id = submit(job)
     on_job(job_id)
     reach("train.after-submit")

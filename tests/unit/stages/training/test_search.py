@@ -134,6 +134,23 @@ def test_a_search_without_a_score_says_why(project: Path) -> None:
     with pytest.raises(ConfigurationError, match="no trial of the search has a score") as error:
         train(searching(project), DAY, "finetune")
     assert "diverged" in error.value.found
+    (project / "diverges").unlink()
+    assert train(searching(project), DAY, "finetune").status == "done", "it is begun anew"
+
+
+def with_budget(project: Path, seconds: float, **search: Any) -> StageContext:
+    section = {"sampler": "random", "pruner": "none", "space": RATES, "trials": 4, "keep": 1, **search}
+    return open_with(project, search=section, epochs=1, budget={"cpu_hours": seconds / 3600})
+
+
+def test_a_search_over_its_budget_ends_with_what_it_has(project: Path) -> None:
+    context = with_budget(project, 4.0)
+    record = train(context, DAY, "finetune")
+    found = found_in(context, record)
+    assert [trial.state for trial in found.trials] == ["complete"] * 2, "2.5 CPU s each"
+    assert "over its budget" in found.ended
+    with pytest.raises(ConfigurationError, match="over its budget"):
+        train(with_budget(project, 4.0, trials=9), DAY, "finetune")
 
 
 @pytest.mark.slow
