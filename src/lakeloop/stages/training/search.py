@@ -13,13 +13,14 @@ import logging
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lakeloop.artifact import open_artifact
 from lakeloop.durable import write_atomically
 from lakeloop.errors import ConfigurationError, JobError
-from lakeloop.jobs import result, submit, wait
+from lakeloop.jobs import cancel, result, submit, wait
 from lakeloop.jobs.log_lines import teller
 from lakeloop.jobs.state import usable_cores
 from lakeloop.measures.base import shown
@@ -141,26 +142,57 @@ def _shared(context: StageContext) -> StageContext:
 
 
 def _all_slots(searching: Searching, study: Study) -> None:
-    say = teller(log)
+    worker = _Worker(searching, teller(log))
+    dealt = _dealt(searching, study)
+    if study.search.parallel == 1:  # Ctrl-C reaches the thread that waits for the job
+        for slots in dealt:
+            worker.work(slots)
+        return
     with ThreadPoolExecutor(study.search.parallel) as pool:
-        for done in [pool.submit(_work, searching, slots, say) for slots in _dealt(searching, study)]:
-            done.result()
-
-
-def _work(searching: Searching, slots: Sequence[int], say: Say) -> None:
-    for tried in range(1, _TRIES + 1):
         try:
-            carry_out(searching, slots, say)
-        except JobError as error:
-            if tried == _TRIES:
-                study = searching.study()
-                for trial in study.trials():
-                    if trial.slot in slots and trial.state == "running":
-                        fail(searching, study, trial.number, trial.folder, error.message)
+            for done in [pool.submit(worker.work, slots) for slots in dealt]:
+                done.result()
+        except BaseException:
+            worker.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+@dataclass
+class _Worker:
+    """Works on slots in any number of threads."""
+
+    searching: Searching
+    say: Say
+    jobs: list[str] = field(default_factory=list)
+    stopped: bool = False
+
+    def stop(self) -> None:
+        """End all jobs: whoever waits for them gives up."""
+        self.stopped = True
+        for job_id in self.jobs:
+            cancel(job_id)
+
+    def work(self, slots: Sequence[int]) -> None:
+        """Bring `slots` to their end; a trial whose job is ended or lost several times has failed."""
+        for tried in range(1, _TRIES + 1):
+            try:
+                carry_out(self.searching, slots, self.say, self.jobs.append)
+            except JobError as error:
+                if self.stopped:
+                    return
+                if tried < _TRIES:
+                    log.warning("a trial is gone on with: %s", error.message)
+                else:
+                    self._give_up(slots, error.message)
+            else:
                 return
-            log.warning("a trial is gone on with: %s", error.message)
-        else:
-            return
+
+    def _give_up(self, slots: Sequence[int], reason: str) -> None:
+        study = self.searching.study()
+        for trial in study.trials():
+            if trial.slot in slots and trial.state == "running":
+                fail(self.searching, study, trial.number, trial.folder, reason)
 
 
 def _record(stage: StageSession, searching: Searching, study: Study) -> StageRecord:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from lakeloop.errors import ConfigurationError
+from lakeloop.jobs import status
 from lakeloop.records import StageRecord
 from lakeloop.search.found import SEARCH, SearchFound
 from lakeloop.stages.frame.cost import spent, unfinished
@@ -202,3 +207,28 @@ def test_a_worker_that_comes_back_goes_on_with_its_trial(project: Path) -> None:
     (trial,) = carry_out(search, [1], print)
     assert (trial.number, trial.values) == (left.number, left.values)
     assert json.loads(json.dumps(trial.values)) == trial.values
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_ctrl_c_ends_the_jobs_and_the_search_is_gone_on_with(project: Path, parallel: int) -> None:
+    (project / "slow").write_text("30")
+    context = searching(project, parallel=parallel, trials=3)
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 30
+        while not trainings(project) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    Thread(target=interrupt, daemon=True).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        train(context, DAY, "finetune")
+    assert time.monotonic() - began < 25
+    jobs = list(context.work("train-finetune", DAY).glob("job-trial-*"))
+    assert jobs
+    assert not [job for job in jobs if status(str(job)).state == "running"]
+    (project / "slow").unlink()
+    found = found_in(context, train(context, DAY, "finetune"))
+    assert [trial.state for trial in found.trials] == ["complete"] * 3
