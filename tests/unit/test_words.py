@@ -44,6 +44,7 @@ OTHERWISE = {
     "src/lakeloop/cli/templates/loop.multi_label.yaml": "the loop file of a new loop of this task",
     "src/lakeloop/cli/templates/loop.token_classification.yaml": "the loop file of a new loop of this task",
     "src/lakeloop/evaluation/templates/grids.html.j2": "HTML calls the name of a picture so",
+    "src/lakeloop/evaluation/templates/search.html.j2": "HTML calls the name of a picture so",
     "plugins/lakeloop_ui/templates/base.html.j2": "HTML calls the name of a field so",
     "plugins/lakeloop_ui/templates/start.html.j2": "HTML calls the name of a field so",
     "src/lakeloop/serving/metrics.py": "Prometheus calls its dimensions so",

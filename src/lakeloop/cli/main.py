@@ -22,6 +22,7 @@ from lakeloop.cli import (
     loop_files,
     mirror,
     quarantine,
+    search,
     stage_verbs,
     whole_loop,
     why,
@@ -39,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (loop_files, begin, stage_verbs, whole_loop, why, quarantine, lake, mirror, local_stack):
+for group in (loop_files, begin, stage_verbs, whole_loop, why, search, quarantine, lake, mirror, local_stack):
     app.add_typer(group.app)
 
 

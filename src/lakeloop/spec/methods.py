@@ -49,6 +49,9 @@ class MethodBase(Section):
     shares_batches: ClassVar[bool] = False
     """Whether several processes may each take a part of a batch: its loss is the mean over the rows."""
 
+    many_a_process: ClassVar[bool] = False
+    """Whether trials of a search that differ in keys of the method alone are scored in one process."""
+
     def takes(self, key: str) -> bool:
         """Whether a key of section `train` can mean anything to it; steps are another matter."""
         return key not in self.ignores
@@ -79,8 +82,15 @@ class Head(MethodBase):
     """A linear model on the sentence embeddings of the untouched base model: cheap, and hard to beat."""
 
     in_steps: ClassVar[bool] = False
+    many_a_process: ClassVar[bool] = True
 
     kind: Annotated[Literal["head"], WEIGHTS]
+    regularisation: Annotated[float | None, WEIGHTS] = Field(default=None, gt=0, le=1e6)
+    """The larger, the smaller its weights stay: 1/C of logistic regression, alpha of ridge regression.
+    Default: of five values the one with the smallest validation loss."""
+    standardise: Annotated[bool, WEIGHTS] = False
+    """Whether each number of an embedding is scaled to mean 0 and deviation 1 for the fit; the model that
+    comes out has that in its weights."""
 
 
 class ZeroShot(MethodBase):
