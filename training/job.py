@@ -92,6 +92,8 @@ class Job:
     """What a search is told of the training, and whether it wants its end."""
     ranks: Ranks = ALONE
     """The processes that train together."""
+    max_tokens: int = 0
+    """Tokens that are read of a text; 0: as many as the loop file says."""
     made: int = 0
     """So many of the training rows, the last ones, were made of others."""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -368,7 +370,7 @@ def _describe(job: Job, trained: Trained) -> ArtifactDescription:
         contract=dataset.contract,
         reads=dataset.reads,
         clean=steps_of(config.clean),
-        max_tokens=config.train.max_tokens,
+        max_tokens=job.max_tokens or config.train.max_tokens,
         base_model=job.base.name,
         base_digest=job.base.digest,
         dataset_digest=dataset.digest,

@@ -104,6 +104,9 @@ class ZeroShot(MethodBase):
     kind: Annotated[Literal["zero_shot"], WEIGHTS]
     descriptions: Annotated[dict[str, Words], Mark(("weights",))] = Field(default_factory=dict)
     """Answer -> what a text of it is about, in a few words. One that is not here is described by its name."""
+    features: Annotated[Literal["embeddings", "characters"], WEIGHTS] = "embeddings"
+    """What is compared: what the base model makes of texts, or up to three characters together, which finds
+    the words of a description in a text and nothing of their sense."""
 
     def broken_rules(self, answers: Sequence[str]) -> Iterator[Broken]:
         for name in self.descriptions:
@@ -134,9 +137,10 @@ class Classical(MethodBase):
     in_steps: ClassVar[bool] = False
 
     kind: Annotated[Literal["classical"], WEIGHTS]
-    features: Annotated[Literal["words", "embeddings"], WEIGHTS] = "words"
-    """What the model reads: pieces of words, weighted by how rare they are, or what the base model makes of
-    the text."""
+    features: Annotated[Literal["words", "characters", "embeddings"], WEIGHTS] = "words"
+    """What the model reads: pieces of words as the base model's tokenizer has them, weighted by how rare they
+    are; up to three characters together, for which no base model has to know the language; or what the base
+    model makes of the text."""
     model: Annotated[Literal["linear", "forest", "boosting"], WEIGHTS] = "linear"
     trees: Annotated[int, WEIGHTS] = Field(default=100, ge=1, le=2000)
     """Of a forest, or rounds of boosting."""
