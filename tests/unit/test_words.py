@@ -22,6 +22,7 @@ KNOWS = {
     "src/lakeloop/tasks/token_classification.py",
     "training/tasks/token_classification.py",
     "src/lakeloop/measures/multi_label.py",
+    "src/lakeloop/tasks/labels.py",
     "src/lakeloop/tasks/multi_label.py",
     "training/tasks/multi_label.py",
     "src/lakeloop/spec/methods.py",  # says which kinds a method cannot learn
