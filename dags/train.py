@@ -3,7 +3,9 @@
 **Purpose.** `plan` decides whether a training is due. `dataset` freezes the published days as training,
 validation and test rows. Each of the loop's candidates (`train.candidates`; without any, `baseline`, a linear
 model on sentence embeddings, and `finetune`) is trained as a process of its own, never on the test rows.
-`evaluate` has all of them, and the champion, answer the same test rows.
+`evaluate` has all of them, and the champion, answer the same test rows. A candidate that the loop searches
+for (`train.search`) has several tasks: `<candidate>_slots` says which trials are to be done,
+`<candidate>_trial` is mapped over them, and `<candidate>` stores the best.
 
 **Schedule.** Whenever `transform` published a day (asset `lakeloop.<loop>.mart`); `plan` leaves most days
 at that: it asks for `train.min_new_rows` new rows. Days may come in any order: whichever day started the run,
@@ -20,7 +22,8 @@ settings is not trained again.
 result. A training whose own process was ended goes on from its last checkpoint when the task is tried again.
 Exit code 64 or 65 (bad configuration, bad data) is not retried: the log ends with what was wrong.
 Ended by SIGKILL is most often too little memory: lower `train.batch_size` or `train.max_tokens`. One that
-hangs is ended, with the stacks of its threads in its log, and tried again.
+hangs is ended, with the stacks of its threads in its log, and tried again. The same holds for trials; one
+whose task has failed for good is given up, and the search goes on.
 
 **Owner.** The `owner` of the loop file.
 """

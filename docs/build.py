@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from lakeloop.examples.registry import EXAMPLES, loop_text
+from lakeloop.measures.registry import metrics_of
 from lakeloop.spec.base import Mark, mark_of
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.methods import METHODS, kind_of
 from lakeloop.spec.shape import sections_in
 
 log = logging.getLogger("docs")
@@ -158,6 +160,57 @@ def _cell(said: str, reasons: list[str]) -> str:
     return "yes" if said == "trains" else f"no ({reasons.index(said) + 1})"
 
 
+_TASKS = {
+    "classification": ("classification", (), "one of n answers"),
+    "classification, a pair": ("classification", ("text_pair",), "the same, of two texts"),
+    "classification, columns beside": (
+        "classification", ("numeric", "categorical"), "the same, of a text, numbers and few-valued columns"
+    ),
+    "multi_label": ("multi_label", (), "any number of n answers"),
+    "regression": ("regression", (), "a number"),
+    "token_classification": ("token_classification", (), "stretches of the text, each of one of n kinds"),
+}  # fmt: skip
+"""Row of the table -> kind of task, keys of its section that count, what is answered."""
+
+
+def tasks_page() -> str:
+    """One table: tasks down, methods across, as `lakeloop check` has it."""
+    methods = {kind_of(method): method.model_validate({"kind": kind_of(method)}) for method in METHODS}
+    table = {
+        name: {kind: method.unfit_for(task, keys) for kind, method in methods.items()}
+        for name, (task, keys, _) in _TASKS.items()
+    }
+    reasons = list(dict.fromkeys(why for row in table.values() for why in row.values() if why))
+    lines = [
+        "# Tasks",
+        "",
+        "Generated from `src/lakeloop/spec/` by `make docs`. `tests/unit/training/test_task_table.py` trains",
+        "each pair for real on a tiny base model: the loss falls, the artifact answers, and answers the same",
+        "of a row alone as of rows together; where the method moves enough of a random network, the score",
+        "has to pass a bar. A pair that is refused is refused by `lakeloop check`, with the reason. What the",
+        "methods do is in [methods.md](methods.md), the keys of each task in [loop-file.md](loop-file.md),",
+        "what else a model can read in [guide.md](guide.md#what-a-model-reads). Pairs and columns beside the",
+        "text can be had with `multi_label` and `regression`, too.",
+        "",
+        "| task | answers | metrics, the first decides |",
+        "|---|---|---|",
+        *(
+            f"| {name} | {answers} | {', '.join(f'`{metric.name}`' for metric in metrics_of(task))} |"
+            for name, (task, _, answers) in _TASKS.items()
+        ),
+        "",
+        f"| task | {' | '.join(f'`{kind}`' for kind in methods)} |",
+        f"|---|{'---|' * len(methods)}",
+        *(
+            f"| {name} | {' | '.join(f'no ({reasons.index(w) + 1})' if w else 'yes' for w in row.values())} |"
+            for name, row in table.items()
+        ),
+        "",
+        *(f"{number}. {why}" for number, why in enumerate(reasons, start=1)),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
 def example_page(name: str) -> str:
     """The page of an example as it stands, with the loop file that ships as its first block of YAML."""
     page = (DOCS / f"examples/{name}.md").read_text()
@@ -169,6 +222,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "loop-file.md": loop_file_page,
     "dags.md": dags_page,
     "base-models.md": base_models_page,
+    "tasks.md": tasks_page,
     **{f"examples/{name}.md": partial(example_page, name) for name in EXAMPLES},
 }
 

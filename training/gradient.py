@@ -198,6 +198,7 @@ class Fit:
             scores = self._validate(course)
             better = course.end_epoch(loss, scores)
         course.progress.epoch(number, loss, scores, best=better)
+        self.job.trial.tell(number, scores.named)
         self._between(course)
 
     def _course(self) -> Course:
@@ -235,6 +236,7 @@ class Fit:
         if not job.ranks.leads:  # it ends when the one that leads does
             return
         job.pulse.beat()
+        job.trial.go_on()
         if job.ending.asked or (job.checkpoints and job.checkpoints.due):
             self._save(course)
         if job.ending.asked:

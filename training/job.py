@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
-import importlib.metadata
 import json
 import logging
 import signal
@@ -45,7 +44,7 @@ from lakeloop.jobs.pulse import Pulse
 from lakeloop.jobs.state import Workdir
 from lakeloop.measures.base import shown
 from lakeloop.measures.registry import metric_of
-from lakeloop.records import fingerprint, now
+from lakeloop.records import now
 from lakeloop.tasks.registry import task_of
 from lakeloop.tracking.journal import JournalIdentity, JournalTracker
 from lakeloop.tracking.tracker import NoopTracker, Tracker
@@ -59,18 +58,16 @@ from training.device import Device, is_out_of_memory, open_device
 from training.ending import Ending
 from training.export import COMPARED_ROWS, export_artifact
 from training.graph import graph_of
-from training.job_config import JobConfig, read_config
+from training.job_config import JobConfig, key_of, read_config, said_settings
 from training.network import Network, TokenNetwork
 from training.probe import fitting
 from training.progress import Told, told_in
 from training.ranks import ALONE, Ranks, cost_of_launcher, join
 from training.tasks.registry import training_task
+from training.trial import EndedEarlyError, Trial
 from training.validation import Judge, Scores
 
 log = logging.getLogger(__name__)
-
-_LIBRARIES = ("torch", "transformers", "peft")
-"""Those that decide the bits of weights, and what is kept of a training under way."""
 
 
 @dataclass
@@ -91,8 +88,12 @@ class Job:
     """How far an earlier try has told `tracker` of the training."""
     ending: Ending = field(default_factory=Ending)
     pulse: Pulse = field(default_factory=Pulse)
+    trial: Trial = field(default_factory=Trial)
+    """What a search is told of the training, and whether it wants its end."""
     ranks: Ranks = ALONE
     """The processes that train together."""
+    max_tokens: int = 0
+    """Tokens that are read of a text; 0: as many as the loop file says."""
     made: int = 0
     """So many of the training rows, the last ones, were made of others."""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -165,6 +166,11 @@ class Trained:
 
 def main(train: Callable[[Job], Trained]) -> NoReturn:
     """Run a training as a process and exit with the code that says whether a new try makes sense."""
+    work_as_process(lambda path, ending, ranks: run(path, train, ending, ranks))
+
+
+def work_as_process(work: Callable[[Path, Ending, Ranks], None]) -> NoReturn:
+    """Do `work` on the config that the command line names, and exit as `main` says."""
     parser = argparse.ArgumentParser(description="Train one candidate on one data set.")
     parser.add_argument("--config", type=Path, required=True, help="config.json; results go beside it")
     path: Path = parser.parse_args().config
@@ -177,7 +183,7 @@ def main(train: Callable[[Job], Trained]) -> NoReturn:
     ending = Ending()
     ending.listen()
     try:
-        run(path, train, ending, join())
+        work(path, ending, join())
     except LakeloopError as error:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is about to end
         # One line, without a traceback: the process that waits for the job shows it to a person.
@@ -221,6 +227,7 @@ def run(
         job = open_job(config, tracker)
         job.checkpoints, job.told, job.pulse = checkpoints, told, Pulse(workdir.pulse)
         job.ending, job.ranks = ending or job.ending, ranks
+        job.trial = Trial.of(config, workdir)
         settings = said_settings(config)
         tracker.config({**config.model_dump(mode="json"), "settings": settings})
         log.info(
@@ -231,8 +238,12 @@ def run(
         log.info(
             "%s", ", ".join(f"{key} {found['value']} ({found['origin']})" for key, found in settings.items())
         )
-        with traced_ahead(path, job) as beside:
-            result = _finish(job, train(job), path.parent, meter, beside)
+        try:
+            with traced_ahead(path, job) as beside:
+                result = _finish(job, train(job), path.parent, meter, beside)
+        except EndedEarlyError as early:
+            log.info("%s", early)
+            result = _cost_alone(job, meter)
         result["run"] = identity.run
         tracker.summary(result)
         write_atomically(workdir.result, json.dumps(result, indent=2) + "\n")
@@ -254,21 +265,6 @@ def journal_of(config: JobConfig, earlier: str) -> tuple[JournalIdentity, Told]:
             log.warning("a new journal is begun: %s", error)
     new = f"{config.key}-{now():%Y%m%dT%H%M%S%f}"
     return JournalIdentity(config.loop, config.stage, config.partition, new), Told()
-
-
-def key_of(config: JobConfig) -> str:
-    """Names the work of a job by what decides its weights, and by the libraries that go on with its state.
-
-    What else the job is told, as its time limit, may be another when it goes on.
-    """
-    description = config.dataset / "dataset.json"
-    return fingerprint(
-        work=config.key,
-        settings=config.train.settings_of(config.candidate),
-        told=config.model_dump(mode="json", include={"task", "clean", "metric"}),
-        dataset=description.read_text(errors="replace") if description.is_file() else "",
-        libraries={name: importlib.metadata.version(name) for name in _LIBRARIES},
-    )
 
 
 def open_job(config: JobConfig, tracker: Tracker) -> Job:
@@ -293,12 +289,6 @@ def open_job(config: JobConfig, tracker: Tracker) -> Job:
         tracker=tracker,
         judge=Judge(task, dataset.contract, dataset.validation, metric),
     )
-
-
-def said_settings(config: JobConfig) -> dict[str, Any]:
-    """Every setting that decides the weights -> its value and where that is from."""
-    resolved = config.train.settings_of(config.candidate)
-    return {key: {"value": value, "origin": config.origins[key]} for key, value in resolved.items()}
 
 
 def _finish(
@@ -351,6 +341,17 @@ def _counts(job: Job) -> dict[str, int]:
     return {"train": train, **made, "validation": len(job.dataset.validation)}
 
 
+def _cost_alone(job: Job, meter: Meter) -> dict[str, Any]:
+    """What result.json says of a trial that was ended early: it leaves no model."""
+    cost = together(meter.read(job.device), [])
+    return {
+        "ended_early": True,
+        "seconds": cost["wall_seconds"],
+        "cpu_seconds": cost["cpu_seconds"],
+        "cost": cost,
+    }
+
+
 def _cost_of_others(ranks: Ranks) -> list[dict[str, Any]]:
     """What the other processes of the job have cost, which are no longer needed."""
     if ranks.count == 1:
@@ -369,7 +370,7 @@ def _describe(job: Job, trained: Trained) -> ArtifactDescription:
         contract=dataset.contract,
         reads=dataset.reads,
         clean=steps_of(config.clean),
-        max_tokens=config.train.max_tokens,
+        max_tokens=job.max_tokens or config.train.max_tokens,
         base_model=job.base.name,
         base_digest=job.base.digest,
         dataset_digest=dataset.digest,

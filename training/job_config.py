@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, ValidationError
 
 from lakeloop.errors import ConfigurationError
-from lakeloop.records import Frozen
+from lakeloop.records import Frozen, fingerprint
 from lakeloop.spec.clean import Clean
 from lakeloop.spec.origins import Origin
 from lakeloop.spec.tasks import Task
 from lakeloop.spec.train import Candidate, Train
+
+_LIBRARIES = ("torch", "transformers", "peft")
+"""Those that decide the bits of weights, and what is kept of a training under way."""
 
 
 class JobConfig(Frozen):
@@ -40,6 +45,8 @@ class JobConfig(Frozen):
     """Name of the job's runs in the journals."""
     key: str
     """Tells this work from others of the same stage and partition."""
+    trial: bool = False
+    """Whether it is a trial of a search: it tells its scores as they come, and may be ended early."""
 
 
 def read_config(path: Path) -> JobConfig:
@@ -58,3 +65,24 @@ def read_config(path: Path) -> JobConfig:
         raise ConfigurationError(
             first["msg"], where=f"{path}: {key}", found=repr(first["input"])[:200]
         ) from None
+
+
+def key_of(config: JobConfig) -> str:
+    """Names the work of a job by what decides its weights, and by the libraries that go on with its state.
+
+    What else the job is told, as its time limit, may be another when it goes on.
+    """
+    description = config.dataset / "dataset.json"
+    return fingerprint(
+        work=config.key,
+        settings=config.train.settings_of(config.candidate),
+        told=config.model_dump(mode="json", include={"task", "clean", "metric"}),
+        dataset=description.read_text(errors="replace") if description.is_file() else "",
+        libraries={name: importlib.metadata.version(name) for name in _LIBRARIES},
+    )
+
+
+def said_settings(config: JobConfig) -> dict[str, Any]:
+    """Every setting that decides the weights -> its value and where that is from."""
+    resolved = config.train.settings_of(config.candidate)
+    return {key: {"value": value, "origin": config.origins[key]} for key, value in resolved.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from lakeloop.stages.catalogue import Stage, stages_of
 from lakeloop_airflow.assets import loop_assets
 from lakeloop_airflow.defaults import GPU_QUEUE
 from lakeloop_airflow.loops import installation
+from lakeloop_airflow.search import search_tasks
 from lakeloop_airflow.stage_task import StageOperator
 from lakeloop_airflow.training import TrainOperator, slots_of
 
@@ -21,26 +23,36 @@ def stage_tasks(loop: LoopSpec, dag: str, *, inlets: Sequence[Asset] = ()) -> Ba
 
     A stage that has nothing to do holds up none after it. `inlets` are what the first task reads.
     """
-    steps: list[BaseOperator | list[BaseOperator]] = []
+    first: list[BaseOperator] = []
+    before: list[BaseOperator] = []
     for stage in stages_of(dag):
-        options: dict[str, Any] = {"trigger_rule": TriggerRule.NONE_FAILED} if steps else {}
-        if inlets and not steps:
+        options: dict[str, Any] = {"trigger_rule": TriggerRule.NONE_FAILED} if before else {}
+        if inlets and not before:
             options["inlets"] = list(inlets)
         if stage.announces:
             options["outlets"] = [getattr(loop_assets(loop.name), stage.announces)]
-        steps.append(_tasks_of(loop, stage, options))
-    chain(*steps)
-    first = steps[0]
-    assert isinstance(first, BaseOperator), "a DAG begins with a stage that runs once"
-    return first
+        tasks = _tasks_of(loop, stage, options)
+        for one, (begin, _) in itertools.product(before, tasks):
+            chain(one, begin)
+        first, before = first or [begin for begin, _ in tasks], [end for _, end in tasks]
+    (only,) = first  # a DAG begins with a stage that runs once
+    return only
 
 
-def _tasks_of(loop: LoopSpec, stage: Stage, options: dict[str, Any]) -> BaseOperator | list[BaseOperator]:
+def _tasks_of(
+    loop: LoopSpec, stage: Stage, options: dict[str, Any]
+) -> list[tuple[BaseOperator, BaseOperator]]:
+    """The tasks of a stage side by side, each with the task that it ends with: itself, but for a search."""
     if stage.per != "candidate":
-        return StageOperator(loop=loop.name, stage=stage.name, **options)
+        task = StageOperator(loop=loop.name, stage=stage.name, **options)
+        return [(task, task)]
+    found: list[tuple[BaseOperator, BaseOperator]] = []
     candidates = loop.train.all_candidates
-    return [
-        TrainOperator(
+    for number, candidate in enumerate(candidates):
+        if search := loop.train.searched(candidate.name):
+            found.append(search_tasks(loop, search, stage, options))
+            continue
+        training = TrainOperator(
             loop=loop.name,
             candidate=candidate.name,
             pool=stage.pool,
@@ -49,5 +61,5 @@ def _tasks_of(loop: LoopSpec, stage: Stage, options: dict[str, Any]) -> BaseOper
             priority_weight=len(candidates) - number,  # the cheapest first
             **options,
         )
-        for number, candidate in enumerate(candidates)
-    ]
+        found.append((training, training))
+    return found

@@ -149,21 +149,30 @@ class TrainOperator(ResumableJobMixin, BaseOperator):
         A task is also killed when a newer try of it was started (by a scheduler that came back and took the
         task for dead), and when its API server did not answer for a while.
         """
-        if self.job_id and self._state() in _ENDED_BY_A_PERSON:
-            self.log.info("ending the training: the task was ended")
+        if self.job_id and ended_by_a_person(self.task_instance, self.log):
             jobs.cancel(self.job_id)
 
-    def _state(self) -> str | None:
-        """What Airflow takes this task for now; None when it cannot be asked."""
-        task = self.task_instance
-        if task is None:
-            return None
-        try:
-            states = task.get_task_states(dag_id=task.dag_id, task_ids=[task.task_id], run_ids=[task.run_id])
-        except Exception as error:  # noqa: BLE001  (whatever is wrong with Airflow, the training goes on)
-            self.log.warning("the training goes on: Airflow did not say what became of the task: %s", error)
-            return None
-        return str(states.get(task.run_id, {}).get(task.task_id))
+
+def ended_by_a_person(task: RuntimeTaskInstanceProtocol | None, log: Any) -> bool:
+    """Whether a person has ended `task`, and so the training that it watches; false when nobody can say."""
+    if task is None:
+        return False
+    mapped = isinstance(task.map_index, int) and task.map_index >= 0
+    which: dict[str, Any] = {"map_index": task.map_index} if mapped else {}
+    try:
+        states = task.get_task_states(
+            dag_id=task.dag_id, task_ids=[task.task_id], run_ids=[task.run_id], **which
+        )
+    except Exception as error:  # noqa: BLE001  (whatever is wrong with Airflow, the training goes on)
+        log.warning("the training goes on: Airflow did not say what became of the task: %s", error)
+        return False
+    # Of a mapped task the number of its place stands behind its name.
+    found = states.get(task.run_id, {})
+    name = f"{task.task_id}_{task.map_index}" if mapped else task.task_id
+    if str(found.get(name)) not in _ENDED_BY_A_PERSON:
+        return False
+    log.info("ending the training: the task was ended")
+    return True
 
 
 def slots_of(train: Train, candidate: Candidate, slots: int) -> int:

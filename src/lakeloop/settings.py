@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from lakeloop.errors import ConfigurationError
@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     """CPU threads of a training process; 0 means all cores."""
     gpu_slots: int = Field(default=1, ge=1)
     """Slots of Airflow's pool `gpu`: how many devices trainings have together that Airflow orders at once."""
+    studies: SecretStr | None = None
+    """Address of the PostgreSQL that keeps the trials of searches, for workers on several hosts (default:
+    files below <home>/studies)."""
     tensorboard: bool = False
     """Whether the numbers of runs are also written as files of TensorBoard."""
     unpacked_bytes: int = Field(default=64 << 30, ge=1)

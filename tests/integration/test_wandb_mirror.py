@@ -88,7 +88,8 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
         patch.setenv("LAKE_PASSWORD", SECRET)
         with mirror_lock(settings.journals):  # the mirror that they wake is the one below
             journals = {
-                stage: report_stage(settings, stage) for stage in ("whole", "spoiled", "changed", "resumed")
+                stage: report_stage(settings, stage)
+                for stage in ("whole", "spoiled", "changed", "resumed", "train-finetune-trial")
             }
         journals["killed"] = JournalIdentity("news", "killed", "2026-11-20", "run#1").path(settings.journals)
         killed = subprocess.run([sys.executable, "-c", _KILLED, str(journals["killed"])], check=False)
@@ -99,6 +100,11 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
             file.write(b"garbage\n")
         (settings.home / "work" / "changed" / "rows.parquet").write_bytes(b"other rows")
         yield Replayed(settings, journals, mirror(settings).stderr)
+
+
+def test_the_trials_of_a_search_are_a_group_of_their_own(replayed: Replayed) -> None:
+    (run,) = of_type("run", mirrored(replayed.journals["train-finetune-trial"]))
+    assert run["run_group"] == "news/2026-11-20/search train-finetune"
 
 
 def test_what_a_stage_reported_is_found_in_its_wandb_run(replayed: Replayed) -> None:

@@ -74,6 +74,7 @@ ROOMS = (
     ("measures",),
     ("spec",),
     ("lake", "tracking", "jobs", "scratch"),
+    ("search",),
     ("tasks", "bases"),
     ("cleaning", "artifact", "evidence", "base_model"),
     ("sources", "transform", "quality", "datasets", "inference"),

@@ -22,6 +22,7 @@ KNOWS = {
     "src/lakeloop/tasks/token_classification.py",
     "training/tasks/token_classification.py",
     "src/lakeloop/measures/multi_label.py",
+    "src/lakeloop/tasks/labels.py",
     "src/lakeloop/tasks/multi_label.py",
     "training/tasks/multi_label.py",
     "src/lakeloop/spec/methods.py",  # says which kinds a method cannot learn
@@ -52,6 +53,7 @@ OTHERWISE = {
     "src/lakeloop/examples/loops/credit.yaml": "a loop file that ships",
     "src/lakeloop/examples/spam.py": "the public data set calls a column so",
     "src/lakeloop/evaluation/templates/grids.html.j2": "HTML calls the name of a picture so",
+    "src/lakeloop/evaluation/templates/search.html.j2": "HTML calls the name of a picture so",
     "plugins/lakeloop_ui/templates/base.html.j2": "HTML calls the name of a field so",
     "plugins/lakeloop_ui/templates/start.html.j2": "HTML calls the name of a field so",
     "src/lakeloop/serving/metrics.py": "Prometheus calls its dimensions so",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import nn
 
 from training.job import Job, Trained
 from training.network import Network
 from training.tasks.base import TrainingTask
+from training.validation import Scores
 
 
 class Method(Protocol):
@@ -22,6 +23,17 @@ class Method(Protocol):
         Raises:
             ConfigurationError: the method does not fit the base model, or its settings do not.
         """
+
+
+@runtime_checkable
+class ManyTrials(Method, Protocol):
+    """A method whose trials are scored many to a process: what they read is made once."""
+
+    def shared(self, job: Job, task: TrainingTask) -> Any:
+        """What all trials that differ in keys of the method alone read."""
+
+    def score(self, job: Job, task: TrainingTask, shared: Any) -> Scores:
+        """How this one does on the validation rows; the model itself is of no use yet."""
 
 
 def train_all(network: Network) -> None:

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import issparse
+from scipy.sparse import csr_matrix, issparse
 from torch import nn
 from transformers import PreTrainedModel
 
 from lakeloop.spec import methods as spec
+from training.characters import PER_TOKEN, CharacterCounts, character_tokenizer, places, runs_of
+from training.data import tokenise
 from training.job import Job, Trained
 from training.methods.base import Method
 from training.methods.head import embeddings_of, fit_head
@@ -60,6 +62,10 @@ class Classical:
     def train(self, job: Job, task: TrainingTask) -> Trained:
         if self.features == "words":
             return self._on_words(job, task)
+        if self.features == "characters":
+            counts, weights = count_characters(job, self._most)
+            counts.head, scores, details = self._fitted(job, task, weights)
+            return Trained(counts, scores, {**details, "runs": len(counts.rarity) - 1})
         encoder = load_encoder(job.base, job.config.train.max_tokens)
         job.suit(encoder)
         network: TokenNetwork = task.network(encoder, job.dataset.reads.width).to(job.device.target)
@@ -70,11 +76,15 @@ class Classical:
         network.head = head
         return Trained(network, scores, details)
 
+    @property
+    def _most(self) -> int:
+        """Columns at most."""
+        return MOST_WORDS_IN_HISTOGRAMS if self.model == "boosting" else MOST_WORDS
+
     def _on_words(self, job: Job, task: TrainingTask) -> Trained:
         tokens = job.tokenise()
         vocabulary = 1 + max(job.tokenizer.get_vocab(with_added_tokens=True).values())
-        most = MOST_WORDS_IN_HISTOGRAMS if self.model == "boosting" else MOST_WORDS
-        column, rarity = count_words(tokens, len(job.dataset.train), vocabulary, most)
+        column, rarity = count_words(tokens, len(job.dataset.train), vocabulary, self._most)
         network = WordCounts(column, rarity, nn.Identity(), job.dataset.reads.width)
         with job.timed("count words"):
             weights = weights_of(network, tokens)
@@ -109,6 +119,22 @@ class Classical:
         validation = _dense(inputs[rows:])
         trees = as_trees(model, validation)
         return trees, trees.of(validation)
+
+
+def count_characters(job: Job, most: int) -> tuple[CharacterCounts, csr_matrix]:
+    """A network that reads characters, `most` columns wide or less, and what it makes of all rows.
+
+    From here on the tokens of the job are characters.
+    """
+    job.tokenizer = character_tokenizer(job.dataset.train.texts)
+    job.max_tokens = PER_TOKEN * job.config.train.max_tokens
+    job.tokenizer.enable_truncation(job.max_tokens)
+    characters = job.tokenizer.get_vocab_size()
+    tokens = runs_of(tokenise(job.tokenizer, job.dataset.instances, job.dataset.reads), characters)
+    with job.timed("count characters"):
+        column, rarity = count_words(tokens, len(job.dataset.train), places(characters), most)
+        network = CharacterCounts(column, rarity, nn.Identity(), job.dataset.reads.width)
+        return network, weights_of(network, tokens)
 
 
 def _dense(inputs: Inputs) -> NDArray[np.float32]:

@@ -75,6 +75,9 @@ class TrainingTask(Protocol):
             ConfigurationError: answers are no classes.
         """
 
+    def regularisation_of(self, strength: float) -> float:
+        """What `fit_linear` takes for a strength in a loop file: the larger, the smaller the weights."""
+
     def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
         """The best linear map of `inputs` [rows, hidden]; draws nothing: the same rows, the same weights."""
 

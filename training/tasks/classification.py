@@ -58,6 +58,9 @@ class TrainingClassification:
     def losses(self, outputs: torch.Tensor, targets: torch.Tensor, smoothing: float) -> torch.Tensor:
         return cross_entropy(outputs, targets, reduction="none", label_smoothing=smoothing)
 
+    def regularisation_of(self, strength: float) -> float:
+        return 1 / strength
+
     def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
         # lbfgs starts at zero and draws nothing.
         model = LogisticRegression(C=regularisation, max_iter=2000).fit(inputs, targets)

@@ -68,6 +68,9 @@ class TrainingMultiLabel:
             "several answers at once are no classes", where="task.kind", found="multi_label"
         )
 
+    def regularisation_of(self, strength: float) -> float:
+        return 1 / strength
+
     def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
         weights, biases = [], []
         for label in targets.T:

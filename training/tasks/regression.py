@@ -58,6 +58,9 @@ class TrainingRegression:
     def losses(self, *_: torch.Tensor | float) -> torch.Tensor:
         raise ConfigurationError("numbers are no classes", where="task.kind", found="regression")
 
+    def regularisation_of(self, strength: float) -> float:
+        return strength
+
     def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
         # In float64: the solver squares the inputs.
         model = Ridge(alpha=regularisation, solver="sparse_cg" if issparse(inputs) else "cholesky")

@@ -74,6 +74,9 @@ class TrainingTokenClassification:
             "answers for tokens are no classes of rows", where="task.kind", found="token_classification"
         )
 
+    def regularisation_of(self, strength: float) -> float:
+        return 1 / strength
+
     def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
         model = LogisticRegression(C=regularisation, max_iter=1000).fit(inputs, targets)
         weight = np.zeros((len(self._index), inputs.shape[1]), dtype=np.float32)

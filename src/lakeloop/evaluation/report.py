@@ -15,9 +15,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from lakeloop.datasets.freeze import DatasetCard
 from lakeloop.evaluation.probes.registry import titles_of
 from lakeloop.evaluation.scatter import Scatter
+from lakeloop.evaluation.searches import SearchFigures
 from lakeloop.evidence import Evidence, ModelEvidence
 from lakeloop.measures.base import MetricSpec, shown
 from lakeloop.measures.registry import metrics_of
+from lakeloop.search.found import SearchFound
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.tasks.base import Grid
 
@@ -38,6 +40,8 @@ class Report:
     evidence: Evidence
     loop: LoopSpec
     card: DatasetCard
+    searches: tuple[SearchFound, ...] = ()
+    """Those that candidates are from."""
 
     @property
     def metric(self) -> MetricSpec:
@@ -177,5 +181,11 @@ def render(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(shown=shown, cell=cell, scatter=Scatter.of)
+    environment.filters.update(
+        shown=shown,
+        cell=cell,
+        scatter=Scatter.of,
+        figures=SearchFigures,
+        capitalize_first=lambda text: f"{text[:1].upper()}{text[1:]}",
+    )
     return environment.get_template("report.html.j2").render(report=report)

@@ -54,10 +54,15 @@ def status(job_id: str) -> JobStatus:
     return JobStatus(record.state, record.started_at, record.exit_code, record.reason)
 
 
-def wait(job_id: str, on_line: Callable[[str], None] | None = None) -> JobStatus:
+def wait(
+    job_id: str,
+    on_line: Callable[[str], None] | None = None,
+    meanwhile: Callable[[], None] | None = None,
+) -> JobStatus:
     """Wait until a job has succeeded, and return its status; each line of its log goes to `on_line`.
 
-    The log is told from its first line, also by a process that attached to the job later.
+    The log is told from its first line, also by a process that attached to the job later. `meanwhile` is
+    called at each look, and once after the end.
 
     Raises:
         ConfigurationError: the job ended with exit code 64, or took longer than its limit.
@@ -71,6 +76,8 @@ def wait(job_id: str, on_line: Callable[[str], None] | None = None) -> JobStatus
         for line in lines.new(last=found.ended):
             if on_line is not None:
                 on_line(line)
+        if meanwhile is not None:
+            meanwhile()
         if found.ended:
             break
         time.sleep(_POLL_SECONDS)

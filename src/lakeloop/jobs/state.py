@@ -160,6 +160,16 @@ class Workdir:
         return self.path / "result.json"
 
     @property
+    def scores(self) -> Path:
+        """Of a trial of a search: its score after each epoch, a line of JSON for each."""
+        return self.path / "scores.jsonl"
+
+    @property
+    def stop(self) -> Path:
+        """Of a trial of a search: it is there when the trial is to end early."""
+        return self.path / "stop"
+
+    @property
     def inputs(self) -> Path:
         return self.path / "inputs"
 

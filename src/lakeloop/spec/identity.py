@@ -86,7 +86,9 @@ def candidate_settings(train: Train, candidate: Candidate) -> dict[str, Any]:
     own = {f"method.{key}": value for key, value in decisive(method, "weights").items() if key != KIND}
     used = train.used_by(method)
     shared = {key: value for key, value in decisive(train, "weights").items() if key in used}
-    return {"method": method.kind, **own, **shared}
+    search = train.searched(candidate.name)
+    tried = {f"search.{key}": value for key, value in search.identity.items()} if search else {}
+    return {"method": method.kind, **own, **shared, **tried}
 
 
 def _is_set(info: FieldInfo, value: Any) -> bool:

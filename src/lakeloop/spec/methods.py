@@ -49,6 +49,9 @@ class MethodBase(Section):
     shares_batches: ClassVar[bool] = False
     """Whether several processes may each take a part of a batch: its loss is the mean over the rows."""
 
+    many_a_process: ClassVar[bool] = False
+    """Whether trials of a search that differ in keys of the method alone are scored in one process."""
+
     def takes(self, key: str) -> bool:
         """Whether a key of section `train` can mean anything to it; steps are another matter."""
         return key not in self.ignores
@@ -79,8 +82,15 @@ class Head(MethodBase):
     """A linear model on the sentence embeddings of the untouched base model: cheap, and hard to beat."""
 
     in_steps: ClassVar[bool] = False
+    many_a_process: ClassVar[bool] = True
 
     kind: Annotated[Literal["head"], WEIGHTS]
+    regularisation: Annotated[float | None, WEIGHTS] = Field(default=None, gt=0, le=1e6)
+    """The larger, the smaller its weights stay: 1/C of logistic regression, alpha of ridge regression.
+    Default: of five values the one with the smallest validation loss."""
+    standardise: Annotated[bool, WEIGHTS] = False
+    """Whether each number of an embedding is scaled to mean 0 and deviation 1 for the fit; the model that
+    comes out has that in its weights."""
 
 
 class ZeroShot(MethodBase):
@@ -94,6 +104,9 @@ class ZeroShot(MethodBase):
     kind: Annotated[Literal["zero_shot"], WEIGHTS]
     descriptions: Annotated[dict[str, Words], Mark(("weights",))] = Field(default_factory=dict)
     """Answer -> what a text of it is about, in a few words. One that is not here is described by its name."""
+    features: Annotated[Literal["embeddings", "characters"], WEIGHTS] = "embeddings"
+    """What is compared: what the base model makes of texts, or up to three characters together, which finds
+    the words of a description in a text and nothing of their sense."""
 
     def broken_rules(self, answers: Sequence[str]) -> Iterator[Broken]:
         for name in self.descriptions:
@@ -124,9 +137,10 @@ class Classical(MethodBase):
     in_steps: ClassVar[bool] = False
 
     kind: Annotated[Literal["classical"], WEIGHTS]
-    features: Annotated[Literal["words", "embeddings"], WEIGHTS] = "words"
-    """What the model reads: pieces of words, weighted by how rare they are, or what the base model makes of
-    the text."""
+    features: Annotated[Literal["words", "characters", "embeddings"], WEIGHTS] = "words"
+    """What the model reads: pieces of words as the base model's tokenizer has them, weighted by how rare they
+    are; up to three characters together, for which no base model has to know the language; or what the base
+    model makes of the text."""
     model: Annotated[Literal["linear", "forest", "boosting"], WEIGHTS] = "linear"
     trees: Annotated[int, WEIGHTS] = Field(default=100, ge=1, le=2000)
     """Of a forest, or rounds of boosting."""

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from lakeloop.spec.train import BASELINE, Candidate, Train
 
-Origin = Literal["run", "loop file", "method", "default"]
-"""One run's change, the loop file, what suits the method where the file leaves it open, or our default."""
+Origin = Literal["search", "run", "loop file", "method", "default"]
+"""A trial of a search, one run's change, the loop file, what suits the method where the file leaves it open,
+or our default."""
 
 _METHOD = "method"
 

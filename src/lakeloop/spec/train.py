@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.hub import HUB, ON_THE_HUB
@@ -42,6 +44,7 @@ from lakeloop.spec.extras import (
 )
 from lakeloop.spec.methods import METHODS, Head, Method, MethodBase, TopLayers, kind_of
 from lakeloop.spec.rules import Broken, refuse_broken
+from lakeloop.spec.search import METHOD, Search
 from lakeloop.spec.tasks import Task
 
 PACKAGE_PREFIX = "package:"
@@ -163,6 +166,8 @@ class Train(Section):
     """How many, with `torchrun`. Default: one for each GPU that the training has; without any GPU two."""
     budget: Budget = Budget()
     """What all trainings may cost together."""
+    search: Search | None = None
+    """Instead of one training of a candidate: several, with other values of its keys."""
 
     @field_validator("base_model")
     @classmethod
@@ -188,8 +193,22 @@ class Train(Section):
                 broken.append(Broken(key, "a name that Lakeloop uses itself", "another name", name))
             elif name in names[:number]:
                 broken.append(Broken(key, "is there twice", "a name of its own for each candidate", name))
-        refuse_broken(broken)
+        refuse_broken([*broken, *self._broken_search()])
         return self
+
+    def _broken_search(self) -> Iterator[Broken]:
+        if (search := self.search) is None:
+            return
+        names = tuple(candidate.name for candidate in self.all_candidates)
+        if search.candidate not in names:
+            wanted = f"one of {', '.join(names)}"
+            yield Broken("search.candidate", "no such candidate", wanted, search.candidate, names)
+            return
+        candidate = self.candidate(search.candidate)
+        launcher = self.launcher_of(candidate)
+        for broken in search.broken_rules(self.triable(candidate), candidate.method, names, launcher):
+            key = broken.key.split(".") if isinstance(broken.key, str) else broken.key
+            yield broken._replace(key=("search", *key))
 
     @property
     def memory_bytes(self) -> int | None:
@@ -305,6 +324,34 @@ class Train(Section):
     def _resolved(self, candidate: Candidate, key: str) -> Any:
         value = getattr(self, key)
         return candidate.method.usual.get(key) if value is None else value
+
+    def triable(self, candidate: Candidate) -> dict[str, FieldInfo]:
+        """The keys that decide the weights of `candidate`, as a search says them, with what is known."""
+        method = candidate.method
+        own = {
+            f"{METHOD}{key}": info
+            for key, info in type(method).model_fields.items()
+            if key != "kind" and (mark := mark_of(info)) and mark.per_run
+        }
+        return {key: type(self).model_fields[key] for key in self.used_by(method)} | own
+
+    def searched(self, name: str) -> Search | None:
+        """The search that the candidate called `name` is trained by; None: it is trained once."""
+        return self.search if self.search and self.search.candidate == name else None
+
+    def tried(self, name: str, values: Mapping[str, Any]) -> Train:
+        """This section for one trial of the candidate called `name`: with `values`, and without the search.
+
+        Raises:
+            ValidationError: values that the keys do not take together.
+        """
+        candidate = self.candidate(name)
+        method = candidate.method.model_dump(mode="json", exclude_unset=True)
+        method |= {key.removeprefix(METHOD): value for key, value in values.items() if key.startswith(METHOD)}
+        content = self.model_dump(mode="json", exclude_unset=True, exclude={"search", "method", "candidates"})
+        content |= {key: value for key, value in values.items() if not key.startswith(METHOD)}
+        content["candidates"] = [{"name": name, "method": {**method, "kind": candidate.method.kind}}]
+        return type(self).model_validate_json(json.dumps(content), strict=True)
 
 
 def _flat(key: str, value: Any) -> dict[str, Any]:

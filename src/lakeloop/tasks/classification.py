@@ -18,6 +18,7 @@ from lakeloop.spec import tasks as spec
 from lakeloop.spec.quoting import scalar
 from lakeloop.spec.tasks.base import ANSWER_NAMES, LABELS
 from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile, Tokenised
+from lakeloop.tasks.labels import label_grid, require_known_labels
 from lakeloop.tasks.proposing import SeenColumn, TaskProposal
 
 if TYPE_CHECKING:
@@ -114,22 +115,7 @@ class Classification:
         self.labels = section.labels
 
     def require_known(self, rows: pa.Table, loop: str) -> None:
-        known = set(self.labels)
-        strange = [
-            row for row in rows.select(["label", "partition"]).to_pylist() if row["label"] not in known
-        ]
-        if not strange:
-            return
-        counts = Counter(str(row["label"]) for row in strange)
-        days = sorted({row["partition"] for row in strange})
-        raise DataError(
-            "published rows have labels that the task does not have",
-            where=f"{loop} mart, {len(days)} day(s), {days[0]}..{days[-1]}",
-            expected=f"task.labels: {', '.join(self.labels)}",
-            found=", ".join(f"{label} in {count} rows" for label, count in sorted(counts.items())),
-            remedy=f"validate these days again (lakeloop validate {loop} --partition {days[0]}),"
-            " or put the label back into task.labels",
-        )
+        require_known_labels(rows, self.target, lambda label: (label,), self.labels, loop)
 
     def truths(self, rows: pa.Table) -> list[Any]:
         found: list[Any] = rows[self.target].to_pylist()
@@ -192,16 +178,10 @@ class Classification:
 
     def tables(self, outcomes: Outcomes) -> tuple[Grid, ...]:
         confusion = self._confusion(outcomes)
+        claimed = confusion[:, : len(self.labels)].sum(axis=0)
         strangers = (ANOTHER,) if (outcomes.answer < 0).any() else ()
         return (
-            Grid(
-                title="Labels",
-                columns=("label", "precision", "recall", "F1", "rows"),
-                rows=tuple(self._label_rows(confusion)),
-                compared="F1",
-                note="Precision: of the answers with this label, the share that is right. Recall: of the rows"
-                " with this label, the share that is found. F1 is their harmonic mean; the worst first.",
-            ),
+            label_grid(self.labels, confusion.diagonal(), confusion.sum(axis=1), claimed),
             Grid(
                 title="Confusion",
                 kind="confusion",
@@ -221,21 +201,6 @@ class Classification:
         answer = np.where(outcomes.answer < 0, size, outcomes.answer)
         flat = np.bincount(outcomes.truth * (size + 1) + answer, minlength=size * (size + 1))
         return flat.reshape(size, size + 1)
-
-    def _label_rows(self, confusion: NDArray[np.int64]) -> Iterator[tuple[Any, ...]]:
-        size = len(self.labels)
-        right, rows, claimed = confusion.diagonal(), confusion.sum(axis=1), confusion[:, :size].sum(axis=0)
-        f1 = 2 * right / np.maximum(rows + claimed, 1)
-        for number in np.argsort(f1, kind="stable"):
-            precision = right[number] / max(claimed[number], 1)
-            recall = right[number] / max(rows[number], 1)
-            yield (
-                self.labels[number],
-                float(precision),
-                float(recall),
-                float(f1[number]),
-                int(rows[number]),
-            )
 
     def errors(self, answers: Sequence[Answer], targets: Sequence[Any]) -> NDArray[Any]:
         wrong = [

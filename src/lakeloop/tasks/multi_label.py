@@ -17,6 +17,7 @@ from lakeloop.spec import tasks as spec
 from lakeloop.spec.quoting import scalar
 from lakeloop.spec.tasks.base import parts_of
 from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile, Tokenised
+from lakeloop.tasks.labels import label_grid, require_known_labels
 from lakeloop.tasks.proposing import SeenColumn, TaskProposal
 
 if TYPE_CHECKING:
@@ -103,23 +104,7 @@ class MultiLabel:
         self._index = {label: number for number, label in enumerate(section.labels)}
 
     def require_known(self, rows: pa.Table, loop: str) -> None:
-        days: set[str] = set()
-        strange: Counter[str] = Counter()
-        for row in rows.select([self.target, "partition"]).to_pylist():
-            if unknown := [label for label in self._parts(row[self.target]) if label not in self._index]:
-                days.add(row["partition"])
-                strange.update(unknown)
-        if not strange:
-            return
-        first, last = min(days), max(days)
-        raise DataError(
-            "published rows have labels that the task does not have",
-            where=f"{loop} mart, {len(days)} day(s), {first}..{last}",
-            expected=f"task.labels: {', '.join(self.labels)}",
-            found=", ".join(f"{label} in {count} rows" for label, count in sorted(strange.items())),
-            remedy=f"validate these days again (lakeloop validate {loop} --partition {first}),"
-            " or put the label back into task.labels",
-        )
+        require_known_labels(rows, self.target, self._parts, self.labels, loop)
 
     def truths(self, rows: pa.Table) -> list[Any]:
         found: list[Any] = rows[self.target].to_pylist()
@@ -184,23 +169,9 @@ class MultiLabel:
         )
 
     def tables(self, outcomes: Outcomes) -> tuple[Grid, ...]:
-        rows = []
-        for number, label in enumerate(self.labels):
-            truth, answer = outcomes.truth[:, number], outcomes.answer[:, number]
-            right, claimed, there = int((truth & answer).sum()), int(answer.sum()), int(truth.sum())
-            precision, recall = right / claimed if claimed else 0.0, right / there if there else 0.0
-            f1 = 2 * right / (claimed + there) if claimed + there else 0.0
-            rows.append((label, precision, recall, f1, there))
-        return (
-            Grid(
-                title="Labels",
-                columns=("label", "precision", "recall", "F1", "rows"),
-                rows=tuple(sorted(rows, key=lambda row: row[3])),
-                compared="F1",
-                note="Precision: of the answers with this label, the share that is right. Recall: of the rows"
-                " with this label, the share that is found. F1 is their harmonic mean; the worst first.",
-            ),
-        )
+        truth, answer = outcomes.truth, outcomes.answer
+        sums = (each.sum(axis=0) for each in (truth & answer, truth, answer))
+        return (label_grid(self.labels, *sums),)
 
     def errors(self, answers: Sequence[Answer], targets: Sequence[Any]) -> NDArray[Any]:
         wrong = [

@@ -19,6 +19,7 @@ from lakeloop.spec.quoting import scalar
 from lakeloop.spec.tasks.token_classification import OUTSIDE
 from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile, Tokenised
 from lakeloop.tasks.classification import softmax
+from lakeloop.tasks.labels import require_known_labels
 from lakeloop.tasks.proposing import SeenColumn, TaskProposal
 
 if TYPE_CHECKING:
@@ -103,22 +104,7 @@ class TokenClassification:
         self.section = section
 
     def require_known(self, rows: pa.Table, loop: str) -> None:
-        known = set(self.section.all_tags)
-        strange: Counter[str] = Counter()
-        days: set[str] = set()
-        for row in rows.select([self.target, "partition"]).to_pylist():
-            if unknown := [tag for tag in row[self.target].split() if tag not in known]:
-                strange.update(unknown)
-                days.add(row["partition"])
-        if strange:
-            raise DataError(
-                "published rows have tags that the task does not have",
-                where=f"{loop} mart, {len(days)} day(s), {min(days)}..{max(days)}",
-                expected=", ".join(self.section.all_tags),
-                found=", ".join(f"{tag} for {count} words" for tag, count in sorted(strange.items())),
-                remedy=f"validate these days again (lakeloop validate {loop} --partition {min(days)}),"
-                " or put the kind back into task.labels",
-            )
+        require_known_labels(rows, self.target, str.split, self.section.all_tags, loop)
 
     def truths(self, rows: pa.Table) -> list[Any]:
         texts, tags = rows["text"].to_pylist(), rows[self.target].to_pylist()

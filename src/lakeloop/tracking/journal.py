@@ -27,6 +27,8 @@ from lakeloop.tracking.footprint import footprint
 Kind = Literal["open", "config", "log", "table", "artifact", "summary", "close"]
 
 SUFFIX = ".jsonl"
+TRIAL = "-trial"
+"""Ends the stage of the jobs that are trials of a search."""
 _LONGEST_ERROR = 2000
 _FSYNC_SECONDS = 0.2
 """Most that a power cut may take from a running training; a kill of the process takes nothing."""

@@ -19,7 +19,7 @@ from lakeloop.errors import DataError, ServiceError
 from lakeloop.records import now
 from lakeloop.redaction import known_secrets, scrub
 from lakeloop.tracking.footprint import footprint
-from lakeloop.tracking.journal import Entry, JournalReader
+from lakeloop.tracking.journal import TRIAL, Entry, JournalReader
 from lakeloop.tracking.progress import Mirrored, run_id
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class Replay:
                 dir=str(self._wandb_dir),
                 id=self._run_id,
                 resume="allow" if self._online else None,
-                group=f"{identity['loop']}/{identity['partition']}",
+                group=_group(identity["loop"], identity["partition"], identity["stage"]),
                 job_type=identity["stage"],
                 name=f"{identity['stage']} {identity['partition']}",
                 tags=[identity["loop"], identity["stage"]],
@@ -264,6 +264,12 @@ def _metrics(data: Mapping[str, Any]) -> dict[str, Any]:
     if data["step"] is not None:
         values.setdefault("step", data["step"])
     return values
+
+
+def _group(loop: str, partition: str, stage: str) -> str:
+    """The runs of a day are a group, and the trials of a search are one of their own."""
+    day = f"{loop}/{partition}"
+    return f"{day}/search {stage.removesuffix(TRIAL)}" if stage.endswith(TRIAL) else day
 
 
 def _artifact_name(name: str) -> str:

@@ -17,6 +17,7 @@ from tests.unit.test_arrows import HEAVY
 VERBS = (
     "check", "schema", "eject", "new", "ingest", "transform", "validate", "dataset", "train", "evaluate",
     "release", "rollout", "monitor", "maintain", "run", "start", "serve", "rollback", "status", "why",
+    "search",
     "quarantine",
     "reset", "evolve", "mirror", "up", "down", "demo",
 )  # fmt: skip

@@ -127,6 +127,7 @@ class TaskInstance:
     dag_id: str = "news.train"
     run_id: str = "manual__1"
     task_id: str = "finetune"
+    map_index: int = -1
 
     def get_task_states(self, dag_id: str, task_ids: list[str], run_ids: list[str]) -> dict[str, Any]:
         if self.state is None:

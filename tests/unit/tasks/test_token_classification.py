@@ -113,9 +113,9 @@ def test_rows_of_the_mart_are_truths_and_strange_tags_are_named() -> None:
     rows = pa.table({"text": [TEXT, "York"], "tags": ["B-person I-person O B-place O", "B-town"],
                      "partition": ["2026-11-16", "2026-11-17"]})  # fmt: skip
     assert TASK.truths(rows)[1] == [[0, 4, "town"]]
-    with pytest.raises(DataError, match="tags that the task does not have") as raised:
+    with pytest.raises(DataError, match="labels that the task does not have") as raised:
         TASK.require_known(rows, "names")
-    assert raised.value.found == "B-town for 1 words"
+    assert raised.value.found == "B-town in 1 rows"
 
 
 def test_a_label_that_no_tag_can_name_is_refused() -> None:

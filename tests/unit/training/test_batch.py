@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from training.batch import rate_factor, settled, texts_of_a_batch
-from training.job import Job, key_of
-from training.job_config import JobConfig
+from training.job import Job
+from training.job_config import JobConfig, key_of
 from training.train import train
 
 MakeConfig = Callable[..., JobConfig]

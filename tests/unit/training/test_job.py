@@ -20,8 +20,8 @@ from lakeloop.tracking.tracker import NoopTracker
 from tests.support.tiny_bert import make_dataset, make_rows
 from tests.support.training_jobs import NUMBERS
 from training.data import tokenise
-from training.job import Job, Trained, journal_of, key_of, main, open_job, run
-from training.job_config import JobConfig
+from training.job import Job, Trained, journal_of, main, open_job, run
+from training.job_config import JobConfig, key_of
 from training.progress import Told
 from training.train import train as train_candidate
 

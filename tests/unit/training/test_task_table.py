@@ -41,6 +41,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def test_the_table_has_every_kind_of_task() -> None:
     assert {case.section.kind for case in TASKS.values()} == set(kinds_of(Task))
+    page = (Path(__file__).parents[3] / "docs/tasks.md").read_text()
+    assert {line.split(" | ")[0].strip("| ") for line in page.splitlines() if " | yes |" in line} == set(
+        TASKS
+    )
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ from lakeloop.spec.shape import dotted_keys, kinds_with, walk
 from lakeloop.spec.train import Candidate
 
 _METHOD = "train.method"
+_SEARCH = "train.search."
 
 
 def overridable_keys(loop: LoopSpec) -> tuple[str, ...]:
@@ -55,6 +56,7 @@ def _per_run(loop: LoopSpec) -> list[tuple[str, FieldInfo]]:
         (key, info)
         for key, info in keys
         if (mark := mark_of(info)) and mark.per_run and not key.endswith(f".{KIND}")
+        if loop.train.search or not key.startswith(_SEARCH)
     ]
 
 

@@ -8,9 +8,10 @@ from datetime import datetime
 from lakeloop.records import Frozen, StageRecord
 from lakeloop.stages.catalogue import Stage, stage_named
 from lakeloop.tracking.activity import Activity
+from lakeloop.tracking.journal import TRIAL
 
-_JOB = "-job"
-"""Ends the name under which a training's own process reports."""
+_OF_PROCESSES = ("-job", TRIAL)
+"""End the names under which a training's own process reports, and that of a trial."""
 
 
 class StageActivity(Frozen):
@@ -29,7 +30,7 @@ def running(found: Iterable[Activity]) -> tuple[StageActivity, ...]:
     at_work = {
         (name, activity.partition): StageActivity(stage=name, partition=activity.partition, at=activity.at)
         for activity in found
-        if activity.state == "running" and _stage(name := activity.stage.removesuffix(_JOB))
+        if activity.state == "running" and _stage(name := _without_end(activity.stage))
     }
     return tuple(at_work.values())
 
@@ -48,7 +49,7 @@ def failed(found: Iterable[Activity], entries: Sequence[StageRecord]) -> tuple[S
     failures = []
     for activity in found:
         stage = _stage(activity.stage)
-        if activity.state != "failed" or stage is None or activity.stage.endswith(_JOB):
+        if activity.state != "failed" or stage is None or activity.stage.endswith(_OF_PROCESSES):
             continue
         last = ended.get((activity.stage, activity.partition if stage.phase == "data" else ""))
         if last is None or last < activity.at:
@@ -67,6 +68,12 @@ def is_training(activity: StageActivity) -> bool:
     """Whether `activity` is a part of a training."""
     stage = _stage(activity.stage)
     return stage is not None and stage.phase == "training"
+
+
+def _without_end(name: str) -> str:
+    for end in _OF_PROCESSES:
+        name = name.removesuffix(end)
+    return name
 
 
 def _stage(name: str) -> Stage | None:

@@ -103,11 +103,12 @@ def spent(
 def unfinished(settings: Settings, loop: str) -> tuple[Unfinished, ...]:
     """What jobs of a loop without a result have cost, on this machine; the last try first."""
     work = settings.home / "work" / loop
-    found = [one for folder in work.glob("*/*/job-*") for one in _tries(Workdir(folder))]
+    found = [one for folder in work.glob("*/*/job-*") for one in tries_of(Workdir(folder))]
     return tuple(sorted(found, key=lambda each: each.at, reverse=True))
 
 
-def _tries(workdir: Workdir) -> Iterator[Unfinished]:
+def tries_of(workdir: Workdir) -> Iterator[Unfinished]:
+    """What each try of one job has cost; nothing when it has a result, which says it."""
     record = workdir.read_record()
     if record is not None and record.state == "succeeded":  # its result says it
         return

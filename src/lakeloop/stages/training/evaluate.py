@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lakeloop.evaluation.fair import FairRows
     from lakeloop.evaluation.judge import Contender, Judged
     from lakeloop.registry.history import ModelVersion
+    from lakeloop.search.found import SearchFound
     from lakeloop.tasks.base import Grid, Task
 
 STAGE = "evaluate"
@@ -155,9 +156,10 @@ def _new_order(context: StageContext, partition: str) -> _Evaluation | _Missing:
         for each in context.loop.train.all_candidates
     }
     candidates = tuple(
-        Contender(name, record.outputs["digest"], record.outputs["artifact"])
+        Contender(*model)
         for name, record in trained.items()
         if record
+        for model in _models_of(context, name, record)
     )
     if not candidates:
         name = stage_named("train").record_name(next(iter(trained)))
@@ -170,6 +172,31 @@ def _new_order(context: StageContext, partition: str) -> _Evaluation | _Missing:
         candidates=candidates,
         champion=Registry(context.lake, context.attempt).champion(),
     )
+
+
+def _models_of(context: StageContext, name: str, record: StageRecord) -> Iterator[tuple[str, str, str]]:
+    """Name, digest and folder of each model that a training has left: a search leaves its best few."""
+    from lakeloop.search.stored import search_of
+
+    if (search := search_of(context.lake.files, record)) is None:
+        yield name, record.outputs["digest"], record.outputs["artifact"]
+        return
+    for model in search.kept:
+        yield model.name, model.digest, model.artifact
+
+
+def _searches(context: StageContext, stage: StageSession, evidence: Evidence) -> tuple[SearchFound, ...]:
+    """The searches that candidates of an evaluation are from."""
+    from lakeloop.search.stored import search_of
+
+    found = []
+    for each in context.loop.train.all_candidates:
+        name = stage_named("train").record_name(each.name)
+        record = context.lake.ledger.latest(name, stage.partition, "done")
+        judged = any(record and model.digest == record.outputs["digest"] for model in evidence.candidates)
+        if record and judged and (search := search_of(context.lake.files, record)):
+            found.append(search)
+    return tuple(found)
 
 
 def _training_of(context: StageContext, trained: Mapping[str, StageRecord | None]) -> dict[str, Any]:
@@ -207,7 +234,7 @@ def _evaluate(context: StageContext, stage: StageSession, order: _Evaluation) ->
         fair = fair_rows(files, read_split(dataset, "test"), card, order.champion, task)
         judged = _judge_all(context, order, fair.table, task, scratch)
         evidence = _evidence(context, stage, order, judged, fair, task)
-        page = render(Report(evidence, context.loop, card))
+        page = render(Report(evidence, context.loop, card, _searches(context, stage, evidence)))
         published = context.lake.replace(
             "evaluations",
             answer_rows(judged, fair.table, task),

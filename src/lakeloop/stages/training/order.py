@@ -19,6 +19,7 @@ from lakeloop.spec.train import Candidate
 from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.training.base import Base, base_of, beside_of
+from lakeloop.tracking.journal import TRIAL
 
 _SHORT = 12
 """Characters of a digest that only tells two files apart."""
@@ -47,6 +48,10 @@ class Training:
     inputs: Mapping[str, str]
     parts: Mapping[str, Mapping[str, str]]
     """What the code is made of: one digest would not say which file has changed."""
+    tried: Mapping[str, Any] | None = None
+    """Of a trial of a search: the values that it tries; such a training may be ended early."""
+    slots: tuple[int, ...] = ()
+    """Of a job that carries out many trials: their places in the search."""
 
     @property
     def stage(self) -> str:
@@ -60,12 +65,14 @@ class Training:
     @property
     def folder(self) -> str:
         """Name of the job's folder: the same order finds its job again, another one gets another folder."""
-        return f"job-{self.work[:16]}"
+        if self.slots:
+            return f"job-trials-{self.work[:16]}-{self.slots[0]}"
+        return f"job-{self.work[:16]}" if self.tried is None else f"job-trial-{self.work[:16]}"
 
     @property
     def job_stage(self) -> str:
         """What the job's own runs are called: steps and epochs are there."""
-        return f"{self.stage}-job"
+        return f"{self.stage}-job" if self.tried is None else f"{self.stage}{TRIAL}"
 
 
 def training_on(context: StageContext, name: str, dataset: str, digest: str) -> Training:

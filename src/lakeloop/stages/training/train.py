@@ -22,7 +22,6 @@ from lakeloop.jobs.log_lines import teller
 from lakeloop.measures.base import shown
 from lakeloop.records import StageRecord
 from lakeloop.spec.origins import origins_of
-from lakeloop.spec.train import Candidate
 from lakeloop.stages.frame.activity import is_training, running
 from lakeloop.stages.frame.cost import budget_status, unfinished
 from lakeloop.stages.frame.pending import Pending, Standing
@@ -40,9 +39,9 @@ _DATASET_FILES = ("dataset.json", "train.parquet", "validation.parquet")
 """What a job sees of a data set: not its test rows."""
 _INPUTS = "inputs/dataset"
 """The folder of a job that has them."""
-_COSTS = ("gpu_seconds", "peak_memory_mb", "peak_gpu_memory_mb", "energy_joules", "tries")
+COSTS = ("gpu_seconds", "peak_memory_mb", "peak_gpu_memory_mb", "energy_joules", "tries")
 """What the record says of the cost, beside seconds; what a machine does not tell is left out."""
-_SCORES = "validation/"
+SCORES = "validation/"
 """Begins the names of scores among the metrics of a record."""
 
 
@@ -57,10 +56,14 @@ def train(context: StageContext, partition: str, candidate: str) -> StageRecord:
         JobError: the job was ended or lost; call again.
         FenceError: a newer attempt of this stage began meanwhile; only that one is recorded.
     """
-    order = _order(context, partition, candidate)
+    order = order_of(context, partition, candidate)
+    if context.loop.train.searched(candidate):
+        from lakeloop.stages.training.search import search
+
+        return search(context, partition, order)
 
     def trained() -> str:
-        job = _job(context, partition, order)
+        job = job_of(context, partition, order)
         require_budget(context, job)
         job_id = submit(job)
         reach("train.after-submit")
@@ -91,18 +94,18 @@ def prepare(context: StageContext, partition: str, candidate: str) -> JobSpec:
         ConfigurationError: there is no such candidate, the base model or the training code is not where it
             should be, or the loop is over its budget.
     """
-    job = _job(context, partition, _order(context, partition, candidate))
+    job = job_of(context, partition, order_of(context, partition, candidate))
     require_budget(context, job)
     return job
 
 
 def stored(context: StageContext, partition: str, candidate: str) -> bool:
     """Whether this very training was done and its artifact is in the lake; then `finish` needs no job."""
-    order = _order(context, partition, candidate)
+    order = order_of(context, partition, candidate)
     work = context.work(order.stage, partition)
     look = StageSession(context, order.stage, partition, dict(order.config), work, NoopTracker())
     name_inputs(look, order)
-    return _stored_before(look) is not None or made_before(look) is not None
+    return stored_before(look) is not None or made_before(look) is not None
 
 
 def finish(context: StageContext, partition: str, candidate: str, job_id: str) -> StageRecord:
@@ -113,32 +116,32 @@ def finish(context: StageContext, partition: str, candidate: str, job_id: str) -
         ArtifactError: the artifact is not whole.
         FenceError: a newer attempt of this stage began meanwhile; only that one is recorded.
     """
-    return _carry_out(context, partition, _order(context, partition, candidate), lambda: job_id)
+    return _carry_out(context, partition, order_of(context, partition, candidate), lambda: job_id)
 
 
 def _carry_out(context: StageContext, partition: str, order: Training, job: Callable[[], str]) -> StageRecord:
     """The stage around a training: unchanged when its artifact is stored, else `job` makes the artifact."""
     with context.stage(order.stage, partition, config=order.config) as stage:
         name_inputs(stage, order)
-        if done := _stored_before(stage):
+        if done := stored_before(stage):
             return done
         stage.claim()
         if earlier := made_before(stage):
-            return _taken_again(stage, earlier)
+            return taken_again(stage, earlier)
         return _publish(stage, order, job())
 
 
-def require_budget(context: StageContext, job: JobSpec) -> None:
-    """Require that the loop may begin another training; one that is at work, or done, may be finished.
+def require_budget(context: StageContext, job: JobSpec | None = None) -> None:
+    """Require that the loop may begin another training; a `job` that is at work, or done, may be finished.
 
     Raises:
         ConfigurationError: what the trainings of this week or month have cost has reached `train.budget`.
     """
-    if status(str(job.workdir)).state in (*AT_WORK, "succeeded"):
+    if job is not None and status(str(job.workdir)).state in (*AT_WORK, "succeeded"):
         return
     # What it has cost itself is no reason to leave it where its checkpoint stands.
     tries = unfinished(context.settings, context.loop.name)
-    others = [each for each in tries if each.job != job.workdir.name]
+    others = [each for each in tries if job is None or each.job != job.workdir.name]
     budget = budget_status(context.loop, context.lake.ledger.entries(), others)
     if budget and budget.exhausted:
         raise ConfigurationError(
@@ -171,18 +174,24 @@ def made_before(stage: StageSession) -> StageRecord | None:
     )
 
 
-def _taken_again(stage: StageSession, earlier: StageRecord) -> StageRecord:
+def taken_again(stage: StageSession, earlier: StageRecord) -> StageRecord:
     """Record the artifact of an equal training as the newest one: what comes after takes the newest."""
     return stage.done(
         reason=f"not trained again: equal to {earlier.title}, whose model is taken; {earlier.reason}",
         outputs=earlier.outputs,
-        metrics={key: value for key, value in earlier.metrics.items() if key.startswith(_SCORES)},
+        metrics={key: value for key, value in earlier.metrics.items() if key.startswith(SCORES)},
         links=earlier.links,
         settings=earlier.settings,
     )
 
 
-def _order(context: StageContext, partition: str, name: str) -> Training:
+def order_of(context: StageContext, partition: str, name: str) -> Training:
+    """The training of a candidate on the newest data set of `partition`.
+
+    Raises:
+        DataError: none was frozen.
+        ConfigurationError: see `training_on`.
+    """
     dataset = context.lake.ledger.latest("dataset", partition, "done")
     if dataset is None:
         raise DataError(
@@ -194,13 +203,14 @@ def _order(context: StageContext, partition: str, name: str) -> Training:
     return training_on(context, name, dataset.outputs["dataset"], dataset.outputs["digest"])
 
 
-def _job(context: StageContext, partition: str, order: Training) -> JobSpec:
+def job_of(context: StageContext, partition: str, order: Training) -> JobSpec:
+    """The job of a training, with its inputs in its folder; `context` has the loop as it is for it."""
     workdir = context.work(order.stage, partition) / order.folder
     base = order.base.placed(context, workdir / "inputs")
     return JobSpec(
         job=_JOB,
         config={
-            **_told(context, order.candidate),
+            **_told(context, order),
             "partition": partition,
             "dataset": str(_fetch_dataset(context, order, workdir / _INPUTS)),
             "base_folder": str(base) if base else None,
@@ -224,9 +234,9 @@ def _job(context: StageContext, partition: str, order: Training) -> JobSpec:
     )
 
 
-def _told(context: StageContext, candidate: Candidate) -> dict[str, Any]:
+def _told(context: StageContext, order: Training) -> dict[str, Any]:
     """All that the loop file, as it is for this run, says of the training of a candidate."""
-    loop = context.loop
+    loop, candidate, tried = context.loop, order.candidate, order.tried
     return {
         "loop": loop.name,
         "candidate": candidate.model_dump(mode="json"),
@@ -235,7 +245,8 @@ def _told(context: StageContext, candidate: Candidate) -> dict[str, Any]:
         "task": loop.task.model_dump(mode="json"),
         "clean": loop.clean.model_dump(mode="json"),
         "metric": loop.metric.name,
-        "origins": origins_of(loop.train, candidate, context.changes),
+        "origins": origins_of(loop.train, candidate, context.changes) | dict.fromkeys(tried or (), "search"),
+        "trial": tried is not None,
     }
 
 
@@ -247,7 +258,7 @@ def _fetch_dataset(context: StageContext, order: Training, into: Path) -> Path:
     return into
 
 
-def _stored_before(stage: StageSession) -> StageRecord | None:
+def stored_before(stage: StageSession) -> StageRecord | None:
     done = stage.unchanged()
     return done if done and stage.context.lake.files.exists(done.outputs["artifact"]) else None
 
@@ -267,9 +278,9 @@ def _publish(stage: StageSession, order: Training, job_id: str) -> StageRecord:
         # This attempt may not have waited for all of the job: the stage took as long as the job did.
         stage.started_at = min(stage.started_at, begun)
     artifact = workdir / "artifact"
-    name = _artifact_name(found)
+    name = artifact_name(found)
     digest = open_artifact(artifact, expect=found["digest"]).digest
-    if done := _stored_before(stage):  # by an attempt that waited for the same job
+    if done := stored_before(stage):  # by an attempt that waited for the same job
         return done
     uri = stage.context.lake.files.put(artifact, name)
     reach("train.before-ledger")
@@ -280,15 +291,15 @@ def _publish(stage: StageSession, order: Training, job_id: str) -> StageRecord:
         f" {found['seconds']:.0f} s on {found['device']}",
         outputs={"artifact": name, "digest": digest},
         metrics={
-            **{f"{_SCORES}{key}": float(value) for key, value in scores.items()},
+            **{f"{SCORES}{key}": float(value) for key, value in scores.items()},
             "seconds": float(found["seconds"]),
             "cpu_seconds": float(found["cpu_seconds"]),
-            **{key: float(found["cost"][key]) for key in _COSTS if key in found.get("cost", {})},
+            **{key: float(found["cost"][key]) for key in COSTS if key in found.get("cost", {})},
         },
         links={"log": str(workdir / "job.log"), "training_run": str(_journal(stage, order, found))},
         settings=found["settings"],
     )
-    _forget_others(stage, workdir)
+    forget_others(stage, workdir)
     return record
 
 
@@ -310,7 +321,7 @@ def _journal(stage: StageSession, order: Training, found: Mapping[str, Any]) -> 
     return identity.path(stage.context.settings.journals)
 
 
-def _forget_others(stage: StageSession, kept: Path) -> None:
+def forget_others(stage: StageSession, kept: Path) -> None:
     """Remove the folders, 200 MB each, of this candidate's earlier jobs that are of no use any more."""
     for folder in stage.work.parent.glob("*/job-*"):
         if folder.resolve() != kept.resolve() and _is_of_no_use(stage, folder):
@@ -325,12 +336,12 @@ def _is_of_no_use(stage: StageSession, folder: Path) -> bool:
     if state != "succeeded":
         return False
     try:
-        name = _artifact_name(result(str(folder)))
+        name = artifact_name(result(str(folder)))
     except (JobError, KeyError):  # removed at this moment, or unreadable: it stays
         return False
     return stage.context.lake.files.exists(name)
 
 
-def _artifact_name(found: Mapping[str, Any]) -> str:
+def artifact_name(found: Mapping[str, Any]) -> str:
     """Name in the lake of what a job has made."""
     return f"candidates/{found['digest'][:16]}"

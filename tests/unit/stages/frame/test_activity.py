@@ -16,7 +16,7 @@ BEFORE = NOON - timedelta(hours=1)
 
 def test_a_training_that_runs_is_not_due() -> None:
     entries = prepared(DAY)
-    for stage in ("dataset", "train-baseline", "train-finetune-job", "evaluate"):
+    for stage in ("dataset", "train-baseline", "train-finetune-job", "train-finetune-trial", "evaluate"):
         at_work = [Activity(stage, DAY, "running", NOON)]
         assert pending_work(Standing(LOOP, entries, None, activities=at_work)) == []
     for activity in (
@@ -53,4 +53,5 @@ def test_a_later_training_overtakes_the_failure_of_an_earlier_one() -> None:
 
 
 def test_the_process_of_a_training_fails_with_its_task() -> None:
-    assert failed([Activity("train-baseline-job", DAY, "failed", AFTER)], []) == ()
+    for name in ("train-baseline-job", "train-baseline-trial"):
+        assert failed([Activity(name, DAY, "failed", AFTER)], []) == ()

@@ -1,0 +1,66 @@
+"""What tasks with labels have in common: labels that are not known any more, and scores label by label."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lakeloop.errors import DataError
+from lakeloop.tasks.base import Grid
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def require_known_labels(
+    rows: pa.Table, target: str, labels_of: Callable[[Any], Iterable[str]], known: Sequence[str], loop: str
+) -> None:
+    """Published `rows` must have no label that is not `known`; `labels_of` are those of a value of `target`.
+
+    Raises:
+        DataError: some do not; says which days to validate again.
+    """
+    counts: Counter[str] = Counter()
+    days: set[str] = set()
+    for row in rows.select([target, "partition"]).to_pylist():
+        if strange := [label for label in labels_of(row[target]) if label not in known]:
+            counts.update(map(str, strange))
+            days.add(row["partition"])
+    if counts:
+        raise DataError(
+            "published rows have labels that the task does not have",
+            where=f"{loop} mart, {len(days)} day(s), {min(days)}..{max(days)}",
+            expected=f"task.labels: {', '.join(known)}",
+            found=", ".join(f"{label} in {count} rows" for label, count in sorted(counts.items())),
+            remedy=f"validate these days again (lakeloop validate {loop} --partition {min(days)}),"
+            " or put the label back into task.labels",
+        )
+
+
+def label_grid(labels: Sequence[str], right: NDArray[Any], rows: NDArray[Any], claimed: NDArray[Any]) -> Grid:
+    """Precision, recall and F1 of each label, the worst first.
+
+    Of each label int [labels]: answers that are `right`, `rows` that have it, answers where it is `claimed`.
+    """
+    f1 = 2 * right / np.maximum(rows + claimed, 1)
+    return Grid(
+        title="Labels",
+        columns=("label", "precision", "recall", "F1", "rows"),
+        rows=tuple(
+            (
+                labels[number],
+                float(right[number] / max(claimed[number], 1)),
+                float(right[number] / max(rows[number], 1)),
+                float(f1[number]),
+                int(rows[number]),
+            )
+            for number in np.argsort(f1, kind="stable")
+        ),
+        compared="F1",
+        note="Precision: of the answers with this label, the share that is right. Recall: of the rows"
+        " with this label, the share that is found. F1 is their harmonic mean; the worst first.",
+    )
