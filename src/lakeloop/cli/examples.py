@@ -17,7 +17,10 @@ _PANEL = "The loop file"
 
 @app.command(rich_help_panel=_PANEL)
 def examples() -> None:
-    """List the loops that ship: each is begun with data of its own by lakeloop new NAME --example EXAMPLE."""
+    """List the loops that ship with data of their own.
+
+    Each is begun by lakeloop new NAME --example EXAMPLE.
+    """
     from lakeloop.examples.registry import EXAMPLES
 
     for name, example in EXAMPLES.items():

@@ -15,7 +15,7 @@ from tests.support.command import Run
 from tests.unit.test_arrows import HEAVY
 
 VERBS = (
-    "check", "schema", "eject", "new", "ingest", "transform", "validate", "dataset", "train", "evaluate",
+    "check", "schema", "eject", "new", "examples", "ingest", "transform", "validate", "dataset", "train", "evaluate",
     "release", "rollout", "monitor", "maintain", "run", "start", "serve", "rollback", "status", "why",
     "search",
     "quarantine",
