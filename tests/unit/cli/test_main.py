@@ -15,8 +15,8 @@ from tests.support.command import Run
 from tests.unit.test_arrows import HEAVY
 
 VERBS = (
-    "check", "schema", "eject", "new", "examples", "ingest", "transform", "validate", "dataset", "train", "evaluate",
-    "release", "rollout", "monitor", "maintain", "run", "start", "serve", "rollback", "status", "why",
+    "check", "schema", "eject", "new", "examples", "ingest", "transform", "validate", "dataset", "train",
+    "evaluate", "release", "rollout", "monitor", "maintain", "run", "start", "serve", "rollback", "status", "why",
     "search",
     "quarantine",
     "reset", "evolve", "mirror", "up", "down", "demo",
