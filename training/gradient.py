@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,6 +51,10 @@ class Gradient:
     opener: Opener
 
     def train(self, job: Job, task: TrainingTask) -> Trained:
+        if job.dataset.contract.writing is not None:
+            from training.generation.fit import train_writer  # noqa: PLC0415 - it goes on from this module
+
+            return train_writer(self.opener, job, task)
         tokens = job.tokenise()
         encoder = load_encoder(job.base, job.config.train.max_tokens)
         fuse_attention(encoder)
@@ -269,8 +274,7 @@ class Fit:
 
         def compute(batch: Batch) -> torch.Tensor:
             self._between(course)
-            outputs: torch.Tensor = self.network(*self.feed(batch))
-            return outputs
+            return self._outputs(batch)
 
         outputs = run(
             compute,
@@ -281,6 +285,15 @@ class Fit:
             passes=self.in_validation,
             ranks=self.job.ranks,
         )
+        return self._scores(outputs)
+
+    def _outputs(self, batch: Batch) -> torch.Tensor:
+        """What validation looks at, of each row of `batch`."""
+        outputs: torch.Tensor = self.network(*self.feed(batch))
+        return outputs
+
+    def _scores(self, outputs: Any) -> Scores:
+        """How `outputs` of the validation rows do."""
         return self.job.judge.score(self.task, outputs)
 
     def _optimiser(self) -> torch.optim.Optimizer:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from lakeloop.spec import methods as spec
 from training.data import tokenise
 from training.embed import embed_texts
+from training.generation.fit import as_it_is
 from training.job import Job, Trained
 from training.methods.base import Method
 from training.network import load_encoder
@@ -36,6 +37,8 @@ class ZeroShot:
         self._descriptions = descriptions
 
     def train(self, job: Job, task: TrainingTask) -> Trained:
+        if job.dataset.contract.writing is not None:
+            return as_it_is(job, task)
         encoder = load_encoder(job.base, job.config.train.max_tokens)
         job.suit(encoder)
         network = task.network(encoder, job.dataset.reads.width).to(job.device.target)

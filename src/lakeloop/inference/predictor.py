@@ -20,7 +20,8 @@ from lakeloop.inference.batches import length_batches, pad, pad_id_of
 from lakeloop.inference.engines.onnx_encoder import REMEDY
 from lakeloop.inference.engines.registry import open_engine
 from lakeloop.inference.instances import clean_instances, encode, inputs_of, tokenised
-from lakeloop.tasks.base import Answer
+from lakeloop.inference.writing import Prompts
+from lakeloop.tasks.base import Answer, Written
 from lakeloop.tasks.reading import Instance, as_instances
 from lakeloop.tasks.registry import task_class
 
@@ -51,6 +52,9 @@ class Predictor:
         self._pad = pad_id_of(self._tokenizer)
         # Padding is ours, by batch; a tokenizer.json may carry its own, to a fixed length.
         self._tokenizer.no_padding()
+        self._prompts: Prompts | None = None
+        if writing := artifact.description.contract.writing:
+            self._prompts = Prompts(self._tokenizer, writing, artifact.description.max_tokens)
         self._engine = open_engine(folder, artifact.description, threads)
         self._decode = task_class(artifact.description.contract.kind).decode
 
@@ -68,6 +72,8 @@ class Predictor:
         sent = as_instances(rows)
         instances = self._cleaned(sent)
         contract = self.description.contract
+        if self._prompts is not None:
+            return self._decode(contract, self._written(self._prompts, instances))
         encoded = self._encoded(instances)
         outputs = self._outputs([each.ids for each in encoded], self.description.reads.numbers(instances))
         if not contract.per_token:
@@ -94,6 +100,14 @@ class Predictor:
             for line, index in enumerate(batch):
                 each[index] = found[line, : lengths[index]]
         return each if contract.per_token else whole
+
+    def _written(self, prompts: Prompts, instances: Sequence[Instance]) -> list[Written]:
+        ids = prompts.ids([each.text for each in instances])
+        found: dict[int, Written] = {}
+        for batch in length_batches([len(row) for row in ids]):
+            written = self._engine.run(pad([ids[index] for index in batch], self._pad))
+            found.update(zip(batch, map(prompts.written, written), strict=True))
+        return [found[index] for index in range(len(ids))]
 
     def _cleaned(self, instances: Sequence[Instance]) -> list[Instance]:
         """`instances` as the rows of the mart are."""

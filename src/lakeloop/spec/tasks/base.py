@@ -56,6 +56,8 @@ class TaskBase(Section):
 
     target: ClassVar[str]
     """Role of the column with the right answer."""
+    writes: ClassVar[bool] = False
+    """Answers are texts that a model writes."""
 
     text: Annotated[ColumnName, ROLE]
     """Column with the text that the model reads."""
