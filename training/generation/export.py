@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from lakeloop.inference.batches import pad
 from lakeloop.inference.engines.torch_generate import TorchGenerate, write
 from lakeloop.inference.writing import Prompts
 from training.export import begun, sealed, weights_to_save
-from training.generation.prompts import CHAT_TEMPLATE, template_of
+from training.generation.prompts import said_again
 from training.network import TokenNetwork
 
 log = logging.getLogger(__name__)
@@ -50,8 +51,8 @@ def export_writer(
     model: Any = network.to("cpu").eval().encoder
     save_file(weights_to_save(network), partial / WEIGHTS)
     write_atomically(partial / SEALED_CONFIG, model.config.to_json_string(use_diff=False))
-    if template := template_of(base):  # for who trains on it
-        write_atomically(partial / CHAT_TEMPLATE, template)
+    for name, told in said_again(base, writing).items():  # for who trains on this model
+        write_atomically(partial / name, json.dumps(told, indent=2) + "\n")
     batch = pad(Prompts(tokenizer, writing, description.max_tokens).ids(texts), writing.pad)
     wanted = write(model, writing, batch)
     found = TorchGenerate(partial, description.contract, torch.get_num_threads()).run(batch)

@@ -20,6 +20,7 @@ from lakeloop.spec.tasks.writing import PLACE, WritingTask
 from lakeloop.tasks.base import OutputContract, Writing
 
 CHAT_TEMPLATE = "chat_template.jinja"
+_TOKENIZER, _WRITES = "tokenizer_config.json", "generation_config.json"
 _TEXT, _ANSWER = "\ue000text\ue001", "\ue000answer\ue001"
 """Stand for what is asked and answered while a template is looked at."""
 _APART = "\n\n"
@@ -136,14 +137,12 @@ def _messages(task: CausalLm) -> Iterator[dict[str, str]]:
 
 
 def _rendered(template: str, messages: list[dict[str, str]], base: BaseModel, *, go_on: bool) -> str:
-    named = {
-        name: value["content"] if isinstance(value, Mapping) else value
-        for name, value in _tokenizer_config(base).items()
-        if name.endswith("_token") and isinstance(value, str | Mapping)
-    }
     try:
         found, _ = render_jinja_template(
-            conversations=[messages], chat_template=template, add_generation_prompt=go_on, **named
+            conversations=[messages],
+            chat_template=template,
+            add_generation_prompt=go_on,
+            **_special_tokens(base),
         )
     except Exception as error:  # a template raises what it likes
         raise ConfigurationError(
@@ -156,9 +155,28 @@ def _rendered(template: str, messages: list[dict[str, str]], base: BaseModel, *,
     return str(found[0])
 
 
+def said_again(base: BaseModel, writing: Writing) -> dict[str, dict[str, Any]]:
+    """What an artifact says of `base` beside its config, to be asked as `base` was: file -> JSON."""
+    files: dict[str, dict[str, Any]] = {_WRITES: {"eos_token_id": list(writing.ends)}}
+    if writing.start is not None:
+        files[_WRITES]["decoder_start_token_id"] = writing.start
+    if template := template_of(base):
+        files[_TOKENIZER] = {**_special_tokens(base), "chat_template": template}
+    return files
+
+
+def _special_tokens(base: BaseModel) -> dict[str, str]:
+    """By their roles, as templates speak of them: `bos_token` and so on."""
+    return {
+        name: str(value["content"]) if isinstance(value, Mapping) else value
+        for name, value in _tokenizer_config(base).items()
+        if name.endswith("_token") and isinstance(value, str | Mapping)
+    }
+
+
 def _told(base: BaseModel) -> dict[str, Any]:
     """What config.json says, and over it generation_config.json."""
-    file = base.folder / "generation_config.json"
+    file = base.folder / _WRITES
     own = read_json(file) if file.is_file() else {}
     return {**read_json(base.config), **{key: value for key, value in own.items() if value is not None}}
 
@@ -188,7 +206,7 @@ def _number(value: Any, other: int) -> int:
 
 def _tokenizer_config(base: BaseModel) -> dict[str, Any]:
     try:
-        found = json.loads((base.folder / "tokenizer_config.json").read_bytes())
+        found = json.loads((base.folder / _TOKENIZER).read_bytes())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

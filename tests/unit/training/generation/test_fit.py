@@ -13,9 +13,11 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from lakeloop.base_model import find_base_model
 from lakeloop.errors import ConfigurationError
 from lakeloop.inference.predictor import Predictor
-from tests.support.tiny_writers import ASKED, TURNED
+from lakeloop.spec.train import CHAMPION
+from tests.support.tiny_writers import ASKED, TURNED, make_writer
 from training.checkpoint import Checkpoints, State
 from training.data import NO_TARGET
 from training.generation.fit import inputs_of, loaded, scores_of, tokens_of
@@ -118,6 +120,26 @@ def test_the_base_model_as_it_is_writes_what_it_writes(make_writing_job: MakeJob
     trained = train(make_writing_job("llama", "zero_shot"))
     assert trained.validation.named["exact_match"] == 0
     assert trained.validation.loss > 2
+
+
+def test_a_champion_is_trained_on_and_asked_as_it_was(
+    make_config: MakeConfig, turned: Path, tmp_path: Path
+) -> None:
+    task = ASKED.model_copy(update={"chat": "auto"})
+    base = find_base_model("models/chat", make_writer(tmp_path / "chat", "gpt2", chat=True))
+    steps = {"learning_rate": 3e-3, "batch_size": 16, "epochs": 3}
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder, on in ((first, base), (second, None)):
+        on = on or find_base_model(CHAMPION, first / "artifact")
+        folder.mkdir()
+        config = make_config("full", task=task, dataset=turned, on=on, **steps)
+        (folder / "config.json").write_text(config.model_dump_json())
+        run(folder / "config.json", train)
+    one, other = (Predictor(folder / "artifact").description for folder in (first, second))
+    assert other.contract == one.contract
+    assert other.contract.writing is not None
+    assert other.contract.writing.prompt == ("<|user|> Q: ", " A: <|end|> <|assistant|> ")
+    assert other.validation_metrics["loss"] < one.validation_metrics["loss"]
 
 
 class Killed(BaseException):
