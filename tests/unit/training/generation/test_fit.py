@@ -129,9 +129,9 @@ def test_a_champion_is_trained_on_and_asked_as_it_was(
     base = find_base_model("models/chat", make_writer(tmp_path / "chat", "gpt2", chat=True))
     steps = {"learning_rate": 3e-3, "batch_size": 16, "epochs": 3}
     first, second = tmp_path / "first", tmp_path / "second"
-    for folder, on in ((first, base), (second, None)):
-        on = on or find_base_model(CHAMPION, first / "artifact")
+    for folder in (first, second):
         folder.mkdir()
+        on = base if folder == first else find_base_model(CHAMPION, first / "artifact")
         config = make_config("full", task=task, dataset=turned, on=on, **steps)
         (folder / "config.json").write_text(config.model_dump_json())
         run(folder / "config.json", train)
