@@ -27,6 +27,9 @@ from training.network import TokenNetwork
 
 log = logging.getLogger(__name__)
 
+COMPARED = 4
+"""Texts, at most, that files and network both write answers to: a small model takes seconds for each."""
+
 
 def export_writer(
     network: TokenNetwork,
@@ -53,6 +56,7 @@ def export_writer(
     write_atomically(partial / SEALED_CONFIG, model.config.to_json_string(use_diff=False))
     for name, told in said_again(base, writing).items():  # for who trains on this model
         write_atomically(partial / name, json.dumps(told, indent=2) + "\n")
+    texts = texts[:COMPARED]
     batch = pad(Prompts(tokenizer, writing, description.max_tokens).ids(texts), writing.pad)
     wanted = write(model, writing, batch)
     found = TorchGenerate(partial, description.contract, torch.get_num_threads()).run(batch)

@@ -38,6 +38,7 @@ class Generated(Answer):
     )
 
     text: str
+    """What the model wrote, without its end."""
     tokens: int
     """Of the text, its end among them."""
     finished: bool
