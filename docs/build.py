@@ -1,7 +1,8 @@
 """Writes the generated pages of the guide; `--check` says which are out of step and exits with 1.
 
 `loop-file.md` comes from the models that check a loop file, `dags.md` from the docstrings of the DAG files,
-`base-models.md` from what a test found, so none can tell another story than the code. Pictures are made by
+`base-models.md` from what a test found, the loop file in each page of `examples/` from the one that ships, so
+none can tell another story than the code. Pictures are made by
 `pictures.py`.
 """
 
@@ -12,9 +13,12 @@ import ast
 import json
 import logging
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lakeloop.examples.registry import EXAMPLES, loop_text
 from lakeloop.measures.registry import metrics_of
 from lakeloop.spec.base import Mark, mark_of
 from lakeloop.spec.loop import LoopSpec
@@ -209,11 +213,19 @@ def tasks_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-PAGES = {
+def example_page(name: str) -> str:
+    """The page of an example as it stands, with the loop file that ships as its first block of YAML."""
+    page = (DOCS / f"examples/{name}.md").read_text()
+    before, begin, rest = page.partition("```yaml\n")
+    return before + begin + loop_text(name, name) + "```\n" + rest.partition("```\n")[2]
+
+
+PAGES: dict[str, Callable[[], str]] = {
     "loop-file.md": loop_file_page,
     "dags.md": dags_page,
     "base-models.md": base_models_page,
     "tasks.md": tasks_page,
+    **{f"examples/{name}.md": partial(example_page, name) for name in EXAMPLES},
 }
 
 

@@ -78,7 +78,7 @@ ROOMS = (
     ("tasks", "bases"),
     ("cleaning", "artifact", "evidence", "base_model"),
     ("sources", "transform", "quality", "datasets", "inference"),
-    ("gate", "proposal"),
+    ("gate", "proposal", "examples"),
     ("registry",),
     ("evaluation", "monitoring"),
     ("serving",),

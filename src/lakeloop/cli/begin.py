@@ -24,20 +24,36 @@ _PANEL = "The loop file"
 _SHOWN_ANSWERS = 12
 _CELL = 60
 
+Looked = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="FILE|URL",
+        help="Look at this file, folder, pattern ('drops/*.csv'), store (s3://…), table"
+        " (postgresql://…, sqlite:///…, a Delta folder), API (https://…) or data set"
+        " (hub:owner/name@revision), and propose the loop file.",
+    ),
+]
+Shipped = Annotated[
+    str | None,
+    typer.Option(
+        metavar="EXAMPLE", help="Begin with a loop that ships, and its data: see lakeloop examples."
+    ),
+]
+Published = Annotated[
+    str | None,
+    typer.Option(
+        "--from-dataset",
+        metavar="FOLDER",
+        help="With --example: the public data set in this folder, in place of generated data.",
+    ),
+]
+
 
 @app.command(rich_help_panel=_PANEL)
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Small letters, digits and _.")],
-    given: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="FILE|URL",
-            help="Look at this file, folder, pattern ('drops/*.csv'), store (s3://…), table"
-            " (postgresql://…, sqlite:///…, a Delta folder), API (https://…) or data set"
-            " (hub:owner/name@revision), and propose the loop file.",
-        ),
-    ] = None,
+    given: Looked = None,
     table: Annotated[str | None, typer.Option(help="Table or view of the database.")] = None,
     connection: Annotated[
         str | None,
@@ -57,15 +73,21 @@ def new(
     key: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that names a record.")] = None,
     time: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that says when.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take the likeliest.")] = False,
+    example: Shipped = None,
+    dataset: Published = None,
 ) -> None:
     """Begin a loop: write its file, from a look at your data or as a template of about 15 lines to fill in.
 
-    With --from the file is written from what is found in your data, with the reason of each choice.
+    With --from the file is written from what is found in your data, with the reason of each choice; with
+    --example it comes with days of data, and runs as it is.
     """
     from lakeloop.proposal.given import Pointer
     from lakeloop.settings import get_settings
 
     settings = get_settings()
+    if example is not None or dataset is not None:
+        _from_example(name, settings, example, dataset, [given, connection, task])
+        return
     if given is None and connection is None:
         _from_template(name, settings, task or next(iter(TASKS)))
         return
@@ -87,6 +109,22 @@ def _from_template(name: str, settings: Settings, task: str) -> None:
         f"  lakeloop ingest {name} --partition YYYY-MM-DD\n"
         "Or have the file written from data that is there: lakeloop new NAME --from FILE"
     )
+
+
+def _from_example(
+    name: str, settings: Settings, example: str | None, dataset: str | None, others: list[str | None]
+) -> None:
+    from lakeloop.cli.examples import begin_example
+    from lakeloop.errors import ConfigurationError
+
+    if example is None or any(others):
+        raise ConfigurationError(
+            "an example brings its own source and task",
+            where="--example",
+            expected="--example, perhaps --from-dataset, and not --from, --connection or --task",
+            remedy="lakeloop examples says which there are",
+        )
+    begin_example(name, settings, example, dataset)
 
 
 def _from_data(pointer: Pointer, said: dict[Part, str], task: str | None, *, yes: bool) -> None:

@@ -16,6 +16,7 @@ from rich.text import Text
 from lakeloop import __version__
 from lakeloop.cli import (
     begin,
+    examples,
     lake,
     local_stack,
     logs,
@@ -40,7 +41,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (loop_files, begin, stage_verbs, whole_loop, why, search, quarantine, lake, mirror, local_stack):
+for group in (
+    loop_files,
+    begin,
+    examples,
+    stage_verbs,
+    whole_loop,
+    why,
+    search,
+    quarantine,
+    lake,
+    mirror,
+    local_stack,
+):
     app.add_typer(group.app)
 
 
