@@ -169,6 +169,8 @@ _TASKS = {
     "multi_label": ("multi_label", (), "any number of n answers"),
     "regression": ("regression", (), "a number"),
     "token_classification": ("token_classification", (), "stretches of the text, each of one of n kinds"),
+    "causal_lm": ("causal_lm", (), "a text that goes on behind a prompt"),
+    "seq2seq": ("seq2seq", (), "a text of another one: a summary, a translation"),
 }  # fmt: skip
 """Row of the table -> kind of task, keys of its section that count, what is answered."""
 

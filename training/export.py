@@ -27,7 +27,7 @@ from lakeloop.artifact import (
     open_artifact,
     write_manifest,
 )
-from lakeloop.base_model import SEALED_CONFIG
+from lakeloop.bases.files import SEALED_CONFIG, WEIGHTS
 from lakeloop.durable import fsync_directory, write_atomically
 from lakeloop.errors import ArtifactError
 from lakeloop.faults import reach
@@ -66,16 +66,34 @@ def export_artifact(
     Raises:
         ArtifactError: the ONNX file does not compute what the network computes.
     """
-    partial = into.with_name(f"{into.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    partial = begun(into)
     network = network.to("cpu").eval()
-    save_file(weights_to_save(network), partial / "model.safetensors")
+    save_file(weights_to_save(network), partial / WEIGHTS)
     onnx.save(graph_of(network, graphs, beside), partial / ONNX_MODEL)
     difference = compare(network, partial / ONNX_MODEL, compared)
     log.info("ONNX Runtime and torch differ by at most %.1e", difference)
     if (scores := refine(partial / ONNX_MODEL)) is not None:
         description = description.model_copy(update={"validation_metrics": dict(scores)})
+    return sealed(partial, network, tokenizer, description, rows, into)
+
+
+def begun(into: Path) -> Path:
+    """An empty folder beside `into`, to be sealed and then called so."""
+    partial = into.with_name(f"{into.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    return partial
+
+
+def sealed(
+    partial: Path,
+    network: TokenNetwork,
+    tokenizer: Tokenizer,
+    description: ArtifactDescription,
+    rows: Mapping[str, int],
+    into: Path,
+) -> Artifact:
+    """The artifact in `into`, of the folder `partial` and what all artifacts have beside a network."""
     tokenizer.save(str(partial / TOKENIZER))
     if isinstance(encoder := getattr(network, "encoder", None), PreTrainedModel):
         write_atomically(partial / SEALED_CONFIG, encoder.config.to_json_string(use_diff=False))

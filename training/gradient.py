@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,6 +55,10 @@ class Gradient:
     opener: Opener
 
     def train(self, job: Job, task: TrainingTask) -> Trained:
+        if job.dataset.contract.writing is not None:
+            from training.generation.fit import train_writer  # noqa: PLC0415 - it goes on from this module
+
+            return train_writer(self.opener, job, task)
         tokens = job.tokenise()
         encoder = load_encoder(job.base, job.config.train.max_tokens)
         fuse_attention(encoder)
@@ -343,6 +348,10 @@ class Fit:
             ranks=self.job.ranks,
             between=lambda: self._between(course),
         )
+        return self._scores(outputs)
+
+    def _scores(self, outputs: Any) -> Scores:
+        """How `outputs` of the validation rows do."""
         return self.job.judge.score(self.task, outputs)
 
     def _validated(self, *given: torch.Tensor) -> torch.Tensor:

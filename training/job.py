@@ -25,7 +25,7 @@ import transformers
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
-from lakeloop.artifact import ArtifactDescription
+from lakeloop.artifact import ENCODER, WRITER, Artifact, ArtifactDescription
 from lakeloop.base_model import BaseModel, find_base_model, require_fit
 from lakeloop.bases.families import TESTED
 from lakeloop.bases.vocabulary import MANY_UNKNOWN, read_vocabulary
@@ -45,6 +45,7 @@ from lakeloop.jobs.state import Workdir
 from lakeloop.measures.base import shown
 from lakeloop.measures.registry import metric_of
 from lakeloop.records import now
+from lakeloop.spec.tasks.writing import WritingTask
 from lakeloop.tasks.registry import task_of
 from lakeloop.tracking.journal import JournalIdentity, JournalTracker
 from lakeloop.tracking.tracker import NoopTracker, Tracker
@@ -57,6 +58,8 @@ from training.data import Dataset, Tokens, load_tokenizer, read_dataset, require
 from training.device import Device, is_out_of_memory, open_device
 from training.ending import Ending
 from training.export import COMPARED_ROWS, export_artifact
+from training.generation.export import export_writer
+from training.generation.prompts import with_writing, writing_of
 from training.graph import graph_of
 from training.job_config import JobConfig, key_of, read_config, said_settings
 from training.network import Network, TokenNetwork
@@ -275,16 +278,20 @@ def open_job(config: JobConfig, tracker: Tracker) -> Job:
     """
     config = settled(config)
     device = open_device(config.train.seed)
-    require_fit(config.train, config.base_folder, config.candidate)
+    require_fit(config.train, config.base_folder, config.candidate, config.task)
     base = find_base_model(config.train.base_model, config.base_folder)
     task = task_of(config.task)
     dataset = read_dataset(config.dataset, task, steps_of(config.clean))
+    tokenizer = load_tokenizer(base.tokenizer, config.train.max_tokens)
+    if isinstance(config.task, WritingTask):
+        writing = writing_of(base, tokenizer, config.task, dataset.train.values)
+        dataset = replace(dataset, contract=with_writing(dataset.contract, writing, base))
     metric = metric_of(config.task.kind, config.metric)
     return Job(
         config=config,
         base=base,
         dataset=dataset,
-        tokenizer=load_tokenizer(base.tokenizer, config.train.max_tokens),
+        tokenizer=tokenizer,
         device=device,
         tracker=tracker,
         judge=Judge(task, dataset.contract, dataset.validation, metric),
@@ -298,17 +305,7 @@ def _finish(
     description = _describe(job, trained)
     others = _cost_of_others(job.ranks)
     with job.timed("export"):
-        artifact = export_artifact(
-            trained.network,
-            job.tokenizer,
-            description,
-            tokenise(job.tokenizer, job.dataset.validation.instances[:COMPARED_ROWS], job.dataset.reads),
-            rows=_counts(job),
-            into=workdir / "artifact",
-            graphs=job.config.cache / "graphs",
-            beside=beside,
-            refine=trained.refine,
-        )
+        artifact = _export(job, trained, description, workdir / "artifact", beside)
     reach("train.after-artifact")
     cost = together(meter.read(job.device), others)
     metric, scores = job.judge.metric, artifact.description.validation_metrics
@@ -352,6 +349,27 @@ def _cost_alone(job: Job, meter: Meter) -> dict[str, Any]:
     }
 
 
+def _export(
+    job: Job, trained: Trained, description: ArtifactDescription, into: Path, beside: Callable[[], None]
+) -> Artifact:
+    network, compared = trained.network, job.dataset.validation.instances[:COMPARED_ROWS]
+    if description.engine == WRITER:
+        texts = [each.text for each in compared]
+        rows = _counts(job)
+        return export_writer(network, job.tokenizer, description, texts, rows=rows, into=into, base=job.base)
+    return export_artifact(
+        network,
+        job.tokenizer,
+        description,
+        tokenise(job.tokenizer, compared, job.dataset.reads),
+        rows=_counts(job),
+        into=into,
+        graphs=job.config.cache / "graphs",
+        beside=beside,
+        refine=trained.refine,
+    )
+
+
 def _cost_of_others(ranks: Ranks) -> list[dict[str, Any]]:
     """What the other processes of the job have cost, which are no longer needed."""
     if ranks.count == 1:
@@ -367,6 +385,7 @@ def _describe(job: Job, trained: Trained) -> ArtifactDescription:
         loop=config.loop,
         candidate=config.candidate.name,
         method=config.candidate.method.kind,
+        engine=WRITER if dataset.contract.writing else ENCODER,
         contract=dataset.contract,
         reads=dataset.reads,
         clean=steps_of(config.clean),

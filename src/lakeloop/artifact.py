@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
+from lakeloop.bases.files import SEALED_CONFIG, WEIGHTS
 from lakeloop.durable import fsync_tree, sha256_file, write_atomically
 from lakeloop.errors import ArtifactError
 from lakeloop.records import Formatted, Frozen
@@ -23,7 +24,10 @@ MANIFEST = "manifest.json"
 DESCRIPTION = "description.json"
 ONNX_MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
-REQUIRED = (ONNX_MODEL, TOKENIZER, DESCRIPTION)
+ENCODER, WRITER = "onnx-encoder", "torch-generate"
+"""Engines, see `lakeloop.inference.engines.registry`."""
+_REQUIRED = {ENCODER: (ONNX_MODEL,), WRITER: (WEIGHTS, SEALED_CONFIG)}
+"""Engine -> the files that it reads beside those that all artifacts have."""
 
 
 FORMAT = 2
@@ -40,7 +44,7 @@ class ArtifactDescription(Formatted):
     candidate: str
     """Name of the candidate in the loop file."""
     method: str
-    engine: str = "onnx-encoder"
+    engine: str = ENCODER
     """What runs the network, see `lakeloop.inference.engines.registry`."""
     contract: OutputContract
     """What the network gives, and how answers are made of it."""
@@ -99,7 +103,8 @@ def write_manifest(folder: Path, description: ArtifactDescription) -> Artifact:
         leftover.unlink()
     write_atomically(folder / DESCRIPTION, description.model_dump_json(indent=2) + "\n")
     names = _names(folder)
-    if missing := [name for name in REQUIRED if name not in names]:
+    required = (*_REQUIRED.get(description.engine, ()), TOKENIZER, DESCRIPTION)
+    if missing := [name for name in required if name not in names]:
         raise ArtifactError("artifact is incomplete", where=str(folder), expected=", ".join(missing))
     files = {
         name: FileEntry(sha256=sha256_file(folder / name), size=(folder / name).stat().st_size)

@@ -12,7 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakeloop.bases.files import WHERE, read_json, refuse_pointer, require_shards, require_whole
+from lakeloop.bases.files import (
+    SEALED_CONFIG,
+    WHERE,
+    read_json,
+    refuse_pointer,
+    require_shards,
+    require_whole,
+)
 from lakeloop.bases.fit import Misfit, misfits
 from lakeloop.durable import sha256_file
 from lakeloop.errors import ConfigurationError
@@ -20,11 +27,10 @@ from lakeloop.hub import HUB, MODELS, missing, offline, snapshot
 from lakeloop.settings import Settings
 from lakeloop.spec.paths import base_model_folder
 from lakeloop.spec.quoting import dotted
+from lakeloop.spec.tasks.base import TaskBase
 from lakeloop.spec.train import CHAMPION, PACKAGE_PREFIX, Candidate, Train
 
 CONFIG = "config.json"
-SEALED_CONFIG = "base_config.json"
-"""The same in the artifact of a champion."""
 TOKENIZER = "tokenizer.json"
 _SHOWN = 12
 
@@ -111,7 +117,7 @@ def folder_of(train: Train, settings: Settings, *, fetch: bool = False) -> Path 
 
 
 def _cached(address: str, *, fetch: bool) -> Path:
-    folder = snapshot(address, MODELS, fetch=fetch, patterns=("*.json", "*.safetensors"))
+    folder = snapshot(address, MODELS, fetch=fetch, patterns=("*.json", "*.jinja", "*.safetensors"))
     try:
         _model_files(address, folder)
         require_shards(folder)
@@ -122,8 +128,12 @@ def _cached(address: str, *, fetch: bool) -> Path:
     return folder
 
 
-def misfits_of(train: Train, folder: Path | None, candidates: Sequence[Candidate]) -> Iterator[Misfit]:
+def misfits_of(
+    train: Train, folder: Path | None, candidates: Sequence[Candidate], task: TaskBase | None = None
+) -> Iterator[Misfit]:
     """What of `train` and of these candidates does not fit the base model, in `folder` or in its package.
+
+    Without a `task` it is one whose answers are no texts.
 
     Of the weights only headers are read.
 
@@ -132,12 +142,14 @@ def misfits_of(train: Train, folder: Path | None, candidates: Sequence[Candidate
     """
     folder = _sound_files(train.base_model, folder)[0].parent
     config = read_json(folder / _config_name(train.base_model))
-    yield from misfits(config, folder / TOKENIZER, train, candidates)
+    yield from misfits(config, folder / TOKENIZER, train, candidates, task)
 
 
-def require_fit(train: Train, folder: Path | None, candidate: Candidate) -> None:
-    """Raises ConfigurationError where the training of `candidate` does not fit its base model."""
-    for key, error in misfits_of(train, folder, [candidate]):
+def require_fit(
+    train: Train, folder: Path | None, candidate: Candidate, task: TaskBase | None = None
+) -> None:
+    """Raises ConfigurationError where the training of `candidate` for `task` does not fit its base model."""
+    for key, error in misfits_of(train, folder, [candidate], task):
         raise ConfigurationError(
             error.message,
             where=dotted(("train", *key)),

@@ -41,11 +41,12 @@ class Server:
         source: FolderSource,
         limits: Limits = LIMITS,
         numbers: FolderSource | None = None,
+        task: str = "classification",
     ) -> None:
         self.rows: list[dict[str, Any]] = []
         self.metrics = ServerMetrics()
         self._limits = limits
-        parts = [self._open("news", "classification", source, tmp_path)]
+        parts = [self._open("news", task, source, tmp_path)]
         if numbers:
             parts.append(self._open("stars", "regression", numbers, tmp_path / "stars"))
         watcher = Watcher([watch for _, watch in parts], poll_seconds=limits.poll_seconds)

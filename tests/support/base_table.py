@@ -21,7 +21,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from lakeloop.artifact import TOKENIZER, Artifact, open_artifact
-from lakeloop.base_model import SEALED_CONFIG, BaseModel, find_base_model, misfits_of
+from lakeloop.base_model import BaseModel, find_base_model, misfits_of
+from lakeloop.bases.files import SEALED_CONFIG
 from lakeloop.errors import ConfigurationError
 from lakeloop.inference.predictor import Predictor
 from lakeloop.spec.train import CHAMPION

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -78,9 +78,16 @@ class FolderSource:
     With `numbers` its models answer as those of the loop `stars`; its models of news read `reads`.
     """
 
-    def __init__(self, root: Path, *, numbers: bool = False, reads: Reading = TEXT_ALONE) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        numbers: bool = False,
+        reads: Reading = TEXT_ALONE,
+        make: Callable[[Path, int], Artifact] | None = None,
+    ) -> None:
         self.root = root
-        self._make = make_stars if numbers else partial(make_news, reads=reads)
+        self._make = make or (make_stars if numbers else partial(make_news, reads=reads))
         self.release: Release | None = None
         self.failure: Exception | None = None
         """Raised instead of naming a champion."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from lakeloop.spec.tasks import MultiLabel, Task, TokenClassification
 from lakeloop.tasks.reading import Instance
 from tests.support.beside import FEATURES, PAIRS, make_features, make_pairs
 from tests.support.tiny_bert import LABELS, make_dataset, make_numbers, make_rows
+from tests.support.tiny_writers import ASKED, TURNED, make_turned_dataset, make_writer
 from tests.support.training_jobs import CLASSES, NUMBERS
 
 TAGGED = TokenClassification(kind="token_classification", text="text", tags="tags", labels=("sports", "tech"))
@@ -30,6 +32,8 @@ class TaskCase:
     asked: Sequence[Instance]
     bar: float
     """What the deciding metric exceeds on the validation rows, of metrics that are better when higher."""
+    base: Callable[[Path], Path] | None = None
+    """Writes a base model into a folder, where it is not the usual one."""
 
     @property
     def keys(self) -> list[str]:
@@ -81,6 +85,20 @@ TASKS: dict[str, TaskCase] = {
     ),
     "multi_label": TaskCase(SEVERAL, make_several, (Instance("market shares"), Instance("chip")), 0.5),
     "regression": TaskCase(NUMBERS, _make_numbers, (Instance("goal team"), Instance("market")), 0.0),
+    "seq2seq": TaskCase(
+        TURNED,
+        make_turned_dataset,
+        (Instance("red blue"), Instance("grey")),
+        0.3,
+        partial(make_writer, kind="bart"),
+    ),
+    "causal_lm": TaskCase(
+        ASKED,
+        make_turned_dataset,
+        (Instance("red blue"), Instance("grey")),
+        0.3,
+        partial(make_writer, kind="llama"),
+    ),
     "token_classification": TaskCase(TAGGED, make_tagged, (Instance("the goal of chip today"),), 0.4),
 }
 """Name of a row of the table in docs/tasks.md -> its case."""

@@ -81,7 +81,10 @@ def test_it_is_fetched_once_and_only_what_is_needed(
     for _ in range(2):
         assert folder_of(TRAIN, settings, fetch=True) == cached
     (options,) = asked
-    assert (options["revision"], options["allow_patterns"]) == (COMMIT, ["*.json", "*.safetensors"])
+    assert (options["revision"], options["allow_patterns"]) == (
+        COMMIT,
+        ["*.json", "*.jinja", "*.safetensors"],
+    )
 
 
 @pytest.mark.parametrize("name", ["hub:somebody/tiny", "hub:", "hub:a/b/c@main", "hub:a b@main"])

@@ -102,7 +102,7 @@ def _as_trained(outputs: Outputs) -> Outputs:
     """In float32, as training judges."""
     if isinstance(outputs, np.ndarray):
         return outputs.astype(np.float32)
-    return [row.astype(np.float32) for row in outputs]
+    return [np.asarray(row, dtype=np.float32) for row in outputs]
 
 
 def _agreement(job: Job, one: Outputs, other: Outputs) -> float:

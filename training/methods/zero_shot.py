@@ -19,6 +19,7 @@ from lakeloop.spec import methods as spec
 from training.characters import runs_of
 from training.data import tokenise
 from training.embed import embed_texts
+from training.generation.fit import as_it_is
 from training.job import Job, Trained
 from training.methods.base import Method
 from training.methods.classical import MOST_WORDS, count_characters
@@ -41,6 +42,8 @@ class ZeroShot:
         self._descriptions, self._features = descriptions, features
 
     def train(self, job: Job, task: TrainingTask) -> Trained:
+        if job.dataset.contract.writing is not None:
+            return as_it_is(job, task)
         described = [self._described(name) for name in job.dataset.contract.names]
         network, directions, texts = (
             _by_characters(job, described)

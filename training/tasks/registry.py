@@ -15,6 +15,8 @@ TASKS: Mapping[str, str] = {
     "multi_label": "training.tasks.multi_label:TrainingMultiLabel",
     "regression": "training.tasks.regression:TrainingRegression",
     "token_classification": "training.tasks.token_classification:TrainingTokenClassification",
+    "seq2seq": "training.tasks.generation:TrainingGeneration",
+    "causal_lm": "training.tasks.generation:TrainingGeneration",
 }
 """Kind, as `lakeloop.tasks.registry` has it -> the class of its torch side."""
 

@@ -48,6 +48,21 @@ TESTED = frozenset(
 )  # fmt: skip
 """Those that the test trains: of others a job tries first whether they can be exported at all."""
 
+_READ_ONLY = frozenset(
+    [
+        "albert", "bert", "camembert", "convbert", "data2vec-text", "deberta", "deberta-v2", "distilbert",
+        "electra", "ernie", "flaubert", "fnet", "funnel", "ibert", "longformer", "luke", "modernbert",
+        "mpnet", "nystromformer", "roberta", "roberta-prelayernorm", "xlm", "xlm-roberta", "xlm-roberta-xl",
+    ]
+)  # fmt: skip
+"""Encoders: they write no texts."""
+_READ_APART = frozenset(
+    [
+        "bart", "blenderbot", "blenderbot-small", "led", "longt5", "m2m_100", "marian", "mbart", "mt5", "mvp",
+        "pegasus", "pegasus_x", "plbart", "prophetnet", "switch_transformers", "t5", "umt5",
+    ]
+)  # fmt: skip
+"""Encoders with a decoder; others say `is_encoder_decoder`."""
 _AFTER_PADDING = frozenset(
     [
         "camembert", "data2vec-text", "ibert", "longformer", "luke", "mpnet", "roberta",
@@ -67,6 +82,19 @@ def family_of(config: Mapping[str, Any]) -> Family:
     if BIASES in found.lacks and any(config.get(key) is True for key in _GIVE_BIASES):
         return Family(lacks={need: why for need, why in found.lacks.items() if need != BIASES})
     return found
+
+
+def cannot_write(config: Mapping[str, Any], kind: str) -> str:
+    """Why a model of this config.json cannot write the answers of a `kind` of task; empty: it may."""
+    found = str(config.get("model_type"))
+    if found in _READ_ONLY:
+        return "it reads texts and writes none"
+    apart = found in _READ_APART or config.get("is_encoder_decoder") is True
+    if kind == "seq2seq" and not apart:
+        return "it goes on with texts, as kind causal_lm wants it, and reads none apart from writing"
+    if kind == "causal_lm" and apart:
+        return "it reads a text apart from writing, as kind seq2seq wants it"
+    return ""
 
 
 def positions_of(config: Mapping[str, Any]) -> int | None:

@@ -13,6 +13,9 @@ from lakeloop.errors import ConfigurationError
 WHERE = "train.base_model"
 """The key of a loop file that names one."""
 
+WEIGHTS = "model.safetensors"
+SEALED_CONFIG = "base_config.json"
+"""The config of a base model, in the artifact of a model that was trained on it."""
 INDEX = "model.safetensors.index.json"
 """Names the file of each weight, where there are several."""
 _POINTER = b"version https://git-lfs.github.com/spec/"

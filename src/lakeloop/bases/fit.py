@@ -6,45 +6,64 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lakeloop.bases.families import depth_of, family_of, positions_of
+from lakeloop.bases.families import cannot_write, depth_of, family_of, positions_of
 from lakeloop.bases.parts import BEFORE_TEXTS, parts_of, virtual_tokens_of
 from lakeloop.bases.vocabulary import read_vocabulary
 from lakeloop.errors import ConfigurationError
 from lakeloop.spec.methods import METHODS, FrozenPart, MethodBase, TopLayers, kind_of
 from lakeloop.spec.quoting import Key, plain
+from lakeloop.spec.tasks.base import TaskBase
+from lakeloop.spec.tasks.writing import WritingTask
 from lakeloop.spec.train import SHORTEST, Candidate, Train
 
 Misfit = tuple[Key, ConfigurationError]
 """The key of section `train` that says it, and what is wrong with it."""
 
+_WRITERS = {
+    "seq2seq": "an encoder with a decoder, such as T5 or BART, as a folder or on the hub",
+    "causal_lm": "a decoder, such as Llama or GPT-2, as a folder or on the hub",
+}
+"""Kind of task -> what writes its answers."""
+
 
 def misfits(
-    config: Mapping[str, Any], tokenizer: Path, train: Train, candidates: Sequence[Candidate]
+    config: Mapping[str, Any],
+    tokenizer: Path,
+    train: Train,
+    candidates: Sequence[Candidate],
+    task: TaskBase | None = None,
 ) -> Iterator[Misfit]:
     """What of `train`, and of these candidates, does not fit the base model with this config.json.
+
+    Without a `task` it is one whose answers are no texts.
 
     Raises:
         ConfigurationError: the tokenizer cannot be read.
     """
     family, kind = family_of(config), plain(str(config.get("model_type")))
-    if family.refused:
+    writing = task if isinstance(task, WritingTask) else None
+    if why := cannot_write(config, writing.kind) if writing else family.refused:
         yield (
             ("base_model",),
             ConfigurationError(
-                f"{kind} cannot be a base model: {family.refused}",
-                expected="another architecture",
+                f"{kind} cannot be a base model: {why}",
+                expected=_WRITERS[writing.kind] if writing else "another architecture",
                 found=train.base_model,
             ),
         )
         return
-    yield from _tokens(config, tokenizer, train)
+    yield from _tokens(config, tokenizer, train, writing)
     for candidate in candidates:
         if error := _method(config, candidate.method, train):
             yield _key(train, candidate), error
 
 
-def _tokens(config: Mapping[str, Any], tokenizer: Path, train: Train) -> Iterator[Misfit]:
+def _tokens(
+    config: Mapping[str, Any], tokenizer: Path, train: Train, writing: WritingTask | None
+) -> Iterator[Misfit]:
     most, size = _room(config), config.get("vocab_size")
+    if most is not None and writing is not None and writing.kind == "causal_lm":
+        most -= writing.max_new_tokens  # the answer stands behind the prompt
     if most is not None and train.max_tokens > most:
         yield (
             ("max_tokens",),
@@ -52,7 +71,9 @@ def _tokens(config: Mapping[str, Any], tokenizer: Path, train: Train) -> Iterato
                 "base model cannot read texts that long",
                 expected=f"at most {most}",
                 found=str(train.max_tokens),
-                remedy=f"max_tokens: {most}, or a base model with more positions",
+                remedy=f"max_tokens: {most}, or a base model with more positions"
+                if most >= SHORTEST
+                else "a base model with more positions, or shorter answers (task.max_new_tokens)",
             ),
         )
     if isinstance(size, int) and (beyond := read_vocabulary(tokenizer).above(size)):

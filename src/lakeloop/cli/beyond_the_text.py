@@ -79,7 +79,7 @@ def _base_model(loop: LoopSpec, settings: Settings) -> Iterator[tuple[Key, Confi
             yield ("train", "base_model"), error
         return
     try:
-        for key, misfit in misfits_of(train, folder, train.all_candidates):
+        for key, misfit in misfits_of(train, folder, train.all_candidates, loop.task):
             yield ("train", *key), misfit
     except ConfigurationError as error:
         yield ("train", "base_model"), error

@@ -13,12 +13,13 @@ from tokenizers import Encoding, Tokenizer
 
 from lakeloop.artifact import TOKENIZER, ArtifactDescription, open_artifact
 from lakeloop.errors import ArtifactError
-from lakeloop.inference.batches import pad_id_of
+from lakeloop.inference.batches import length_batches, pad, pad_id_of
 from lakeloop.inference.engines.onnx_encoder import REMEDY
 from lakeloop.inference.engines.registry import open_engine
 from lakeloop.inference.engines.running import run_batches
 from lakeloop.inference.instances import clean_instances, encode, inputs_of, tokenised
-from lakeloop.tasks.base import Answer
+from lakeloop.inference.writing import Prompts
+from lakeloop.tasks.base import Answer, Written
 from lakeloop.tasks.reading import Instance, as_instances
 from lakeloop.tasks.registry import task_class
 
@@ -46,6 +47,9 @@ class Predictor:
         self._pad = pad_id_of(self._tokenizer)
         # Padding is ours, by batch; a tokenizer.json may carry its own, to a fixed length.
         self._tokenizer.no_padding()
+        self._prompts: Prompts | None = None
+        if writing := artifact.description.contract.writing:
+            self._prompts = Prompts(self._tokenizer, writing, artifact.description.max_tokens)
         self._engine = open_engine(folder, artifact.description, threads)
         self._decode = task_class(artifact.description.contract.kind).decode
 
@@ -63,6 +67,8 @@ class Predictor:
         sent = as_instances(rows)
         instances = self._cleaned(sent)
         contract = self.description.contract
+        if self._prompts is not None:
+            return self._decode(contract, self._written(self._prompts, instances))
         encoded = self._encoded(instances)
         outputs = run_batches(
             self._engine,
@@ -78,6 +84,14 @@ class Predictor:
             for asked, row, each in zip(sent, instances, encoded, strict=True)
         ]
         return self._decode(contract, outputs, read)
+
+    def _written(self, prompts: Prompts, instances: Sequence[Instance]) -> list[Written]:
+        ids = prompts.ids([each.text for each in instances])
+        found: dict[int, Written] = {}
+        for batch in length_batches([len(row) for row in ids]):
+            written = self._engine.run(pad([ids[index] for index in batch], self._pad))
+            found.update(zip(batch, map(prompts.written, written), strict=True))
+        return [found[index] for index in range(len(ids))]
 
     def _cleaned(self, instances: Sequence[Instance]) -> list[Instance]:
         """`instances` as the rows of the mart are."""

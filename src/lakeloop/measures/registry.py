@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from lakeloop.errors import ConfigurationError
 from lakeloop.measures.base import MetricSpec
 from lakeloop.measures.classification import CLASSIFICATION
+from lakeloop.measures.generation import GENERATION
 from lakeloop.measures.multi_label import MULTI_LABEL
 from lakeloop.measures.regression import REGRESSION
 from lakeloop.measures.token_classification import TOKEN_CLASSIFICATION
@@ -16,6 +17,8 @@ METRICS: Mapping[str, tuple[MetricSpec, ...]] = {
     "multi_label": MULTI_LABEL,
     "regression": REGRESSION,
     "token_classification": TOKEN_CLASSIFICATION,
+    "seq2seq": GENERATION,
+    "causal_lm": GENERATION,
 }
 
 

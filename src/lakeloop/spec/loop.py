@@ -63,6 +63,8 @@ class LoopSpec(Section):
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
+        if self.task.writes:
+            self.__dict__["train"] = self.train.for_writing()
         refuse_broken(
             [
                 *self._wrong_columns(),

@@ -27,6 +27,8 @@ ADAPTER, PROMPT, PREFIX = "adapter", "prompt", "prefix"
 
 _WHOLE_ROWS_ONLY = ("token_classification",)
 _ONE_OF_MANY_ONLY = ("regression", "multi_label", *_WHOLE_ROWS_ONLY)
+WRITING = ("seq2seq", "causal_lm")
+"""Kinds of task whose answers are texts that a model writes."""
 BESIDE = ("numeric", "categorical")
 """Keys of section `task` that name columns beside the text."""
 
@@ -36,6 +38,8 @@ class MethodBase(Section):
 
     not_for: ClassVar[tuple[str, ...]] = ()
     """Kinds of task that the method cannot learn."""
+    writes: ClassVar[bool] = False
+    """It moves a whole language model, so that it can learn to write texts."""
     cannot_read: ClassVar[tuple[str, ...]] = ()
     """Keys of section `task` by which there is more to read than the method can."""
     needs: ClassVar[tuple[str, ...]] = ()
@@ -70,6 +74,8 @@ class MethodBase(Section):
         """Why the method cannot learn a `kind` of task whose section says these `keys`; empty: it can."""
         if kind in self.not_for:
             return f"cannot learn {kind}"
+        if kind in WRITING and not self.writes:
+            return f"cannot learn {kind}: it trains a last layer on an encoder, and writes no texts"
         unread = [key for key in keys if key in self.cannot_read]
         return f"cannot read what task.{unread[0]} names" if unread else ""
 
@@ -94,8 +100,9 @@ class Head(MethodBase):
 
 
 class ZeroShot(MethodBase):
-    """Nothing is trained: the answer is the one whose description is nearest to the text."""
+    """Nothing is trained: the answer is the nearest description, or what the base model writes."""
 
+    writes: ClassVar[bool] = True
     not_for: ClassVar[tuple[str, ...]] = _ONE_OF_MANY_ONLY
     cannot_read: ClassVar[tuple[str, ...]] = ("text_pair", *BESIDE)
     in_steps: ClassVar[bool] = False
@@ -203,6 +210,7 @@ class LowRank(GradientMethod):
 class Lora(LowRank):
     """Low-rank adapters (LoRA) on linear layers are trained, then merged into the weights."""
 
+    writes: ClassVar[bool] = True
     usual: ClassVar[dict[str, float]] = {"learning_rate": 5e-4}
 
     kind: Annotated[Literal["lora"], WEIGHTS]
@@ -211,6 +219,7 @@ class Lora(LowRank):
 class Dora(LowRank):
     """Low-rank adapters turn the weights, a length of each output is trained beside (DoRA); then merged."""
 
+    writes: ClassVar[bool] = True
     usual: ClassVar[dict[str, float]] = {"learning_rate": 5e-4}
 
     kind: Annotated[Literal["dora"], WEIGHTS]
@@ -219,6 +228,7 @@ class Dora(LowRank):
 class AdaLora(GradientMethod):
     """Low-rank adapters that lose rank where it matters least, in training (AdaLoRA); then merged."""
 
+    writes: ClassVar[bool] = True
     usual: ClassVar[dict[str, float]] = {"learning_rate": 5e-3}
 
     kind: Annotated[Literal["adalora"], WEIGHTS]
@@ -231,6 +241,7 @@ class AdaLora(GradientMethod):
 class Ia3(GradientMethod):
     """A factor for each output of each linear layer is trained (IA3), then merged into the weights."""
 
+    writes: ClassVar[bool] = True
     usual: ClassVar[dict[str, float]] = {"learning_rate": 1e-2}
 
     kind: Annotated[Literal["ia3"], WEIGHTS]
@@ -239,6 +250,7 @@ class Ia3(GradientMethod):
 class Vera(GradientMethod):
     """Scales of random low-rank adapters, the same for all layers, are trained (VeRA); then merged."""
 
+    writes: ClassVar[bool] = True
     usual: ClassVar[dict[str, float]] = {"learning_rate": 1e-2}
 
     kind: Annotated[Literal["vera"], WEIGHTS]
@@ -248,6 +260,7 @@ class Vera(GradientMethod):
 class Oft(GradientMethod):
     """Inputs of all linear layers are turned in blocks (OFT): angles stay; then merged into the weights."""
 
+    writes: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = (TURNED_INPUTS,)
     usual: ClassVar[dict[str, float]] = {"learning_rate": 2e-3}
 
@@ -327,6 +340,7 @@ class PrefixTuning(Virtual):
 class Full(GradientMethod):
     """Everything is trained but the table of word vectors."""
 
+    writes: ClassVar[bool] = True
     usual: ClassVar[dict[str, float]] = {"learning_rate": 1e-4}
 
     kind: Annotated[Literal["full"], WEIGHTS]

@@ -41,7 +41,7 @@ def _of_shared(train: Train, candidate: Candidate, key: str, changes: Mapping[st
 
 def _of_method(train: Train, candidate: Candidate, key: str, changes: Mapping[str, Any]) -> Origin:
     """Of `method` itself, or of a key of its own, `method.<key>`."""
-    if not train.candidates and candidate == BASELINE:
+    if not train.candidates and candidate.name == BASELINE.name:
         return "default"  # `train.method` is that of the other one
     section = f"train.candidates.{candidate.name}" if train.candidates else "train"
     if f"{section}.{key}" in changes:

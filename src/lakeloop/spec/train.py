@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from lakeloop.errors import ConfigurationError
@@ -42,7 +42,7 @@ from lakeloop.spec.extras import (
     OrWeights,
     Quantise,
 )
-from lakeloop.spec.methods import METHODS, Head, Method, MethodBase, TopLayers, kind_of
+from lakeloop.spec.methods import METHODS, Head, Lora, Method, MethodBase, TopLayers, ZeroShot, kind_of
 from lakeloop.spec.rules import Broken, refuse_broken
 from lakeloop.spec.search import METHOD, Search
 from lakeloop.spec.tasks import Task
@@ -85,6 +85,8 @@ class Candidate(Section):
 
 
 BASELINE = Candidate(name="baseline", method=Head(kind="head"))
+UNTRAINED = Candidate(name="baseline", method=ZeroShot(kind="zero_shot"))
+"""The baseline of tasks that write texts: the base model as it is."""
 FINETUNE = "finetune"
 
 
@@ -97,7 +99,8 @@ class Train(Section):
     """How the candidate `finetune` moves weights: the name of a method, or a section with its `kind`."""
     candidates: tuple[Candidate, ...] = ()
     """The models to train, the cheapest first; of equally good ones the first wins. Without any:
-    `baseline`, by method head, and `finetune`, by `method`."""
+    `baseline`, by method head, and `finetune`, by `method`. Where texts are written: `baseline` by
+    zero_shot, the base model as it is, and `finetune` by lora unless `method` is said."""
     max_tokens: Annotated[int, WEIGHTS] = Field(default=128, ge=SHORTEST, le=8192)
     """Texts are cut there; time grows faster than this does."""
     epochs: Annotated[int, STEPS] = Field(default=4, ge=1, le=1000)
@@ -168,6 +171,7 @@ class Train(Section):
     """What all trainings may cost together."""
     search: Search | None = None
     """Instead of one training of a candidate: several, with other values of its keys."""
+    _baseline: Candidate = PrivateAttr(default=BASELINE)
 
     @field_validator("base_model")
     @classmethod
@@ -226,7 +230,16 @@ class Train(Section):
     @property
     def all_candidates(self) -> tuple[Candidate, ...]:
         """The candidates that are trained, the cheapest first."""
-        return self.candidates or (BASELINE, Candidate(name=FINETUNE, method=self.method))
+        return self.candidates or (self._baseline, Candidate(name=FINETUNE, method=self.method))
+
+    def for_writing(self) -> Self:
+        """This section with the defaults that suit tasks that write texts."""
+        said = self.model_fields_set
+        method = self.method if "method" in said else Lora(kind="lora")
+        own = self.model_copy(update={"method": method})
+        own._baseline = UNTRAINED  # noqa: SLF001 - its own
+        own.__pydantic_fields_set__.intersection_update(said)  # a default is not said
+        return own
 
     def candidate(self, name: str) -> Candidate:
         """The candidate called `name`.

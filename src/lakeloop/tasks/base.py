@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from lakeloop.spec.tasks.base import TaskBase
     from lakeloop.tasks.proposing import TaskProposal
 
-    Outputs: TypeAlias = NDArray[Any] | Sequence[NDArray[Any]]
-    """What a network gives: float [rows, width], or of each row float [tokens, width]."""
+    Outputs: TypeAlias = NDArray[Any] | Sequence[NDArray[Any]] | Sequence["Written"]
+    """What a network gives: float [rows, width], or of each row float [tokens, width], or a text."""
 
 
 class Answer(Frozen):
@@ -28,6 +28,25 @@ class Answer(Frozen):
     """
 
     model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Writing(Frozen):
+    """How a language model is asked for a text, and where that ends: all that a base model says of it."""
+
+    prompt: tuple[str, ...] = Field(min_length=2)
+    """What stands before the text that is asked, and behind it: its words, special tokens among them."""
+    lead: str = ""
+    """Stands before each right answer in the training, and is no part of it."""
+    ends: tuple[int, ...] = Field(min_length=1)
+    """Ids of the tokens that end an answer; the first is learnt."""
+    until: str = ""
+    """An answer ends before this, too, where it is said."""
+    start: int | None = None
+    """Id of the token that an answer begins behind, of a model that reads the text apart from writing."""
+    pad: int
+    """Id that is put where a batch has no token."""
+    max_new_tokens: int = Field(ge=1)
+    """An answer ends there at the latest, its end among them."""
 
 
 class OutputContract(Frozen):
@@ -51,6 +70,18 @@ class OutputContract(Frozen):
     """The network gives its numbers for each token of a row."""
     separator: str = Field(default=",", exclude_if=lambda separator: separator == ",")
     """Stands between several answers in a value of the target's column."""
+    writing: Writing | None = Field(default=None, exclude_if=lambda writing: writing is None)
+    """The network writes a text, token by token; `width` is the number of tokens that it knows."""
+
+
+class Written(NamedTuple):
+    """A text that a network wrote."""
+
+    text: str
+    tokens: int
+    """How many it has, its end among them."""
+    finished: bool
+    """It came to its end before it had to stop."""
 
 
 class Tokenised(NamedTuple):

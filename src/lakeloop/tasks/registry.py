@@ -18,8 +18,10 @@ TASKS: Mapping[str, str] = {
     "multi_label": "lakeloop.tasks.multi_label:MultiLabel",
     "regression": "lakeloop.tasks.regression:Regression",
     "token_classification": "lakeloop.tasks.token_classification:TokenClassification",
+    "seq2seq": "lakeloop.tasks.generation:Seq2Seq",
+    "causal_lm": "lakeloop.tasks.generation:CausalLm",
 }
-"""Kind -> its class."""
+"""Kind -> its class; the first is that of a loop that says none."""
 
 
 def task_class(kind: str) -> type[Task]:

@@ -65,11 +65,12 @@ def make_config(
         *,
         task: Task = CLASSES,
         dataset: Path | None = None,
+        on: BaseModel | None = None,
         **options: Any,
     ) -> JobConfig:
         usual = numbers_folder if isinstance(task, Regression) else dataset_folder
         folders = Folders(dataset or usual, cache, tmp_path / "journals")
-        return job_config(base, folders, method, task=task, **options)
+        return job_config(on or base, folders, method, task=task, **options)
 
     return make
 

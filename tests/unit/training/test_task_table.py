@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lakeloop.artifact import open_artifact
+from lakeloop.base_model import find_base_model
 from lakeloop.inference.predictor import Predictor
 from lakeloop.measures.registry import metric_of
 from lakeloop.spec.methods import METHODS, kind_of
@@ -55,7 +56,8 @@ def test_a_task_is_learnt_by_a_method_and_answered_from_the_artifact(
     case: TaskCase = TASKS[task]
     section: dict[str, Any] = {"kind": method, **SMALL.get(method, {})}
     options = STEPS if method not in ("head", "zero_shot", "classical") else {}
-    config = make_config(section, task=case.section, dataset=folders[task], **options)
+    base = case.base and find_base_model("models/own", case.base(tmp_path / "base"))
+    config = make_config(section, task=case.section, dataset=folders[task], on=base, **options)
     (tmp_path / "config.json").write_text(config.model_dump_json())
     run(tmp_path / "config.json", train)
     result = json.loads((tmp_path / "result.json").read_text())
@@ -73,6 +75,8 @@ def test_a_task_is_learnt_by_a_method_and_answered_from_the_artifact(
 
 def _numbers(answer: Any) -> list[float]:
     said = answer.model_dump()
+    if "finished" in said:
+        return [said["tokens"], said["finished"]]
     if "entities" in said:
         return [number for each in said["entities"] for number in (each["start"], each["end"], each["score"])]
     return [said["value"]] if "value" in said else list(said["scores"].values())

@@ -15,6 +15,8 @@ class Engine(Protocol):
     def run(self, batch: Padded) -> NDArray[Any]:
         """Outputs of the network: float64 [rows, width], or of each token [rows, tokens, width].
 
+        Of one that writes, the ids of new tokens: int64 [rows, tokens], below 0 where there is none.
+
         Raises:
             ArtifactError: the network fails on its input, or gives something else.
         """

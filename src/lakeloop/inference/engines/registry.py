@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from lakeloop.artifact import ONNX_MODEL, ArtifactDescription
+from lakeloop.artifact import ENCODER, ONNX_MODEL, WRITER, ArtifactDescription
 from lakeloop.errors import ArtifactError
 from lakeloop.inference.engines.base import Engine
 
@@ -16,7 +16,24 @@ def _onnx_encoder(folder: Path, description: ArtifactDescription, threads: int) 
     return OnnxEncoder(folder / ONNX_MODEL, description.contract, description.reads, threads)
 
 
-ENGINES: Mapping[str, Callable[[Path, ArtifactDescription, int], Engine]] = {"onnx-encoder": _onnx_encoder}
+def _torch_generate(folder: Path, description: ArtifactDescription, threads: int) -> Engine:
+    try:
+        from lakeloop.inference.engines.torch_generate import TorchGenerate
+    except ImportError as error:
+        raise ArtifactError(
+            "the model writes texts, and what runs it is not installed",
+            where=str(folder),
+            expected="torch, transformers and safetensors",
+            found=str(error),
+            remedy='install it where the model is served and judged: pip install "lakeloop[generate]"',
+        ) from error
+    return TorchGenerate(folder, description.contract, threads)
+
+
+ENGINES: Mapping[str, Callable[[Path, ArtifactDescription, int], Engine]] = {
+    ENCODER: _onnx_encoder,
+    WRITER: _torch_generate,
+}
 
 
 def open_engine(folder: Path, description: ArtifactDescription, threads: int) -> Engine:

@@ -9,11 +9,24 @@ from typing import Annotated
 
 from pydantic import Field
 
+from lakeloop.spec.tasks.causal_lm import CausalLm
 from lakeloop.spec.tasks.classification import Classification
 from lakeloop.spec.tasks.multi_label import MultiLabel
 from lakeloop.spec.tasks.regression import Regression
+from lakeloop.spec.tasks.seq2seq import Seq2Seq
 from lakeloop.spec.tasks.token_classification import TokenClassification
 
-Task = Annotated[Classification | MultiLabel | Regression | TokenClassification, Field(discriminator="kind")]
+Task = Annotated[
+    Classification | MultiLabel | Regression | TokenClassification | Seq2Seq | CausalLm,
+    Field(discriminator="kind"),
+]
 
-__all__ = ["Classification", "MultiLabel", "Regression", "Task", "TokenClassification"]
+__all__ = [
+    "CausalLm",
+    "Classification",
+    "MultiLabel",
+    "Regression",
+    "Seq2Seq",
+    "Task",
+    "TokenClassification",
+]

@@ -60,6 +60,8 @@ class TaskBase(Section):
     """Keys of section `train` that make no sense here, whatever the method."""
     classes: ClassVar[bool] = False
     """Whether each right answer is one of a few, with a number for each from the network."""
+    writes: ClassVar[bool] = False
+    """Answers are texts that a model writes."""
 
     text: Annotated[ColumnName, ROLE]
     """Column with the text that the model reads."""

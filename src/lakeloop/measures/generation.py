@@ -1,0 +1,119 @@
+"""Metrics of texts that were written, against the right ones.
+
+Outcomes: `truth` and `answer` are arrays of objects [rows], texts; `outputs` is an array of objects
+[rows, 2], what exact match compares of the two. All scores are 0..1.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from lakeloop.measures.base import MetricSpec, Outcomes
+
+_HAN = "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_KANA = "\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f"
+_BY_CHARACTER = re.compile(f"[{_HAN}{_KANA}]")
+"""Scripts without blanks between words: Chinese, Japanese."""
+_TOKEN = re.compile(rf"[{_HAN}{_KANA}]|(?:(?![{_HAN}{_KANA}])[^\W_])+")
+
+
+def tokens_of(text: str) -> list[str]:
+    """Words of letters and digits in small letters; of Chinese and Japanese each character."""
+    return _TOKEN.findall(text.lower())
+
+
+def chrf(found: Outcomes) -> float:
+    """chrF2 of all rows together (Popović 2015), as sacreBLEU has it: F2 of runs of 1 to 6 characters."""
+    from sacrebleu.metrics.chrf import CHRF
+
+    return float(CHRF().corpus_score(*_sides(found)).score) / 100
+
+
+def bleu(found: Outcomes) -> float:
+    """BLEU of all rows together (Papineni et al. 2002), as sacreBLEU has it.
+
+    Chinese is counted by characters (its tokenizer `zh`), where a right answer has any, else words (`13a`).
+    """
+    from sacrebleu.metrics.bleu import BLEU
+
+    answers, (truths,) = _sides(found)
+    by_character = any(_BY_CHARACTER.search(text) for text in truths)
+    return float(BLEU(tokenize="zh" if by_character else "13a").corpus_score(answers, [truths]).score) / 100
+
+
+def rouge_1(found: Outcomes) -> float:
+    """Mean F1 of single tokens (ROUGE-1, Lin 2004), of `tokens_of`."""
+    return _mean(found, lambda truth, answer: _overlap(truth, answer, 1))
+
+
+def rouge_2(found: Outcomes) -> float:
+    """Mean F1 of pairs of neighbouring tokens (ROUGE-2)."""
+    return _mean(found, lambda truth, answer: _overlap(truth, answer, 2))
+
+
+def rouge_l(found: Outcomes) -> float:
+    """Mean F1 of the longest common sequence of tokens (ROUGE-L)."""
+    return _mean(found, lambda truth, answer: _f1(longest_common(truth, answer), len(truth), len(answer)))
+
+
+def exact_match(found: Outcomes) -> float:
+    """Share of the rows whose answer, or what is extracted of it, is the right one but for blanks."""
+    return sum(bool(truth == answer) for truth, answer in found.outputs) / found.rows
+
+
+def longest_common(one: Sequence[str], other: Sequence[str]) -> int:
+    """Length of the longest sequence of tokens that both have in this order, with others between."""
+    row = [0] * (len(other) + 1)
+    for token in one:
+        before = 0
+        for place, against in enumerate(other, 1):
+            longer = before + 1 if token == against else max(row[place], row[place - 1])
+            before, row[place] = row[place], longer
+    return row[-1]
+
+
+def perplexity_of(loss: float) -> float:
+    """Exp of a mean loss of tokens, in nats; infinite where that is no number that can be written."""
+    return math.exp(loss) if loss < 700 else math.inf
+
+
+def _sides(found: Outcomes) -> tuple[list[str], list[list[str]]]:
+    return [*found.answer], [[*found.truth]]
+
+
+def _mean(found: Outcomes, score: Callable[[list[str], list[str]], float]) -> float:
+    scores = [score(truth, answer) for truth, answer in _tokens(found)]
+    return sum(scores) / len(scores)
+
+
+def _tokens(found: Outcomes) -> Iterator[tuple[list[str], list[str]]]:
+    for truth, answer in zip(found.truth, found.answer, strict=True):
+        yield tokens_of(truth), tokens_of(answer)
+
+
+def _overlap(truth: list[str], answer: list[str], size: int) -> float:
+    there, claimed = (
+        Counter(zip(*(side[first:] for first in range(size)), strict=False)) for side in (truth, answer)
+    )
+    return _f1((there & claimed).total(), there.total(), claimed.total())
+
+
+def _f1(right: int, there: int, claimed: int) -> float:
+    return 2 * right / (there + claimed) if there + claimed else 0.0
+
+
+GENERATION = (
+    MetricSpec("chrf", "chrF", chrf, bar=0.2),
+    MetricSpec("bleu", "BLEU", bleu),
+    MetricSpec("rouge_1", "ROUGE-1", rouge_1),
+    MetricSpec("rouge_2", "ROUGE-2", rouge_2),
+    MetricSpec("rouge_l", "ROUGE-L", rouge_l),
+    MetricSpec("exact_match", "exact match", exact_match),
+)
+PERPLEXITY = MetricSpec(
+    "perplexity", "perplexity", lambda _: math.nan, better="lower", lowest=1.0, highest=None
+)
+"""What epochs are told and compared by: exp of the loss of the right answers, which no written text tells."""

@@ -1,0 +1,1 @@
+"""Language models that learn to write answers: prompts, the network, its training and its artifact."""
