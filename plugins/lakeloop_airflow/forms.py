@@ -12,11 +12,15 @@ from airflow.sdk import Param
 from pydantic import create_model
 from pydantic.fields import FieldInfo
 
+from lakeloop.spec.base import mark_of
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.reading.override import current, overridable
 
 DRY_RUN = "dry_run"
 """The field that keeps a run from changing anything."""
+
+_EXTRAS = "beside the method"
+"""Ends the name of the part of a form with what does nothing unless it is asked for."""
 
 FORCE = "force"
 """The field that has a training done which the plan would leave undone."""
@@ -58,10 +62,11 @@ def _field(loop: LoopSpec, key: str, infos: Sequence[FieldInfo]) -> Param:
         schema["type"] = [schema["type"], "null"]
         if "enum" in schema:
             schema["enum"] = [*schema["enum"], None]
-    words = infos[0].description or ""
-    return Param(
-        value, description=words or None, title=name, **schema, section=".".join(sections).capitalize()
-    )
+    words, mark = infos[0].description or "", mark_of(infos[0])
+    section = ".".join(sections).capitalize()
+    if mark is not None and mark.extra:  # many, and most runs leave them alone
+        section += f": {_EXTRAS}"
+    return Param(value, description=words or None, title=name, **schema, section=section)
 
 
 def _schema(info: FieldInfo) -> dict[str, Any]:

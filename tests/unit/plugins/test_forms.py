@@ -57,3 +57,10 @@ def test_a_touched_field_overrides_the_loop_file(news: LoopSpec) -> None:
     changes = changed(news, {"train.method": "lora", "train.epochs": news.train.epochs})
     assert changes == {"train.method": "lora"}
     assert override(news, changes).train.method.kind == "lora"
+
+
+def test_what_does_nothing_unless_asked_for_has_a_part_of_the_form_of_its_own(news: LoopSpec) -> None:
+    fields = run_fields(news, "train")
+    assert fields["train.epochs"].schema["section"] == "Train"
+    assert fields["train.label_smoothing"].schema["section"] == "Train: beside the method"
+    assert fields["train.adversarial"].schema["section"] == "Train: beside the method"
