@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,20 +56,32 @@ KINDS = {
 """Architecture -> its config, what makes it, its sizes, and what its tokenizer puts around a text."""
 
 
-def make_writer(folder: Path, kind: str, *, chat: bool = False, seed: int = 7) -> Path:
-    """Write a random model of that architecture, as they are published; padding is no token of its own."""
+def make_writer(
+    folder: Path,
+    kind: str,
+    *,
+    chat: bool = False,
+    seed: int = 7,
+    words: Sequence[str] = WORDS,
+    **more: Any,
+) -> Path:
+    """Write a random model of that architecture, as they are published; padding is no token of its own.
+
+    It knows `words`; `more` are keys of its config.
+    """
     config, auto, sizes, template = KINDS[kind]
     torch.manual_seed(seed)
-    auto.from_config(config(**_SIZE, **sizes)).save_pretrained(folder)
-    make_tokenizer(template).save(str(folder / "tokenizer.json"))
+    known = {**_SIZE, "vocab_size": len(SPECIALS) + len(_ASKING) + len(words), **sizes, **more}
+    auto.from_config(config(**known)).save_pretrained(folder)
+    make_tokenizer(template, words).save(str(folder / "tokenizer.json"))
     if chat:
         (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": CHAT}))
     return folder
 
 
-def make_tokenizer(template: str) -> Tokenizer:
+def make_tokenizer(template: str, words: Sequence[str] = WORDS) -> Tokenizer:
     """Words by blanks; the special ones are found wherever they stand."""
-    ids = {word: number for number, word in enumerate((*SPECIALS, *_ASKING, *WORDS))}
+    ids = {word: number for number, word in enumerate((*SPECIALS, *_ASKING, *words))}
     tokenizer = Tokenizer(WordLevel(ids, unk_token="<unk>"))
     tokenizer.pre_tokenizer = WhitespaceSplit()
     tokenizer.add_special_tokens(list(SPECIALS))

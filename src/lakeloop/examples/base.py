@@ -39,8 +39,8 @@ class Example:
     rows_a_day: int = 220
     identity: tuple[str, ...] = ()
     """Columns that tell two rows of one text apart."""
-    stretches: bool = False
-    """Whether an answer is a tag for each word rather than one of `answers`."""
+    answered: Literal["class", "tags", "text"] = "class"
+    """What an answer is: one of `answers`, a tag for each word, or a text."""
     wanted: str = ""
     """Which public data set `read` takes, and which of its files; empty where `read` is None."""
     read: Callable[[Path], Iterator[Row]] | None = None

@@ -10,7 +10,7 @@ import io
 import json
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
@@ -21,6 +21,12 @@ SEED = 17
 _DAMAGE = ("unknown answer", "no text", "broken line", "again", "nearly again")
 _DAMAGED = 0.015
 """Share of a day's rows, of each kind of damage; one row at least."""
+_WRONG: dict[str, Callable[[str], str]] = {
+    "class": lambda _: "not sure",
+    "tags": lambda text: " ".join(["B-nonsense"] * len(text.split())),
+    "text": lambda _: " ",
+}
+"""What an answer is -> one to a text that is none."""
 _TRIES = 200
 
 
@@ -100,8 +106,7 @@ def _with_damage(example: Example, draw: random.Random, rows: Sequence[Row]) -> 
 def _damaged(example: Example, kind: str, row: Row, key: str) -> Row | str:
     text = str(row[example.text])
     if kind == "unknown answer":
-        wrong = "B-nonsense " * len(text.split()) if example.stretches else "not sure"
-        return {**row, KEY: key, example.answer: wrong.strip()}
+        return {**row, KEY: key, example.answer: _WRONG[example.answered](text)}
     if kind == "no text":
         return {**row, KEY: key, example.text: ""}
     if kind == "again":

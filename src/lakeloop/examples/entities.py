@@ -121,7 +121,7 @@ EXAMPLE = Example(
     answer="tags",
     answers=tuple(_NAMES),
     draw=draw_row,
-    stretches=True,
+    answered="tags",
     wanted="WNUT 2017: wnut17train.conll, emerging.dev.conll",
     read=read,
 )

@@ -12,7 +12,17 @@ import yaml
 
 from lakeloop.durable import write_atomically
 from lakeloop.errors import ConfigurationError, DataError
-from lakeloop.examples import credit, entities, intent, recommendation, sentiment, sentiment_zh, spam
+from lakeloop.examples import (
+    credit,
+    dialogue,
+    entities,
+    intent,
+    recommendation,
+    sentiment,
+    sentiment_zh,
+    spam,
+    summarise,
+)
 from lakeloop.examples.base import Example, Row
 from lakeloop.examples.drops import generated, spread
 from lakeloop.spec.quoting import quote
@@ -25,6 +35,8 @@ EXAMPLES: dict[str, Example] = {
     "entities": entities.EXAMPLE,
     "recommendation": recommendation.EXAMPLE,
     "credit": credit.EXAMPLE,
+    "summarise": summarise.EXAMPLE,
+    "dialogue": dialogue.EXAMPLE,
 }
 
 LOOPS = resources.files("lakeloop.examples") / "loops"
@@ -85,8 +97,8 @@ def rows_of(name: str, folder: Path) -> list[Row]:
 
 
 def answers_in(example: Example, rows: list[Row]) -> tuple[str, ...]:
-    """The right answers of `rows`, sorted; those of the example where an answer is a tag for each word."""
-    if example.stretches:
+    """The right answers of `rows`, sorted; those of the example where an answer is none of a few."""
+    if example.answered != "class":
         return example.answers
     return tuple(sorted({str(row[example.answer]) for row in rows}))
 

@@ -25,6 +25,7 @@ _DATA = Path(os.environ.get("LAKELOOP_TEST_DATA", Path(__file__).resolve().paren
         ("spam", "spamassassin_dated", 6_046, 2),
         ("entities", "wnut17", 4_403, 6),
         ("credit", "german_credit", 1_000, 2),
+        ("dialogue", "gsm8k", 8_792, 0),
     ],
 )
 def test_the_real_data_set_has_all_its_rows_in_the_columns_of_the_example(
