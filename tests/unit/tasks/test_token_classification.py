@@ -46,7 +46,7 @@ def test_tags_are_places_in_the_text(tags: str, found: list[list[int | str]]) ->
     assert stretches(TEXT, tags.split()) == found
 
 
-def test_blanks_between_words_may_be_any(tmp_path: object) -> None:
+def test_blanks_between_words_may_be_any() -> None:
     assert stretches(" a  b\u2003c", ["O", "B-x", "I-x"]) == [[4, 7, "x"]]
 
 

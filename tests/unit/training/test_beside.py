@@ -10,6 +10,7 @@ import pytest
 
 from lakeloop.artifact import open_artifact
 from lakeloop.inference.predictor import Predictor
+from lakeloop.spec.tasks import Classification
 from lakeloop.tasks.reading import Instance
 from tests.support.beside import FEATURES, PAIRS, make_features, make_pairs
 from training.job import run
@@ -44,42 +45,48 @@ def _trained(config: JobConfig, work: Path) -> Predictor:
     return Predictor(open_artifact(work / "artifact").folder)
 
 
+Learn = Callable[[str | dict[str, Any], Classification, str], Predictor]
+
+
+@pytest.fixture
+def learn(make_config: Callable[..., JobConfig], folders: dict[str, Path], tmp_path: Path) -> Learn:
+    """What a method makes of a task, from the data set of that name."""
+
+    def by(method: str | dict[str, Any], task: Classification, folder: str) -> Predictor:
+        options = {} if _name(method).startswith(("classical", "head")) else _FEW
+        return _trained(make_config(method, task=task, dataset=folders[folder], **options), tmp_path / "work")
+
+    return by
+
+
+def _labels(predictor: Predictor, asked: list[Instance]) -> list[str]:
+    return [answer.label for answer in predictor.predict(asked)]  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("method", METHODS, ids=_name)
 def test_what_stands_beside_decides_the_answers_of_the_artifact(
-    make_config: Callable[..., JobConfig],
-    folders: dict[str, Path],
-    tmp_path: Path,
-    method: str | dict[str, Any],
+    learn: Learn, method: str | dict[str, Any]
 ) -> None:
-    options = {} if _name(method).startswith(("classical", "head")) else _FEW
-    config = make_config(method, task=FEATURES, dataset=folders["features"], **options)
-    predictor = _trained(config, tmp_path / "work")
+    predictor = learn(method, FEATURES, "features")
     assert predictor.description.reads.width == 2 + 3
     asked = [
         Instance("the story", None, {"amount": 1000, "plan": "free"}),
         Instance("the story", None, {"amount": 10, "plan": "free"}),
         Instance("the story", None, {"amount": 10, "plan": "pro"}),
     ]
-    answers = [answer.label for answer in predictor.predict(asked)]  # type: ignore[attr-defined]
-    assert answers == ["business", "sports", "tech"]
+    assert _labels(predictor, asked) == ["business", "sports", "tech"]
 
 
 @pytest.mark.parametrize("method", ["head", "full", {"kind": "classical", "features": "words"}], ids=_name)
 def test_a_second_text_decides_the_answers_of_the_artifact(
-    make_config: Callable[..., JobConfig],
-    folders: dict[str, Path],
-    tmp_path: Path,
-    method: str | dict[str, Any],
+    learn: Learn, method: str | dict[str, Any]
 ) -> None:
-    options = {} if _name(method).startswith(("classical", "head")) else _FEW
-    config = make_config(method, task=PAIRS, dataset=folders["pairs"], **options)
-    predictor = _trained(config, tmp_path / "work")
+    predictor = learn(method, PAIRS, "pairs")
     asked = [Instance("the story", f"{word} {word}  of the {word}") for word in ("market", "goal", "chip")]
-    answers = [answer.label for answer in predictor.predict(asked)]  # type: ignore[attr-defined]
-    assert answers == ["business", "sports", "tech"]
+    assert _labels(predictor, asked) == ["business", "sports", "tech"]
 
 
-def test_a_training_with_features_goes_on_where_it_was_killed_with_the_same_bits(
+def test_the_same_rows_with_features_give_the_same_artifact(
     make_config: Callable[..., JobConfig], folders: dict[str, Path], tmp_path: Path
 ) -> None:
     digests = set()

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ from lakeloop.errors import ConfigurationError, TransientError
 from lakeloop.jobs.pulse import Pulse
 from lakeloop.spec.train import Train
 from lakeloop.tracking.tracker import RecordingTracker
+from tests.support.deadly import Deadly, Killed
 from tests.support.rerun import CAPTURED, FEW_WIDTHS, Rerun
 from tests.support.training_jobs import NUMBERS
 from training import frozen, steps
-from training.checkpoint import Checkpoints, State
+from training.checkpoint import Checkpoints
 from training.course import Course
 from training.gradient import Fit, Gradient
 from training.job import Job, Trained
@@ -40,27 +41,6 @@ STEPS = 12
 """Of an epoch: 96 rows in batches of 8."""
 SMALLER = {"frozen": {"lowest": 1}}
 """Keys of methods that need more layers by default than the tiny base model has."""
-
-
-class Killed(BaseException):
-    """In place of a signal: nothing that catches errors sees it."""
-
-
-@dataclass
-class Deadly(Checkpoints):
-    """Checkpoints after every step, with a kill after some of them."""
-
-    kills: set[int] = field(default_factory=set)
-
-    @property
-    def due(self) -> bool:
-        return True
-
-    def save(self, step: int, state: State) -> None:
-        super().save(step, state)
-        if step in self.kills:
-            self.kills.remove(step)
-            raise Killed
 
 
 @pytest.fixture

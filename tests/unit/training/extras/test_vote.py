@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from lakeloop.tracking.tracker import RecordingTracker
+from tests.support.deadly import Deadly, Killed
 from tests.support.training_jobs import NUMBERS
-from tests.unit.training.test_resume import Deadly, Killed, folder, own_signals
+from tests.unit.training.test_resume import folder, own_signals
 from training.checkpoint import Checkpoints, State
 from training.extras.vote import Vote
 from training.job import Job

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from lakeloop.base_model import find_base_model
 from lakeloop.errors import ConfigurationError
 from lakeloop.inference.predictor import Predictor
 from lakeloop.spec.train import CHAMPION
+from tests.support.deadly import Deadly, Killed
 from tests.support.tiny_writers import ASKED, TURNED, make_writer
-from training.checkpoint import Checkpoints, State
 from training.data import NO_TARGET
 from training.generation.fit import inputs_of, loaded, scores_of, tokens_of
 from training.job import Job, run
@@ -140,27 +139,6 @@ def test_a_champion_is_trained_on_and_asked_as_it_was(
     assert other.contract.writing is not None
     assert other.contract.writing.prompt == ("<|user|> Q: ", " A: <|end|> <|assistant|> ")
     assert other.validation_metrics["loss"] < one.validation_metrics["loss"]
-
-
-class Killed(BaseException):
-    """In place of a signal: nothing that catches errors sees it."""
-
-
-@dataclass
-class Deadly(Checkpoints):
-    """Checkpoints after every step, with a kill after some of them."""
-
-    kills: set[int] = field(default_factory=set)
-
-    @property
-    def due(self) -> bool:
-        return True
-
-    def save(self, step: int, state: State) -> None:
-        super().save(step, state)
-        if step in self.kills:
-            self.kills.remove(step)
-            raise Killed
 
 
 @pytest.mark.parametrize(("kind", "method"), [("llama", "full"), ("bart", "lora")])
