@@ -5,7 +5,7 @@ A field named `section.key` overrides that key of the loop file for one run (`ch
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from airflow.sdk import Param
@@ -56,10 +56,11 @@ def changed(loop: LoopSpec, params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _field(loop: LoopSpec, key: str, infos: Sequence[FieldInfo]) -> Param:
     *sections, name = key.split(".")
-    schema = _schema(infos[0])
+    schema = _loosest([_schema(info) for info in infos])
     value = current(loop, key)
-    if value is None and "null" not in schema["type"]:  # a key that only another method has
-        schema["type"] = [schema["type"], "null"]
+    types = _flat([schema["type"]])
+    if value is None and "null" not in types:  # a key that only another method has
+        schema["type"] = [*types, "null"]
         if "enum" in schema:
             schema["enum"] = [*schema["enum"], None]
     words, mark = infos[0].description or "", mark_of(infos[0])
@@ -83,3 +84,41 @@ def _schema(info: FieldInfo) -> dict[str, Any]:
     if parts:
         schema["type"] = [part["type"] for part in parts]
     return schema
+
+
+def _loosest(schemas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What any of `schemas` allows, as far as one field can say it.
+
+    Methods may have a key of one name with other choices and limits, and the form knows no method: whether
+    a value suits the run's is found out when the run reads it.
+    """
+    merged = {}
+    for rule in schemas[0]:
+        values = [schema[rule] for schema in schemas if rule in schema]
+        if len(values) < len(schemas):
+            continue  # one of them has no such limit
+        if rule in _LOOSER:
+            merged[rule] = _LOOSER[rule](values)
+        elif all(value == values[0] for value in values):
+            merged[rule] = values[0]
+    return merged
+
+
+def _flat(values: Sequence[Any]) -> list[Any]:
+    """The different ones of `values`, and of the lists among them, in order."""
+    return list(
+        dict.fromkeys(each for value in values for each in (value if isinstance(value, list) else [value]))
+    )
+
+
+def _types(values: Sequence[Any]) -> Any:
+    flat = _flat(values)
+    return flat[0] if len(flat) == 1 else flat
+
+
+_LOOSER: dict[str, Callable[[Sequence[Any]], Any]] = {
+    "type": _types,
+    "enum": _flat,
+    **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems"), min),
+    **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems"), max),
+}

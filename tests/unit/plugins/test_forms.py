@@ -5,10 +5,13 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.definitions.param import ParamsDict
 from lakeloop_airflow.forms import changed, run_fields
 
+from lakeloop.examples.registry import EXAMPLES, loop_text
 from lakeloop.settings import Settings
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.methods import METHODS, kind_of
 from lakeloop.spec.reading.load import load_named
 from lakeloop.spec.reading.override import overridable_keys, override
+from lakeloop.spec.train import Train
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -64,3 +67,27 @@ def test_what_does_nothing_unless_asked_for_has_a_part_of_the_form_of_its_own(ne
     assert fields["train.epochs"].schema["section"] == "Train"
     assert fields["train.label_smoothing"].schema["section"] == "Train: beside the method"
     assert fields["train.adversarial"].schema["section"] == "Train: beside the method"
+
+
+def _refused(loop: LoopSpec) -> list[str]:
+    """The fields whose first value the form would refuse; one alone takes the DAGs of all loops down."""
+    fields = {**run_fields(loop, "train"), **run_fields(loop, "evaluate")}
+    return [key for key, param in fields.items() if param.resolve(suppress_exception=True) != param.value]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_form_of_an_example_accepts_what_it_is_filled_with(example: str, tmp_path: Path) -> None:
+    (tmp_path / "loops" / example).mkdir(parents=True)
+    (tmp_path / "loops" / example / "loop.yaml").write_text(loop_text(example, example))
+    assert _refused(load_named(example, Settings(root=tmp_path))) == []
+
+
+@pytest.mark.parametrize("method", [kind_of(each) for each in METHODS])
+def test_the_form_of_each_method_accepts_what_it_is_filled_with(news: LoopSpec, method: str) -> None:
+    assert _refused(news.model_copy(update={"train": Train.model_validate({"method": method})})) == []
+
+
+def test_a_key_that_several_methods_have_offers_what_any_of_them_allows(news: LoopSpec) -> None:
+    field = run_fields(news, "train")["train.method.features"]
+    assert set(field.schema["enum"]) == {"words", "embeddings", "characters", None}
+    assert set(field.schema["type"]) == {"string", "null"}
