@@ -11,7 +11,7 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_origin
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -199,7 +199,15 @@ def read_settings(kind: type[Kind], **overrides: Any) -> Kind:
     except SettingsError as error:
         # Its words are all it has: `error parsing value for field "data_roots" from source ...`.
         named = re.search(r'field "(\w+)"', str(error))
-        raise _wrong_setting(kind, named[1] if named else "*", "JSON", str(error.__cause__)) from None
+        field = named[1] if named else "*"
+        raise _wrong_setting(kind, field, _json_of(kind, field), str(error.__cause__)) from None
+
+
+def _json_of(kind: type[BaseSettings], field: str) -> str:
+    """What the setting `field` expects, with an example: people write `a:b` where a list is meant."""
+    known = kind.model_fields.get(field)
+    listed = known is not None and get_origin(known.annotation) is tuple
+    return 'a JSON list, such as ["one", "two"]' if listed else 'a JSON object, such as {"name": "value"}'
 
 
 def _wrong_setting(kind: type[BaseSettings], field: str, expected: str, found: str) -> ConfigurationError:

@@ -65,9 +65,9 @@ def test_variables_set_fields(project: Path, monkeypatch: pytest.MonkeyPatch, tm
     [
         ("TRAINING_THREADS", "x", "a valid integer", "'x'"),
         ("TRAINING_THREADS", "-1", "greater than or equal to 0", "'-1'"),
-        ("STORAGE_OPTIONS", '{"a"', "JSON", "Expecting ':' delimiter"),
+        ("STORAGE_OPTIONS", '{"a"', "a JSON object, such as", "Expecting ':' delimiter"),
         ("STORAGE_OPTIONS", '{"a": 4711}', "a: a valid string", "of type int"),
-        ("DATA_ROOTS", "/data", "JSON", "Expecting value"),
+        ("DATA_ROOTS", "/data:/more", "a JSON list, such as", "Expecting value"),
         ("DATA_ROOTS", "5", "a valid tuple", "of type int"),
     ],
 )
