@@ -22,7 +22,9 @@ Alias = Literal["champion", "previous"]
 REGISTERED = "registered"
 MOVED = "moved"
 ROLLBACK = "rollback"
-"""The cause of a move that a person asked for."""
+"""The cause of a move back that a person asked for."""
+BY_HAND = "by hand"
+"""The cause of a promotion that a person asked for, whatever the gate said."""
 
 
 CARD_FORMAT = 2
@@ -80,7 +82,9 @@ class Move(Frozen):
     moved_at: datetime
     run_id: str
     cause: str
-    """What asked for the move: the fingerprint of an evaluation, or `ROLLBACK`."""
+    """What asked for the move: the fingerprint of an evaluation, `ROLLBACK` or `BY_HAND`."""
+    by: str = ""
+    """The user who asked for it; empty for a stage, and where an earlier version did not note it."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,11 @@ class History:
         """The version that a rollback goes back to; None when there is none left."""
         return next(reversed(self.way_back), None)
 
+    def aliases_of(self, version: str) -> tuple[str, ...]:
+        """What points at this version now: `champion`; `previous`, which a rollback goes back to."""
+        named = {"champion": self.alias("champion"), "previous": self.previous}
+        return tuple(alias for alias, found in named.items() if found and found.name == version)
+
     def made_champion_by(self, cause: str) -> Move | None:
         """The newest move of the champion with this `cause`, also when the alias was moved on since."""
         moves = (move for move in reversed(self.moves) if move.alias == "champion")
@@ -168,6 +177,7 @@ def read_history(rows: Iterable[Mapping[str, Any]], table_version: int) -> Histo
                     moved_at=row["recorded_at"],
                     run_id=row["run_id"],
                     cause=row["record"],
+                    by=row.get("moved_by") or "",
                 )
             )
     return History(table_version, len(ordered), versions, tuple(moves))

@@ -20,6 +20,7 @@ from lakeloop.lake.store import Lake
 from lakeloop.lake.tables import REGISTRY
 from lakeloop.records import now
 from lakeloop.registry.history import (
+    BY_HAND,
     MOVED,
     REGISTERED,
     ROLLBACK,
@@ -64,7 +65,7 @@ class Registry:
         self._lake.files.put(artifact, f"models/{name}")
         event = {"event": REGISTERED, "version": name, "digest": digest, "record": card.model_dump_json()}
         self._append(history, [event])
-        return self._require(self.read(), name)
+        return self.require(self.read(), name)
 
     def promote(self, version: str, *, over: str | None, reason: str, cause: str) -> None:
         """Make `version` champion. When it is champion already, nothing happens.
@@ -80,7 +81,7 @@ class Registry:
             FenceError: the champion is another one than `over`, or changed meanwhile.
         """
         history = self.read()
-        target = self._require(history, version)
+        target = self.require(history, version)
         champion = history.alias("champion")
         if champion == target:
             return
@@ -94,7 +95,34 @@ class Registry:
             )
         self._append(history, [_moved(target, champion, reason, cause)])
 
-    def rollback(self, reason: str, *, to: str | None = None) -> ModelVersion:
+    def promote_by_hand(self, version: str, *, reason: str, by: str) -> ModelVersion:
+        """Make a registered version champion because a person says so; returns it.
+
+        It is a promotion: a rollback goes back to the version whose place it took.
+
+        Args:
+            version: its name.
+            reason: why, a sentence for people.
+            by: the user who asked for it.
+
+        Raises:
+            ConfigurationError: there is no such version, it is champion now, or no reason is given.
+            FenceError: another writer moved the champion meanwhile.
+        """
+        history = self.read()
+        champion, target = history.alias("champion"), self.require(history, version)
+        if target == champion:
+            raise ConfigurationError(
+                f"{version} is the champion already",
+                where=f"{self._lake.loop} registry",
+                expected="another version",
+                found=version,
+            )
+        _require_reason(reason, f"promote {self._lake.loop}")
+        self._append(history, [_moved(target, champion, reason, BY_HAND, by)])
+        return target
+
+    def rollback(self, reason: str, *, to: str | None = None, by: str = "") -> ModelVersion:
         """Make the version before the champion champion again; returns it.
 
         That is the one whose place the champion took by a promotion, see `History.way_back`: rolling back
@@ -103,17 +131,20 @@ class Registry:
         Args:
             reason: a sentence for people.
             to: name of the version to go back to instead, any that is registered.
+            by: the user who asked for it.
 
         Raises:
-            ConfigurationError: there is no version to go back to, no version `to`, or it is champion now.
+            ConfigurationError: no reason is given, there is no version to go back to, no version `to`, or it
+                is champion now.
             FenceError: another writer moved the champion meanwhile.
         """
         history = self.read()
         champion = history.alias("champion")
-        target = self._require(history, to) if to else history.previous
+        target = self.require(history, to) if to else history.previous
         if champion is None or target is None or target == champion:
             raise self._no_way_back(history, champion, to)
-        self._append(history, [_moved(target, champion, reason, ROLLBACK)])
+        _require_reason(reason, f"rollback {self._lake.loop}")
+        self._append(history, [_moved(target, champion, reason, ROLLBACK, by)])
         return target
 
     def _no_way_back(
@@ -157,7 +188,8 @@ class Registry:
             number += 1
         return f"v{number}"
 
-    def _require(self, history: History, name: str) -> ModelVersion:
+    def require(self, history: History, name: str) -> ModelVersion:
+        """The version called `name`. Raises ConfigurationError when none is."""
         if name in history.versions:
             return history.versions[name]
         raise ConfigurationError(
@@ -168,7 +200,14 @@ class Registry:
         )
 
 
-def _moved(target: ModelVersion, before: ModelVersion | None, reason: str, cause: str) -> dict[str, Any]:
+def _require_reason(reason: str, where: str) -> None:
+    if not reason.strip():
+        raise ConfigurationError("a move by hand needs a reason", where=where, expected="--reason TEXT")
+
+
+def _moved(
+    target: ModelVersion, before: ModelVersion | None, reason: str, cause: str, by: str = ""
+) -> dict[str, Any]:
     return {
         "event": MOVED,
         "alias": "champion",
@@ -177,4 +216,5 @@ def _moved(target: ModelVersion, before: ModelVersion | None, reason: str, cause
         "digest": target.digest,
         "reason": reason,
         "record": cause,
+        "moved_by": by or None,
     }
