@@ -131,6 +131,24 @@ def lineage(loop: LoopName, version: Version, json: Json = False) -> None:
         _show_lineage(found)
 
 
+@app.command(rich_help_panel=_PANEL)
+def keep(loop: LoopName, json: Json = False) -> None:
+    """Say which models maintenance would remove by `keep` of the loop file, and their bytes; remove none."""
+    from lakeloop.cli.running import open_loop, working
+    from lakeloop.stages.watch.maintain import to_remove
+
+    context = open_loop(loop, {})
+    with working(f"looking at the models of {loop}"):
+        found = to_remove(context)
+    if json:
+        typer.echo(found.model_dump_json(indent=2))
+        return
+    rows = [(each.name, f"{each.bytes:,}", each.reason) for each in found.going]
+    rows += [(name, "stays", reason) for name, reason in found.staying.items()]
+    _print(_table(("folder", "bytes that go", "why"), rows))
+    typer.echo(f"{len(found.going)} of {len(rows)} would go, {found.bytes:,} bytes; nothing was removed")
+
+
 def _user() -> str:
     """Who asks, for the history: the user of the operating system."""
     try:

@@ -11,19 +11,33 @@ import json
 import re
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fsspec.core import url_to_fs
 
 from lakeloop.durable import fsync_directory, fsync_tree, sha256_file, write_atomically
 from lakeloop.errors import ArtifactError, ConfigurationError
+from lakeloop.faults import reach
 from lakeloop.lake.delta import local_path
 from lakeloop.locks import locked
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 _MANIFEST = ".manifest.json"
 _BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A folder of the lake, whole or what is left of one."""
+
+    name: str
+    bytes: int
+    written_at: datetime | None
+    """When it became whole; None when it is not, or the store does not tell."""
 
 
 class LakeFiles:
@@ -139,6 +153,54 @@ class LakeFiles:
         found = hashlib.sha256(content).hexdigest()
         self._require_intact(name, {file: manifest[file]}, {file: found})
         return content
+
+    def stored(self, prefix: str) -> list[Stored]:
+        """The folders directly below `prefix`, by name; also what killed writers and removals left of one."""
+        root = self._path(prefix)
+        try:
+            found = self._fs.find(root, detail=True)
+        except FileNotFoundError:
+            return []
+        sizes: Counter[str] = Counter()
+        for path, info in found.items():
+            first = path.removeprefix(root).lstrip("/").partition("/")[0].removesuffix(_MANIFEST)
+            if _NAME.fullmatch(first):  # hidden ones are not done yet
+                sizes[first] += int(info.get("size") or 0)
+        return [
+            Stored(name := f"{prefix}/{first}", size, self._written_at(name))
+            for first, size in sorted(sizes.items())
+        ]
+
+    def _written_at(self, name: str) -> datetime | None:
+        try:
+            found: datetime = self._fs.modified(self._path(name) + _MANIFEST)
+        except (FileNotFoundError, NotImplementedError):
+            return None
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+    def remove(self, name: str) -> None:
+        """Remove a folder, or what is left of one; nothing happens when there is none.
+
+        Without its manifest it is no folder any more: a removal that is killed leaves nothing that looks
+        whole, and can be done again. Who reads it at this moment gets an error.
+        """
+        path = self._path(name)
+        if self._local:
+            folder = Path(path)
+            if not folder.parent.is_dir():
+                return
+            with locked(folder.parent / ".lock"):
+                Path(path + _MANIFEST).unlink(missing_ok=True)
+                fsync_directory(folder.parent)
+                reach("remove.after-manifest")
+                if folder.exists():
+                    folder.rename(passing := folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp"))
+                    shutil.rmtree(passing)
+            return
+        if self.exists(name):
+            self._fs.rm_file(path + _MANIFEST)
+        if self._fs.exists(path):
+            self._fs.rm(path, recursive=True)
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{_checked(name)}"

@@ -7,6 +7,7 @@ mean is `history`; which model deserves to be champion is the gate's business.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from lakeloop.lake.tables import REGISTRY
 from lakeloop.records import now
 from lakeloop.registry.history import (
     BY_HAND,
+    FORGOTTEN,
     MOVED,
     REGISTERED,
     ROLLBACK,
@@ -93,6 +95,7 @@ class Registry:
                 found=champion.name if champion else "no champion",
                 remedy="evaluate again, then release",
             )
+        self._require_weights(history, target)
         self._append(history, [_moved(target, champion, reason, cause)])
 
     def promote_by_hand(self, version: str, *, reason: str, by: str) -> ModelVersion:
@@ -119,6 +122,7 @@ class Registry:
                 found=version,
             )
         _require_reason(reason, f"promote {self._lake.loop}")
+        self._require_weights(history, target)
         self._append(history, [_moved(target, champion, reason, BY_HAND, by)])
         return target
 
@@ -144,13 +148,49 @@ class Registry:
         if champion is None or target is None or target == champion:
             raise self._no_way_back(history, champion, to)
         _require_reason(reason, f"rollback {self._lake.loop}")
+        self._require_weights(history, target)
         self._append(history, [_moved(target, champion, reason, ROLLBACK, by)])
         return target
+
+    def forget(self, reasons: Mapping[str, str]) -> None:
+        """Say that the weights of these versions are gone, before they go: no alias is moved there any more.
+
+        `reasons` is version -> why. One that is forgotten already is passed over.
+
+        Raises:
+            ConfigurationError: there is no such version.
+            FenceError: an alias points at one, or another writer changed the registry meanwhile; nothing is
+                forgotten.
+        """
+        history = self.read()
+        events = []
+        for name, reason in reasons.items():
+            version = self.require(history, name)
+            if aliases := history.aliases_of(name):
+                raise FenceError(
+                    "an alias points at this version by now", where=name, expected="none", found=aliases[0]
+                )
+            if name not in history.forgotten:
+                event = {"event": FORGOTTEN, "version": name, "digest": version.digest, "reason": reason}
+                events.append({**event, "record": ""})
+        if events:
+            self._append(history, events)
+
+    def _require_weights(self, history: History, version: ModelVersion) -> None:
+        if version.name in history.forgotten:
+            raise ConfigurationError(
+                f"the weights of {version.name} are gone",
+                where=f"{self._lake.loop} registry",
+                expected="a version that was kept",
+                found=history.forgotten[version.name],
+                remedy="train on its data set again; keep more of them with keep.versions in the loop file",
+            )
 
     def _no_way_back(
         self, history: History, champion: ModelVersion | None, to: str | None
     ) -> ConfigurationError:
-        others = [name for name in reversed(list(history.versions)) if champion and name != champion.name]
+        present = [name for name in reversed(list(history.versions)) if name not in history.forgotten]
+        others = [name for name in present if champion and name != champion.name]
         return ConfigurationError(
             f"{to} is the champion" if to and champion else "there is no previous version to go back to",
             where=f"{self._lake.loop} registry",

@@ -69,3 +69,12 @@ def test_lineage_says_what_the_ledger_does_not_know(run: Run, context: StageCont
     assert "does not say any more: release, evaluation, training, data set" in ended.out
     assert "0 answers in the prediction log" in ended.out
     assert json.loads(run("lineage", "tickets", "v1", "--json").out)["version"] == "v1"
+
+
+def test_keep_says_what_would_go_and_removes_nothing(run: Run, context: StageContext) -> None:
+    ended = run("keep", "tickets")
+    assert ended.code == 0, ended.err
+    assert "models/v1" in ended.out
+    assert ended.out.endswith("0 of 2 would go, 0 bytes; nothing was removed\n")
+    assert json.loads(run("keep", "tickets", "--json").out)["going"] == []
+    assert context.lake.files.exists("models/v1")
