@@ -7,7 +7,7 @@ mean is `history`; which model deserves to be champion is the gate's business.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from lakeloop.artifact import MANIFEST, open_artifact
 from lakeloop.attempt import Attempt
-from lakeloop.durable import sha256_file
 from lakeloop.errors import ConfigurationError, FenceError
 from lakeloop.lake.store import Lake
 from lakeloop.lake.tables import REGISTRY
@@ -31,6 +30,7 @@ from lakeloop.registry.history import (
     ModelVersion,
     read_history,
 )
+from lakeloop.registry.stored import require_artifact
 
 
 class Registry:
@@ -59,12 +59,32 @@ class Registry:
             ArtifactError: `artifact` is not whole.
             FenceError: another writer changed the registry meanwhile.
         """
-        digest = open_artifact(artifact).digest
+        opened, files = open_artifact(artifact), self._lake.files
+        return self._register(
+            opened.digest, opened.files[MANIFEST], card, lambda name: files.put(artifact, name, opened.files)
+        )
+
+    def register_stored(self, folder: str, digest: str, card: ModelCard) -> ModelVersion:
+        """As `register`, of the artifact in this folder of the lake, which is read once, to be copied.
+
+        Raises:
+            ArtifactError: it is not whole, or is another one than `digest` says.
+            FenceError: another writer changed the registry meanwhile.
+        """
+        files = self._lake.files
+        require_artifact(files, folder, digest)
+        manifest = files.manifest(folder)[MANIFEST]
+        return self._register(digest, manifest, card, lambda name: files.copy(folder, name))
+
+    def _register(
+        self, digest: str, manifest: str, card: ModelCard, store: Callable[[str], object]
+    ) -> ModelVersion:
+        """`manifest` is the sha256 of the artifact's; `store` puts the artifact into the folder called so."""
         history = self.read()
         if known := history.by_digest(digest):
             return known
-        name = self._free_name(history, artifact)
-        self._lake.files.put(artifact, f"models/{name}")
+        name = self._free_name(history, manifest)
+        store(f"models/{name}")
         event = {"event": REGISTERED, "version": name, "digest": digest, "record": card.model_dump_json()}
         self._append(history, [event])
         return self.require(self.read(), name)
@@ -218,9 +238,8 @@ class Registry:
             attempt=self._attempt,
         )
 
-    def _free_name(self, history: History, artifact: Path) -> str:
+    def _free_name(self, history: History, manifest: str) -> str:
         """The next version's name, past folders that killed registrations of other artifacts left behind."""
-        manifest = sha256_file(artifact / MANIFEST)
         number = max((version.number for version in history.versions.values()), default=0) + 1
         while self._lake.files.exists(folder := f"models/v{number}"):
             if self._lake.files.manifest(folder).get(MANIFEST) == manifest:

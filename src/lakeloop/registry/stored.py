@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from lakeloop.artifact import DESCRIPTION, MANIFEST, ArtifactDescription, Manifest
+from lakeloop.artifact import DESCRIPTION, MANIFEST, ArtifactDescription, Manifest, digest_of
 from lakeloop.bases.files import SEALED_CONFIG
 from lakeloop.durable import write_atomically
 from lakeloop.errors import ArtifactError
@@ -20,17 +20,58 @@ def description_of(files: LakeFiles, version: ModelVersion) -> ArtifactDescripti
     Raises:
         ArtifactError: it is not in the lake, not as it was stored, or of a later version of Lakeloop.
     """
-    folder = _folder(files, version.name)
-    content, where = files.read(folder, DESCRIPTION), files.uri(folder)
+    return description_in(files, _folder(files, version.name))
+
+
+def description_in(files: LakeFiles, folder: str) -> ArtifactDescription:
+    """As `description_of`, of the artifact in this folder of the lake."""
+    where = files.uri(folder)
     try:
+        content = _read(files, folder, DESCRIPTION)
         return ArtifactDescription.model_validate_json(content, context={"where": where})
     except ValidationError as error:
         raise ArtifactError("the description cannot be read", where=where, found=str(error)) from None
 
 
+def require_artifact(files: LakeFiles, folder: str, digest: str) -> None:
+    """Require that a folder of the lake was stored as the artifact with this digest, file by file.
+
+    Its large files are not read: whoever takes them compares them with the manifest.
+
+    Raises:
+        ArtifactError: there is no such folder, it is another artifact, or files are missing or extra.
+    """
+    stored, sealed = files.manifest(folder), _manifest_in(files, folder)
+    expected = {name: entry.sha256 for name, entry in sealed.files.items()}
+    found = {name: sha256 for name, sha256 in stored.items() if name != MANIFEST}
+    if found != expected or digest_of(sealed) != digest:
+        wrong = sorted({name for name, _ in found.items() ^ expected.items()})
+        raise ArtifactError(
+            "this is not the artifact that is meant",
+            where=files.uri(folder),
+            expected=f"digest {digest}",
+            found=f"digest {digest_of(sealed)}" + (f"; other files: {', '.join(wrong)}" if wrong else ""),
+            remedy="train and evaluate again",
+        )
+
+
+def _manifest_in(files: LakeFiles, folder: str) -> Manifest:
+    try:
+        return Manifest.model_validate_json(_read(files, folder, MANIFEST))
+    except ValidationError as error:
+        raise ArtifactError("manifest cannot be read", where=files.uri(folder), found=str(error)) from None
+
+
+def _read(files: LakeFiles, folder: str, name: str) -> bytes:
+    try:
+        return files.read(folder, name)
+    except FileNotFoundError:
+        raise ArtifactError("a file of this folder is gone", where=files.uri(folder), expected=name) from None
+
+
 def sizes_of(files: LakeFiles, version: ModelVersion) -> dict[str, int]:
     """File of the artifact -> bytes. Raises ArtifactError as `description_of` does."""
-    manifest = Manifest.model_validate_json(files.read(_folder(files, version.name), MANIFEST))
+    manifest = _manifest_in(files, _folder(files, version.name))
     return {name: entry.size for name, entry in manifest.files.items()}
 
 
@@ -47,7 +88,7 @@ def keep_description(files: LakeFiles, version: str, scratch: Path) -> None:
         return
     for name in files.manifest(folder):
         if name in _SMALL:
-            write_atomically(scratch / name, files.read(folder, name))
+            write_atomically(scratch / name, _read(files, folder, name))
     files.put(scratch, kept)
 
 
