@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import getpass
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -147,6 +148,27 @@ def keep(loop: LoopName, json: Json = False) -> None:
     rows += [(name, "stays", reason) for name, reason in found.staying.items()]
     _print(_table(("folder", "bytes that go", "why"), rows))
     typer.echo(f"{len(found.going)} of {len(rows)} would go, {found.bytes:,} bytes; nothing was removed")
+
+
+@app.command(rich_help_panel=_PANEL)
+def export(
+    loop: LoopName,
+    version: Version,
+    to: Annotated[Path, typer.Option(metavar="FOLDER", help="A folder that is not there yet.")],
+) -> None:
+    """Write a version into a folder: what the server loads, the encoder for transformers, the model card."""
+    from lakeloop.cli.running import open_loop, working
+    from lakeloop.evaluation.stored import read
+    from lakeloop.registry.export import export_version
+    from lakeloop.registry.registry import Registry
+
+    context = open_loop(loop, {})
+    registry, files = Registry(context.lake, context.attempt), context.lake.files
+    with working(f"exporting {version} of {loop}"):
+        found = registry.require(registry.read(), version)
+        evidence = read(files, found.card.evidence) if found.card.evidence else None
+        names = export_version(files, loop, found, evidence, to)
+    typer.echo(f"{to}: {', '.join(names)}")
 
 
 def _user() -> str:

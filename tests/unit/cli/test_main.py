@@ -18,7 +18,7 @@ VERBS = (
     "check", "schema", "eject", "new", "examples", "ingest", "transform", "validate", "dataset", "train",
     "evaluate", "release", "rollout", "monitor", "maintain", "run", "start", "serve", "status", "why",
     "search", "quarantine", "reset", "evolve", "mirror", "models", "promote", "rollback", "compare",
-    "lineage", "keep", "up", "down", "demo",
+    "lineage", "keep", "export", "up", "down", "demo",
 )  # fmt: skip
 
 

@@ -78,3 +78,12 @@ def test_keep_says_what_would_go_and_removes_nothing(run: Run, context: StageCon
     assert ended.out.endswith("0 of 2 would go, 0 bytes; nothing was removed\n")
     assert json.loads(run("keep", "tickets", "--json").out)["going"] == []
     assert context.lake.files.exists("models/v1")
+
+
+def test_export_writes_a_folder_of_its_own(run: Run, context: StageContext, tmp_path: Path) -> None:
+    ended = run("export", "tickets", "v1", "--to", str(tmp_path / "out"))
+    assert ended.code == 0, ended.err
+    assert (tmp_path / "out/README.md").read_text().startswith("---\n")
+    assert (tmp_path / "out/artifact/model.onnx").is_file()
+    again = run("export", "tickets", "v1", "--to", str(tmp_path / "out"))
+    assert (again.code, "is there already" in again.err) == (64, True)

@@ -9,13 +9,15 @@ import pyarrow as pa
 import pytest
 
 from lakeloop.errors import ArtifactError
-from lakeloop.evaluation.stored import evidence_of
+from lakeloop.evaluation.stored import evidence_of, read
 from lakeloop.lake.tables import PREDICTIONS
 from lakeloop.records import Counts, now
+from lakeloop.registry.card import card_text
 from lakeloop.registry.compare import Comparison, compare
 from lakeloop.registry.lineage import Lineage, lineage_of
 from lakeloop.registry.listing import list_versions
 from lakeloop.registry.registry import Registry
+from lakeloop.registry.stored import description_of
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.release.release import release
 from lakeloop.stages.training.dataset import dataset
@@ -170,3 +172,14 @@ def test_a_changed_description_is_not_compared(context: StageContext) -> None:
     (Path(uri) / "description.json").write_text("{}")
     with pytest.raises(ArtifactError, match="not the ones that were stored"):
         comparison(context)
+
+
+def test_the_card_of_a_version_has_what_its_evidence_found(context: StageContext) -> None:
+    files = context.lake.files
+    version = Registry(context.lake).read().versions["v2"]
+    evidence = read(files, version.card.evidence)
+    text = card_text("small", version, description_of(files, version), evidence)
+    assert f"On the same {evidence.rows} test rows" in text
+    assert "| Score | baseline | finetune | champion v1 |" in text
+    assert version.card.decision.reason in text
+    assert f"revision: {version.card.dataset_digest}" in text
