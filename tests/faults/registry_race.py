@@ -25,6 +25,8 @@ from tests.support.small_loop import small_context
 from tests.unit.registry.test_registry import CARD
 
 VERSIONS = 4
+_MODULE = "tests.faults.registry_race"
+"""Also when it is the program, whose own name is another."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def race(folder: Path, *, clients: int, moves: int, kills: int, seed: int = 1) -
 
 
 def _start(folder: Path, number: int, moves: int) -> subprocess.Popen[bytes]:
-    argv = [sys.executable, "-m", __name__, str(folder), "--client", str(number), "--moves", str(moves)]
+    argv = [sys.executable, "-m", _MODULE, str(folder), "--client", str(number), "--moves", str(moves)]
     return subprocess.Popen(argv)
 
 

@@ -157,7 +157,7 @@ def _folders(files: LakeFiles, training: StageRecord) -> list[str]:
     """The folders of the models that a training left: a search leaves its best few."""
     search = search_of(files, training)
     kept = [model.artifact for model in search.kept] if search else []
-    return [training.outputs["artifact"], *kept]
+    return [name for name in (training.outputs.get("artifact"), *kept) if name]
 
 
 def _judged(evaluation: StageRecord) -> list[str]:
