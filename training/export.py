@@ -5,6 +5,7 @@ The ONNX file is compared with the network before the folder is sealed: what is 
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import shutil
 from collections.abc import Callable, Mapping
@@ -24,7 +25,6 @@ from lakeloop.artifact import (
     TOKENIZER,
     Artifact,
     ArtifactDescription,
-    open_artifact,
     write_manifest,
 )
 from lakeloop.bases.files import SEALED_CONFIG, WEIGHTS
@@ -99,10 +99,10 @@ def sealed(
         write_atomically(partial / SEALED_CONFIG, encoder.config.to_json_string(use_diff=False))
     write_atomically(partial / "card.md", card(description, rows))
     reach("train.before-manifest")
-    write_manifest(partial, description)
+    artifact = write_manifest(partial, description)
     partial.rename(into)
     fsync_directory(into.parent)
-    return open_artifact(into)
+    return dataclasses.replace(artifact, folder=into)
 
 
 def weights_to_save(network: TokenNetwork) -> dict[str, torch.Tensor]:

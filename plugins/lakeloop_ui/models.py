@@ -27,7 +27,6 @@ def model_page(settings: Settings, loop: str, name: str) -> dict[str, Any] | Non
     version = history.versions.get(name)
     if version is None:
         return None
-    aliases = {"champion": history.alias("champion"), "previous": history.previous}
     evidence = _evidence(lake, version)
     models = [model.title for model in evidence.models] if evidence else [version.card.candidate]
     return {
@@ -35,7 +34,7 @@ def model_page(settings: Settings, loop: str, name: str) -> dict[str, Any] | Non
         "rows": evidence.rows if evidence else None,
         "models": models,
         "scores": list(_scores(version, evidence)),
-        "aliases": [alias for alias, named in aliases.items() if named == version],
+        "aliases": history.aliases_of(name),
         "moves": [move for move in reversed(history.moves) if name in (move.version, move.previous)],
     }
 

@@ -7,7 +7,8 @@ is only the promise that a folder is whole and is the one that was registered.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -91,6 +92,9 @@ class Artifact:
     description: ArtifactDescription
     digest: str
     """sha256 over the names and digests of all files."""
+    files: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Name -> sha256 of every file, the manifest among them, as they were when it was verified: who stores
+    the folder need not read it again."""
 
 
 def write_manifest(folder: Path, description: ArtifactDescription) -> Artifact:
@@ -111,8 +115,9 @@ def write_manifest(folder: Path, description: ArtifactDescription) -> Artifact:
         for name in names
     }
     fsync_tree(folder)
-    write_atomically(folder / MANIFEST, Manifest(files=files).model_dump_json(indent=2) + "\n")
-    return open_artifact(folder)
+    manifest = Manifest(files=files)
+    write_atomically(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
+    return Artifact(folder, description, digest_of(manifest), _digests(folder, manifest))
 
 
 def open_artifact(folder: Path, expect: str = "") -> Artifact:
@@ -140,7 +145,7 @@ def open_artifact(folder: Path, expect: str = "") -> Artifact:
                 found=f"sha256 {found}",
                 remedy=_REMEDY,
             )
-    digest = _digest(manifest)
+    digest = digest_of(manifest)
     if expect and digest != expect:
         raise ArtifactError(
             "this is not the artifact that is meant",
@@ -149,7 +154,7 @@ def open_artifact(folder: Path, expect: str = "") -> Artifact:
             found=f"digest {digest}",
             remedy=_REMEDY,
         )
-    return Artifact(folder, _read_description(folder), digest)
+    return Artifact(folder, _read_description(folder), digest, _digests(folder, manifest))
 
 
 _REMEDY = "do not serve it; fetch it again from the lake, or release the model again"
@@ -190,6 +195,14 @@ def _read_description(folder: Path) -> ArtifactDescription:
         ) from None
 
 
-def _digest(manifest: Manifest) -> str:
+def _digests(folder: Path, manifest: Manifest) -> dict[str, str]:
+    return {
+        **{name: entry.sha256 for name, entry in manifest.files.items()},
+        MANIFEST: sha256_file(folder / MANIFEST),
+    }
+
+
+def digest_of(manifest: Manifest) -> str:
+    """The digest of the artifact with this manifest."""
     lines = (f"{name}\0{entry.sha256}\n" for name, entry in sorted(manifest.files.items()))
     return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -27,6 +27,7 @@ POINTS = (
     "train.before-manifest",
     "train.after-artifact",
     "train.before-ledger",
+    "remove.after-manifest",
     "release.before-alias",
     "release.after-alias",
 )

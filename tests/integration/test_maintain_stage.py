@@ -11,6 +11,7 @@ import pytest
 
 from lakeloop.lake.delta import DeltaStore
 from lakeloop.lake.upkeep import remove_leftovers, tidy_table
+from lakeloop.records import now
 from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.release.release import release
@@ -120,3 +121,21 @@ def test_what_is_due_is_found_in_the_lake(context: StageContext) -> None:
     assert step.reason == "v1 is champion and not rolled out; nothing was rolled out yet"
     record = maintain(context, DAYS[0])
     assert record.metrics["pending"] == 1.0
+
+
+def test_candidates_that_nobody_needs_are_removed_and_counted(
+    context: StageContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, day in enumerate(DAYS[:2]):
+        publish(context, day, mart_rows(day, 60))
+        dataset(context, day)
+        trained(context, "baseline", day, seed=number)
+        evaluate(context, day)
+        release(context, day)
+    assert maintain(context, DAYS[1]).metrics["models/removed"] == 0
+    later = now() + timedelta(days=31)
+    monkeypatch.setattr("lakeloop.stages.watch.maintain.now", lambda: later)
+    record = maintain(context, DAYS[1])
+    assert record.metrics["models/removed"] == 1
+    assert record.metrics["models/bytes_removed"] > 1000
+    assert "1 models of 0 MB removed" in record.reason

@@ -111,32 +111,6 @@ def serve(
 
 
 @app.command(rich_help_panel=_PANEL)
-def rollback(
-    loop: LoopName,
-    reason: Annotated[str, typer.Option(help="Why; it is kept in the registry's history.")],
-    to: Annotated[
-        str | None,
-        typer.Option(metavar="VERSION", help="Go to this version instead, also to one that was rolled back."),
-    ] = None,
-) -> None:
-    """Make the version before the champion champion again; model servers take it within seconds.
-
-    That is the version whose place the champion took by a promotion: twice goes two versions back.
-    """
-    from lakeloop.cli.running import open_loop
-    from lakeloop.registry.registry import Registry
-
-    context = open_loop(loop, {})
-    registry = Registry(context.lake, context.attempt)
-    version = registry.rollback(reason, to=to)
-    before = registry.read().previous
-    typer.echo(
-        f"{version.name} is champion of {loop} again; "
-        f"before it came {before.name if before else 'no other, so that is as far back as it goes'}"
-    )
-
-
-@app.command(rich_help_panel=_PANEL)
 def status(
     loop: Annotated[
         str | None, typer.Argument(metavar="[LOOP]", help="Name of a loop; default: all.")

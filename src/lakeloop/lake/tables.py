@@ -115,6 +115,7 @@ REGISTRY = pa.schema(
         ("try_number", pa.int64()),
         ("recorded_at", TIMESTAMP),
         ("record", pa.string()),  # everything else, as JSON
+        ("moved_by", pa.string()),  # the user who asked for the move; null: a stage did, or nobody noted it
     ]
 )
 

@@ -7,7 +7,7 @@ move. Writing events is `registry`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
@@ -22,7 +22,10 @@ Alias = Literal["champion", "previous"]
 REGISTERED = "registered"
 MOVED = "moved"
 ROLLBACK = "rollback"
-"""The cause of a move that a person asked for."""
+"""The cause of a move back that a person asked for."""
+FORGOTTEN = "forgotten"
+BY_HAND = "by hand"
+"""The cause of a promotion that a person asked for, whatever the gate said."""
 
 
 CARD_FORMAT = 2
@@ -80,7 +83,9 @@ class Move(Frozen):
     moved_at: datetime
     run_id: str
     cause: str
-    """What asked for the move: the fingerprint of an evaluation, or `ROLLBACK`."""
+    """What asked for the move: the fingerprint of an evaluation, `ROLLBACK` or `BY_HAND`."""
+    by: str = ""
+    """The user who asked for it; empty for a stage, and where an earlier version did not note it."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,8 @@ class History:
     """By name, oldest first."""
     moves: tuple[Move, ...]
     """Oldest first."""
+    forgotten: Mapping[str, str] = field(default_factory=dict)
+    """Name of a version whose weights are gone -> why; what describes it is there."""
 
     def alias(self, alias: Alias) -> ModelVersion | None:
         """The version that `alias` points at now; None before its first move."""
@@ -109,7 +116,8 @@ class History:
         """The versions that a rollback can go back to, one after the other; the last is the next.
 
         Each was champion, and its place was taken by a promotion: a version that was rolled back is not
-        among them until it is promoted again, or until somebody goes back to it by name.
+        among them until it is promoted again, or until somebody goes back to it by name. One whose weights
+        are gone is not among them either.
         """
         stack: list[str] = []
         for move in self.moves:
@@ -120,12 +128,17 @@ class History:
                     stack.pop()
             else:
                 stack.append(move.version)
-        return tuple(self.versions[name] for name in stack[:-1])
+        return tuple(self.versions[name] for name in stack[:-1] if name not in self.forgotten)
 
     @property
     def previous(self) -> ModelVersion | None:
         """The version that a rollback goes back to; None when there is none left."""
         return next(reversed(self.way_back), None)
+
+    def aliases_of(self, version: str) -> tuple[str, ...]:
+        """What points at this version now: `champion`; `previous`, which a rollback goes back to."""
+        named = {"champion": self.alias("champion"), "previous": self.previous}
+        return tuple(alias for alias, found in named.items() if found and found.name == version)
 
     def made_champion_by(self, cause: str) -> Move | None:
         """The newest move of the champion with this `cause`, also when the alias was moved on since."""
@@ -133,8 +146,9 @@ class History:
         return next((move for move in moves if move.cause == cause), None)
 
     def by_digest(self, digest: str) -> ModelVersion | None:
-        """The version whose artifact has this digest; None when it was not registered."""
-        return next((version for version in self.versions.values() if version.digest == digest), None)
+        """The version with this artifact; None when it was not registered, or its weights are gone."""
+        present = (version for name, version in self.versions.items() if name not in self.forgotten)
+        return next((version for version in present if version.digest == digest), None)
 
 
 def read_history(rows: Iterable[Mapping[str, Any]], table_version: int) -> History:
@@ -145,6 +159,7 @@ def read_history(rows: Iterable[Mapping[str, Any]], table_version: int) -> Histo
     """
     versions: dict[str, ModelVersion] = {}
     moves: list[Move] = []
+    forgotten: dict[str, str] = {}
     ordered = sorted(rows, key=lambda row: row["sequence"])
     for row in ordered:
         if row["event"] == REGISTERED:
@@ -157,6 +172,8 @@ def read_history(rows: Iterable[Mapping[str, Any]], table_version: int) -> Histo
                 created_at=row["recorded_at"],
                 run_id=row["run_id"],
             )
+        elif row["event"] == FORGOTTEN:
+            forgotten[row["version"]] = row["reason"]
         else:
             moves.append(
                 Move(
@@ -168,6 +185,7 @@ def read_history(rows: Iterable[Mapping[str, Any]], table_version: int) -> Histo
                     moved_at=row["recorded_at"],
                     run_id=row["run_id"],
                     cause=row["record"],
+                    by=row.get("moved_by") or "",
                 )
             )
-    return History(table_version, len(ordered), versions, tuple(moves))
+    return History(table_version, len(ordered), versions, tuple(moves), forgotten)

@@ -7,6 +7,7 @@ mean is `history`; which model deserves to be champion is the gate's business.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ import pyarrow as pa
 
 from lakeloop.artifact import MANIFEST, open_artifact
 from lakeloop.attempt import Attempt
-from lakeloop.durable import sha256_file
 from lakeloop.errors import ConfigurationError, FenceError
 from lakeloop.lake.store import Lake
 from lakeloop.lake.tables import REGISTRY
 from lakeloop.records import now
 from lakeloop.registry.history import (
+    BY_HAND,
+    FORGOTTEN,
     MOVED,
     REGISTERED,
     ROLLBACK,
@@ -28,6 +30,7 @@ from lakeloop.registry.history import (
     ModelVersion,
     read_history,
 )
+from lakeloop.registry.stored import require_artifact
 
 
 class Registry:
@@ -56,15 +59,35 @@ class Registry:
             ArtifactError: `artifact` is not whole.
             FenceError: another writer changed the registry meanwhile.
         """
-        digest = open_artifact(artifact).digest
+        opened, files = open_artifact(artifact), self._lake.files
+        return self._register(
+            opened.digest, opened.files[MANIFEST], card, lambda name: files.put(artifact, name, opened.files)
+        )
+
+    def register_stored(self, folder: str, digest: str, card: ModelCard) -> ModelVersion:
+        """As `register`, of the artifact in this folder of the lake, which is read once, to be copied.
+
+        Raises:
+            ArtifactError: it is not whole, or is another one than `digest` says.
+            FenceError: another writer changed the registry meanwhile.
+        """
+        files = self._lake.files
+        require_artifact(files, folder, digest)
+        manifest = files.manifest(folder)[MANIFEST]
+        return self._register(digest, manifest, card, lambda name: files.copy(folder, name))
+
+    def _register(
+        self, digest: str, manifest: str, card: ModelCard, store: Callable[[str], object]
+    ) -> ModelVersion:
+        """`manifest` is the sha256 of the artifact's; `store` puts the artifact into the folder called so."""
         history = self.read()
         if known := history.by_digest(digest):
             return known
-        name = self._free_name(history, artifact)
-        self._lake.files.put(artifact, f"models/{name}")
+        name = self._free_name(history, manifest)
+        store(f"models/{name}")
         event = {"event": REGISTERED, "version": name, "digest": digest, "record": card.model_dump_json()}
         self._append(history, [event])
-        return self._require(self.read(), name)
+        return self.require(self.read(), name)
 
     def promote(self, version: str, *, over: str | None, reason: str, cause: str) -> None:
         """Make `version` champion. When it is champion already, nothing happens.
@@ -80,7 +103,7 @@ class Registry:
             FenceError: the champion is another one than `over`, or changed meanwhile.
         """
         history = self.read()
-        target = self._require(history, version)
+        target = self.require(history, version)
         champion = history.alias("champion")
         if champion == target:
             return
@@ -92,9 +115,38 @@ class Registry:
                 found=champion.name if champion else "no champion",
                 remedy="evaluate again, then release",
             )
+        self._require_weights(history, target)
         self._append(history, [_moved(target, champion, reason, cause)])
 
-    def rollback(self, reason: str, *, to: str | None = None) -> ModelVersion:
+    def promote_by_hand(self, version: str, *, reason: str, by: str) -> ModelVersion:
+        """Make a registered version champion because a person says so; returns it.
+
+        It is a promotion: a rollback goes back to the version whose place it took.
+
+        Args:
+            version: its name.
+            reason: why, a sentence for people.
+            by: the user who asked for it.
+
+        Raises:
+            ConfigurationError: there is no such version, it is champion now, or no reason is given.
+            FenceError: another writer moved the champion meanwhile.
+        """
+        history = self.read()
+        champion, target = history.alias("champion"), self.require(history, version)
+        if target == champion:
+            raise ConfigurationError(
+                f"{version} is the champion already",
+                where=f"{self._lake.loop} registry",
+                expected="another version",
+                found=version,
+            )
+        _require_reason(reason, f"promote {self._lake.loop}")
+        self._require_weights(history, target)
+        self._append(history, [_moved(target, champion, reason, BY_HAND, by)])
+        return target
+
+    def rollback(self, reason: str, *, to: str | None = None, by: str = "") -> ModelVersion:
         """Make the version before the champion champion again; returns it.
 
         That is the one whose place the champion took by a promotion, see `History.way_back`: rolling back
@@ -103,23 +155,62 @@ class Registry:
         Args:
             reason: a sentence for people.
             to: name of the version to go back to instead, any that is registered.
+            by: the user who asked for it.
 
         Raises:
-            ConfigurationError: there is no version to go back to, no version `to`, or it is champion now.
+            ConfigurationError: no reason is given, there is no version to go back to, no version `to`, or it
+                is champion now.
             FenceError: another writer moved the champion meanwhile.
         """
         history = self.read()
         champion = history.alias("champion")
-        target = self._require(history, to) if to else history.previous
+        target = self.require(history, to) if to else history.previous
         if champion is None or target is None or target == champion:
             raise self._no_way_back(history, champion, to)
-        self._append(history, [_moved(target, champion, reason, ROLLBACK)])
+        _require_reason(reason, f"rollback {self._lake.loop}")
+        self._require_weights(history, target)
+        self._append(history, [_moved(target, champion, reason, ROLLBACK, by)])
         return target
+
+    def forget(self, reasons: Mapping[str, str]) -> None:
+        """Say that the weights of these versions are gone, before they go: no alias is moved there any more.
+
+        `reasons` is version -> why. One that is forgotten already is passed over.
+
+        Raises:
+            ConfigurationError: there is no such version.
+            FenceError: an alias points at one, or another writer changed the registry meanwhile; nothing is
+                forgotten.
+        """
+        history = self.read()
+        events = []
+        for name, reason in reasons.items():
+            version = self.require(history, name)
+            if aliases := history.aliases_of(name):
+                raise FenceError(
+                    "an alias points at this version by now", where=name, expected="none", found=aliases[0]
+                )
+            if name not in history.forgotten:
+                event = {"event": FORGOTTEN, "version": name, "digest": version.digest, "reason": reason}
+                events.append({**event, "record": ""})
+        if events:
+            self._append(history, events)
+
+    def _require_weights(self, history: History, version: ModelVersion) -> None:
+        if version.name in history.forgotten:
+            raise ConfigurationError(
+                f"the weights of {version.name} are gone",
+                where=f"{self._lake.loop} registry",
+                expected="a version that was kept",
+                found=history.forgotten[version.name],
+                remedy="train on its data set again; keep more of them with keep.versions in the loop file",
+            )
 
     def _no_way_back(
         self, history: History, champion: ModelVersion | None, to: str | None
     ) -> ConfigurationError:
-        others = [name for name in reversed(list(history.versions)) if champion and name != champion.name]
+        present = [name for name in reversed(list(history.versions)) if name not in history.forgotten]
+        others = [name for name in present if champion and name != champion.name]
         return ConfigurationError(
             f"{to} is the champion" if to and champion else "there is no previous version to go back to",
             where=f"{self._lake.loop} registry",
@@ -147,9 +238,8 @@ class Registry:
             attempt=self._attempt,
         )
 
-    def _free_name(self, history: History, artifact: Path) -> str:
+    def _free_name(self, history: History, manifest: str) -> str:
         """The next version's name, past folders that killed registrations of other artifacts left behind."""
-        manifest = sha256_file(artifact / MANIFEST)
         number = max((version.number for version in history.versions.values()), default=0) + 1
         while self._lake.files.exists(folder := f"models/v{number}"):
             if self._lake.files.manifest(folder).get(MANIFEST) == manifest:
@@ -157,7 +247,8 @@ class Registry:
             number += 1
         return f"v{number}"
 
-    def _require(self, history: History, name: str) -> ModelVersion:
+    def require(self, history: History, name: str) -> ModelVersion:
+        """The version called `name`. Raises ConfigurationError when none is."""
         if name in history.versions:
             return history.versions[name]
         raise ConfigurationError(
@@ -168,7 +259,14 @@ class Registry:
         )
 
 
-def _moved(target: ModelVersion, before: ModelVersion | None, reason: str, cause: str) -> dict[str, Any]:
+def _require_reason(reason: str, where: str) -> None:
+    if not reason.strip():
+        raise ConfigurationError("a move by hand needs a reason", where=where, expected="--reason TEXT")
+
+
+def _moved(
+    target: ModelVersion, before: ModelVersion | None, reason: str, cause: str, by: str = ""
+) -> dict[str, Any]:
     return {
         "event": MOVED,
         "alias": "champion",
@@ -177,4 +275,5 @@ def _moved(target: ModelVersion, before: ModelVersion | None, reason: str, cause
         "digest": target.digest,
         "reason": reason,
         "record": cause,
+        "moved_by": by or None,
     }

@@ -24,7 +24,7 @@ from lakeloop.spec.split import Split
 from lakeloop.spec.tasks import Task
 from lakeloop.spec.tasks.base import TEXT_PAIR
 from lakeloop.spec.train import Train
-from lakeloop.spec.watch import Schedule
+from lakeloop.spec.watch import Keep, Schedule
 
 RESERVED_NAMES = frozenset({"information_schema", "main", "pg_catalog", "system", "temp", "transform"})
 """A loop's name is its schema in the DuckDB file transform.duckdb, where these mean something else."""
@@ -52,6 +52,7 @@ class LoopSpec(Section):
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()
     deploy: Deploy = Deploy()
+    keep: Keep = Keep()
     schedule: Schedule = Schedule()
 
     @field_validator("name")

@@ -7,7 +7,7 @@ import zoneinfo
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lakeloop.records import now
 from lakeloop.spec.base import NOTHING, Section
@@ -15,6 +15,20 @@ from lakeloop.spec.rules import Broken, refuse_broken
 from lakeloop.spec.ticks import first_fault
 
 _CRON_FIELD = r"(?:[0-9*/,-]|[A-Za-z]{3})+"
+
+
+class Keep(Section):
+    """Which weights stay when they are needed no more.
+
+    Scores, reports, evidence and descriptions always stay.
+    """
+
+    candidate_days: Annotated[int | None, NOTHING] = Field(default=30, ge=1, le=36500)
+    """Days that the weights of a candidate stay after it was last trained or evaluated. Those of the newest
+    training and of evaluations that wait for a decision stay longer. null: for ever."""
+    versions: Annotated[int | None, NOTHING] = Field(default=None, ge=1, le=100000)
+    """How many of the newest versions keep their weights, besides the champion, the one that a rollback goes
+    back to and those that were champion within a week. Default: all."""
 
 
 class Schedule(Section):

@@ -164,7 +164,7 @@ STAGES = (
     ),
     Stage(
         "maintain", "watch", "maintenance", pool=WRITERS,
-        help="Compact the tables, and name the work and the journals that wait.",
+        help="Compact the tables, remove models by keep, and name the work and the journals that wait.",
     ),
 )  # fmt: skip
 

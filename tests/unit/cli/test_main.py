@@ -16,8 +16,9 @@ from tests.unit.test_arrows import HEAVY
 
 VERBS = (
     "check", "schema", "eject", "new", "examples", "ingest", "transform", "validate", "dataset", "train",
-    "evaluate", "release", "rollout", "monitor", "maintain", "run", "start", "serve", "rollback", "status",
-    "why", "search", "quarantine", "reset", "evolve", "mirror", "up", "down", "demo",
+    "evaluate", "release", "rollout", "monitor", "maintain", "run", "start", "serve", "status", "why",
+    "search", "quarantine", "reset", "evolve", "mirror", "models", "promote", "rollback", "compare",
+    "lineage", "keep", "export", "up", "down", "demo",
 )  # fmt: skip
 
 

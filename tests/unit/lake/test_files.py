@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -134,3 +138,43 @@ def test_an_empty_folder_is_refused(files: LakeFiles, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ArtifactError, match="without files"):
         files.put(tmp_path / "empty", "models/v1")
+
+
+def test_a_removed_folder_is_gone_with_its_bytes_and_its_name_is_free(
+    files: LakeFiles, folder: Path, tmp_path: Path
+) -> None:
+    for name in ("models/v1", "models/v2"):
+        files.put(folder, name)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    assert [stored.name for stored in files.stored("models")] == ["models/v1", "models/v2"]
+    assert all(stored.bytes > size for stored in files.stored("models"))
+    for _ in range(2):  # again is fine
+        files.remove("models/v1")
+    assert not files.exists("models/v1")
+    assert [stored.name for stored in files.stored("models")] == ["models/v2"]
+    (folder / "more").write_text("another content")
+    files.put(folder, "models/v1")
+    assert files.fetch("models/v1", tmp_path / "fetched")
+    assert files.stored("candidates") == []
+
+
+def test_a_removal_that_is_killed_leaves_no_folder_and_is_finished_by_the_next(
+    tmp_path: Path, folder: Path, root: Path
+) -> None:
+    files = LakeFiles(str(tmp_path / "lake"))
+    files.put(folder, "models/v1")
+    program = (
+        "import sys; from lakeloop.lake.files import LakeFiles; LakeFiles(sys.argv[1]).remove('models/v1')"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "lake")],
+        env={**os.environ, "LAKELOOP_FAULT": "remove.after-manifest"},
+        cwd=root,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert not files.exists("models/v1")
+    (left,) = files.stored("models")
+    assert (left.name, left.bytes > 0, left.written_at) == ("models/v1", True, None)
+    files.remove("models/v1")
+    assert files.stored("models") == []

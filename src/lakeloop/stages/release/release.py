@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from lakeloop.artifact import open_artifact
 from lakeloop.durable import write_atomically
 from lakeloop.errors import FenceError
 from lakeloop.evidence import Evidence
 from lakeloop.faults import reach
 from lakeloop.records import StageRecord
-from lakeloop.scratch.folder import passing_folder
 from lakeloop.spec.identity import identity
 from lakeloop.stages.frame.missing import run_first
 from lakeloop.stages.frame.pending import Pending, Standing
@@ -124,22 +122,20 @@ def _register(
 ) -> ModelVersion:
     from lakeloop.evaluation.stored import OUTPUT
     from lakeloop.registry.history import CARD_FORMAT, ModelCard
+    from lakeloop.registry.stored import description_in
 
-    files = stage.context.lake.files
-    # Of this attempt alone: another one may be at work in the same folder, and cleans up at its end.
-    with passing_folder(stage.work, "accepted") as scratch:
-        folder = files.fetch(evidence.model(accepted.name).folder, scratch / "artifact")
-        description = open_artifact(folder, expect=accepted.digest).description
-        card = ModelCard(
-            format=CARD_FORMAT,
-            candidate=description.candidate,
-            method=description.method,
-            dataset_digest=description.dataset_digest,
-            metrics=evidence.model(accepted.name).scores,
-            evidence=evaluation.outputs.get(OUTPUT, ""),
-            decision=decision,
-        )
-        version = registry.register(folder, card)
+    folder = evidence.model(accepted.name).folder
+    description = description_in(stage.context.lake.files, folder)
+    card = ModelCard(
+        format=CARD_FORMAT,
+        candidate=description.candidate,
+        method=description.method,
+        dataset_digest=description.dataset_digest,
+        metrics=evidence.model(accepted.name).scores,
+        evidence=evaluation.outputs.get(OUTPUT, ""),
+        decision=decision,
+    )
+    version = registry.register_stored(folder, accepted.digest, card)
     _track_version(stage, version)
     return version
 

@@ -255,8 +255,9 @@ def _keep(
     wait(job_id, on_line=teller(log))
     found = result(job_id)
     artifact = Path(job_id) / "artifact"
-    digest = open_artifact(artifact, expect=found["digest"]).digest
-    uri = context.lake.files.put(artifact, stored := artifact_name(found))
+    opened = open_artifact(artifact, expect=found["digest"])
+    digest = opened.digest
+    uri = context.lake.files.put(artifact, stored := artifact_name(found), opened.files)
     metrics = {key: float(value) for key, value in found["metrics"].items()}
     stage.tracker.artifact(
         f"{context.loop.name}-{name}", "model", artifact,

@@ -279,17 +279,17 @@ def _publish(stage: StageSession, order: Training, job_id: str) -> StageRecord:
         stage.started_at = min(stage.started_at, begun)
     artifact = workdir / "artifact"
     name = artifact_name(found)
-    digest = open_artifact(artifact, expect=found["digest"]).digest
+    opened = open_artifact(artifact, expect=found["digest"])
     if done := stored_before(stage):  # by an attempt that waited for the same job
         return done
-    uri = stage.context.lake.files.put(artifact, name)
+    uri = stage.context.lake.files.put(artifact, name, opened.files)
     reach("train.before-ledger")
     _track(stage, order, found, artifact, uri)
     scores, metric = found["metrics"], stage.context.loop.metric
     record = stage.done(
         reason=f"{found['method']}: {metric.title} {shown(scores[metric.name])} on validation rows,"
         f" {found['seconds']:.0f} s on {found['device']}",
-        outputs={"artifact": name, "digest": digest},
+        outputs={"artifact": name, "digest": opened.digest},
         metrics={
             **{f"{SCORES}{key}": float(value) for key, value in scores.items()},
             "seconds": float(found["seconds"]),

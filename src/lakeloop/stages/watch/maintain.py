@@ -1,7 +1,7 @@
-"""Stage `maintain`: the tables of a loop stay small, and what was left behind is counted.
+"""Stage `maintain`: the tables of a loop stay small, models that nobody needs go, what is left is counted.
 
-How tables are compacted is `lakeloop.lake.upkeep`. Starting the work that is left is up to the DAG
-`maintenance`.
+How tables are compacted is `lakeloop.lake.upkeep`, which models go `lakeloop.registry.retention`. Starting
+the work that is left is up to the DAG `maintenance`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from lakeloop.records import StageRecord
+from lakeloop.records import StageRecord, now
+from lakeloop.scratch.folder import passing_folder
 from lakeloop.stages.frame.pending import Standing, pending_work, standing_now
 from lakeloop.stages.frame.session import StageContext, StageSession
 
 if TYPE_CHECKING:
     from lakeloop.lake.upkeep import Tidied
+    from lakeloop.registry.retention import Plan
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +27,7 @@ RETENTION = timedelta(days=7)
 
 
 def maintain(context: StageContext, partition: str, *, retention: timedelta = RETENTION) -> StageRecord:
-    """Compact and vacuum the tables of the loop, and remove what killed writers and trainings left.
+    """Compact and vacuum the tables, remove models by `keep`, and what killed writers and trainings left.
 
     Nothing younger than `retention` is deleted. Journals that W&B has not seen are picked up by the mirror,
     which every stage wakes when it ends; here they are counted. `partition` is the day it is done on.
@@ -47,11 +49,42 @@ def maintain(context: StageContext, partition: str, *, retention: timedelta = RE
         for path in remove_checkpoints(work / context.loop.name, retention):
             leftovers.append(name := path.relative_to(work).as_posix())
             log.info("removed what a training left that nobody went on with: %s", name)
-        return _done(stage, tidied, leftovers, standing_now(context))
+        removed = _remove_models(context, stage)
+        return _done(stage, tidied, leftovers, removed, standing_now(context))
+
+
+def to_remove(context: StageContext) -> Plan:
+    """What maintenance would remove now by `keep` of the loop file; changes nothing.
+
+    Raises:
+        ArtifactError: a search is not in the lake as it was stored.
+    """
+    from lakeloop.registry.registry import Registry
+    from lakeloop.registry.retention import plan
+
+    lake = context.lake
+    history = Registry(lake, context.attempt).read()
+    return plan(lake.files, history, lake.ledger.entries(), context.loop.keep, now())
+
+
+def _remove_models(context: StageContext, stage: StageSession) -> Plan:
+    from lakeloop.registry.registry import Registry
+    from lakeloop.registry.retention import carry_out
+
+    planned = to_remove(context)
+    with passing_folder(stage.work, "retention") as scratch:
+        carry_out(planned.going, Registry(context.lake, context.attempt), context.lake.files, scratch)
+    for each in planned.going:
+        log.info("removed %s, %d bytes: %s", each.name, each.bytes, each.reason)
+    return planned
 
 
 def _done(
-    stage: StageSession, tidied: Sequence[Tidied], leftovers: Sequence[str], standing: Standing
+    stage: StageSession,
+    tidied: Sequence[Tidied],
+    leftovers: Sequence[str],
+    removed: Plan,
+    standing: Standing,
 ) -> StageRecord:
     from lakeloop.tracking.progress import ended
 
@@ -62,6 +95,8 @@ def _done(
         "files/compacted": float(compacted),
         "files/deleted": float(deleted),
         "files/leftovers": float(len(leftovers)),
+        "models/removed": float(len(removed.going)),
+        "models/bytes_removed": float(removed.bytes),
         "pending": float(len(work)),
         "journals/waiting": float(journals),
     }
@@ -76,7 +111,8 @@ def _done(
     )
     return stage.done(
         reason=f"{compacted} small files compacted, {deleted} old ones deleted, {len(leftovers)} leftovers"
-        f" removed; {len(work)} step(s) are due, {journals} journal(s) wait for W&B"
+        f" removed; {len(removed.going)} models of {removed.bytes / 1e6:.0f} MB removed;"
+        f" {len(work)} step(s) are due, {journals} journal(s) wait for W&B"
         f"{standing.left_alone and f'; {standing.left_alone}'}",
         metrics=metrics,
     )

@@ -6,11 +6,9 @@ Counted is every logged prediction of the day, roll-out smoke texts included (th
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from lakeloop.artifact import DESCRIPTION, ArtifactDescription
-from lakeloop.errors import ArtifactError
+from lakeloop.artifact import ArtifactDescription
 from lakeloop.records import StageRecord, fingerprint
 from lakeloop.stages.frame.session import StageContext, StageSession
 
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lakeloop.monitoring.shares import ShareComparison
-    from lakeloop.registry.history import ModelVersion
     from lakeloop.tasks.base import Answer
 
 STAGE = "monitor"
@@ -36,6 +33,7 @@ def monitor(context: StageContext, partition: str) -> StageRecord:
         ArtifactError: the champion's description in the lake is not the one that was stored.
     """
     from lakeloop.registry.registry import Registry
+    from lakeloop.registry.stored import description_of
 
     with context.stage(STAGE, partition) as stage:
         rows = _predictions(context, partition)
@@ -55,7 +53,7 @@ def monitor(context: StageContext, partition: str) -> StageRecord:
         stage.inputs(champion=champion.digest, predictions=fingerprint(batches=batches, rows=rows.num_rows))
         if done := stage.unchanged():
             return done
-        return _record(stage, rows, champion.name, _description(context, champion))
+        return _record(stage, rows, champion.name, description_of(context.lake.files, champion))
 
 
 def _predictions(context: StageContext, partition: str) -> pa.Table:
@@ -115,27 +113,6 @@ def _answers(rows: pa.Table, kind: str) -> list[Answer]:
         except ValidationError:
             continue
     return found
-
-
-def _description(context: StageContext, champion: ModelVersion) -> ArtifactDescription:
-    """The champion's description as it is in the lake.
-
-    Raises:
-        ArtifactError: the description is not the one that was stored.
-    """
-    import fsspec
-
-    folder = champion.folder_name
-    stored = context.lake.files.manifest(folder)[DESCRIPTION]
-    address = f"{context.lake.files.uri(folder)}/{DESCRIPTION}"
-    # One small file: fetching the folder would copy the model's weights.
-    with fsspec.open(address, "rb", **context.settings.storage_options) as file:
-        content: bytes = file.read()
-    if (found := sha256(content).hexdigest()) != stored:
-        raise ArtifactError(
-            "the champion's description was changed", where=address, expected=stored, found=found
-        )
-    return ArtifactDescription.model_validate_json(content)
 
 
 def _requests(rows: pa.Table) -> dict[str, float]:

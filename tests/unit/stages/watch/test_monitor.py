@@ -133,7 +133,7 @@ def test_a_changed_description_is_not_believed(context: StageContext) -> None:
     description = Path(context.lake.files.uri(version.folder_name)) / "description.json"
     description.write_text(description.read_text().replace("0.5", "0.1"))
 
-    with pytest.raises(ArtifactError, match="description was changed"):
+    with pytest.raises(ArtifactError, match="are not the ones that were stored"):
         monitor(context, DAY)
 
 

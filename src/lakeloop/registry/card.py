@@ -1,0 +1,143 @@
+"""The card of a version as a README.md for people and hubs, from what the lake says; nothing is fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from lakeloop.artifact import ArtifactDescription
+from lakeloop.evidence import Evidence
+from lakeloop.extras import not_installed
+from lakeloop.measures.base import shown
+from lakeloop.registry.history import ModelVersion
+
+_TEMPLATE = """\
+---
+{{ card_data }}
+---
+
+# {{ title }}
+
+{{ sentence }}
+
+{{ facts }}
+
+## Scores
+
+{{ scores }}
+
+## Why it was let in
+
+{{ decision }}
+
+{{ checks }}
+
+## Settings
+
+{{ settings }}
+
+## Limits
+
+{{ limits }}
+"""
+
+
+def card_text(
+    loop: str, version: ModelVersion, description: ArtifactDescription, evidence: Evidence | None
+) -> str:
+    """The README of a version; of one without evidence the scores are those of its card in the registry.
+
+    Raises:
+        ConfigurationError: huggingface_hub, which words the head of the file, is not installed.
+    """
+    try:
+        from huggingface_hub import EvalResult, ModelCard, ModelCardData
+    except ImportError as error:
+        raise not_installed(
+            "model cards", "huggingface-hub", "hub", where=f"{loop} {version.name}", error=error
+        ) from error
+    results = [
+        EvalResult(
+            task_type=description.contract.kind.replace("_", "-"),
+            dataset_type=loop,
+            dataset_name=f"{loop}, test rows",
+            dataset_split="test",
+            dataset_revision=version.card.dataset_digest,
+            metric_type=name,
+            metric_value=score,
+        )
+        for name, score in version.card.metrics.items()
+    ]
+    name = f"{loop}-{version.name}"
+    tags = ["lakeloop", loop]
+    head = ModelCardData(model_name=name, library_name="lakeloop", eval_results=results or None, tags=tags)
+    parts = {"title": f"{loop} {version.name}", **_parts(version, description, evidence)}
+    return str(ModelCard.from_template(head, template_str=_TEMPLATE, **parts))
+
+
+def _parts(
+    version: ModelVersion, description: ArtifactDescription, evidence: Evidence | None
+) -> dict[str, str]:
+    """The texts of the sections."""
+    decision = version.card.decision
+    checks = (
+        (check.name, "yes" if check.passed else "no", check.expected, check.found)
+        for check in decision.checks
+    )
+    settings = ((name, str(_value(said))) for name, said in description.settings.items())
+    return {
+        "sentence": f"Answers texts, by {description.contract.kind}.",
+        "facts": _table(("", ""), _facts(version, description)),
+        "scores": _scores(version, evidence),
+        "decision": decision.reason,
+        "checks": _table(("Check", "Passed", "Expected", "Found"), checks),
+        "settings": _table(("Setting", "Value"), settings),
+        "limits": _limits(description, evidence),
+    }
+
+
+def _facts(version: ModelVersion, description: ArtifactDescription) -> Iterator[tuple[str, str]]:
+    yield "Method", f"{description.candidate}: {description.method}"
+    yield "Base model", f"{description.base_model}, sha256 {description.base_digest}"
+    yield "Data set", f"sha256 {version.card.dataset_digest}, {description.profile.rows} training rows"
+    yield "Artifact", f"sha256 {version.digest}"
+    yield "Registered", f"{version.created_at:%Y-%m-%d %H:%M} UTC"
+    yield "Texts are cleaned by", ", ".join(description.clean) or "nothing"
+    yield "Answers", ", ".join(description.contract.names) or description.contract.kind
+
+
+def _scores(version: ModelVersion, evidence: Evidence | None) -> str:
+    if evidence is None:
+        return _table(("Score", "Test rows"), ((n, shown(v)) for n, v in version.card.metrics.items()))
+    names = dict.fromkeys(name for model in evidence.models for name in model.scores)
+    rows = ((name, *(_shown(model.scores.get(name)) for model in evidence.models)) for name in names)
+    head = ("Score", *(model.title for model in evidence.models))
+    note = f" ({evidence.note})" if evidence.note else ""
+    return f"On the same {evidence.rows} test rows{note}:\n\n{_table(head, rows)}"
+
+
+def _shown(score: float | None) -> str:
+    return "" if score is None else shown(score)
+
+
+def _limits(description: ArtifactDescription, evidence: Evidence | None) -> str:
+    lines = [f"- What follows the first {description.max_tokens} tokens of a text is not read."]
+    if evidence:
+        wrong = f"{evidence.wrong} of {evidence.rows} test rows"
+        lines.append(f"- {wrong} were answered wrong by the best candidate.")
+    return "\n".join(lines)
+
+
+def _value(setting: object) -> object:
+    return setting["value"] if isinstance(setting, dict) and "value" in setting else setting
+
+
+def _table(heading: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    found = [" | ".join(_cell(cell) for cell in row) for row in rows]
+    if not found:
+        return "none"
+    lines = (" | ".join(heading), " | ".join("---" for _ in heading), *found)
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

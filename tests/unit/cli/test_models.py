@@ -1,0 +1,89 @@
+"""models, promote, rollback, compare, lineage."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lakeloop.registry.registry import Registry
+from lakeloop.settings import get_settings
+from lakeloop.stages.frame.session import StageContext
+from tests.support.command import Run
+from tests.support.serving import promote
+
+
+@pytest.fixture
+def context(project: Path, monkeypatch: pytest.MonkeyPatch) -> StageContext:
+    """Two versions, of which v2 is champion; a user called ada."""
+    monkeypatch.setenv("LOGNAME", "ada")
+    context = StageContext.open("tickets", get_settings(root=project))
+    for number in (1, 2):
+        promote(context, number)
+    return context
+
+
+def test_without_a_version_it_says_how_to_get_one(run: Run) -> None:
+    ended = run("models", "tickets")
+    assert (ended.code, "lakeloop run tickets" in ended.out) == (0, True)
+
+
+def test_models_lists_versions_and_every_move_with_who_and_why(run: Run, context: StageContext) -> None:
+    assert run("rollback", "tickets", "--reason", "answers look wrong").code == 0
+    ended = run("promote", "tickets", "v2", "--reason", "it was the client")
+    assert (ended.code, "a rollback goes back to v1" in ended.out) == (0, True)
+    shown = run("models", "tickets").out
+    assert [line.split()[:2] for line in shown.splitlines()[1:3]] == [["v2", "champion"], ["v1", "previous"]]
+    assert "v1 → v2" in shown
+    assert "it was the client" in shown
+    listing = json.loads(run("models", "tickets", "--json").out)
+    assert [(move["version"], move["by"]) for move in listing["moves"][-2:]] == [("v1", "ada"), ("v2", "ada")]
+    assert Registry(context.lake).read().moves[-1].cause == "by hand"
+
+
+def test_a_promotion_needs_a_version_and_a_reason(run: Run, context: StageContext) -> None:
+    for version, reason, said in (
+        ("v7", "typo", "no such model version"),
+        ("v2", "again", "v2 is the champion already"),
+        ("v1", " ", "needs a reason"),
+    ):
+        ended = run("promote", "tickets", version, "--reason", reason)
+        assert (ended.code, said in ended.err) == (64, True)
+    assert len(Registry(context.lake).read().moves) == 2
+
+
+def test_compare_shows_what_differs(run: Run, context: StageContext) -> None:
+    ended = run("compare", "tickets", "v1", "v2")
+    assert ended.code == 0, ended.err
+    lines = [line.split() for line in ended.out.splitlines()]
+    assert ["seed", "1", "2"] in lines
+    assert "never stood in one evaluation" in ended.out
+    assert json.loads(run("compare", "tickets", "v1", "v2", "--json").out)["first"] == "v1"
+    assert run("compare", "tickets", "v1", "v9").code == 64
+
+
+def test_lineage_says_what_the_ledger_does_not_know(run: Run, context: StageContext) -> None:
+    ended = run("lineage", "tickets", "v1")
+    assert ended.code == 0, ended.err
+    assert "does not say any more: release, evaluation, training, data set" in ended.out
+    assert "0 answers in the prediction log" in ended.out
+    assert json.loads(run("lineage", "tickets", "v1", "--json").out)["version"] == "v1"
+
+
+def test_keep_says_what_would_go_and_removes_nothing(run: Run, context: StageContext) -> None:
+    ended = run("keep", "tickets")
+    assert ended.code == 0, ended.err
+    assert "models/v1" in ended.out
+    assert ended.out.endswith("0 of 2 would go, 0 bytes; nothing was removed\n")
+    assert json.loads(run("keep", "tickets", "--json").out)["going"] == []
+    assert context.lake.files.exists("models/v1")
+
+
+def test_export_writes_a_folder_of_its_own(run: Run, context: StageContext, tmp_path: Path) -> None:
+    ended = run("export", "tickets", "v1", "--to", str(tmp_path / "out"))
+    assert ended.code == 0, ended.err
+    assert (tmp_path / "out/README.md").read_text().startswith("---\n")
+    assert (tmp_path / "out/artifact/model.onnx").is_file()
+    again = run("export", "tickets", "v1", "--to", str(tmp_path / "out"))
+    assert (again.code, "is there already" in again.err) == (64, True)

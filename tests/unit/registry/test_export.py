@@ -1,0 +1,89 @@
+"""A version as a folder of its own: verified, with its card, and an encoder that transformers loads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from huggingface_hub import ModelCard
+from safetensors.numpy import load_file, save_file
+
+from lakeloop.artifact import WEIGHTS, open_artifact, write_manifest
+from lakeloop.errors import ArtifactError, ConfigurationError
+from lakeloop.inference.predictor import Predictor
+from lakeloop.registry.export import export_version
+from lakeloop.registry.registry import Registry
+from lakeloop.stages.frame.session import StageContext
+from tests.support.artifacts import make_artifact
+from tests.support.small_loop import LABELS, small_context
+from tests.unit.registry.test_registry import CARD
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> StageContext:
+    return small_context(tmp_path)
+
+
+def with_encoder(folder: Path) -> Path:
+    """An artifact whose weights are those of a tiny BERT and of a head."""
+    from transformers import BertConfig, BertModel
+
+    artifact = make_artifact(folder, LABELS)
+    config = BertConfig(
+        hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, vocab_size=20
+    )
+    state = BertModel(config).state_dict()
+    tensors = {f"encoder.{name}": tensor.numpy() for name, tensor in state.items()}
+    save_file({**tensors, "head.weight": np.ones((3, 8), np.float32)}, folder / WEIGHTS)
+    (folder / "base_config.json").write_text(config.to_json_string(use_diff=False))
+    write_manifest(folder, artifact.description)
+    return folder
+
+
+@pytest.mark.slow  # imports transformers
+def test_the_folder_answers_loads_in_transformers_and_has_a_card_that_hubs_read(
+    context: StageContext, tmp_path: Path
+) -> None:
+    from transformers import AutoModel, AutoTokenizer
+
+    version = Registry(context.lake).register(with_encoder(tmp_path / "made"), CARD)
+    names = export_version(context.lake.files, "small", version, None, tmp_path / "out/v1")
+    out = tmp_path / "out/v1"
+    assert {"README.md", "artifact/model.onnx", "transformers/config.json"} <= set(names)
+    assert open_artifact(out / "artifact", expect=version.digest)
+    (answer,) = Predictor(out / "artifact").predict(["a story about sports"])
+    assert json.loads(answer.model_dump_json())["label"] == "sports"
+    encoder = AutoModel.from_pretrained(out / "transformers", local_files_only=True)
+    sealed = load_file(out / "artifact" / WEIGHTS)
+    for name, tensor in encoder.state_dict().items():
+        np.testing.assert_array_equal(tensor.numpy(), sealed[f"encoder.{name}"])
+    tokenizer = AutoTokenizer.from_pretrained(out / "transformers", local_files_only=True)
+    assert tokenizer("sports")["input_ids"]
+    card = ModelCard.load(out / "README.md")
+    (result,) = card.data.eval_results
+    assert (result.metric_type, result.metric_value) == ("macro_f1", 0.95)
+    assert "business, sports, tech" in card.text
+
+
+def test_without_an_encoder_there_is_no_such_folder(context: StageContext, tmp_path: Path) -> None:
+    made = make_artifact(tmp_path / "made", LABELS).folder
+    version = Registry(context.lake).register(made, CARD)
+    export_version(context.lake.files, "small", version, None, tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "artifact"]
+
+
+def test_what_is_there_is_not_overwritten_and_what_is_damaged_not_exported(
+    context: StageContext, tmp_path: Path
+) -> None:
+    files = context.lake.files
+    version = Registry(context.lake).register(make_artifact(tmp_path / "made", LABELS).folder, CARD)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ConfigurationError, match="there already"):
+        export_version(files, "small", version, None, tmp_path / "out")
+    (Path(files.uri("models/v1")) / "model.onnx").write_bytes(b"?")
+    with pytest.raises(ArtifactError, match="not the ones that were stored"):
+        export_version(files, "small", version, None, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+    assert not list(tmp_path.glob(".other*"))
