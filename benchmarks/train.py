@@ -41,12 +41,7 @@ SKIPPED = 10
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--data", type=Path, required=True, help="folder with train.csv and test.csv")
-    parser.add_argument(
-        "--methods",
-        nargs="+",
-        default=["head", "full"],
-        help="head+validation: the head that learns the validation rows too, once they have chosen",
-    )
+    parser.add_argument("--methods", nargs="+", default=["head", "full"])
     parser.add_argument("--epochs", type=int, default=8, help="of the methods that train by gradients")
     parser.add_argument("--steps", type=int, default=60, help="of the Trainer")
     parser.add_argument("--whole", action="store_true", help="let the Trainer train for all epochs")
@@ -174,8 +169,7 @@ def run_job(options: argparse.Namespace, method: str) -> None:
 def _train(method: str, epochs: int) -> Train:
     from lakeloop.spec.train import Train
 
-    section: str | dict[str, Any] = {"kind": "head", "refit": True} if method == "head+validation" else method
-    return Train.model_validate({"method": section, "epochs": epochs, "batch_size": BATCH, "max_tokens": 128})
+    return Train.model_validate({"method": method, "epochs": epochs, "batch_size": BATCH, "max_tokens": 128})
 
 
 def _classes(data: Path) -> Sequence[str]:

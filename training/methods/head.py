@@ -24,7 +24,7 @@ Embedded: TypeAlias = NDArray[np.float32] | list[NDArray[np.float32]]
 
 
 def head(section: spec.Head) -> Method:
-    return Head(section.regularisation, section.standardise, section.refit)
+    return Head(section.regularisation, section.standardise)
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,10 @@ class Head:
     strength: float | None = None
     """Of the regularisation; None: the best of the task's own."""
     standardise: bool = False
-    refit: bool = False
 
     def train(self, job: Job, task: TrainingTask) -> Trained:
         network = self._network(job, task)
-        fitted = self._fit(job, task, embedded(job, network), refit=self.refit)
+        fitted = self._fit(job, task, embedded(job, network))
         fitted.linear.put_into(network.head)
         job.tracker.log({f"validation/{name}": value for name, value in fitted.scores.named.items()})
         return Trained(network, fitted.scores, {"regularisation": fitted.regularisation})
@@ -54,10 +53,11 @@ class Head:
         job.suit(encoder)
         return task.network(encoder, job.dataset.reads.width).to(job.device.target)
 
-    def _fit(self, job: Job, task: TrainingTask, known: Embedded, *, refit: bool = False) -> Fitted:
+    def _fit(self, job: Job, task: TrainingTask, known: Embedded) -> Fitted:
+        asked = None if self.strength is None else (task.regularisation_of(self.strength),)
         with job.timed("fit"):
             if not self.standardise:
-                return self._chosen(job, task, known, refit=refit)
+                return fit_embedded(job, task, known, asked)
             train = np.concatenate([np.atleast_2d(row) for row in known[: len(job.dataset.train)]])
             mean, spread = train.mean(axis=0), train.std(axis=0)
             spread[spread == 0] = 1
@@ -66,14 +66,9 @@ class Head:
                 if isinstance(known, np.ndarray)
                 else [(row - mean) / spread for row in known]
             )
-            fitted = self._chosen(job, task, scaled, refit=refit)
+            fitted = fit_embedded(job, task, scaled, asked)
             weight = fitted.linear.weight / spread
             return replace(fitted, linear=Linear(weight, fitted.linear.bias - weight @ mean))
-
-    def _chosen(self, job: Job, task: TrainingTask, known: Embedded, *, refit: bool) -> Fitted:
-        asked = None if self.strength is None else (task.regularisation_of(self.strength),)
-        fitted = fit_embedded(job, task, known, asked)
-        return refitted(job, task, known, fitted) if refit else fitted
 
 
 @dataclass(frozen=True)
@@ -121,21 +116,6 @@ def fit_head(job: Job, task: TrainingTask, inputs: Inputs, asked: Sequence[float
         return job.judge.score(task, linear.of(inputs[rows:]))
 
     return best_of(task, inputs[:rows], job.dataset.train.targets, scored, asked)
-
-
-def refitted(job: Job, task: TrainingTask, known: Embedded, fitted: Fitted) -> Fitted:
-    """`fitted` with a linear map that is learnt from the validation rows as well, equally regularised.
-
-    Its scores stay those of the map that the validation rows have chosen: of rows that were learnt there is
-    nothing to say.
-    """
-    if isinstance(known, np.ndarray):
-        inputs = known
-        targets = np.concatenate([job.dataset.train.targets, job.dataset.validation.targets])
-    else:
-        inputs, targets = np.concatenate(known), np.concatenate(job.tokenise().targets)
-        inputs, targets = inputs[targets != NO_TARGET], targets[targets != NO_TARGET]
-    return replace(fitted, linear=task.fit_linear(inputs, targets, fitted.regularisation))
 
 
 def best_of(

@@ -97,9 +97,6 @@ class Head(MethodBase):
     standardise: Annotated[bool, WEIGHTS] = False
     """Whether each number of an embedding is scaled to mean 0 and deviation 1 for the fit; the model that
     comes out has that in its weights."""
-    refit: Annotated[bool, WEIGHTS] = False
-    """Whether the validation rows are learnt as well, once they have chosen the regularisation. The scores of
-    validation stay those from before. Not beside `calibration` and `quantise`, which ask these rows after."""
 
 
 class ZeroShot(MethodBase):

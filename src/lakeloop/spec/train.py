@@ -75,10 +75,6 @@ USUAL_BATCH = 32
 ScheduleName = Literal["linear", "cosine", "polynomial", "inverse_sqrt", "constant"]
 
 
-_ASKS_VALIDATION = ("calibration", "quantise")
-"""Extras that ask the validation rows after the training."""
-
-
 class Candidate(Section):
     """One model that is trained to become the champion."""
 
@@ -315,9 +311,6 @@ class Train(Section):
                 kinds = ", ".join(dict.fromkeys(method.kind for method in methods))
                 wanted = ", ".join(kind_of(each) for each in METHODS if self._counts(key, _usual(each)))
                 yield Broken(key, f"is nothing to method {kinds}", f"one of the methods {wanted}", said)
-            elif key in _ASKS_VALIDATION and any(isinstance(each, Head) and each.refit for each in methods):
-                found = "validation rows that method head has learnt"
-                yield Broken(key, "needs rows that were not learnt", "method head with refit: false", found)
         if isinstance(self.class_weights, dict) and task.classes:
             for name in self.class_weights:
                 if name not in task.answers:

@@ -76,14 +76,6 @@ def test_an_extra_decides_the_weights_and_says_where_it_is_from(loop: LoopSpec) 
             {"method": "few_shot", "label_smoothing": 0.1},
             "label_smoothing.*is nothing to method head, few_shot",
         ),
-        (
-            {"method": {"kind": "head", "refit": True}, "calibration": "temperature"},
-            "calibration.*needs rows that were not learnt, expected method head with refit: false",
-        ),
-        (
-            {"method": {"kind": "head", "refit": True}, "quantise": "int8"},
-            "quantise.*needs rows that were not learnt",
-        ),
         ({"class_weights": {"sport": 2.0}}, "sport.*no such answer, expected business"),
         ({"class_weights": "even"}, "none, balanced, or a weight for each answer"),
         ({"class_weights": {"business": 0.0}}, "greater than 0|above 0"),

@@ -8,14 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.task_jobs import TASKS
 from tests.support.tiny_bert import make_dataset
 from tests.support.training_jobs import CLASSES, NUMBERS
 from training.job import Job
-from training.methods.head import embedded
-from training.network import Network
-from training.tasks.base import Linear
-from training.tasks.registry import training_task
 from training.train import train
 
 MakeJob = Callable[..., Job]
@@ -89,33 +84,3 @@ def test_a_broken_cache_is_computed_again(make_job: MakeJob, spoil: Callable[[Pa
     again = train(make_job("head"))
     assert torch.equal(first.network.head.weight, again.network.head.weight)
     assert path.read_bytes() == whole
-
-
-@pytest.mark.parametrize("kind", ["classification", "multi_label", "regression", "token_classification"])
-def test_a_refit_learns_the_validation_rows_too_and_keeps_the_scores_from_before(
-    make_job: MakeJob, tmp_path: Path, kind: str
-) -> None:
-    of = {"task": TASKS[kind].section, "dataset": TASKS[kind].make(tmp_path / "rows")}
-    chosen, again = (
-        train(make_job("head", **of)),
-        train(make_job({"kind": "head", "refit": True}, **of)),
-    )
-    assert again.validation == chosen.validation
-    assert again.details == chosen.details
-    job = make_job("head", **of)
-    network = again.network
-    assert isinstance(network, Network)
-    linear = Linear(network.head.weight.detach().numpy(), network.head.bias.detach().numpy())
-    known = embedded(job, network)[len(job.dataset.train) :]
-    judge, learnt = job.judge, training_task(job.dataset.contract)
-    outputs = linear.of(known) if isinstance(known, np.ndarray) else [linear.of(row) for row in known]
-    assert judge.score(learnt, outputs).loss < chosen.validation.loss, (
-        "rows that were learnt are answered better"
-    )
-
-
-def test_a_refit_of_scaled_embeddings_is_one_of_the_embeddings(make_job: MakeJob) -> None:
-    keys = {"kind": "head", "standardise": True}
-    chosen, again = train(make_job(keys)), train(make_job({**keys, "refit": True}))
-    assert again.validation == chosen.validation
-    assert not torch.equal(again.network.head.weight, chosen.network.head.weight)  # type: ignore[arg-type]
