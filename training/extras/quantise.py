@@ -73,10 +73,10 @@ def quantised(job: Job, section: Int8, path: Path) -> Quantised:
     served = _WHOLE if good else _FLOAT
     sizes = {name: file.stat().st_size for name, file in ((_FLOAT, path), (_WHOLE, smaller))}
     (log.info if good else log.warning)(
-        "int8 gives %.1f %% of the answers of float32, %s %s instead of %s, in %.1f MB instead of %.1f: %s is"
-        " served",
-        100 * agreement, metric.title, shown(now), shown(was), sizes[_WHOLE] / 1e6, sizes[_FLOAT] / 1e6,
-        served,
+        "int8: %s%s %s instead of %s (min_agreement %s, max_loss %s), %.1f MB instead of %.1f: %s is served",
+        f"{agreement:.1%} of the answers of float32, " if job.dataset.contract.names else "",
+        metric.title, shown(now), shown(was), section.min_agreement, section.max_loss,
+        sizes[_WHOLE] / 1e6, sizes[_FLOAT] / 1e6, served,
     )  # fmt: skip
     if good:
         smaller.replace(path)

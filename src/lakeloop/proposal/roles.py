@@ -57,6 +57,10 @@ class Roles:
         return (self.key, self.time, self.text, self.answer)
 
 
+_FLAT = "have what lies in objects written as fields of their own, a list as text: a;b"
+"""What to do with fields that hold objects or lists."""
+
+
 def choose_roles(
     columns: Sequence[ProposedColumn],
     said: dict[Part, str],
@@ -106,7 +110,7 @@ def _require(part: Part, name: str, columns: Sequence[ProposedColumn], nested: M
             where=f"--{part}",
             expected=", ".join(column.name for column in columns),
             found=f"{nested[name]}, which holds objects or lists" if name in nested else quote(name),
-            remedy=f"did you mean {quote(close)}?" if close and name not in nested else "",
+            remedy=_FLAT if name in nested else f"did you mean {quote(close)}?" if close else "",
         )
     types, expected, remedy = _TAKES.get(part, ((), "", ""))
     if types and column.type not in types:
@@ -122,12 +126,13 @@ def _require(part: Part, name: str, columns: Sequence[ProposedColumn], nested: M
 def _nothing_for(part: Part, columns: Sequence[ProposedColumn], nested: Mapping[str, str]) -> DataError:
     found = "; ".join(f"{column.name}: {column.type}, {column.evidence}" for column in columns)[:500]
     inner = f"; left out, for they hold objects or lists: {', '.join(nested.values())}"[:300]
-    flat = "; or have what lies in objects written as fields of their own" if nested else ""
+    flat = f"; or {_FLAT}" if nested else ""
+    kinds = f"; or say the kind, as for cells with several answers: --task {'|'.join(registry.TASKS)}"
     return DataError(
         f"no column can be the {part}",
         expected="a column of words, and one of few different values or of numbers",
         found=found + (inner if nested else ""),
-        remedy=f"name it: --{part} COLUMN{flat}",
+        remedy=f"name it: --{part} COLUMN{kinds if part == 'answer' else ''}{flat}",
     )
 
 

@@ -54,6 +54,8 @@ class Proposed:
     def fit(self, column: SeenColumn, *, named: bool = False) -> float:
         if column.type != "string" or not column.counts or not self._labels(column):
             return 0
+        if all(value.lstrip().startswith("[") for value in column.in_words):
+            return 0  # lists as JSON or Python writes them: their brackets and quotes would be part of names
         several = sum(times for value, times in column.in_words.items() if self._separator(column) in value)
         if named:
             return 0.75 if several else 0.25

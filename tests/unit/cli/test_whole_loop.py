@@ -107,7 +107,7 @@ def test_nine_days_that_fail_are_told_once_each_and_counted(run: Run, project: P
     for day in days:
         assert ended.err.count(f"data/{day}.csv") == 1
     assert ended.err.splitlines()[-3:] == [
-        "run tickets: 9 steps failed; everything else is done",
+        "run tickets: 9 steps failed; what does not depend on them is done",
         f"  found: ingest of 9 days, {days[0]} to {days[-1]}",
         "  to do: mend what each of them says above, then run again: what is done is not done twice",
     ]

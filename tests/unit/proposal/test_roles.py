@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +85,16 @@ def test_texts_without_blanks_are_texts(settings: Settings) -> None:
     assert column.name == "text"
 
 
+_FLAT = "have what lies in objects written as fields of their own, a list as text: a;b"
+
+
 @pytest.mark.parametrize(
     ("name", "found", "remedy"),
     [
         ("wäre gelöst", '"wäre gelöst"', 'did you mean "Wäre Gelöst"?'),
         ("WARE GELOST", '"WARE GELOST"', 'did you mean "Wäre Gelöst"?'),
         ("zzz", '"zzz"', ""),
-        ("attributes", "attributes (body, mood), which holds objects or lists", ""),
+        ("attributes", "attributes (body, mood), which holds objects or lists", _FLAT),
     ],
 )
 def test_a_name_that_is_none_names_the_nearest(
@@ -98,3 +103,13 @@ def test_a_name_that_is_none_names_the_nearest(
     with pytest.raises(DataError, match="no such column") as caught:
         look(settings, {"answer": name})
     assert (caught.value.where, caught.value.found, caught.value.remedy) == ("--answer", found, remedy)
+
+
+@pytest.mark.parametrize("written", [json.dumps, str], ids=["json", "python"])
+def test_lists_in_a_cell_are_no_answers(settings: Settings, written: Callable[[list[str]], str]) -> None:
+    """Their brackets and quotes would be part of the names."""
+    cells = [["card", "deny"], ["card"], []] * 20
+    rows = [{"text": f"the {n}th message", "intents": written(cell)} for n, cell in enumerate(cells)]
+    write_jsonl(settings.root / "2026-11-02.jsonl", rows)
+    with pytest.raises(DataError, match="no column can be the answer|cannot be the answer"):
+        proposed("chats", "2026-11-02.jsonl", settings, {}, "multi_label")

@@ -7,6 +7,7 @@ changed it could not be compared with any other.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ from lakeloop.spec.train import Candidate
 
 _METHOD = "train.method"
 _SEARCH = "train.search."
+_CANDIDATES = re.compile(r"^train\.candidates\.[^.]+\.")
 
 
 def overridable_keys(loop: LoopSpec) -> tuple[str, ...]:
@@ -130,6 +132,16 @@ def _named(items: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def _refused(key: str, known: tuple[str, ...]) -> Problem:
+    of_candidates = [each for each in known if _CANDIDATES.sub("train.", each) == key]
+    if of_candidates:
+        return Problem(
+            0,
+            (key,),
+            "is said for each candidate here",
+            f"one of {', '.join(of_candidates)}",
+            plain(key),
+            of_candidates[0],
+        )
     decided = key in dotted_keys()
     message = "is decided by the loop file alone" if decided else "unknown key"
     close = "" if decided else nearest(key, known) or _by_last_part(key, known)

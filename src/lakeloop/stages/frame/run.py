@@ -181,8 +181,9 @@ def _summarised(loop: str, failures: Sequence[tuple[str, str, LakeloopError]]) -
     for stage, partition, _ in failures:
         days[stage].append(partition)
     many = len(failures) > 1
+    failed = f"{len(failures)} steps failed" if many else "1 step failed"
     return kind(
-        f"{len(failures)} step{'s' if many else ''} failed; everything else is done",
+        f"{failed}; what does not depend on {'them' if many else 'it'} is done",
         where=f"run {loop}",
         found="; ".join(f"{stage} of {_listed(partitions)}" for stage, partitions in days.items()),
         remedy=f"mend what {'each of them' if many else 'it'} says above, then run again: what is done is"

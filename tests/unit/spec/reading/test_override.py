@@ -14,6 +14,7 @@ from lakeloop.spec.methods import METHODS, Lora, TopLayers, kind_of
 from lakeloop.spec.quoting import choices
 from lakeloop.spec.reading.load import load_loop
 from lakeloop.spec.reading.override import overridable_keys, override
+from tests.support.small_loop import small_loop
 
 KINDS = choices([kind_of(method) for method in METHODS])
 
@@ -51,6 +52,19 @@ def test_every_wrong_key_is_named_with_the_nearest_right_one(loop: LoopSpec) -> 
     assert "\n    did you mean: train.epochs\n" in text
     assert "\n  split.test: is decided by the loop file alone\n" in text
     assert "\n  name: is decided by the loop file alone\n" in text
+
+
+def test_a_key_of_the_method_is_looked_for_at_the_candidates_where_the_file_lists_them() -> None:
+    listed = small_loop(
+        train={"candidates": [{"name": "cheap", "method": "head"}, {"name": "deep", "method": "lora"}]}
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        override(listed, {"train.method": "full"})
+    assert "is said for each candidate here" in str(caught.value)
+    assert "train.candidates.cheap.method, train.candidates.deep.method" in str(caught.value)
+    assert (
+        override(listed, {"train.candidates.deep.method": "full"}).train.candidates[1].method.kind == "full"
+    )
 
 
 def test_every_wrong_value_is_named(loop: LoopSpec) -> None:

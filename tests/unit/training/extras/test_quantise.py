@@ -50,7 +50,7 @@ def test_where_too_many_answers_change_the_network_stays_and_that_is_said(
     monkeypatch.setattr("training.extras.quantise._agreement", lambda *_: 0.9)
     found = run_with(make_config, tmp_path / "work", quantise="int8")
     assert found["details"]["quantise"]["served"] == "float32"  # type: ignore[index]
-    assert "int8 gives 90.0 % of the answers of float32" in caplog.text
+    assert "int8: 90.0% of the answers of float32" in caplog.text
     assert "float32 is served" in caplog.text
     assert found["metrics"] == plain["metrics"]
     networks = [(tmp_path / name / "artifact/model.onnx").read_bytes() for name in ("plain", "work")]
