@@ -35,6 +35,15 @@ FORMAT = 2
 """Version of descriptions: 1 had the keys of the first kind of task, and no cleaning before inference."""
 
 
+CANDIDATES = "candidates"
+"""Folder of the lake with the artifacts of trainings."""
+
+
+def candidate_folder(digest: str) -> str:
+    """The folder in the lake of a training's artifact with this digest."""
+    return f"{CANDIDATES}/{digest[:16]}"
+
+
 class ArtifactDescription(Formatted):
     """What a reader must know to use the model, and what a person must know to trust it."""
 

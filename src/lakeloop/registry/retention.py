@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from lakeloop.artifact import CANDIDATES, candidate_folder
 from lakeloop.lake.files import LakeFiles, Stored
 from lakeloop.records import Frozen, StageRecord
 from lakeloop.registry.history import History, ModelVersion
@@ -21,7 +22,7 @@ from lakeloop.search.stored import search_of
 from lakeloop.spec.train import CHAMPION
 from lakeloop.spec.watch import Keep
 
-CANDIDATES, MODELS = "candidates", "models"
+MODELS = "models"
 _REIGNED = timedelta(days=7)
 """A version that was champion so lately may still be what a server that is slow to look answers with."""
 
@@ -163,7 +164,7 @@ def _folders(files: LakeFiles, training: StageRecord) -> list[str]:
 def _judged(evaluation: StageRecord) -> list[str]:
     """The folders of the candidates of an evaluation; its champion has a folder among the versions."""
     others = (CHAMPION, "dataset")
-    return [f"{CANDIDATES}/{digest[:16]}" for name, digest in evaluation.inputs.items() if name not in others]
+    return [candidate_folder(digest) for name, digest in evaluation.inputs.items() if name not in others]
 
 
 def _done(entries: Sequence[StageRecord]) -> Iterator[StageRecord]:

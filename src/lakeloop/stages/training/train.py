@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lakeloop.artifact import open_artifact
+from lakeloop.artifact import candidate_folder, open_artifact
 from lakeloop.durable import write_atomically
 from lakeloop.errors import ConfigurationError, DataError, JobError
 from lakeloop.faults import reach
@@ -344,4 +344,4 @@ def _is_of_no_use(stage: StageSession, folder: Path) -> bool:
 
 def artifact_name(found: Mapping[str, Any]) -> str:
     """Name in the lake of what a job has made."""
-    return f"candidates/{found['digest'][:16]}"
+    return candidate_folder(found["digest"])
