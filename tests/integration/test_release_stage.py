@@ -69,8 +69,8 @@ def test_a_refusal_is_a_result_with_numbers_and_changes_nothing(context: StageCo
     assert "minimum score: 0." in record.reason
     assert "expected macro F1 at least 0.8000" in record.reason
     assert Registry(context.lake).read().length == 0
-    assert record.metrics["checks/passed"] == 0.0
-    assert record.metrics["checks/total"] == 1.0
+    assert record.metrics["checks/passed"] == 1.0
+    assert record.metrics["checks/total"] == 2.0
 
 
 def test_again_is_unchanged_and_moves_nothing(context: StageContext, tmp_path: Path) -> None:

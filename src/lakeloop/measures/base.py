@@ -26,6 +26,10 @@ class Outcomes:
     def rows(self) -> int:
         return len(self.truth)
 
+    def take(self, rows: NDArray[Any]) -> Outcomes:
+        """Those of some rows: int [n], their places, each as often as it is named; or bool [rows]."""
+        return Outcomes(self.truth[rows], self.answer[rows], self.outputs[rows])
+
 
 @dataclass(frozen=True)
 class MetricSpec:
@@ -46,6 +50,10 @@ class MetricSpec:
     """How much worse than the champion's a score may be, unless the loop file says another."""
     relative: bool = False
     """The slack is a share of the champion's score: the score has the unit of the target."""
+    of_right_rows: bool = False
+    """The score is the share of the rows that are right, which an exact test compares."""
+    resamples: int = 1000
+    """How often rows are drawn anew for an interval of it: fewer where one score takes long."""
 
     @property
     def higher_is_better(self) -> bool:

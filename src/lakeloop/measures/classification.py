@@ -42,6 +42,6 @@ def log_loss(found: Outcomes) -> float:
 
 CLASSIFICATION = (
     MetricSpec("macro_f1", "macro F1", macro_f1, bar=0.8),
-    MetricSpec("accuracy", "accuracy", accuracy, bar=0.8),
+    MetricSpec("accuracy", "accuracy", accuracy, bar=0.8, of_right_rows=True),
     MetricSpec("log_loss", "log loss", log_loss, better="lower", highest=None),
 )

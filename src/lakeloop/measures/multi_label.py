@@ -37,6 +37,6 @@ def hamming_loss(found: Outcomes) -> float:
 MULTI_LABEL = (
     MetricSpec("micro_f1", "micro F1", micro_f1, bar=0.7),
     MetricSpec("macro_f1", "macro F1", macro_f1, bar=0.5),
-    MetricSpec("exact_match", "exact match", exact_match),
+    MetricSpec("exact_match", "exact match", exact_match, of_right_rows=True),
     MetricSpec("hamming_loss", "Hamming loss", hamming_loss, better="lower"),
 )

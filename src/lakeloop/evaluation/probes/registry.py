@@ -35,6 +35,7 @@ def look_at(model: Judged, rows: pa.Table, task: Task) -> ModelEvidence:
         dataset_digest=description.dataset_digest,
         validation=description.validation_metrics,
         rows_digest=model.rows_digest,
+        bytes=model.bytes,
         scores={name: score for finding in findings for name, score in finding.scores.items()},
         tables=tuple(table for finding in findings for table in finding.tables),
     )
