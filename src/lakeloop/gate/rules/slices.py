@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from lakeloop.evidence import Evidence, ModelEvidence, SliceChange
 from lakeloop.gate.rules.base import Requirement
-from lakeloop.measures.paired import SIGNIFICANCE
 from lakeloop.spec.loop import LoopSpec
 
 _NAMED = 3
+_SIGNIFICANCE = 0.1
+"""Chance that any of the slices is taken for lost where none is: a false alarm costs a look, a slice that is
+lost costs those who ask for it, so it is twice the chance of a false promotion."""
 
 
 class NoSliceLost:
@@ -20,7 +22,7 @@ class NoSliceLost:
         for found in evidence.comparisons:
             if found.candidate != candidate.name or not found.slices or most >= 1:
                 continue
-            lost = [each for each in found.slices if each.p_worse <= SIGNIFICANCE and each.loss > most]
+            lost = [each for each in found.slices if each.p_worse <= _SIGNIFICANCE and each.loss > most]
             yield Requirement(
                 name=f"no slice lost to the {evidence.model(found.other).title}",
                 passed=not lost,
