@@ -10,12 +10,16 @@ from airflow.sdk import Asset, BaseOperator, TriggerRule, chain
 
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.stages.catalogue import Stage, stages_of
+from lakeloop_airflow.approval import AskOperator
 from lakeloop_airflow.assets import loop_assets
 from lakeloop_airflow.defaults import GPU_QUEUE
 from lakeloop_airflow.loops import installation
 from lakeloop_airflow.search import search_tasks
 from lakeloop_airflow.stage_task import StageOperator
 from lakeloop_airflow.training import TrainOperator, slots_of
+
+ASKED = "release"
+"""The stage before which a person is asked, where the loop file says so."""
 
 
 def stage_tasks(loop: LoopSpec, dag: str, *, inlets: Sequence[Asset] = ()) -> BaseOperator:
@@ -43,6 +47,11 @@ def _tasks_of(
     loop: LoopSpec, stage: Stage, options: dict[str, Any]
 ) -> list[tuple[BaseOperator, BaseOperator]]:
     """The tasks of a stage side by side, each with the task that it ends with: itself, but for a search."""
+    if stage.name == ASKED and loop.approval.kind == "human":
+        ask = AskOperator(loop=loop, **{name: options[name] for name in options if name != "outlets"})
+        task = StageOperator(loop=loop.name, stage=stage.name, trigger_rule=TriggerRule.NONE_FAILED)
+        chain(ask, task)
+        return [(ask, task)]
     if stage.per != "candidate":
         task = StageOperator(loop=loop.name, stage=stage.name, **options)
         return [(task, task)]

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from lakeloop import __version__
 from lakeloop.cli import (
+    approval,
     begin,
     examples,
     lake,
@@ -48,6 +49,7 @@ for group in (
     examples,
     stage_verbs,
     whole_loop,
+    approval,
     models,
     why,
     search,

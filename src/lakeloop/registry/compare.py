@@ -17,6 +17,8 @@ from lakeloop.registry.stored import description_of, sizes_of
 _NOT_MADE_WITH = ("format", "loop", "contract", "profile", "validation_metrics", "settings")
 """Fields of a description that say nothing of how the model was made; settings are taken one by one."""
 _ABSENT = "not there"
+_DATA = ("dataset", "data set")
+"""Begins the names of fields that tell which data a model was made of."""
 
 
 class Compared(Frozen):
@@ -84,6 +86,12 @@ def compare(
         cards=_scores(first.card.metrics, second.card.metrics),
         together=_together(first, second, entries, evidence_of),
     )
+
+
+def differences(first: ArtifactDescription, second: ArtifactDescription) -> list[Compared]:
+    """The fields in which two models were made in another way, their data sets aside."""
+    sides = [_made(each, {}) for each in (first, second)]
+    return [each for each in _beside(*sides) if not each.equal and not each.name.startswith(_DATA)]
 
 
 def _made(description: ArtifactDescription, days: Mapping[str, str]) -> dict[str, str]:

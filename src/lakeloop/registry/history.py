@@ -6,6 +6,7 @@ move. Writing events is `registry`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,12 +25,35 @@ MOVED = "moved"
 ROLLBACK = "rollback"
 """The cause of a move back that a person asked for."""
 FORGOTTEN = "forgotten"
+ANSWERED = "answered"
+"""What happened: a person, or the end of the time to answer, decided on a candidate that the gate lets in."""
 BY_HAND = "by hand"
 """The cause of a promotion that a person asked for, whatever the gate said."""
 
 
 CARD_FORMAT = 2
 """Version of cards: 1 did not name the evidence."""
+
+
+class Answer(Frozen):
+    """Whether a candidate that the gate lets in may become champion, as a person said."""
+
+    sequence: int
+    evaluation: str
+    """Fingerprint of the evaluation that the candidate stood in."""
+    candidate: str
+    """Digest of its artifact."""
+    approved: bool
+    by: str
+    """The user who answered; empty where nobody did in time."""
+    reason: str
+    answered_at: datetime
+
+    @property
+    def title(self) -> str:
+        """For people: who said what, and why."""
+        verdict = "approved" if self.approved else "rejected"
+        return f"{verdict} by {self.by or 'nobody in time'}: {self.reason}"
 
 
 class ModelCard(Formatted):
@@ -48,6 +72,8 @@ class ModelCard(Formatted):
     """Digest of the evidence on which the gate accepted it; empty for an evaluation that left no evidence."""
     decision: Decision
     """The decision of the gate that accepted it."""
+    answer: Answer | None = Field(default=None, exclude_if=lambda answer: answer is None)
+    """What a person said to it, where the loop asks one."""
 
 
 class ModelVersion(Frozen):
@@ -101,6 +127,13 @@ class History:
     """Oldest first."""
     forgotten: Mapping[str, str] = field(default_factory=dict)
     """Name of a version whose weights are gone -> why; what describes it is there."""
+    answers: tuple[Answer, ...] = ()
+    """Of persons to candidates that the gate lets in, oldest first."""
+
+    def answer_to(self, evaluation: str, candidate: str = "") -> Answer | None:
+        """The newest answer in this evaluation, to the candidate with this digest where one is named."""
+        of_evaluation = (answer for answer in reversed(self.answers) if answer.evaluation == evaluation)
+        return next((answer for answer in of_evaluation if candidate in ("", answer.candidate)), None)
 
     def alias(self, alias: Alias) -> ModelVersion | None:
         """The version that `alias` points at now; None before its first move."""
@@ -170,6 +203,7 @@ def read_history(rows: Iterable[Mapping[str, Any]], table_version: int) -> Histo
     versions: dict[str, ModelVersion] = {}
     moves: list[Move] = []
     forgotten: dict[str, str] = {}
+    answers: list[Answer] = []
     ordered = sorted(rows, key=lambda row: row["sequence"])
     for row in ordered:
         if row["event"] == REGISTERED:
@@ -184,6 +218,8 @@ def read_history(rows: Iterable[Mapping[str, Any]], table_version: int) -> Histo
             )
         elif row["event"] == FORGOTTEN:
             forgotten[row["version"]] = row["reason"]
+        elif row["event"] == ANSWERED:
+            answers.append(_answer(row))
         else:
             moves.append(
                 Move(
@@ -198,4 +234,15 @@ def read_history(rows: Iterable[Mapping[str, Any]], table_version: int) -> Histo
                     by=row.get("moved_by") or "",
                 )
             )
-    return History(table_version, len(ordered), versions, tuple(moves), forgotten)
+    return History(table_version, len(ordered), versions, tuple(moves), forgotten, tuple(answers))
+
+
+def _answer(row: Mapping[str, Any]) -> Answer:
+    return Answer(
+        sequence=row["sequence"],
+        candidate=row["digest"],
+        by=row.get("moved_by") or "",
+        reason=row["reason"],
+        answered_at=row["recorded_at"],
+        **json.loads(row["record"]),
+    )

@@ -7,6 +7,7 @@ mean is `history`; which model deserves to be champion is the gate's business.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ from lakeloop.lake.store import Lake
 from lakeloop.lake.tables import REGISTRY
 from lakeloop.records import now
 from lakeloop.registry.history import (
+    ANSWERED,
     BY_HAND,
     FORGOTTEN,
     MOVED,
     REGISTERED,
     ROLLBACK,
+    Answer,
     History,
     ModelCard,
     ModelVersion,
@@ -171,6 +174,35 @@ class Registry:
         self._require_weights(history, target)
         self._append(history, [_moved(target, champion, reason, ROLLBACK, by)])
         return target
+
+    def answer(self, evaluation: str, candidate: str, *, approved: bool, by: str, reason: str) -> Answer:
+        """Keep what a person says to a candidate that the gate lets in; returns it.
+
+        Args:
+            evaluation: fingerprint of the evaluation.
+            candidate: digest of the candidate's artifact.
+            approved: whether it may become champion.
+            by: the user; empty where nobody answered in time.
+            reason: a sentence for people.
+
+        Raises:
+            ConfigurationError: no reason is given.
+            FenceError: another writer changed the registry meanwhile.
+        """
+        _require_reason(reason, f"{'approve' if approved else 'reject'} {self._lake.loop}")
+        history = self.read()
+        event = {
+            "event": ANSWERED,
+            "version": "",
+            "digest": candidate,
+            "reason": reason,
+            "record": json.dumps({"evaluation": evaluation, "approved": approved}),
+            "moved_by": by or None,
+        }
+        self._append(history, [event])
+        found = self.read().answer_to(evaluation, candidate)
+        assert found is not None
+        return found
 
     def forget(self, reasons: Mapping[str, str]) -> None:
         """Say that the weights of these versions are gone, before they go: no alias is moved there any more.

@@ -94,11 +94,13 @@ class _SchemaOfShortForm:
 def short_form(*kinds: str) -> tuple[Any, Any]:
     """Annotations of a choice by `kind`: the name of a kind alone stands for that kind with its defaults.
 
-    The keys of such kinds hold single values: behind a validator of Python, strict JSON takes no list for
-    a tuple.
+    Keys of such kinds hold single values or tuples of them, no sections: behind a validator of Python, strict
+    JSON takes no list for a tuple.
     """
 
     def lengthen(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: tuple(each) if isinstance(each, list) else each for key, each in value.items()}
         return {"kind": value} if isinstance(value, str) else value
 
     return BeforeValidator(lengthen), _SchemaOfShortForm(kinds)

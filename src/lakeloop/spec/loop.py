@@ -13,11 +13,11 @@ from pydantic import field_validator, model_validator
 
 from lakeloop.measures.base import MetricSpec
 from lakeloop.measures.registry import limited, metric_of, metrics_of
-from lakeloop.spec.base import NOTHING, SMALL_NAME, Section, text_like
+from lakeloop.spec.base import NOTHING, SMALL_NAME, Section, short_form, text_like
 from lakeloop.spec.checks import Checks, RowCheck
 from lakeloop.spec.clean import Clean
 from lakeloop.spec.contract import column_rule
-from lakeloop.spec.release import Deploy, Evaluate, Gate
+from lakeloop.spec.release import Approval, Deploy, Evaluate, Gate
 from lakeloop.spec.rules import Broken, refuse_broken
 from lakeloop.spec.source import Source
 from lakeloop.spec.split import Split
@@ -51,6 +51,7 @@ class LoopSpec(Section):
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()
+    approval: Annotated[Approval, *short_form("none", "human")] = Approval()
     deploy: Deploy = Deploy()
     keep: Keep = Keep()
     schedule: Schedule = Schedule()

@@ -51,6 +51,23 @@ class Gate(Section):
     of the task, `texts_per_second`, `latency_ms` (of a text alone) and `megabytes` (of the artifact)."""
 
 
+User = Annotated[str, text_like(r"\S", "a user's name")]
+
+
+class Approval(Section):
+    """Whether a person has to agree before a candidate that the gate lets in becomes champion."""
+
+    kind: Annotated[Literal["none", "human"], NOTHING] = "none"
+    """`none`: the gate's word is enough. `human`: a person is asked, by the task `approve` of the deploy DAG,
+    or answers by `lakeloop approve`; until then the champion stays."""
+    users: Annotated[tuple[User, ...], NOTHING] = ()
+    """Who may answer, by their names in Airflow and on this machine. Default: everybody."""
+    hours: Annotated[float, NOTHING] = Field(default=72, gt=0, le=8760)
+    """How long the task waits for an answer."""
+    otherwise: Annotated[Literal["reject", "approve"], NOTHING] = "reject"
+    """What counts when nobody answers in time."""
+
+
 class Deploy(Section):
     smoke_texts: Annotated[tuple[SmokeText | SmokeRow, ...], NOTHING] = ()
     """Texts that are sent to the server after each roll-out; the answers are shown and recorded. Where the

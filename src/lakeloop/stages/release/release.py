@@ -21,10 +21,11 @@ from lakeloop.stages.frame.missing import run_first
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.progress import newest
 from lakeloop.stages.frame.session import StageContext, StageSession
+from lakeloop.stages.release.approval import question_of
 
 if TYPE_CHECKING:
-    from lakeloop.gate.decide import Accepted, Decision
-    from lakeloop.registry.history import History, ModelVersion, Move
+    from lakeloop.gate.decide import Decision
+    from lakeloop.registry.history import Answer, History, ModelVersion, Move
     from lakeloop.registry.registry import Registry
 
 
@@ -39,8 +40,6 @@ def release(context: StageContext, partition: str) -> StageRecord:
         FenceError: another model became champion since the evaluation, or another release moved the champion
             at this moment: `evaluate_again`, then release, as the catalogue's function does.
     """
-    from lakeloop.evaluation.stored import evidence_of
-    from lakeloop.gate.decide import decide
     from lakeloop.registry.registry import Registry
 
     with context.stage("release", partition, config=identity(context.loop, "release")) as stage:
@@ -49,32 +48,49 @@ def release(context: StageContext, partition: str) -> StageRecord:
             return stage.skipped(
                 f"no candidate was evaluated for {partition}", to_do=run_first(context, "evaluate", partition)
             )
-        stage.inputs(evaluation=evaluation.fingerprint, dataset=evaluation.inputs["dataset"])
-        if done := stage.unchanged():
-            return done
+        question = question_of(context, evaluation)
+        if question and question.answer is None:
+            # Without the evaluation among its inputs: it still waits for a decision.
+            return stage.skipped(
+                f"waits for a person: {question.decision.reason}", to_do=_to_ask(context, partition)
+            )
         registry = Registry(context.lake, context.attempt)
         history = registry.read()
-        evidence = evidence_of(context.lake.files, evaluation)
-        if moved := history.made_champion_by(evaluation.fingerprint):
-            # An earlier attempt died after the move. A retry must not undo what a person rolled back since.
-            return _settled(stage, evaluation, evidence, history, moved)
-        _require_same_champion(context, history, evidence)
-        decision = decide(evidence, context.loop)
-        _track(stage, decision)
-        if decision.accepted is None:
-            outputs, metrics = _stored(stage, decision), _metrics(evidence, decision)
-            return stage.refused(decision.reason, outputs=outputs, metrics=metrics, links=evaluation.links)
-        version = _register(registry, stage, evaluation, evidence, decision, decision.accepted)
-        reach("release.before-alias")
-        champion = history.alias("champion")
-        registry.promote(
-            version.name,
-            over=champion.name if champion else None,
-            reason=decision.reason,
-            cause=evaluation.fingerprint,
-        )
-        reach("release.after-alias")
-        return _released(stage, evaluation, evidence, version, decision.reason)
+        answer = history.answer_to(evaluation.fingerprint)
+        said = {"answer": str(answer.sequence)} if answer else {}
+        stage.inputs(evaluation=evaluation.fingerprint, dataset=evaluation.inputs["dataset"], **said)
+        return stage.unchanged() or _carry_out(stage, registry, history, evaluation, answer)
+
+
+def _carry_out(
+    stage: StageSession, registry: Registry, history: History, evaluation: StageRecord, answer: Answer | None
+) -> StageRecord:
+    from lakeloop.evaluation.stored import evidence_of
+    from lakeloop.gate.decide import decide
+
+    evidence = evidence_of(stage.context.lake.files, evaluation)
+    if moved := history.made_champion_by(evaluation.fingerprint):
+        # An earlier attempt died after the move. A retry must not undo what a person rolled back since.
+        return _settled(stage, evaluation, evidence, history, moved)
+    _require_same_champion(stage.context, history, evidence)
+    decision = decide(evidence, stage.context.loop)
+    _track(stage, decision)
+    reason = "; ".join([*([answer.title] if answer else []), decision.reason])
+    if decision.accepted is None or (answer and not answer.approved):
+        outputs, metrics = _stored(stage, decision), _metrics(evidence, decision)
+        return stage.refused(reason, outputs=outputs, metrics=metrics, links=evaluation.links)
+    version = _register(registry, stage, evaluation, evidence, decision, answer)
+    reach("release.before-alias")
+    champion = history.alias("champion")
+    over = champion.name if champion else None
+    registry.promote(version.name, over=over, reason=reason, cause=evaluation.fingerprint)
+    reach("release.after-alias")
+    return _released(stage, evaluation, evidence, version, reason)
+
+
+def _to_ask(context: StageContext, partition: str) -> str:
+    name = context.loop.name
+    return f'lakeloop approve {name} --partition {partition} --reason "…" (or reject), or answer in Airflow'
 
 
 def pending(standing: Standing) -> Iterator[Pending]:
@@ -119,12 +135,14 @@ def _register(
     evaluation: StageRecord,
     evidence: Evidence,
     decision: Decision,
-    accepted: Accepted,
+    answer: Answer | None,
 ) -> ModelVersion:
     from lakeloop.evaluation.stored import OUTPUT
     from lakeloop.registry.history import CARD_FORMAT, ModelCard
     from lakeloop.registry.stored import description_in
 
+    assert decision.accepted is not None
+    accepted = decision.accepted
     folder = evidence.model(accepted.name).folder
     description = description_in(stage.context.lake.files, folder)
     card = ModelCard(
@@ -135,6 +153,7 @@ def _register(
         metrics=evidence.model(accepted.name).scores,
         evidence=evaluation.outputs.get(OUTPUT, ""),
         decision=decision,
+        answer=answer,
     )
     version = registry.register_stored(folder, accepted.digest, card)
     _track_version(stage, version)

@@ -1,0 +1,133 @@
+"""A person's word before a release, on a real lake: asked, given, kept, and acted on once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lakeloop.errors import ConfigurationError
+from lakeloop.registry.registry import Registry
+from lakeloop.stages.catalogue import stage_named
+from lakeloop.stages.frame.pending import work_left
+from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.release.approval import Question, answer, newest_question
+from lakeloop.stages.release.dossier import dossier, subject_of
+from lakeloop.stages.release.release import release
+from lakeloop.stages.training.dataset import dataset
+from lakeloop.stages.training.evaluate import evaluate
+from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop, trained
+
+
+def judged(context: StageContext, day: str, *, seed: int = 17, wrong: bool = False) -> None:
+    publish(context, day, mart_rows(day, 60))
+    dataset(context, day)
+    trained(context, "baseline", day, seed=seed, confuse={"tech": "sports"})
+    trained(context, "finetune", day, seed=seed, confuse={"tech": "sports"} if wrong else None)
+    evaluate(context, day)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> StageContext:
+    context = small_context(tmp_path, small_loop(approval="human"))
+    judged(context, DAYS[0])
+    return context
+
+
+def asked(context: StageContext, day: str = DAYS[0]) -> Question:
+    question = newest_question(context, day)
+    assert question is not None
+    return question
+
+
+def test_until_somebody_answers_nothing_is_released_and_the_day_waits(context: StageContext) -> None:
+    record = release(context, DAYS[0])
+    assert record.status == "skipped"
+    assert record.reason.startswith("waits for a person: finetune with macro F1 1.0000")
+    assert "lakeloop approve small" in record.outputs["to_do"]
+    assert Registry(context.lake).champion() is None
+    (due,) = [step for step in work_left(context) if step.stage == "release"]
+    assert due.partition == DAYS[0]
+
+
+def test_who_approves_when_and_why_is_kept_with_the_version(context: StageContext) -> None:
+    release(context, DAYS[0])
+    said = answer(context, asked(context), approved=True, by="ada", reason="looks right")
+    assert said.title == "approved by ada: looks right"
+    record = release(context, DAYS[0])
+    assert (record.status, record.outputs["version"]) == ("done", "v1")
+    assert "approved by ada: looks right" in record.reason
+    history = Registry(context.lake).read()
+    assert history.versions["v1"].card.answer == said
+    assert history.moves[0].reason.startswith("approved by ada: looks right; finetune with macro F1")
+    assert release(context, DAYS[0]).status == "unchanged"
+    assert newest_question(context, DAYS[0]) is None
+
+
+def test_a_rejected_candidate_is_refused_and_may_be_approved_later(context: StageContext) -> None:
+    answer(context, asked(context), approved=False, by="ada", reason="sports looks odd")
+    record = release(context, DAYS[0])
+    assert record.status == "refused"
+    assert record.reason.startswith("rejected by ada: sports looks odd; finetune")
+    assert not [step for step in work_left(context) if step.stage == "release"]
+    answer(context, asked(context), approved=True, by="bob", reason="talked it over")
+    assert release(context, DAYS[0]).outputs["version"] == "v1"
+
+
+def test_the_end_of_the_time_is_an_answer_of_nobody(context: StageContext) -> None:
+    said = answer(context, asked(context), approved=False, by="", reason="approval.otherwise")
+    assert said.title == "rejected by nobody in time: approval.otherwise"
+
+
+def test_only_those_whom_the_loop_file_names_may_answer(context: StageContext) -> None:
+    named = replace(context, loop=small_loop(approval={"kind": "human", "users": ["ada", "bob"]}))
+    with pytest.raises(ConfigurationError, match="may not answer") as raised:
+        answer(named, asked(named), approved=True, by="eve", reason="me")
+    assert raised.value.expected == "ada, bob"
+    assert answer(named, asked(named), approved=True, by="bob", reason="yes").approved
+    assert Registry(context.lake).read().answers[-1].by == "bob"
+
+
+def test_an_answer_without_a_reason_is_none(context: StageContext) -> None:
+    with pytest.raises(ConfigurationError, match="reason"):
+        answer(context, asked(context), approved=True, by="ada", reason=" ")
+
+
+def test_nobody_is_asked_about_what_the_gate_refuses_or_where_the_file_asks_for_none(tmp_path: Path) -> None:
+    context = small_context(tmp_path, small_loop(approval="human"))
+    judged(context, DAYS[0], wrong=True)
+    assert newest_question(context, DAYS[0]) is None
+    assert release(context, DAYS[0]).status == "refused"
+    (tmp_path / "other").mkdir()
+    other = small_context(tmp_path / "other", small_loop())
+    judged(other, DAYS[0])
+    assert newest_question(other, DAYS[0]) is None
+    assert release(other, DAYS[0]).status == "done"
+
+
+def test_an_answer_is_to_one_comparison_and_another_champion_asks_anew(context: StageContext) -> None:
+    judged(context, DAYS[1], seed=18)
+    answer(context, asked(context, DAYS[1]), approved=True, by="ada", reason="compared with none")
+    answer(context, asked(context), approved=True, by="ada", reason="first")
+    release(context, DAYS[0])
+    record = stage_named("release").function(context, DAYS[1])
+    assert record.reason.startswith("waits for a person")
+    assert asked(context, DAYS[1]).answer is None
+
+
+def test_the_dossier_says_what_a_person_needs(context: StageContext) -> None:
+    first = asked(context)
+    assert subject_of(first) == f"small {DAYS[0]}: finetune as champion?"
+    answer(context, first, approved=True, by="ada", reason="first")
+    release(context, DAYS[0])
+    judged(context, DAYS[1], seed=18)
+    question = asked(context, DAYS[1])
+    assert subject_of(question) == f"small {DAYS[1]}: finetune as champion in place of v1?"
+    text = dossier(context, question)
+    assert "| macro_f1 | 1.0000 | 1.0000 |" in text
+    assert "* Beside the champion v1: 0.0000 better by macro_f1 (90 % interval +0.0000 to +0.0000)" in text
+    assert f"days up to {DAYS[1]}" in text
+    assert f"* The champion: data set `{question.champion.card.dataset_digest[:12]}`" in text  # type: ignore[union-attr]
+    assert "* `seed`: 17 → 18" in text or "* `settings.seed`: 17 → 18" in text
+    assert "* report: " in text
