@@ -1,7 +1,8 @@
 """Let the better model through the gate, and put it behind the model server.
 
 **Purpose.** `release` judges the evaluated candidates: good enough, no worse than the champion on the same
-rows? The winner becomes a version of the registry and its champion, by compare-and-swap. `rollout` waits
+rows, a reason to replace it? Where the loop file says `approval: human`, task `approve` asks a person
+first. The winner becomes a version of the registry and its champion, by compare-and-swap. `rollout` waits
 until the model server answers with the champion, and sends it the loop file's smoke texts.
 
 **Schedule.** Whenever `train` evaluated candidates (asset `lakeloop.<loop>.candidate`). Can be triggered

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.hitl import HITLUser
 
 from lakeloop_airflow.forms import DRY_RUN
+from lakeloop_airflow.links import urls
 from lakeloop_airflow.stage_task import open_context
 from lakeloop_airflow.window import partition_in
 
@@ -36,6 +37,8 @@ class AskOperator(HITLOperator):
 
     def __init__(self, *, loop: LoopSpec, **options: Any) -> None:
         asked = loop.approval
+        # Airflow adds the DAG's own to the arguments: they are no part of the form that is answered.
+        options.pop("params", None)
         super().__init__(
             task_id=ASK,
             subject=f"{loop.name}: a new champion?",
@@ -58,7 +61,9 @@ class AskOperator(HITLOperator):
             raise AirflowSkipException("nobody is asked: the gate decides by itself, and `release` says why")
         if question.answer:
             raise AirflowSkipException(question.answer.title)
-        self.subject, self.body = subject_of(question), dossier(opened, question)
+        pages = urls(question.evaluation, opened.settings)
+        links = {title: f"[{title.lower()}]({url})" for title, url in pages.items()}
+        self.subject, self.body = subject_of(question), dossier(opened, question, links)
         super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:

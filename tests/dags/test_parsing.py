@@ -6,10 +6,12 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from lakeloop_airflow.approval import AskOperator
 
 from tests.support.airflow import ROOT
 
@@ -102,3 +104,19 @@ def test_a_broken_loop_file_is_shown_and_leaves_the_other_loops_alone(loops: Pat
     assert "sport" in message
     assert "sauce" in message
     assert "source" in message
+
+
+def test_a_loop_that_asks_a_person_has_a_task_for_it_before_the_release(loops: Path) -> None:
+    text = (loops / "news" / "loop.yaml").read_text()
+    asks = "approval: {kind: human, users: [ada], hours: 2, otherwise: approve}\n"
+    (loops / "news" / "loop.yaml").write_text(text + asks)
+    found = DagBag(ROOT / "dags")
+    assert found.import_errors == {}
+    dag = found.dags["news.deploy"]
+    ask, release = dag.get_task("approve"), dag.get_task("release")
+    assert release.upstream_task_ids == {"approve"}
+    assert release.trigger_rule == "none_failed"
+    assert isinstance(ask, AskOperator)
+    assert list(ask.serialized_params) == ["reason"]
+    assert (ask.defaults, ask.response_timeout) == (["Approve"], timedelta(hours=2))
+    assert ask.assigned_users == [{"id": "ada", "name": "ada"}]

@@ -125,7 +125,7 @@ def test_the_dossier_says_what_a_person_needs(context: StageContext) -> None:
     question = asked(context, DAYS[1])
     assert subject_of(question) == f"small {DAYS[1]}: finetune as champion in place of v1?"
     text = dossier(context, question)
-    assert "| macro_f1 | 1.0000 | 1.0000 |" in text
+    assert "| macro F1 | 1.0000 | 1.0000 |" in text
     assert "* Beside the champion v1: 0.0000 better by macro_f1 (90 % interval +0.0000 to +0.0000)" in text
     assert f"days up to {DAYS[1]}" in text
     assert f"* The champion: data set `{question.champion.card.dataset_digest[:12]}`" in text  # type: ignore[union-attr]

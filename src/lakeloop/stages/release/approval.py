@@ -89,7 +89,8 @@ def answer(context: StageContext, question: Question, *, approved: bool, by: str
             where=f"{context.loop.name} approval.users",
             expected=", ".join(users),
             found=by,
-            remedy="have one of them answer, or add the user to the loop file",
+            remedy="have one of them answer, in Airflow after the task `approve` was cleared; or add the user"
+            " to the loop file",
         )
     registry = Registry(context.lake, context.attempt)
     return registry.answer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lakeloop.evidence import Comparison, SliceChange
@@ -25,8 +25,11 @@ def subject_of(question: Question) -> str:
     return f"{loop} {day}: {question.candidate.name} as champion{beside}?"
 
 
-def dossier(context: StageContext, question: Question) -> str:
-    """Scores, what changes row by row, data, settings, drift and cost, and where to read more."""
+def dossier(context: StageContext, question: Question, links: Mapping[str, str] | None = None) -> str:
+    """Scores, what changes row by row, data, settings, drift and cost, and where to read more.
+
+    `links` are title -> address of pages; default: where the evaluation's files are.
+    """
     parts = [
         ("", [question.decision.reason]),
         ("Scores on the same rows", _scores(question)),
@@ -35,18 +38,23 @@ def dossier(context: StageContext, question: Question) -> str:
         ("Made in another way than the champion", _settings(context, question)),
         ("The champion in use", _drift(context)),
         ("Cost of the training", _cost(context, question)),
-        ("More", _links(question)),
+        ("More", _links(question.evaluation.links if links is None else links)),
     ]
     blocks = ["\n".join([*([f"### {title}"] if title else []), *lines]) for title, lines in parts if lines]
     return "\n\n".join(blocks)
 
 
 def _scores(question: Question) -> list[str]:
+    from lakeloop.evaluation.probes.registry import titles_of
+
+    titles = titles_of(question.evidence.task)
     models = [question.candidate, *(m for m in (question.evidence.champion, question.evidence.best) if m)]
     lines = [_row(["", *(model.title for model in models)]), _row(["---"] * (1 + len(models)))]
     for name in question.candidate.scores:
         values = [model.scores.get(name) for model in models]
-        lines.append(_row([name, *("none" if value is None else shown(value) for value in values)]))
+        lines.append(
+            _row([titles.get(name, name), *("none" if value is None else shown(value) for value in values)])
+        )
     return lines
 
 
@@ -114,8 +122,8 @@ def _cost(context: StageContext, question: Question) -> list[str]:
     return [f"* {record.provenance.seconds:.0f} s; {record.reason}"]
 
 
-def _links(question: Question) -> list[str]:
-    return [f"* {name}: {link}" for name, link in question.evaluation.links.items()]
+def _links(links: Mapping[str, str]) -> list[str]:
+    return [f"* {name}: {link}" for name, link in links.items()]
 
 
 def _row(cells: Sequence[str]) -> str:
