@@ -1,0 +1,122 @@
+"""A person at Airflow's page of required actions: approves a candidate, rejects one, answers too late."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+from playwright.sync_api import Page, expect
+
+from lakeloop.local.airflow_api import ACTIVE_STATES, AirflowApi
+from lakeloop.local.drive import wait_for_dags
+from lakeloop.records import StageRecord
+from lakeloop.registry.registry import Registry
+from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.training.dataset import dataset
+from lakeloop.stages.training.evaluate import evaluate
+from tests.support.small_loop import DAYS, mart_rows, publish, trained
+from tests.support.stack import RunningStack
+
+pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(600)]
+PATIENCE = 120.0
+
+
+def loop_file(name: str, hours: float) -> dict[str, Any]:
+    return {
+        "name": name,
+        "source": {
+            "kind": "files",
+            "path": f"data/{name}/{{partition}}.jsonl",
+            "key": "id",
+            "columns": {"id": "string", "text": "string", "label": "string"},
+        },
+        "task": {"text": "text", "label": "label", "labels": ["business", "sports", "tech"]},
+        "train": {"min_rows": 30, "min_new_rows": 20},
+        "approval": {"kind": "human", "hours": hours},
+    }
+
+
+def asking(stack: RunningStack, name: str, hours: float = 1) -> StageContext:
+    """A loop that asks a person, with Airflow's DAGs of it."""
+    file = stack.settings.loop_file(name)
+    if not file.exists():
+        file.parent.mkdir(parents=True)
+        file.write_text(yaml.safe_dump(loop_file(name, hours)))
+        with stack.api() as api:
+            wait_for_dags(api, name, print)
+            api.set_paused(f"{name}.deploy", False)
+    context = stack.context_of(name)
+    context.lake.bootstrap(context.loop)
+    return context
+
+
+def judged(context: StageContext, day: str, seed: int) -> None:
+    publish(context, day, mart_rows(day, 60))
+    dataset(context, day)
+    trained(context, "baseline", day, seed=seed)
+    evaluate(context, day)
+
+
+def until(found: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + PATIENCE
+    while not (value := found()):
+        assert time.monotonic() < deadline, f"not after {PATIENCE:.0f} s"
+        time.sleep(0.5)
+    return value
+
+
+def state_of(api: AirflowApi, dag_id: str, run_id: str, task: str) -> str:
+    return {each["task_id"]: str(each["state"]) for each in api.tasks(dag_id, run_id)}[task]
+
+
+def answered(page: Page, stack: RunningStack, context: StageContext, day: str, button: str) -> StageRecord:
+    """Have the DAG ask about the day, answer in the browser; the record of the release that follows."""
+    dag_id = f"{context.loop.name}.deploy"
+    with stack.api() as api:
+        run_id = api.trigger(dag_id, conf={"partition": day})
+        until(lambda: state_of(api, dag_id, run_id, "approve") == "awaiting_input")
+        page.goto(f"{stack.stack.airflow_url}/dags/{dag_id}/runs/{run_id}/tasks/approve/required_actions")
+        expect(page.get_by_text(f"{context.loop.name} {day}: baseline as champion").first).to_be_visible()
+        expect(page.get_by_role("heading", name="Scores on the same rows")).to_be_visible()
+        expect(page.get_by_role("link", name="evaluation report")).to_have_attribute(
+            "href", re.compile("reports")
+        )
+        page.get_by_role("textbox").last.fill(f"{button.lower()} by the test")
+        page.get_by_role("button", name=button, exact=True).click()
+        until(lambda: state_of(api, dag_id, run_id, "release") not in {*ACTIVE_STATES, "None"})
+    record = context.lake.ledger.latest("release", day)
+    assert record is not None
+    return record
+
+
+def test_a_person_rejects_a_candidate_and_approves_the_next(page: Page, stack: RunningStack) -> None:
+    context = asking(stack, "asked")
+    judged(context, DAYS[0], seed=1)
+    refused = answered(page, stack, context, DAYS[0], "Reject")
+    assert refused.status == "refused"
+    assert re.match("rejected by .+: reject by the test; baseline", refused.reason)
+    assert Registry(context.lake).champion() is None
+    judged(context, DAYS[1], seed=2)
+    released = answered(page, stack, context, DAYS[1], "Approve")
+    assert (released.status, released.outputs["version"]) == ("done", "v1")
+    champion = Registry(context.lake).champion()
+    assert champion is not None
+    assert champion.card.answer is not None
+    assert champion.card.answer.approved
+    assert champion.card.answer.reason == "approve by the test"
+
+
+def test_who_answers_too_late_has_rejected(stack: RunningStack) -> None:
+    context = asking(stack, "late", hours=0.002)
+    judged(context, DAYS[0], seed=1)
+    with stack.api() as api:
+        run_id = api.trigger("late.deploy", conf={"partition": DAYS[0]})
+        until(lambda: state_of(api, "late.deploy", run_id, "release") == "success")
+    record = context.lake.ledger.latest("release", DAYS[0])
+    assert record is not None
+    assert record.status == "refused"
+    assert record.reason.startswith("rejected by nobody in time: approval.otherwise of the loop file")
