@@ -23,8 +23,13 @@ METRICS: Mapping[str, tuple[MetricSpec, ...]] = {
 
 
 def metrics_of(task: str) -> tuple[MetricSpec, ...]:
-    """The metrics of the kind of task."""
+    """The metrics of the kind of task, in the order in which they are shown."""
     return METRICS[task]
+
+
+def learning_metrics_of(task: str) -> tuple[MetricSpec, ...]:
+    """Those that trainings compute and choose by; the others are for evaluations alone."""
+    return tuple(metric for metric in METRICS[task] if not metric.evaluation_only)
 
 
 def metric_of(task: str, name: str | None = None) -> MetricSpec:

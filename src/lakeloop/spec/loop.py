@@ -12,7 +12,7 @@ from typing import Annotated, Self
 from pydantic import field_validator, model_validator
 
 from lakeloop.measures.base import MetricSpec
-from lakeloop.measures.registry import metric_of, metrics_of
+from lakeloop.measures.registry import learning_metrics_of, metric_of, metrics_of
 from lakeloop.spec.base import NOTHING, SMALL_NAME, Section, text_like
 from lakeloop.spec.checks import Checks, RowCheck
 from lakeloop.spec.clean import Clean
@@ -146,10 +146,11 @@ class LoopSpec(Section):
                 yield Broken((*key.split("."), "features", name), "the model does not read it", known, name)
 
     def _wrong_metric(self) -> Iterator[Broken]:
-        known = tuple(metric.name for metric in metrics_of(self.task.kind))
-        if self.evaluate.metric not in (None, *known):
-            found = str(self.evaluate.metric)
-            yield Broken("evaluate.metric", "wrong value", f"one of {', '.join(known)}", found, known)
+        known = tuple(metric.name for metric in learning_metrics_of(self.task.kind))
+        if (found := self.evaluate.metric) not in (None, *known):
+            reported = found in [metric.name for metric in metrics_of(self.task.kind)]
+            why = "is reported, but no training can choose by it" if reported else "wrong value"
+            yield Broken("evaluate.metric", why, f"one of {', '.join(known)}", str(found), known)
             return
         score, metric = self.gate.min_score, self.metric
         if score is not None and metric.lowest is not None and score < metric.lowest:

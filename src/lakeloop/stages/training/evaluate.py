@@ -291,10 +291,12 @@ def _evidence(
     task: Task,
 ) -> Evidence:
     from lakeloop.evaluation.mistakes import worst_mistakes
+    from lakeloop.evaluation.probes.overall import require_decisive
     from lakeloop.evaluation.probes.registry import look_at
     from lakeloop.gate.decide import best_of
 
     models = [look_at(model, fair.table, task) for model in judged]
+    require_decisive(models, context.loop.metric)
     candidates = tuple(model for model in models if model.name != CHAMPION)
     leader = best_of(candidates, context.loop.metric).name
     of_leader = next(model for model in judged if model.contender.name == leader)
