@@ -48,7 +48,7 @@ class PlanOperator(BaseOperator, SkipMixin):
         self.loop = loop
 
     def execute(self, context: Context) -> None:
-        from lakeloop.stages.training.evaluate import STAGE
+        from lakeloop.stages.training.evaluation_order import STAGE
         from lakeloop.stages.training.plan import decide_training
         from lakeloop.stages.training.waiting import waiting
 

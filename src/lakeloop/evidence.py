@@ -46,11 +46,63 @@ class ModelEvidence(Frozen):
     """Name of a metric that has no score on these rows -> why."""
     tables: tuple[Grid, ...] = Field(default=(), repr=False)
     """What is to be seen beside the scores."""
+    newest_day: str = ""
+    """The newest day that it was trained on; empty when that is not known."""
+    bytes: int = 0
+    """Size of the artifact; 0 when that is not known."""
 
     @property
     def title(self) -> str:
-        """For people: `finetune`, or `champion v3`."""
-        return f"{self.name} {self.version}" if self.version else self.name
+        """For people: `finetune`, `champion v3`, or `best version v1`."""
+        return f"{self.name.replace('-', ' ')} {self.version}" if self.version else self.name
+
+
+class SliceChange(Frozen):
+    """What changes for a part of the rows, where one model takes the place of another."""
+
+    name: str
+    """`answer refund`, `length short`."""
+    rows: int
+    gained: int
+    """Rows that are better answered."""
+    lost: int
+    """Rows that are worse answered."""
+    p_worse: float
+    """Chance of so many losses, or more, between two models that are equally good on these rows, corrected
+    for the number of slices."""
+
+    @property
+    def loss(self) -> float:
+        """Rows lost and not gained, as a share of the rows; negative where more are gained."""
+        return (self.lost - self.gained) / self.rows
+
+
+class Comparison(Frozen):
+    """The leader beside another model, row by row on the same rows."""
+
+    candidate: str
+    """Name of the leader."""
+    other: str
+    """Name of the model that it is compared with."""
+    metric: str
+    test: str
+    """How the difference was tested, for people."""
+    rows: int
+    gained: int
+    """Rows that the leader answers better."""
+    lost: int
+    """Rows that the leader answers worse."""
+    advantage: float
+    """How much better the leader's score is; negative where it is worse."""
+    low: float
+    """Lower end of the interval that has the true advantage with 90 %."""
+    high: float
+    p_better: float
+    """Chance of such an advantage, or a larger one, between two models that are equally good."""
+    p_worse: float
+    """Chance of such an advantage, or a smaller one, between two models that are equally good."""
+    slices: tuple[SliceChange, ...] = Field(default=(), repr=False)
+    """The largest loss first."""
 
 
 class Mistake(Frozen):
@@ -87,6 +139,15 @@ class Evidence(Formatted):
     candidates: tuple[ModelEvidence, ...] = Field(min_length=1)
     """The cheapest first."""
     champion: ModelEvidence | None = None
+    best: ModelEvidence | None = None
+    """The best version of the loop's history, where it is not the champion."""
+    comparisons: tuple[Comparison, ...] = ()
+    """The leader beside the champion and the best version; none where there is none, or of evaluations that
+    compared no rows."""
+    untested: tuple[str, ...] = ()
+    """Answers that the training rows have and the test rows do not."""
+    leaked: int | None = None
+    """Test rows whose text is among those that the candidates were trained on; None where nobody looked."""
     leader: str
     """Name of the best candidate."""
     wrong: int = 0
@@ -100,8 +161,8 @@ class Evidence(Formatted):
 
     @property
     def models(self) -> tuple[ModelEvidence, ...]:
-        """The candidates, then the champion when there was one."""
-        return (*self.candidates, *((self.champion,) if self.champion else ()))
+        """The candidates, then the champion and the best version where there are such."""
+        return (*self.candidates, *(model for model in (self.champion, self.best) if model))
 
     def model(self, name: str) -> ModelEvidence:
         """The model called `name`.
@@ -110,6 +171,10 @@ class Evidence(Formatted):
             KeyError: no model of this name was judged.
         """
         return {model.name: model for model in self.models}[name]
+
+    def comparison_with(self, name: str, metric: str) -> Comparison | None:
+        """The leader beside the model `name` by `metric`; None where that was not compared."""
+        return next((c for c in self.comparisons if (c.other, c.metric) == (name, metric)), None)
 
     def scores_by(self, metric: str) -> dict[str, float]:
         """Model -> its score by `metric`, of those that have one."""

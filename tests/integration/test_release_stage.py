@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,14 @@ from deltalake import DeltaTable
 
 from lakeloop.attempt import Attempt
 from lakeloop.errors import FenceError
-from lakeloop.records import StageRecord
+from lakeloop.evaluation.stored import evidence_of
+from lakeloop.gate.decide import Decision
+from lakeloop.records import StageRecord, now
+from lakeloop.registry.decisions import decision_of
+from lakeloop.registry.history import ModelCard
 from lakeloop.registry.registry import Registry
+from lakeloop.registry.retention import plan
+from lakeloop.spec.watch import Keep
 from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.session import StageContext
@@ -68,9 +75,15 @@ def test_a_refusal_is_a_result_with_numbers_and_changes_nothing(context: StageCo
     assert record.status == "refused"
     assert "minimum score: 0." in record.reason
     assert "expected macro F1 at least 0.8000" in record.reason
+    decision = decision_of(context.lake.files, record)
+    assert decision is not None
+    assert [(check.name, check.passed) for check in decision.checks] == [
+        ("no leak", True),
+        ("minimum score", False),
+    ]
     assert Registry(context.lake).read().length == 0
-    assert record.metrics["checks/passed"] == 0.0
-    assert record.metrics["checks/total"] == 1.0
+    assert record.metrics["checks/passed"] == 1.0
+    assert record.metrics["checks/total"] == 2.0
 
 
 def test_again_is_unchanged_and_moves_nothing(context: StageContext, tmp_path: Path) -> None:
@@ -92,6 +105,73 @@ def test_the_next_champion_leaves_the_old_one_as_previous(context: StageContext)
     previous = Registry(context.lake).read().previous
     assert previous is not None
     assert previous.name == "v1"
+
+
+def test_an_equal_model_of_the_same_days_does_not_replace_the_champion(context: StageContext) -> None:
+    train_and_evaluate(context, DAYS[0])
+    release(context, DAYS[0])
+    train_and_evaluate(context, DAYS[0], seed=18)
+    record = release(context, DAYS[0])
+    assert record.status == "refused"
+    assert "reason to replace: 0.0000 better" in record.reason
+    asked = replace(context, loop=small_loop(gate={"replace": "any"}))
+    assert release(asked, DAYS[0]).outputs["version"] == "v2"
+
+
+def test_the_best_version_stands_beside_later_champions_until_one_is_better(context: StageContext) -> None:
+    train_and_evaluate(context, DAYS[0])
+    release(context, DAYS[0])
+    next_day(context, DAYS[1])
+    train_and_evaluate(context, DAYS[1], seed=18)
+    release(context, DAYS[1])  # as good and fresher
+    history = Registry(context.lake).read()
+    assert history.versions["v2"].card.decision.best == "v1"
+    assert history.best == history.versions["v1"]
+    next_day(context, DAYS[2])
+    evaluation = train_and_evaluate(context, DAYS[2], seed=19)
+    assert evaluation.inputs["best-version"] == history.versions["v1"].digest
+    assert evaluation.metrics["best-version/macro_f1"] == 1.0
+    evidence = evidence_of(context.lake.files, evaluation)
+    assert [each.other for each in evidence.comparisons] == ["champion", "best-version"]
+    assert [model.newest_day for model in evidence.models] == [DAYS[2], DAYS[2], DAYS[1], DAYS[0]]
+    record = release(context, DAYS[2])
+    assert record.outputs["version"] == "v3"
+    assert "beside the best version v1 0.0000 better" in record.reason
+    assert Registry(context.lake).read().versions["v3"].card.decision.best == "v1"
+    kept = plan(
+        context.lake.files,
+        Registry(context.lake).read(),
+        context.lake.ledger.entries(),
+        Keep(versions=1),
+        now() + timedelta(days=400),
+    )
+    assert "models/v1" in kept.staying
+
+
+def test_a_best_version_that_knows_the_test_rows_is_left_out_and_that_is_said(context: StageContext) -> None:
+    train_and_evaluate(context, DAYS[0])
+    release(context, DAYS[0])
+    next_day(context, DAYS[1])
+    # Rows are dealt anew: what v1 was trained on are test rows by now, and v2 has not seen them.
+    dealt = replace(context, loop=small_loop(split={"salt": "another"}))
+    dataset(dealt, DAYS[1])
+    train_and_evaluate(dealt, DAYS[1], seed=18)
+    registry = Registry(context.lake)
+    candidate = context.lake.ledger.latest("train-finetune", DAYS[1], "done")
+    assert candidate is not None
+    decision = Decision(accepted=None, reason="for the test", checks=(), best="v1")
+    card = ModelCard(
+        candidate="finetune",
+        method="keywords",
+        dataset_digest=candidate.inputs["dataset"],
+        decision=decision,
+    )
+    version = registry.register_stored(candidate.outputs["artifact"], candidate.outputs["digest"], card)
+    registry.promote(version.name, over="v1", reason="for the test", cause="e")
+    evaluation = evaluate(dealt, DAYS[1])
+    evidence = evidence_of(context.lake.files, evaluation)
+    assert evidence.best is None
+    assert "the best version v1 is not compared: it was trained on some of them" in evidence.note
 
 
 def test_a_candidate_worse_than_the_champion_is_refused(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from lakeloop.spec.reading.nearest import nearest
 from lakeloop.stages.catalogue import STAGES, Stage, stage_named
 
 if TYPE_CHECKING:
+    from lakeloop.stages.frame.session import StageContext
     from lakeloop.stages.frame.why import Field, Why
 
 Candidate = Annotated[str | None, typer.Option(help="Only the candidate of this name; default: all.")]
@@ -72,9 +73,30 @@ def why(
         return
     console = console_for_people()
     if head:
-        console.print(Text(head))
+        console.print(Text(head), *_decision(context))
     for part in parts:
         console.print(Group(*_shown(part)))
+
+
+def _decision(context: StageContext) -> Iterator[RenderableType]:
+    """The gate's last decision with each thing that it asked for."""
+    from lakeloop.registry.decisions import decision_of
+
+    ledger = context.lake.ledger
+    record = ledger.latest("release", status=("done", "refused"))
+    if record is None:
+        return
+    yield Text(f"\nlast decision of the gate, {record.partition} ({record.status}): {record.reason}")
+    decision = decision_of(context.lake.files, record)
+    if decision is None or not decision.checks:
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("", "asked", "expected", "found"):
+        table.add_column(name, overflow="fold")
+    for check in decision.checks:
+        mark, style = ("  ✓", "") if check.passed else ("  ✗", "red")
+        table.add_row(mark, Text(check.name), Text(check.expected), Text(check.found), style=style)
+    yield table
 
 
 def _stage(name: str) -> Stage:

@@ -139,6 +139,29 @@ def read_training_keys(files: LakeFiles, name: str) -> pa.Array | None:
     return pa.concat_tables(tables)["text_key"].cast(pa.large_string()).combine_chunks()
 
 
+def newest_day(files: LakeFiles, digest: str) -> str:
+    """The newest day of the data set with this digest; empty where the data set is gone.
+
+    Raises:
+        ArtifactError: its card is not the one that was stored.
+    """
+    name = folder_name_of(digest)
+    try:
+        content = files.read(name, CARD) if digest and files.exists(name) else None
+    except FileNotFoundError:  # its manifest is all that is left
+        content = None
+    if content is None:
+        return ""
+    card = DatasetCard.model_validate_json(content, context={"where": files.uri(name)})
+    return max(card.partitions, default="")
+
+
+def untested(card: DatasetCard) -> tuple[str, ...]:
+    """The answers that training rows of a data set have and its test rows do not."""
+    learnt, tested = card.profiles["train"].shares, card.profiles["test"].shares
+    return tuple(name for name, share in learnt.items() if share and tested.get(name) == 0)
+
+
 def _require_rows(tables: Mapping[SplitName, pa.Table]) -> None:
     sizes = ", ".join(f"{name} {tables[name].num_rows}" for name in SPLITS)
     for name in SPLITS:

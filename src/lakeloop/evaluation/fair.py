@@ -54,8 +54,7 @@ def fair_rows(
             f"the champion {champion.name} may have been trained on some of them:"
             f" its data set {trained_on[:12]} is not in the lake any more",
         )
-    seen = pc.is_in(rows["text_key"].cast(pa.large_string()), value_set=keys)
-    kept = rows.filter(pc.invert(seen))
+    kept = rows.filter(pc.invert(_seen(rows, keys)))
     if kept.num_rows == rows.num_rows:
         return FairRows(rows)
     _require_comparable(rows, kept, champion, task)
@@ -64,6 +63,20 @@ def fair_rows(
         f"{rows.num_rows - kept.num_rows} of {rows.num_rows} test rows were left out for all models:"
         f" the champion {champion.name} was trained on them, when split was another ({trained_on[:12]})",
     )
+
+
+def known_rows(files: LakeFiles, rows: pa.Table, dataset_digest: str) -> int:
+    """How many of `rows` have a text that a model of this data set was trained on; 0 where the set is gone.
+
+    Raises:
+        ArtifactError: the data set is not the one that was stored.
+    """
+    keys = read_training_keys(files, folder_name_of(dataset_digest))
+    return 0 if keys is None else int(pc.sum(_seen(rows, keys)).as_py() or 0)
+
+
+def _seen(rows: pa.Table, keys: pa.Array) -> pa.ChunkedArray:
+    return pc.is_in(rows["text_key"].cast(pa.large_string()), value_set=keys)
 
 
 def _require_comparable(rows: pa.Table, kept: pa.Table, champion: ModelVersion, task: Task) -> None:

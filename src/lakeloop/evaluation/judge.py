@@ -6,6 +6,7 @@ Measuring the answers is `probes`; which rows a model got wrong is `mistakes`.
 from __future__ import annotations
 
 import json
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,12 @@ from lakeloop.inference.predictor import Predictor
 from lakeloop.lake.digest import content_digest
 from lakeloop.measures.base import Outcomes
 from lakeloop.tasks.base import Answer, Task
-from lakeloop.tasks.reading import instances_of
+from lakeloop.tasks.reading import Instance, instances_of
+
+_ALONE = 50
+"""Rows that are asked one by one."""
+_ALONE_SECONDS = 2.0
+"""Time after which no further row is asked alone."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,10 @@ class Judged:
     rows_digest: str
     seconds: float
     """Time for all rows, loading not included."""
+    latency: float = 0.0
+    """Seconds for a row alone, the median of some."""
+    bytes: int = 0
+    """Size of the artifact."""
 
 
 def judge(contender: Contender, folder: Path, rows: pa.Table, task: Task, *, threads: int) -> Judged:
@@ -69,7 +79,28 @@ def judge(contender: Contender, folder: Path, rows: pa.Table, task: Task, *, thr
     answers = tuple(predictor.predict(asked))
     seconds = time.perf_counter() - started
     outcomes = task.outcomes(answers, task.truths(rows))
-    return Judged(contender, predictor.description, answers, outcomes, content_digest(rows), seconds)
+    return Judged(
+        contender,
+        predictor.description,
+        answers,
+        outcomes,
+        content_digest(rows),
+        seconds,
+        latency=_latency(predictor, asked),
+        bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+    )
+
+
+def _latency(predictor: Predictor, asked: Sequence[Instance]) -> float:
+    """Median seconds for a row alone, of as many of the first rows as there is time for."""
+    found: list[float] = []
+    for instance in asked[:_ALONE]:
+        started = time.perf_counter()
+        predictor.predict([instance])
+        found.append(time.perf_counter() - started)
+        if sum(found) > _ALONE_SECONDS:
+            break
+    return statistics.median(found) if found else 0.0
 
 
 def answer_rows(judged: Sequence[Judged], rows: pa.Table, task: Task) -> pa.Table:

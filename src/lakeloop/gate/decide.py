@@ -9,8 +9,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
+from pydantic import Field
+
 from lakeloop.evidence import Evidence, ModelEvidence
 from lakeloop.gate.rules.base import EXACTNESS, Requirement
+from lakeloop.gate.rules.reason import in_words, shown_better
 from lakeloop.gate.rules.registry import RULES
 from lakeloop.measures.base import MetricSpec, shown
 from lakeloop.records import Frozen
@@ -37,6 +40,9 @@ class Decision(Frozen):
     accepted: Accepted | None
     reason: str
     checks: tuple[Requirement, ...]
+    best: str = Field(default="", exclude_if=lambda best: not best)
+    """The version that stays the best of the history, where the accepted one is not shown to be better; empty
+    where that is the accepted one itself."""
 
 
 def best_of(candidates: Sequence[ModelEvidence], metric: MetricSpec) -> ModelEvidence:
@@ -74,7 +80,16 @@ def decide(evidence: Evidence, loop: LoopSpec) -> Decision:
         name=best.name, digest=best.digest, score=score, rows=evidence.rows, rows_digest=best.rows_digest
     )
     reason = f"{ranking} passes: {'; '.join(_against(evidence, loop))}; {evidence.rows} test rows"
-    return Decision(accepted=accepted, reason=reason, checks=checks)
+    return Decision(accepted=accepted, reason=reason, checks=checks, best=_still_best(evidence, loop))
+
+
+def _still_best(evidence: Evidence, loop: LoopSpec) -> str:
+    """The version that the leader is not shown to be better than; empty where there is none."""
+    model = evidence.best or evidence.champion
+    found = evidence.comparison_with(model.name, loop.metric.name) if model else None
+    if model is None or model.version is None or found is None or shown_better(found):
+        return ""
+    return model.version
 
 
 def _ranking(best: ModelEvidence, evidence: Evidence, metric: MetricSpec) -> str:
@@ -95,4 +110,10 @@ def _against(evidence: Evidence, loop: LoopSpec) -> list[str]:
     reigning = (
         f"champion {shown(champion.scores[metric.name])}" if champion else "no champion to compare with"
     )
-    return [*asked, reigning]
+    tested = [
+        f"beside the {evidence.model(found.other).title} {in_words(found)}"
+        for found in evidence.comparisons
+        if found.metric == metric.name
+    ]
+    untested = [f"no test rows of {', '.join(evidence.untested)}"] if evidence.untested else []
+    return [*asked, reigning, *tested, *untested]

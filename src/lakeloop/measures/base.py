@@ -27,6 +27,10 @@ class Outcomes:
     def rows(self) -> int:
         return len(self.truth)
 
+    def take(self, rows: NDArray[Any]) -> Outcomes:
+        """Those of some rows: int [n], their places, each as often as it is named; or bool [rows]."""
+        return Outcomes(self.truth[rows], self.answer[rows], self.outputs[rows])
+
 
 @dataclass(frozen=True)
 class Draws:

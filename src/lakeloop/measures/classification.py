@@ -212,7 +212,10 @@ _OF_COUNTS = sums_of(_counts)
 _OF_RANKS = ranking(_one_against_the_rest)
 CLASSIFICATION = (
     MetricSpec("macro_f1", "macro F1", macro_f1, bar=0.8, draws=Draws(_OF_COUNTS, _macro_f1)),
-    MetricSpec("accuracy", "accuracy", accuracy, bar=0.8, of_right_rows=True),
+    MetricSpec(
+        "accuracy", "accuracy", accuracy, bar=0.8, of_right_rows=True,
+        draws=Draws(mean_of(lambda found: found.answer == found.truth), mean_score),
+    ),
     MetricSpec(
         "log_loss", "log loss", log_loss, better="lower", highest=None, unit="nats",
         draws=Draws(mean_of(_log_losses), mean_score),

@@ -39,8 +39,8 @@ def mean_score(sums: Floats) -> Floats:
     return sums[:, 1] / sums[:, 0]
 
 
-def mean_of(values: Callable[[Outcomes], Floats]) -> Callable[[Outcomes], Callable[[Floats], Floats]]:
-    """For `Draws.prepare`, with `mean_score`: ones, and `values`, float [rows]."""
+def mean_of(values: Callable[[Outcomes], Any]) -> Callable[[Outcomes], Callable[[Floats], Floats]]:
+    """For `Draws.prepare`, with `mean_score`: ones, and `values`, numbers [rows]."""
 
     def parts(found: Outcomes) -> Floats:
         import numpy as np

@@ -74,7 +74,11 @@ def rouge_l(found: Outcomes) -> float:
 
 def exact_match(found: Outcomes) -> float:
     """Share of the rows whose answer, or what is extracted of it, is the right one but for blanks."""
-    return sum(bool(truth == answer) for truth, answer in found.outputs) / found.rows
+    return sum(_exact(found)) / found.rows
+
+
+def _exact(found: Outcomes) -> list[bool]:
+    return [bool(truth == answer) for truth, answer in found.outputs]
 
 
 def longest_common(one: Sequence[str], other: Sequence[str]) -> int:
@@ -169,7 +173,13 @@ GENERATION = (
     MetricSpec("rouge_1", "ROUGE-1", rouge_1, draws=_mean_draws(_rouge_1)),
     MetricSpec("rouge_2", "ROUGE-2", rouge_2, draws=_mean_draws(_rouge_2)),
     MetricSpec("rouge_l", "ROUGE-L", rouge_l, draws=_mean_draws(_rouge_l)),
-    MetricSpec("exact_match", "exact match", exact_match, of_right_rows=True),
+    MetricSpec(
+        "exact_match",
+        "exact match",
+        exact_match,
+        of_right_rows=True,
+        draws=Draws(mean_of(_exact), mean_score),
+    ),
 )
 PERPLEXITY = MetricSpec("perplexity", "perplexity", perplexity, better="lower", lowest=1.0, highest=None)
 """What epochs are told and compared by: exp of the loss of the right answers, which no written text tells."""

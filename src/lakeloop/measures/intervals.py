@@ -139,7 +139,7 @@ def _one_by_one(metric: MetricSpec, found: Outcomes, weights: NDArray[Any]) -> N
     scores = []
     for row in weights:
         places = np.repeat(np.arange(found.rows), row.astype(np.int64))
-        drawn = Outcomes(found.truth[places], found.answer[places], found.outputs[places])
+        drawn = found.take(places)
         missing = metric.undefined is not None and metric.undefined(drawn)
         scores.append(math.nan if missing else metric.compute(drawn))
     return np.array(scores)

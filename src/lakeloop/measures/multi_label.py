@@ -83,7 +83,10 @@ _OF_COUNTS = sums_of(_counts)
 MULTI_LABEL = (
     MetricSpec("micro_f1", "micro F1", micro_f1, bar=0.7, draws=Draws(_OF_COUNTS, _micro_f1)),
     MetricSpec("macro_f1", "macro F1", macro_f1, bar=0.5, draws=Draws(_OF_COUNTS, _macro_f1)),
-    MetricSpec("exact_match", "exact match", exact_match, of_right_rows=True),
+    MetricSpec(
+        "exact_match", "exact match", exact_match, of_right_rows=True,
+        draws=Draws(mean_of(lambda found: (found.truth == found.answer).all(axis=1)), mean_score),
+    ),
     MetricSpec(
         "hamming_loss", "Hamming loss", hamming_loss, better="lower",
         draws=Draws(mean_of(lambda found: (found.truth != found.answer).mean(axis=1)), mean_score),

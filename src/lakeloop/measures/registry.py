@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from lakeloop.errors import ConfigurationError
-from lakeloop.measures.base import MetricSpec
+from lakeloop.measures.base import MetricSpec, Outcomes
 from lakeloop.measures.classification import CLASSIFICATION
 from lakeloop.measures.generation import GENERATION
 from lakeloop.measures.multi_label import MULTI_LABEL
 from lakeloop.measures.regression import REGRESSION
 from lakeloop.measures.token_classification import TOKEN_CLASSIFICATION
+
+
+def _measured(_: Outcomes) -> float:
+    """What an answer costs, on the machine of the evaluation."""
+    return math.nan
+
 
 METRICS: Mapping[str, tuple[MetricSpec, ...]] = {
     "classification": CLASSIFICATION,
@@ -20,6 +27,18 @@ METRICS: Mapping[str, tuple[MetricSpec, ...]] = {
     "seq2seq": GENERATION,
     "causal_lm": GENERATION,
 }
+
+
+TEXTS_PER_SECOND = MetricSpec("texts_per_second", "texts a second", _measured, highest=None)
+LATENCY = MetricSpec("latency_ms", "milliseconds for a text alone", _measured, better="lower", highest=None)
+MEGABYTES = MetricSpec("megabytes", "size, MB", _measured, better="lower", highest=None)
+COSTS = (TEXTS_PER_SECOND, LATENCY, MEGABYTES)
+"""What an answer costs, on the machine of the evaluation: no formula tells it, and it orders nothing."""
+
+
+def limited(task: str) -> dict[str, MetricSpec]:
+    """Name -> score that a gate can set a limit to, of a kind of task."""
+    return {metric.name: metric for metric in (*METRICS[task], *COSTS)}
 
 
 def metrics_of(task: str) -> tuple[MetricSpec, ...]:

@@ -131,6 +131,16 @@ class History:
         return tuple(self.versions[name] for name in stack[:-1] if name not in self.forgotten)
 
     @property
+    def best(self) -> ModelVersion | None:
+        """The best version of the history, which the champion was not shown to be better than.
+
+        None where that is the champion itself, or where the weights of that version are gone.
+        """
+        champion = self.alias("champion")
+        name = champion.card.decision.best if champion else ""
+        return None if name in self.forgotten else self.versions.get(name)
+
+    @property
     def previous(self) -> ModelVersion | None:
         """The version that a rollback goes back to; None when there is none left."""
         return next(reversed(self.way_back), None)

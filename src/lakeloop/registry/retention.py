@@ -19,7 +19,7 @@ from lakeloop.registry.history import History, ModelVersion
 from lakeloop.registry.registry import Registry
 from lakeloop.registry.stored import keep_description
 from lakeloop.search.stored import search_of
-from lakeloop.spec.train import CHAMPION
+from lakeloop.spec.train import BEST, CHAMPION
 from lakeloop.spec.watch import Keep
 
 MODELS = "models"
@@ -163,7 +163,7 @@ def _folders(files: LakeFiles, training: StageRecord) -> list[str]:
 
 def _judged(evaluation: StageRecord) -> list[str]:
     """The folders of the candidates of an evaluation; its champion has a folder among the versions."""
-    others = (CHAMPION, "dataset")
+    others = (CHAMPION, BEST, "dataset")
     return [candidate_folder(digest) for name, digest in evaluation.inputs.items() if name not in others]
 
 
@@ -198,4 +198,5 @@ def _needed_versions(history: History, keep: Keep, at: datetime) -> Mapping[str,
         if move.moved_at > at - _REIGNED and (name := move.previous)
     }
     aliases = {name: f"it is the {aliases[0]}" for name in present if (aliases := history.aliases_of(name))}
-    return {**dict.fromkeys(newest, f"it is among the newest {keep.versions}"), **reigned, **aliases}
+    best = {history.best.name: "candidates are judged against it: the best version"} if history.best else {}
+    return {**dict.fromkeys(newest, f"it is among the newest {keep.versions}"), **reigned, **best, **aliases}

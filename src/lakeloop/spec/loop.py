@@ -12,7 +12,7 @@ from typing import Annotated, Self
 from pydantic import field_validator, model_validator
 
 from lakeloop.measures.base import MetricSpec
-from lakeloop.measures.registry import learning_metrics_of, metric_of, metrics_of
+from lakeloop.measures.registry import learning_metrics_of, limited, metric_of, metrics_of
 from lakeloop.spec.base import NOTHING, SMALL_NAME, Section, text_like
 from lakeloop.spec.checks import Checks, RowCheck
 from lakeloop.spec.clean import Clean
@@ -152,6 +152,10 @@ class LoopSpec(Section):
             why = "is reported, but no training can choose by it" if reported else "wrong value"
             yield Broken("evaluate.metric", why, f"one of {', '.join(known)}", str(found), known)
             return
+        scores = tuple(limited(self.task.kind))
+        for name in self.gate.limits:
+            if name not in scores:
+                yield Broken(("gate", "limits", name), "no such score", ", ".join(scores), name, scores)
         score, metric = self.gate.min_score, self.metric
         if score is not None and metric.lowest is not None and score < metric.lowest:
             yield Broken("gate.min_score", "wrong value", f"at least {metric.lowest:g}", f"{score:g}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -35,7 +35,20 @@ class Gate(Section):
     Default: 0.8 for macro_f1 and accuracy, 0 for r2, none for others."""
     max_regression: Annotated[float | None, RELEASE] = Field(default=None, ge=0)
     """A candidate that is worse than the champion by more than this is refused; a share of the champion's
-    score for metrics in the unit of the target (mae, rmse). Default: 0.01."""
+    score for metrics in the unit of the target (mae, rmse). Default: 0.01. The same is asked against the best
+    version of the loop's history, so that small losses do not add up."""
+    replace: Annotated[Literal["better", "fresher", "any"], RELEASE] = "fresher"
+    """What suffices for the place of a champion, besides being no worse. `better`: a paired test on the same
+    rows shows it better. `fresher`: that, or it was trained on newer days, or it is a fifth smaller. `any`:
+    nothing more."""
+    max_slice_regression: Annotated[float, RELEASE] = Field(default=0.05, ge=0, le=1)
+    """A candidate is refused that loses a larger share of the rows of a slice than this (an answer, a value
+    of a column, short or long texts), where that is more than chance. 1: whatever slices lose."""
+    untested: Annotated[Literal["name", "refuse"], RELEASE] = "name"
+    """What to do where an answer that was learnt has no test rows: name it in the decision, or refuse."""
+    limits: Annotated[dict[Identifier, float], Mark(("release",))] = Field(default_factory=dict)
+    """Further scores and the worst value of each that is let through, such as `{log_loss: 0.5}`: any metric
+    of the task, `texts_per_second`, `latency_ms` (of a text alone) and `megabytes` (of the artifact)."""
 
 
 class Deploy(Section):

@@ -52,6 +52,8 @@ PACKAGE_PREFIX = "package:"
 
 CHAMPION = "champion"
 """The name of the model in use, beside those of the candidates."""
+BEST = "best-version"
+"""The name of the best version of the loop's history beside them; no candidate can be called so."""
 
 TAKEN = (CHAMPION, "plan", "dataset", "evaluate")
 """A candidate's task stands beside tasks of these names."""

@@ -133,6 +133,8 @@ class Task(Protocol):
     """Its part of a loop file that is proposed from data."""
     error: ClassVar[str]
     """What `errors` counts, in a few words for people."""
+    right_or_wrong: ClassVar[bool]
+    """An answer is right or wrong, and how large its error is says nothing of how wrong it is."""
 
     def require_known(self, rows: pa.Table, loop: str) -> None:
         """Published rows of the loop must still fit the task, which may have changed since.

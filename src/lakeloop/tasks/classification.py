@@ -109,6 +109,7 @@ class Classification:
     answer: ClassVar[type[Answer]] = Label
     proposal: ClassVar[TaskProposal] = Proposed()
     error: ClassVar[str] = "how sure it was"
+    right_or_wrong: ClassVar[bool] = True
 
     def __init__(self, section: spec.Classification) -> None:
         self.section = section

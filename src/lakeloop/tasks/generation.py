@@ -72,6 +72,7 @@ class Generation:
     answer: ClassVar[type[Answer]] = Generated
     proposal: ClassVar[TaskProposal] = Proposed()
     error: ClassVar[str] = "distance from the right text, 0..1"
+    right_or_wrong: ClassVar[bool] = False
 
     def __init__(self, section: WritingTask) -> None:
         self.section: Any = section

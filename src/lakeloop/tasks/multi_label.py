@@ -99,6 +99,7 @@ class MultiLabel:
     answer: ClassVar[type[Answer]] = Labels
     proposal: ClassVar[TaskProposal] = Proposed()
     error: ClassVar[str] = "wrong labels"
+    right_or_wrong: ClassVar[bool] = False
 
     def __init__(self, section: spec.MultiLabel) -> None:
         self.section = section

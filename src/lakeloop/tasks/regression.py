@@ -77,6 +77,7 @@ class Regression:
     answer: ClassVar[type[Answer]] = Value
     proposal: ClassVar[TaskProposal] = Proposed()
     error: ClassVar[str] = "absolute error"
+    right_or_wrong: ClassVar[bool] = False
 
     def __init__(self, section: spec.Regression) -> None:
         self.section = section

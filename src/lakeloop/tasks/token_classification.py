@@ -99,6 +99,7 @@ class TokenClassification:
     answer: ClassVar[type[Answer]] = Entities
     proposal: ClassVar[TaskProposal] = Proposed()
     error: ClassVar[str] = "wrong stretches"
+    right_or_wrong: ClassVar[bool] = False
 
     def __init__(self, section: spec.TokenClassification) -> None:
         self.section = section

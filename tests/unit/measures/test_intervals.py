@@ -23,8 +23,7 @@ ALL = [(kind, metric) for kind in METRICS for metric in metrics_of(kind)]
 
 
 def taken(found: Outcomes, weights: np.ndarray) -> Outcomes:
-    places = np.repeat(np.arange(found.rows), weights.astype(int))
-    return Outcomes(found.truth[places], found.answer[places], found.outputs[places])
+    return found.take(np.repeat(np.arange(found.rows), weights.astype(int)))
 
 
 @pytest.mark.parametrize(
@@ -32,8 +31,8 @@ def taken(found: Outcomes, weights: np.ndarray) -> Outcomes:
 )
 def test_the_scores_of_all_draws_are_those_of_each_drawn_table(kind: str, metric: MetricSpec) -> None:
     found = OF_KIND[kind](60)
-    drawn = scores_of_draws([metric], found, 20) if not metric.of_right_rows else {}
-    for weights, score in zip(next(drawn_weights(60, 20)), drawn.get(metric.name, ()), strict=False):
+    drawn = scores_of_draws([metric], found, 20)[metric.name]
+    for weights, score in zip(next(drawn_weights(60, 20)), drawn, strict=True):
         assert score == pytest.approx(metric.compute(taken(found, weights)), abs=1e-9)
     low, high = intervals_of([metric], found, {metric.name: metric.compute(found)})[metric.name]
     assert metric.lowest is None or metric.lowest <= low

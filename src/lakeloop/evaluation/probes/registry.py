@@ -35,6 +35,7 @@ def look_at(model: Judged, rows: pa.Table, task: Task) -> ModelEvidence:
         dataset_digest=description.dataset_digest,
         validation=description.validation_metrics,
         rows_digest=model.rows_digest,
+        bytes=model.bytes,
         scores={name: score for finding in findings for name, score in finding.scores.items()},
         intervals={name: ends for finding in findings for name, ends in finding.intervals.items()},
         left_out={name: why for finding in findings for name, why in finding.left_out.items()},

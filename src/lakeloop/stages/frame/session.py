@@ -262,11 +262,12 @@ class StageSession:
         self,
         reason: str,
         *,
+        outputs: Mapping[str, str] | None = None,
         metrics: Mapping[str, float] | None = None,
         links: Mapping[str, str] | None = None,
     ) -> StageRecord:
         """End with a decision against: a result, not a failure."""
-        return self._end("refused", reason, None, None, metrics, links)
+        return self._end("refused", reason, outputs, None, metrics, links)
 
     def require_ended(self) -> None:
         """Raises RuntimeError when the session was not ended."""

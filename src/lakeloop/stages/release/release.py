@@ -15,6 +15,7 @@ from lakeloop.errors import FenceError
 from lakeloop.evidence import Evidence
 from lakeloop.faults import reach
 from lakeloop.records import StageRecord
+from lakeloop.scratch.folder import passing_folder
 from lakeloop.spec.identity import identity
 from lakeloop.stages.frame.missing import run_first
 from lakeloop.stages.frame.pending import Pending, Standing
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 def release(context: StageContext, partition: str) -> StageRecord:
     """Carry out the gate's decision on the newest evaluation of `partition`.
 
-    Done with outputs version, digest, candidate; refused with the gate's reason; skipped when nothing was
-    evaluated. Released or refused before with the same outcome: unchanged.
+    Done with outputs version, digest, candidate, decision; refused with the gate's reason; skipped when
+    nothing was evaluated. Released or refused before with the same outcome: unchanged.
 
     Raises:
         ArtifactError: the accepted artifact is not whole, or the evidence is not what was stored.
@@ -61,8 +62,8 @@ def release(context: StageContext, partition: str) -> StageRecord:
         decision = decide(evidence, context.loop)
         _track(stage, decision)
         if decision.accepted is None:
-            metrics = _metrics(evidence, decision)
-            return stage.refused(decision.reason, metrics=metrics, links=evaluation.links)
+            outputs, metrics = _stored(stage, decision), _metrics(evidence, decision)
+            return stage.refused(decision.reason, outputs=outputs, metrics=metrics, links=evaluation.links)
         version = _register(registry, stage, evaluation, evidence, decision, decision.accepted)
         reach("release.before-alias")
         champion = history.alias("champion")
@@ -164,10 +165,18 @@ def _released(
             "candidate": version.card.candidate,
             "model": version.folder_name,
             "dataset": version.card.dataset_digest,
+            **_stored(stage, version.card.decision),
         },
         metrics=_metrics(evidence, version.card.decision),
         links=evaluation.links,
     )
+
+
+def _stored(stage: StageSession, decision: Decision) -> dict[str, str]:
+    from lakeloop.registry.decisions import OUTPUT, store_decision
+
+    with passing_folder(stage.work, "decision") as scratch:
+        return {OUTPUT: store_decision(stage.context.lake.files, decision, scratch)}
 
 
 def _metrics(evidence: Evidence, decision: Decision) -> dict[str, float]:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,57 +19,32 @@ from lakeloop.durable import write_atomically
 from lakeloop.errors import DataError
 from lakeloop.evidence import Evidence
 from lakeloop.measures.base import shown
-from lakeloop.records import RECORD_FORMAT, StageRecord, now
+from lakeloop.records import StageRecord, now
 from lakeloop.scratch.folder import passing_folder
-from lakeloop.spec.identity import identity, training_identity
-from lakeloop.spec.train import CHAMPION
-from lakeloop.spec.yesterday import lift_config
-from lakeloop.stages.catalogue import stage_named
-from lakeloop.stages.frame.missing import run_first
+from lakeloop.spec.train import BEST, CHAMPION
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
+from lakeloop.stages.training.evaluation_order import (
+    STAGE,
+    EvaluationOrder,
+    Missing,
+    config_now,
+    config_of,
+    new_order,
+    searches_of,
+)
 from lakeloop.stages.training.waiting import waiting_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakeloop.datasets.freeze import DatasetCard
     from lakeloop.evaluation.fair import FairRows
-    from lakeloop.evaluation.judge import Contender, Judged
-    from lakeloop.registry.history import ModelVersion
-    from lakeloop.search.found import SearchFound
+    from lakeloop.evaluation.judge import Judged
+    from lakeloop.lake.files import LakeFiles
     from lakeloop.tasks.base import Grid, Task
 
-STAGE = "evaluate"
 _SHOWN_MISTAKES = 20
-_OF_WEIGHTS = ("clean", "evaluate")
-"""Sections that decide weights only: the record of a training has them as its identity does."""
-
-
-@dataclass(frozen=True)
-class _Evaluation:
-    """An evaluation, by all that decides its outcome."""
-
-    config: Mapping[str, Any]
-    dataset: str
-    """Folder of the data set in the lake."""
-    dataset_digest: str
-    candidates: tuple[Contender, ...]
-    """The cheapest first."""
-    champion: ModelVersion | None
-
-    @property
-    def inputs(self) -> dict[str, str]:
-        digests = {each.name: each.digest for each in self.candidates}
-        champion = {CHAMPION: self.champion.digest} if self.champion else {}
-        return {**digests, **champion, "dataset": self.dataset_digest}
-
-
-@dataclass(frozen=True)
-class _Missing:
-    """Why there is nothing to evaluate, and what to run first."""
-
-    reason: str
-    to_do: str
 
 
 def evaluate(context: StageContext, partition: str) -> StageRecord:
@@ -84,9 +59,9 @@ def evaluate(context: StageContext, partition: str) -> StageRecord:
         ArtifactError: an artifact is not whole, or is not the one that was trained.
         FenceError: a newer attempt took over.
     """
-    order = _new_order(context, partition)
-    if isinstance(order, _Missing):
-        with context.stage(STAGE, partition, config=_config(context)) as stage:
+    order = new_order(context, partition)
+    if isinstance(order, Missing):
+        with context.stage(STAGE, partition, config=config_now(context)) as stage:
             return stage.skipped(order.reason, to_do=order.to_do)
     return _carry_out(context, partition, order)
 
@@ -120,105 +95,25 @@ def evaluate_again(context: StageContext, partition: str) -> StageRecord | None:
     ):
         return None
     evidence = evidence_of(context.lake.files, earlier)
-    order = _Evaluation(
+    order = EvaluationOrder(
         # As of then: the loop file may have changed since, or that run had set other keys.
-        config=_config_of(earlier, _config(context)),
+        config=config_of(earlier, config_now(context)),
         dataset=evidence.dataset,
         dataset_digest=evidence.dataset_digest,
         candidates=tuple(Contender(m.name, m.digest, m.folder) for m in evidence.candidates),
         champion=champion,
+        best=history.best,
     )
     return _carry_out(context, partition, order)
 
 
-def _carry_out(context: StageContext, partition: str, order: _Evaluation) -> StageRecord:
+def _carry_out(context: StageContext, partition: str, order: EvaluationOrder) -> StageRecord:
     with context.stage(STAGE, partition, config=order.config) as stage:
         stage.inputs(**order.inputs)
         return stage.unchanged() or _evaluate(context, stage, order)
 
 
-def _config(context: StageContext) -> dict[str, Any]:
-    return {**identity(context.loop, "scores"), "training": training_identity(context.loop)}
-
-
-def _new_order(context: StageContext, partition: str) -> _Evaluation | _Missing:
-    """The evaluation of the newest candidates, or why there is none."""
-    from lakeloop.evaluation.judge import Contender
-    from lakeloop.registry.registry import Registry
-
-    ledger = context.lake.ledger
-    dataset = ledger.latest("dataset", partition, "done")
-    if dataset is None:
-        first = run_first(context, "dataset", partition)
-        return _Missing(f"no data set was frozen for {partition}", first)
-    trained = {
-        each.name: ledger.latest(stage_named("train").record_name(each.name), partition, "done")
-        for each in context.loop.train.all_candidates
-    }
-    candidates = tuple(
-        Contender(*model)
-        for name, record in trained.items()
-        if record
-        for model in _models_of(context, name, record)
-    )
-    if not candidates:
-        name = stage_named("train").record_name(next(iter(trained)))
-        first = run_first(context, "train", partition, name)
-        return _Missing(f"no candidate was trained for {partition}", first)
-    return _Evaluation(
-        config={**_config(context), "training": _training_of(context, trained)},
-        dataset=dataset.outputs["dataset"],
-        dataset_digest=dataset.outputs["digest"],
-        candidates=candidates,
-        champion=Registry(context.lake, context.attempt).champion(),
-    )
-
-
-def _models_of(context: StageContext, name: str, record: StageRecord) -> Iterator[tuple[str, str, str]]:
-    """Name, digest and folder of each model that a training has left: a search leaves its best few."""
-    from lakeloop.search.stored import search_of
-
-    if (search := search_of(context.lake.files, record)) is None:
-        yield name, record.outputs["digest"], record.outputs["artifact"]
-        return
-    for model in search.kept:
-        yield model.name, model.digest, model.artifact
-
-
-def _searches(context: StageContext, stage: StageSession, evidence: Evidence) -> tuple[SearchFound, ...]:
-    """The searches that candidates of an evaluation are from."""
-    from lakeloop.search.stored import search_of
-
-    found = []
-    for each in context.loop.train.all_candidates:
-        name = stage_named("train").record_name(each.name)
-        record = context.lake.ledger.latest(name, stage.partition, "done")
-        judged = any(record and model.digest == record.outputs["digest"] for model in evidence.candidates)
-        if record and judged and (search := search_of(context.lake.files, record)):
-            found.append(search)
-    return tuple(found)
-
-
-def _training_of(context: StageContext, trained: Mapping[str, StageRecord | None]) -> dict[str, Any]:
-    """The identity of the training that made the candidates: the loop file may say another by now."""
-    training = training_identity(context.loop)
-    for name, record in trained.items():
-        if record is None or record.format != RECORD_FORMAT:
-            continue
-        training["candidates"][name] = record.config["train"]
-        for section in _OF_WEIGHTS:
-            training.pop(section, None)
-            training |= {section: record.config[section]} if section in record.config else {}
-    return training
-
-
-def _config_of(evaluation: StageRecord, today: Mapping[str, Any]) -> dict[str, Any]:
-    if evaluation.format == RECORD_FORMAT:
-        return dict(evaluation.config)
-    return lift_config(STAGE, evaluation.config, today) or {}
-
-
-def _evaluate(context: StageContext, stage: StageSession, order: _Evaluation) -> StageRecord:
+def _evaluate(context: StageContext, stage: StageSession, order: EvaluationOrder) -> StageRecord:
     from lakeloop.datasets.freeze import read_card, read_split
     from lakeloop.evaluation.fair import fair_rows
     from lakeloop.evaluation.judge import answer_rows
@@ -232,9 +127,10 @@ def _evaluate(context: StageContext, stage: StageSession, order: _Evaluation) ->
         dataset = files.fetch(order.dataset, scratch / "dataset")
         card = read_card(dataset)
         fair = fair_rows(files, read_split(dataset, "test"), card, order.champion, task)
+        fair, order = _without_best_that_knows(fair, order, files)
         judged = _judge_all(context, order, fair.table, task, scratch)
-        evidence = _evidence(context, stage, order, judged, fair, task)
-        page = render(Report(evidence, context.loop, card, _searches(context, stage, evidence)))
+        evidence = _evidence(context, stage, order, judged, fair, task, card)
+        page = render(Report(evidence, context.loop, card, searches_of(context, stage.partition, evidence)))
         published = context.lake.replace(
             "evaluations",
             answer_rows(judged, fair.table, task),
@@ -248,22 +144,31 @@ def _evaluate(context: StageContext, stage: StageSession, order: _Evaluation) ->
     return _done(stage, evidence, digest, named, {"report": str(path)})
 
 
+def _without_best_that_knows(
+    fair: FairRows, order: EvaluationOrder, files: LakeFiles
+) -> tuple[FairRows, EvaluationOrder]:
+    """The best version is left out where it was trained on some of the rows that all others are asked."""
+    from lakeloop.evaluation.fair import known_rows
+
+    if order.best is None or not known_rows(files, fair.table, order.best.card.dataset_digest):
+        return fair, order
+    note = f"the best version {order.best.name} is not compared: it was trained on some of them"
+    return replace(fair, note="; ".join(filter(None, (fair.note, note)))), replace(order, best=None)
+
+
 def _judge_all(
-    context: StageContext, order: _Evaluation, rows: pa.Table, task: Task, scratch: Path
+    context: StageContext, order: EvaluationOrder, rows: pa.Table, task: Task, scratch: Path
 ) -> list[Judged]:
-    from lakeloop.evaluation.judge import Contender, judge
+    from lakeloop.evaluation.judge import judge
 
     threads = context.settings.training_threads or os.cpu_count() or 1
-    contenders = list(order.candidates)
-    if champion := order.champion:
-        contenders.append(Contender(CHAMPION, champion.digest, champion.folder_name, champion.name))
     judged = []
-    for contender in contenders:
+    for contender in order.contenders:
         # One at a time: an artifact is 200 MB, and the next one needs the room.
         folder = context.lake.files.fetch(contender.folder, scratch / "model")
         model = judge(contender, folder, rows, task, threads=threads)
         shutil.rmtree(folder)
-        if contender.name != CHAMPION:
+        if contender.version is None:
             _require_trained_on(order.dataset_digest, model)
         judged.append(model)
     return judged
@@ -285,34 +190,46 @@ def _require_trained_on(dataset_digest: str, model: Judged) -> None:
 def _evidence(
     context: StageContext,
     stage: StageSession,
-    order: _Evaluation,
+    order: EvaluationOrder,
     judged: Sequence[Judged],
     fair: FairRows,
     task: Task,
+    card: DatasetCard,
 ) -> Evidence:
+    from lakeloop.datasets.freeze import newest_day, untested
+    from lakeloop.evaluation.fair import known_rows
     from lakeloop.evaluation.mistakes import worst_mistakes
+    from lakeloop.evaluation.paired import compare_all
     from lakeloop.evaluation.probes.overall import require_decisive
     from lakeloop.evaluation.probes.registry import look_at
     from lakeloop.gate.decide import best_of
 
+    files, metric = context.lake.files, context.loop.metric
+    days = {digest: newest_day(files, digest) for digest in {m.description.dataset_digest for m in judged}}
     models = [look_at(model, fair.table, task) for model in judged]
-    require_decisive(models, context.loop.metric)
-    candidates = tuple(model for model in models if model.name != CHAMPION)
-    leader = best_of(candidates, context.loop.metric).name
+    require_decisive(models, metric)
+    models = [model.model_copy(update={"newest_day": days[model.dataset_digest]}) for model in models]
+    named = {model.name: model for model in models}
+    candidates = tuple(named[each.name] for each in order.candidates)
+    leader = best_of(candidates, metric).name
     of_leader = next(model for model in judged if model.contender.name == leader)
     wrong, mistakes = worst_mistakes(of_leader, fair.table, task, _SHOWN_MISTAKES)
     return Evidence(
         loop=context.loop.name,
         partition=stage.partition,
         task=task.kind,
-        metric=context.loop.metric.name,
+        metric=metric.name,
         dataset=order.dataset,
         dataset_digest=order.dataset_digest,
         rows=fair.table.num_rows,
         rows_digest=fair.digest,
         note=fair.note,
         candidates=candidates,
-        champion=next((model for model in models if model.name == CHAMPION), None),
+        champion=named.get(CHAMPION),
+        best=named.get(BEST),
+        comparisons=compare_all(of_leader, judged, fair.table, task, metric),
+        untested=untested(card),
+        leaked=known_rows(files, fair.table, order.dataset_digest),
         leader=leader,
         wrong=wrong,
         mistakes=mistakes,
