@@ -16,6 +16,7 @@ from lakeloop.measures.registry import learning_metrics_of, limited, metric_of, 
 from lakeloop.spec.base import NOTHING, SMALL_NAME, Section, text_like
 from lakeloop.spec.checks import Checks, RowCheck
 from lakeloop.spec.clean import Clean
+from lakeloop.spec.columns import ColumnType
 from lakeloop.spec.contract import column_rule
 from lakeloop.spec.release import Deploy, Evaluate, Gate
 from lakeloop.spec.rules import Broken, refuse_broken
@@ -29,6 +30,7 @@ from lakeloop.spec.watch import Keep, Schedule
 RESERVED_NAMES = frozenset({"information_schema", "main", "pg_catalog", "system", "temp", "transform"})
 """A loop's name is its schema in the DuckDB file transform.duckdb, where these mean something else."""
 
+_SLICED_BY: tuple[ColumnType, ...] = ("string", "integer", "number", "boolean", "date")
 _ALWAYS = {"row_id": "string", "event_time": "timestamp"}
 """Columns of every mart that a check can look at, and their types."""
 
@@ -73,6 +75,7 @@ class LoopSpec(Section):
                 *self._checks_without_column(),
                 *self._methods_that_do_not_fit(),
                 *self._wrong_metric(),
+                *self._slices_without_column(),
                 *self._smoke_rows_that_are_not_read(),
             ]
         )
@@ -144,6 +147,10 @@ class LoopSpec(Section):
             for name in row.features.keys() - names:
                 known = ", ".join(sorted(names)) or "no features: task.numeric and task.categorical name none"
                 yield Broken((*key.split("."), "features", name), "the model does not read it", known, name)
+
+    def _slices_without_column(self) -> Iterator[Broken]:
+        for number, name in enumerate(self.evaluate.slices):
+            yield from column_rule(f"evaluate.slices.{number}", name, self.source.types, _SLICED_BY)
 
     def _wrong_metric(self) -> Iterator[Broken]:
         known = tuple(metric.name for metric in learning_metrics_of(self.task.kind))

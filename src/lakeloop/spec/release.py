@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lakeloop.spec.base import NOTHING, RELEASE, Identifier, Mark, Section, text_like
+from lakeloop.spec.columns import ColumnName
 
 SmokeText = Annotated[str, text_like(r"\S", "a text that is not blank")]
 
@@ -27,6 +28,11 @@ class Evaluate(Section):
     metric: Annotated[Identifier | None, METRIC] = None
     """The score that epochs and candidates are ordered by and the gate judges. Default: the first of the
     task's metrics (macro_f1 for classification, mae for regression)."""
+    slices: Annotated[tuple[ColumnName, ...], Mark(("scores",))] = ()
+    """Columns of the source, read by the model or not, such as a region or a channel: each model is also
+    judged on the test rows of each value, or of each third of numbers. The worst slices of all that are known
+    (answers, columns beside the text, these, length and script of the text) are looked for without being
+    named."""
 
 
 class Gate(Section):
