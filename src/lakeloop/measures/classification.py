@@ -98,18 +98,18 @@ def calibration_error(found: Outcomes) -> float:
 
     Guo et al. (2017): over 15 intervals of certainty of equal width, each weighed by its rows.
     """
-    bins, sure, right = certainty(found)
     import numpy as np
 
-    gaps = np.bincount(bins, weights=sure - right, minlength=CERTAINTY_BINS)
+    sure, right = certainty(found)
+    gaps = np.bincount(_bins(sure), weights=sure - right, minlength=_BINS)
     return float(np.abs(gaps).sum() / found.rows)
 
 
-CERTAINTY_BINS = 15
+_BINS = 15
 
 
-def certainty(found: Outcomes) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Of each row its interval of certainty, int, the probability of its answer, and is it right, float.
+def certainty(found: Outcomes) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Of each row the probability of its answer, and whether it is right, float64.
 
     The probability of an answer that is none of the classes is what these leave.
     """
@@ -117,8 +117,14 @@ def certainty(found: Outcomes) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]
 
     of_answer = found.outputs[np.arange(found.rows), found.answer]
     sure = np.where(found.answer >= 0, of_answer, 1 - found.outputs.sum(axis=1))
-    bins = np.ceil(sure * CERTAINTY_BINS).astype(np.int64) - 1
-    return bins.clip(0, CERTAINTY_BINS - 1), sure, (found.answer == found.truth).astype(np.float64)
+    return sure, (found.answer == found.truth).astype(np.float64)
+
+
+def _bins(sure: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np
+
+    bins: NDArray[Any] = np.clip(np.ceil(sure * _BINS).astype(np.int64) - 1, 0, _BINS - 1)
+    return bins
 
 
 def _log_losses(found: Outcomes) -> NDArray[Any]:
@@ -197,9 +203,9 @@ def _gaps(found: Outcomes) -> NDArray[Any]:
     """Of each row: 1, and in its interval of certainty how much surer it is than right."""
     import numpy as np
 
-    bins, sure, right = certainty(found)
-    table = np.zeros((found.rows, CERTAINTY_BINS + 1))
-    table[:, 0], table[np.arange(found.rows), bins + 1] = 1, sure - right
+    sure, right = certainty(found)
+    table = np.zeros((found.rows, _BINS + 1))
+    table[:, 0], table[np.arange(found.rows), _bins(sure) + 1] = 1, sure - right
     return table
 
 

@@ -51,6 +51,13 @@ def mean_average_precision(found: Outcomes) -> float:
     return float(average_precision_score(found.truth[:, there], found.outputs[:, there], average="macro"))
 
 
+def certainty(found: Outcomes) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Of each pair of a row and a label its probability, and whether the row has it, float64 [rows x n]."""
+    import numpy as np
+
+    return found.outputs.ravel(), found.truth.ravel().astype(np.float64)
+
+
 def _no_label(found: Outcomes) -> str:
     return "" if found.truth.any() else "no row has a label, there is nothing to find"
 

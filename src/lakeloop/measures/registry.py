@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from lakeloop.errors import ConfigurationError
+from lakeloop.measures import classification, multi_label
 from lakeloop.measures.base import MetricSpec, Outcomes
 from lakeloop.measures.classification import CLASSIFICATION
 from lakeloop.measures.generation import GENERATION
 from lakeloop.measures.multi_label import MULTI_LABEL
 from lakeloop.measures.regression import REGRESSION
 from lakeloop.measures.token_classification import TOKEN_CLASSIFICATION
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def _measured(_: Outcomes) -> float:
@@ -29,6 +34,11 @@ METRICS: Mapping[str, tuple[MetricSpec, ...]] = {
 }
 
 
+CERTAINTIES: Mapping[str, Callable[[Outcomes], tuple[NDArray[Any], NDArray[Any]]]] = {
+    "classification": classification.certainty,
+    "multi_label": multi_label.certainty,
+}
+"""Kind of task whose answers have probabilities -> of each answer its probability and whether it is right."""
 TEXTS_PER_SECOND = MetricSpec("texts_per_second", "texts a second", _measured, highest=None)
 LATENCY = MetricSpec("latency_ms", "milliseconds for a text alone", _measured, better="lower", highest=None)
 MEGABYTES = MetricSpec("megabytes", "size, MB", _measured, better="lower", highest=None)

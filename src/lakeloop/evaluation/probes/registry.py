@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lakeloop.evaluation.probes.base import Probe
+from lakeloop.evaluation.probes.calibration import Calibration
 from lakeloop.evaluation.probes.overall import Overall
 from lakeloop.evaluation.probes.slices import Slices
 from lakeloop.evaluation.probes.speed import Speed
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from lakeloop.evaluation.judge import Judged
     from lakeloop.tasks.base import Task
 
-PROBES: tuple[Probe, ...] = (Overall(), Slices(), Speed())
+PROBES: tuple[Probe, ...] = (Overall(), Calibration(), Slices(), Speed())
 
 
 def look_at(model: Judged, rows: pa.Table, task: Task) -> ModelEvidence:
