@@ -42,13 +42,15 @@ CERTAINTIES: Mapping[str, Callable[[Outcomes], tuple[NDArray[Any], NDArray[Any]]
 TEXTS_PER_SECOND = MetricSpec("texts_per_second", "texts a second", _measured, highest=None)
 LATENCY = MetricSpec("latency_ms", "milliseconds for a text alone", _measured, better="lower", highest=None)
 MEGABYTES = MetricSpec("megabytes", "size, MB", _measured, better="lower", highest=None)
+INVARIANCE = MetricSpec("invariance", "same answer to changed texts", _measured)
+"""Share of rows that get the same answer when their text is typed differently."""
 COSTS = (TEXTS_PER_SECOND, LATENCY, MEGABYTES)
 """What an answer costs, on the machine of the evaluation: no formula tells it, and it orders nothing."""
 
 
 def limited(task: str) -> dict[str, MetricSpec]:
     """Name -> score that a gate can set a limit to, of a kind of task."""
-    return {metric.name: metric for metric in (*METRICS[task], *COSTS)}
+    return {metric.name: metric for metric in (*METRICS[task], INVARIANCE, *COSTS)}
 
 
 def metrics_of(task: str) -> tuple[MetricSpec, ...]:

@@ -54,7 +54,9 @@ class Gate(Section):
     """What to do where an answer that was learnt has no test rows: name it in the decision, or refuse."""
     limits: Annotated[dict[Identifier, float], Mark(("release",))] = Field(default_factory=dict)
     """Further scores and the worst value of each that is let through, such as `{log_loss: 0.5}`: any metric
-    of the task, `texts_per_second`, `latency_ms` (of a text alone) and `megabytes` (of the artifact)."""
+    of the task, also those that are only reported, `invariance` (share of texts that get the same answer when
+    they are typed differently), `texts_per_second`, `latency_ms` (of a text alone) and `megabytes` (of the
+    artifact)."""
 
 
 class Deploy(Section):

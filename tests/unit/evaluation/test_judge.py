@@ -39,7 +39,7 @@ def test_numbers_are_judged_by_their_errors(number_models: list[Judged]) -> None
     good, over = (look_at(model, NUMBERS, NUMBER_TASK) for model in number_models)
     assert good.scores["mae"] == pytest.approx(0.75 / 12)
     assert over.scores["mae"] == pytest.approx((10 * 1 + 0.75 + 0.5) / 12)
-    assert [grid.kind for grid in good.tables] == ["scatter", "table"]
+    assert [grid.title for grid in good.tables] == ["Truth and answer", "Residuals by slice", "Changed texts"]
 
 
 def test_another_artifact_than_the_trained_one_is_refused(tmp_path: Path) -> None:

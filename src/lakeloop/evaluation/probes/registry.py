@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lakeloop.evaluation.probes.base import Probe
 from lakeloop.evaluation.probes.calibration import Calibration
 from lakeloop.evaluation.probes.overall import Overall
+from lakeloop.evaluation.probes.robustness import Robustness
 from lakeloop.evaluation.probes.slices import Slices
 from lakeloop.evaluation.probes.speed import Speed
 from lakeloop.evidence import ModelEvidence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from lakeloop.evaluation.judge import Judged
     from lakeloop.tasks.base import Task
 
-PROBES: tuple[Probe, ...] = (Overall(), Calibration(), Slices(), Speed())
+PROBES: tuple[Probe, ...] = (Overall(), Calibration(), Slices(), Robustness(), Speed())
 
 
 def look_at(model: Judged, rows: pa.Table, task: Task) -> ModelEvidence:
