@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from lakeloop.examples.registry import EXAMPLES, loop_text
-from lakeloop.measures.registry import metrics_of
+from lakeloop.measures.base import MetricSpec
+from lakeloop.measures.registry import METRICS, learning_metrics_of
 from lakeloop.spec.base import Mark, mark_of
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.methods import METHODS, kind_of
@@ -194,10 +195,10 @@ def tasks_page() -> str:
         "what else a model can read in [guide.md](guide.md#what-a-model-reads). Pairs and columns beside the",
         "text can be had with `multi_label` and `regression`, too.",
         "",
-        "| task | answers | metrics, the first decides |",
+        "| task | answers | `evaluate.metric` is one of, by default the first |",
         "|---|---|---|",
         *(
-            f"| {name} | {answers} | {', '.join(f'`{metric.name}`' for metric in metrics_of(task))} |"
+            f"| {name} | {answers} | {', '.join(f'`{each.name}`' for each in learning_metrics_of(task))} |"
             for name, (task, _, answers) in _TASKS.items()
         ),
         "",
@@ -209,8 +210,34 @@ def tasks_page() -> str:
         ),
         "",
         *(f"{number}. {why}" for number, why in enumerate(reasons, start=1)),
+        "",
+        *_metrics(),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _metrics() -> list[str]:
+    """One table of all metrics, those of equal lists of tasks together."""
+    tasks: dict[tuple[MetricSpec, ...], list[str]] = {}
+    for task, metrics in METRICS.items():
+        tasks.setdefault(metrics, []).append(task)
+    return [
+        "## Metrics",
+        "",
+        "An evaluation has all of them, each with its interval of 95 %: where it would lie with other rows",
+        "of the same kind (`src/lakeloop/measures/intervals.py` says how). A score that the test rows cannot",
+        "give, such as ROC AUC where all have one right answer, is left out with the reason. Those marked",
+        "*report* are for evaluations alone: `lakeloop check` refuses them as `evaluate.metric`.",
+        "",
+        "| task | metric | better | range | unit | meaning |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {', '.join(names)} | `{each.name}`{' *report*' if each.evaluation_only else ''} |"
+            f" {each.better} | {each.range} | {each.unit} | {each.meaning} |"
+            for metrics, names in tasks.items()
+            for each in metrics
+        ),
+    ]
 
 
 def example_page(name: str) -> str:

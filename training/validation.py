@@ -1,4 +1,4 @@
-"""How a network does on the validation rows: every metric of the task, and the loss.
+"""How a network does on the validation rows: every metric that trainings choose by, and the loss.
 
 Outputs become answers and scores by the functions that evaluation uses, so that what chooses an epoch is
 what the gate judges by. The report on a model is `lakeloop.evaluation`.
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from lakeloop.measures.base import MetricSpec
-from lakeloop.measures.registry import metrics_of
+from lakeloop.measures.registry import learning_metrics_of
 from lakeloop.tasks.base import OutputContract, Task
 from training.data import Rows, Tokens
 from training.tasks.base import TrainingTask
@@ -30,7 +30,7 @@ class Scores:
     """How some outputs score against the right answers."""
 
     named: Mapping[str, float]
-    """Every metric of the task, and `loss`, the mean over the rows."""
+    """Every metric of the task that trainings choose by, and `loss`, the mean over the rows."""
     rank: tuple[float, float]
     """What epochs are compared by, more is better: on a few hundred rows the deciding metric often ties, and
     then the loss decides."""
@@ -56,7 +56,7 @@ class Judge:
         """Scores of `outputs`, float32 [rows, width] or of rows [tokens, width], by the loss of `learnt`."""
         answers = self.task.decode(self.contract, outputs, self.tokens.read if self.tokens else ())
         outcomes = self.task.outcomes(answers, self.rows.values)
-        named = {metric.name: metric.compute(outcomes) for metric in metrics_of(self.contract.kind)}
+        named = {metric.name: metric.compute(outcomes) for metric in learning_metrics_of(self.contract.kind)}
         loss = self._loss(learnt, outputs)
         decisive = self.metric.advantage(named[self.metric.name], 0.0)
         return Scores({**named, LOSS: loss}, (decisive, -loss))

@@ -11,7 +11,7 @@ from lakeloop.evaluation.probes.registry import titles_of
 from lakeloop.evaluation.stored import read
 from lakeloop.evidence import Evidence
 from lakeloop.lake.store import Lake
-from lakeloop.measures.base import shown
+from lakeloop.measures.base import shown, shown_with
 from lakeloop.registry.history import ModelVersion
 from lakeloop.registry.registry import Registry
 from lakeloop.settings import Settings
@@ -57,5 +57,6 @@ def _scores(version: ModelVersion, evidence: Evidence | None) -> Iterator[tuple[
         return
     titles = titles_of(evidence.task)
     for name in dict.fromkeys(name for model in evidence.models for name in model.scores):
-        scores = [model.scores.get(name) for model in evidence.models]
-        yield titles.get(name, name), ["" if score is None else shown(score) for score in scores]
+        scores = [(model.scores.get(name), model.intervals.get(name)) for model in evidence.models]
+        told = ["" if score is None else shown_with(score, ends) for score, ends in scores]
+        yield titles.get(name, name), told

@@ -39,6 +39,11 @@ class ModelEvidence(Frozen):
     """Content digest of the rows that the model answered."""
     scores: dict[str, float]
     """Scores by name: the metrics of the task, then what else was measured."""
+    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    """Name of a score -> the ends of its interval of 95 %; none where nothing is drawn for a score, or in
+    evidence that is older than intervals."""
+    left_out: dict[str, str] = Field(default_factory=dict)
+    """Name of a metric that has no score on these rows -> why."""
     tables: tuple[Grid, ...] = Field(default=(), repr=False)
     """What is to be seen beside the scores."""
     newest_day: str = ""
@@ -174,3 +179,7 @@ class Evidence(Formatted):
     def scores_by(self, metric: str) -> dict[str, float]:
         """Model -> its score by `metric`, of those that have one."""
         return {model.name: model.scores[metric] for model in self.models if metric in model.scores}
+
+    def intervals_by(self, metric: str) -> dict[str, tuple[float, float]]:
+        """Model -> interval of its score by `metric`, of those that have one."""
+        return {model.name: model.intervals[metric] for model in self.models if metric in model.intervals}

@@ -20,7 +20,7 @@ from lakeloop.inference.batches import length_batches, pad
 from lakeloop.inference.engines.torch_generate import write
 from lakeloop.inference.writing import Prompts
 from lakeloop.measures.generation import PERPLEXITY, perplexity_of
-from lakeloop.measures.registry import metrics_of
+from lakeloop.measures.registry import learning_metrics_of
 from lakeloop.tasks.base import Writing
 from training.data import NO_TARGET, Batch, Tokens
 from training.embed import run
@@ -205,7 +205,7 @@ def written_scores(job: Job, network: Writer, before: Scores) -> tuple[Scores, i
             written.update(zip(batch, map(prompts.written, found), strict=True))
     answers = task.decode(dataset.contract, [written[row] for row in range(count)])
     outcomes = task.outcomes(answers, [dataset.validation.values[row] for row in picked])
-    named = {metric.name: metric.compute(outcomes) for metric in metrics_of(task.kind)}
+    named = {metric.name: metric.compute(outcomes) for metric in learning_metrics_of(task.kind)}
     decisive = job.judge.metric.advantage(named[job.judge.metric.name], 0.0)
     return Scores({**named, **before.named}, (decisive, -before.loss)), count
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from lakeloop.artifact import ArtifactDescription
 from lakeloop.errors import ArtifactError
+from lakeloop.evaluation.changes import Again, asked_again
 from lakeloop.inference.predictor import Predictor
 from lakeloop.lake.digest import content_digest
 from lakeloop.measures.base import Outcomes
@@ -57,6 +58,8 @@ class Judged:
     """Seconds for a row alone, the median of some."""
     bytes: int = 0
     """Size of the artifact."""
+    again: tuple[Again, ...] = ()
+    """Its answers to some of the rows with changed texts."""
 
 
 def judge(contender: Contender, folder: Path, rows: pa.Table, task: Task, *, threads: int) -> Judged:
@@ -87,6 +90,7 @@ def judge(contender: Contender, folder: Path, rows: pa.Table, task: Task, *, thr
         content_digest(rows),
         seconds,
         latency=_latency(predictor, asked),
+        again=asked_again(predictor, asked, seconds / max(1, len(asked))),
         bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
     )
 

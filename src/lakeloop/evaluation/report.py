@@ -17,11 +17,13 @@ from lakeloop.evaluation.probes.registry import titles_of
 from lakeloop.evaluation.scatter import Scatter
 from lakeloop.evaluation.searches import SearchFigures
 from lakeloop.evidence import Evidence, ModelEvidence
-from lakeloop.measures.base import MetricSpec, shown
+from lakeloop.measures.base import MetricSpec, shown, shown_interval
 from lakeloop.measures.registry import metrics_of
 from lakeloop.search.found import SearchFound
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.tasks.base import Grid
+
+NOT_RECORDED = "not recorded"
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class ScoreLine:
     """One score of all models, in their order."""
 
     title: str
-    cells: tuple[tuple[str, bool], ...]
-    """The score of each model, and whether it is the best."""
+    cells: tuple[tuple[str, bool, str], ...]
+    """The score of each model, whether it is the best, and its interval; empty where it has none."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +91,13 @@ class Report:
         for name in dict.fromkeys((*titles, *(name for model in models for name in model.scores))):
             metric = metrics.get(name)
             decides = " (decides)" if name == self.metric.name else ""
-            yield _line(
-                titles.get(name, name) + decides, [model.scores.get(name) for model in models], metric
-            )
+            scores = [model.scores.get(name) for model in models]
+            ends = [model.intervals.get(name) for model in models]
+            why = next((model.left_out[name] for model in models if name in model.left_out), NOT_RECORDED)
+            yield _line(titles.get(name, name) + decides, scores, metric, ends, why)
             if decides:
                 validation = [model.validation.get(name) for model in models]
-                yield _line(f"{self.metric.title} on validation rows", validation, None)
+                yield _line(f"{self.metric.title} on validation rows", validation)
 
     @property
     def grids(self) -> Iterator[tuple[Grid, Sequence[tuple[ModelEvidence, Grid]]]]:
@@ -123,14 +126,24 @@ class Report:
                 yield name, tuple(f"{100 * profile.shares[name]:.1f} %" for profile in profiles)
 
 
-def _line(title: str, values: Sequence[float | None], metric: MetricSpec | None) -> ScoreLine:
+def _line(
+    title: str,
+    values: Sequence[float | None],
+    metric: MetricSpec | None = None,
+    intervals: Sequence[tuple[float, float] | None] = (),
+    missing: str = NOT_RECORDED,
+) -> ScoreLine:
     known = [value for value in values if value is not None]
     best = (max if metric.higher_is_better else min)(known) if metric and known else None
     return ScoreLine(
         title,
         tuple(
-            ("not recorded" if value is None else shown(value), value is not None and value == best)
-            for value in values
+            (
+                missing if value is None else shown(value),
+                value is not None and value == best,
+                shown_interval(ends) if ends else "",
+            )
+            for value, ends in zip(values, intervals or [None] * len(values), strict=True)
         ),
     )
 

@@ -16,7 +16,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from lakeloop.measures.base import shown
+from lakeloop.measures.base import shown, shown_with
 from lakeloop.records import Status
 from lakeloop.spec.quoting import printable
 from lakeloop.stages.frame.status import LoopStatus, StageStatus
@@ -139,7 +139,10 @@ def _named_facts(status: LoopStatus) -> Iterator[tuple[str, str]]:
             f"{'accepted' if decision.accepted else 'refused'} {decision.partition}: {decision.reason}",
         )
     if status.scores:
-        yield "scores", ", ".join(f"{name} {shown(score)}" for name, score in status.scores.items())
+        told = (
+            f"{name} {shown_with(score, status.intervals.get(name))}" for name, score in status.scores.items()
+        )
+        yield "scores", ", ".join(told)
     yield from _at_work(status)
     if status.cost.trainings:
         yield "cost", status.cost.sentence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,19 @@ class Outcomes:
 
 
 @dataclass(frozen=True)
+class Draws:
+    """How a score follows from how often each row was drawn, for many draws at once."""
+
+    prepare: Callable[[Outcomes], Callable[[NDArray[Any]], NDArray[Any]]]
+    """Of outcomes, what makes numbers [draws, n] of weights, float64 [draws, rows]. It is asked once for all
+    metrics that have the same one."""
+    score: Callable[[NDArray[Any]], NDArray[Any]]
+    """From these numbers to float64 [draws]; NaN where a draw has no score."""
+    most: Callable[[Outcomes], int] | None = None
+    """Draws that are made at most, where one takes long."""
+
+
+@dataclass(frozen=True)
 class MetricSpec:
     """One score."""
 
@@ -50,10 +64,32 @@ class MetricSpec:
     """How much worse than the champion's a score may be, unless the loop file says another."""
     relative: bool = False
     """The slack is a share of the champion's score: the score has the unit of the target."""
+    unit: str = ""
+    """Empty for a pure number."""
+    evaluation_only: bool = False
+    """It is computed for evaluations alone: trainings neither compute it nor choose by it."""
+    undefined: Callable[[Outcomes], str] | None = None
+    """Why rows with this truth have no such score; empty where they have one. It asks for the truth alone, so
+    that all models have the same scores."""
+    draws: Draws | None = None
+    """Fast way to the scores of many draws of the rows; None: each is computed anew."""
     of_right_rows: bool = False
     """The score is the share of the rows that are right, which an exact test compares."""
-    resamples: int = 1000
-    """How often rows are drawn anew for an interval of it: fewer where one score takes long."""
+
+    @property
+    def meaning(self) -> str:
+        """What it says, in a sentence."""
+        said = (inspect.getdoc(self.compute) or "").split("\n\n")[0]
+        return " ".join(said.split())
+
+    @property
+    def range(self) -> str:
+        """For people: `0..1`, `at least 0`."""
+        if self.lowest is not None and self.highest is not None:
+            return f"{self.lowest:g}..{self.highest:g}"
+        if self.lowest is not None:
+            return f"at least {self.lowest:g}"
+        return "any number" if self.highest is None else f"at most {self.highest:g}"
 
     @property
     def higher_is_better(self) -> bool:
@@ -82,3 +118,13 @@ def shown(score: float) -> str:
     if size == 0 or 1e-3 <= size < 1e3 or not math.isfinite(score):
         return f"{score:.4f}"
     return f"{score:.{max(0, _DIGITS - 1 - math.floor(math.log10(size)))}f}"
+
+
+def shown_with(score: float, interval: tuple[float, float] | None) -> str:
+    """A score and where it would lie with other rows, for people: `0.9266 [0.9083, 0.9430]`."""
+    return shown(score) if interval is None else f"{shown(score)} {shown_interval(interval)}"
+
+
+def shown_interval(interval: tuple[float, float]) -> str:
+    """Where a score would lie with other rows, for people: `[0.9083, 0.9430]`."""
+    return f"[{', '.join(map(shown, interval))}]"

@@ -10,8 +10,14 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from lakeloop.measures.base import MetricSpec, Outcomes
+from lakeloop.measures.base import Draws, MetricSpec, Outcomes
+from lakeloop.measures.draws import mean_of, mean_score
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from sacrebleu.metrics.base import Metric
 
 _HAN = "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _KANA = "\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f"
@@ -27,9 +33,7 @@ def tokens_of(text: str) -> list[str]:
 
 def chrf(found: Outcomes) -> float:
     """chrF2 of all rows together (Popović 2015), as sacreBLEU has it: F2 of runs of 1 to 6 characters."""
-    from sacrebleu.metrics.chrf import CHRF
-
-    return float(CHRF().corpus_score(*_sides(found)).score) / 100
+    return float(_chrf(found).corpus_score(*_sides(found)).score) / 100
 
 
 def bleu(found: Outcomes) -> float:
@@ -37,31 +41,44 @@ def bleu(found: Outcomes) -> float:
 
     Chinese is counted by characters (its tokenizer `zh`), where a right answer has any, else words (`13a`).
     """
+    return float(_bleu(found).corpus_score(*_sides(found)).score) / 100
+
+
+def _chrf(found: Outcomes) -> Metric:  # noqa: ARG001 - one for all texts
+    from sacrebleu.metrics.chrf import CHRF
+
+    return CHRF()
+
+
+def _bleu(found: Outcomes) -> Metric:
     from sacrebleu.metrics.bleu import BLEU
 
-    answers, (truths,) = _sides(found)
-    by_character = any(_BY_CHARACTER.search(text) for text in truths)
-    return float(BLEU(tokenize="zh" if by_character else "13a").corpus_score(answers, [truths]).score) / 100
+    by_character = any(_BY_CHARACTER.search(text) for text in found.truth)
+    return BLEU(tokenize="zh" if by_character else "13a")
 
 
 def rouge_1(found: Outcomes) -> float:
     """Mean F1 of single tokens (ROUGE-1, Lin 2004), of `tokens_of`."""
-    return _mean(found, lambda truth, answer: _overlap(truth, answer, 1))
+    return _mean(found, _rouge_1)
 
 
 def rouge_2(found: Outcomes) -> float:
     """Mean F1 of pairs of neighbouring tokens (ROUGE-2)."""
-    return _mean(found, lambda truth, answer: _overlap(truth, answer, 2))
+    return _mean(found, _rouge_2)
 
 
 def rouge_l(found: Outcomes) -> float:
     """Mean F1 of the longest common sequence of tokens (ROUGE-L)."""
-    return _mean(found, lambda truth, answer: _f1(longest_common(truth, answer), len(truth), len(answer)))
+    return _mean(found, _rouge_l)
 
 
 def exact_match(found: Outcomes) -> float:
     """Share of the rows whose answer, or what is extracted of it, is the right one but for blanks."""
-    return sum(bool(truth == answer) for truth, answer in found.outputs) / found.rows
+    return sum(_exact(found)) / found.rows
+
+
+def _exact(found: Outcomes) -> list[bool]:
+    return [bool(truth == answer) for truth, answer in found.outputs]
 
 
 def longest_common(one: Sequence[str], other: Sequence[str]) -> int:
@@ -80,6 +97,11 @@ def perplexity_of(loss: float) -> float:
     return math.exp(loss) if loss < 700 else math.inf
 
 
+def perplexity(found: Outcomes) -> float:  # noqa: ARG001 - no written text tells it
+    """Exp of the mean loss of the tokens of right answers: how many tokens a guess was among."""
+    return math.nan
+
+
 def _sides(found: Outcomes) -> tuple[list[str], list[list[str]]]:
     return [*found.answer], [[*found.truth]]
 
@@ -87,6 +109,18 @@ def _sides(found: Outcomes) -> tuple[list[str], list[list[str]]]:
 def _mean(found: Outcomes, score: Callable[[list[str], list[str]], float]) -> float:
     scores = [score(truth, answer) for truth, answer in _tokens(found)]
     return sum(scores) / len(scores)
+
+
+def _rouge_1(truth: list[str], answer: list[str]) -> float:
+    return _overlap(truth, answer, 1)
+
+
+def _rouge_2(truth: list[str], answer: list[str]) -> float:
+    return _overlap(truth, answer, 2)
+
+
+def _rouge_l(truth: list[str], answer: list[str]) -> float:
+    return _f1(longest_common(truth, answer), len(truth), len(answer))
 
 
 def _tokens(found: Outcomes) -> Iterator[tuple[list[str], list[str]]]:
@@ -105,17 +139,47 @@ def _f1(right: int, there: int, claimed: int) -> float:
     return 2 * right / (there + claimed) if there + claimed else 0.0
 
 
-_FEW = 200
-"""Draws for an interval: texts are compared character by character, tens of milliseconds a time."""
+def _by_sacrebleu(made: Callable[[Outcomes], Metric]) -> Draws:
+    """Draws of a score that sacreBLEU makes of counts of each text, as its own tests of significance do."""
+
+    def prepare(found: Outcomes) -> Callable[[NDArray[Any]], NDArray[Any]]:
+        import numpy as np
+
+        metric = made(found)
+        counts = np.array(metric._extract_corpus_statistics(*_sides(found)), np.float64)  # noqa: SLF001
+
+        def scores(weights: NDArray[Any]) -> NDArray[Any]:
+            sums = (weights @ counts).astype(np.int64)
+            scored = map(metric._compute_score_from_stats, sums.tolist())  # noqa: SLF001
+            return np.array([each.score for each in scored]) / 100
+
+        return scores
+
+    return Draws(prepare, lambda scores: scores)
+
+
+def _mean_draws(score: Callable[[list[str], list[str]], float]) -> Draws:
+    def values(found: Outcomes) -> NDArray[Any]:
+        import numpy as np
+
+        return np.array([score(truth, answer) for truth, answer in _tokens(found)])
+
+    return Draws(mean_of(values), mean_score)
+
+
 GENERATION = (
-    MetricSpec("chrf", "chrF", chrf, bar=0.2, resamples=_FEW),
-    MetricSpec("bleu", "BLEU", bleu, resamples=_FEW),
-    MetricSpec("rouge_1", "ROUGE-1", rouge_1, resamples=_FEW),
-    MetricSpec("rouge_2", "ROUGE-2", rouge_2, resamples=_FEW),
-    MetricSpec("rouge_l", "ROUGE-L", rouge_l, resamples=_FEW),
-    MetricSpec("exact_match", "exact match", exact_match, of_right_rows=True),
+    MetricSpec("chrf", "chrF", chrf, bar=0.2, draws=_by_sacrebleu(_chrf)),
+    MetricSpec("bleu", "BLEU", bleu, draws=_by_sacrebleu(_bleu)),
+    MetricSpec("rouge_1", "ROUGE-1", rouge_1, draws=_mean_draws(_rouge_1)),
+    MetricSpec("rouge_2", "ROUGE-2", rouge_2, draws=_mean_draws(_rouge_2)),
+    MetricSpec("rouge_l", "ROUGE-L", rouge_l, draws=_mean_draws(_rouge_l)),
+    MetricSpec(
+        "exact_match",
+        "exact match",
+        exact_match,
+        of_right_rows=True,
+        draws=Draws(mean_of(_exact), mean_score),
+    ),
 )
-PERPLEXITY = MetricSpec(
-    "perplexity", "perplexity", lambda _: math.nan, better="lower", lowest=1.0, highest=None
-)
+PERPLEXITY = MetricSpec("perplexity", "perplexity", perplexity, better="lower", lowest=1.0, highest=None)
 """What epochs are told and compared by: exp of the loss of the right answers, which no written text tells."""

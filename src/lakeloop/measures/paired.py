@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lakeloop.measures.base import MetricSpec, Outcomes
+from lakeloop.measures.intervals import paired_advantages
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_SEED = 20
-"""Of the resampling: the same answers give the same interval, on whatever machine."""
 SIGNIFICANCE = 0.05
 """Chance at which a difference that is none may be taken for one, on one side."""
 
@@ -70,11 +69,8 @@ def paired_bootstrap(metric: MetricSpec, one: Outcomes, other: Outcomes) -> Diff
     """
     import numpy as np
 
-    random, rows = np.random.default_rng(_SEED), one.rows
-    found = np.empty(metric.resamples)
-    for number in range(metric.resamples):
-        drawn = random.integers(0, rows, rows)
-        found[number] = metric.advantage(metric.compute(one.take(drawn)), metric.compute(other.take(drawn)))
+    found = paired_advantages(metric, one, other)
+    found = found[np.isfinite(found)]
     advantage = metric.advantage(metric.compute(one), metric.compute(other))
     low, high = np.quantile(found, [SIGNIFICANCE, 1 - SIGNIFICANCE])
     return Difference(

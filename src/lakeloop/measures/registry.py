@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from lakeloop.errors import ConfigurationError
+from lakeloop.measures import classification, multi_label
 from lakeloop.measures.base import MetricSpec, Outcomes
 from lakeloop.measures.classification import CLASSIFICATION
 from lakeloop.measures.generation import GENERATION
@@ -13,8 +15,12 @@ from lakeloop.measures.multi_label import MULTI_LABEL
 from lakeloop.measures.regression import REGRESSION
 from lakeloop.measures.token_classification import TOKEN_CLASSIFICATION
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 def _measured(_: Outcomes) -> float:
+    """What an answer costs, on the machine of the evaluation."""
     return math.nan
 
 
@@ -28,21 +34,33 @@ METRICS: Mapping[str, tuple[MetricSpec, ...]] = {
 }
 
 
+CERTAINTIES: Mapping[str, Callable[[Outcomes], tuple[NDArray[Any], NDArray[Any]]]] = {
+    "classification": classification.certainty,
+    "multi_label": multi_label.certainty,
+}
+"""Kind of task whose answers have probabilities -> of each answer its probability and whether it is right."""
 TEXTS_PER_SECOND = MetricSpec("texts_per_second", "texts a second", _measured, highest=None)
 LATENCY = MetricSpec("latency_ms", "milliseconds for a text alone", _measured, better="lower", highest=None)
 MEGABYTES = MetricSpec("megabytes", "size, MB", _measured, better="lower", highest=None)
+INVARIANCE = MetricSpec("invariance", "same answer to changed texts", _measured)
+"""Share of rows that get the same answer when their text is typed differently."""
 COSTS = (TEXTS_PER_SECOND, LATENCY, MEGABYTES)
 """What an answer costs, on the machine of the evaluation: no formula tells it, and it orders nothing."""
 
 
 def limited(task: str) -> dict[str, MetricSpec]:
     """Name -> score that a gate can set a limit to, of a kind of task."""
-    return {metric.name: metric for metric in (*METRICS[task], *COSTS)}
+    return {metric.name: metric for metric in (*METRICS[task], INVARIANCE, *COSTS)}
 
 
 def metrics_of(task: str) -> tuple[MetricSpec, ...]:
-    """The metrics of the kind of task."""
+    """The metrics of the kind of task, in the order in which they are shown."""
     return METRICS[task]
+
+
+def learning_metrics_of(task: str) -> tuple[MetricSpec, ...]:
+    """Those that trainings compute and choose by; the others are for evaluations alone."""
+    return tuple(metric for metric in METRICS[task] if not metric.evaluation_only)
 
 
 def metric_of(task: str, name: str | None = None) -> MetricSpec:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lakeloop.measures.base import MetricSpec, Outcomes
+from lakeloop.measures.base import Draws, MetricSpec, Outcomes
+from lakeloop.measures.draws import mean_of, mean_score, rank_correlation, sums_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,9 +55,43 @@ def _ranks(values: NDArray[Any]) -> NDArray[Any]:
     return (last - (counts - 1) / 2)[inverse]
 
 
+def _constant(found: Outcomes) -> str:
+    return "" if (found.truth != found.truth[:1]).any() else "all rows have one right value"
+
+
+def _squares(found: Outcomes) -> NDArray[Any]:
+    """Of each row: 1, its squared error, its truth less the mean, plain and squared. Float64 [rows, 4]."""
+    import numpy as np
+
+    apart = found.truth - found.truth.mean()
+    return np.column_stack([np.ones(found.rows), (found.answer - found.truth) ** 2, apart, apart**2])
+
+
+def _r2(sums: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np
+
+    rows, residual, apart, squared = sums.T
+    total = squared - apart**2 / rows
+    varies = total > 1e-12 * squared  # a draw of equal values leaves what rounding leaves
+    return np.where(varies, 1 - residual / np.where(varies, total, 1), 0.0)
+
+
+_OF_SQUARES = sums_of(_squares)
+_OF_THE_TARGET = "of the target"
 REGRESSION = (
-    MetricSpec("mae", "mean absolute error", mae, better="lower", highest=None, relative=True),
-    MetricSpec("rmse", "root mean squared error", rmse, better="lower", highest=None, relative=True),
-    MetricSpec("r2", "R²", r2, lowest=None, bar=0.0),
-    MetricSpec("spearman", "Spearman correlation", spearman, lowest=-1.0),
-)
+    MetricSpec(
+        "mae", "mean absolute error", mae, better="lower", highest=None, relative=True, unit=_OF_THE_TARGET,
+        draws=Draws(mean_of(lambda found: abs(found.answer - found.truth)), mean_score),
+    ),
+    MetricSpec(
+        "rmse", "root mean squared error", rmse, better="lower", highest=None, relative=True,
+        unit=_OF_THE_TARGET, draws=Draws(_OF_SQUARES, lambda sums: mean_score(sums) ** 0.5),
+    ),
+    MetricSpec(
+        "r2", "R²", r2, lowest=None, bar=0.0, undefined=_constant, draws=Draws(_OF_SQUARES, _r2)
+    ),
+    MetricSpec(
+        "spearman", "Spearman correlation", spearman, lowest=-1.0, undefined=_constant,
+        draws=Draws(rank_correlation, lambda found: found[:, 0]),
+    ),
+)  # fmt: skip

@@ -12,10 +12,11 @@ from typing import Annotated, Self
 from pydantic import field_validator, model_validator
 
 from lakeloop.measures.base import MetricSpec
-from lakeloop.measures.registry import limited, metric_of, metrics_of
+from lakeloop.measures.registry import learning_metrics_of, limited, metric_of, metrics_of
 from lakeloop.spec.base import NOTHING, SMALL_NAME, Section, short_form, text_like
 from lakeloop.spec.checks import Checks, RowCheck
 from lakeloop.spec.clean import Clean
+from lakeloop.spec.columns import ColumnType
 from lakeloop.spec.contract import column_rule
 from lakeloop.spec.release import Approval, Deploy, Evaluate, Gate
 from lakeloop.spec.rules import Broken, refuse_broken
@@ -29,6 +30,7 @@ from lakeloop.spec.watch import Keep, Schedule
 RESERVED_NAMES = frozenset({"information_schema", "main", "pg_catalog", "system", "temp", "transform"})
 """A loop's name is its schema in the DuckDB file transform.duckdb, where these mean something else."""
 
+_SLICED_BY: tuple[ColumnType, ...] = ("string", "integer", "number", "boolean", "date")
 _ALWAYS = {"row_id": "string", "event_time": "timestamp"}
 """Columns of every mart that a check can look at, and their types."""
 
@@ -74,6 +76,7 @@ class LoopSpec(Section):
                 *self._checks_without_column(),
                 *self._methods_that_do_not_fit(),
                 *self._wrong_metric(),
+                *self._slices_without_column(),
                 *self._smoke_rows_that_are_not_read(),
             ]
         )
@@ -146,11 +149,16 @@ class LoopSpec(Section):
                 known = ", ".join(sorted(names)) or "no features: task.numeric and task.categorical name none"
                 yield Broken((*key.split("."), "features", name), "the model does not read it", known, name)
 
+    def _slices_without_column(self) -> Iterator[Broken]:
+        for number, name in enumerate(self.evaluate.slices):
+            yield from column_rule(f"evaluate.slices.{number}", name, self.source.types, _SLICED_BY)
+
     def _wrong_metric(self) -> Iterator[Broken]:
-        known = tuple(metric.name for metric in metrics_of(self.task.kind))
-        if self.evaluate.metric not in (None, *known):
-            found = str(self.evaluate.metric)
-            yield Broken("evaluate.metric", "wrong value", f"one of {', '.join(known)}", found, known)
+        known = tuple(metric.name for metric in learning_metrics_of(self.task.kind))
+        if (found := self.evaluate.metric) not in (None, *known):
+            reported = found in [metric.name for metric in metrics_of(self.task.kind)]
+            why = "is reported, but no training can choose by it" if reported else "wrong value"
+            yield Broken("evaluate.metric", why, f"one of {', '.join(known)}", str(found), known)
             return
         scores = tuple(limited(self.task.kind))
         for name in self.gate.limits:

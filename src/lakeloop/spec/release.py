@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lakeloop.spec.base import NOTHING, RELEASE, Identifier, Mark, Section, text_like
+from lakeloop.spec.columns import ColumnName
 
 SmokeText = Annotated[str, text_like(r"\S", "a text that is not blank")]
 
@@ -27,6 +28,11 @@ class Evaluate(Section):
     metric: Annotated[Identifier | None, METRIC] = None
     """The score that epochs and candidates are ordered by and the gate judges. Default: the first of the
     task's metrics (macro_f1 for classification, mae for regression)."""
+    slices: Annotated[tuple[ColumnName, ...], Mark(("scores",))] = ()
+    """Columns of the source, read by the model or not, such as a region or a channel: each model is also
+    judged on the test rows of each value, or of each third of numbers. The worst slices of all that are known
+    (answers, columns beside the text, these, length and script of the text) are looked for without being
+    named."""
 
 
 class Gate(Section):
@@ -48,7 +54,9 @@ class Gate(Section):
     """What to do where an answer that was learnt has no test rows: name it in the decision, or refuse."""
     limits: Annotated[dict[Identifier, float], Mark(("release",))] = Field(default_factory=dict)
     """Further scores and the worst value of each that is let through, such as `{log_loss: 0.5}`: any metric
-    of the task, `texts_per_second`, `latency_ms` (of a text alone) and `megabytes` (of the artifact)."""
+    of the task, also those that are only reported, `invariance` (share of texts that get the same answer when
+    they are typed differently), `texts_per_second`, `latency_ms` (of a text alone) and `megabytes` (of the
+    artifact)."""
 
 
 User = Annotated[str, text_like(r"\S", "a user's name")]

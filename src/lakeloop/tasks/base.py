@@ -118,6 +118,8 @@ class Grid(Frozen):
     compared: str = ""
     """Of a `table`: the column in which models are compared, row by row; the first column names the row."""
     note: str = ""
+    of_rows: bool = False
+    """It holds values of rows: it stays in the lake, and no tracker is told."""
 
 
 class Task(Protocol):

@@ -12,9 +12,10 @@ import pytest
 from lakeloop.errors import ArtifactError, DataError
 from lakeloop.evaluation.judge import Contender, Judged, answer_rows, judge
 from lakeloop.evaluation.mistakes import EXCERPT_CHARACTERS, excerpt, worst_mistakes
+from lakeloop.evaluation.probes.overall import require_decisive
 from lakeloop.evaluation.probes.registry import PROBES, look_at, titles_of
 from lakeloop.lake.digest import content_digest
-from lakeloop.measures.registry import METRICS, metrics_of
+from lakeloop.measures.registry import METRICS, metric_of, metrics_of
 from lakeloop.tasks.registry import task_of
 from tests.support.artifacts import make_artifact, make_number_artifact
 from tests.support.number_loop import WORDS, number_loop
@@ -38,7 +39,7 @@ def test_numbers_are_judged_by_their_errors(number_models: list[Judged]) -> None
     good, over = (look_at(model, NUMBERS, NUMBER_TASK) for model in number_models)
     assert good.scores["mae"] == pytest.approx(0.75 / 12)
     assert over.scores["mae"] == pytest.approx((10 * 1 + 0.75 + 0.5) / 12)
-    assert [grid.kind for grid in good.tables] == ["scatter", "table"]
+    assert [grid.title for grid in good.tables] == ["Truth and answer", "Residuals by slice", "Changed texts"]
 
 
 def test_another_artifact_than_the_trained_one_is_refused(tmp_path: Path) -> None:
@@ -90,6 +91,26 @@ def test_no_score_is_invented_where_there_are_no_rows_or_no_numbers(models: list
     broken = replace(models[0], outcomes=replace(models[0].outcomes, outputs=outputs))
     with pytest.raises(DataError, match="log_loss nan"):
         look_at(broken, ROWS, TASK)
+
+
+def test_a_score_that_the_rows_cannot_give_is_left_out_and_cannot_decide(number_models: list[Judged]) -> None:
+    flat = NUMBERS.set_column(2, "target", [[1.0] * NUMBERS.num_rows])
+    truth = np.ones(NUMBERS.num_rows)
+    model = replace(number_models[0], outcomes=replace(number_models[0].outcomes, truth=truth))
+    found = look_at(model, flat, NUMBER_TASK)
+    assert set(found.left_out) == {"r2", "spearman"}
+    assert {"mae", "rmse"} < set(found.scores)
+    assert set(found.left_out) & {*found.scores, *found.intervals} == set()
+    require_decisive([found], metric_of("regression", "mae"))
+    with pytest.raises(DataError, match=r"(?s)give no R², .*all rows have one right value"):
+        require_decisive([found], metric_of("regression", "r2"))
+
+
+def test_a_score_lies_in_its_interval_and_speed_has_none(models: list[Judged]) -> None:
+    found = look_at(models[0], ROWS, TASK)
+    assert set(found.intervals) == {metric.name for metric in metrics_of("classification")}
+    for name, (low, high) in found.intervals.items():
+        assert low <= found.scores[name] <= high
 
 
 @pytest.mark.parametrize("kind", METRICS)

@@ -146,10 +146,21 @@ def test_of_scores_side_by_side_the_best_is_marked_in_its_direction() -> None:
     report = Report.__new__(Report)
     object.__setattr__(report, "evidence", evidence(*models, task="regression"))
     object.__setattr__(report, "loop", number_loop())
-    marked = {line.title: [best for _, best in line.cells] for line in report.lines}
+    marked = {line.title: [best for _, best, _ in line.cells] for line in report.lines}
     assert marked["mean absolute error (decides)"] == [False, True]
     assert marked["R²"] == [False, True]
     assert marked["mean absolute error on validation rows"] == [False, False]
+
+
+def test_scores_have_their_intervals_and_what_is_left_out_says_why(report: Report) -> None:
+    text = Tags(render(report)).text
+    low, high = report.leader.intervals["accuracy"]
+    assert f"accuracy 0.7500 [{low:.4f}, {high:.4f}]" in text
+    silent = {"left_out": {"roc_auc": "all rows have one right answer"}}
+    silent |= {"scores": {n: s for n, s in report.leader.scores.items() if n != "roc_auc"}}
+    models = [model.model_copy(update=silent) for model in report.evidence.candidates]
+    fewer = report.evidence.model_copy(update={"candidates": models, "champion": None})
+    assert "ROC AUC all rows have one right answer" in Tags(render(replace(report, evidence=fewer))).text
 
 
 def test_a_first_evaluation_has_no_champion_and_may_have_no_mistakes(report: Report) -> None:

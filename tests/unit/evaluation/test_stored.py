@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tarfile
 from pathlib import Path
@@ -41,6 +42,21 @@ def test_what_is_stored_is_found_again_by_its_digest(files: LakeFiles, tmp_path:
     assert read(files, digest) == whole()
     assert files.exists(folder_of(digest))
     assert store(files, whole(), tmp_path / "again") == digest
+
+
+def test_evidence_from_before_there_were_intervals_is_read_as_having_none(
+    files: LakeFiles, tmp_path: Path
+) -> None:
+    told = json.loads(whole().model_dump_json())
+    for of_model in (*told["candidates"], told["champion"]):
+        del of_model["intervals"], of_model["left_out"]
+    (tmp_path / "old").mkdir()
+    content = json.dumps(told)
+    (tmp_path / "old" / EVIDENCE).write_text(content)
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    files.put(tmp_path / "old", folder_of(digest))
+    assert read(files, digest) == whole()
+    assert read(files, digest).intervals_by("macro_f1") == {}
 
 
 def test_changed_evidence_is_not_believed(files: LakeFiles, tmp_path: Path) -> None:

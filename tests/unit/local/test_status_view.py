@@ -53,6 +53,7 @@ def loop_status(*days: PartitionStatus) -> LoopStatus:
         checks_passed=8,
         checks_total=8,
         scores={"baseline": 0.9765, "finetune": 0.9793},
+        intervals={"finetune": (0.9611, 0.9902)},
         champion=ChampionStatus(
             version="v1", digest="dd18023fe05508abff", candidate="finetune", method="top_layers",
             metric="macro F1", score=0.9793, since=NOON, reason="", rolled_out=True,
@@ -98,7 +99,7 @@ def test_it_says_everything_that_the_end_of_the_demo_has_to_say() -> None:
         "v1 (finetune, top_layers, macro F1 0.9793)",
         "sha256 dd18023fe05508ab",
         f"accepted 2026-11-20: {REASON}",
-        "baseline 0.9765, finetune 0.9793",
+        "baseline 0.9765, finetune 0.9793 [0.9611, 0.9902]",
         "transform 2026-11-21: 9 rows wait",
         "/reports/index.html",
     ):

@@ -10,9 +10,10 @@ from sklearn import metrics as sk
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.measures.base import Outcomes
-from lakeloop.measures.registry import METRICS, metric_of, metrics_of
+from lakeloop.measures.registry import METRICS, learning_metrics_of, metric_of, metrics_of
 from lakeloop.spec.shape import kinds_of
 from lakeloop.spec.tasks import Task
+from tests.unit.measures.outcomes import OF_KIND, classes, labels
 
 
 def classified(truth: list[int], answer: list[int], size: int = 3) -> Outcomes:
@@ -89,6 +90,74 @@ def test_every_task_of_the_loop_file_has_metrics_with_names_of_their_own() -> No
         names = [metric.name for metric in metrics_of(kind)]
         assert len(set(names)) == len(names)
         assert metric_of(kind).name == names[0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_probabilities_are_scored_as_by_scikit_learn(seed: int) -> None:
+    from sklearn.preprocessing import label_binarize
+
+    found = classes(200, seed=seed)
+    truth, chances = found.truth, found.outputs
+    expected = {
+        "roc_auc": sk.roc_auc_score(truth, chances, multi_class="ovr", average="macro"),
+        "pr_auc": sk.average_precision_score(label_binarize(truth, classes=range(4)), chances),
+        "brier": sk.brier_score_loss(truth, chances, labels=range(4), scale_by_half=False),
+        "mcc": sk.matthews_corrcoef(truth, found.answer),
+        "weighted_f1": sk.f1_score(truth, found.answer, average="weighted"),
+    }
+    for name, score in expected.items():
+        assert metric_of("classification", name).compute(found) == pytest.approx(score)
+
+
+def test_the_calibration_error_is_how_much_surer_answers_are_than_right() -> None:
+    chances = np.array([[0.95, 0.05]] * 10 + [[0.55, 0.45]] * 10)
+    truth = np.array([0] * 9 + [1] + [0] * 3 + [1] * 7)
+    found = Outcomes(truth, np.zeros(20, dtype=int), chances)
+    error = metric_of("classification", "calibration_error").compute(found)
+    assert error == pytest.approx((abs(0.95 - 0.9) + abs(0.55 - 0.3)) / 2)
+
+
+def test_labels_that_no_row_has_count_for_nothing_in_the_mean_average_precision() -> None:
+    found = labels(100)
+    score = metric_of("multi_label", "mean_average_precision").compute(found)
+    assert score == pytest.approx(sk.average_precision_score(found.truth, found.outputs, average="macro"))
+    more = Outcomes(*(np.column_stack([each, np.zeros(100, each.dtype)]) for each in vars(found).values()))
+    assert metric_of("multi_label", "mean_average_precision").compute(more) == pytest.approx(score)
+
+
+def test_what_rows_cannot_tell_is_left_out_with_a_reason() -> None:
+    one = Outcomes(np.zeros(3, int), np.array([0, 1, 0]), np.full((3, 2), 0.5))
+    silent = {m.name for m in metrics_of("classification") if m.undefined and m.undefined(one)}
+    assert silent == {"mcc", "roc_auc", "pr_auc"}
+    flat = Outcomes(np.ones(3), np.arange(3.0), np.ones((3, 1)))
+    assert {m.name for m in metrics_of("regression") if m.undefined and m.undefined(flat)} == {
+        "r2", "spearman",
+    }  # fmt: skip
+    nothing = Outcomes(np.zeros((3, 2), bool), np.ones((3, 2), bool), np.ones((3, 2)))
+    assert {m.name for m in metrics_of("multi_label") if m.undefined and m.undefined(nothing)} == {
+        "mean_average_precision"
+    }
+
+
+@pytest.mark.parametrize("kind", METRICS)
+def test_every_metric_says_what_it_means_and_lies_in_its_range(kind: str) -> None:
+    for metric in metrics_of(kind):
+        assert metric.meaning.endswith((".", ")")), metric.name
+        score = metric.compute(OF_KIND[kind](40))
+        assert metric.lowest is None or metric.lowest <= score
+        assert metric.highest is None or score <= metric.highest
+    assert not metrics_of(kind)[0].evaluation_only
+    later = [metric.evaluation_only for metric in metrics_of(kind)]
+    assert later == sorted(later), "those for evaluations alone stand behind the others"
+
+
+def test_trainings_choose_by_what_they_always_chose_by() -> None:
+    assert [metric.name for metric in learning_metrics_of("classification")] == [
+        "macro_f1", "accuracy", "log_loss",
+    ]  # fmt: skip
+    assert [metric.name for metric in learning_metrics_of("multi_label")] == [
+        "micro_f1", "macro_f1", "exact_match", "hamming_loss",
+    ]  # fmt: skip
 
 
 def test_a_metric_that_the_task_does_not_have_is_refused_with_those_it_has() -> None:

@@ -21,6 +21,7 @@ from lakeloop.spec.source import FilesSource
 from lakeloop.spec.tasks import Classification, Regression
 from tests.support.beside import beside_loop
 from tests.support.loops import SHORT, write_loop
+from tests.support.small_loop import small_loop
 
 
 def test_what_was_loaded_cannot_be_changed(root: Path, settings: Settings) -> None:
@@ -116,3 +117,12 @@ def test_a_column_has_one_role() -> None:
     task = {"kind": "classification", "text": "text", "label": "label", "labels": ["a", "b"]}
     with pytest.raises(ValidationError, match=r"task.numeric.0: is the text itself"):
         beside_loop(task={**task, "numeric": ["text"]})
+
+
+def test_a_metric_for_evaluations_alone_cannot_decide() -> None:
+    with pytest.raises(ValidationError) as raised:
+        small_loop(evaluate={"metric": "roc_auc"})
+    (broken,) = raised.value.errors()[0]["ctx"]["broken"]
+    assert (broken.key, broken.found) == ("evaluate.metric", "roc_auc")
+    assert broken.message == "is reported, but no training can choose by it"
+    assert broken.expected == "one of macro_f1, accuracy, log_loss"

@@ -21,6 +21,10 @@ class Finding:
 
     scores: Mapping[str, float] = field(default_factory=dict)
     """By names that no other probe uses."""
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Of those of these scores that have one."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Name of a score that these rows do not give -> why."""
     tables: tuple[Grid, ...] = ()
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lakeloop.evaluation.probes.base import Probe
+from lakeloop.evaluation.probes.calibration import Calibration
 from lakeloop.evaluation.probes.overall import Overall
+from lakeloop.evaluation.probes.robustness import Robustness
+from lakeloop.evaluation.probes.slices import Slices
 from lakeloop.evaluation.probes.speed import Speed
 from lakeloop.evidence import ModelEvidence
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from lakeloop.evaluation.judge import Judged
     from lakeloop.tasks.base import Task
 
-PROBES: tuple[Probe, ...] = (Overall(), Speed())
+PROBES: tuple[Probe, ...] = (Overall(), Calibration(), Slices(), Robustness(), Speed())
 
 
 def look_at(model: Judged, rows: pa.Table, task: Task) -> ModelEvidence:
@@ -37,6 +40,8 @@ def look_at(model: Judged, rows: pa.Table, task: Task) -> ModelEvidence:
         rows_digest=model.rows_digest,
         bytes=model.bytes,
         scores={name: score for finding in findings for name, score in finding.scores.items()},
+        intervals={name: ends for finding in findings for name, ends in finding.intervals.items()},
+        left_out={name: why for finding in findings for name, why in finding.left_out.items()},
         tables=tuple(table for finding in findings for table in finding.tables),
     )
 

@@ -22,5 +22,7 @@ class Limits:
                 name=f"limit of {name}",
                 passed=score is not None and metric.advantage(score, worst) >= -EXACTNESS,
                 expected=f"{metric.title} {metric.bound} {shown(worst)}",
-                found="not measured: evaluate again" if score is None else shown(score),
+                found=candidate.left_out.get(name, "not measured: evaluate again")
+                if score is None
+                else shown(score),
             )

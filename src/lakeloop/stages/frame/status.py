@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from lakeloop.errors import ArtifactError
 from lakeloop.records import Counts, Frozen, StageRecord, Status, now
 from lakeloop.stages.catalogue import in_order, stage_named
@@ -23,6 +25,7 @@ from lakeloop.stages.frame.queue import QueuedTraining, queue_of
 from lakeloop.stages.frame.session import StageContext
 
 if TYPE_CHECKING:
+    from lakeloop.evidence import Evidence
     from lakeloop.registry.history import History
 
 log = logging.getLogger(__name__)
@@ -133,6 +136,8 @@ class LoopStatus(Frozen):
     checks_total: int
     scores: dict[str, float]
     """Model -> score in the newest evaluation: the candidates, the cheapest first, then the champion."""
+    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    """Model -> the interval of 95 % of its score, where it has one."""
     champion: ChampionStatus | None
     decision: DecisionStatus | None
     pending: tuple[Pending, ...]
@@ -160,6 +165,7 @@ def loop_status(context: StageContext) -> LoopStatus:
     entries = context.lake.ledger.entries()
     history = Registry(context.lake, context.attempt).read()
     champion = _champion(context, entries, history)
+    evidence, metric = _evidence(context, entries), context.loop.metric.name
     standing = standing_of(context, entries, history.alias("champion"), _PATIENCE)
     failures = failed(standing.activities, entries)
     failed_on = {one.partition: one.stage for one in failures if stage_named(one.stage).phase == "data"}
@@ -178,7 +184,8 @@ def loop_status(context: StageContext) -> LoopStatus:
         ),
         checks_passed=sum(p.checks_passed for p in partitions),
         checks_total=sum(p.checks_total for p in partitions),
-        scores=_scores(context, entries),
+        scores=evidence.scores_by(metric) if evidence else {},
+        intervals=evidence.intervals_by(metric) if evidence else {},
         champion=champion,
         decision=_decision(entries),
         pending=tuple(pending_work(standing)),
@@ -271,18 +278,18 @@ def _decision(entries: Sequence[StageRecord]) -> DecisionStatus | None:
     )
 
 
-def _scores(context: StageContext, entries: Sequence[StageRecord]) -> dict[str, float]:
+def _evidence(context: StageContext, entries: Sequence[StageRecord]) -> Evidence | None:
+    """What the newest evaluation found; None before the first, or when it cannot be read."""
     from lakeloop.evaluation.stored import evidence_of
 
     evaluation = newest(entries, "evaluate")
     if evaluation is None:
-        return {}
+        return None
     try:
-        evidence = evidence_of(context.lake.files, evaluation)
+        return evidence_of(context.lake.files, evaluation)
     except ArtifactError as error:  # the rest of the status is shown all the same
         log.warning("no scores to show: %s", error)
-        return {}
-    return evidence.scores_by(context.loop.metric.name)
+        return None
 
 
 def _refused_runs(context: StageContext) -> tuple[RefusedRun, ...]:

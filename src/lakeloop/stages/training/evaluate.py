@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakeloop.durable import write_atomically
 from lakeloop.errors import DataError
-from lakeloop.evidence import Evidence
+from lakeloop.evidence import Evidence, ModelEvidence
 from lakeloop.measures.base import shown
 from lakeloop.records import StageRecord, now
 from lakeloop.scratch.folder import passing_folder
@@ -187,6 +187,21 @@ def _require_trained_on(dataset_digest: str, model: Judged) -> None:
         )
 
 
+def _looked_at(
+    context: StageContext, judged: Sequence[Judged], rows: pa.Table, task: Task
+) -> list[ModelEvidence]:
+    """What the probes find of each model, and the newest day that it was trained on."""
+    from lakeloop.datasets.freeze import newest_day
+    from lakeloop.evaluation.probes.overall import require_decisive
+    from lakeloop.evaluation.probes.registry import look_at
+
+    digests = {model.description.dataset_digest for model in judged}
+    days = {digest: newest_day(context.lake.files, digest) for digest in digests}
+    models = [look_at(model, rows, task) for model in judged]
+    require_decisive(models, context.loop.metric)
+    return [model.model_copy(update={"newest_day": days[model.dataset_digest]}) for model in models]
+
+
 def _evidence(
     context: StageContext,
     stage: StageSession,
@@ -196,18 +211,16 @@ def _evidence(
     task: Task,
     card: DatasetCard,
 ) -> Evidence:
-    from lakeloop.datasets.freeze import newest_day, untested
+    from lakeloop.datasets.freeze import untested
     from lakeloop.evaluation.fair import known_rows
     from lakeloop.evaluation.mistakes import worst_mistakes
     from lakeloop.evaluation.paired import compare_all
-    from lakeloop.evaluation.probes.registry import look_at
     from lakeloop.gate.decide import best_of
+    from lakeloop.stages.training.grouped import with_groups
 
     files, metric = context.lake.files, context.loop.metric
-    days = {digest: newest_day(files, digest) for digest in {m.description.dataset_digest for m in judged}}
-    models = [look_at(model, fair.table, task) for model in judged]
-    models = [model.model_copy(update={"newest_day": days[model.dataset_digest]}) for model in models]
-    named = {model.name: model for model in models}
+    rows = with_groups(fair.table, context.lake, context.loop)
+    named = {model.name: model for model in _looked_at(context, judged, rows, task)}
     candidates = tuple(named[each.name] for each in order.candidates)
     leader = best_of(candidates, metric).name
     of_leader = next(model for model in judged if model.contender.name == leader)
@@ -225,7 +238,7 @@ def _evidence(
         candidates=candidates,
         champion=named.get(CHAMPION),
         best=named.get(BEST),
-        comparisons=compare_all(of_leader, judged, fair.table, task, metric),
+        comparisons=compare_all(of_leader, judged, rows, task, metric),
         untested=untested(card),
         leaked=known_rows(files, fair.table, order.dataset_digest),
         leader=leader,
@@ -261,6 +274,8 @@ def _track(stage: StageSession, evidence: Evidence) -> None:
         ],
     )
     for grid in evidence.model(evidence.leader).tables:
+        if grid.of_rows:
+            continue
         if grid.kind == "table":
             stage.tracker.table(grid.title.lower(), ["model", *grid.columns], _rows_of_all(evidence, grid))
         else:

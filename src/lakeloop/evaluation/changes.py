@@ -1,0 +1,110 @@
+"""Texts as other people would have typed them: what changes nothing for a person, and for a model may.
+
+Changed texts are asked of the same model again, of some of the rows; what becomes of the answers is
+`probes.robustness`.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from lakeloop.inference.predictor import Predictor
+    from lakeloop.tasks.base import Answer
+    from lakeloop.tasks.reading import Instance
+
+_MOST_ROWS = 200
+"""Rows that are asked again with one change."""
+_FEWEST_ROWS = 10
+_SECONDS = 20.0
+"""Time for all changes together: of a slow model fewer rows are asked, or none."""
+_WORD = re.compile(r"[^\W\d_]{4,}")
+_TYPOS = 0.1
+"""Share of the words with four letters or more that get a typo; one at least."""
+
+
+class Change(NamedTuple):
+    """One way to write a text differently."""
+
+    name: str
+    apply: Callable[[str], str]
+    keeps_places: bool = True
+    """Every character stays where it was."""
+
+
+class Again(NamedTuple):
+    """What a model answers where texts are changed."""
+
+    change: str
+    places: tuple[int, ...]
+    """Of the rows, in their table."""
+    answers: tuple[Answer, ...]
+
+
+def with_typos(text: str) -> str:
+    """Two neighbouring letters inside a word change places; the same text always has the same typos."""
+    words = list(_WORD.finditer(text))
+    if not words:
+        return text
+    draw = random.Random(text)  # noqa: S311 - no secret
+    letters = list(text)
+    for word in draw.sample(words, max(1, round(_TYPOS * len(words)))):
+        at = draw.randrange(word.start() + 1, word.end() - 2)
+        letters[at], letters[at + 1] = letters[at + 1], letters[at]
+    return "".join(letters)
+
+
+def in_capitals(text: str) -> str:
+    """Capital letters, of those that have one."""
+    return "".join(each.upper() if len(each.upper()) == 1 else each for each in text)
+
+
+def in_small_letters(text: str) -> str:
+    """Small letters, of those that have one."""
+    return "".join(each.lower() if len(each.lower()) == 1 else each for each in text)
+
+
+def without_punctuation(text: str) -> str:
+    """Without marks of punctuation; those within a word or number leave a blank."""
+    kept = "".join(" " if unicodedata.category(each).startswith("P") else each for each in text)
+    return text if kept == text else " ".join(kept.split())
+
+
+CHANGES = (
+    Change("typos", with_typos),
+    Change("capital letters", in_capitals),
+    Change("small letters", in_small_letters),
+    Change("no punctuation", without_punctuation, keeps_places=False),
+)
+
+
+def asked_again(predictor: Predictor, asked: Sequence[Instance], seconds: float) -> tuple[Again, ...]:
+    """What `predictor` answers to some of the rows `asked` with each change; a row took it `seconds`.
+
+    Rows that a change leaves as they are say nothing, and rows that it leaves without a text cannot be asked.
+    Of a model whose answers are places in the text, only changes that keep these are asked.
+    """
+    in_time = int(_SECONDS / len(CHANGES) / max(seconds, 1e-9))
+    if in_time < min(_FEWEST_ROWS, len(asked)):
+        return ()
+    places_matter = predictor.description.contract.per_token
+    changes = [each for each in CHANGES if each.keeps_places or not places_matter]
+    return tuple(_asked(predictor, asked, changes, min(in_time, _MOST_ROWS)))
+
+
+def _asked(
+    predictor: Predictor, asked: Sequence[Instance], changes: Sequence[Change], most: int
+) -> Iterator[Again]:
+    for change in changes:
+        changed = {place: change.apply(row.text) for place, row in enumerate(asked)}
+        told = [place for place, text in changed.items() if text.strip() and text != asked[place].text]
+        # Spread evenly: neighbours are of one day.
+        count = min(most, len(told))
+        picked = [told[number * len(told) // count] for number in range(count)]
+        if picked:
+            answers = predictor.predict([asked[place]._replace(text=changed[place]) for place in picked])
+            yield Again(change.name, tuple(picked), tuple(answers))

@@ -1,0 +1,145 @@
+"""Where a score would lie with other rows of the same kind: intervals of 95 %.
+
+Percentile bootstrap (Efron and Tibshirani 1993): rows are drawn with replacement, as many as there are, and
+the interval has the middle 95 % of their scores, moved by what these are off on the whole: a distance, such
+as the calibration error, is larger for a draw than for the rows. The draws are the same for all metrics and
+all models of as many rows. A share of right rows has Wilson's interval instead, which needs no draws, and
+has a width at 0 and at 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from lakeloop.measures.base import MetricSpec, Outcomes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Interval: TypeAlias = tuple[float, float]
+"""Lower and upper end, in the unit of the score."""
+CONFIDENCE = 0.95
+RESAMPLES = 1000
+_SEED = 95
+"""Of the draws: the same answers give the same interval, on whatever machine."""
+_Z = 1.959963984540054
+"""The quantile 0.975 of the normal distribution."""
+_AT_ONCE = 2_000_000
+"""Weights that are held at once: 16 MB of float64."""
+_SLOW_DRAWS = 200
+"""Draws for a metric that has to be computed anew for each."""
+_FEWEST = 2
+"""Rows, below which there is nothing to draw."""
+
+
+def wilson(right: int, rows: int) -> Interval:
+    """Interval of 95 % of a share of which `right` of `rows` were seen (Wilson 1927)."""
+    share, weight = right / rows, _Z**2 / rows
+    middle = (share + weight / 2) / (1 + weight)
+    half = _Z * math.sqrt(share * (1 - share) / rows + weight / (4 * rows)) / (1 + weight)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def intervals_of(
+    metrics: Sequence[MetricSpec], found: Outcomes, scores: Mapping[str, float]
+) -> dict[str, Interval]:
+    """Name -> interval of 95 % of those of `metrics` that have one of `scores`; none for less than two rows.
+
+    A score that too few of the draws have is left out.
+    """
+    asked = [metric for metric in metrics if metric.name in scores and found.rows >= _FEWEST]
+    resampled = [metric for metric in asked if not metric.of_right_rows]
+    drawn = scores_of_draws(resampled, found) if resampled else {}
+    intervals = {
+        metric.name: (
+            wilson(round(scores[metric.name] * found.rows), found.rows)
+            if metric.of_right_rows
+            else percentiles(drawn[metric.name], scores[metric.name], metric.lowest, metric.highest)
+        )
+        for metric in asked
+    }
+    return {name: interval for name, interval in intervals.items() if interval is not None}
+
+
+def scores_of_draws(
+    metrics: Sequence[MetricSpec], found: Outcomes, resamples: int = RESAMPLES
+) -> dict[str, NDArray[Any]]:
+    """Name -> scores, float64, of `resamples` draws of the rows, the same draws for every metric and model.
+
+    A metric whose draws take long has fewer: the first of them. NaN where a draw has no score.
+    """
+    import numpy as np
+
+    prepared: dict[Any, Callable[[NDArray[Any]], NDArray[Any]]] = {}
+    parts: dict[str, list[NDArray[Any]]] = {metric.name: [] for metric in metrics}
+    most = {metric.name: _most(metric, found) for metric in metrics}
+    done = 0
+    for weights in drawn_weights(found.rows, resamples):
+        numbers: dict[Any, NDArray[Any]] = {}
+        for metric in metrics:
+            asked, draws = weights[: max(0, most[metric.name] - done)], metric.draws
+            if draws is None:
+                parts[metric.name].append(_one_by_one(metric, found, asked))
+            elif len(asked):
+                if (key := draws.prepare) not in prepared:
+                    prepared[key] = draws.prepare(found)
+                if key not in numbers:
+                    numbers[key] = prepared[key](asked)
+                parts[metric.name].append(draws.score(numbers[key]))
+        done += len(weights)
+    return {name: np.concatenate(scores) for name, scores in parts.items()}
+
+
+def _most(metric: MetricSpec, found: Outcomes) -> int:
+    if metric.draws is None:
+        return _SLOW_DRAWS
+    return metric.draws.most(found) if metric.draws.most else RESAMPLES
+
+
+def paired_advantages(metric: MetricSpec, one: Outcomes, other: Outcomes) -> NDArray[Any]:
+    """How much better `one` is than `other` in each draw of their rows, which both have in the same order."""
+    first, second = (scores_of_draws([metric], found)[metric.name] for found in (one, other))
+    advantages: NDArray[Any] = first - second if metric.higher_is_better else second - first
+    return advantages
+
+
+def drawn_weights(rows: int, resamples: int = RESAMPLES) -> Iterator[NDArray[Any]]:
+    """Blocks of float64 [draws, rows]: how often each draw has each row."""
+    import numpy as np
+
+    random, size = np.random.default_rng(_SEED), max(1, _AT_ONCE // rows)
+    for first in range(0, resamples, size):
+        draws = min(size, resamples - first)
+        picked = random.integers(0, rows, (draws, rows)) + rows * np.arange(draws)[:, None]
+        yield np.bincount(picked.ravel(), minlength=draws * rows).reshape(draws, rows).astype(np.float64)
+
+
+def percentiles(
+    drawn: NDArray[Any], score: float, lowest: float | None = None, highest: float | None = None
+) -> Interval | None:
+    """The middle 95 % of the scores of draws, moved by how far their mean is from `score`, and in its range.
+
+    None where less than half of the draws have a score.
+    """
+    import numpy as np
+
+    known = drawn[np.isfinite(drawn)]
+    if 2 * len(known) < len(drawn):
+        return None
+    ends = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]) - (known.mean() - score)
+    low, high = np.clip(ends, lowest, highest)
+    return float(low), float(high)
+
+
+def _one_by_one(metric: MetricSpec, found: Outcomes, weights: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np
+
+    scores = []
+    for row in weights:
+        places = np.repeat(np.arange(found.rows), row.astype(np.int64))
+        drawn = found.take(places)
+        missing = metric.undefined is not None and metric.undefined(drawn)
+        scores.append(math.nan if missing else metric.compute(drawn))
+    return np.array(scores)
