@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lakeloop.base_model import folder_of, misfits_of
+from lakeloop.bases.quantised import NotUnpackedError
 from lakeloop.errors import ConfigurationError
 from lakeloop.hub import HUB, offline
 from lakeloop.settings import Settings
@@ -74,6 +75,8 @@ def _base_model(loop: LoopSpec, settings: Settings) -> Iterator[tuple[Key, Confi
         return
     try:
         folder = folder_of(train, settings)
+    except NotUnpackedError:  # the first training does that, and looks then
+        return
     except ConfigurationError as error:
         if not train.base_model.startswith(HUB) or offline():  # else the first training fetches it
             yield ("train", "base_model"), error
