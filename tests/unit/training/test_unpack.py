@@ -1,4 +1,4 @@
-"""What is unpacked of a GGUF file: its weights, its words, and its tokenizer as the model was taught with it."""
+"""What is unpacked of a GGUF file: weights, words, and the tokenizer that the model was taught with."""
 
 from __future__ import annotations
 
