@@ -83,7 +83,7 @@ def unpack(file: Path, folder: Path) -> None:
                 "base model cannot be unpacked",
                 where=WHERE,
                 expected="a language model that transformers reads from GGUF, such as Llama, Qwen or Gemma",
-                found=f"{file}, {head.values.get('general.architecture')}: {_first_line(error)}",
+                found=f"{file}, {head.architecture}: {_first_line(error)}",
             ) from error
     notes = _parted(tokenizer, str(head.values.get("tokenizer.ggml.model")), head.pre)
     model.save_pretrained(folder, max_shard_size="1TB")

@@ -192,6 +192,18 @@ def misfits_of(
     yield from misfits(config, folder / TOKENIZER, train, candidates, task)
 
 
+def misfits_of_packed(
+    train: Train, settings: Settings, candidates: Sequence[Candidate], task: TaskBase | None = None
+) -> Iterator[Misfit]:
+    """The same where the base model is a file that is not unpacked yet, as far as the head of the file tells.
+
+    Raises:
+        ConfigurationError: as `quantised_of`.
+    """
+    if packed := quantised_of(train, settings):
+        yield from misfits(packed.head.config, packed.file, train, candidates, task)
+
+
 def require_fit(
     train: Train, folder: Path | None, candidate: Candidate, task: TaskBase | None = None
 ) -> None:

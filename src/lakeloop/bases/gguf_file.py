@@ -39,6 +39,17 @@ class GgufHead:
     """How many the weights are."""
 
     @property
+    def architecture(self) -> str:
+        return str(self.values.get("general.architecture"))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What of a config.json tells how it may be trained; what the file leaves open is left out."""
+        told = {"num_hidden_layers": "block_count", "max_position_embeddings": "context_length"}
+        found = {key: self.values.get(f"{self.architecture}.{own}") for key, own in told.items()}
+        return {"model_type": self.architecture} | {key: each for key, each in found.items() if each}
+
+    @property
     def pre(self) -> str:
         """How texts are parted before words are looked up: `tokenizer.ggml.pre`."""
         return str(self.values.get("tokenizer.ggml.pre", ""))

@@ -15,12 +15,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lakeloop.bases.files import WHERE
-from lakeloop.bases.gguf_file import read_head
+from lakeloop.bases.gguf_file import GgufHead, read_head
 from lakeloop.durable import fsync_directory, fsync_tree, sha256_file
 from lakeloop.errors import EXIT_DONE, ConfigurationError, LakeloopError, TransientError
 from lakeloop.faults import reach
@@ -55,6 +55,7 @@ class Quantised:
     file: Path
     digest: str
     """sha256 of the file: what the base model is."""
+    head: GgufHead = field(compare=False, repr=False)
 
     @classmethod
     def of(cls, name: str, file: Path) -> Quantised:
@@ -63,8 +64,8 @@ class Quantised:
         Raises:
             ConfigurationError: it is no whole GGUF file, or package `gguf` is missing.
         """
-        read_head(file)
-        return cls(name, file, sha256_file(file))
+        head = read_head(file)
+        return cls(name, file, sha256_file(file), head)
 
     def folder(self, settings: Settings, *, make: bool) -> Path:
         """The folder with the unpacked model; with `make` it is made where it is not there.
@@ -106,7 +107,7 @@ class Quantised:
             log.warning("%s: %s", self.name, note)
 
     def _require_room(self, place: Path) -> None:
-        needed, left = _FLOAT * read_head(self.file).numbers + _BESIDE_WEIGHTS, bytes_left(place)
+        needed, left = _FLOAT * self.head.numbers + _BESIDE_WEIGHTS, bytes_left(place)
         if needed > left:
             raise TransientError(
                 "no room to unpack the base model",
