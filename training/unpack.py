@@ -65,7 +65,7 @@ def main() -> None:
 def unpack(file: Path, folder: Path) -> None:
     """Write config, generation settings, tokenizer, chat template and weights of `file` to the new `folder`.
 
-    `unpacked.json` is the last: it names the others, each with its size and digest.
+    The receipt is the last: it names the others, each with its size and digest.
 
     Raises:
         ConfigurationError: transformers knows no such model, or weights or words of it are missing.

@@ -30,7 +30,7 @@ from lakeloop.settings import Settings
 
 log = logging.getLogger(__name__)
 
-RECEIPT = "unpacked.json"
+RECEIPT = "lakeloop-unpacked.json"
 """Of an unpacked folder: the digest of what it was made of, and size and digest of each file."""
 _MODULE = "training.unpack"
 _WAY = 1

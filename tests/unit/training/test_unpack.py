@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
 from lakeloop.base_model import find_base_model
+from lakeloop.bases.quantised import RECEIPT
 from tests.support.tiny_gguf import CHAT, make_gguf
 from training.generation.prompts import template_of
 from training.unpack import unpack
@@ -54,11 +55,11 @@ def test_numbers_are_parted_into_digits_where_the_model_was_taught_so(tmp_path: 
     spaces, lines = (["ĠĠ"], ["ĊĊ"]) if pre == "smollm" else (["Ġ", "Ġ"], ["Ċ", "Ċ"])
     assert found == ["red", *spaces, "1", "2", *lines, "3", "<|im_end|>"]
     assert tokenizer.decode(tokenizer.encode("red  12\n\n3").ids) == "red  12\n\n3"
-    assert json.loads((tmp_path / "model" / "unpacked.json").read_text())["notes"] == []
+    assert json.loads((tmp_path / "model" / RECEIPT).read_text())["notes"] == []
 
 
 def test_a_way_of_parting_that_nobody_here_knows_is_noted(tmp_path: Path) -> None:
     make_gguf(tmp_path / "tiny.gguf", pre="new-way")
     unpack(tmp_path / "tiny.gguf", tmp_path / "model")
-    (note,) = json.loads((tmp_path / "model" / "unpacked.json").read_text())["notes"]
+    (note,) = json.loads((tmp_path / "model" / RECEIPT).read_text())["notes"]
     assert "'new-way'" in note

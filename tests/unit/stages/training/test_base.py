@@ -111,6 +111,4 @@ def test_a_file_is_unpacked_for_the_job_and_is_what_it_is_by_its_content(
     assert folder.parent == project / "cache/bases"
     assert is_whole(folder)
     make_gguf(file, seed=8)
-    other = prepare(open_with(project, base_model="models/tiny.gguf"), DAY, "finetune")
-    assert other.work != job.work
-    assert other.config["base_folder"] != str(folder)
+    assert base_of(context).identity != found.identity, "another file is another base model"
