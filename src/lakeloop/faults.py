@@ -20,6 +20,7 @@ POINTS = (
     "transform.after-commit",
     "validate.before-publish",
     "validate.after-publish",
+    "base.before-rename",
     "train.after-submit",
     "train.mid-epoch",
     "train.in-checkpoint",

@@ -20,12 +20,18 @@ _IN_WORDS = re.compile(r"\[?(?:os error|errno) (\d+)\]?", re.IGNORECASE)
 """How delta-rs and Arrow say the number of an error."""
 
 
+_ROOM = "room for what is written: the rows of a day in the folder for work and in the lake"
+_AGAIN = "nothing half is in the lake; make room there, then this runs again from the beginning"
+
+
 @contextmanager
-def told_when_full(places: Sequence[Path]) -> Iterator[None]:
+def told_when_full(places: Sequence[Path], *, expected: str = _ROOM, remedy: str = _AGAIN) -> Iterator[None]:
     """Turn the errors of a full disk, raised in the block, into one of ours; others pass.
 
     Args:
         places: the folders that are written to; the fullest is named.
+        expected: the room that is needed, in words.
+        remedy: what to do.
 
     Raises:
         TransientError: a disk is full. The next try may find room, and begins from the beginning.
@@ -35,13 +41,13 @@ def told_when_full(places: Sequence[Path]) -> Iterator[None]:
     except Exception as error:
         if (why := _why(error)) is None:
             raise
-        left, place = min((_left(place), place) for place in places)
+        left, place = min((bytes_left(place), place) for place in places)
         raise TransientError(
             f"cannot write: {why}",
             where=str(place),
-            expected="room for what is written: the rows of a day in the folder for work and in the lake",
+            expected=expected,
             found=f"{left / 1e6:.1f} MB free now; {str(error).splitlines()[0][:200]}",
-            remedy="nothing half is in the lake; make room there, then this runs again from the beginning",
+            remedy=remedy,
         ) from error
 
 
@@ -52,7 +58,7 @@ def _why(error: Exception) -> str | None:
     return _FULL.get(number) if number is not None else None
 
 
-def _left(place: Path) -> int:
+def bytes_left(place: Path) -> int:
     """Bytes that this user may still write at `place`, or at the nearest folder above it that is there."""
     there = next(folder for folder in (place, *place.parents) if folder.exists())
     found = os.statvfs(there)

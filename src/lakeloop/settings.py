@@ -53,8 +53,8 @@ class Settings(BaseSettings):
     lake: str = ""
     """Root of the lake, a path or a URI (default: <home>/lake)."""
     cache: Path = Path()
-    """What other runs find again: parsed dbt projects, embeddings of texts, graphs of architectures (default:
-    <home>/cache)."""
+    """What other runs find again: parsed dbt projects, embeddings of texts, graphs of architectures, unpacked
+    base models (default: <home>/cache)."""
     loops: Path = Path()
     """Folder of the loop files (default: <root>/loops)."""
     dbt: Path = Path()

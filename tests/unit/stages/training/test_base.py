@@ -1,18 +1,24 @@
-"""A champion as base model: the one of the moment is fetched for the job; another is another training."""
+"""What a base model is to a training: a champion, a folder with its templates, a file that is unpacked."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from lakeloop.artifact import open_artifact
+from lakeloop.bases.quantised import is_whole
+from lakeloop.durable import digest_folder, sha256_file
 from lakeloop.errors import ConfigurationError
+from lakeloop.records import fingerprint
 from lakeloop.stages.training.base import base_of
 from lakeloop.stages.training.train import prepare
 from tests.support.keyword_job import DAY, open_with
 from tests.support.serving import promote
+from tests.support.tiny_bert import make_base_model
+from tests.support.tiny_gguf import make_gguf
 from training.job_config import JobConfig
 
 
@@ -71,3 +77,38 @@ def test_a_folder_that_teaches_is_an_input_by_its_content(project: Path) -> None
         assert told.train.distil.kind == "folder"
         works.append(job.work)
     assert works[0] != works[1]
+
+
+def test_words_of_a_dialogue_in_a_file_of_their_own_are_part_of_a_base_model(project: Path) -> None:
+    folder = make_base_model(project / "models/tiny")
+    context = open_with(project, base_model="models/tiny")
+    before = base_of(context).identity
+    assert before == fingerprint(
+        weights=digest_folder(folder, "*.safetensors"), config=digest_folder(folder, "*.json")
+    ), "what was trained on a folder without templates stays what it was"
+    identities = {before}
+    for template in ("{{ messages }}", "{{ messages[0] }}"):
+        (folder / "chat_template.jinja").write_text(template)
+        identities.add(base_of(context).identity)
+    assert len(identities) == 3
+
+
+@pytest.mark.slow
+def test_a_file_is_unpacked_for_the_job_and_is_what_it_is_by_its_content(
+    project: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKELOOP_CACHE", str(project / "cache"))
+    for name in ("unpack.py", "ranks.py"):
+        shutil.copy(root / "training" / name, project / "training" / name)
+    file = project / "models/tiny.gguf"
+    make_gguf(file)
+    context = open_with(project, base_model="models/tiny.gguf")
+    found = base_of(context)
+    assert found.identity == fingerprint(gguf=sha256_file(file))
+    assert not (project / "cache/bases").exists(), "who asks what it is does not unpack it"
+    job = prepare(context, DAY, "finetune")
+    folder = Path(str(job.config["base_folder"]))
+    assert folder.parent == project / "cache/bases"
+    assert is_whole(folder)
+    make_gguf(file, seed=8)
+    assert base_of(context).identity != found.identity, "another file is another base model"
