@@ -106,7 +106,7 @@ class ZeroShot(MethodBase):
     not_for: ClassVar[tuple[str, ...]] = _ONE_OF_MANY_ONLY
     cannot_read: ClassVar[tuple[str, ...]] = ("text_pair", *BESIDE)
     in_steps: ClassVar[bool] = False
-    ignores: ClassVar[tuple[str, ...]] = ("augment",)
+    ignores: ClassVar[tuple[str, ...]] = ("augment", "class_weights")
 
     kind: Annotated[Literal["zero_shot"], WEIGHTS]
     descriptions: Annotated[dict[str, Words], Mark(("weights",))] = Field(default_factory=dict)

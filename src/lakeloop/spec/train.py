@@ -125,7 +125,7 @@ class Train(Section):
     """Of hidden states, in the trained layers. Default: what the base model was trained with."""
     label_smoothing: Annotated[float, CLASS_STEPS] = Field(default=0.0, ge=0, lt=1)
     """So much of each right answer is spread over all answers."""
-    class_weights: Annotated[str | dict[str, float], OrWeights(), CLASS_STEPS] = OFF
+    class_weights: Annotated[str | dict[str, float], OrWeights(), CLASS_EXTRA] = OFF
     """`balanced`: rows of a rare answer count more, so that all answers count the same; or answer -> weight,
     1 for one that is not there. Only how large weights are to each other counts."""
     sampling: Annotated[Literal["once", "balanced"], CLASS_STEPS] = "once"
