@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from lakeloop.inference.predictor import Predictor
 from lakeloop.spec.tasks import Classification
 from lakeloop.tasks.reading import Instance
 from tests.support.beside import FEATURES, PAIRS, make_features, make_pairs
+from tests.support.forked_ranks import killed_at_batch
+from training.checkpoint import Checkpoints
 from training.job import run
 from training.job_config import JobConfig
 from training.train import train
@@ -94,3 +98,29 @@ def test_the_same_rows_with_features_give_the_same_artifact(
         config = make_config("full", task=FEATURES, dataset=folders["features"], epochs=2)
         digests.add(_trained(config, tmp_path / name).digest)
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("method", ["full", "top_layers"])
+def test_killed_between_checkpoints_it_goes_on_to_the_artifact_of_an_unkilled_one(
+    make_config: Callable[..., JobConfig],
+    folders: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    method: str,
+) -> None:
+    """By SIGKILL in step 8, the last checkpoint after step 5: what is read beside the text is the same."""
+    config = make_config(method, task=FEATURES, dataset=folders["features"], epochs=2)
+    undisturbed = _trained(config, tmp_path / "undisturbed")
+    steps = itertools.count(1)
+    monkeypatch.setattr(Checkpoints, "due", property(lambda _: next(steps) % 5 == 0))
+
+    assert killed_at_batch(8, lambda: _trained(config, tmp_path / "killed")) == -signal.SIGKILL
+    (saved,) = (tmp_path / "killed/checkpoints").iterdir()
+    assert saved.name == "step-5"
+
+    with caplog.at_level("INFO"):
+        run(tmp_path / "killed/config.json", train)
+    assert "goes on after step 5 of 30" in caplog.text
+    artifact = open_artifact(tmp_path / "killed/artifact")
+    assert artifact.digest == undisturbed.digest
