@@ -377,6 +377,16 @@ def kind_of(method: type[MethodBase]) -> str:
     return str(kind)
 
 
+def usual(method: type[MethodBase]) -> MethodBase:
+    """A method with its defaults."""
+    return method.model_validate({"kind": kind_of(method)})
+
+
+def methods_for(kind: str, keys: Collection[str] = ()) -> tuple[str, ...]:
+    """The methods that can learn a `kind` of task whose section says these `keys`, by their names."""
+    return tuple(kind_of(method) for method in METHODS if not usual(method).unfit_for(kind, keys))
+
+
 Method = Annotated[
     Annotated[_Any, Field(discriminator="kind")],
     *short_form(*(kind_of(method) for method in METHODS)),

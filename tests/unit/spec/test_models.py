@@ -6,6 +6,7 @@ import json
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -21,6 +22,7 @@ from lakeloop.spec.source import FilesSource
 from lakeloop.spec.tasks import Classification, Regression
 from tests.support.beside import beside_loop
 from tests.support.loops import SHORT, write_loop
+from tests.support.small_loop import small_loop
 
 
 def test_what_was_loaded_cannot_be_changed(root: Path, settings: Settings) -> None:
@@ -116,3 +118,13 @@ def test_a_column_has_one_role() -> None:
     task = {"kind": "classification", "text": "text", "label": "label", "labels": ["a", "b"]}
     with pytest.raises(ValidationError, match=r"task.numeric.0: is the text itself"):
         beside_loop(task={**task, "numeric": ["text"]})
+
+
+@pytest.mark.parametrize("method", ["few_shot", {"kind": "classical", "model": "forest"}])
+def test_a_method_that_cannot_learn_the_task_is_refused_with_those_that_can(method: Any) -> None:
+    task = {"kind": "multi_label", "text": "text", "label": "label", "labels": ["a", "b"]}
+    with pytest.raises(ValueError, match="one of the methods head, classical, top_layers") as caught:
+        small_loop(task=task, train={"method": method})
+    assert "zero_shot" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"expected task\.kind classification, whose answers are classes"):
+        small_loop(task=task, train={"class_weights": "balanced"})
