@@ -43,7 +43,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def _trained(config: JobConfig, work: Path) -> Predictor:
-    work.mkdir()
+    work.mkdir(exist_ok=True)
     (work / "config.json").write_text(config.model_dump_json())
     run(work / "config.json", train)
     return Predictor(open_artifact(work / "artifact").folder)
@@ -122,5 +122,20 @@ def test_killed_between_checkpoints_it_goes_on_to_the_artifact_of_an_unkilled_on
     with caplog.at_level("INFO"):
         run(tmp_path / "killed/config.json", train)
     assert "goes on after step 5 of 30" in caplog.text
+    assert "begins anew" not in caplog.text
     artifact = open_artifact(tmp_path / "killed/artifact")
     assert artifact.digest == undisturbed.digest
+
+
+def test_killed_before_its_first_checkpoint_it_says_that_it_begins_anew(
+    make_config: Callable[..., JobConfig], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config, work = make_config("full", epochs=1), tmp_path / "work"
+    with caplog.at_level("INFO"):
+        for _ in range(2):
+            assert killed_at_batch(3, lambda: _trained(config, work)) == -signal.SIGKILL
+        run(work / "config.json", train)
+        assert "begins anew: no checkpoint of the 2 try(s) before is there to go on from" in caplog.text
+        caplog.clear()
+        _trained(config, tmp_path / "first")
+    assert "begins anew" not in caplog.text
