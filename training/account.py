@@ -55,6 +55,13 @@ class Account:
         """Remove all: the work is done, and its result says what it has cost."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def told(self, goes_on: str) -> str:
+        """`goes_on`, what an earlier try left for this one; where that is nothing, the log says so."""
+        earlier = sum(path != self._own for path in self._folder.glob("*.json"))
+        if earlier and not goes_on:
+            log.info("begins anew: no checkpoint of the %d try(s) before is there to go on from", earlier)
+        return goes_on
+
     def total(self, own: Cost) -> Cost:
         """The cost of this try and of those before it; `tries` says how many, where there are several."""
         tries = [*self._earlier(), own]

@@ -223,7 +223,7 @@ def run(
             ranks.gather(meter.read(job.device))
         ranks.leave()
         return
-    identity, told = journal_of(config, checkpoints.run_to_continue())
+    identity, told = journal_of(config, account.told(checkpoints.run_to_continue()))
     checkpoints.run = identity.run
     journal = identity.path(config.journals)
     with Meter(account=account) as meter, JournalTracker(journal, identity) as tracker:

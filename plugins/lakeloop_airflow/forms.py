@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from lakeloop.spec.base import mark_of
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.spec.reading.override import current, overridable
+from lakeloop.spec.reading.override import current, kinds_of_key, overridable
 
 DRY_RUN = "dry_run"
 """The field that keeps a run from changing anything."""
@@ -63,11 +63,23 @@ def _field(loop: LoopSpec, key: str, infos: Sequence[FieldInfo]) -> Param:
         schema["type"] = [*types, "null"]
         if "enum" in schema:
             schema["enum"] = [*schema["enum"], None]
-    words, mark = infos[0].description or "", mark_of(infos[0])
+    words, mark = _words(key, infos), mark_of(infos[0])
     section = ".".join(sections).capitalize()
     if mark is not None and mark.extra:  # many, and most runs leave them alone
         section += f": {_EXTRAS}"
     return Param(value, description=words or None, title=name, **schema, section=section)
+
+
+def _words(key: str, infos: Sequence[FieldInfo]) -> str:
+    """What the key means; where that differs from kind to kind, of each kind that says something."""
+    words = [info.description or "" for info in infos]
+    kinds = kinds_of_key(key)
+    if len(set(words)) == 1 or len(kinds) != len(words):
+        return words[0]
+    by_words: dict[str, list[str]] = {}
+    for kind, each in zip(kinds, words, strict=True):
+        by_words.setdefault(each, []).append(kind)
+    return "\n".join(f"{', '.join(kinds)}: {each}" for each, kinds in by_words.items() if each)
 
 
 def _schema(info: FieldInfo) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -37,15 +38,15 @@ def in_two(work: Callable[[int], None]) -> list[int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    children = []
-    for number in (0, 1):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads, which wait here
-            child = os.fork()
-        if child == 0:
-            _be(number, port, work)
-        children.append(child)
-    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+    def rank(number: int) -> None:
+        os.environ |= {
+            "TORCHELASTIC_RUN_ID": "test", "RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": "2",
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo",
+        }  # fmt: skip
+        work(number)
+
+    return _ended([_fork(partial(rank, number)) for number in (0, 1)])
 
 
 @dataclass(frozen=True)
@@ -82,15 +83,39 @@ def train_in_two(make_job: Callable[[], Job], folder: Path, at_step: AtStep | No
     return [ended(number, code) for number, code in enumerate(in_two(work))]
 
 
-def _be(number: int, port: int, work: Callable[[int], None]) -> NoReturn:
+def killed_at_batch(number: int, work: Callable[[], object]) -> int:
+    """Have a process do `work` until it begins with that batch, from 1, and kill it there; its exit code."""
+
+    def at_step(_: int, batch: int) -> None:
+        if batch == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def killed() -> None:
+        _watch(0, at_step)
+        work()
+
+    return _ended([_fork(killed)])[0]
+
+
+def _fork(work: Callable[[], None]) -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads, which wait here
+        child = os.fork()
+    if child == 0:
+        _be(work)
+    return child
+
+
+def _ended(children: list[int]) -> list[int]:
+    """Exit codes of the processes, -n of signal n."""
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
+def _be(work: Callable[[], None]) -> NoReturn:
     code: Any = 1
     try:
         signal.alarm(LONGEST_SECONDS)
-        os.environ |= {
-            "TORCHELASTIC_RUN_ID": "test", "RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": "2",
-            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo",
-        }  # fmt: skip
-        work(number)
+        work()
         code = 0
     except LakeloopError as error:
         code = exit_code(error)

@@ -14,7 +14,7 @@ from lakeloop.errors import ConfigurationError
 from lakeloop.spec.extras import OFF, Teacher
 from lakeloop.spec.train import Train
 from training.extras.distil import Loss, distilled, with_answers
-from training.tasks.base import TrainingTask
+from training.tasks.base import RowWeights, TrainingTask
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,13 @@ def class_weights(
     else:
         weights = np.array([said.get(name, 1.0) for name in names])
     return (weights * len(targets) / (weights @ counts)).astype(np.float32)
+
+
+def row_weights(train: Train, names: Sequence[str], targets: NDArray[np.int64]) -> RowWeights | None:
+    """How much each row with these `targets` counts in a fit without steps, [rows]; None: all the same."""
+    if train.class_weights == OFF:
+        return None
+    return class_weights(train.class_weights, names, targets)[targets].astype(np.float64)
 
 
 def even_rows(targets: NDArray[np.int64], *, seed: int, epoch: int) -> NDArray[np.int64]:

@@ -21,7 +21,7 @@ from training.characters import PER_TOKEN, CharacterCounts, character_tokenizer,
 from training.data import tokenise
 from training.job import Job, Trained
 from training.methods.base import Method
-from training.methods.head import embeddings_of, fit_head
+from training.methods.head import embeddings_of, fit_head, row_weights_of
 from training.network import Network, TokenNetwork, load_encoder
 from training.probe import embedding
 from training.tasks.base import Inputs, TrainingTask
@@ -97,7 +97,7 @@ class Classical:
         """The last layer, how it does on the validation rows, and what was chosen."""
         with job.timed("fit"):
             if self.model == "linear":
-                fitted = fit_head(job, task, inputs)
+                fitted = fit_head(job, task, inputs, weights=row_weights_of(job))
                 layer = nn.Linear(inputs.shape[1], len(fitted.linear.bias))
                 fitted.linear.put_into(layer)
                 head: nn.Linear | Trees = layer
@@ -115,7 +115,7 @@ class Classical:
             inputs = _dense(inputs)
         rows = len(job.dataset.train)
         model = task.ensemble(self.model, self.trees, job.config.train.seed)
-        model.fit(inputs[:rows], job.dataset.train.targets)
+        model.fit(inputs[:rows], job.dataset.train.targets, row_weights_of(job))
         validation = _dense(inputs[rows:])
         trees = as_trees(model, validation)
         return trees, trees.of(validation)

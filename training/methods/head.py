@@ -13,10 +13,11 @@ from lakeloop.inference.instances import inputs_of
 from lakeloop.spec import methods as spec
 from training.data import NO_TARGET
 from training.embed import cache_key, embed_texts, read_cached, write_cached
+from training.extras.objective import row_weights
 from training.job import Job, Trained
 from training.methods.base import Method
 from training.network import Network, load_encoder
-from training.tasks.base import Inputs, Linear, TrainingTask
+from training.tasks.base import Inputs, Linear, RowWeights, TrainingTask
 from training.validation import Scores
 
 Embedded: TypeAlias = NDArray[np.float32] | list[NDArray[np.float32]]
@@ -54,10 +55,11 @@ class Head:
         return task.network(encoder, job.dataset.reads.width).to(job.device.target)
 
     def _fit(self, job: Job, task: TrainingTask, known: Embedded) -> Fitted:
+        weights = row_weights_of(job)
         asked = None if self.strength is None else (task.regularisation_of(self.strength),)
         with job.timed("fit"):
             if not self.standardise:
-                return fit_embedded(job, task, known, asked)
+                return fit_embedded(job, task, known, asked, weights)
             train = np.concatenate([np.atleast_2d(row) for row in known[: len(job.dataset.train)]])
             mean, spread = train.mean(axis=0), train.std(axis=0)
             spread[spread == 0] = 1
@@ -66,7 +68,7 @@ class Head:
                 if isinstance(known, np.ndarray)
                 else [(row - mean) / spread for row in known]
             )
-            fitted = fit_embedded(job, task, scaled, asked)
+            fitted = fit_embedded(job, task, scaled, asked, weights)
             weight = fitted.linear.weight / spread
             return replace(fitted, linear=Linear(weight, fitted.linear.bias - weight @ mean))
 
@@ -89,15 +91,24 @@ def embedded(job: Job, network: Network) -> Embedded:
         return list(embed_texts(network, tokens, job.device))
 
 
+def row_weights_of(job: Job) -> RowWeights | None:
+    """How much each training row counts, as `train.class_weights` says; None: all the same."""
+    return row_weights(job.config.train, job.dataset.contract.names, job.dataset.train.targets)
+
+
 def fit_embedded(
-    job: Job, task: TrainingTask, known: Embedded, asked: Sequence[float] | None = None
+    job: Job,
+    task: TrainingTask,
+    known: Embedded,
+    asked: Sequence[float] | None = None,
+    weights: RowWeights | None = None,
 ) -> Fitted:
     """Fit a linear model with each regularisation that is `asked` for; returns the best, see `best_of`.
 
     Of tokens, those that have a right answer are learnt.
     """
     if isinstance(known, np.ndarray):
-        return fit_head(job, task, known, asked)
+        return fit_head(job, task, known, asked, weights)
     tokens, rows = job.tokenise(), len(job.dataset.train)
     inputs, targets = np.concatenate(known[:rows]), np.concatenate(tokens.targets[:rows])
     judged = targets != NO_TARGET
@@ -108,14 +119,23 @@ def fit_embedded(
     return best_of(task, inputs[judged], targets[judged], scored, asked)
 
 
-def fit_head(job: Job, task: TrainingTask, inputs: Inputs, asked: Sequence[float] | None = None) -> Fitted:
-    """The same of whole rows: `inputs` are float32 [rows, hidden], of training, then of validation rows."""
+def fit_head(
+    job: Job,
+    task: TrainingTask,
+    inputs: Inputs,
+    asked: Sequence[float] | None = None,
+    weights: RowWeights | None = None,
+) -> Fitted:
+    """The same of whole rows: `inputs` are float32 [rows, hidden], of training, then of validation rows.
+
+    `weights` say how much each training row counts, None: all the same.
+    """
     rows = len(job.dataset.train)
 
     def scored(linear: Linear) -> Scores:
         return job.judge.score(task, linear.of(inputs[rows:]))
 
-    return best_of(task, inputs[:rows], job.dataset.train.targets, scored, asked)
+    return best_of(task, inputs[:rows], job.dataset.train.targets, scored, asked, weights)
 
 
 def best_of(
@@ -124,6 +144,7 @@ def best_of(
     targets: NDArray[Any],
     scored: Callable[[Linear], Scores],
     asked: Sequence[float] | None = None,
+    weights: RowWeights | None = None,
 ) -> Fitted:
     """Of linear maps of `inputs` to `targets`, each of another regularisation, that of the smallest loss.
 
@@ -133,7 +154,7 @@ def best_of(
     """
     fits = []
     for regularisation in asked or task.regularisations:
-        linear = task.fit_linear(inputs, targets, regularisation)
+        linear = task.fit_linear(inputs, targets, regularisation, weights)
         fits.append(Fitted(linear, regularisation, scored(linear)))
     return min(fits, key=lambda fit: fit.scores.loss)
 

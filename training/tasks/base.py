@@ -19,6 +19,9 @@ from training.network import Network
 Inputs: TypeAlias = NDArray[np.float32] | csr_matrix
 """What a model of scikit-learn is fitted on, [rows, columns]; sparse where most of it is zero."""
 
+RowWeights: TypeAlias = NDArray[np.float64]
+"""How much each row of a fit counts, [rows], 1 on average."""
+
 ENSEMBLES = ("forest", "boosting")
 TREE = {"max_depth": 16, "max_leaf_nodes": 512}
 """How far a tree of a forest grows: its leaves are kept in the artifact, a number for each output."""
@@ -78,8 +81,13 @@ class TrainingTask(Protocol):
     def regularisation_of(self, strength: float) -> float:
         """What `fit_linear` takes for a strength in a loop file: the larger, the smaller the weights."""
 
-    def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
-        """The best linear map of `inputs` [rows, hidden]; draws nothing: the same rows, the same weights."""
+    def fit_linear(
+        self, inputs: Inputs, targets: NDArray[Any], regularisation: float, weights: RowWeights | None = None
+    ) -> Linear:
+        """The best linear map of `inputs` [rows, hidden]; draws nothing: the same rows, the same weights.
+
+        `weights` say how much each row counts, None: all the same.
+        """
 
     def ensemble(self, kind: str, size: int, seed: int) -> Any:
         """An estimator of scikit-learn with `size` trees, or rounds of them; `kind` is one of `ENSEMBLES`."""

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 from lakeloop.errors import DataError
 from lakeloop.tasks.base import OutputContract, Tokenised
 from training.network import Network
-from training.tasks.base import TREE, Inputs, Linear
+from training.tasks.base import TREE, Inputs, Linear, RowWeights
 
 
 class TrainingClassification:
@@ -61,9 +61,11 @@ class TrainingClassification:
     def regularisation_of(self, strength: float) -> float:
         return 1 / strength
 
-    def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
+    def fit_linear(
+        self, inputs: Inputs, targets: NDArray[Any], regularisation: float, weights: RowWeights | None = None
+    ) -> Linear:
         # lbfgs starts at zero and draws nothing.
-        model = LogisticRegression(C=regularisation, max_iter=2000).fit(inputs, targets)
+        model = LogisticRegression(C=regularisation, max_iter=2000).fit(inputs, targets, weights)
         weight = model.coef_.astype(np.float32)
         bias = model.intercept_.astype(np.float32)
         if len(weight) == 1:

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from lakeloop.errors import DataError
 from lakeloop.tasks.base import OutputContract, Tokenised
 from training.network import Network
-from training.tasks.base import Inputs, Linear
+from training.tasks.base import Inputs, Linear, RowWeights
 
 _NO_LAST_LAYER = "a language model has no last layer of ours"
 
@@ -61,7 +61,9 @@ class TrainingGeneration:
     def regularisation_of(self, strength: float) -> float:
         raise NotImplementedError(_NO_LAST_LAYER)
 
-    def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
+    def fit_linear(
+        self, inputs: Inputs, targets: NDArray[Any], regularisation: float, weights: RowWeights | None = None
+    ) -> Linear:
         raise NotImplementedError(_NO_LAST_LAYER)
 
     def ensemble(self, kind: str, size: int, seed: int) -> Any:

@@ -16,7 +16,7 @@ from lakeloop.errors import ConfigurationError, DataError
 from lakeloop.spec.tasks.base import parts_of
 from lakeloop.tasks.base import OutputContract, Tokenised
 from training.network import Network
-from training.tasks.base import Inputs, Linear
+from training.tasks.base import Inputs, Linear, RowWeights
 
 
 class TrainingMultiLabel:
@@ -71,13 +71,15 @@ class TrainingMultiLabel:
     def regularisation_of(self, strength: float) -> float:
         return 1 / strength
 
-    def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
-        weights, biases = [], []
+    def fit_linear(
+        self, inputs: Inputs, targets: NDArray[Any], regularisation: float, weights: RowWeights | None = None
+    ) -> Linear:
+        rows, biases = [], []
         for label in targets.T:
-            model = LogisticRegression(C=regularisation, max_iter=2000).fit(inputs, label > 0)
-            weights.append(model.coef_[0])
+            model = LogisticRegression(C=regularisation, max_iter=2000).fit(inputs, label > 0, weights)
+            rows.append(model.coef_[0])
             biases.append(model.intercept_[0])
-        return Linear(np.array(weights, dtype=np.float32), np.array(biases, dtype=np.float32))
+        return Linear(np.array(rows, dtype=np.float32), np.array(biases, dtype=np.float32))
 
     def ensemble(self, kind: str, size: int, seed: int) -> Any:  # noqa: ARG002 - `lakeloop check` refuses it
         raise ConfigurationError(

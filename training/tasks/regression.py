@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from lakeloop.errors import ConfigurationError, DataError
 from lakeloop.tasks.base import OutputContract, Tokenised
 from training.network import Network
-from training.tasks.base import TREE, Inputs, Linear
+from training.tasks.base import TREE, Inputs, Linear, RowWeights
 
 
 class TrainingRegression:
@@ -61,10 +61,12 @@ class TrainingRegression:
     def regularisation_of(self, strength: float) -> float:
         return strength
 
-    def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
+    def fit_linear(
+        self, inputs: Inputs, targets: NDArray[Any], regularisation: float, weights: RowWeights | None = None
+    ) -> Linear:
         # In float64: the solver squares the inputs.
         model = Ridge(alpha=regularisation, solver="sparse_cg" if issparse(inputs) else "cholesky")
-        model.fit(inputs.astype(np.float64), targets.astype(np.float64))
+        model.fit(inputs.astype(np.float64), targets.astype(np.float64), weights)
         weight = model.coef_.astype(np.float32).reshape(1, -1)
         return Linear(weight, np.array([model.intercept_], dtype=np.float32))
 

@@ -16,7 +16,7 @@ from lakeloop.errors import ConfigurationError, DataError
 from lakeloop.tasks.base import OutputContract, Tokenised
 from training.data import NO_TARGET
 from training.network import Network, TaggingNetwork
-from training.tasks.base import Inputs, Linear
+from training.tasks.base import Inputs, Linear, RowWeights
 
 
 class TrainingTokenClassification:
@@ -77,8 +77,10 @@ class TrainingTokenClassification:
     def regularisation_of(self, strength: float) -> float:
         return 1 / strength
 
-    def fit_linear(self, inputs: Inputs, targets: NDArray[Any], regularisation: float) -> Linear:
-        model = LogisticRegression(C=regularisation, max_iter=1000).fit(inputs, targets)
+    def fit_linear(
+        self, inputs: Inputs, targets: NDArray[Any], regularisation: float, weights: RowWeights | None = None
+    ) -> Linear:
+        model = LogisticRegression(C=regularisation, max_iter=1000).fit(inputs, targets, weights)
         weight = np.zeros((len(self._index), inputs.shape[1]), dtype=np.float32)
         # A tag that no training row has is as good as impossible.
         bias = np.full(len(self._index), -100.0, dtype=np.float32)

@@ -49,14 +49,16 @@ def run_stage(
         )
 
 
-def open_loop(name: str, changes: Mapping[str, Any]) -> StageContext:
+def open_loop(name: str, changes: Mapping[str, Any], *, looking: bool = False) -> StageContext:
     """The context of the loop called `name`, with `changes` on top of its file.
+
+    Who is `looking` is not kept out by tables of other columns than the file says.
 
     Raises:
         ConfigurationError: there is no such loop, or its file or a change is wrong.
     """
     _, settings = known_loop(name)
-    return StageContext.open(name, settings, changes=changes)
+    return StageContext.open(name, settings, changes=changes, looking=looking)
 
 
 @contextlib.contextmanager

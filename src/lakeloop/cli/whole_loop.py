@@ -150,7 +150,7 @@ def _statuses(names: Sequence[str]) -> tuple[list[LoopStatus], list[LakeloopErro
     errors: list[LakeloopError] = []
     for name in names:
         try:
-            statuses.append(loop_status(open_loop(name, {})))
+            statuses.append(loop_status(open_loop(name, {}, looking=True)))
         except LakeloopError as error:
             if len(names) == 1:
                 raise

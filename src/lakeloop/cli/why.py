@@ -56,7 +56,7 @@ def why(
         raise ConfigurationError(
             "only trainings have candidates", where="--candidate", found=f"--stage {stage}"
         )
-    context = open_loop(loop, {})
+    context = open_loop(loop, {}, looking=True)
     with working(f"asking {stage} of {loop}"):
         if asked.name == _TRAIN:
             training = why_training(context, partition, candidate or "")
@@ -72,6 +72,8 @@ def why(
         typer.echo(text)
         return
     console = console_for_people()
+    if misfit := context.lake.misfit(context.loop):
+        console.print(Text(f"{loop}: no stage can run: {misfit}"))
     if head:
         console.print(Text(head), *_decision(context))
     for part in parts:

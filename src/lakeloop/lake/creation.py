@@ -6,7 +6,7 @@ Writers never create a table: writers that race to create one double its rows. R
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 import pyarrow as pa
@@ -28,8 +28,8 @@ def create_tables(store: DeltaStore, spec: LoopSpec) -> None:
     """Create what is missing and compare what is there; safe to run in many processes at once.
 
     Opening a loop creates its tables; until a table has its first row, its columns may still change. A table
-    of an earlier version of Lakeloop gets the columns of ours that it lacks, and `raw` those that the loop
-    file has got since; columns that are no longer written stay.
+    of an earlier version of Lakeloop gets the columns of ours that it lacks; `raw` those that the loop file
+    has got since, `staging` and `mart` those beside the text. Columns that are no longer written stay.
 
     Raises:
         ConfigurationError: a table with rows has other columns than it should; names them.
@@ -49,6 +49,27 @@ def create_tables(store: DeltaStore, spec: LoopSpec) -> None:
         _require_same_columns(store.uri(table.name), table, existing, spec.name)
         if existing.metadata().configuration.get(_STATISTICS) != ",".join(table.statistics):
             _set_statistics(store, table, existing)
+
+
+def require_same_columns(store: DeltaStore, spec: LoopSpec, tables: Collection[str]) -> None:
+    """Compare those of `tables` that hold rows; columns that `create_tables` would add are none of it.
+
+    Raises:
+        ConfigurationError: a table has other columns than it should; names them.
+    """
+    for table in tables_of(spec):
+        if table.name not in tables:
+            continue
+        try:
+            existing = store.open(table.name)
+        except ConfigurationError:
+            continue  # it is created with the declared columns when the loop is opened
+        coming = [field.name for field in _columns_that_lack(table, existing)]
+        try:
+            _require_same_columns(store.uri(table.name), table, existing, spec.name, coming)
+        except ConfigurationError:
+            if not _never_held_a_row(existing):
+                raise
 
 
 def _create(store: DeltaStore, table: TableSpec) -> None:
@@ -126,7 +147,7 @@ def _columns_that_lack(table: TableSpec, existing: DeltaTable) -> list[pa.Field]
     return [
         field.with_metadata({ADDED: b"1"})
         for field in table.schema
-        if field.name not in present and (table.grows or field.name not in table.given)
+        if field.name not in present and table.may_come(field.name)
     ]
 
 
@@ -172,17 +193,22 @@ def _columns(columns: pa.Schema | DeltaTable) -> dict[str, pa.DataType]:
     return {field.name: field.type for field in schema}
 
 
-def _require_same_columns(uri: str, table: TableSpec, existing: DeltaTable, loop: str) -> None:
-    wanted, present = _columns(table.schema), _columns(existing)
-    if table.grows or not table.given:  # columns of before stay, and are null in new rows
-        present = {name: kind for name, kind in present.items() if name in wanted}
+def _require_same_columns(
+    uri: str, table: TableSpec, existing: DeltaTable, loop: str, coming: Collection[str] = ()
+) -> None:
+    """Those that are `coming` may lack."""
+    wanted = {name: kind for name, kind in _columns(table.schema).items() if name not in coming}
+    # Columns of before stay, and are null in new rows.
+    present = {
+        name: kind for name, kind in _columns(existing).items() if name in wanted or not table.may_go(name)
+    }
     if wanted == present:
         return
     differences = [
-        *(f"{name}: missing in the table" for name in wanted if name not in present),
+        *(f"{name}{_key(table, name)}: missing in the table" for name in wanted if name not in present),
         *(f"{name}: only in the table" for name in present if name not in wanted),
         *(
-            f"{name}: {present[name]} in the table, {kind} declared"
+            f"{name}{_key(table, name)}: {present[name]} in the table, {kind} declared"
             for name, kind in wanted.items()
             if name in present and present[name] != kind
         ),
@@ -192,7 +218,15 @@ def _require_same_columns(uri: str, table: TableSpec, existing: DeltaTable, loop
         where=uri,
         expected=", ".join(f"{name} {kind}" for name, kind in wanted.items()),
         found="; ".join(differences),
-        remedy=(f"carry the rows over: lakeloop evolve {loop}; or " if table.grows else "")
-        + "give the columns their old types again; or empty the lake of this loop and run its days again:"
-        f" lakeloop reset {loop} --all",
+        remedy=(
+            f"carry the rows over: lakeloop evolve {loop}; or give the columns their old types again; or"
+            if table.name == "raw"
+            else "rows of another task cannot be carried over: say in the loop file what it said before; or"
+        )
+        + f" empty the lake of this loop and run its days again: lakeloop reset {loop} --all",
     )
+
+
+def _key(table: TableSpec, column: str) -> str:
+    """The key of the loop file that decides a column, to be put behind its name."""
+    return f" ({table.keys[column]})" if column in table.keys else ""

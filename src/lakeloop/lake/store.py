@@ -20,7 +20,7 @@ from lakeloop.attempt import Attempt
 from lakeloop.errors import ConfigurationError, FenceError
 from lakeloop.lake.claims import Claims, Fence, provenance
 from lakeloop.lake.conform import Conformer, conform
-from lakeloop.lake.creation import create_tables
+from lakeloop.lake.creation import create_tables, require_same_columns
 from lakeloop.lake.delta import DeltaStore, contended, matching, require_safe
 from lakeloop.lake.digest import ContentDigest, content_digest
 from lakeloop.lake.draft import Draft, Published
@@ -64,6 +64,21 @@ class Lake:
         """
         create_tables(self._store, spec)
         self._written = written_columns(spec)
+
+    def require_same_columns(self, spec: LoopSpec, *tables: str) -> None:
+        """Raises ConfigurationError when one of `tables` has rows and other columns than `spec` says.
+
+        Columns that opening the loop adds may lack.
+        """
+        require_same_columns(self._store, spec, tables)
+
+    def misfit(self, spec: LoopSpec) -> str:
+        """Which table has rows and other columns than `spec` says, with what to do; empty when none has."""
+        try:
+            self.require_same_columns(spec, "raw", "staging", "mart")
+        except ConfigurationError as error:
+            return str(error)
+        return ""
 
     def empty(self, spec: LoopSpec, attempt: Attempt) -> None:
         """Take all rows out of raw, quarantine, staging and mart, which get the columns of `spec`.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from lakeloop.spec.columns import ColumnType
 from lakeloop.spec.contract import SourceBase
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.tasks.base import COMING_AND_GOING
 
 TIMESTAMP = pa.timestamp("us", "UTC")
 
@@ -132,8 +133,19 @@ class TableSpec:
     partition_by: tuple[str, ...] = ("partition",)
     given: frozenset[str] = frozenset()
     """Columns that the loop file decides. All others are ours: a table that lacks one gets it."""
-    grows: bool = False
-    """Columns that the loop file decides may come and go too: rows without one have null there."""
+    come_and_go: tuple[str, ...] = ()
+    """How the names of columns begin that the loop file decides and that may come and go: rows without one
+    have null there. One that is empty: all."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Column -> the key of the loop file that decides it."""
+
+    def may_go(self, column: str) -> bool:
+        """Whether a column that the loop file does not decide any more may stay, for rows of before."""
+        return not self.given or column.startswith(self.come_and_go)
+
+    def may_come(self, column: str) -> bool:
+        """Whether a table with rows gets the column, which is null in them."""
+        return column not in self.given or column.startswith(self.come_and_go)
 
 
 UNDECLARED = "undeclared_fields"
@@ -198,22 +210,23 @@ def written_columns(spec: LoopSpec | None) -> dict[str, frozenset[str]]:
 
     Those whose columns a loop file decides are known by its `spec` only.
     """
-    tables = [table for table in tables_of(spec) if table.grows] if spec else []
+    tables = [table for table in tables_of(spec) if table.come_and_go] if spec else []
     return {table.name: frozenset(table.schema.names) for table in (*FIXED_TABLES, *tables)}
 
 
 def tables_of(spec: LoopSpec) -> tuple[TableSpec, ...]:
     """All tables of a loop: those whose columns its file decides, then `FIXED_TABLES`."""
     mart, roles = mart_schema(spec), frozenset(spec.task.roles())
+    keys = {name: f"task.{role.key.partition('.')[0]}" for name, role in spec.task.roles().items()}
     return (
         TableSpec(
             "raw",
             raw_schema(spec),
             ("source_line",),
             given=frozenset(column.name for column in given_columns(spec.source)),
-            grows=True,
+            come_and_go=("",),
         ),
-        TableSpec("staging", mart, ("source_line",), given=roles),
-        TableSpec("mart", mart, ("source_line",), given=roles),
+        TableSpec("staging", mart, ("source_line",), given=roles, come_and_go=COMING_AND_GOING, keys=keys),
+        TableSpec("mart", mart, ("source_line",), given=roles, come_and_go=COMING_AND_GOING, keys=keys),
         *FIXED_TABLES,
     )

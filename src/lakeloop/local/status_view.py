@@ -154,6 +154,8 @@ def _named_facts(status: LoopStatus) -> Iterator[tuple[str, str]]:
         yield "due", f"{step.stage} {step.partition}: {step.reason}"
     if (more := len(status.pending) - _DUE_SHOWN) > 0:
         yield "", f"and {more} more, see --json"
+    if status.misfit:
+        yield "stands", status.misfit
     if status.left_alone:
         yield "older", status.left_alone
     yield from _refused_runs(status)

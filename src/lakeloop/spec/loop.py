@@ -18,6 +18,7 @@ from lakeloop.spec.checks import Checks, RowCheck
 from lakeloop.spec.clean import Clean
 from lakeloop.spec.columns import ColumnType
 from lakeloop.spec.contract import column_rule
+from lakeloop.spec.methods import methods_for
 from lakeloop.spec.release import Approval, Deploy, Evaluate, Gate
 from lakeloop.spec.rules import Broken, refuse_broken
 from lakeloop.spec.source import Source
@@ -128,8 +129,10 @@ class LoopSpec(Section):
         for number, candidate in enumerate(self.train.all_candidates):
             method = candidate.method
             key = f"train.candidates.{number}.method" if self.train.candidates else "train.method"
-            if why := method.unfit_for(self.task.kind, [key for key, value in self.task if value]):
-                yield Broken(key, why, "another method", method.kind)
+            said = [name for name, value in self.task if value]
+            if why := method.unfit_for(self.task.kind, said):
+                wanted = f"one of the methods {', '.join(methods_for(self.task.kind, said))}"
+                yield Broken(key, why, wanted, method.kind)
             for broken in method.broken_rules(self.task.answers):
                 yield broken._replace(key=(*key.split("."), *broken.key))
         for broken in self.train.broken_rules(self.task):

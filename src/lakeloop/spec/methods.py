@@ -106,7 +106,7 @@ class ZeroShot(MethodBase):
     not_for: ClassVar[tuple[str, ...]] = _ONE_OF_MANY_ONLY
     cannot_read: ClassVar[tuple[str, ...]] = ("text_pair", *BESIDE)
     in_steps: ClassVar[bool] = False
-    ignores: ClassVar[tuple[str, ...]] = ("augment",)
+    ignores: ClassVar[tuple[str, ...]] = ("augment", "class_weights")
 
     kind: Annotated[Literal["zero_shot"], WEIGHTS]
     descriptions: Annotated[dict[str, Words], Mark(("weights",))] = Field(default_factory=dict)
@@ -375,6 +375,16 @@ def kind_of(method: type[MethodBase]) -> str:
     """The name of a method in the loop file."""
     (kind,) = get_args(method.model_fields["kind"].annotation)
     return str(kind)
+
+
+def usual(method: type[MethodBase]) -> MethodBase:
+    """A method with its defaults."""
+    return method.model_validate({"kind": kind_of(method)})
+
+
+def methods_for(kind: str, keys: Collection[str] = ()) -> tuple[str, ...]:
+    """The methods that can learn a `kind` of task whose section says these `keys`, by their names."""
+    return tuple(kind_of(method) for method in METHODS if not usual(method).unfit_for(kind, keys))
 
 
 Method = Annotated[

@@ -42,10 +42,10 @@ from lakeloop.spec.extras import (
     OrWeights,
     Quantise,
 )
-from lakeloop.spec.methods import METHODS, Head, Lora, Method, MethodBase, TopLayers, ZeroShot, kind_of
+from lakeloop.spec.methods import METHODS, Head, Lora, Method, MethodBase, TopLayers, ZeroShot, kind_of, usual
 from lakeloop.spec.rules import Broken, refuse_broken
 from lakeloop.spec.search import METHOD, Search
-from lakeloop.spec.tasks import Task
+from lakeloop.spec.tasks import KINDS_OF_CLASSES, Task
 
 PACKAGE_PREFIX = "package:"
 """Begins a base model that an installed package carries."""
@@ -127,7 +127,7 @@ class Train(Section):
     """Of hidden states, in the trained layers. Default: what the base model was trained with."""
     label_smoothing: Annotated[float, CLASS_STEPS] = Field(default=0.0, ge=0, lt=1)
     """So much of each right answer is spread over all answers."""
-    class_weights: Annotated[str | dict[str, float], OrWeights(), CLASS_STEPS] = OFF
+    class_weights: Annotated[str | dict[str, float], OrWeights(), CLASS_EXTRA] = OFF
     """`balanced`: rows of a rare answer count more, so that all answers count the same; or answer -> weight,
     1 for one that is not there. Only how large weights are to each other counts."""
     sampling: Annotated[Literal["once", "balanced"], CLASS_STEPS] = "once"
@@ -306,12 +306,13 @@ class Train(Section):
         for key in self.asked:
             said = _said(getattr(self, key))
             if self._mark(key).of_classes and not task.classes:
-                yield Broken(key, f"is nothing to a {task.kind}", "a task whose answers are classes", said)
+                wanted = f"task.kind {' or '.join(KINDS_OF_CLASSES)}, whose answers are classes"
+                yield Broken(key, f"is nothing to a {task.kind}", wanted, said)
             elif key in task.refuses:
                 yield Broken(key, f"cannot be had with {task.kind}", "another kind of task", said)
             elif not any(key in self.used_by(method) for method in methods):
                 kinds = ", ".join(dict.fromkeys(method.kind for method in methods))
-                wanted = ", ".join(kind_of(each) for each in METHODS if self._counts(key, _usual(each)))
+                wanted = ", ".join(kind_of(each) for each in METHODS if self._counts(key, usual(each)))
                 yield Broken(key, f"is nothing to method {kinds}", f"one of the methods {wanted}", said)
         if isinstance(self.class_weights, dict) and task.classes:
             for name in self.class_weights:
@@ -375,10 +376,6 @@ def _flat(key: str, value: Any) -> dict[str, Any]:
         return {key: value}
     told = value.model_dump(mode="json")
     return {key: told.pop("kind"), **{f"{key}.{own}": each for own, each in told.items()}}
-
-
-def _usual(method: type[MethodBase]) -> MethodBase:
-    return method.model_validate({"kind": kind_of(method)})
 
 
 def _said(value: Any) -> str:

@@ -14,9 +14,10 @@ from lakeloop.attempt import Attempt
 from lakeloop.errors import ConfigurationError
 from lakeloop.lake import creation
 from lakeloop.lake.store import Lake
-from lakeloop.lake.tables import TableSpec, raw_schema, tables_of
+from lakeloop.lake.tables import TableSpec, mart_schema, raw_schema, tables_of
 from lakeloop.spec.columns import ColumnSection
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.tasks import Regression
 from tests.support.small_loop import small_loop
 
 SOURCE: dict[str, Any] = {
@@ -233,3 +234,34 @@ def test_a_table_whose_log_was_told_to_say_less_still_takes_other_columns_while_
     lake.bootstrap(small_loop())
     lake.bootstrap(small_loop(**with_columns(extra="number")))
     assert "extra" in lake.read("raw").schema.names
+
+
+def test_columns_beside_the_text_come_and_go_while_others_of_the_task_are_kept(lake: Lake) -> None:
+    def of_task(**keys: Any) -> LoopSpec:
+        task = {"text": "text", "label": "label", "labels": ["a", "b"], **keys}
+        return small_loop(**with_columns(amount="number", plan="string"), task=task)
+
+    plain = of_task()
+    lake.bootstrap(plain)
+    row = dict.fromkeys(mart_schema(plain).names) | {"partition": DAY, "row_id": "1"}
+    rows = pa.Table.from_pylist([row], mart_schema(plain))
+    fence = lake.claim("validate", DAY, Attempt("run"))
+    published = lake.replace("mart", rows, where={"partition": DAY}, fence=fence)
+
+    lake.require_same_columns(of_task(numeric=["amount"]), "mart")
+    lake.bootstrap(of_task(numeric=["amount"]))
+    assert lake.read("mart")["feature_amount"].to_pylist() == [None]
+    assert lake.digest("mart", partition=DAY) == published.digest
+    lake.bootstrap(of_task(categorical=["plan"]))
+    assert lake.misfit(of_task(categorical=["plan"])) == ""
+    with pytest.raises(
+        ConfigurationError, match=r"feature_amount \(task\.categorical\): double in the table"
+    ):
+        lake.bootstrap(of_task(categorical=["amount"]))
+
+    numbers = plain.model_copy(update={"task": Regression(kind="regression", text="text", value="amount")})
+    with pytest.raises(
+        ConfigurationError, match=r"target \(task\.value\): missing.*label: only in the table"
+    ):
+        lake.bootstrap(numbers)
+    assert "lakeloop reset small --all" in lake.misfit(numbers)

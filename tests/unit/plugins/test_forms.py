@@ -12,6 +12,7 @@ from lakeloop.spec.methods import METHODS, kind_of
 from lakeloop.spec.reading.load import load_named
 from lakeloop.spec.reading.override import overridable_keys, override
 from lakeloop.spec.train import Train
+from tests.support.small_loop import small_loop
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -91,3 +92,19 @@ def test_a_key_that_several_methods_have_offers_what_any_of_them_allows(news: Lo
     field = run_fields(news, "train")["train.method.features"]
     assert set(field.schema["enum"]) == {"words", "embeddings", "characters", None}
     assert set(field.schema["type"]) == {"string", "null"}
+
+
+def test_a_field_says_of_each_method_what_the_key_means_where_they_differ(news: LoopSpec) -> None:
+    fields = run_fields(news, "train")
+    of_each = fields["train.method.features"].description
+    assert of_each is not None
+    zero_shot, classical = of_each.split("\nclassical: ")
+    assert zero_shot.startswith("zero_shot: What is compared")
+    assert classical.startswith("What the model reads")
+    assert fields["train.method.rank"].description == "adalora: Of an adapter in the end, on average."
+    layers = fields["train.method.layers"].description
+    assert layers is not None
+    assert layers.startswith("How many, counted"), "one method alone has it"
+    candidates = [{"name": "words", "method": "classical"}, {"name": "nearest", "method": "zero_shot"}]
+    listed = run_fields(small_loop(train={"candidates": candidates}), "train")
+    assert listed["train.candidates.words.method.features"].description == of_each

@@ -11,10 +11,11 @@ from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
 from lakeloop.spec.identity import candidate_settings, weights_of
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.methods import Classical, FewShot, Head, ZeroShot
 from lakeloop.spec.origins import origins_of
 from lakeloop.spec.reading.load import load_loop
 from lakeloop.spec.reading.override import override
-from lakeloop.spec.train import Train
+from lakeloop.spec.train import Candidate, Train
 from tests.support.number_loop import number_loop
 from tests.support.small_loop import small_loop
 
@@ -107,6 +108,17 @@ def test_what_makes_no_sense_is_refused_with_the_reason(section: dict[str, Any],
 def test_what_is_about_classes_is_nothing_to_numbers(extra: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="is nothing to a regression"):
         number_loop(train=extra)
+
+
+def test_class_weights_are_for_methods_without_steps_too_and_decide_their_weights() -> None:
+    train = Train(class_weights="balanced")
+    linear, trees = Head(kind="head"), Classical(kind="classical", model="forest")
+    for method in (linear, trees):
+        assert train.only_for(method) == train
+        found = candidate_settings(train, Candidate(name="one", method=method))
+        assert found["class_weights"] == "balanced"
+    unlearnt = (ZeroShot(kind="zero_shot"), FewShot(kind="few_shot"))
+    assert [train.only_for(method) for method in unlearnt] == [Train(), Train()]
 
 
 def test_a_run_is_told_the_same(loop: LoopSpec) -> None:

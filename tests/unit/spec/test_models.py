@@ -6,6 +6,7 @@ import json
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -126,3 +127,13 @@ def test_a_metric_for_evaluations_alone_cannot_decide() -> None:
     assert (broken.key, broken.found) == ("evaluate.metric", "roc_auc")
     assert broken.message == "is reported, but no training can choose by it"
     assert broken.expected == "one of macro_f1, accuracy, log_loss"
+
+
+@pytest.mark.parametrize("method", ["few_shot", {"kind": "classical", "model": "forest"}])
+def test_a_method_that_cannot_learn_the_task_is_refused_with_those_that_can(method: Any) -> None:
+    task = {"kind": "multi_label", "text": "text", "label": "label", "labels": ["a", "b"]}
+    with pytest.raises(ValueError, match="one of the methods head, classical, top_layers") as caught:
+        small_loop(task=task, train={"method": method})
+    assert "zero_shot" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"expected task\.kind classification, whose answers are classes"):
+        small_loop(task=task, train={"class_weights": "balanced"})

@@ -12,6 +12,7 @@ from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.reading.override import overridable_keys, override
 from lakeloop.spec.search import Dimension, grid_of
 from lakeloop.spec.train import Train
+from tests.support.loops import Refuse
 from tests.support.small_loop import small_loop
 
 RATES = {"low": 1e-5, "high": 1e-3, "log": True}
@@ -126,3 +127,11 @@ def test_a_grid_has_the_values_that_somebody_means() -> None:
 def test_a_section_as_a_job_reads_it_is_the_same_again() -> None:
     section = searching({"epochs": [1, 2], "learning_rate": RATES}).train
     assert Train.model_validate_json(section.model_dump_json(exclude_unset=True)) == section
+
+
+def test_a_wrong_key_of_the_space_is_one_problem(refuse: Refuse) -> None:
+    """Without it the space is empty, which nobody wrote."""
+    for more in ("", ", trials: 4"):
+        text = refuse(("train:", f"train:\n  search: {{space: {{learning_rat: [1.0e-4]}}{more}}}"))
+        assert text.startswith("loops/news/loop.yaml: 1 problem\n")
+        assert "did you mean: learning_rate" in text

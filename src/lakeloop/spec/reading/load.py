@@ -129,7 +129,7 @@ def _validate(document: Document) -> tuple[LoopSpec | None, list[Problem]]:
             if flaw.key not in renamed.values():
                 problems[flaw.key, flaw.message] = _located(flaw, document)
             mended |= {flaw.key, renamed.get(flaw.key, flaw.key)}
-            _mend(content, flaw.key, renamed.get(flaw.key))
+            mended |= _mend(content, flaw.key, renamed.get(flaw.key))
             if new := renamed.get(flaw.key):
                 document.lines.setdefault(new, document.line(flaw.key))
     return None, list(problems.values())
@@ -161,13 +161,19 @@ def _at(content: Any, key: Key) -> Any:
     return content
 
 
-def _mend(content: Any, key: Key, renamed: Key | None) -> None:
-    """Take what is at `key` out of `content`, and put it back under its new name if it has one."""
-    section = _at(content, key[:-1])
+def _mend(content: Any, key: Key, renamed: Key | None) -> set[Key]:
+    """Take what is at `key` out of `content`, and put it back under its new name if it has one.
+
+    Returns the sections that had nothing else, and go with it: that they are empty is no mistake of anyone.
+    """
+    section, emptied = _at(content, key[:-1]), set[Key]()
     if isinstance(section, dict) and key and key[-1] in section:
         value = section.pop(key[-1])
         if renamed:
             section[renamed[-1]] = value
+        elif not section and len(key) > 1:
+            emptied = {key[:-1]} | _mend(content, key[:-1], None)
+    return emptied
 
 
 def _misplaced(document: Document, path: Path) -> list[Problem]:

@@ -45,6 +45,14 @@ def overridable(loop: LoopSpec) -> dict[str, tuple[FieldInfo, ...]]:
     return found
 
 
+def kinds_of_key(key: str) -> tuple[str, ...]:
+    """The kinds that have a key of `overridable`, in the order in which it has what is known of them."""
+    parts = tuple(key.split("."))
+    if parts[:2] == ("train", "candidates"):  # each has a method as `train.method` is one
+        parts = ("train", *parts[3:])
+    return kinds_with(parts)
+
+
 def _per_run(loop: LoopSpec) -> list[tuple[str, FieldInfo]]:
     listed = loop.train.candidates
     keys = [(key, info) for key, info in walk(LoopSpec) if not (listed and _is_method(key))]

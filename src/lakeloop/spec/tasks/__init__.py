@@ -5,7 +5,7 @@ What a task does is `lakeloop.tasks.<kind>`, how it is learnt `training.tasks.<k
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import Field
 
@@ -21,7 +21,16 @@ Task = Annotated[
     Field(discriminator="kind"),
 ]
 
+KINDS_OF_CLASSES = tuple(
+    kind
+    for task in get_args(get_args(Task)[0])
+    if task.classes
+    for kind in get_args(task.model_fields["kind"].annotation)
+)
+"""Kinds of task whose answers are classes."""
+
 __all__ = [
+    "KINDS_OF_CLASSES",
     "CausalLm",
     "Classification",
     "MultiLabel",

@@ -14,6 +14,7 @@ from lakeloop.faults import reach
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.days import require_day
 from lakeloop.spec.identity import identity
+from lakeloop.stages.frame.beside import other_columns
 from lakeloop.stages.frame.missing import run_first
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
@@ -64,6 +65,8 @@ def pending(standing: Standing) -> Iterator[Pending]:
             rows = day.ingest.counts.accepted if day.ingest.counts else 0
             reason = f"{rows} raw rows of {day.partition} are not transformed"
             yield Pending("transform", day.partition, reason)
+        elif day.transform and (reads := other_columns(day.transform, standing.loop)):
+            yield Pending("transform", day.partition, f"{day.partition} was built when {reads}")
 
 
 def _ingested(context: StageContext, partition: str) -> StageRecord:

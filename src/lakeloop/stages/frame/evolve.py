@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lakeloop.errors import ConfigurationError
-from lakeloop.lake.tables import given_columns, mart_schema
+from lakeloop.lake.tables import given_columns
 from lakeloop.records import RECORD_FORMAT, StageRecord, fingerprint, now
 from lakeloop.sources.recast import Retyped, carried, try_all, with_types
 from lakeloop.spec.identity import identity
@@ -56,7 +55,7 @@ def look(context: StageContext) -> Evolution:
     Raises:
         ConfigurationError: there is no lake yet; or the task's columns changed, which no row survives.
     """
-    _require_same_roles(context)
+    context.lake.require_same_columns(context.loop, "staging", "mart")
     lake, source = context.lake, context.loop.source
     version = lake.version("raw")
     present = {field.name: field.type for field in lake.columns("raw", version=version)}
@@ -111,21 +110,6 @@ def _evolve(context: StageContext, evolution: Evolution) -> list[str]:
         lake.retype("raw", evolution.version, schema, parts, context.attempt)
     lake.bootstrap(context.loop)
     return _tell_the_ledger(context)
-
-
-def _require_same_roles(context: StageContext) -> None:
-    wanted = {field.name: field.type for field in mart_schema(context.loop)}
-    for table in ("staging", "mart"):
-        present = {field.name: field.type for field in context.lake.columns(table)}
-        if present != wanted and context.lake.rows_by_partition(table):
-            raise ConfigurationError(
-                f"the task has other columns than table {table!r}",
-                where=context.lake.uri(table),
-                expected=", ".join(f"{name} {kind}" for name, kind in wanted.items()),
-                found=", ".join(f"{name} {kind}" for name, kind in present.items()),
-                remedy="rows of another task cannot be carried over; empty the lake of this loop and run its"
-                f" days again: lakeloop reset {context.loop.name} --all",
-            )
 
 
 def _tell_the_ledger(context: StageContext) -> list[str]:

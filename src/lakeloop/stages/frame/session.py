@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakeloop.attempt import Attempt
-from lakeloop.errors import FenceError
+from lakeloop.errors import ConfigurationError, FenceError
 from lakeloop.full_disk import told_when_full
 from lakeloop.records import RECORD_FORMAT, Counts, Provenance, StageRecord, Status, fingerprint, now
 from lakeloop.settings import Settings, get_settings, protect_home
@@ -53,11 +53,15 @@ class StageContext:
         settings: Settings | None = None,
         attempt: Attempt | None = None,
         changes: Mapping[str, Any] | None = None,
+        *,
+        looking: bool = False,
     ) -> StageContext:
         """Load the loop file, with `changes` on top, and open the lake; creates the tables that are missing.
 
+        Who is `looking` writes nothing, and is not kept out by tables of other columns than the file says.
+
         Raises:
-            ConfigurationError: the loop file or a change is wrong.
+            ConfigurationError: the loop file or a change is wrong, or the lake does not fit it.
         """
         from lakeloop.lake.store import Lake
         from lakeloop.spec.reading.load import load_loop
@@ -69,7 +73,11 @@ class StageContext:
         if changes:
             spec = override(spec, changes)
         lake = Lake.from_settings(settings, spec)
-        lake.bootstrap(spec)
+        try:
+            lake.bootstrap(spec)
+        except ConfigurationError:
+            if not (looking and lake.misfit(spec)):
+                raise
         return cls(spec, lake, settings, attempt or Attempt.local(), dict(changes or {}))
 
     def work(self, stage: str, partition: str) -> Path:

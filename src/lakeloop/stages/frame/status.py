@@ -141,6 +141,8 @@ class LoopStatus(Frozen):
     champion: ChampionStatus | None
     decision: DecisionStatus | None
     pending: tuple[Pending, ...]
+    misfit: str = ""
+    """Why no stage can run: which table has other columns than the loop file says; empty when all fit."""
     left_alone: str = ""
     """Which days with data nobody will ingest unasked, and how to have them; empty when there are none."""
     running: tuple[StageActivity, ...] = ()
@@ -189,6 +191,7 @@ def loop_status(context: StageContext) -> LoopStatus:
         champion=champion,
         decision=_decision(entries),
         pending=tuple(pending_work(standing)),
+        misfit=context.lake.misfit(context.loop),
         left_alone=standing.left_alone,
         running=running(standing.activities),
         queue=queue_of(context),

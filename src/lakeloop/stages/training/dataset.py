@@ -16,6 +16,7 @@ from lakeloop.durable import write_atomically
 from lakeloop.errors import ArtifactError, FenceError
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.identity import identity
+from lakeloop.stages.frame.beside import require_same_columns
 from lakeloop.stages.frame.missing import run_first
 from lakeloop.stages.frame.session import StageContext, StageSession
 
@@ -34,16 +35,18 @@ def dataset(context: StageContext, partition: str) -> StageRecord:
 
     Raises:
         DataError: a split would be empty, there is nothing to learn from the training rows, or rows do not
-            fit the task any more.
+            fit the task any more, or were built with other columns beside the text.
         FenceError: a day of the mart is being published at this moment.
     """
     with context.stage("dataset", partition, config=identity(context.loop, "dataset")) as stage:
-        published = published_partitions(context.lake.ledger.entries("validate"), up_to=partition)
+        entries = context.lake.ledger.entries()
+        published = published_partitions(entries, up_to=partition)
         if not published:
             return stage.skipped(
                 f"no day of the mart up to {partition} is published",
                 to_do=run_first(context, "validate", partition),
             )
+        require_same_columns(published, entries, context.loop)
         stage.inputs(**{f"mart/{day}": found.digest for day, found in published.items()})
         if (done := stage.unchanged()) and context.lake.files.exists(done.outputs["dataset"]):
             return done

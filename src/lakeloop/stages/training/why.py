@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from lakeloop.errors import DataError
 from lakeloop.records import Frozen, StageRecord
 from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.frame.cost import budget_status, unfinished
@@ -60,7 +61,10 @@ def why_training(context: StageContext, partition: str | None = None, candidate:
 
 
 def _why(context: StageContext, partition: str, name: str) -> Why:
-    frozen = look_at(context, stage_named(_DATASET), partition)
+    try:
+        frozen = look_at(context, stage_named(_DATASET), partition)
+    except DataError as error:  # rows that no data set can be made of
+        return explain(Look(_session(context, partition, name, ""), skipped=f"would fail: {error}"))
     if frozen.skipped:
         session = _session(context, partition, name, "")
         return explain(Look(session, skipped=frozen.skipped))

@@ -67,7 +67,9 @@ EXTRAS: dict[str, dict[str, Any]] = {
     "temperature": {"calibration": "temperature"},
     "pgd": {"adversarial": {"kind": "pgd", "epsilon": 0.2, "steps": 2}},
 }
-WITHOUT_STEPS: tuple[str, ...] = ("temperature", "int8", "augment")
+ENDINGS = ("temperature", "int8", "augment")
+"""Extras that leave what is learnt of the rows as it is, or need another test to tell."""
+WITHOUT_STEPS: tuple[str, ...] = (*ENDINGS, "even weights", "given weights")
 """Extras that a method without steps has, too."""
 TABLE = [(name, method) for name in EXTRAS for method in ("full", "lora")] + [
     (name, "head") for name in WITHOUT_STEPS
@@ -142,7 +144,7 @@ def test_an_extra_goes_on_after_a_kill_bit_for_bit(
     assert_same(train_killed(make_job, folder, (5, 12), **options), undisturbed)
 
 
-@pytest.mark.parametrize("name", [name for name in EXTRAS if name not in WITHOUT_STEPS])
+@pytest.mark.parametrize("name", [name for name in EXTRAS if name not in ENDINGS])
 def test_an_extra_changes_what_is_learnt(
     make_job: MakeJob, tmp_path: Path, beside: dict[str, Path], name: str
 ) -> None:

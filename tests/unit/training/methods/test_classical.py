@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -40,6 +41,30 @@ def test_the_same_rows_give_the_same_forest(make_job: MakeJob) -> None:
         for _ in range(2)
     )
     assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "head",
+        *({"kind": "classical", "features": "embeddings", "model": model, "trees": 20} for model in MODELS),
+    ],
+    ids=["head", *MODELS],
+)
+def test_class_weights_move_its_answers_to_the_class_that_counts_more(
+    make_job: MakeJob, method: str | dict[str, Any]
+) -> None:
+    def chance_of_tech(**options: Any) -> float:
+        job = make_job(method, **options)
+        network = train(job).network.eval()
+        ids = torch.tensor([job.tokenizer.encode("the goal of a phone was said today").ids])
+        with torch.inference_mode():
+            chances = network(ids, torch.ones_like(ids)).softmax(1)
+        return float(chances[0, job.dataset.contract.names.index("tech")])
+
+    plain = chance_of_tech()
+    assert chance_of_tech(class_weights={"tech": 50.0}) > plain
+    assert chance_of_tech(class_weights="none") == plain
 
 
 @pytest.mark.parametrize("model", MODELS)
