@@ -86,6 +86,13 @@ def unavailable(
     return ProblemError(503, code, message, expected=expected, found=found, headers=headers)
 
 
+def head_too_large(expected: str, found: str = "more") -> ProblemError:
+    """A 431: the head of a request, its path and headers, is larger than it may be."""
+    return ProblemError(
+        431, "head_too_large", "the head of the request is too large", expected=expected, found=found
+    )
+
+
 def install(app: FastAPI) -> None:
     """Make every error of `app` come out in the one shape."""
 
