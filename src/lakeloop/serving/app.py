@@ -179,7 +179,7 @@ def _add_predict(app: FastAPI, service: Service, queue: InferenceQueue) -> None:
         rows = request.rows
         _require_fits(rows, service.limits)
         exchange = Exchange(served, request.request_id or uuid.uuid4().hex, rows, started, seconds)
-        response = await queue.run(exchange.answer, seconds)
+        response = await queue.run(exchange.pieces(), seconds, short=exchange.short)
         served.metrics.texts.observe(len(rows))
         return response
 

@@ -249,7 +249,7 @@ def test_a_failing_model_is_500_without_our_insides(server: Server, monkeypatch:
     def fail(*_: object) -> None:
         raise RuntimeError("secret text")
 
-    monkeypatch.setattr(Predictor, "predict", fail)
+    monkeypatch.setattr(Predictor, "pieces", fail)
     answer = server.client.post("/v1/predict", json={"texts": ["tech"]})
 
     assert answer.status_code == 500
@@ -265,13 +265,13 @@ def test_a_busy_server_refuses_soon_says_when_to_come_back_and_stays_healthy(
     release = threading.Event()
     with server.client:
         server.await_version("v1")
-        real = Predictor.predict
+        real = Predictor.pieces
 
         def slow(self: Predictor, texts: list[str]) -> Any:
             release.wait(5)
-            return real(self, texts)
+            return (yield from real(self, texts))
 
-        monkeypatch.setattr(Predictor, "predict", slow)
+        monkeypatch.setattr(Predictor, "pieces", slow)
         answers = []
         callers = [
             threading.Thread(
@@ -284,7 +284,7 @@ def test_a_busy_server_refuses_soon_says_when_to_come_back_and_stays_healthy(
         assert server.client.get("/healthz").status_code == 200
         for caller in callers:
             caller.join()
-        assert value(server.metrics, "lakeloop_requests_pending") == 1
+        assert value(server.metrics, "lakeloop_requests_pending") == 2
         release.set()
 
     assert [answer.status_code for answer in answers] == [503] * 4

@@ -42,9 +42,9 @@ class Limits(BaseSettings):
     answer_seconds: float = Field(default=30.0, gt=0)
     """A request that was not answered by then is refused with 503."""
     lanes: int = Field(default=1, ge=1)
-    """Requests that are worked on at the same time, of all loops together."""
+    """Requests that are worked on at the same time, of all loops together; and as many short ones."""
     waiting: int = Field(default=64, ge=0)
-    """Requests that may wait for a lane; one more is refused with 503."""
+    """Requests that may wait for a lane; one more is refused with 503. Long ones get half of these places."""
     threads: int = Field(default=1, ge=1)
     """CPU threads of one call of a model."""
     poll_seconds: float = Field(default=2.0, gt=0)
