@@ -44,6 +44,8 @@ class Exchange:
     """When the request was parsed, by the monotonic clock."""
     seconds: float
     """How long its client waits for an answer."""
+    top: int = 0
+    """How many scores an answer has that the client gets; 0 is all. The log has all."""
 
     def pieces(self) -> Pieces[PredictResponse]:
         """Ask the model, and log what it says.
@@ -70,8 +72,9 @@ class Exchange:
                     latency_ms=taken * 1000,
                 )
             )
+        shown = [answer.cut(self.top) for answer in answers] if self.top else answers
         return PredictResponse(
-            model_version=model.release.version, predictions=answers, request_id=self.request_id
+            model_version=model.release.version, predictions=shown, request_id=self.request_id
         )
 
     @property

@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from lakeloop.errors import ConfigurationError, LakeloopError, ServiceError
-from lakeloop.hosts import HostGuard, allowed_hosts
+from lakeloop.hosts import allowed_hosts
 from lakeloop.ports import SERVER_PORT
 from lakeloop.serving.app import Service, create_app
 from lakeloop.serving.guard.connections import bounded
@@ -87,8 +87,7 @@ def serve(
     name = f"[{host}]" if ":" in host else host
     address = f"http://{name}:{listener.getsockname()[1]}"
     log.info("serving %s at %s (API docs: %s/docs)", ", ".join(service.loops), address, address)
-    app = create_app(service)
-    app.add_middleware(HostGuard, hosts=allowed_hosts(settings, host))
+    app = create_app(service, allowed_hosts(settings, host))
     server = uvicorn.Server(_config(app, service))
     server.run(sockets=[listener])
     if not server.started:

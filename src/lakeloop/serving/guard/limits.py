@@ -31,6 +31,8 @@ class Limits(BaseSettings):
     """A client that does not read its answer by then is given up."""
     texts: int = Field(default=128, ge=1)
     """Texts in one request."""
+    top_k: int = Field(default=0, ge=0)
+    """Scores in one answer, the most probable first, where a request does not say how many; 0 is all."""
     characters: int = Field(default=50_000, ge=1)
     """Characters of one text; a model itself cuts at its own number of tokens."""
     body_bytes: int = Field(default=2 << 20, ge=1)
