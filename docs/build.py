@@ -1,9 +1,9 @@
 """Writes the generated pages of the guide; `--check` says which are out of step and exits with 1.
 
 `loop-file.md` comes from the models that check a loop file, `dags.md` from the docstrings of the DAG files,
-`base-models.md` from what a test found, the loop file in each page of `examples/` from the one that ships, so
-none can tell another story than the code. Pictures are made by
-`pictures.py`.
+`base-models.md` from what a test found, the settings in `serving.md` from those that the server reads, the
+loop file in each page of `examples/` from the one that ships, so none can tell another story than the code.
+Pictures are made by `pictures.py`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 from lakeloop.examples.registry import EXAMPLES, loop_text
 from lakeloop.measures.base import MetricSpec
 from lakeloop.measures.registry import METRICS, learning_metrics_of
+from lakeloop.serving.guard.limits import Limits
 from lakeloop.spec.base import Mark, mark_of
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.methods import METHODS, kind_of
@@ -247,11 +248,23 @@ def example_page(name: str) -> str:
     return before + begin + loop_text(name, name) + "```\n" + rest.partition("```\n")[2]
 
 
+def serving_page() -> str:
+    """The page of the model server as it stands, with its settings as the code has them at the end."""
+    before, heading, _ = (DOCS / "serving.md").read_text().partition("## Settings\n")
+    rows = [
+        f"| `LAKELOOP_SERVE_{name.upper()}` | {field['default']} | {_meaning(field)} |"
+        for name, field in Limits.model_json_schema()["properties"].items()
+    ]
+    lines = ["", "Of one process, for all its loops together.", "", "| variable | default | meaning |"]
+    return before + heading + "\n".join([*lines, "|---|---|---|", *rows]) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "loop-file.md": loop_file_page,
     "dags.md": dags_page,
     "base-models.md": base_models_page,
     "tasks.md": tasks_page,
+    "serving.md": serving_page,
     **{f"examples/{name}.md": partial(example_page, name) for name in EXAMPLES},
 }
 

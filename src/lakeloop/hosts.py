@@ -83,8 +83,18 @@ class HostGuard:
             "expected": "Host: " + ", ".join(sorted(self._hosts.names)),
             "found": f"Host: {', '.join(given)[:_SHOWN_CHARACTERS]}" if given else "no Host",
         }
-        body = json.dumps({"error": problem}).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        told = {  # RFC 9457
+            "type": f"urn:lakeloop:problem:{problem['code']}",
+            "title": "Misdirected Request",
+            "status": _MISDIRECTED,
+            "detail": problem["message"],
+            "error": problem,
+        }
+        body = json.dumps(told).encode()
+        headers = [
+            (b"content-type", b"application/problem+json"),
+            (b"content-length", str(len(body)).encode()),
+        ]
         await send({"type": "http.response.start", "status": _MISDIRECTED, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

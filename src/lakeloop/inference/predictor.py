@@ -16,8 +16,9 @@ from lakeloop.errors import ArtifactError
 from lakeloop.inference.batches import length_batches, pad, pad_id_of
 from lakeloop.inference.engines.onnx_encoder import REMEDY
 from lakeloop.inference.engines.registry import open_engine
-from lakeloop.inference.engines.running import run_batches
+from lakeloop.inference.engines.running import run_pieces
 from lakeloop.inference.instances import clean_instances, encode, inputs_of, tokenised
+from lakeloop.inference.pieces import Pieces, done, reading_parts
 from lakeloop.inference.writing import Prompts
 from lakeloop.tasks.base import Answer, Written
 from lakeloop.tasks.reading import Instance, as_instances
@@ -62,15 +63,21 @@ class Predictor:
         Raises:
             ArtifactError: the network fails on such texts, or gives something else than its contract says.
         """
+        return done(self.pieces(rows))
+
+    def pieces(self, rows: Sequence[str] | Sequence[Instance]) -> Pieces[list[Answer]]:
+        """As `predict`, in pieces of about a tenth of a second for a small encoder on one core.
+
+        A batch of texts that are written is one piece, however long they get.
+        """
         if not rows:
             return []
         sent = as_instances(rows)
-        instances = self._cleaned(sent)
-        contract = self.description.contract
         if self._prompts is not None:
-            return self._decode(contract, self._written(self._prompts, instances))
-        encoded = self._encoded(instances)
-        outputs = run_batches(
+            return (yield from self._writing(self._prompts, sent))
+        instances, encoded = yield from self._reading(sent)
+        contract = self.description.contract
+        outputs = yield from run_pieces(
             self._engine,
             contract,
             [each.ids for each in encoded],
@@ -85,13 +92,28 @@ class Predictor:
         ]
         return self._decode(contract, outputs, read)
 
-    def _written(self, prompts: Prompts, instances: Sequence[Instance]) -> list[Written]:
-        ids = prompts.ids([each.text for each in instances])
+    def _reading(self, sent: Sequence[Instance]) -> Pieces[tuple[list[Instance], list[Encoding]]]:
+        """Rows as they are after cleaning, and their tokens."""
+        instances: list[Instance] = []
+        encoded: list[Encoding] = []
+        for part, cost in reading_parts(sent):
+            yield cost
+            cleaned = self._cleaned(part)
+            instances += cleaned
+            encoded += self._encoded(cleaned)
+        return instances, encoded
+
+    def _writing(self, prompts: Prompts, sent: Sequence[Instance]) -> Pieces[list[Answer]]:
+        ids: list[list[int]] = []
+        for part, cost in reading_parts(sent):
+            yield cost
+            ids += prompts.ids([each.text for each in self._cleaned(part)])
         found: dict[int, Written] = {}
         for batch in length_batches([len(row) for row in ids]):
+            yield len(batch) * (len(ids[batch[-1]]) + prompts.most_written)
             written = self._engine.run(pad([ids[index] for index in batch], self._pad))
             found.update(zip(batch, map(prompts.written, written), strict=True))
-        return [found[index] for index in range(len(ids))]
+        return self._decode(self.description.contract, [found[index] for index in range(len(ids))])
 
     def _cleaned(self, instances: Sequence[Instance]) -> list[Instance]:
         """`instances` as the rows of the mart are."""

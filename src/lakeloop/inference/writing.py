@@ -28,6 +28,8 @@ class Prompts:
         own.no_padding()
         before, behind = _specials(own)
         self._writing = writing
+        self.most_written = writing.max_new_tokens
+        """Tokens of an answer, at most."""
         # A model that only goes on must not read that the text is at an end.
         self._behind = behind if writing.start is not None else []
         first, *others = writing.prompt

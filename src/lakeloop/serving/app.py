@@ -7,7 +7,6 @@ by `server`. Answers to the same text differ only with the model version, which 
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,15 +14,17 @@ from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI, Path, Response
-from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 import lakeloop
+from lakeloop.hosts import HostGuard, Hosts
 from lakeloop.serving import state
 from lakeloop.serving.exchange import Exchange, ServedLoop
-from lakeloop.serving.guard.head import HeadAsGet
-from lakeloop.serving.guard.limits import BodyLimit, Limits
+from lakeloop.serving.guard.bodies import BodyLimit
+from lakeloop.serving.guard.head import HeadAsGet, HeadLimit
+from lakeloop.serving.guard.identity import RequestIds, use_id
+from lakeloop.serving.guard.limits import Limits
 from lakeloop.serving.guard.problems import ErrorBody, ProblemError, install
 from lakeloop.serving.lanes import InferenceQueue
 from lakeloop.serving.messages import (
@@ -32,16 +33,14 @@ from lakeloop.serving.messages import (
     ModelInfo,
     PredictRequest,
     PredictResponse,
-    example_response,
 )
 from lakeloop.serving.metrics import ServerMetrics, Timing
+from lakeloop.serving.openapi import SHORT_FORMS, describe
 from lakeloop.serving.router import named, only
 from lakeloop.serving.watcher import Watcher
 from lakeloop.tasks.reading import Instance
 
 _LOOP = "/v1/loops/{loop}"
-_SHORT_FORMS = ("/v1/predict", "/v1/model")
-"""For a server of one loop."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,11 @@ class Service:
     metrics: ServerMetrics
 
 
-def create_app(service: Service) -> FastAPI:
-    """The ASGI app of a model server; starts and stops the parts of `service` with itself."""
+def create_app(service: Service, hosts: Hosts | None = None) -> FastAPI:
+    """The ASGI app of a model server; starts and stops the parts of `service` with itself.
+
+    Without `hosts` it answers under every name.
+    """
     queue = InferenceQueue(service.limits.lanes, service.limits.waiting, service.metrics)
 
     @asynccontextmanager
@@ -79,9 +81,23 @@ def create_app(service: Service) -> FastAPI:
     _add_models(app, service)
     _add_operations(app, service)
     app.add_middleware(BodyLimit, limits=service.limits)
+    app.add_middleware(HeadLimit, limits=service.limits)
     app.add_middleware(HeadAsGet)
+    if hosts is not None:
+        app.add_middleware(HostGuard, hosts=hosts)
     app.add_middleware(Timing, metrics=service.metrics, is_path=_is_path(app, service))
-    app.openapi = lambda: _openapi(app, service)  # type: ignore[method-assign]  # FastAPI's way to do this
+    app.add_middleware(RequestIds)
+    described: dict[tuple[str, ...], dict[str, Any]] = {}
+
+    def openapi() -> dict[str, Any]:
+        # Made once for each list of loops: it takes a tenth of a second.
+        names = tuple(service.loops)
+        if names not in described:
+            described.clear()
+            described[names] = describe(app, service.loops, service.limits)
+        return described[names]
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's way to do this
     return app
 
 
@@ -94,37 +110,6 @@ def _stop(service: Service, queue: InferenceQueue) -> None:
     deadline = time.monotonic() + service.limits.drain_seconds
     for log in logs:
         log.stop(max(0.0, deadline - time.monotonic()))
-
-
-def _description(service: Service) -> str:
-    limits, names = service.limits, ", ".join(f"`{name}`" for name in list(service.loops))
-    short = (
-        "" if len(service.loops) > 1 else " `/v1/predict` and `/v1/model` are short forms for the one loop."
-    )
-    return (
-        f"Answers texts with the champions of: {names}.{short} A request may have {limits.texts} texts of "
-        f"{limits.characters} characters and {limits.body_bytes} bytes. Answers are logged to the lake. "
-        "Every error has the same shape."
-    )
-
-
-def _openapi(app: FastAPI, service: Service) -> dict[str, Any]:
-    """What the API page shows: with the loops that are served now, of which there may be more later."""
-    names = list(service.loops)
-    schema = get_openapi(
-        title=f"Lakeloop: {', '.join(names)}",
-        version=app.version,
-        description=_description(service),
-        routes=app.routes,
-    )
-    if len(names) > 1:
-        for path in _SHORT_FORMS:
-            del schema["paths"][path]
-    operations = [operation for path in schema["paths"].values() for operation in path.values()]
-    for parameter in [each for operation in operations for each in operation.get("parameters", ())]:
-        if parameter["name"] == "loop":
-            parameter["schema"]["enum"] = names
-    return schema
 
 
 def _is_path(app: FastAPI, service: Service) -> Callable[[str], bool]:
@@ -155,19 +140,15 @@ def _errors(*codes: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _add_predict(app: FastAPI, service: Service, queue: InferenceQueue) -> None:
-    kinds = sorted({served.task for served in service.loops.values()})
-    examples = {kind: {"summary": f"task: {kind}", "value": example_response(kind)} for kind in kinds}
-    responses = {
-        **_errors(404, 408, 413, 415, 422, 503),
-        200: {"content": {"application/json": {"examples": examples}}},
-    }
+    responses = _errors(400, 404, 408, 409, 413, 415, 422, 503)
 
     async def ask(served: ServedLoop, request: PredictRequest) -> PredictResponse:
         started, seconds = time.monotonic(), service.limits.answer_seconds
         rows = request.rows
         _require_fits(rows, service.limits)
-        exchange = Exchange(served, request.request_id or uuid.uuid4().hex, rows, started, seconds)
-        response = await queue.run(exchange.answer, seconds)
+        top = request.top_k or service.limits.top_k
+        exchange = Exchange(served, use_id(request.request_id), rows, started, seconds, top)
+        response = await queue.run(exchange.pieces(), seconds, short=exchange.short)
         served.metrics.texts.observe(len(rows))
         return response
 
@@ -175,7 +156,7 @@ def _add_predict(app: FastAPI, service: Service, queue: InferenceQueue) -> None:
     async def predict(request: PredictRequest, loop: str = _IN_PATH) -> PredictResponse:
         return await ask(named(service.loops, loop), request)
 
-    @app.post(_SHORT_FORMS[0], tags=["model"], responses=responses, summary="Answer texts: the only loop")
+    @app.post(SHORT_FORMS[0], tags=["model"], responses=responses, summary="Answer texts: the only loop")
     async def predict_only(request: PredictRequest) -> PredictResponse:
         return await ask(only(service.loops, "predict"), request)
 
@@ -212,7 +193,10 @@ def _add_models(app: FastAPI, service: Service) -> None:
         return state.model_info(named(service.loops, loop))
 
     @app.get(
-        _SHORT_FORMS[1], tags=["model"], responses=_errors(503), summary="Which model answers: the only loop"
+        SHORT_FORMS[1],
+        tags=["model"],
+        responses=_errors(409, 503),
+        summary="Which model answers: the only loop",
     )
     async def model_only() -> ModelInfo:
         return state.model_info(only(service.loops, "model"))

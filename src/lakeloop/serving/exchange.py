@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lakeloop.inference.pieces import Pieces
 from lakeloop.records import now
 from lakeloop.serving.guard.problems import ProblemError
 from lakeloop.serving.log.predictions import Answered, PredictionLog
@@ -13,7 +14,11 @@ from lakeloop.serving.messages import PredictResponse
 from lakeloop.serving.metrics import LoopMetrics
 from lakeloop.serving.router import answering
 from lakeloop.serving.slots import Slots
+from lakeloop.serving.turns import SHORT_TOKENS
 from lakeloop.tasks.reading import Instance, Reading
+
+_CHARACTERS_A_TOKEN = 4
+"""Of usual texts."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +44,13 @@ class Exchange:
     """When the request was parsed, by the monotonic clock."""
     seconds: float
     """How long its client waits for an answer."""
+    top: int = 0
+    """How many scores an answer has that the client gets; 0 is all. The log has all."""
 
-    def answer(self) -> PredictResponse:
+    def pieces(self) -> Pieces[PredictResponse]:
         """Ask the model, and log what it says.
+
+        One model answers all of it, also when another becomes champion between two pieces.
 
         Raises:
             ProblemError: 503, the loop has no model; 422, its model does not read such rows.
@@ -49,7 +58,7 @@ class Exchange:
         """
         model = answering(self.served.slots)
         self._require_readable(model.predictor.description.reads)
-        answers = model.predictor.predict(self.rows)
+        answers = yield from model.predictor.pieces(self.rows)
         taken = time.monotonic() - self.started
         # Later the client has its 503 already; an answer that the client did not get is not logged.
         if self.rows and taken < self.seconds:
@@ -63,9 +72,16 @@ class Exchange:
                     latency_ms=taken * 1000,
                 )
             )
+        shown = [answer.cut(self.top) for answer in answers] if self.top else answers
         return PredictResponse(
-            model_version=model.release.version, predictions=answers, request_id=self.request_id
+            model_version=model.release.version, predictions=shown, request_id=self.request_id
         )
+
+    @property
+    def short(self) -> bool:
+        """It is answered with little work, by all that can be told before the texts are tokenised."""
+        characters = sum(len(word) for row in self.rows for word in row.words)
+        return characters // _CHARACTERS_A_TOKEN <= SHORT_TOKENS
 
     def _require_readable(self, reads: Reading) -> None:
         for number, row in enumerate(self.rows):

@@ -1,58 +1,123 @@
 """A bounded number of requests in the models and before them; further requests are told to come back.
 
 The models of all loops run in the same few threads: the cores are shared too, and health checks are answered
-while these threads work. The work comes from `app`.
+while these threads work. A request is worked on piece by piece, and after each piece it is decided anew whose
+turn it is (`turns`). A call of a network cannot be broken off, so short work has threads of its own: a single
+text does not wait until a batch of long ones is through. The work comes from `app`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from concurrent.futures import Future
+from typing import TypeVar
 
+from lakeloop.inference.pieces import Pieces
 from lakeloop.serving.guard.problems import unavailable
 from lakeloop.serving.metrics import ServerMetrics
+from lakeloop.serving.turns import Turns, Work
 
 T = TypeVar("T")
 
+_LOWER = 10
+"""Niceness of the threads for long work: where cores are short, short work goes before it."""
+
 
 class InferenceQueue:
-    """Runs work in `lanes` threads and lets at most `waiting` more wait for one."""
+    """Works in `lanes` threads, and in as many for short work; at most `waiting` more requests may wait."""
 
     def __init__(self, lanes: int, waiting: int, metrics: ServerMetrics) -> None:
-        self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="inference")
         self._room = lanes + waiting
-        self._pending = 0
-        self._lock = threading.Lock()
+        self._room_of_long = lanes + waiting // 2
+        self._pending: set[Work] = set()
+        self._turns = Turns()
+        self._changed = threading.Condition()
+        self._closed = False
         self._gauge = metrics.pending
+        self._threads = [
+            threading.Thread(target=self._work, args=(short,), name=f"inference-{number}", daemon=True)
+            for number, short in enumerate([True, False] * lanes)
+        ]
+        for thread in self._threads:
+            thread.start()
 
-    async def run(self, work: Callable[[], T], seconds: float) -> T:
-        """The result of `work`, run in a thread.
+    async def run(self, pieces: Pieces[T], seconds: float, *, short: bool) -> T:
+        """The result of `pieces`, worked on in threads; what is not `short` finds less room.
 
-        Work that has not begun after `seconds` never begins; work that has is finished and thrown away.
+        After `seconds` no further piece is begun.
 
         Raises:
             ProblemError: 503, because no more may wait or because `seconds` have passed.
         """
-        with self._lock:
-            if self._pending >= self._room:
-                raise unavailable("overloaded", f"{self._room} requests are waiting already; try again soon")
-            self._pending += 1
-            self._gauge.set(self._pending)
-        future = self._pool.submit(work)
-        future.add_done_callback(self._leave)
+        answer: Future[T] = Future()
+        self._enter(Work(pieces, answer, short))
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), seconds)
+            return await asyncio.wait_for(asyncio.wrap_future(answer), seconds)
         except TimeoutError:
             raise unavailable("timeout", f"not answered within {seconds:g} s; try again soon") from None
 
     def close(self) -> None:
-        """Wait for the work that has begun; work that still waits never begins."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Wait for the pieces that have begun; nothing is begun after that."""
+        with self._changed:
+            self._closed = True
+            left = self._turns.clear()
+            self._changed.notify_all()
+        for work in left:
+            work.answer.cancel()
+        for thread in self._threads:
+            thread.join()
 
-    def _leave(self, _: Future[Any]) -> None:
-        with self._lock:
-            self._pending -= 1
-            self._gauge.set(self._pending)
+    def _enter(self, work: Work) -> None:
+        with self._changed:
+            full = len(self._pending) >= self._room
+            if not full and not work.short:
+                full = sum(not other.short for other in self._pending) >= self._room_of_long
+            if full or self._closed:
+                waiting = f"{len(self._pending)} requests are waiting already"
+                raise unavailable("overloaded", f"{waiting}; try again soon")
+            self._pending.add(work)
+            self._gauge.set(len(self._pending))
+            self._turns.add(work)  # what its first piece costs is not known: short
+            self._changed.notify_all()
+
+    def _work(self, short: bool) -> None:
+        if not short and sys.platform == "linux":  # where a thread has a priority of its own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWER)
+        while (work := self._next(short)) is not None:
+            if work.over or not self._advance(work):
+                self._leave(work)
+
+    def _next(self, short: bool) -> Work | None:
+        """Wait for the next turn; None when the queue is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._turns.has(short=short))
+            return None if self._closed else self._turns.take(short=short)
+
+    def _advance(self, work: Work) -> bool:
+        """Do the next piece; whether there is one more."""
+        try:
+            work.cost = next(work.pieces)
+        except StopIteration as end:
+            if work.answer.set_running_or_notify_cancel():
+                work.answer.set_result(end.value)
+            return False
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is for who waits
+            if work.answer.set_running_or_notify_cancel():
+                work.answer.set_exception(error)
+            return False
+        with self._changed:
+            if self._closed:
+                work.answer.cancel()
+                return False
+            self._turns.add(work)
+            self._changed.notify_all()
+        return True
+
+    def _leave(self, work: Work) -> None:
+        work.pieces.close()
+        with self._changed:
+            self._pending.discard(work)
+            self._gauge.set(len(self._pending))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, Union
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from lakeloop.serving.guard.identity import PATTERN
 from lakeloop.serving.guard.problems import ASKED_TWICE, NOTHING_ASKED, ErrorDetail
 from lakeloop.tasks.base import Answer, OutputContract
 from lakeloop.tasks.reading import Instance, Reading
@@ -41,7 +42,7 @@ def _not_blank(text: str) -> str:
 
 Encodable = Annotated[str, AfterValidator(_encodable)]
 Text = Annotated[Encodable, AfterValidator(_not_blank)]
-RequestId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
+RequestId = Annotated[str, StringConstraints(pattern=PATTERN)]
 
 
 class _Described(BaseModel):
@@ -72,7 +73,11 @@ class PredictRequest(_Described):
     )
     """In place of texts."""
     request_id: RequestId | None = Field(default=None, examples=["my-request-1"])
-    """Your own name for this request, printable ASCII without spaces; one is made up when it is absent."""
+    """Your own name for this request, printable ASCII without spaces; else it is that of the header
+    X-Request-ID, or made up."""
+    top_k: int | None = Field(default=None, ge=1, examples=[3])
+    """How many of its scores an answer shall have, the most probable first, and those of the classes that it
+    names; by default all, or what this server is set to. For tasks without scores it says nothing."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -97,6 +102,12 @@ class PredictResponse(_Described):
     predictions: list[AnyAnswer]
     """Each as the loop's task has it."""
     request_id: str
+
+
+def example_request(kind: str) -> dict[str, Any]:
+    """A request of one text, for a kind of task: all are asked alike."""
+    named = {"texts": ["Shares in London closed higher."], "request_id": "my-request-1"}
+    return {**named, "top_k": 3} if "scores" in answer_type(kind).model_fields else named
 
 
 def example_response(kind: str) -> dict[str, Any]:

@@ -37,6 +37,10 @@ class ServerMetrics:
         self.pending = Gauge(
             "lakeloop_requests_pending", "Requests that a model works on or that wait.", registry=registry
         )
+        self.connections = Gauge("lakeloop_connections", "Connections that are open.", registry=registry)
+        self._cut = Counter(
+            "lakeloop_connections_cut", "Connections that this server ended.", ("why",), registry=registry
+        )
         self.texts = Histogram(
             "lakeloop_request_texts",
             "Texts in an answered request.",
@@ -65,6 +69,10 @@ class ServerMetrics:
 
     def _predictions(self, what: str, help_text: str) -> Counter:
         return Counter(f"lakeloop_predictions_{what}", help_text, _LOOP, registry=self.registry)
+
+    def count_cut(self, why: str) -> None:
+        """One more connection was ended by this server, and `why`."""
+        self._cut.labels(why).inc()
 
     def of_loop(self, loop: str) -> LoopMetrics:
         """The metrics of the loop called `loop`."""

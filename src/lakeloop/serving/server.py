@@ -7,16 +7,19 @@ process serves one or more loops; more processes may share a home and a lake.
 from __future__ import annotations
 
 import logging
+import resource
 import socket
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import uvicorn
+from fastapi import FastAPI
 
 from lakeloop.errors import ConfigurationError, LakeloopError, ServiceError
-from lakeloop.hosts import HostGuard, allowed_hosts
+from lakeloop.hosts import allowed_hosts
 from lakeloop.ports import SERVER_PORT
 from lakeloop.serving.app import Service, create_app
+from lakeloop.serving.guard.connections import bounded
 from lakeloop.serving.guard.limits import Limits
 from lakeloop.serving.metrics import ServerMetrics
 from lakeloop.serving.opening import LaterLoops, open_loop
@@ -31,7 +34,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_BACKLOG = 1024
+_BACKLOG = 128
+"""Connections that the system holds until they are taken; they are taken so many at a time."""
+_OTHER_FILES = 256 + 2 * _BACKLOG
+"""Files that a server may have open besides its connections: lakes, spools, models, those not counted yet."""
 
 
 def open_service(
@@ -72,6 +78,7 @@ def serve(
     """
     limits, settings = read_settings(Limits), settings or get_settings()
     specs = _specs(loops, settings)
+    _require_files(limits)
     if host not in _LOOPBACK:
         log.warning("listening on %s: everybody who reaches it can ask and read /metrics", host)
     listener = _listen(host, port)
@@ -80,20 +87,44 @@ def serve(
     name = f"[{host}]" if ":" in host else host
     address = f"http://{name}:{listener.getsockname()[1]}"
     log.info("serving %s at %s (API docs: %s/docs)", ", ".join(service.loops), address, address)
-    app = create_app(service)
-    app.add_middleware(HostGuard, hosts=allowed_hosts(settings, host))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,  # /metrics counts; a line a request would cost more than the answer
-            server_header=False,
-            timeout_graceful_shutdown=round(limits.drain_seconds),
-        )
-    )
+    app = create_app(service, allowed_hosts(settings, host))
+    server = uvicorn.Server(_config(app, service))
     server.run(sockets=[listener])
     if not server.started:
         raise ServiceError("the model server could not start", where=address, remedy="see the log above")
+
+
+def _config(app: FastAPI, service: Service) -> uvicorn.Config:
+    limits = service.limits
+    return uvicorn.Config(
+        app,
+        http=bounded(limits, service.metrics),
+        h11_max_incomplete_event_size=limits.head_bytes,
+        ws="none",
+        backlog=_BACKLOG,
+        log_config=None,
+        access_log=False,  # /metrics counts; a line a request would cost more than the answer
+        server_header=False,
+        timeout_keep_alive=limits.idle_seconds,  # type: ignore[arg-type]  # only handed to call_later
+        timeout_graceful_shutdown=round(limits.drain_seconds),
+    )
+
+
+def _require_files(limits: Limits) -> None:
+    """Let this process open as many files as it may have connections: without one it can accept nobody."""
+    wanted = limits.connections + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        if most < wanted:
+            raise ConfigurationError(
+                "this process may not open so many files",
+                where="LAKELOOP_SERVE_CONNECTIONS",
+                expected=f"at most {most - _OTHER_FILES} connections, with {most} files",
+                found=f"{limits.connections} connections",
+                remedy="set it lower, or raise the limit: ulimit -n",
+            )
 
 
 def _specs(names: Sequence[str], settings: Settings) -> list[LoopSpec]:

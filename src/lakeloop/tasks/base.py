@@ -29,6 +29,10 @@ class Answer(Frozen):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
+    def cut(self, most: int) -> Answer:  # noqa: ARG002 - for those that have scores
+        """The answer with `most` of its scores, the most probable first, where it has any."""
+        return self
+
 
 class Writing(Frozen):
     """How a language model is asked for a text, and where that ends: all that a base model says of it."""

@@ -18,7 +18,7 @@ from lakeloop.spec import tasks as spec
 from lakeloop.spec.quoting import scalar
 from lakeloop.spec.tasks.base import ANSWER_NAMES, LABELS
 from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile, Tokenised
-from lakeloop.tasks.labels import label_grid, require_known_labels
+from lakeloop.tasks.labels import best_scores, label_grid, require_known_labels
 from lakeloop.tasks.proposing import SeenColumn, TaskProposal
 
 if TYPE_CHECKING:
@@ -57,6 +57,9 @@ class Label(Answer):
     """Probability of the label, 0..1."""
     scores: dict[str, float]
     """Probability of every label; they add up to 1."""
+
+    def cut(self, most: int) -> Answer:
+        return self.model_copy(update={"scores": best_scores(self.scores, most, (self.label,))})
 
 
 class Proposed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +39,13 @@ def require_known_labels(
             remedy=f"validate these days again (lakeloop validate {loop} --partition {min(days)}),"
             " or put the label back into task.labels",
         )
+
+
+def best_scores(scores: Mapping[str, float], most: int, named: Iterable[str]) -> dict[str, float]:
+    """The `most` probable of the labels, and those that are `named`, the most probable first."""
+    ranked = sorted(scores, key=lambda label: -scores[label])
+    kept = {*ranked[:most], *named}
+    return {label: scores[label] for label in ranked if label in kept}
 
 
 def label_grid(labels: Sequence[str], right: NDArray[Any], rows: NDArray[Any], claimed: NDArray[Any]) -> Grid:

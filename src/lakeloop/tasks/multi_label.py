@@ -17,7 +17,7 @@ from lakeloop.spec import tasks as spec
 from lakeloop.spec.quoting import scalar
 from lakeloop.spec.tasks.base import parts_of
 from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile, Tokenised
-from lakeloop.tasks.labels import label_grid, require_known_labels
+from lakeloop.tasks.labels import best_scores, label_grid, require_known_labels
 from lakeloop.tasks.proposing import SeenColumn, TaskProposal
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ class Labels(Answer):
     """The most probable first; empty where none fits."""
     scores: dict[str, float]
     """Probability of every label, each by itself."""
+
+    def cut(self, most: int) -> Answer:
+        return self.model_copy(update={"scores": best_scores(self.scores, most, self.labels)})
 
 
 class Proposed:

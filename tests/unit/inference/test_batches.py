@@ -23,6 +23,18 @@ def test_length_batches_deal_every_text_once_with_little_padding() -> None:
         assert max(sizes) <= MAX_LENGTH_RATIO * max(1, min(sizes))
 
 
+def test_a_batch_has_no_more_tokens_than_a_network_reads_well() -> None:
+    lengths = np.random.default_rng(17).integers(1, 257, size=500).tolist()
+
+    batches = list(length_batches([*lengths, 900], 512))
+
+    assert sorted(index for batch in batches for index in batch) == list(range(501))
+    assert [500] in batches, "a text that has more is a batch of its own"
+    assert all(
+        len(batch) * max(lengths[index] for index in batch) <= 512 for batch in batches if batch != [500]
+    )
+
+
 def test_rows_are_padded_to_the_longest_and_the_mask_says_where_text_is() -> None:
     padded = pad([[5, 6, 7], [8], []], pad_id=2)
 

@@ -106,7 +106,7 @@ def test_a_loop_that_is_not_served_is_404_and_the_others_are_named(both: Server,
     ):
         error = answer.json()["error"]
         assert (answer.status_code, error["code"], error["expected"]) == (404, "no_such_loop", "news, stars")
-        assert len(answer.content) < 500
+        assert len(answer.content) < 800
 
 
 def test_a_refused_artifact_leaves_the_other_loop_serving(
@@ -174,7 +174,7 @@ def test_the_api_page_describes_an_answer_of_each_task(both: Server) -> None:
 
     assert "/v1/predict" not in api["paths"]
     operation = api["paths"]["/v1/loops/{loop}/predict"]["post"]
-    (loop,) = operation["parameters"]
+    loop, _ = operation["parameters"]
     assert loop["schema"]["enum"] == ["news", "stars"]
     answers = operation["responses"]["200"]["content"]["application/json"]
     examples = {kind: example["value"]["predictions"][0] for kind, example in answers["examples"].items()}

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lakeloop.inference.batches import length_batches, pad
+from lakeloop.inference.batches import MAX_BATCH_TOKENS, length_batches, pad
 from lakeloop.inference.engines.base import Engine
+from lakeloop.inference.pieces import Pieces, done
 from lakeloop.tasks.base import OutputContract
 
 if TYPE_CHECKING:
@@ -24,7 +25,18 @@ def run_batches(
     pad_id: int,
     features: NDArray[np.float32] | None,
 ) -> Outputs:
-    """What the network of `contract` gives for rows of token `ids`, in their order; see `Outputs`.
+    """As `run_pieces`, at once."""
+    return done(run_pieces(engine, contract, ids, pad_id, features))
+
+
+def run_pieces(
+    engine: Engine,
+    contract: OutputContract,
+    ids: Sequence[Sequence[int]],
+    pad_id: int,
+    features: NDArray[np.float32] | None,
+) -> Pieces[Outputs]:
+    """What the network of `contract` gives for rows of token `ids`, in their order, batch by batch.
 
     `features` [rows, width] are read beside them, where the network reads any.
 
@@ -34,7 +46,8 @@ def run_batches(
     lengths = [len(row) for row in ids]
     whole = np.empty((0 if contract.per_token else len(ids), contract.width), dtype=np.float64)
     each: list[NDArray[np.float64]] = [whole] * len(ids)
-    for batch in length_batches(lengths):
+    for batch in length_batches(lengths, MAX_BATCH_TOKENS):
+        yield len(batch) * lengths[batch[-1]]
         padded = pad([ids[index] for index in batch], pad_id)
         if features is not None:
             padded = replace(padded, features=features[batch])

@@ -1,11 +1,13 @@
-"""Every error the model server answers with has one shape, made here: `{"error": {code, message, ...}}`.
+"""Every error the model server answers with has one shape, made here: problem details (RFC 9457).
 
-Which error a request gets is decided where the fault is noticed. Texts of a request never go into a log from
-here; the client gets at most a short piece of its own value back.
+Beside the members of the standard there is `error`, with a code that stays the same, and the id of the
+request. Which error a request gets is decided where the fault is noticed. Texts of a request never go into a
+log from here; the client gets at most a short piece of its own value back.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -18,9 +20,16 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from lakeloop.serving.guard.identity import REQUEST_ID, current_id
+
+log = logging.getLogger(__name__)
+
 _SHOWN_ERRORS = 5
 _SHOWN_CHARACTERS = 60
 _REQUEST = '{"texts": ["...", ...], "request_id": "..." (optional)}'
+
+_TYPE = "urn:lakeloop:problem:"
+PROBLEM_JSON = "application/problem+json"
 
 NOTHING_ASKED, ASKED_TWICE = "nothing_asked", "asked_twice"
 _SAID = {
@@ -49,9 +58,14 @@ class ErrorDetail(BaseModel):
 
 
 class ErrorBody(BaseModel):
-    """The body of every answer that is not 2xx."""
+    """The body of every answer that is not 2xx: problem details (RFC 9457)."""
 
-    error: ErrorDetail = Field(description="What is wrong.")
+    type: str = Field(description="The kind of problem, by its code.", examples=[f"{_TYPE}no_model"])
+    title: str = Field(description="What the status means.", examples=["Service Unavailable"])
+    status: int = Field(description="The HTTP status.", examples=[503])
+    detail: str = Field(description="For people: what is wrong and what to do.")
+    request_id: str | None = Field(default=None, description="As in the header X-Request-ID.")
+    error: ErrorDetail = Field(description="The same for programs, with what was expected and found.")
 
 
 class ProblemError(Exception):
@@ -74,8 +88,18 @@ class ProblemError(Exception):
 
     def response(self) -> JSONResponse:
         """The answer to the client, in the one shape."""
-        body = ErrorBody(error=self.detail).model_dump(exclude_none=True)
-        return JSONResponse(body, status_code=self.status, headers=self.headers)
+        identity = current_id()
+        body = ErrorBody(
+            type=_TYPE + self.detail.code,
+            title=HTTPStatus(self.status).phrase,
+            status=self.status,
+            detail=self.detail.message,
+            request_id=identity or None,
+            error=self.detail,
+        )
+        headers = {**self.headers, **({REQUEST_ID: identity} if identity else {})}
+        content = body.model_dump(exclude_none=True)
+        return JSONResponse(content, self.status, headers=headers, media_type=PROBLEM_JSON)
 
 
 def unavailable(
@@ -84,6 +108,13 @@ def unavailable(
     """A 503: the same request may succeed after `retry_seconds`."""
     headers = {"Retry-After": str(retry_seconds)}
     return ProblemError(503, code, message, expected=expected, found=found, headers=headers)
+
+
+def head_too_large(expected: str, found: str = "more") -> ProblemError:
+    """A 431: the head of a request, its path and headers, is larger than it may be."""
+    return ProblemError(
+        431, "head_too_large", "the head of the request is too large", expected=expected, found=found
+    )
 
 
 def install(app: FastAPI) -> None:
@@ -102,6 +133,7 @@ def install(app: FastAPI) -> None:
         return _http(error, request).response()
 
     async def internal(_: Request, __: Exception) -> JSONResponse:
+        log.error("request %s failed", current_id())
         # The server logs the traceback; the client learns nothing about our insides.
         return ProblemError(500, "internal", "the server failed on this request; see its log").response()
 
@@ -169,12 +201,6 @@ def _http(error: HTTPException, request: Request) -> ProblemError:
         expected = Headers(error.headers or {}).get("allow")
         message = f"{shortened(request.method)} is not for {path}; /docs says what is"
     elif status == HTTPStatus.BAD_REQUEST:  # the one that FastAPI raises itself, for a body
-        coding = request.headers.get("content-encoding", "identity")
-        if coding != "identity":
-            return ProblemError(
-                415, "encoded", "the body is read as it comes; do not compress it",
-                expected="no Content-Encoding", found=f"Content-Encoding: {shortened(coding)}",
-            )  # fmt: skip
         message, expected = "the body cannot be read: it is not UTF-8, or nested too deep", _REQUEST
     code = HTTPStatus(status).phrase.lower().replace(" ", "_")
     return ProblemError(status, code, message, expected=expected, headers=error.headers)

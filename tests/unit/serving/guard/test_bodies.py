@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from lakeloop.serving.guard.limits import BodyLimit, Limits
+from lakeloop.serving.guard.bodies import BodyLimit
+from lakeloop.serving.guard.limits import Limits
 
 LIMITS = Limits(body_bytes=10, body_seconds=0.05, open_bodies=2)
 

@@ -1,0 +1,203 @@
+"""What a connection may do before, between and after its requests: uvicorn's protocol with bounds around it.
+
+uvicorn itself bounds the head of a request (`h11_max_incomplete_event_size`) and idle connections
+(`timeout_keep_alive`). It waits without end for the rest of a head, for the first byte, for the rest of a
+body that was refused and for a client that does not read its answer; and its bound on connections
+(`limit_concurrency`) counts when a head is complete. Here each of these has a time, and the number of
+connections holds from the first: when they are too many, the one that has waited longest for a head makes
+room.
+
+Built on uvicorn's protocol of h11 and not of httptools, which may be installed or not, and which reads a
+header of any size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from functools import partial
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from lakeloop.serving.guard.limits import Limits
+from lakeloop.serving.guard.problems import ProblemError, head_too_large, unavailable
+from lakeloop.serving.metrics import ServerMetrics
+
+LINGER_SECONDS = 5.0
+"""So long may a client that was answered before its body was whole go on sending, so that it comes to read
+its answer; and so long may what was sent last take to go out of a connection that is closed."""
+LINGER_BYTES = 64 << 20
+_TOO_LARGE = 431
+_UNANSWERED = (h11.IDLE, h11.SEND_RESPONSE)
+
+
+class Crowd:
+    """The connections of a server process, and those that wait for a head, the longest first."""
+
+    def __init__(self, limits: Limits, metrics: ServerMetrics) -> None:
+        self.limits = limits
+        self.count = metrics.count_cut
+        self._all: set[BoundedProtocol] = set()
+        self._waiting: dict[BoundedProtocol, None] = {}
+        metrics.connections.set_function(lambda: len(self._all))
+
+    def enter(self, connection: BoundedProtocol) -> bool:
+        """Take in one more; False when it has no place, because all others are being answered."""
+        if len(self._all) >= self.limits.connections:
+            if not self._waiting:
+                self.count("refused")
+                return False
+            next(iter(self._waiting)).cut("crowded")
+        self._all.add(connection)
+        return True
+
+    def waits(self, connection: BoundedProtocol) -> None:
+        """The connection has nothing to be answered."""
+        if connection in self._all:
+            self._waiting.setdefault(connection)
+
+    def works(self, connection: BoundedProtocol) -> None:
+        """A request of the connection is being answered."""
+        self._waiting.pop(connection, None)
+
+    def leave(self, connection: BoundedProtocol) -> None:
+        """The connection is closed, or about to be."""
+        self._all.discard(connection)
+        self._waiting.pop(connection, None)
+
+
+class BoundedProtocol(H11Protocol):
+    """One connection."""
+
+    def __init__(self, crowd: Crowd, **uvicorn: Any) -> None:
+        super().__init__(**uvicorn)
+        self._crowd = crowd
+        self._limits = crowd.limits
+        self._timer: asyncio.TimerHandle | None = None
+        self._why = ""
+        """What the timer is for; empty: it is not set."""
+        self._lingered = 0
+        """Bytes that came behind the answer to their request."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if self._crowd.enter(self):
+            self._settle()
+        else:
+            busy = f"{self._limits.connections} connections are open"
+            self._say(unavailable("overloaded", f"{busy}; try again soon"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._set("")
+        self._crowd.leave(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingers:
+            self._lingered += len(data)
+            if self._lingered > LINGER_BYTES:
+                self.cut("endless")
+                return
+        super().data_received(data)
+        self._settle()
+
+    def on_response_complete(self) -> None:
+        self._lingered = 0
+        super().on_response_complete()
+        self._settle()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._settle()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._set("unread", self._limits.send_seconds)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._settle()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._settle()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer to what is no HTTP, or too much of it; called by uvicorn while it handles h11's error."""
+        error = sys.exc_info()[1]
+        if isinstance(error, h11.RemoteProtocolError) and error.error_status_hint == _TOO_LARGE:
+            self._say(head_too_large(f"at most {self._limits.head_bytes} bytes"))
+        else:
+            self._say(ProblemError(400, "bad_request", msg))
+
+    def cut(self, why: str) -> None:
+        """End the connection now, whatever it is at."""
+        self._crowd.count(why)
+        self._crowd.leave(self)
+        self._set("")
+        self.transport.abort()
+
+    @property
+    def _works(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    @property
+    def _lingers(self) -> bool:
+        """The answer is sent, and the body of its request is not whole."""
+        return not self._works and self.conn.their_state is h11.SEND_BODY
+
+    def _settle(self) -> None:
+        """Set the one timer that fits what the connection is at, unless it runs already."""
+        if self.flow.write_paused and not self.transport.is_closing():
+            return  # `pause_writing` has set it
+        if self.transport.is_closing():
+            self._set("unread", LINGER_SECONDS)
+        elif self._works:
+            self._set("")
+        elif self._lingers:
+            self._set("endless", LINGER_SECONDS)
+        elif self.timeout_keep_alive_task is None:
+            self._set("slow_head", self._limits.head_seconds)
+        else:  # uvicorn's own timer runs, until the first byte of the next head
+            self._set("")
+        (self._crowd.works if self._works else self._crowd.waits)(self)
+
+    def _set(self, why: str, seconds: float = 0.0) -> None:
+        if why == self._why:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._why = why
+        self._timer = self.loop.call_later(seconds, self._late) if why else None
+
+    def _late(self) -> None:
+        why, self._why = self._why, ""
+        if why == "slow_head" and self.conn.trailing_data[0]:
+            self._crowd.count(why)
+            self._say(ProblemError(408, "head_timeout", f"no head within {self._limits.head_seconds:g} s"))
+        else:
+            self.cut(why)
+
+    def _say(self, problem: ProblemError) -> None:
+        """Answer a connection that has no request yet, and close it."""
+        self._crowd.leave(self)
+        if self.conn.our_state not in _UNANSWERED:
+            self.transport.abort()
+            return
+        said = problem.response()
+        headers = [*said.raw_headers, (b"connection", b"close")]
+        for event in (
+            h11.Response(status_code=problem.status, headers=headers),
+            h11.Data(data=bytes(said.body)),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event))
+        self.transport.close()
+        self._set("unread", LINGER_SECONDS)
+
+
+def bounded(limits: Limits, metrics: ServerMetrics) -> Any:
+    """The protocol of a server's connections, as uvicorn's setting `http` takes it."""
+    return partial(BoundedProtocol, Crowd(limits, metrics))
