@@ -88,14 +88,14 @@ def main() -> int:
     return 0
 
 
-def make_artifact(data: Path, work: Path) -> Path:
+def make_artifact(data: Path, work: Path, method: str = "head") -> Path:
     """The artifact of a short training."""
     training, validation, _ = read_rows(data)
     (work / "dataset").mkdir(parents=True)
     training.sample(ROWS, random_state=0).to_parquet(work / "dataset/train.parquet", index=False)
     validation.to_parquet(work / "dataset/validation.parquet", index=False)
     (work / "dataset/dataset.json").write_text(json.dumps({"digest": "d" * 64}))
-    settings = {"method": "head", "max_tokens": MAX_TOKENS}
+    settings = {"method": method, "max_tokens": MAX_TOKENS}
     config = job_config(Train.model_validate(settings), work, classes(data), "accuracy")
     (work / "config.json").write_text(config.model_dump_json())
     job.run(work / "config.json", train)

@@ -1,0 +1,130 @@
+"""A file answered row by row: what each format gives, what cannot be asked, what stays when it ends early."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lakeloop.errors import ConfigurationError, DataError
+from lakeloop.inference import rows_of_files
+from lakeloop.inference.predictor import Predictor
+from lakeloop.inference.rows_of_files import Columns
+from lakeloop.inference.scoring import SCORED, score
+from tests.support.artifacts import make_artifact
+from tests.support.small_loop import LABELS
+
+COLUMNS = Columns("id", "body", "", ())
+ROWS = [{"id": f"r{n}", "body": f"news about {LABELS[n % 3]} {n}", "other": n} for n in range(30)]
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    folder = tmp_path_factory.mktemp("model") / "artifact"
+    make_artifact(folder, LABELS)
+    return Predictor(folder)
+
+
+def write(path: Path, rows: list[Any]) -> Path:
+    """The rows in the format of the name; a text stands for a line as it is."""
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+        return path
+    lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+    if ".csv" in path.name:
+        lines = [
+            "id,body,other",
+            *(r if isinstance(r, str) else ",".join(map(str, r.values())) for r in rows),
+        ]
+    content = ("\n".join(lines) + "\n").encode()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.csv", "a.jsonl", "a.csv.gz", "a.jsonl.gz"])
+def test_each_format_gives_the_answers_of_the_texts_alone(
+    name: str, predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows_of_files, "PIECE", 7)  # more pieces than one
+    done = score(predictor, write(tmp_path / name, ROWS), tmp_path / "out.parquet", COLUMNS, version="v3")
+    assert (done.rows, done.answered, done.first_fault) == (30, 30, "")
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert table.schema.equals(SCORED)
+    assert table["row"].to_pylist() == list(range(1, 31))
+    assert table["key"].to_pylist() == [row["id"] for row in ROWS]
+    assert set(table["model_version"].to_pylist()) == {"v3"}
+    assert set(table["model_digest"].to_pylist()) == {predictor.digest}
+    alone = [predictor.predict([str(row["body"])])[0].model_dump_json() for row in ROWS]
+    assert table["answer"].to_pylist() == alone
+
+
+def test_rows_that_cannot_be_asked_stay_in_the_table_with_the_reason(
+    predictor: Predictor, tmp_path: Path
+) -> None:
+    file = write(
+        tmp_path / "a.jsonl", [ROWS[0], "{broken", "[1]", {"id": "x"}, {"id": "y", "body": " "}, ROWS[1]]
+    )
+    done = score(predictor, file, tmp_path / "out.parquet", COLUMNS, version="v3")
+    assert (done.rows, done.answered) == (6, 2)
+    assert done.first_fault.startswith("a.jsonl row 2: not JSON")
+    table = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert [row["answer"] is None for row in table] == [False, True, True, True, True, False]
+    assert table[3]["fault"] == "body: expected a text, found None"
+    assert table[3]["key"] == "x"
+
+
+def test_a_line_of_csv_with_another_number_of_cells_is_told(predictor: Predictor, tmp_path: Path) -> None:
+    file = write(tmp_path / "a.csv", [ROWS[0], "x,a,b,c", "y", ROWS[1]])
+    score(predictor, file, tmp_path / "out.parquet", COLUMNS, version="v3")
+    faults = pq.read_table(tmp_path / "out.parquet")["fault"].to_pylist()
+    assert faults == [None, "expected 3 cells, found 4", "expected 3 cells, found 1", None]
+
+
+def test_a_folder_is_its_files_by_name_and_an_answer_can_be_cut(predictor: Predictor, tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    write(folder / "b.jsonl", ROWS[:2])
+    write(folder / "a.csv", ROWS[2:3])
+    (folder / "readme.txt").write_text("no rows")
+    score(predictor, folder, tmp_path / "out.parquet", COLUMNS, version="v3", most=1)
+    table = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert [(row["source_file"], row["row"]) for row in table] == [
+        ("a.csv", 1),
+        ("b.jsonl", 1),
+        ("b.jsonl", 2),
+    ]
+    assert all(len(json.loads(row["answer"])["scores"]) == 1 for row in table)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"id,text\n1,x\n", "lacks columns"),
+        ("a.parquet", b"PAR1 no", "cannot be read"),
+        ("a.jsonl", b'{"id": "1", "body": "\xff"}\n', "cannot be read"),
+        ("a.csv.gz", gzip.compress(b"id,body\n" + b"1,x\n" * 1000)[:-9], "cannot be read"),
+        ("a.txt", b"x", "of this kind"),
+    ],
+)
+def test_a_file_that_cannot_be_read_leaves_no_table(
+    name: str, content: bytes, message: str, predictor: Predictor, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        score(predictor, tmp_path / name, tmp_path / "out.parquet", COLUMNS, version="v3")
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+def test_a_table_that_is_there_is_never_written_over(predictor: Predictor, tmp_path: Path) -> None:
+    file = write(tmp_path / "a.jsonl", ROWS)
+    target = tmp_path / "out.parquet"
+    score(predictor, file, target, COLUMNS, version="v3")
+    before = target.read_bytes()
+    with pytest.raises(ConfigurationError, match="cannot be written there"):
+        score(predictor, file, target, COLUMNS, version="v4")
+    assert target.read_bytes() == before
