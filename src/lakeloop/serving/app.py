@@ -156,7 +156,7 @@ def _add_predict(app: FastAPI, service: Service, queue: InferenceQueue) -> None:
         _require_fits(rows, service.limits)
         top = request.top_k or service.limits.top_k
         exchange = Exchange(served, use_id(request.request_id), rows, started, seconds, top)
-        response = await queue.run(exchange.pieces(), seconds, short=exchange.short)
+        response = await queue.run(exchange.pieces(), seconds, exchange.size)
         served.metrics.texts.observe(len(rows))
         return response
 
