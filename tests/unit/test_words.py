@@ -56,6 +56,7 @@ OTHERWISE = {
     "src/lakeloop/evaluation/templates/search.html.j2": "HTML calls the name of a picture so",
     "plugins/lakeloop_ui/templates/base.html.j2": "HTML calls the name of a field so",
     "plugins/lakeloop_ui/templates/start.html.j2": "HTML calls the name of a field so",
+    "src/lakeloop/serving/templates/start.html.j2": "HTML calls the name of a field so",
     "src/lakeloop/serving/metrics.py": "Prometheus calls its dimensions so",
     "src/lakeloop/spec/methods.py": "names a key that only tasks with such answers may have",
     "src/lakeloop/spec/train.py": "the same key, by the name that the field knows it by",
