@@ -89,21 +89,6 @@ class Predictor:
         ]
         return self._decode(contract, outputs, read)
 
-    def losses(self, rows: Sequence[Instance], right: Sequence[str]) -> NDArray[np.float64] | None:
-        """How unlikely the model takes the answers `right` to be: float64 [rows, 2].
-
-        Summed loss of the tokens of each in nats, and their number; None for a model that writes no texts.
-        """
-        engine: Any = self._engine
-        if self._prompts is None or not rows:
-            return None
-        asked = self._prompts.ids([each.text for each in self._cleaned(rows)])
-        answers = self._prompts.right(right)
-        found = np.empty((len(rows), 2))
-        for batch in length_batches([len(a) + len(b) for a, b in zip(asked, answers, strict=True)]):
-            found[batch] = engine.losses([asked[row] for row in batch], [answers[row] for row in batch])
-        return found
-
     def _written(self, prompts: Prompts, instances: Sequence[Instance]) -> list[Written]:
         ids = prompts.ids([each.text for each in instances])
         found: dict[int, Written] = {}
@@ -124,6 +109,21 @@ class Predictor:
             inputs_of(instances, self.description.reads),
             placed=self.description.contract.per_token,
         )
+
+    def losses(self, rows: Sequence[Instance], right: Sequence[str]) -> NDArray[np.float64] | None:
+        """How unlikely the model takes the answers `right` to be: float64 [rows, 2].
+
+        Summed loss of the tokens of each in nats, and their number; None for a model that writes no texts.
+        """
+        engine: Any = self._engine
+        if self._prompts is None or not rows:
+            return None
+        asked = self._prompts.ids([each.text for each in self._cleaned(rows)])
+        answers = self._prompts.right(right)
+        found = np.empty((len(rows), 2))
+        for batch in length_batches([len(a) + len(b) for a, b in zip(asked, answers, strict=True)]):
+            found[batch] = engine.losses([asked[row] for row in batch], [answers[row] for row in batch])
+        return found
 
 
 def _open_tokenizer(path: Path, max_tokens: int) -> Any:
