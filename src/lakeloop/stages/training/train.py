@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lakeloop.artifact import candidate_folder, open_artifact
+from lakeloop.base_model import require_fit
 from lakeloop.durable import write_atomically
 from lakeloop.errors import ConfigurationError, DataError, JobError
 from lakeloop.faults import reach
@@ -204,9 +205,14 @@ def order_of(context: StageContext, partition: str, name: str) -> Training:
 
 
 def job_of(context: StageContext, partition: str, order: Training) -> JobSpec:
-    """The job of a training, with its inputs in its folder; `context` has the loop as it is for it."""
+    """The job of a training, with its inputs in its folder; `context` has the loop as it is for it.
+
+    Raises:
+        ConfigurationError: the training does not fit its base model, which no job is needed to know.
+    """
     workdir = context.work(order.stage, partition) / order.folder
-    base = order.base.placed(context, workdir / "inputs")
+    base, loop = order.base.placed(context, workdir / "inputs"), context.loop
+    require_fit(loop.train, base, order.candidate, loop.task)
     return JobSpec(
         job=_JOB,
         config={
