@@ -9,7 +9,7 @@ from lakeloop.gate.rules.base import Requirement
 from lakeloop.spec.loop import LoopSpec
 
 _NAMED = 3
-_SIGNIFICANCE = 0.1
+SIGNIFICANCE_OF_SLICES = 0.1
 """Chance that any of the slices is taken for lost where none is: a false alarm costs a look, a slice that is
 lost costs those who ask for it, so it is twice the chance of a false promotion."""
 
@@ -20,8 +20,8 @@ class NoSliceLost:
     def asks(self, loop: LoopSpec) -> Iterator[str]:
         if (most := loop.gate.max_slice_regression) < 1:
             yield (
-                f"no slice of the test rows that loses more than {100 * most:.3g} % of its rows, where that is"
-                " more than chance"
+                f"no slice of the test rows that loses more than {100 * most:.3g} % of its rows,"
+                " where that is more than chance"
             )
 
     def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Requirement]:
@@ -40,7 +40,7 @@ class NoSliceLost:
 
 def is_lost(change: SliceChange, most: float) -> bool:
     """Whether a slice loses more than the share `most` of its rows, by more than chance."""
-    return change.p_worse <= _SIGNIFICANCE and change.loss > most
+    return change.p_worse <= SIGNIFICANCE_OF_SLICES and change.loss > most
 
 
 def _in_words(change: SliceChange) -> str:

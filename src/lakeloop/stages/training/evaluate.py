@@ -197,6 +197,7 @@ def _evidence(
     card: DatasetCard,
 ) -> Evidence:
     from lakeloop.datasets.freeze import newest_day, untested
+    from lakeloop.evaluation.confused import examples_of
     from lakeloop.evaluation.fair import known_rows
     from lakeloop.evaluation.mistakes import worst_mistakes
     from lakeloop.evaluation.paired import compare_all
@@ -231,6 +232,7 @@ def _evidence(
         leader=leader,
         wrong=wrong,
         mistakes=mistakes,
+        examples=examples_of(of_leader, fair.table, task, named[leader].tables),
         error=task.error,
         made_at=now(),
         run_id=context.attempt.run_id,
