@@ -18,7 +18,7 @@ from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.search import SLOTS, TRIAL, Search
 from lakeloop.stages.catalogue import Stage
 from lakeloop_airflow.defaults import GPU_QUEUE
-from lakeloop_airflow.links import WANDB_RUN, links_of
+from lakeloop_airflow.links import REPORT, WANDB_RUN, links_of, report_of
 from lakeloop_airflow.stage_task import open_context, settle, wandb_page
 from lakeloop_airflow.training import ended_by_a_person
 from lakeloop_airflow.window import RECORD_KEY, partition_in
@@ -102,7 +102,9 @@ class SearchOperator(BaseOperator):
 
         opened, partition = _opened(self.loop, context)
         self.urls[WANDB_RUN] = wandb_page(opened, f"train-{self.candidate}", partition)
-        settle(self, finish_search(opened, partition, self.candidate), context)
+        record = finish_search(opened, partition, self.candidate)
+        self.urls[REPORT] = report_of(self.loop, partition)
+        settle(self, record, context)
 
 
 def _opened(loop: str, context: Context) -> tuple[StageContext, str]:

@@ -16,7 +16,7 @@ from lakeloop import jobs
 from lakeloop.faults import reach
 from lakeloop.jobs.log_lines import teller
 from lakeloop_airflow.forms import FORCE
-from lakeloop_airflow.links import WANDB_RUN, links_of, page
+from lakeloop_airflow.links import REPORT, WANDB_RUN, links_of, page, report_of
 from lakeloop_airflow.stage_task import open_context, settle, wandb_page
 from lakeloop_airflow.window import PLAN, RECORD_KEY, partition_in, partition_of
 
@@ -115,6 +115,7 @@ class TrainOperator(ResumableJobMixin, BaseOperator):
             self.execute_resumable(context)
         record = finish(opened, partition, self.candidate, self.job_id)
         self.urls[WANDB_RUN] = training_page(record) or self.urls[WANDB_RUN]
+        self.urls[REPORT] = report_of(self.loop, record.partition)
         return record
 
     def submit_job(self, context: Context) -> JsonValue:  # noqa: ARG002  (Airflow's)

@@ -139,7 +139,7 @@ STAGES = (
     ),
     Stage(
         "train", "training", "train", decides="weights", per="candidate", pool=GPU, settable=True,
-        after="dataset",
+        after="dataset", links=(REPORT,),
         help="Train the candidates on the frozen rows, each as a process of its own.",
     ),
     Stage(
@@ -154,7 +154,7 @@ STAGES = (
         help="Let the gate decide; register the better candidate and make it the champion, or refuse it.",
     ),
     Stage(
-        "rollout", "release", "deploy", announces="champion", needs_server=True, links=(VERSION,),
+        "rollout", "release", "deploy", announces="champion", needs_server=True, links=(VERSION, REPORT),
         options=(Option("timeout", "timeout_seconds", 120.0, "Seconds to wait for the server."),),
         help="Wait until the model server answers with the champion, and send it the smoke texts.",
     ),

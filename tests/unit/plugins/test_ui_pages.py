@@ -217,6 +217,13 @@ def test_a_model_version_is_shown_beside_those_it_was_compared_with(
         '<td class="wide">macro F1</td><td class="number">0.8125</td><td class="number">0.7500</td>' in page
     )
 
+    assert "Evaluation report" not in page, "there is none on this machine"
+    report = ran.settings.reports("news") / found.partition / "index.html"
+    report.parent.mkdir(parents=True)
+    report.write_text("all of it")
+    link = f"/lakeloop/reports/news/{found.partition}/index.html"
+    assert f'<a href="{link}">Evaluation report</a>' in client.get("/models/news/v1").text
+
     make_artifact(tmp_path / "older", ("sports", "tech"), seed=3)
     registry.register(tmp_path / "older", card)
     older = client.get("/models/news/v2").text

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from lakeloop.tasks.base import Grid, Task
 
 _SHOWN_MISTAKES = 20
+_SHARED = "without-texts.html"
+"""The page that trackers are given, beside the one that is shown here."""
 
 
 def evaluate(context: StageContext, partition: str) -> StageRecord:
@@ -130,16 +132,16 @@ def _evaluate(context: StageContext, stage: StageSession, order: EvaluationOrder
         fair, order = _without_best_that_knows(fair, order, files)
         judged = _judge_all(context, order, fair.table, task, scratch)
         evidence = _evidence(context, stage, order, judged, fair, task, card)
-        page = render(Report(evidence, context.loop, card, searches_of(context, stage.partition, evidence)))
+        shown_report = Report(evidence, context.loop, card, searches_of(context, stage.partition, evidence))
         published = context.lake.replace(
             "evaluations",
             answer_rows(judged, fair.table, task),
             where={"partition": stage.partition},
             fence=fence,
         )
-        path, report = _publish_page(context, stage, page, scratch / "report")
+        path, report = _publish_page(context, stage, render(shown_report), scratch / "report")
         digest = store(files, evidence, scratch / "evidence")
-    _track(stage, evidence)
+    _track(stage, evidence, path.with_name(_SHARED), render(shown_report, texts=False))
     named = {"evaluations": published.digest, "evaluations_version": str(published.version), "report": report}
     return _done(stage, evidence, digest, named, {"report": str(path)})
 
@@ -212,6 +214,7 @@ def _evidence(
     card: DatasetCard,
 ) -> Evidence:
     from lakeloop.datasets.freeze import untested
+    from lakeloop.evaluation.confused import examples_of
     from lakeloop.evaluation.fair import known_rows
     from lakeloop.evaluation.mistakes import worst_mistakes
     from lakeloop.evaluation.paired import compare_all
@@ -244,6 +247,7 @@ def _evidence(
         leader=leader,
         wrong=wrong,
         mistakes=mistakes,
+        examples=examples_of(of_leader, fair.table, task, named[leader].tables),
         error=task.error,
         made_at=now(),
         run_id=context.attempt.run_id,
@@ -261,8 +265,13 @@ def _publish_page(context: StageContext, stage: StageSession, page: str, scratch
     return path, name
 
 
-def _track(stage: StageSession, evidence: Evidence) -> None:
-    """Scores and counts; no text of rows leaves the lake."""
+def _track(stage: StageSession, evidence: Evidence, path: Path, page: str) -> None:
+    """Scores, counts and a page of them, which is written to `path`; no text of rows leaves the lake."""
+    # Kept: trackers copy what is at this place when they come to it.
+    write_atomically(path, page)
+    name = f"{stage.context.loop.name}-report-{stage.partition}"
+    stage.tracker.artifact(name, "report", path, {"dataset": evidence.dataset_digest, "rows": evidence.rows})
+    _track_comparisons(stage, evidence)
     stage.tracker.log(_metrics(evidence))
     names = list(dict.fromkeys(name for model in evidence.models for name in model.scores))
     stage.tracker.table(
@@ -280,6 +289,29 @@ def _track(stage: StageSession, evidence: Evidence) -> None:
             stage.tracker.table(grid.title.lower(), ["model", *grid.columns], _rows_of_all(evidence, grid))
         else:
             stage.tracker.table(grid.title.lower(), list(grid.columns), [list(row) for row in grid.rows])
+
+
+def _track_comparisons(stage: StageSession, evidence: Evidence) -> None:
+    """The leader beside the champion and the best version, and the slices of each."""
+    if not evidence.comparisons:
+        return
+    stage.tracker.table(
+        "beside",
+        ["other", "metric", "test", "rows", "gained", "lost", "advantage", "low", "high", "p_better"],
+        [
+            [c.other, c.metric, c.test, c.rows, c.gained, c.lost, c.advantage, c.low, c.high, c.p_better]
+            for c in evidence.comparisons
+        ],
+    )
+    stage.tracker.table(
+        "slices",
+        ["other", "slice", "rows", "gained", "lost", "loss", "p_worse"],
+        [
+            [found.other, each.name, each.rows, each.gained, each.lost, each.loss, each.p_worse]
+            for found in evidence.comparisons
+            for each in found.slices
+        ],
+    )
 
 
 def _rows_of_all(evidence: Evidence, grid: Grid) -> list[list[Any]]:
