@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.measures import classification, multi_label
@@ -24,7 +24,7 @@ def _measured(
     title: str,
     says: str,
     *,
-    better: Literal[higher, lower] = "higher",
+    better: Literal["higher", "lower"] = "higher",
     highest: float | None = None,
 ) -> MetricSpec:
     """A score that a probe measures, and no formula over answers tells."""
