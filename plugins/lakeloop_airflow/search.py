@@ -68,7 +68,7 @@ class TrialOperator(BaseOperator):
         told = "; ".join(trial.sentence for trial in trials)
         sentence = told or searching.study().over() or "no trial was begun"
         record = {
-            "stage": f"train-{self.candidate}",
+            "stage": opened.record_name("train", self.candidate),
             "partition": partition,
             "status": "done" if trials else "skipped",
             "reason": sentence,
@@ -101,7 +101,7 @@ class SearchOperator(BaseOperator):
         from lakeloop.stages.training.search import finish_search
 
         opened, partition = _opened(self.loop, context)
-        self.urls[WANDB_RUN] = wandb_page(opened, f"train-{self.candidate}", partition)
+        self.urls[WANDB_RUN] = wandb_page(opened, opened.record_name("train", self.candidate), partition)
         settle(self, finish_search(opened, partition, self.candidate), context)
 
 
