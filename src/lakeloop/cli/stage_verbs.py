@@ -74,6 +74,11 @@ def _candidates(loop: str, changes: dict[str, Any], asked: str | None) -> list[s
     return [asked] if asked else [each.name for each in open_loop(loop, changes).loop.train.all_candidates]
 
 
+def _experiment(stage: Stage) -> Any:
+    """The option for an experiment; who gives it to a release is told by the stage why there is none."""
+    return Annotated[str, typer.Option(hidden=True)] if stage.phase == "release" else Experiment
+
+
 def _parameters(stage: Stage) -> list[Parameter]:
     wanted: list[tuple[str, Any, Any]] = [
         ("loop", LoopName, Parameter.empty),
@@ -86,7 +91,7 @@ def _parameters(stage: Stage) -> list[Parameter]:
         for option in stage.options
     ]
     if stage.settable:
-        wanted += [("set_", Set, None), ("experiment", Experiment, "")]
+        wanted += [("set_", Set, None), ("experiment", _experiment(stage), "")]
     wanted.append(("json", AsJson, False))
     return [
         Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default)
