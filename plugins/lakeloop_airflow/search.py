@@ -68,7 +68,7 @@ class TrialOperator(BaseOperator):
         told = "; ".join(trial.sentence for trial in trials)
         sentence = told or searching.study().over() or "no trial was begun"
         record = {
-            "stage": f"train-{self.candidate}",
+            "stage": opened.record_name("train", self.candidate),
             "partition": partition,
             "status": "done" if trials else "skipped",
             "reason": sentence,
@@ -101,9 +101,9 @@ class SearchOperator(BaseOperator):
         from lakeloop.stages.training.search import finish_search
 
         opened, partition = _opened(self.loop, context)
-        self.urls[WANDB_RUN] = wandb_page(opened, f"train-{self.candidate}", partition)
+        self.urls[WANDB_RUN] = wandb_page(opened, opened.record_name("train", self.candidate), partition)
         record = finish_search(opened, partition, self.candidate)
-        self.urls[REPORT] = report_of(self.loop, partition)
+        self.urls[REPORT] = report_of(self.loop, partition, opened.experiment)
         settle(self, record, context)
 
 

@@ -58,6 +58,8 @@ class Report:
     card: DatasetCard
     searches: tuple[SearchFound, ...] = ()
     """Those that candidates are from."""
+    experiment: str = ""
+    """The experiment that the candidates are of; empty for those of production."""
 
     @property
     def metric(self) -> MetricSpec:

@@ -100,7 +100,8 @@ class Proposed:
         example = plain(max(several, key=lambda value: several[value]), _SHOWN)
         return (
             f"{sum(several.values())} records have several answers in one cell, as {quote(example)},"
-            " and these stand alone in others, too; --task classification takes each combination for one answer"
+            " and these stand alone in others, too; --task classification takes each combination for one"
+            " answer"
         )
 
     def _combines(self, column: SeenColumn) -> bool:

@@ -27,6 +27,7 @@ from lakeloop.stages.frame.activity import is_training, running
 from lakeloop.stages.frame.cost import budget_status, unfinished
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
+from lakeloop.stages.training.frozen import newest_dataset
 from lakeloop.stages.training.need import need_of
 from lakeloop.stages.training.order import Training, training_on
 from lakeloop.stages.training.plan import decide_from
@@ -193,7 +194,7 @@ def order_of(context: StageContext, partition: str, name: str) -> Training:
         DataError: none was frozen.
         ConfigurationError: see `training_on`.
     """
-    dataset = context.lake.ledger.latest("dataset", partition, "done")
+    dataset = newest_dataset(context, partition)
     if dataset is None:
         raise DataError(
             "no data set to train on",
@@ -317,7 +318,8 @@ def _track(stage: StageSession, order: Training, found: Mapping[str, Any], artif
         made_from = {"digest": order.inputs["dataset"]}
         stage.tracker.artifact(f"{loop}-dataset", "dataset", card, made_from, used=True)
     metadata = {"digest": found["digest"], "dataset": order.dataset, "uri": uri, **found["metrics"]}
-    stage.tracker.artifact(f"{loop}-{order.candidate.name}", "model", artifact, metadata)
+    name = stage.context.collection(order.candidate.name)
+    stage.tracker.artifact(name, "model", artifact, metadata)
 
 
 def _journal(stage: StageSession, order: Training, found: Mapping[str, Any]) -> Path:

@@ -49,6 +49,20 @@ def test_a_candidate_is_trained_stored_and_recorded(project: Path, candidate: st
     assert fetched.description.dataset_digest == record.inputs["dataset"] == made.outputs["digest"]
 
 
+def test_an_experiment_has_jobs_records_and_models_of_its_own(project: Path) -> None:
+    production = train(small_context(project), DAY, "finetune")
+    fast = replace(open_with(project, min_rows=30, epochs=2), experiment="fast")
+    record = train(fast, DAY, "finetune")
+    assert (record.stage, record.status) == ("train-finetune@fast", "done")
+    assert train(fast, DAY, "finetune").status == "unchanged"
+    assert trainings(project) == ["finetune", "finetune"]
+    assert "/train-finetune@fast/" in record.links["log"]
+    assert small_context(project).lake.ledger.latest("train-finetune", DAY) == production
+    journals = fast.settings.journals / "small"
+    assert any((journals / "train-finetune@fast" / DAY).iterdir())
+    assert Path(production.links["log"]).is_file(), "production's job is left alone"
+
+
 def test_the_same_order_again_trains_nothing(project: Path) -> None:
     first = train(small_context(project), DAY, "finetune")
     again = train(small_context(project), DAY, "finetune")
