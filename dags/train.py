@@ -11,7 +11,9 @@ for (`train.search`) has several tasks: `<candidate>_slots` says which trials ar
 at that: it asks for `train.min_new_rows` new rows. Days may come in any order: whichever day started the run,
 the training is that of the newest published day, on all that is published. Triggered by hand, the form
 overrides the loop file for one run, and "train anyway" overrides the plan and trains on the days up to the
-run's own.
+run's own. With a name in the field "experiment" the run is one: it trains whatever the plan says, on the
+newest published day unless the form names one, `evaluate` compares with the champion, and nothing follows:
+no asset event, no release, nothing due (`lakeloop status` shows it).
 
 **Inputs and outputs.** In: all published days of the mart. Out: a frozen data set, the candidates, an
 evaluation with its report, asset `lakeloop.<loop>.candidate`. When no training is due `plan` ends green,
@@ -32,7 +34,7 @@ from airflow.sdk import DAG, PartitionedAssetTimetable
 from lakeloop_airflow.assets import loop_assets
 from lakeloop_airflow.chain import stage_tasks
 from lakeloop_airflow.defaults import Tag, dag_arguments
-from lakeloop_airflow.forms import FORCE, day_field, run_fields, switch
+from lakeloop_airflow.forms import EXPERIMENT, FORCE, day_field, experiment_field, run_fields, switch
 from lakeloop_airflow.loops import readable_loops
 from lakeloop_airflow.training import PlanOperator
 
@@ -44,6 +46,7 @@ for loop in readable_loops():
         params={
             "partition": day_field(loop.schedule.timezone),
             FORCE: switch("Train anyway", "Train even when too few rows are new."),
+            EXPERIMENT: experiment_field(),
             **run_fields(loop, "train"),
             **run_fields(loop, "evaluate"),
         },

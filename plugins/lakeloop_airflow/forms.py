@@ -25,6 +25,9 @@ _EXTRAS = "beside the method"
 FORCE = "force"
 """The field that has a training done which the plan would leave undone."""
 
+EXPERIMENT = "experiment"
+"""The field that has a training done apart from production."""
+
 
 def day_field(zone: str) -> Param:
     """The field for the day to work on, in the time zone `zone`; empty unless a person sets it."""
@@ -41,6 +44,17 @@ def day_field(zone: str) -> Param:
 def switch(title: str, description: str) -> Param:
     """A field that is off unless a person turns it on."""
     return Param(False, type="boolean", title=title, description=description)
+
+
+def experiment_field() -> Param:
+    """The field for the name of an experiment; empty for production."""
+    return Param(
+        None,
+        type=["null", "string"],
+        title="Experiment",
+        description="A small name: train and evaluate apart from production, and release nothing."
+        " Empty: the run is production's.",
+    )
 
 
 def run_fields(loop: LoopSpec, section: str) -> dict[str, Param]:

@@ -89,6 +89,11 @@ def urls(record: StageRecord, settings: Settings) -> dict[str, str]:
     return {title: url for title, url in found.items() if url}
 
 
+def report_of(loop: str, partition: str, experiment: str = "") -> str:
+    """Where the report of a day's evaluation is, or will be: it comes after the trainings of the day."""
+    return page("reports", loop, "-".join(filter(None, (partition, experiment))), "index.html")
+
+
 def failure_links(settings: Settings, loop: str, stage: str, partition: str) -> dict[str, str]:
     """What a stage that failed left for a person to read: the report of the checks that stopped the day."""
     report = settings.docs(loop) / partition / "index.html"

@@ -18,7 +18,7 @@ from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.search import SLOTS, TRIAL, Search
 from lakeloop.stages.catalogue import Stage
 from lakeloop_airflow.defaults import GPU_QUEUE
-from lakeloop_airflow.links import WANDB_RUN, links_of
+from lakeloop_airflow.links import REPORT, WANDB_RUN, links_of, report_of
 from lakeloop_airflow.stage_task import open_context, settle, wandb_page
 from lakeloop_airflow.training import ended_by_a_person
 from lakeloop_airflow.window import RECORD_KEY, partition_in
@@ -68,7 +68,7 @@ class TrialOperator(BaseOperator):
         told = "; ".join(trial.sentence for trial in trials)
         sentence = told or searching.study().over() or "no trial was begun"
         record = {
-            "stage": f"train-{self.candidate}",
+            "stage": opened.record_name("train", self.candidate),
             "partition": partition,
             "status": "done" if trials else "skipped",
             "reason": sentence,
@@ -101,8 +101,10 @@ class SearchOperator(BaseOperator):
         from lakeloop.stages.training.search import finish_search
 
         opened, partition = _opened(self.loop, context)
-        self.urls[WANDB_RUN] = wandb_page(opened, f"train-{self.candidate}", partition)
-        settle(self, finish_search(opened, partition, self.candidate), context)
+        self.urls[WANDB_RUN] = wandb_page(opened, opened.record_name("train", self.candidate), partition)
+        record = finish_search(opened, partition, self.candidate)
+        self.urls[REPORT] = report_of(self.loop, partition, opened.experiment)
+        settle(self, record, context)
 
 
 def _opened(loop: str, context: Context) -> tuple[StageContext, str]:

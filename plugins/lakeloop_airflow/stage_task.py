@@ -17,7 +17,7 @@ from lakeloop.errors import LakeloopError
 from lakeloop.records import StageRecord
 from lakeloop.stages.catalogue import stage_named
 from lakeloop_airflow.connections import lend_connection
-from lakeloop_airflow.forms import DRY_RUN, changed
+from lakeloop_airflow.forms import DRY_RUN, EXPERIMENT, changed
 from lakeloop_airflow.links import WANDB_RUN, failure_links, links_of, page, urls
 from lakeloop_airflow.loops import installation
 from lakeloop_airflow.window import RECORD_KEY, partition_in
@@ -34,8 +34,8 @@ _LONGEST_NAME = 256
 class StageOperator(BaseOperator):
     """Run `stage` of `loop` for the partition of the run.
 
-    Ends green when the stage is done or refused (a refusal is a result, but no news for other DAGs: its
-    outlets are withheld), and skipped, with the reason, when there was nothing to do.
+    Ends green when the stage is done or refused (a refusal is a result), and skipped, with the reason, when
+    there was nothing to do.
     """
 
     def __init__(self, *, loop: str, stage: str, **options: Any) -> None:
@@ -51,7 +51,7 @@ class StageOperator(BaseOperator):
         stage_context = open_context(self.loop, context)
         lend_connection(stage_context.loop)
         partition = partition_in(context, stage_named(self.stage).zone(stage_context.loop))
-        self.urls[WANDB_RUN] = wandb_page(stage_context, self.stage, partition)
+        self.urls[WANDB_RUN] = wandb_page(stage_context, stage_context.record_name(self.stage), partition)
         try:
             record: StageRecord = stage_named(self.stage).function(stage_context, partition)
         except LakeloopError:
@@ -69,7 +69,8 @@ def open_context(loop: str, context: Context) -> StageContext:
     settings = installation()
     changes = changed(load_named(loop, settings), context["params"])
     attempt = Attempt(_run_of(context), context["ti"].try_number)
-    return StageContext.open(loop, settings, attempt, changes)
+    experiment = context["params"].get(EXPERIMENT) or ""
+    return StageContext.open(loop, settings, attempt, changes, experiment=experiment)
 
 
 def wandb_page(context: StageContext, stage: str, partition: str) -> str:
@@ -84,6 +85,8 @@ def wandb_page(context: StageContext, stage: str, partition: str) -> str:
 def settle(task: BaseOperator, record: StageRecord, context: Context) -> None:
     """End the task as `record` says: leave the record as an XCom, name the partition to the outlets.
 
+    A refusal and an experiment are no news for other DAGs: their outlets are withheld.
+
     Raises:
         AirflowSkipException: nothing was done; the reason is the record's.
     """
@@ -92,7 +95,7 @@ def settle(task: BaseOperator, record: StageRecord, context: Context) -> None:
     own = record.provenance.run_id == _run_of(context)
     if record.status == "skipped" or (record.status == "unchanged" and not own):
         raise AirflowSkipException(f"{record.status}: {record.reason}")
-    if record.status == "refused":
+    if record.status == "refused" or record.experiment:
         task.outlets = []
     announce(task.outlets, record, context)
 

@@ -16,9 +16,9 @@ from lakeloop import jobs
 from lakeloop.faults import reach
 from lakeloop.jobs.log_lines import teller
 from lakeloop_airflow.forms import FORCE
-from lakeloop_airflow.links import WANDB_RUN, links_of, page
+from lakeloop_airflow.links import REPORT, WANDB_RUN, links_of, page, report_of
 from lakeloop_airflow.stage_task import open_context, settle, wandb_page
-from lakeloop_airflow.window import PLAN, RECORD_KEY, partition_in, partition_of
+from lakeloop_airflow.window import PARAM, PLAN, RECORD_KEY, partition_in, partition_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -38,7 +38,8 @@ class PlanOperator(BaseOperator, SkipMixin):
     The decision is about everything that is published, whichever day started the run: the tasks after this
     one work on the newest published day, which the record of this task names. With the form's field `force`
     they train all the same, and then on the days up to the run's own. Where no training is due and a
-    candidate that was trained by hand waits for its evaluation, that alone is done.
+    candidate that was trained by hand waits for its evaluation, that alone is done. An experiment is always
+    trained: on the day that the form names, else on the newest published one.
     """
 
     inherits_from_skipmixin = True
@@ -55,10 +56,14 @@ class PlanOperator(BaseOperator, SkipMixin):
         opened = open_context(self.loop, context)
         asked = partition_of(context["dag_run"], context["params"], opened.loop.schedule.timezone)
         decision = decide_training(opened)
-        forced = bool(context["params"].get(FORCE))
+        forced = bool(context["params"].get(FORCE) or opened.experiment)
         partition = asked if forced or not decision.train else decision.partition
         reason = decision.reason
-        if forced:
+        if opened.experiment:
+            named = context["dag_run"].partition_key or context["params"].get(PARAM)
+            partition = asked if named else decision.partition or asked
+            reason = f"experiment {opened.experiment}; of production: {reason}"
+        elif forced:
             reason = f"asked for by hand, {'and' if decision.train else 'although'}: {reason}"
         elif partition != asked:
             reason = f"{asked} is published; the newest day is {partition}: {reason}"
@@ -109,12 +114,13 @@ class TrainOperator(ResumableJobMixin, BaseOperator):
 
         opened = open_context(self.loop, context)
         partition = partition_in(context, opened.loop.schedule.timezone)
-        self.urls[WANDB_RUN] = wandb_page(opened, f"train-{self.candidate}", partition)
+        self.urls[WANDB_RUN] = wandb_page(opened, opened.record_name("train", self.candidate), partition)
         if not stored(opened, partition, self.candidate):
             self.job = prepare(opened, partition, self.candidate)
             self.execute_resumable(context)
         record = finish(opened, partition, self.candidate, self.job_id)
         self.urls[WANDB_RUN] = training_page(record) or self.urls[WANDB_RUN]
+        self.urls[REPORT] = report_of(self.loop, record.partition, opened.experiment)
         return record
 
     def submit_job(self, context: Context) -> JsonValue:  # noqa: ARG002  (Airflow's)

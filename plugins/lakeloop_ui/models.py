@@ -6,6 +6,8 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+from lakeloop_airflow.links import published
+
 from lakeloop.errors import ArtifactError
 from lakeloop.evaluation.probes.registry import titles_of
 from lakeloop.evaluation.stored import read
@@ -34,6 +36,7 @@ def model_page(settings: Settings, loop: str, name: str) -> dict[str, Any] | Non
         "rows": evidence.rows if evidence else None,
         "models": models,
         "scores": list(_scores(version, evidence)),
+        "report": _report(settings, loop, evidence),
         "aliases": history.aliases_of(name),
         "moves": [move for move in reversed(history.moves) if name in (move.version, move.previous)],
     }
@@ -48,6 +51,14 @@ def _evidence(lake: Lake, version: ModelVersion) -> Evidence | None:
     except ArtifactError as error:  # the card has the scores of the version itself
         log.warning("only the scores of the card are shown: %s", error)
         return None
+
+
+def _report(settings: Settings, loop: str, evidence: Evidence | None) -> str:
+    """Where the report of the evaluation is; empty where this machine has none."""
+    if evidence is None:
+        return ""
+    path = settings.reports(loop) / evidence.partition / "index.html"
+    return published(str(path), settings, loop) if path.is_file() else ""
 
 
 def _scores(version: ModelVersion, evidence: Evidence | None) -> Iterator[tuple[str, list[str]]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from lakeloop_airflow.links import DATA_DOCS, REPORT, airflow_page, page, published
 
@@ -38,6 +38,8 @@ class LoopView:
     status: LoopStatus | None = None
     """None when nothing ran yet, or the status cannot be read."""
     error: str = ""
+    reports: Mapping[str, str] = field(default_factory=dict)
+    """Experiment -> address of its report."""
     links: tuple[Link, ...] = ()
     startable: bool = False
     """The user may switch its DAGs on."""
@@ -74,7 +76,10 @@ def _view(name: str, settings: Settings) -> LoopView:
         log.warning("status of loop %s", name, exc_info=True)
         words = str(error) if isinstance(error, LakeloopError) else f"{type(error).__name__}: {error}"
         return LoopView(name, error=words)
-    return LoopView(name, status, links=tuple(_links(status, settings)) if status else ())
+    if status is None:
+        return LoopView(name)
+    reports = {each.name: published(each.report, settings, name) for each in status.experiments}
+    return LoopView(name, status, reports=reports, links=tuple(_links(status, settings)))
 
 
 def status_of(name: str, settings: Settings) -> LoopStatus | None:

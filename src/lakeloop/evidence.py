@@ -116,6 +116,16 @@ class Mistake(Frozen):
     error: float
 
 
+class Example(Frozen):
+    """A row that shows a frequent confusion."""
+
+    expected: str
+    answered: str
+    row_id: str
+    text: str
+    """The beginning of it."""
+
+
 class Evidence(Formatted):
     """Everything that an evaluation found out; two are compared only when they are of the same rows."""
 
@@ -154,6 +164,8 @@ class Evidence(Formatted):
     """Rows that the leader got wrong, of which `mistakes` are the worst."""
     mistakes: tuple[Mistake, ...] = Field(default=(), repr=False)
     """Mistakes of the leader, the worst first."""
+    examples: tuple[Example, ...] = Field(default=(), repr=False)
+    """A row of each of the leader's most frequent confusions, where a page shows these and no matrix."""
     error: str = "error"
     """What the error of a mistake counts, in a few words."""
     made_at: datetime

@@ -34,6 +34,14 @@ _RECORDED_PACKAGES = (
 
 RECORD_FORMAT = 2
 
+EXPERIMENT = "@"
+"""Stands in the name of a record before the experiment that it is of: `train-finetune@fast`."""
+
+
+def experiment_of(name: str) -> str:
+    """The experiment that a record, or a process, of this name is of; empty for one of production."""
+    return name.partition(EXPERIMENT)[2].partition("-")[0]
+
 
 def fingerprint(**parts: Any) -> str:
     """sha256 of `parts` as canonical JSON: equal for equal content, whatever the order of the keys."""
@@ -171,6 +179,11 @@ class StageRecord(Formatted):
     """Some of the records that were refused, each with where and why, for who looks at the record: the lake,
     the command and the log of the task have them, and no tracker, for they hold texts of rows."""
     provenance: Provenance
+
+    @property
+    def experiment(self) -> str:
+        """The experiment that it is of; empty for one of production."""
+        return experiment_of(self.stage)
 
     @property
     def title(self) -> str:

@@ -92,3 +92,19 @@ def test_rows_that_cannot_be_carried_over_are_told_by_status(tmp_path: Path) -> 
     assert "feature_amount (task.categorical): double in the table, string declared" in found.misfit
     assert "lakeloop reset small --all" in found.misfit
     assert [day.partition for day in found.partitions] == [DAYS[0]]
+
+
+def test_an_answer_that_no_published_row_has_is_told_by_the_day(tmp_path: Path) -> None:
+    """And no more once a row of any day has it."""
+    context = open_context(tmp_path, PLAIN | {"labels": [*LABELS, "science"]})
+    write_dbt_project(context.settings.dbt, "other")
+    for day in DAYS:
+        drop(context, day)
+    path = context.settings.root / f"drops/{DAYS[1]}.jsonl"
+    path.write_text(path.read_text().replace("tech", "science"))
+    said = []
+    for day in DAYS:
+        ingest(context, day), transform(context, day)
+        said.append(validate(context, day).reason)
+    assert "; no row has science, rows have business 14, sports 13, tech 13: no training begins" in said[0]
+    assert "no row has" not in said[1]

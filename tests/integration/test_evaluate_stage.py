@@ -87,6 +87,24 @@ def test_candidates_and_champion_answer_the_same_rows(context: StageContext) -> 
     assert list((context.work("evaluate", DAY)).iterdir()) == [context.work("evaluate", DAY) / "record.json"]
 
 
+def test_trackers_are_given_the_comparison_and_a_page_without_texts(context: StageContext) -> None:
+    make_champion(context)
+    trained(context, "baseline", DAY, confuse={"business": "sports"})
+    record = evaluate(context, DAY)
+    (journal,) = (context.settings.journals / "small").rglob("*evaluate*/**/*.jsonl")
+    entries = [json.loads(line) for line in journal.read_text().splitlines()]
+    (given,) = [entry["data"] for entry in entries if entry["kind"] == "artifact"]
+    assert (given["name"], given["kind"]) == (f"small-report-{DAY}", "report")
+    shared = Path(given["path"]).read_text()
+    text = evidence_of(context.lake.files, record).mistakes[0].text
+    assert text in Path(record.links["report"]).read_text()
+    assert text not in shared
+    assert "Beside the champion v1" in shared
+    tables = {entry["data"]["name"]: entry["data"]["rows"] for entry in entries if entry["kind"] == "table"}
+    assert tables["beside"][0][0] == "champion"
+    assert "slices" in tables
+
+
 def test_answers_are_kept_as_the_server_gives_them(context: StageContext) -> None:
     trained(context, "baseline", DAY)
     evaluate(context, DAY)

@@ -62,6 +62,14 @@ def test_a_champion_is_rolled_out_once_and_again_when_it_does_not_answer_any_mor
         rollout(context, DAY, timeout_seconds=0)
 
 
+def test_a_roll_out_links_to_the_report_by_which_its_model_was_released(context: StageContext) -> None:
+    version = promote(context, 1)
+    with context.stage("release", DAY, config={}) as stage:
+        stage.claim()
+        stage.done(reason="", outputs={"digest": version.digest}, links={"report": "reports/index.html"})
+    assert rollout(context, "2026-11-21").links["report"] == "reports/index.html"
+
+
 def test_links_lead_where_a_browser_finds_the_server(context: StageContext) -> None:
     settings = context.settings.model_copy(update={"server_link": "https://models.example.org/"})
     promote(context, 1)

@@ -60,6 +60,9 @@ def no_mirror_left(settings: Settings) -> Iterator[None]:
     eventually(lambda: not _is_alive(settings), 60)
 
 
+EXPERIMENT = "train-finetune@fast-job"
+
+
 @dataclass(frozen=True)
 class Replayed:
     """Journals of all sorts, after one offline mirror looked at them; by the names of their stages."""
@@ -89,7 +92,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
         with mirror_lock(settings.journals):  # the mirror that they wake is the one below
             journals = {
                 stage: report_stage(settings, stage)
-                for stage in ("whole", "spoiled", "changed", "resumed", "train-finetune-trial")
+                for stage in ("whole", "spoiled", "changed", "resumed", "train-finetune-trial", EXPERIMENT)
             }
         journals["killed"] = JournalIdentity("news", "killed", "2026-11-20", "run#1").path(settings.journals)
         killed = subprocess.run([sys.executable, "-c", _KILLED, str(journals["killed"])], check=False)
@@ -105,6 +108,12 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
 def test_the_trials_of_a_search_are_a_group_of_their_own(replayed: Replayed) -> None:
     (run,) = of_type("run", mirrored(replayed.journals["train-finetune-trial"]))
     assert run["run_group"] == "news/2026-11-20/search train-finetune"
+
+
+def test_the_runs_of_an_experiment_have_its_name_and_a_tag_of_their_own(replayed: Replayed) -> None:
+    (run,) = of_type("run", mirrored(replayed.journals[EXPERIMENT]))
+    assert (run["job_type"], run["display_name"]) == (EXPERIMENT, f"{EXPERIMENT} 2026-11-20")
+    assert run["tags"] == ["news", "train-finetune-job", "experiment fast"]
 
 
 def test_what_a_stage_reported_is_found_in_its_wandb_run(replayed: Replayed) -> None:

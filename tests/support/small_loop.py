@@ -127,7 +127,7 @@ def trained(
 
 def new_artifact_folder(context: StageContext, candidate: str, partition: str) -> Path:
     """Where a candidate is made; nothing is there."""
-    folder = context.work(f"train-{candidate}", partition) / "artifact"
+    folder = context.work(context.record_name("train", candidate), partition) / "artifact"
     shutil.rmtree(folder, ignore_errors=True)
     return folder
 
@@ -139,7 +139,7 @@ def record_training(
     dataset = context.lake.ledger.latest("dataset", partition, "done")
     assert dataset is not None
     config = weights_of(context.loop, context.loop.train.candidate(candidate))
-    with context.stage(f"train-{candidate}", partition, config=config) as stage:
+    with context.stage(context.record_name("train", candidate), partition, config=config) as stage:
         stage.inputs(dataset=dataset.outputs["digest"])
         name = f"candidates/{artifact.digest[:16]}"
         context.lake.files.put(artifact.folder, name)

@@ -21,6 +21,11 @@ Partition = Annotated[
         " loop's time zone.",
     ),
 ]
+_EXPERIMENT_HELP = (
+    "Work apart from production, under this name: what is trained is compared with the champion and shown,"
+    " and never released."
+)
+Experiment = Annotated[str, typer.Option(metavar="NAME", help=_EXPERIMENT_HELP)]
 FirstDay = Annotated[
     str | None,
     typer.Option(

@@ -154,6 +154,8 @@ def _surprises(seen: Preview, loop: LoopSpec) -> Iterator[str]:
     if seen.unknown:
         column = loop.task.roles()[loop.task.target].column
         yield f"{column} has answers that the task does not know: {_counted(seen.unknown)}"
+    if seen.accepted and (absence := loop.task.absence(seen.answers)):
+        yield f"in the first {seen.read:,} records of {seen.days[0]}, {absence}"
     yield from surprises_of_texts(seen, loop)
 
 

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 
 from rich.console import Console
 
 from lakeloop.redaction import RedactingFilter
 
-err = Console(stderr=True)
+
+class _Unread(Console):
+    """Says nothing any more when nobody reads it (`2>&1 | head`): the work it tells of goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device
+            # What libraries print, and what is flushed in the end, goes there too.
+            os.dup2(nowhere.fileno(), self.file.fileno())
+
+
+err = _Unread(stderr=True)
 """Everything that is not the result: logs, progress, errors. One console, so that they do not overwrite each
 other's lines."""
 

@@ -27,9 +27,12 @@ def run_stage(
     *,
     as_json: bool,
     changes: Mapping[str, Any] | None = None,
+    experiment: str = "",
     **options: Any,
 ) -> None:
     """Run `stage` of `loop` for one day and print its record; `changes` override the loop file.
+
+    With `experiment` the work is that of this experiment.
 
     Raises:
         LakeloopError: as the stage does.
@@ -37,7 +40,7 @@ def run_stage(
         ConfigurationError: the loop, the day or an override is wrong.
     """
     require_day(partition, where="--partition")
-    context = open_loop(loop, changes or {})
+    context = open_loop(loop, changes or {}, experiment=experiment)
     with working(f"{stage.__name__} {loop} {partition}"):
         record = stage(context, partition, **options)
     missing = to_do(record)
@@ -49,16 +52,18 @@ def run_stage(
         )
 
 
-def open_loop(name: str, changes: Mapping[str, Any], *, looking: bool = False) -> StageContext:
-    """The context of the loop called `name`, with `changes` on top of its file.
+def open_loop(
+    name: str, changes: Mapping[str, Any], *, experiment: str = "", looking: bool = False
+) -> StageContext:
+    """The context of the loop called `name`, with `changes` on top of its file; of an experiment, or none.
 
     Who is `looking` is not kept out by tables of other columns than the file says.
 
     Raises:
-        ConfigurationError: there is no such loop, or its file or a change is wrong.
+        ConfigurationError: there is no such loop, or its file, a change or the experiment's name is wrong.
     """
     _, settings = known_loop(name)
-    return StageContext.open(name, settings, changes=changes, looking=looking)
+    return StageContext.open(name, settings, changes=changes, experiment=experiment, looking=looking)
 
 
 @contextlib.contextmanager

@@ -9,12 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from lakeloop.cli.arguments import AsJson, LoopName, Partition, known_loop
+from lakeloop.cli.arguments import AsJson, Experiment, LoopName, Partition, known_loop
 from lakeloop.spec.days import yesterday
 from lakeloop.stages.catalogue import STAGES, Stage
 
 app = typer.Typer()
 _PANEL = "Stages"
+_EVALUATE = "evaluate"
 
 Set = Annotated[
     list[str] | None,
@@ -34,34 +35,34 @@ def _verb(stage: Stage) -> Callable[..., None]:
         from lakeloop.cli.logs import at_least_info
         from lakeloop.cli.running import overrides, run_stage
 
-        changes = overrides(given.get("set_") or [])
-        day = usual_day(stage, loop) if partition is None else partition
-        options = {option.keyword: given[option.name] for option in stage.options}
+        changes, experiment = overrides(given.get("set_") or []), given.get("experiment", "")
+        day = usual_day(stage, loop, experiment) if partition is None else partition
+        options: dict[str, Any] = {option.keyword: given[option.name] for option in stage.options}
+        options |= {"as_json": given["json"], "changes": changes, "experiment": experiment}
         if stage.per != "candidate":
-            run_stage(stage.function, loop, day, as_json=given["json"], changes=changes, **options)
+            run_stage(stage.function, loop, day, **options)
             return
         at_least_info()  # it takes minutes: epochs and losses are worth seeing
         for name in _candidates(loop, changes, given["candidate"]):
-            run_stage(
-                stage.function,
-                loop,
-                day,
-                as_json=given["json"],
-                changes=changes,
-                candidate=name,
-                **options,
-            )
+            run_stage(stage.function, loop, day, candidate=name, **options)
 
     verb.__signature__ = inspect.Signature(_parameters(stage))  # type: ignore[attr-defined]
     return verb
 
 
-def usual_day(stage: Stage, loop: str) -> str:
-    """The day that a stage works on where none is named: the newest that is ready for it, or yesterday."""
+def usual_day(stage: Stage, loop: str, experiment: str = "") -> str:
+    """The day that a stage works on where none is named: the newest that is ready for it, or yesterday.
+
+    An experiment is evaluated on the newest day that it was trained on.
+    """
     from lakeloop.cli.running import open_loop
 
     if stage.after:
-        ready = open_loop(loop, {}).lake.ledger.newest_day(stage.after)
+        context = open_loop(loop, {}, experiment=experiment)
+        after = [stage.after]
+        if experiment and stage.name == _EVALUATE:
+            after = [context.record_name("train", each.name) for each in context.loop.train.all_candidates]
+        ready = max(filter(None, map(context.lake.ledger.newest_day, after)), default=None)
         if ready:
             return ready
     return yesterday(stage.zone(known_loop(loop)[0]))
@@ -71,6 +72,11 @@ def _candidates(loop: str, changes: dict[str, Any], asked: str | None) -> list[s
     from lakeloop.cli.running import open_loop
 
     return [asked] if asked else [each.name for each in open_loop(loop, changes).loop.train.all_candidates]
+
+
+def _experiment(stage: Stage) -> Any:
+    """The option for an experiment; who gives it to a release is told by the stage why there is none."""
+    return Annotated[str, typer.Option(hidden=True)] if stage.phase == "release" else Experiment
 
 
 def _parameters(stage: Stage) -> list[Parameter]:
@@ -85,7 +91,7 @@ def _parameters(stage: Stage) -> list[Parameter]:
         for option in stage.options
     ]
     if stage.settable:
-        wanted.append(("set_", Set, None))
+        wanted += [("set_", Set, None), ("experiment", _experiment(stage), "")]
     wanted.append(("json", AsJson, False))
     return [
         Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default)

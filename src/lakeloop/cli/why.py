@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lakeloop.cli.arguments import LoopName
+from lakeloop.cli.arguments import Experiment, LoopName
 from lakeloop.errors import ConfigurationError
 from lakeloop.spec.reading.nearest import nearest
 from lakeloop.stages.catalogue import STAGES, Stage, stage_named
@@ -30,9 +30,7 @@ _COLOURS = {"run": "green", "skip": "cyan", "nothing": "cyan"}
 @app.command(rich_help_panel=_PANEL)
 def why(
     loop: LoopName,
-    candidate: Annotated[
-        str | None, typer.Option(help="Only the candidate of this name; default: all.")
-    ] = None,
+    candidate: Candidate = None,
     partition: Annotated[
         str | None,
         typer.Option(
@@ -40,6 +38,7 @@ def why(
         ),
     ] = None,
     stage: Annotated[str, typer.Option(help="A stage of the day instead of the training.")] = _TRAIN,
+    experiment: Experiment = "",
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON, for other programs.")] = False,
 ) -> None:
     """Say why the next training, or a stage of a day, would be skipped or run, field by field."""
@@ -56,7 +55,7 @@ def why(
         raise ConfigurationError(
             "only trainings have candidates", where="--candidate", found=f"--stage {stage}"
         )
-    context = open_loop(loop, {}, looking=True)
+    context = open_loop(loop, {}, experiment=experiment, looking=True)
     with working(f"asking {stage} of {loop}"):
         if asked.name == _TRAIN:
             training = why_training(context, partition, candidate or "")
@@ -64,7 +63,7 @@ def why(
             head = f"{loop}: {'a' if training.due else 'no'} training is due: {training.decision}"
             head += f"\nbudget: {training.budget}" if training.budget else ""
         else:
-            last = context.lake.ledger.latest(stage)
+            last = context.lake.ledger.latest(context.record_name(stage))
             day = partition or (last.partition if last else yesterday(asked.zone(context.loop)))
             one = why_stage(context, asked, day)
             parts, text, head = (one,), one.model_dump_json(indent=2), ""

@@ -9,7 +9,7 @@ import json
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -81,7 +81,8 @@ def judge(contender: Contender, folder: Path, rows: pa.Table, task: Task, *, thr
     started = time.perf_counter()
     answers = tuple(predictor.predict(asked))
     seconds = time.perf_counter() - started
-    outcomes = task.outcomes(answers, task.truths(rows))
+    truths = task.truths(rows)
+    outcomes = replace(task.outcomes(answers, truths), losses=predictor.losses(asked, truths))
     return Judged(
         contender,
         predictor.description,

@@ -33,9 +33,9 @@ def worst_mistakes(judged: Judged, rows: pa.Table, task: Task, count: int) -> tu
     )
 
 
-def excerpt(text: str) -> str:
+def excerpt(text: str, characters: int = EXCERPT_CHARACTERS) -> str:
     """The beginning of `text`, cut at a space, with an ellipsis when something is left out."""
     text = " ".join(text.split())
-    if len(text) <= EXCERPT_CHARACTERS:
+    if len(text) <= characters:
         return text
-    return f"{text[:EXCERPT_CHARACTERS].rsplit(' ', 1)[0]} …"
+    return f"{text[:characters].rsplit(' ', 1)[0]} …"

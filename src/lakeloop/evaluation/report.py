@@ -1,27 +1,41 @@
 """The evaluation as one HTML file that needs no network: what a person reads before trusting a model.
 
 Layout and words are in `templates/report.html.j2`, how a grid of each kind is drawn in
-`templates/grids.html.j2`; here is what the page is given, already in the order in which it is shown.
+`templates/grids.html.j2`; here is what the page is given, already in the order in which it is shown. However
+many answers, models, days and trials there are, the page has at most half a megabyte: what is many is shown
+the worst first, and the rest is counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lakeloop.datasets.freeze import DatasetCard
+from lakeloop.evaluation.beside import Beside, shown_signed
+from lakeloop.evaluation.grids import MOST_ROWS, TALL, Section, cell, sections_of
+from lakeloop.evaluation.mistakes import excerpt
 from lakeloop.evaluation.probes.registry import titles_of
 from lakeloop.evaluation.scatter import Scatter
 from lakeloop.evaluation.searches import SearchFigures
 from lakeloop.evidence import Evidence, ModelEvidence
+from lakeloop.gate.decide import Decision, asked, decide
+from lakeloop.gate.rules.base import Requirement
 from lakeloop.measures.base import MetricSpec, shown, shown_interval
-from lakeloop.measures.registry import metrics_of
+from lakeloop.measures.registry import limited, metrics_of
 from lakeloop.search.found import SearchFound
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.tasks.base import Grid
+
+MOST_DAYS = 60
+MOST_MISTAKES = 20
+FIRST_MISTAKES = 6
+"""So many are open to the eye; the others are behind a click."""
+_MOST_NAMED = 20
+_SHORT = 120
+"""Characters of a text beside numbers."""
 
 NOT_RECORDED = "not recorded"
 
@@ -44,6 +58,8 @@ class Report:
     card: DatasetCard
     searches: tuple[SearchFound, ...] = ()
     """Those that candidates are from."""
+    experiment: str = ""
+    """The experiment that the candidates are of; empty for those of production."""
 
     @property
     def metric(self) -> MetricSpec:
@@ -54,11 +70,6 @@ class Report:
     def leader(self) -> ModelEvidence:
         """The best candidate."""
         return self.evidence.model(self.evidence.leader)
-
-    @property
-    def others(self) -> tuple[ModelEvidence, ...]:
-        """All models but the leader."""
-        return tuple(model for model in self.evidence.models if model is not self.leader)
 
     @property
     def summary(self) -> str:
@@ -75,12 +86,61 @@ class Report:
         return f"{sentence}: {compared} the {champion.title}."
 
     @property
-    def rules(self) -> str:
-        """What the gate asks for, in one sentence."""
-        least, slack = self.loop.least_score, self.loop.slack
-        floor = "" if least is None else f"{self.metric.title} {self.metric.bound} {shown(least)}, and "
-        worse = f"{100 * slack:.3g} %" if self.metric.relative else shown(slack)
-        return f"The gate asks for {floor}at most {worse} worse than the champion."
+    def rules(self) -> tuple[str, ...]:
+        """What the gate asks of every candidate, by the loop file."""
+        return asked(self.loop)
+
+    @cached_property
+    def decision(self) -> Decision:
+        """What the gate says of the leader, by the loop file as it is."""
+        return decide(self.evidence, self.loop)
+
+    @property
+    def checks(self) -> list[Requirement]:
+        """What the gate asked and found, what fails first."""
+        return sorted(self.decision.checks, key=lambda check: check.passed)
+
+    @property
+    def verdict(self) -> str:
+        """The decision in one sentence."""
+        checks = self.decision.checks
+        failed = [check.name for check in checks if not check.passed]
+        if not failed:
+            return f"It passes the {len(checks)} checks of the gate."
+        return f"The gate refuses it: {len(failed)} of {len(checks)} checks fail ({', '.join(failed)})."
+
+    @property
+    def beside(self) -> tuple[Beside, ...]:
+        """The leader beside the champion and the best version, by the metric that decides."""
+        return tuple(
+            Beside(found, self.evidence.model(found.other), self.loop)
+            for found in self.evidence.comparisons
+            if found.metric == self.metric.name
+        )
+
+    @property
+    def sections(self) -> Iterator[Section]:
+        """The tables and plots."""
+        return sections_of(self.evidence)
+
+    @property
+    def untested(self) -> str:
+        """Answers without test rows, in a few words; empty where there is none."""
+        return named(self.evidence.untested)
+
+    @property
+    def meaning(self) -> str:
+        """What the metric that decides says."""
+        return meaning_of(self.metric)
+
+    @property
+    def meanings(self) -> Iterator[tuple[str, str]]:
+        """Title of each score -> what it says, in the order in which scores are shown."""
+        titles = titles_of(self.evidence.task)
+        known = limited(self.evidence.task)
+        for name, title in titles.items():
+            if name in known and any(name in model.scores for model in self.evidence.models):
+                yield title, meaning_of(known[name])
 
     @property
     def lines(self) -> Iterator[ScoreLine]:
@@ -100,30 +160,25 @@ class Report:
                 yield _line(f"{self.metric.title} on validation rows", validation)
 
     @property
-    def grids(self) -> Iterator[tuple[Grid, Sequence[tuple[ModelEvidence, Grid]]]]:
-        """Each grid of the leader, with the grids of the same title of other models that it does not show."""
-        for grid in self.leader.tables:
-            same = [
-                (model, other)
-                for model in self.others
-                for other in model.tables
-                if other.title == grid.title and other.kind == grid.kind
-            ]
-            if grid.compared:
-                yield side_by_side(grid, self.leader, same), ()
-            else:
-                yield grid, same
-
-    @property
-    def spread(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+    def spread(self) -> list[tuple[str, tuple[str, ...]]]:
         """How the targets are spread: a name, then its number in each split."""
         profiles = [self.card.profiles[name] for name in self.card.rows]
-        for name in profiles[0].numbers:
-            if "/" not in name:
-                yield name, tuple(shown(profile.numbers[name]) for profile in profiles)
-        for name in profiles[0].shares:
-            if all(name in profile.shares for profile in profiles):
-                yield name, tuple(f"{100 * profile.shares[name]:.1f} %" for profile in profiles)
+        numbers = [
+            (name, tuple(shown(profile.numbers[name]) for profile in profiles))
+            for name in profiles[0].numbers
+            if "/" not in name
+        ]
+        shares = [
+            (name, tuple(f"{100 * profile.shares[name]:.1f} %" for profile in profiles))
+            for name in profiles[0].shares
+            if all(name in profile.shares for profile in profiles)
+        ]
+        return [*numbers, *shares]
+
+    @property
+    def days(self) -> list[tuple[str, str]]:
+        """The newest published days with the digests of their rows, the newest first."""
+        return sorted(self.card.partitions.items(), reverse=True)[:MOST_DAYS]
 
 
 def _line(
@@ -148,45 +203,20 @@ def _line(
     )
 
 
-def side_by_side(grid: Grid, leader: ModelEvidence, others: Sequence[tuple[ModelEvidence, Grid]]) -> Grid:
-    """The leader's `grid` with a further column for each other model: its value of the compared column.
-
-    Rows are matched by their first column where that names each once, else by their place.
-    """
-    at = grid.columns.index(grid.compared)
-    columns = [f"{grid.compared}, {leader.title}" if n == at else name for n, name in enumerate(grid.columns)]
-    order = [n for n in range(len(columns)) if n != at] + [at]
-    rows = [[row[n] for n in order] for row in grid.rows]
-    names = [row[0] for row in grid.rows]
-    for _, other in others:
-        values = [row[other.columns.index(grid.compared)] for row in other.rows]
-        if len(set(names)) == len(names):
-            by_name = dict(zip((row[0] for row in other.rows), values, strict=True))
-            values = [by_name.get(name) for name in names]
-        for row, value in zip(rows, values, strict=True):
-            row.append(value)
-    return Grid(
-        title=grid.title,
-        columns=(
-            *(columns[n] for n in order),
-            *(f"{grid.compared}, {model.title}" for model, _ in others),
-        ),
-        rows=tuple(map(tuple, rows)),
-        note=f"{grid.note} Where no model is named, it is the {leader.title}.".strip(),
-    )
+def meaning_of(metric: MetricSpec) -> str:
+    """What a score by `metric` says, and which way is better."""
+    better = "More is better." if metric.higher_is_better else "Less is better."
+    return f"{metric.meaning} {better}"
 
 
-def cell(value: Any) -> str:
-    """One value of a table, as text."""
-    if value is None:
-        return "none"
-    if isinstance(value, float):
-        return f"{value:.3f}" if abs(value) < 1000 else shown(value)
-    return str(value)
+def named(names: Sequence[str]) -> str:
+    """The first of `names` with commas, and how many more there are."""
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
 
 
-def render(report: Report) -> str:
-    """The page as HTML. Texts of rows are escaped: they come from outside."""
+def render(report: Report, *, texts: bool = True) -> str:
+    """The page as HTML. Texts of rows are escaped: they come from outside; False: they are left out."""
     environment = Environment(
         loader=PackageLoader("lakeloop.evaluation"),
         autoescape=True,
@@ -196,9 +226,20 @@ def render(report: Report) -> str:
     )
     environment.filters.update(
         shown=shown,
+        signed=shown_signed,
         cell=cell,
+        excerpt=excerpt,
         scatter=Scatter.of,
         figures=SearchFigures,
         capitalize_first=lambda text: f"{text[:1].upper()}{text[1:]}",
     )
-    return environment.get_template("report.html.j2").render(report=report)
+    environment.globals.update(
+        TALL=TALL,
+        MOST_ROWS=MOST_ROWS,
+        MOST_MISTAKES=MOST_MISTAKES,
+        FIRST_MISTAKES=FIRST_MISTAKES,
+        SHORT=_SHORT,
+    )
+    page = environment.get_template("report.html.j2").render(report=report, texts=texts)
+    # Indentation is for who reads the template.
+    return "\n".join(filter(None, (line.strip() for line in page.splitlines()))) + "\n"

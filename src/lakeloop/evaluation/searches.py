@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from lakeloop.measures.base import shown
-from lakeloop.search.found import SearchFound, TrialFound, said
+from lakeloop.search.found import SearchFound, TrialFound, ranked, said
 
 WIDTH, HEIGHT = 640.0, 240.0
 MARGIN = 56.0
@@ -19,6 +19,8 @@ ROOM = 30.0
 _DECADES = 100.0
 """Values that differ by so much are drawn by their order of magnitude."""
 _MOST_NAMES = 8
+MOST_TRIALS = 100
+"""Of more trials the best are told one by one; all of them are dots of the history."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,15 @@ class SearchFigures:
         return [t for t in self.found.trials if t.state == "complete" and t.score is not None]
 
     @cached_property
+    def shown(self) -> list[TrialFound]:
+        """The trials that are told one by one, in their order: those with the best scores, and those kept."""
+        if len(self.found.trials) <= MOST_TRIALS:
+            return list(self.found.trials)
+        best = ranked(self.found.trials, higher_is_better=self.found.higher_is_better)[:MOST_TRIALS]
+        numbers = {trial.number for trial in best} | {model.trial for model in self.found.kept}
+        return [trial for trial in self.found.trials if trial.number in numbers]
+
+    @cached_property
     def keys(self) -> list[str]:
         return list(dict.fromkeys(key for trial in self.found.trials for key in trial.values))
 
@@ -95,9 +106,15 @@ class SearchFigures:
 
     @property
     def dots(self) -> list[tuple[float, float, str, str]]:
-        """Place, state and words of each trial with a score."""
+        """Place, state and words of each trial with a score; words of those in `shown` alone."""
+        told = {trial.number for trial in self.shown}
         return [
-            (self.x(at), self.scores.y(trial.score), trial.state, trial.sentence)
+            (
+                self.x(at),
+                self.scores.y(trial.score),
+                trial.state,
+                trial.sentence if trial.number in told else "",
+            )
             for at, trial in enumerate(self.found.trials)
             if trial.score is not None and trial.state in ("complete", "pruned")
         ]
@@ -135,10 +152,12 @@ class SearchFigures:
 
     @property
     def lines(self) -> list[tuple[str, str, str]]:
-        """Points, kind and words of the line of each whole trial, the best last, so that it lies above."""
+        """Points, kind and words of the line of each whole trial in `shown`, the best last: it lies above."""
         kept = {model.trial for model in self.found.kept}
         sign = 1 if self.found.higher_is_better else -1
-        drawn: Sequence[TrialFound] = sorted(self.whole, key=lambda t: sign * (t.score or 0.0))
+        told = {trial.number for trial in self.shown}
+        whole = [trial for trial in self.whole if trial.number in told]
+        drawn: Sequence[TrialFound] = sorted(whole, key=lambda t: sign * (t.score or 0.0))
         found = []
         for trial in drawn:
             values = [*(trial.values[key] for key in self.keys), trial.score]

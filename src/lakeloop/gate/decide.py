@@ -61,6 +61,11 @@ def best_of(candidates: Sequence[ModelEvidence], metric: MetricSpec) -> ModelEvi
     return functools.reduce(better, candidates)
 
 
+def asked(loop: LoopSpec) -> tuple[str, ...]:
+    """What the loop file asks of every candidate, a phrase each."""
+    return tuple(phrase for rule in RULES for phrase in rule.asks(loop))
+
+
 def decide(evidence: Evidence, loop: LoopSpec) -> Decision:
     """Accept the best candidate, or none.
 

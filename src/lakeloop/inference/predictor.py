@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from lakeloop.artifact import TOKENIZER, ArtifactDescription, open_artifact
@@ -23,6 +24,9 @@ from lakeloop.inference.writing import Prompts
 from lakeloop.tasks.base import Answer, Written
 from lakeloop.tasks.reading import Instance, as_instances
 from lakeloop.tasks.registry import task_class
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Predictor:
@@ -127,6 +131,21 @@ class Predictor:
             inputs_of(instances, self.description.reads),
             placed=self.description.contract.per_token,
         )
+
+    def losses(self, rows: Sequence[Instance], right: Sequence[str]) -> NDArray[np.float64] | None:
+        """How unlikely the model takes the answers `right` to be: float64 [rows, 2].
+
+        Summed loss of the tokens of each in nats, and their number; None for a model that writes no texts.
+        """
+        engine: Any = self._engine
+        if self._prompts is None or not rows:
+            return None
+        asked = self._prompts.ids([each.text for each in self._cleaned(rows)])
+        answers = self._prompts.right(right)
+        found = np.empty((len(rows), 2))
+        for batch in length_batches([len(a) + len(b) for a, b in zip(asked, answers, strict=True)]):
+            found[batch] = engine.losses([asked[row] for row in batch], [answers[row] for row in batch])
+        return found
 
 
 def _open_tokenizer(path: Path, max_tokens: int) -> Any:

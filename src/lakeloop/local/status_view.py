@@ -143,6 +143,7 @@ def _named_facts(status: LoopStatus) -> Iterator[tuple[str, str]]:
             f"{name} {shown_with(score, status.intervals.get(name))}" for name, score in status.scores.items()
         )
         yield "scores", ", ".join(told)
+    yield from _experiments(status)
     yield from _at_work(status)
     if status.cost.trainings:
         yield "cost", status.cost.sentence
@@ -160,6 +161,16 @@ def _named_facts(status: LoopStatus) -> Iterator[tuple[str, str]]:
         yield "older", status.left_alone
     yield from _refused_runs(status)
     yield from status.links.items()
+
+
+def _experiments(status: LoopStatus) -> Iterator[tuple[str, str]]:
+    for each in status.experiments[:_DUE_SHOWN]:
+        scores = ", ".join(f"{name} {shown(score)}" for name, score in each.scores.items())
+        left = f"trained, not evaluated: lakeloop evaluate {status.loop} --experiment {each.name}"
+        found = f"{scores}; {each.report}" if scores else left
+        yield "experiment", f"{each.name}, {each.partition}, {each.at:%m-%d %H:%M}: {found}"
+    if (more := len(status.experiments) - _DUE_SHOWN) > 0:
+        yield "", f"and {more} earlier experiments, see --json"
 
 
 def _at_work(status: LoopStatus) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,9 @@ class Outcomes:
     """[rows], in the same terms."""
     outputs: NDArray[Any]
     """float [rows, width]: what the answers were chosen from, such as probabilities."""
+    losses: NDArray[Any] | None = None
+    """Of models that write: float64 [rows, 2], the summed loss of the tokens of each right answer, in nats,
+    and their number; None where it was not asked for."""
 
     @property
     def rows(self) -> int:
@@ -29,7 +32,8 @@ class Outcomes:
 
     def take(self, rows: NDArray[Any]) -> Outcomes:
         """Those of some rows: int [n], their places, each as often as it is named; or bool [rows]."""
-        return Outcomes(self.truth[rows], self.answer[rows], self.outputs[rows])
+        losses = None if self.losses is None else self.losses[rows]
+        return Outcomes(self.truth[rows], self.answer[rows], self.outputs[rows], losses)
 
 
 @dataclass(frozen=True)

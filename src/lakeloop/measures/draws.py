@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[Any]
 
 
-_WORK = 1_000_000_000
-"""Weights, times columns that rows are sorted by, that are worked through at most: five seconds of a CPU."""
+_WORK = 500_000_000
+"""Weights, times columns that rows are sorted by, that are worked through at most: three seconds of a CPU."""
 _FEWEST_DRAWS = 200
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lakeloop.measures.base import Draws, MetricSpec, Outcomes
-from lakeloop.measures.draws import mean_of, mean_score
+from lakeloop.measures.draws import mean_of, mean_score, sums_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +23,8 @@ _HAN = "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3400-\u4dbf\u4e00-\u9fff\uf900-
 _KANA = "\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f"
 _BY_CHARACTER = re.compile(f"[{_HAN}{_KANA}]")
 """Scripts without blanks between words: Chinese, Japanese."""
+_LARGEST_LOSS = 700
+"""Nats, whose exp is still a number."""
 _TOKEN = re.compile(rf"[{_HAN}{_KANA}]|(?:(?![{_HAN}{_KANA}])[^\W_])+")
 
 
@@ -94,12 +96,29 @@ def longest_common(one: Sequence[str], other: Sequence[str]) -> int:
 
 def perplexity_of(loss: float) -> float:
     """Exp of a mean loss of tokens, in nats; infinite where that is no number that can be written."""
-    return math.exp(loss) if loss < 700 else math.inf
+    return math.exp(loss) if loss < _LARGEST_LOSS else math.inf
 
 
-def perplexity(found: Outcomes) -> float:  # noqa: ARG001 - no written text tells it
-    """Exp of the mean loss of the tokens of right answers: how many tokens a guess was among."""
-    return math.nan
+def perplexity(found: Outcomes) -> float:
+    """Exp of the mean loss of the tokens of right answers: compares models with one tokenizer alone."""
+    if found.losses is None:
+        return math.nan
+    return float(_perplexities(found.losses.sum(axis=0)[None])[0])
+
+
+def _without_losses(found: Outcomes) -> str:
+    return "the losses of right answers were not asked for" if found.losses is None else ""
+
+
+def _losses(found: Outcomes) -> NDArray[Any]:
+    assert found.losses is not None
+    return found.losses
+
+
+def _perplexities(sums: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np
+
+    return np.asarray(np.exp(np.minimum(sums[:, 0] / np.maximum(sums[:, 1], 1.0), _LARGEST_LOSS)))
 
 
 def _sides(found: Outcomes) -> tuple[list[str], list[list[str]]]:
@@ -167,6 +186,11 @@ def _mean_draws(score: Callable[[list[str], list[str]], float]) -> Draws:
     return Draws(mean_of(values), mean_score)
 
 
+PERPLEXITY = MetricSpec(
+    "perplexity", "perplexity", perplexity, better="lower", lowest=1.0, highest=None,
+    evaluation_only=True, undefined=_without_losses, draws=Draws(sums_of(_losses), _perplexities),
+)  # fmt: skip
+"""What epochs are compared by, too: exp of the loss of the right answers, which no written text tells."""
 GENERATION = (
     MetricSpec("chrf", "chrF", chrf, bar=0.2, draws=_by_sacrebleu(_chrf)),
     MetricSpec("bleu", "BLEU", bleu, draws=_by_sacrebleu(_bleu)),
@@ -174,12 +198,8 @@ GENERATION = (
     MetricSpec("rouge_2", "ROUGE-2", rouge_2, draws=_mean_draws(_rouge_2)),
     MetricSpec("rouge_l", "ROUGE-L", rouge_l, draws=_mean_draws(_rouge_l)),
     MetricSpec(
-        "exact_match",
-        "exact match",
-        exact_match,
-        of_right_rows=True,
+        "exact_match", "exact match", exact_match, of_right_rows=True,
         draws=Draws(mean_of(_exact), mean_score),
     ),
-)
-PERPLEXITY = MetricSpec("perplexity", "perplexity", perplexity, better="lower", lowest=1.0, highest=None)
-"""What epochs are told and compared by: exp of the loss of the right answers, which no written text tells."""
+    PERPLEXITY,
+)  # fmt: skip

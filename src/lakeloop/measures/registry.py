@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.measures import classification, multi_label
@@ -19,9 +19,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def _measured(_: Outcomes) -> float:
-    """What an answer costs, on the machine of the evaluation."""
-    return math.nan
+def _measured(
+    name: str,
+    title: str,
+    says: str,
+    *,
+    better: Literal["higher", "lower"] = "higher",
+    highest: float | None = None,
+) -> MetricSpec:
+    """A score that a probe measures, and no formula over answers tells."""
+
+    def compute(_: Outcomes) -> float:
+        return math.nan
+
+    compute.__doc__ = says
+    return MetricSpec(name, title, compute, better=better, highest=highest)
 
 
 METRICS: Mapping[str, tuple[MetricSpec, ...]] = {
@@ -39,11 +51,22 @@ CERTAINTIES: Mapping[str, Callable[[Outcomes], tuple[NDArray[Any], NDArray[Any]]
     "multi_label": multi_label.certainty,
 }
 """Kind of task whose answers have probabilities -> of each answer its probability and whether it is right."""
-TEXTS_PER_SECOND = MetricSpec("texts_per_second", "texts a second", _measured, highest=None)
-LATENCY = MetricSpec("latency_ms", "milliseconds for a text alone", _measured, better="lower", highest=None)
-MEGABYTES = MetricSpec("megabytes", "size, MB", _measured, better="lower", highest=None)
-INVARIANCE = MetricSpec("invariance", "same answer to changed texts", _measured)
-"""Share of rows that get the same answer when their text is typed differently."""
+TEXTS_PER_SECOND = _measured(
+    "texts_per_second", "texts a second", "Rows answered in a second, many at once, where it was evaluated."
+)
+LATENCY = _measured(
+    "latency_ms",
+    "milliseconds for a text alone",
+    "Median time for a row alone, where it was evaluated.",
+    better="lower",
+)
+MEGABYTES = _measured("megabytes", "size, MB", "Size of the artifact on disk.", better="lower")
+INVARIANCE = _measured(
+    "invariance",
+    "same answer to changed texts",
+    "Share of rows that get the same answer when their text is typed differently.",
+    highest=1.0,
+)
 COSTS = (TEXTS_PER_SECOND, LATENCY, MEGABYTES)
 """What an answer costs, on the machine of the evaluation: no formula tells it, and it orders nothing."""
 

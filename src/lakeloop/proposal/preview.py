@@ -58,6 +58,8 @@ class Preview:
     """Declared columns in which no accepted row has a value; none where no row was accepted."""
     unknown: Counter[str]
     """Right answer that the task does not know -> rows that have it."""
+    answers: Counter[str]
+    """Right answer -> rows that have it."""
     fit: TextFit | None
     """None where no text was accepted, or the base model is not there."""
 
@@ -78,12 +80,15 @@ def preview(loop: LoopSpec, settings: Settings, most_days: int | None = None) ->
     texts: list[str] = []
     undeclared: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
+    answers: Counter[str] = Counter()
     filled: Counter[str] = Counter()
     column = loop.source.stored(loop.task.text)
     target = loop.source.stored(loop.task.roles()[loop.task.target].column)
     for block in _blocks(source, days[:most_days]):
         undeclared.update(block.undeclared)
-        unknown += loop.task.unknown(block.rows[target].to_pylist(), normalise=loop.clean.normalise)
+        values = block.rows[target].to_pylist()
+        unknown += loop.task.unknown(values, normalise=loop.clean.normalise)
+        answers += loop.task.counted(values, normalise=loop.clean.normalise)
         for name in block.rows.schema.names:
             filled[name] += block.rows.num_rows - block.rows[name].null_count
         read += block.read
@@ -94,7 +99,8 @@ def preview(loop: LoopSpec, settings: Settings, most_days: int | None = None) ->
         texts += [text for text in wanted[column].to_pylist() if text]
     fit = text_fit(texts, loop, settings)
     empty = tuple(field.name for field in loop.source.fields if accepted and not filled[field.stored])
-    return Preview(days, read, accepted, tuple(rows), tuple(rejects), undeclared, empty, unknown, fit)
+    first, refused = tuple(rows), tuple(rejects)
+    return Preview(days, read, accepted, first, refused, undeclared, empty, unknown, answers, fit)
 
 
 def _blocks(source: Source, days: Sequence[str]) -> Iterator[Block]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from lakeloop.artifact import ArtifactDescription
-from lakeloop.evidence import Evidence
+from lakeloop.evidence import Evidence, ModelEvidence
 from lakeloop.extras import not_installed
-from lakeloop.measures.base import shown
+from lakeloop.measures.base import shown, shown_with
 from lakeloop.registry.history import ModelVersion
 
 _TEMPLATE = """\
@@ -109,14 +109,16 @@ def _scores(version: ModelVersion, evidence: Evidence | None) -> str:
     if evidence is None:
         return _table(("Score", "Test rows"), ((n, shown(v)) for n, v in version.card.metrics.items()))
     names = dict.fromkeys(name for model in evidence.models for name in model.scores)
-    rows = ((name, *(_shown(model.scores.get(name)) for model in evidence.models)) for name in names)
+    rows = ((name, *(_shown(model, name) for model in evidence.models)) for name in names)
     head = ("Score", *(model.title for model in evidence.models))
     note = f" ({evidence.note})" if evidence.note else ""
-    return f"On the same {evidence.rows} test rows{note}:\n\n{_table(head, rows)}"
+    ends = "; in brackets where a score would lie with other rows, with 95 %"
+    told = ends if any(model.intervals for model in evidence.models) else ""
+    return f"On the same {evidence.rows} test rows{note}{told}:\n\n{_table(head, rows)}"
 
 
-def _shown(score: float | None) -> str:
-    return "" if score is None else shown(score)
+def _shown(model: ModelEvidence, name: str) -> str:
+    return shown_with(model.scores[name], model.intervals.get(name)) if name in model.scores else ""
 
 
 def _limits(description: ArtifactDescription, evidence: Evidence | None) -> str:

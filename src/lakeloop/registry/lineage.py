@@ -145,7 +145,7 @@ def _evaluation(
 def _training(entries: Sequence[StageRecord], files: LakeFiles, version: ModelVersion) -> StageRecord | None:
     """The first that made these weights: later ones took them over."""
     for entry in entries:
-        if not entry.stage.startswith("train-") or entry.status != "done":
+        if not entry.stage.startswith("train-") or entry.experiment or entry.status != "done":
             continue
         if entry.outputs.get("digest") == version.digest:
             return entry

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from lakeloop.artifact import CANDIDATES, candidate_folder
 from lakeloop.lake.files import LakeFiles, Stored
-from lakeloop.records import Frozen, StageRecord
+from lakeloop.records import EXPERIMENT, Frozen, StageRecord
 from lakeloop.registry.history import History, ModelVersion
 from lakeloop.registry.registry import Registry
 from lakeloop.registry.stored import keep_description
@@ -115,11 +115,11 @@ def _candidates(
 
 
 def _needed(files: LakeFiles, entries: Sequence[StageRecord]) -> dict[str, str]:
-    """Folder of a candidate -> why it is needed however old it is."""
+    """Folder of a candidate -> why it is needed however old it is; those of experiments only age."""
     found: dict[str, str] = {}
     newest: dict[str, StageRecord] = {}
     for entry in _done(entries):
-        if entry.stage.startswith("train-"):
+        if entry.stage.startswith("train-") and not entry.experiment:
             newest[entry.stage] = entry
     for entry in newest.values():
         found |= dict.fromkeys(_folders(files, entry), f"it is what {entry.title} left last")
@@ -145,7 +145,7 @@ def _last_named(files: LakeFiles, entries: Sequence[StageRecord]) -> dict[str, d
     for entry in _done(entries):
         if entry.stage.startswith("train-"):
             names = _folders(files, entry)
-        elif entry.stage == "evaluate":
+        elif entry.stage.partition(EXPERIMENT)[0] == "evaluate":
             names = _judged(entry)
         else:
             continue

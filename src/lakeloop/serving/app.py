@@ -14,6 +14,7 @@ from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI, Path, Response
+from fastapi.responses import HTMLResponse
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -36,6 +37,7 @@ from lakeloop.serving.messages import (
 )
 from lakeloop.serving.metrics import ServerMetrics, Timing
 from lakeloop.serving.openapi import SHORT_FORMS, describe
+from lakeloop.serving.page import start_page
 from lakeloop.serving.router import named, only
 from lakeloop.serving.watcher import Watcher
 from lakeloop.tasks.reading import Instance
@@ -80,6 +82,12 @@ def create_app(service: Service, hosts: Hosts | None = None) -> FastAPI:
     _add_predict(app, service, queue)
     _add_models(app, service)
     _add_operations(app, service)
+
+    @app.get("/", include_in_schema=False)
+    async def start() -> HTMLResponse:
+        html, headers = start_page(service.loops)
+        return HTMLResponse(html, headers=headers)
+
     app.add_middleware(BodyLimit, limits=service.limits)
     app.add_middleware(HeadLimit, limits=service.limits)
     app.add_middleware(HeadAsGet)
@@ -148,7 +156,7 @@ def _add_predict(app: FastAPI, service: Service, queue: InferenceQueue) -> None:
         _require_fits(rows, service.limits)
         top = request.top_k or service.limits.top_k
         exchange = Exchange(served, use_id(request.request_id), rows, started, seconds, top)
-        response = await queue.run(exchange.pieces(), seconds, short=exchange.short)
+        response = await queue.run(exchange.pieces(), seconds, exchange.size)
         served.metrics.texts.observe(len(rows))
         return response
 

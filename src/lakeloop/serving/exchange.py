@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lakeloop.inference.pieces import Pieces
+from lakeloop.inference.pieces import Pieces, reading_cost
 from lakeloop.records import now
 from lakeloop.serving.guard.problems import ProblemError
 from lakeloop.serving.log.predictions import Answered, PredictionLog
@@ -14,11 +14,12 @@ from lakeloop.serving.messages import PredictResponse
 from lakeloop.serving.metrics import LoopMetrics
 from lakeloop.serving.router import answering
 from lakeloop.serving.slots import Slots
-from lakeloop.serving.turns import SHORT_TOKENS
 from lakeloop.tasks.reading import Instance, Reading
 
 _CHARACTERS_A_TOKEN = 4
 """Of usual texts."""
+_USUAL_TOKENS = 256
+"""That a model reads of a text, by default."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,11 @@ class Exchange:
         )
 
     @property
-    def short(self) -> bool:
-        """It is answered with little work, by all that can be told before the texts are tokenised."""
-        characters = sum(len(word) for row in self.rows for word in row.words)
-        return characters // _CHARACTERS_A_TOKEN <= SHORT_TOKENS
+    def size(self) -> int:
+        """Tokens that it will cost about, by all that can be told before the texts are tokenised."""
+        lengths = [sum(map(len, row.words)) for row in self.rows]
+        read = sum(min(length // _CHARACTERS_A_TOKEN, _USUAL_TOKENS) for length in lengths)
+        return read + reading_cost(sum(lengths))
 
     def _require_readable(self, reads: Reading) -> None:
         for number, row in enumerate(self.rows):

@@ -44,8 +44,8 @@ class InferenceQueue:
         for thread in self._threads:
             thread.start()
 
-    async def run(self, pieces: Pieces[T], seconds: float, *, short: bool) -> T:
-        """The result of `pieces`, worked on in threads; what is not `short` finds less room.
+    async def run(self, pieces: Pieces[T], seconds: float, size: int) -> T:
+        """The result of `pieces`, worked on in threads; long ones, by `size` in tokens, find less room.
 
         After `seconds` no further piece is begun.
 
@@ -53,7 +53,7 @@ class InferenceQueue:
             ProblemError: 503, because no more may wait or because `seconds` have passed.
         """
         answer: Future[T] = Future()
-        self._enter(Work(pieces, answer, short))
+        self._enter(Work(pieces, answer, size))
         try:
             return await asyncio.wait_for(asyncio.wrap_future(answer), seconds)
         except TimeoutError:

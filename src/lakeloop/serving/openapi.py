@@ -83,5 +83,6 @@ def _description(names: list[str], limits: Limits) -> str:
     champions = ", ".join(f"`{name}`" for name in names)
     return (
         f"Answers texts with the champions of: {champions}.{short} A request may have {limits.texts} texts of"
-        f" {limits.characters} characters and {limits.body_bytes} bytes, which may come in gzip. Answers are logged to the lake. Every error has the same shape (RFC 9457)."
+        f" {limits.characters} characters and {limits.body_bytes} bytes, which may come in gzip. Answers are"
+        " logged to the lake. Every error has the same shape (RFC 9457)."
     )

@@ -86,7 +86,7 @@ def serve(
     service = open_service(specs, settings, limits, later=not loops)
     name = f"[{host}]" if ":" in host else host
     address = f"http://{name}:{listener.getsockname()[1]}"
-    log.info("serving %s at %s (API docs: %s/docs)", ", ".join(service.loops), address, address)
+    log.info("serving %s at %s (a page to try it is there, too)", ", ".join(service.loops), address)
     app = create_app(service, allowed_hosts(settings, host))
     server = uvicorn.Server(_config(app, service))
     server.run(sockets=[listener])

@@ -1,9 +1,10 @@
 """Whose turn it is: the order in which pieces of requests are worked on, by the tokens that they cost.
 
 Short work (a request's first tokens) and long work (all after that) have a queue each, and each queue has
-threads of its own, so that neither waits for the other. Short work is done as it comes. Long work is dealt
-out token for token: the next piece is that of the request which has had the fewest since it came (start-time
-fair queueing, Goyal, Vin and Cheng 1996), so that one that asks for much waits for itself.
+threads of its own, so that neither waits for the other. Short work is done as it comes. Of long work the next
+piece is that of the request which would be through first if all were dealt the same tokens (the fair sojourn
+protocol, Friedman and Henderson 2003): none is through later than then, one that asks for much waits for
+itself, and when there is too much to do some are answered and not all late.
 """
 
 from __future__ import annotations
@@ -25,14 +26,21 @@ class Work:
 
     pieces: Generator[int, None, Any]
     answer: Future[Any]
-    short: bool
-    """As far as can be told before it begins; see `Turns.add`."""
+    size: int
+    """Tokens that all of it costs, as far as can be told before it begins."""
     had: int = 0
     """Tokens that were spent on it."""
     cost: int = 0
     """Tokens that its next piece costs."""
-    start: int = 0
-    """Where in the count of `Turns` its next piece begins."""
+    number: int = 0
+    """Of equals the first one goes first."""
+    end: float | None = None
+    """When it would be through, by the count of `Turns`; None until it is long."""
+
+    @property
+    def short(self) -> bool:
+        """As far as can be told before it begins; see `Turns.add`."""
+        return self.size <= SHORT_TOKENS
 
     @property
     def over(self) -> bool:
@@ -45,9 +53,9 @@ class Turns:
     """The work that waits. Not safe to use from several threads at once."""
 
     _short: deque[Work] = field(default_factory=deque)
-    _long: list[tuple[int, int, Work]] = field(default_factory=list)
-    _count: int = 0
-    """Tokens that the long request whose turn was last had had, as they are dealt out."""
+    _long: list[tuple[float, int, Work]] = field(default_factory=list)
+    _count: float = 0
+    """Tokens that each long request would have had by now that has been here from the start."""
     _number: int = 0
 
     def has(self, *, short: bool) -> bool:
@@ -59,9 +67,11 @@ class Turns:
         if work.had + work.cost <= SHORT_TOKENS:
             self._short.append(work)
             return
-        work.start = max(work.start, self._count)
-        self._number += 1  # of equals the first
-        heapq.heappush(self._long, (work.start, self._number, work))
+        if work.end is None:
+            work.end = self._count + max(work.size, work.had + work.cost)
+            self._number += 1
+            work.number = self._number
+        heapq.heappush(self._long, (work.end, work.number, work))
 
     def take(self, *, short: bool) -> Work:
         """The short work, or else the long, whose turn it is.
@@ -72,9 +82,9 @@ class Turns:
         if short:
             work = self._short.popleft()
         else:
-            self._count, _, work = heapq.heappop(self._long)
+            _, _, work = heapq.heappop(self._long)
+            self._count += work.cost / (len(self._long) + 1)
         work.had += work.cost
-        work.start += work.cost
         return work
 
     def clear(self) -> list[Work]:

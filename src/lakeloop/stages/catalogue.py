@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from lakeloop.records import EXPERIMENT
+
 if TYPE_CHECKING:
     from lakeloop.spec.base import Effect
     from lakeloop.spec.loop import LoopSpec
@@ -115,9 +117,14 @@ class Stage:
         """The time zone of the days that the stage works on in `loop`."""
         return self.days_in or loop.schedule.timezone
 
-    def record_name(self, candidate: str = "") -> str:
-        """What records of the stage are called; `candidate` counts where it runs per candidate."""
-        return f"{self.name}-{candidate}" if self.per == "candidate" else self.name
+    def record_name(self, candidate: str = "", experiment: str = "") -> str:
+        """What records of the stage are called; `candidate` counts where it runs per candidate.
+
+        Those of an `experiment` have a name of their own, so nothing that looks for a stage takes them for
+        production's.
+        """
+        name = f"{self.name}-{candidate}" if self.per == "candidate" else self.name
+        return f"{name}{EXPERIMENT}{experiment}" if experiment else name
 
 
 STAGES = (
@@ -139,7 +146,7 @@ STAGES = (
     ),
     Stage(
         "train", "training", "train", decides="weights", per="candidate", pool=GPU, settable=True,
-        after="dataset",
+        after="dataset", links=(REPORT,),
         help="Train the candidates on the frozen rows, each as a process of its own.",
     ),
     Stage(
@@ -154,7 +161,7 @@ STAGES = (
         help="Let the gate decide; register the better candidate and make it the champion, or refuse it.",
     ),
     Stage(
-        "rollout", "release", "deploy", announces="champion", needs_server=True, links=(VERSION,),
+        "rollout", "release", "deploy", announces="champion", needs_server=True, links=(VERSION, REPORT),
         options=(Option("timeout", "timeout_seconds", 120.0, "Seconds to wait for the server."),),
         help="Wait until the model server answers with the champion, and send it the smoke texts.",
     ),
@@ -181,16 +188,21 @@ _BY_NAME = {stage.name: stage for stage in STAGES}
 
 
 def stage_named(name: str) -> Stage:
-    """The stage of this name, or whose records have this name: `train` for `train-finetune`.
+    """The stage of this name, or whose records have it: `train` for `train-finetune`, also in an experiment.
 
     Raises:
         KeyError: there is no such stage.
     """
-    base, _, candidate = name.partition("-")
+    base, _, candidate = name.partition(EXPERIMENT)[0].partition("-")
     stage = _BY_NAME[base]
     if candidate and stage.per != "candidate":
         raise KeyError(name)
     return stage
+
+
+def candidate_of(name: str) -> str:
+    """The candidate that a record of this name is of; empty for a stage that runs once."""
+    return name.partition(EXPERIMENT)[0].partition("-")[2]
 
 
 def in_order(name: str) -> int:

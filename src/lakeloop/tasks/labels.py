@@ -56,7 +56,7 @@ def label_grid(labels: Sequence[str], right: NDArray[Any], rows: NDArray[Any], c
     f1 = 2 * right / np.maximum(rows + claimed, 1)
     return Grid(
         title="Labels",
-        columns=("label", "precision", "recall", "F1", "rows"),
+        columns=("label", "precision", "recall", "F1", "rows", "answers"),
         rows=tuple(
             (
                 labels[number],
@@ -64,6 +64,7 @@ def label_grid(labels: Sequence[str], right: NDArray[Any], rows: NDArray[Any], c
                 float(right[number] / max(rows[number], 1)),
                 float(f1[number]),
                 int(rows[number]),
+                int(claimed[number]),
             )
             for number in np.argsort(f1, kind="stable")
         ),

@@ -75,6 +75,9 @@ class Proposed:
     def fit(self, column: SeenColumn, *, named: bool = False) -> float:  # noqa: ARG002
         return 0
 
+    def why(self, column: SeenColumn) -> str:  # noqa: ARG002 - its answers say it
+        return ""
+
     def answers(self, column: SeenColumn) -> Counter[str]:
         return Counter(tag for value, times in column.in_words.items() for tag in value.split() * times)
 
@@ -155,22 +158,24 @@ class TokenClassification:
         return Outcomes(truth, answer, np.empty((len(targets), 0)))
 
     def tables(self, outcomes: Outcomes) -> tuple[Grid, ...]:
-        from lakeloop.measures.token_classification import entity_f1, precision, recall
+        from lakeloop.measures.token_classification import entity_f1, partial_f1, precision, recall
 
         rows = []
         for label in self.section.labels:
             truth, answer = (_only(side, label) for side in (outcomes.truth, outcomes.answer))
             of_kind = Outcomes(truth, answer, outcomes.outputs)
-            there = sum(map(len, of_kind.truth))
-            rows.append((label, precision(of_kind), recall(of_kind), entity_f1(of_kind), there))
+            there, claimed = (sum(map(len, side)) for side in (truth, answer))
+            strict, partial = entity_f1(of_kind), partial_f1(of_kind)
+            rows.append((label, precision(of_kind), recall(of_kind), strict, partial, there, claimed))
         return (
             Grid(
                 title="Kinds",
-                columns=("kind", "precision", "recall", "F1", "stretches"),
+                columns=("kind", "precision", "recall", "F1", "partial F1", "stretches", "answered"),
                 rows=tuple(sorted(rows, key=lambda row: row[3])),
                 compared="F1",
                 note="Of the stretches of a kind: precision is the share of the answered ones that are right"
-                " in place and kind, recall the share of the right ones that is found. The worst first.",
+                " in place and kind, recall the share of the right ones that is found. In the partial F1 one"
+                " that overlaps a right one counts half. The worst first.",
             ),
         )
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakeloop.durable import fsync_file
 from lakeloop.errors import DataError, ServiceError
-from lakeloop.records import now
+from lakeloop.records import EXPERIMENT, experiment_of, now
 from lakeloop.redaction import known_secrets, scrub
 from lakeloop.tracking.footprint import footprint
 from lakeloop.tracking.journal import TRIAL, Entry, JournalReader
@@ -155,7 +155,7 @@ class Replay:
                 group=_group(identity["loop"], identity["partition"], identity["stage"]),
                 job_type=identity["stage"],
                 name=f"{identity['stage']} {identity['partition']}",
-                tags=[identity["loop"], identity["stage"]],
+                tags=_tags(identity["loop"], identity["stage"]),
                 config=dict(identity),
                 reinit="create_new",
                 settings=_settings(),
@@ -264,6 +264,14 @@ def _metrics(data: Mapping[str, Any]) -> dict[str, Any]:
     if data["step"] is not None:
         values.setdefault("step", data["step"])
     return values
+
+
+def _tags(loop: str, stage: str) -> list[str]:
+    """Of an experiment a tag of its own, beside that of the stage: all runs of either are found."""
+    experiment = experiment_of(stage)
+    if not experiment:
+        return [loop, stage]
+    return [loop, stage.replace(f"{EXPERIMENT}{experiment}", ""), f"experiment {experiment}"]
 
 
 def _group(loop: str, partition: str, stage: str) -> str:

@@ -39,7 +39,7 @@ class Tracker(Protocol):
         *,
         used: bool = False,
     ) -> None:
-        """A file or folder that was made, or `used`; `kind` is "dataset" or "model".
+        """A file or folder that was made, or `used`; `kind` is "dataset", "model" or "report".
 
         One that a run made and another used, by the same name and of the same bytes, ties the two together.
         """

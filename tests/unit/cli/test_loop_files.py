@@ -48,11 +48,14 @@ def test_check_reads_the_first_records_and_says_what_will_surprise(run: Run, pro
     ended = run("check", "tickets")
     assert ended.code == 0
     wrong = "wrong_type: id: expected string, found number 3"
-    assert ended.out.splitlines()[2:6] == [
+    absent = "no training begins without a row of each; wait for them, or take what never comes out of"
+    absent += " task.labels"
+    assert ended.out.splitlines()[2:7] == [
         f"    2 of the first 3 records of {DAY} are rows",
         "    fields not declared (ignore): when 1",
         f"    warning: 1 of 3 records are refused; the first, line 3: {wrong}",
         "    warning: team has answers that the task does not know: sales 1",
+        f"    warning: in the first 3 records of {DAY}, no row has technical, rows have billing 1: {absent}",
     ]
 
 

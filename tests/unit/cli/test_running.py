@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +98,34 @@ def test_a_library_that_sets_its_own_level_is_not_heard(capsys: pytest.CaptureFi
     chatty.warning("something is wrong")
     assert "created" not in (shown := capsys.readouterr().err)
     assert "something is wrong" in shown
+
+
+def test_work_goes_on_when_nobody_reads_what_is_said_of_it() -> None:
+    """As behind `2>&1 | head`: the pipe is closed, and libraries print into it, too."""
+    work = """
+import sys, warnings
+from lakeloop.cli import logs
+from lakeloop.cli.running import working
+logs.configure(1)
+import logging
+import subprocess
+sys.stdin.readline()
+with working("work"):
+    for _ in range(3):
+        logging.getLogger("lakeloop").info("a line")
+        print("of a library", flush=True)
+open(sys.argv[1], "w").write("done")
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        done = Path(folder) / "done"
+        process = subprocess.Popen(
+            [sys.executable, "-c", work, str(done)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdin.write(b"go\n")
+        process.stdin.close()
+        assert process.wait(60) == 0
+        assert done.read_text() == "done"

@@ -13,6 +13,7 @@ from lakeloop.records import StageRecord
 from lakeloop.settings import get_settings
 from lakeloop.stages import catalogue
 from lakeloop.stages.catalogue import stage_named
+from lakeloop.stages.frame.session import StageContext
 from tests.support.command import DAY, Run
 
 
@@ -140,3 +141,29 @@ def test_nothing_that_a_stage_leaves_can_be_read_by_other_users(run: Run, projec
     made = [home, *home.rglob("*")]
     assert len([path for path in made if path.is_file()]) > 10
     assert [path for path in made if path.stat().st_mode & 0o077] == []
+
+
+def test_an_experiment_is_asked_for_by_an_option_and_refused_by_a_release(run: Run) -> None:
+    ended = run("evaluate", "tickets", "--partition", DAY, "--experiment", "Fast Lane")
+    assert (ended.code, ended.out) == (64, "")
+    assert "not a name for an experiment" in ended.err
+    ended = run("release", "tickets", "--partition", DAY, "--experiment", "fast")
+    assert ended.code == 64
+    assert "an experiment is compared and shown, and never released" in ended.err
+    assert "lakeloop train tickets" in ended.err
+    assert "--experiment" in run("train", "--help").out
+    assert "--experiment" not in run("release", "--help").out
+
+
+def test_an_experiment_is_evaluated_on_the_newest_day_that_it_was_trained_on(run: Run, project: Path) -> None:
+    context = StageContext.open("tickets", get_settings(root=project), experiment="fast")
+    for stage, day in (("dataset", "2026-11-18"), ("train-baseline@fast", "2026-11-17")):
+        with context.stage(stage, day) as session:
+            session.done(reason="")
+    usual = {
+        (name, experiment): stage_verbs.usual_day(stage_named(name), "tickets", experiment)
+        for name in ("train", "evaluate")
+        for experiment in ("", "fast")
+    }
+    assert usual.pop(("evaluate", "fast")) == "2026-11-17"
+    assert set(usual.values()) == {"2026-11-18"}

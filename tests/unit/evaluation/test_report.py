@@ -12,18 +12,21 @@ import pytest
 
 from lakeloop.datasets.assemble import assemble
 from lakeloop.datasets.freeze import describe
+from lakeloop.evaluation.confused import examples_of
 from lakeloop.evaluation.judge import Judged
 from lakeloop.evaluation.mistakes import worst_mistakes
+from lakeloop.evaluation.paired import compare_all
 from lakeloop.evaluation.probes.registry import look_at
-from lakeloop.evaluation.report import Report, render, side_by_side
+from lakeloop.evaluation.report import Report, render
 from lakeloop.evaluation.scatter import MARGIN, SIDE, Scatter
-from lakeloop.evidence import Evidence
+from lakeloop.evidence import Evidence, Mistake
 from lakeloop.lake.tables import mart_schema
+from lakeloop.search.found import SearchFound, TrialFound
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.split import Split
 from lakeloop.tasks.base import Grid
 from lakeloop.tasks.registry import task_of
-from tests.support.evidence import evidence, model
+from tests.support.evidence import card_of, evidence, model, of_many_classes
 from tests.support.number_loop import number_loop, number_rows
 from tests.support.small_loop import mart_rows, small_loop
 from tests.unit.evaluation.conftest import NUMBERS, ROWS
@@ -48,6 +51,8 @@ def report_of(models: Sequence[Judged], rows: pa.Table, loop: LoopSpec) -> Repor
             wrong=wrong,
             mistakes=mistakes,
             error=task.error,
+            comparisons=compare_all(models[0], models, rows, task, loop.metric),
+            examples=examples_of(models[0], rows, task, found[0].tables),
         ),
         loop,
         describe(assemble(mart, Split(), loop.task.roles()), loop.task, {DAY: "a" * 64}),
@@ -80,7 +85,11 @@ class Tags(HTMLParser):
         return " ".join(" ".join(self.parts).split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.loads += [f"{tag} {value}" for name, value in attrs if name in ("src", "href")]
+        self.loads += [
+            f"{tag} {value}"
+            for name, value in attrs
+            if name in ("src", "href", "action") and not (value or "").startswith("#")
+        ]
         self.all.append(tag)
         if tag not in ("meta", "br"):
             self.open.append(tag)
@@ -95,22 +104,34 @@ class Tags(HTMLParser):
         self.parts.append(data)
 
 
+def test_a_text_of_a_row_is_no_markup(report: Report) -> None:
+    hostile = "<script>alert('tech')</script>"
+    mistake = Mistake(row_id="<r>", text=hostile, expected="<b>a", answered='" onload="', error=1.0)
+    found = report.evidence.model_copy(update={"mistakes": (mistake,)})
+    page = render(replace(report, evidence=found))
+    assert page.count("<script") == 1
+    assert Tags(page).open == []
+    assert hostile in Tags(page).text
+
+
 @pytest.mark.parametrize("name", ["report", "number_report"])
 def test_the_page_is_well_formed_and_loads_nothing(name: str, request: pytest.FixtureRequest) -> None:
     page = render(request.getfixturevalue(name))
     tags = Tags(page)
     assert tags.open == []
     assert tags.loads == []
-    assert not re.search(r"https?:|@import|url\(|<script", page)
+    assert not re.search(r"https?:|@import|url\(|fetch|XMLHttp", page)
+    assert page.count("<script") == 1, "the one that sorts; a text of a row is no markup"
 
 
 def test_the_page_says_what_a_person_needs(report: Report) -> None:
     text = Tags(render(report)).text
     assert "The best candidate is the baseline (keywords) with macro F1 0.7778 on 4 test rows" in text
     assert "better than the champion v3." in text
-    assert "macro F1 at least 0.8000, and at most 0.0100 worse than the champion" in text
+    assert "The gate refuses it: 1 of 5 checks fail (minimum score)." in text
+    assert "at most 0.0100 worse than the champion, and than the best version of the loop's history" in text
     assert "The 1 of 1 wrong answers of the baseline" in text
-    assert re.search(r"tech \(16\.\d%\) sports \(80\.\d%\) 0\.80\d", text)
+    assert re.search(r"right answer tech \(16\.\d%\) , answer sports \(80\.\d%\) · error 0\.80\d", text)
     for name, count in report.card.rows.items():
         assert f"{name}, {count} rows" in text
     for heading in (
@@ -120,8 +141,33 @@ def test_the_page_says_what_a_person_needs(report: Report) -> None:
         "F1, finetune",
         "F1, champion v3",
         "another label",
+        "Beside the champion v3",
+        "What the gate asks",
     ):
         assert heading in text
+
+
+def test_what_matters_most_stands_first(report: Report) -> None:
+    page = render(report)
+    order = [
+        "Side by side</h2>",
+        "Worst mistakes</h2>",
+        "Beside the champion v3</h2>",
+        "What the gate asks</h2>",
+    ]
+    places = [page.index(heading) for heading in [*order, "Labels</h2>", "Confusion</h2>", "Data set</h2>"]]
+    assert places == sorted(places)
+
+
+def test_each_score_is_told_with_what_it_means(report: Report) -> None:
+    told = dict(report.meanings)
+    assert told["macro F1"].startswith("Mean F1 over the classes")
+    assert told["macro F1"].endswith("More is better.")
+    assert told["log loss"].endswith("Less is better.")
+    assert told["size, MB"] == "Size of the artifact on disk. Less is better."
+    assert set(told) == {line.title.removesuffix(" (decides)") for line in report.lines} - {
+        "macro F1 on validation rows"
+    }
 
 
 def test_a_page_on_numbers_has_a_scatter_and_residuals_and_says_that_less_is_better(
@@ -129,9 +175,10 @@ def test_a_page_on_numbers_has_a_scatter_and_residuals_and_says_that_less_is_bet
 ) -> None:
     tags = Tags(render(number_report))
     assert "with mean absolute error 0.0625 on 12 test rows: 0.8750 better than the champion v3." in tags.text
-    assert "The gate asks for at most 1 % worse than the champion." in tags.text
-    assert tags.all.count("svg") == 2  # the leader's, and the champion's
-    assert tags.all.count("circle") == 2 * NUMBERS.num_rows
+    assert "at most 1 % worse than the champion, and than" in tags.text
+    # Of the leader, and of the champion; the interval of the one beside the other.
+    assert tags.all.count("svg") == 3
+    assert tags.all.count("circle") == 2 * NUMBERS.num_rows + 1
     assert "mean absolute error, champion v3" in tags.text
     assert "The 2 of 2 wrong answers of the baseline with the largest error (absolute error)" in tags.text
     assert re.search(r"deviation( [0-9.]+){3}", tags.text)
@@ -159,15 +206,40 @@ def test_scores_have_their_intervals_and_what_is_left_out_says_why(report: Repor
     silent = {"left_out": {"roc_auc": "all rows have one right answer"}}
     silent |= {"scores": {n: s for n, s in report.leader.scores.items() if n != "roc_auc"}}
     models = [model.model_copy(update=silent) for model in report.evidence.candidates]
-    fewer = report.evidence.model_copy(update={"candidates": models, "champion": None})
+    fewer = report.evidence.model_copy(update={"candidates": models, "champion": None, "comparisons": ()})
     assert "ROC AUC all rows have one right answer" in Tags(render(replace(report, evidence=fewer))).text
 
 
 def test_a_first_evaluation_has_no_champion_and_may_have_no_mistakes(report: Report) -> None:
-    first: Evidence = report.evidence.model_copy(update={"champion": None, "mistakes": ()})
+    first: Evidence = report.evidence.model_copy(
+        update={"champion": None, "mistakes": (), "wrong": 0, "comparisons": ()}
+    )
     page = render(replace(report, evidence=first))
+    assert "Beside" not in page
     assert "There was no champion to compare with." in page
     assert "answered every test row right" in page
+
+
+def test_the_page_of_an_older_evidence_says_what_that_has(report: Report) -> None:
+    old = report.evidence.model_dump(exclude={"comparisons", "best", "untested", "leaked", "examples"})
+    page = render(replace(report, evidence=Evidence.model_validate(old)))
+    assert "The 1 of 1 wrong answers" in page
+    assert "Beside the" not in page
+
+
+def test_the_page_names_answers_without_test_rows_and_a_leak(report: Report) -> None:
+    found = report.evidence.model_copy(update={"untested": tuple("abcdefghijklmnopqrstuvw"), "leaked": 2})
+    text = Tags(render(replace(report, evidence=found))).text
+    assert "without a test row, so that nothing is known of them: a, b, c" in text
+    assert "t and 3 more." in text
+    assert "2 of the test rows are among the rows of the training" in text
+
+
+def test_a_page_without_texts_has_none_and_the_same_numbers(report: Report) -> None:
+    page = render(report, texts=False)
+    assert "alert" not in page
+    assert "1 of 4 test rows are answered wrong by the baseline. Their texts stay in the lake." in page
+    assert "0.7778" in page
 
 
 def test_the_page_says_which_test_rows_were_left_out(report: Report) -> None:
@@ -176,33 +248,61 @@ def test_the_page_says_which_test_rows_were_left_out(report: Report) -> None:
     assert "Of the test rows: 3 of 12 test rows were left out." in render(replace(report, evidence=noted))
 
 
-def grid(*rows: tuple[str, float], compared: str = "F1") -> Grid:
-    return Grid(title="Labels", columns=("label", "F1"), rows=rows, compared=compared)
+MANY = of_many_classes(150)
+"""150 classes, five models, 3000 rows."""
 
 
-def test_models_are_compared_row_by_row_whatever_their_order() -> None:
-    leader, other = model("baseline", {"f": 1.0}), model("finetune", {"f": 0.5})
-    merged = side_by_side(grid(("a", 0.1), ("b", 0.2)), leader, [(other, grid(("b", 0.7), ("a", 0.8)))])
-    assert merged.columns == ("label", "F1, baseline", "F1, finetune")
-    assert merged.rows == (("a", 0.1, 0.8), ("b", 0.2, 0.7))
-    twice = side_by_side(grid(("a", 0.1), ("a", 0.2)), leader, [(other, grid(("a", 0.7), ("a", 0.8)))])
-    assert twice.rows == (("a", 0.1, 0.7), ("a", 0.2, 0.8))
-
-
-def test_a_page_for_150_classes_stays_readable_for_a_browser(report: Report) -> None:
-    """22500 cells a model: each that is empty costs a few bytes."""
-    names = tuple(f"class {number}" for number in range(150))
-    confusion = Grid(
-        title="Confusion",
-        kind="confusion",
-        columns=("label", *names),
-        rows=tuple((name, *(3 * (row == column) for column in range(150))) for row, name in enumerate(names)),
+@pytest.fixture
+def many() -> Report:
+    names = tuple(str(row[0]) for row in MANY.candidates[0].tables[1].rows)
+    loop = small_loop(task={"text": "text", "label": "label", "labels": names})
+    trials = tuple(
+        TrialFound(number=n, state="complete", score=n / 1000, values={"learning_rate": 1e-5 * (n + 1)})
+        for n in range(1000)
     )
-    wide = [each.model_copy(update={"tables": (confusion,)}) for each in report.evidence.candidates]
-    many = report.evidence.model_copy(update={"candidates": tuple(wide), "champion": None})
-    page = render(replace(report, evidence=many))
-    assert page.count('class="hit"') == 2 * 150
-    assert len(page) < 1_000_000
+    search = SearchFound(
+        candidate="finetune",
+        metric="macro_f1",
+        higher_is_better=True,
+        sampler="tpe",
+        asked=1000,
+        trials=trials,
+    )
+    return Report(MANY, loop, card_of(task_of(loop.task), names * 20, days=1000), (search,))
+
+
+def test_a_page_for_150_classes_five_models_1000_days_and_1000_trials_is_below_half_a_megabyte(
+    many: Report,
+) -> None:
+    page = render(many)
+    assert len(page.encode()) <= 500_000
+    assert Tags(page).open == []
+    for words in (
+        "The 30 most frequent of 256 pairs",
+        "Of 150 slices of the test rows 49 are lost. The 50 with the largest losses are shown.",
+        "The newest 60.",
+        "The 100 best are shown",
+    ):
+        assert words in page
+
+
+def test_the_worst_classes_stand_first_and_other_models_beside_them(many: Report) -> None:
+    labels, confusion = many.sections
+    assert labels.grid.columns[-4:] == (
+        "F1, lora", "F1, baseline", "F1, champion v12", "F1, best version v9",
+    )  # fmt: skip
+    at = labels.grid.columns.index("F1, finetune")
+    of_leader = [float(str(row[at])) for row in labels.grid.rows]
+    assert of_leader == sorted(of_leader)
+    assert len(of_leader) == 150
+    assert (labels.others, confusion.others) == ((), ()), "no table is there twice"
+    assert confusion.confusions is not None
+
+
+def test_a_small_matrix_stays_a_matrix(report: Report) -> None:
+    page = render(report)
+    assert 'class="heat"' in page
+    assert "most frequent" not in page
 
 
 @pytest.mark.parametrize("values", [[(1.0, 1.0)], [(-1e-6, 1e-6)], [(0.0, 1e9), (5e8, 2.0)], []])

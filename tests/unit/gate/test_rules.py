@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lakeloop.evidence import Comparison, ModelEvidence, SliceChange
-from lakeloop.gate.decide import Decision, decide
+from lakeloop.gate.decide import Decision, asked, decide
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.train import BEST, CHAMPION
 from tests.support.evidence import evidence, model
@@ -176,3 +176,21 @@ def test_evidence_that_compared_no_rows_is_judged_by_its_scores_as_it_was() -> N
     decision = judged(rules(), *EQUAL)
     assert decision.accepted
     assert decision.best == ""
+
+
+def test_what_the_loop_file_asks_is_said_rule_by_rule() -> None:
+    found = "; ".join(asked(rules(limits={"log_loss": 0.4}, untested="refuse", max_slice_regression=0.02)))
+    for words in (
+        "no test row among the rows of the training",
+        "test rows for each answer that was learnt",
+        "macro F1 at least 0.5000",
+        "log loss at most 0.4000",
+        "at most 0.0100 worse than the champion, and than the best version of the loop's history",
+        "loses more than 2 % of its rows",
+        "a reason to replace the champion: better than the champion by the test, or trained on newer days",
+    ):
+        assert words in found
+    least = "; ".join(asked(rules(replace="any", max_slice_regression=1)))
+    assert "reason" not in least
+    assert "slice" not in least
+    assert "each answer that was learnt" not in least

@@ -60,7 +60,9 @@ def texts(rows: int, seed: int = 0) -> Outcomes:
         text if random.random() < 0.2 else " ".join(w for w in text.split() if random.random() < 0.8)
         for text in truth
     ]
-    return Outcomes(_objects(truth), _objects(answer), np.array([truth, answer], dtype=object).T)
+    tokens = random.integers(1, 20, rows)
+    losses = np.column_stack([tokens * random.gamma(2.0, 1.0, rows), tokens])
+    return Outcomes(_objects(truth), _objects(answer), np.array([truth, answer], dtype=object).T, losses)
 
 
 OF_KIND = {

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from lakeloop.measures.base import Outcomes
 from lakeloop.measures.generation import longest_common, perplexity_of, tokens_of
-from lakeloop.measures.registry import metric_of, metrics_of
+from lakeloop.measures.registry import learning_metrics_of, metric_of
 
 
 def outcomes(truth: Sequence[str], answer: Sequence[str]) -> Outcomes:
@@ -51,7 +52,7 @@ def test_repeating_a_word_is_counted_as_often_as_it_is_right() -> None:
 
 def test_the_same_chinese_text_is_right_and_half_of_it_is_half_right() -> None:
     same = ["今天天气很好"]
-    for metric in metrics_of("seq2seq"):
+    for metric in learning_metrics_of("seq2seq"):
         assert metric.compute(outcomes(same, same)) == pytest.approx(1.0), metric.name
     assert score("rouge_1", same, ["今天天"]) == pytest.approx(2 * 3 / 9)
     assert score("rouge_2", same, ["今天天"]) == pytest.approx(2 * 2 / 7)
@@ -75,7 +76,9 @@ def test_exact_match_is_of_what_was_extracted() -> None:
 
 
 def test_an_empty_answer_scores_nothing_and_fails_nothing() -> None:
-    assert [metric.compute(outcomes(["a right one"], [""])) for metric in metrics_of("causal_lm")] == [0] * 6
+    assert [
+        metric.compute(outcomes(["a right one"], [""])) for metric in learning_metrics_of("causal_lm")
+    ] == [0] * 6
 
 
 def test_the_longest_common_sequence_keeps_the_order() -> None:
@@ -87,3 +90,14 @@ def test_perplexity_is_the_exponential_of_the_loss() -> None:
     assert perplexity_of(0.0) == 1
     assert perplexity_of(math.log(8)) == pytest.approx(8)
     assert perplexity_of(1e6) == math.inf
+
+
+def test_perplexity_is_of_all_tokens_together_and_left_out_where_no_loss_was_asked_for() -> None:
+    perplexity = metric_of("causal_lm", "perplexity")
+    found = replace(outcomes(["a", "b"], ["a", "c"]), losses=np.array([[2.0, 1.0], [4.0, 5.0]]))
+    assert perplexity.compute(found) == pytest.approx(math.e)
+    assert perplexity.undefined is not None
+    assert perplexity.undefined(found) == ""
+    assert "not asked for" in perplexity.undefined(outcomes(["a"], ["a"]))
+    hopeless = replace(found, losses=np.array([[1e6, 1.0]]))
+    assert math.isfinite(perplexity.compute(hopeless))

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from lakeloop.measures import draws
 from lakeloop.measures.base import MetricSpec, Outcomes, shown_with
 from lakeloop.measures.intervals import (
     drawn_weights,
@@ -106,13 +107,14 @@ def test_draws_that_are_off_on_the_whole_are_moved_and_stay_in_the_range() -> No
 @pytest.mark.parametrize("kind", ["classification", "multi_label", "regression"])
 def test_all_metrics_of_ten_thousand_rows_take_less_than_five_seconds(kind: str) -> None:
     found, metrics = OF_KIND[kind](10_000), metrics_of(kind)
-    seconds = []
-    for _ in range(2):  # the first also imports, and a busy machine takes longer
+
+    def seconds() -> float:
         started = time.process_time()
-        intervals = intervals_of(metrics, found, {metric.name: 0.5 for metric in metrics})
-        assert len(intervals) == len(metrics)
-        seconds.append(time.process_time() - started)
-    assert min(seconds) < 5
+        assert len(intervals_of(metrics, found, {metric.name: 0.5 for metric in metrics})) == len(metrics)
+        return time.process_time() - started
+
+    # A busy machine takes longer, and the first time also imports.
+    assert any(seconds() < 5 for _ in range(3))
 
 
 def test_a_metric_without_a_way_for_many_draws_is_computed_for_some() -> None:
@@ -122,6 +124,20 @@ def test_a_metric_without_a_way_for_many_draws_is_computed_for_some() -> None:
     fast = scores_of_draws([metric_of("causal_lm", "rouge_1")], found)["rouge_1"]
     assert (len(slow), len(fast)) == (200, 1000)
     assert slow == pytest.approx(fast[:200])
+
+
+def test_where_many_rows_are_ranked_by_many_columns_fewer_draws_are_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = classes(50)
+    metrics = [metric_of("classification", name) for name in ("roc_auc", "pr_auc", "macro_f1")]
+    whole = scores_of_draws(metrics, found)
+    monkeypatch.setattr(draws, "_WORK", 300 * found.outputs.size)
+    fewer = scores_of_draws(metrics, found)
+    assert {name: len(scores) for name, scores in fewer.items()} == {
+        "roc_auc": 300, "pr_auc": 300, "macro_f1": 1000,
+    }  # fmt: skip
+    assert (fewer["roc_auc"] == whole["roc_auc"][:300]).all()
 
 
 def test_an_interval_stands_behind_its_score() -> None:

@@ -121,7 +121,12 @@ def test_labels_that_no_row_has_count_for_nothing_in_the_mean_average_precision(
     found = labels(100)
     score = metric_of("multi_label", "mean_average_precision").compute(found)
     assert score == pytest.approx(sk.average_precision_score(found.truth, found.outputs, average="macro"))
-    more = Outcomes(*(np.column_stack([each, np.zeros(100, each.dtype)]) for each in vars(found).values()))
+    more = Outcomes(
+        *(
+            np.column_stack([each, np.zeros(100, each.dtype)])
+            for each in (found.truth, found.answer, found.outputs)
+        )
+    )
     assert metric_of("multi_label", "mean_average_precision").compute(more) == pytest.approx(score)
 
 

@@ -1,5 +1,5 @@
 import pytest
-from lakeloop_airflow.links import links_of, page, urls
+from lakeloop_airflow.links import links_of, page, report_of, urls
 from lakeloop_airflow.stage_task import StageOperator
 
 from lakeloop.records import StageRecord
@@ -59,6 +59,12 @@ def test_a_link_without_a_target_is_empty_so_that_airflow_hides_it() -> None:
     operator.urls = {"Data Docs": "/lakeloop/docs/news/index.html"}
     found = {link.name: link.get_link(operator, ti_key=None) for link in operator.operator_extra_links}  # type: ignore[arg-type]
     assert found == {"W&B run": "", "Data Docs": "/lakeloop/docs/news/index.html"}
+
+
+def test_trainings_and_roll_outs_lead_to_the_report_of_the_evaluation_too() -> None:
+    assert report_of("news", "2026-11-18") == "/lakeloop/reports/news/2026-11-18/index.html"
+    for stage in ("train-finetune", "evaluate", "release", "rollout"):
+        assert "Evaluation report" in {link.name for link in links_of(stage)}
 
 
 @pytest.mark.parametrize("stage", [stage.name for stage in STAGES])

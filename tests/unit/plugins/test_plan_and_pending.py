@@ -15,6 +15,7 @@ from lakeloop_airflow.upkeep import PendingOperator
 from lakeloop_airflow.window import RECORD_KEY, partition_in
 
 from lakeloop.attempt import Attempt
+from lakeloop.errors import ConfigurationError
 from lakeloop.records import Counts
 from lakeloop.settings import Settings
 from lakeloop.spec.identity import training_identity
@@ -136,6 +137,27 @@ def test_who_asks_by_hand_for_an_old_day_gets_a_training_of_the_days_up_to_it(se
     planned = task.pushed[RECORD_KEY]
     assert planned["partition"] == OLD
     assert planned["reason"].startswith("asked for by hand, and: first training")
+
+
+@pytest.mark.parametrize(("named", "day"), [(None, NEWEST), (OLD, OLD)])
+def test_an_experiment_is_trained_whatever_is_due_on_the_newest_day_unless_one_is_named(
+    settings: Settings, named: str | None, day: str
+) -> None:
+    evaluate(publish(settings, NEWEST, OLD), NEWEST, OLD, NEWEST)
+    plan, task = plan_in_a_dag(), Task()
+    context = context_of(task, plan, experiment="fast")
+    context["dag_run"].partition_key = named
+    plan.execute(context)
+    planned = task.pushed[RECORD_KEY]
+    assert (planned["status"], planned["partition"]) == ("done", day)
+    assert planned["reason"].startswith("experiment fast; of production: nothing new since the training")
+
+
+def test_a_plan_for_an_experiment_of_no_name_is_refused_once(settings: Settings) -> None:
+    publish(settings, NEWEST)
+    plan = plan_in_a_dag()
+    with pytest.raises(ConfigurationError, match="not a name for an experiment"):
+        plan.execute(context_of(Task(), plan, experiment="../Fast"))
 
 
 def test_a_plan_that_was_marked_as_done_by_hand_leaves_the_partition_of_the_run() -> None:

@@ -29,10 +29,10 @@ class Task:
         self.pushed[key] = value
 
 
-def record(status: Status, run_id: str = "news.ingest:earlier") -> StageRecord:
+def record(status: Status, run_id: str = "news.ingest:earlier", stage: str = "ingest") -> StageRecord:
     return StageRecord(
         loop="news",
-        stage="ingest",
+        stage=stage,
         partition="2026-11-18",
         status=status,
         reason="because of 3 lines",
@@ -80,6 +80,15 @@ def test_a_refusal_ends_green_and_announces_nothing() -> None:
     assert "skipped" not in task.pushed
     assert operator.outlets == []
     assert not events
+
+
+@pytest.mark.parametrize("run_id", ["news.ingest:earlier", "news.ingest:now"])
+def test_an_experiment_ends_green_and_announces_nothing(run_id: str) -> None:
+    for status in ("done", *(("unchanged",) if run_id.endswith("now") else ())):
+        operator, task, events = run(record(status, run_id, "evaluate@fast"))
+        assert "skipped" not in task.pushed
+        assert operator.outlets == []
+        assert not events
 
 
 def test_work_that_an_earlier_try_of_this_run_finished_is_announced_by_the_retry() -> None:

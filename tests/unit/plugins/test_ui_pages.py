@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,24 @@ def test_the_next_training_is_shown_beside_the_last(client: TestClient, ran: Sta
     overview = client.get("/").text
     assert 'href="/lakeloop/why/news"' in overview
     assert "1 training job(s): 0.50 h, 1.00 CPU h, at most 1.0 GB" in overview
+
+
+def test_experiments_are_shown_apart_with_their_reports(client: TestClient, ran: StageContext) -> None:
+    fast, day = replace(ran, experiment="fast"), "2026-11-18"
+    with fast.stage(fast.record_name("train", "finetune"), day) as stage:
+        stage.done(reason="trained")
+    assert "not evaluated yet" in client.get("/").text
+    report = ran.settings.reports("news") / f"{day}-fast" / "index.html"
+    report.parent.mkdir(parents=True)
+    report.write_text("the report of fast")
+    with fast.stage(fast.record_name("evaluate"), day) as stage:
+        metrics = {f"{name}/{ran.loop.metric.name}": 0.9 for name in ("finetune", "champion")}
+        stage.done(reason="evaluated", metrics=metrics, links={"report": str(report)})
+    page = client.get("/").text
+    assert "finetune 0.9000, champion 0.9000" in page
+    assert f'<a href="/lakeloop/reports/news/{day}-fast/index.html">fast</a>' in page
+    assert client.get(f"/reports/news/{day}-fast/index.html").text == "the report of fast"
+    assert "@fast" not in page, "no stage of production"
 
 
 def test_what_comes_from_data_is_shown_as_text(client: TestClient, ran: StageContext) -> None:
@@ -216,6 +235,13 @@ def test_a_model_version_is_shown_beside_those_it_was_compared_with(
     assert (
         '<td class="wide">macro F1</td><td class="number">0.8125</td><td class="number">0.7500</td>' in page
     )
+
+    assert "Evaluation report" not in page, "there is none on this machine"
+    report = ran.settings.reports("news") / found.partition / "index.html"
+    report.parent.mkdir(parents=True)
+    report.write_text("all of it")
+    link = f"/lakeloop/reports/news/{found.partition}/index.html"
+    assert f'<a href="{link}">Evaluation report</a>' in client.get("/models/news/v1").text
 
     make_artifact(tmp_path / "older", ("sports", "tech"), seed=3)
     registry.register(tmp_path / "older", card)

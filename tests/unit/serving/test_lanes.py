@@ -27,11 +27,11 @@ def test_short_requests_are_answered_while_a_long_one_is_worked_on(metrics: Serv
     async def both() -> tuple[list[float], float]:
         queue = InferenceQueue(1, 8, metrics)
         began = time.monotonic()
-        long = asyncio.create_task(queue.run(pieces(20, 500, 0.05), 10, short=False))
+        long = asyncio.create_task(queue.run(pieces(20, 500, 0.05), 10, 10_000))
         waits = []
         while not long.done():
             asked = time.monotonic()
-            assert await queue.run(pieces(1, 20, 0.001), 10, short=True) == "1 of 20"
+            assert await queue.run(pieces(1, 20, 0.001), 10, 20) == "1 of 20"
             waits.append(time.monotonic() - asked)
             await asyncio.sleep(0.02)
         assert await long == "20 of 500"
@@ -52,8 +52,8 @@ def test_a_request_that_nobody_waits_for_is_not_worked_on_further(metrics: Serve
     async def late() -> ProblemError:
         queue = InferenceQueue(1, 8, metrics)
         with pytest.raises(ProblemError) as refused:
-            await queue.run(pieces(100, 500, 0.02, done), 0.1, short=False)
-        await queue.run(pieces(3, 500, 0.02), 5, short=False)
+            await queue.run(pieces(100, 500, 0.02, done), 0.1, 50_000)
+        await queue.run(pieces(3, 500, 0.02), 5, 1500)
         queue.close()
         return refused.value
 
@@ -70,9 +70,9 @@ def test_long_requests_leave_room_for_short_ones(metrics: ServerMetrics) -> None
 
     async def crowd() -> tuple[list[object], str]:
         queue = InferenceQueue(1, 6, metrics)
-        long = [asyncio.create_task(queue.run(held(), 5, short=False)) for _ in range(8)]
+        long = [asyncio.create_task(queue.run(held(), 5, 1500)) for _ in range(8)]
         await asyncio.sleep(0.1)
-        short = await queue.run(pieces(1, 20, 0.0), 5, short=True)
+        short = await queue.run(pieces(1, 20, 0.0), 5, 20)
         release.set()
         found = await asyncio.gather(*long, return_exceptions=True)
         queue.close()
@@ -94,8 +94,8 @@ def test_what_fails_fails_for_who_asked_and_the_lanes_go_on(metrics: ServerMetri
     async def both() -> str:
         queue = InferenceQueue(1, 4, metrics)
         with pytest.raises(RuntimeError, match="of the model"):
-            await queue.run(failing(), 5, short=True)
-        answer = await queue.run(pieces(2, 20, 0.0), 5, short=True)
+            await queue.run(failing(), 5, 20)
+        answer = await queue.run(pieces(2, 20, 0.0), 5, 20)
         queue.close()
         return answer
 
@@ -106,7 +106,7 @@ def test_what_fails_fails_for_who_asked_and_the_lanes_go_on(metrics: ServerMetri
 def test_a_closed_queue_ends_soon_and_gives_up_what_it_has(metrics: ServerMetrics) -> None:
     async def closed() -> tuple[float, object]:
         queue = InferenceQueue(1, 4, metrics)
-        long = asyncio.create_task(queue.run(pieces(1000, 500, 0.02), 60, short=False))
+        long = asyncio.create_task(queue.run(pieces(1000, 500, 0.02), 60, 500_000))
         await asyncio.sleep(0.1)
         began = time.monotonic()
         await asyncio.to_thread(queue.close)

@@ -166,7 +166,11 @@ def test_a_body_that_unpacks_to_more_than_one_may_have_is_refused(server: Server
     assert packed(server, gzip.compress(b"") * 90 + gzip.compress(ASKED)).status_code == 200
 
 
-@pytest.mark.parametrize("content", [ASKED, gzip.compress(ASKED)[:-4], gzip.compress(ASKED) + b"more"])
+@pytest.mark.parametrize(
+    "content",
+    [ASKED, gzip.compress(ASKED)[:-4], gzip.compress(ASKED) + b"more"],
+    ids=["no gzip", "cut off", "more behind it"],
+)
 def test_what_is_no_gzip_or_not_all_of_it_is_refused(server: Server, content: bytes) -> None:
     answer = packed(server, content)
 

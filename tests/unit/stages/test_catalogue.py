@@ -7,8 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from lakeloop.records import experiment_of
 from lakeloop.spec.train import CHAMPION, TAKEN
-from lakeloop.stages.catalogue import DAGS, POOLS, STAGES, Stage, in_order, stage_named, stages_of
+from lakeloop.stages.catalogue import (
+    DAGS,
+    POOLS,
+    STAGES,
+    Stage,
+    candidate_of,
+    in_order,
+    stage_named,
+    stages_of,
+)
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
@@ -31,6 +41,11 @@ def test_no_candidate_may_have_the_name_of_a_task_beside_its_own() -> None:
 def test_the_name_of_a_record_leads_to_its_stage() -> None:
     train = stage_named("train")
     assert train.record_name("finetune") == "train-finetune"
+    assert train.record_name("finetune", "fast") == "train-finetune@fast"
+    assert stage_named("train-finetune@fast-job") is train
+    assert candidate_of("train-finetune@fast") == candidate_of("train-finetune") == "finetune"
+    assert experiment_of("train-finetune@fast-job") == experiment_of("evaluate@fast") == "fast"
+    assert experiment_of("train-finetune-job") == ""
     assert stage_named("train-finetune") is train
     assert stage_named("ingest").record_name() == "ingest"
 

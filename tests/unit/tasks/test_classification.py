@@ -42,7 +42,7 @@ def test_scores_of_a_hand_worked_example() -> None:
     assert score("log_loss", actual, predicted) == pytest.approx(-(3 * math.log(0.8) + math.log(0.1)) / 4)
     assert confusion(outcomes(actual, predicted)) == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
     rows = {row[0]: row[1:] for row in TASK.tables(outcomes(actual, predicted))[0].rows}
-    assert rows["business"] == (1.0, 0.5, pytest.approx(2 / 3), 2)
+    assert rows["business"] == (1.0, 0.5, pytest.approx(2 / 3), 2, 1)
 
 
 def test_a_class_that_never_occurs_does_not_lower_macro_f1() -> None:

@@ -96,7 +96,10 @@ def test_scores_of_a_hand_worked_example() -> None:
     assert score("partial_f1", outcomes) == pytest.approx(2 * 1.5 / 7), "York, overlaps York"
     assert TASK.errors(answers, truth).tolist() == [2, 2, 1]
     (grid,) = TASK.tables(outcomes)
-    assert {row[0]: row[4] for row in grid.rows} == {"person": 1, "place": 2}
+    assert {row[0]: row[4:] for row in grid.rows} == {
+        "person": (pytest.approx(2 / 3), 1, 2),
+        "place": (pytest.approx(2 * 0.5 / 4), 2, 2),
+    }
 
 
 def test_a_stretch_that_is_answered_twice_overlaps_one_right_one_once() -> None:

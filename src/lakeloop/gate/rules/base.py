@@ -25,5 +25,8 @@ class Requirement(Frozen):
 class GateRule(Protocol):
     """One rule. Pure: it reads nothing and changes nothing."""
 
+    def asks(self, loop: LoopSpec) -> Iterator[str]:
+        """What the rule asks for by the loop file, whatever the candidate; nothing where that is nothing."""
+
     def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Requirement]:
         """What is asked of `candidate`, the best of `evidence`; nothing where the rule does not apply."""

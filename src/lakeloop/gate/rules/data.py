@@ -12,6 +12,10 @@ from lakeloop.spec.loop import LoopSpec
 class SoundComparison:
     """Another model than the champion, the same rows for both, none of them learnt by heart."""
 
+    def asks(self, loop: LoopSpec) -> Iterator[str]:  # noqa: ARG002
+        yield "no test row among the rows of the training"
+        yield "another model than the champion, asked the same rows"
+
     def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Requirement]:  # noqa: ARG002
         if evidence.leaked is not None:
             yield Requirement(

@@ -13,6 +13,10 @@ from lakeloop.spec.loop import LoopSpec
 class Floor:
     """Asks for `gate.min_score`, else for the bar of the metric; for nothing where there is neither."""
 
+    def asks(self, loop: LoopSpec) -> Iterator[str]:
+        if (least := loop.least_score) is not None:
+            yield f"{loop.metric.title} {loop.metric.bound} {shown(least)}"
+
     def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Requirement]:  # noqa: ARG002
         metric, least = loop.metric, loop.least_score
         if least is None:

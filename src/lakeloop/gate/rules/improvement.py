@@ -18,6 +18,10 @@ class NoRegression:
     last.
     """
 
+    def asks(self, loop: LoopSpec) -> Iterator[str]:
+        most = f"{100 * loop.slack:.3g} %" if loop.metric.relative else shown(loop.slack)
+        yield f"at most {most} worse than the champion, and than the best version of the loop's history"
+
     def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Requirement]:
         if evidence.champion:
             yield _no_worse(candidate, evidence.champion, "the champion", loop)

@@ -14,6 +14,11 @@ from lakeloop.spec.loop import LoopSpec
 class Limits:
     """Asks for each score of `gate.limits` to be no worse than said there."""
 
+    def asks(self, loop: LoopSpec) -> Iterator[str]:
+        known = limited(loop.task.kind)
+        for name, worst in loop.gate.limits.items():
+            yield f"{known[name].title} {known[name].bound} {shown(worst)}"
+
     def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Requirement]:  # noqa: ARG002
         known = limited(loop.task.kind)
         for name, worst in loop.gate.limits.items():

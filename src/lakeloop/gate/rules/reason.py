@@ -22,6 +22,10 @@ _ASKED = {
 class ReasonToReplace:
     """Asks for what `gate.replace` says; for nothing without a champion, or where no rows were compared."""
 
+    def asks(self, loop: LoopSpec) -> Iterator[str]:
+        if (asked := _ASKED.get(loop.gate.replace)) is not None:
+            yield f"a reason to replace the champion: {asked}"
+
     def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Requirement]:
         asked, champion = loop.gate.replace, evidence.champion
         found = evidence.comparison_with(CHAMPION, loop.metric.name)

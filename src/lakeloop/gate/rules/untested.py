@@ -14,6 +14,10 @@ _NAMED = 10
 class Untested:
     """Names answers that have no test rows; refuses where `gate.untested` says so."""
 
+    def asks(self, loop: LoopSpec) -> Iterator[str]:
+        if loop.gate.untested == "refuse":
+            yield "test rows for each answer that was learnt"
+
     def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Requirement]:  # noqa: ARG002
         names = evidence.untested
         if not names:

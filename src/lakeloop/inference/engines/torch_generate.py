@@ -6,6 +6,7 @@ The network is that of the folder, as transformers builds it from its config; co
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,21 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch.nn.functional import cross_entropy
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, GenerationConfig
 
 from lakeloop.bases.files import SEALED_CONFIG, WEIGHTS, read_json
 from lakeloop.errors import ArtifactError, ConfigurationError
-from lakeloop.inference.batches import Padded
+from lakeloop.inference.batches import Padded, pad
 from lakeloop.tasks.base import OutputContract, Writing
 
 REMEDY = "release the model again; nothing was answered with this one"
 PREFIX = "encoder."
 """Begins the names of a base model's weights in those of a network."""
+_NO_TARGET = -100
+"""Stands where no token is judged, as torch has it."""
+_MOST_NUMBERS = 64_000_000
+"""Numbers that a network may give at once when right answers are judged: 256 MB."""
 _FAULTS = (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError, SafetensorError)
 
 
@@ -62,6 +68,15 @@ class TorchGenerate:
                 found=f"at {batch.width} tokens: {error}",
                 remedy=REMEDY,
             ) from error
+
+    def losses(self, asked: Sequence[Sequence[int]], right: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+        """How unlikely the model takes right answers to be: see `losses`; a few rows at a time."""
+        longest = max(len(prompt) + len(answer) for prompt, answer in zip(asked, right, strict=True))
+        size = max(1, _MOST_NUMBERS // (longest * self._model.config.vocab_size))
+        parts = [slice(first, first + size) for first in range(0, len(asked), size)]
+        with self._one_at_a_time:
+            found = [losses(self._model, self._writing, asked[part], right[part]) for part in parts]
+        return np.concatenate(found)
 
 
 def load_writer(folder: Path, *, encodes: bool) -> Any:
@@ -120,6 +135,43 @@ def write(model: Any, writing: Writing, batch: Padded) -> NDArray[np.int64]:
     after = (np.cumsum(ended, axis=1) - ended) > 0
     new[after] = -1
     return new
+
+
+@torch.inference_mode()
+def losses(
+    model: Any, writing: Writing, asked: Sequence[Sequence[int]], right: Sequence[Sequence[int]]
+) -> NDArray[np.float64]:
+    """Of each row the summed loss of the tokens of its right answer, in nats, and their number: [rows, 2].
+
+    `asked` are the tokens of the prompts and `right` those of the answers, their end among them. Of a model
+    that only goes on, the target of a token of the prompt and the answer is the one behind it.
+    """
+    start, encodes = writing.start, writing.start is not None
+    if start is not None:
+        batch, lengths = pad(asked, writing.pad), [0] * len(asked)
+        given = pad([[start, *answer[:-1]] for answer in right], writing.pad).input_ids
+        more = {"decoder_input_ids": torch.from_numpy(given)}
+    else:
+        batch = pad(
+            [[*prompt, *answer[:-1]] for prompt, answer in zip(asked, right, strict=True)], writing.pad
+        )
+        lengths, more = [len(prompt) - 1 for prompt in asked], {}
+    width = max(map(len, right)) if encodes else batch.width
+    wanted = np.full((len(right), width), _NO_TARGET, dtype=np.int64)
+    for line, (first, answer) in enumerate(zip(lengths, right, strict=True)):
+        wanted[line, first : first + len(answer)] = answer
+    logits = model(
+        input_ids=torch.from_numpy(batch.input_ids),
+        attention_mask=torch.from_numpy(batch.attention_mask),
+        use_cache=False,
+        **more,
+    ).logits
+    targets = torch.from_numpy(wanted)
+    each = cross_entropy(
+        logits.float().flatten(0, 1), targets.flatten(), ignore_index=_NO_TARGET, reduction="none"
+    )
+    summed = each.view(targets.shape).double().sum(dim=1)
+    return torch.stack([summed, (targets != _NO_TARGET).sum(dim=1)], dim=1).numpy()
 
 
 def to_the_right(batch: Padded) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -90,9 +90,29 @@ class TaskBase(Section):
         """What every row must fulfil to be of use to the task."""
         return (Length(kind="length", column=TEXT, min=self.min_characters),)
 
-    def unknown(self, values: Iterable[Any], *, normalise: bool) -> Counter[str]:  # noqa: ARG002
+    def unknown(self, values: Iterable[Any], *, normalise: bool) -> Counter[str]:
         """Right answers, as the source has them, that the task does not know: in words, with their number."""
+        known, there = frozenset(self.answers), self.counted(values, normalise=normalise)
+        return Counter({word: rows for word, rows in there.items() if word not in known})
+
+    def counted(self, values: Iterable[Any], *, normalise: bool) -> Counter[str]:  # noqa: ARG002
+        """Right answers in `values`, those of the column that has them: in words, with the number of each."""
         return Counter()
+
+    @property
+    def asked_for(self) -> tuple[str, ...]:
+        """Right answers without a row of which nothing can be trained."""
+        return self.answers
+
+    def absence(self, there: Counter[str]) -> str:
+        """Which answers that are asked for none has, when rows have those of `there`; empty when all are."""
+        if not (absent := [answer for answer in self.asked_for if not there[answer]]):
+            return ""
+        known = [f"{answer} {there[answer]:,}" for answer in self.asked_for if there[answer]]
+        return (
+            f"no row has {_few(absent)}, rows have {_few(known)}: no training begins without a row of each;"
+            " wait for them, or take what never comes out of task.labels"
+        )
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -121,6 +141,15 @@ class TaskBase(Section):
         `types` are those of the source's columns, by their names.
         """
         yield from ()
+
+
+_SHOWN = 12
+"""Answers that a sentence names."""
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return (", ".join(names[:_SHOWN]) or "none of them") + (f" and {more} more" if more > 0 else "")
 
 
 ANSWER_NAMES = "label|target"

@@ -62,11 +62,9 @@ class Classification(RowTask):
     def roles(self) -> Mapping[str, Role]:
         return {**super().roles(), "label": Role("label", self.label, LABELS, "string")}
 
-    def unknown(self, values: Iterable[Any], *, normalise: bool) -> Counter[str]:
+    def counted(self, values: Iterable[Any], *, normalise: bool) -> Counter[str]:
         words = (in_words(value) for value in values if value is not None)
-        return Counter(
-            word for word in (map(normalised, words) if normalise else words) if word not in self.labels
-        )
+        return Counter(map(normalised, words) if normalise else words)
 
     def row_checks(self) -> tuple[RowCheck, ...]:
         return (

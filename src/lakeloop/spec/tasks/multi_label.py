@@ -45,11 +45,9 @@ class MultiLabel(RowTask):
     def roles(self) -> Mapping[str, Role]:
         return {**super().roles(), "label": Role("label", self.label, ("string",), "string")}
 
-    def unknown(self, values: Iterable[Any], *, normalise: bool) -> Counter[str]:
+    def counted(self, values: Iterable[Any], *, normalise: bool) -> Counter[str]:
         words = (word for value in values if value is not None for word in parts_of(value, self.separator))
-        return Counter(
-            word for word in (map(normalised, words) if normalise else words) if word not in self.labels
-        )
+        return Counter(map(normalised, words) if normalise else words)
 
     def row_checks(self) -> tuple[RowCheck, ...]:
         present = () if self.may_be_none else (NotNull(kind="not_null", column="label"),)

@@ -51,6 +51,15 @@ class TokenClassification(TaskBase):
         tags = (tag for value in values if value is not None for tag in str(value).split())
         return Counter(tag for tag in tags if tag not in self.all_tags)
 
+    def counted(self, values: Iterable[Any], *, normalise: bool) -> Counter[str]:  # noqa: ARG002
+        """Stretches by their kinds: each tag that begins one."""
+        tags = (tag for value in values if value is not None for tag in str(value).split())
+        return Counter(tag[2:] for tag in tags if tag[:2] in ("B-", "S-"))
+
+    @property
+    def asked_for(self) -> tuple[str, ...]:
+        return self.labels
+
     def row_checks(self) -> tuple[RowCheck, ...]:
         return (
             *super().row_checks(),

@@ -8,7 +8,9 @@ nor quarantine is touched.
 from __future__ import annotations
 
 import json
+import logging
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from lakeloop.quality.alike import Conflicts
     from lakeloop.quality.checkpoint import Audit
     from lakeloop.quality.quarantine import Row, SetAside
+
+log = logging.getLogger(__name__)
 
 _SHOWN_ROWS = 20
 
@@ -151,8 +155,11 @@ def _validate(
         reach("validate.after-publish")
         database.unlink()  # mart and quarantine have what is in it; of a day that is stopped it stays
     _track_mart(stage, mart)
+    if absence := _absence(context):
+        log.warning("%s: %s", context.loop.name, absence)
     return stage.done(
-        reason=f"{judged.words}; {len(audit.checks)} of {len(audit.checks)} checks passed",
+        reason=f"{judged.words}; {len(audit.checks)} of {len(audit.checks)} checks passed"
+        + (f"; {absence}" if absence else ""),
         outputs={
             "mart": mart.digest,
             "mart_version": str(mart.version),
@@ -163,6 +170,19 @@ def _validate(
         metrics=metrics,
         links={"data_docs": str(page)},
     )
+
+
+def _absence(context: StageContext) -> str:
+    """Which answers that the task asks for no published row has; rows are read until all were seen."""
+    task = context.loop.task
+    there: Counter[str] = Counter()
+    if not (wanted := set(task.asked_for)):
+        return ""
+    for batch in context.lake.scan("mart", columns=[task.target]):
+        there += task.counted(batch[task.target].to_pylist(), normalise=False)
+        if wanted <= there.keys():
+            return ""
+    return task.absence(there)
 
 
 def _metrics(judged: _CheckedRows, audit: Audit) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from lakeloop.records import Frozen, StageRecord
+from lakeloop.records import Frozen, StageRecord, experiment_of
 from lakeloop.stages.catalogue import Stage, stage_named
 from lakeloop.tracking.activity import Activity
 from lakeloop.tracking.journal import TRIAL
@@ -65,7 +65,9 @@ def failed(found: Iterable[Activity], entries: Sequence[StageRecord]) -> tuple[S
 
 
 def is_training(activity: StageActivity) -> bool:
-    """Whether `activity` is a part of a training."""
+    """Whether `activity` is a part of a training that production waits for: of no experiment."""
+    if experiment_of(activity.stage):
+        return False
     stage = _stage(activity.stage)
     return stage is not None and stage.phase == "training"
 

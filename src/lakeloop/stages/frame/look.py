@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from lakeloop.records import StageRecord
@@ -39,7 +39,7 @@ def look_at(context: StageContext, stage: Stage, partition: str, **options: Any)
     """
     if stage.decides is None:
         raise ValueError(f"{stage.name} looks at more than its inputs")
-    looking = _LookingContext(context.loop, context.lake, context.settings, context.attempt, context.changes)
+    looking = _LookingContext(**{each.name: getattr(context, each.name) for each in fields(context)})
     try:
         stage.work(looking, partition, **options)
     except _StoppedError as stopped:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lakeloop.records import StageRecord
+from lakeloop.stages.catalogue import stage_named
 
 if TYPE_CHECKING:
     from lakeloop.stages.frame.session import StageContext
@@ -22,9 +23,11 @@ def run_first(context: StageContext, stage: str, partition: str, record: str = "
     `record` is what records of the stage are called, where that is not its name.
     """
     verb = f"lakeloop {stage} {context.loop.name} --partition {partition}"
+    if context.experiment and stage_named(stage).settable:
+        verb += f" --experiment {context.experiment}"
     newest = context.lake.ledger.latest(record or stage, status="done")
     if newest is None or newest.partition == partition:
-        return f"{verb}, or all stages: lakeloop run {context.loop.name}"
+        return verb if context.experiment else f"{verb}, or all stages: lakeloop run {context.loop.name}"
     return f"{verb}, or name the newest day that has it: --partition {newest.partition}"
 
 

@@ -21,7 +21,8 @@ from lakeloop.records import RECORD_FORMAT, Counts, Provenance, StageRecord, Sta
 from lakeloop.settings import Settings, get_settings, protect_home
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.yesterday import lift_config
-from lakeloop.stages.catalogue import stage_named
+from lakeloop.stages.catalogue import candidate_of, stage_named
+from lakeloop.stages.frame.experiment import require_name
 from lakeloop.stages.frame.missing import TO_DO
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class StageContext:
     attempt: Attempt
     changes: Mapping[str, Any] = field(default_factory=dict)
     """What this run changed of the loop file, already in `loop`: dotted key -> value."""
+    experiment: str = ""
+    """The experiment that is worked on; empty for production. Its records have names of their own."""
 
     @classmethod
     def open(
@@ -54,6 +57,7 @@ class StageContext:
         attempt: Attempt | None = None,
         changes: Mapping[str, Any] | None = None,
         *,
+        experiment: str = "",
         looking: bool = False,
     ) -> StageContext:
         """Load the loop file, with `changes` on top, and open the lake; creates the tables that are missing.
@@ -61,12 +65,14 @@ class StageContext:
         Who is `looking` writes nothing, and is not kept out by tables of other columns than the file says.
 
         Raises:
-            ConfigurationError: the loop file or a change is wrong, or the lake does not fit it.
+            ConfigurationError: the loop file, a change or the name of the experiment is wrong, or the lake
+                does not fit the file.
         """
         from lakeloop.lake.store import Lake
         from lakeloop.spec.reading.load import load_loop
         from lakeloop.spec.reading.override import override
 
+        require_name(experiment)
         settings = settings or get_settings()
         protect_home(settings)
         spec = load_loop(settings.loop_file(loop), settings)
@@ -78,7 +84,15 @@ class StageContext:
         except ConfigurationError:
             if not (looking and lake.misfit(spec)):
                 raise
-        return cls(spec, lake, settings, attempt or Attempt.local(), dict(changes or {}))
+        return cls(spec, lake, settings, attempt or Attempt.local(), dict(changes or {}), experiment)
+
+    def record_name(self, stage: str, candidate: str = "") -> str:
+        """What records of `stage` are called here: in an experiment they have names of their own."""
+        return stage_named(stage).record_name(candidate, self.experiment)
+
+    def collection(self, name: str) -> str:
+        """What the tracker calls the artifacts `name` of this loop, and of this experiment."""
+        return "-".join(filter(None, (self.loop.name, name, self.experiment)))
 
     def work(self, stage: str, partition: str) -> Path:
         """The local scratch folder of a stage; made when it is not there."""
@@ -121,7 +135,8 @@ class StageContext:
 
         of = {"loop": self.loop.name, "stage": name, "partition": partition}
         with open_tracker(self.settings, **of, attempt=self.attempt) as tracker:
-            tracker.config({**of, **config})
+            said = {"experiment": self.experiment} if self.experiment else {}
+            tracker.config({**of, **said, **config})
             yield tracker
 
     @contextmanager
@@ -224,8 +239,9 @@ class StageSession:
         stage = stage_named(self.name)
         if stage.decides is None:
             return ""
-        what = stage.name if stage.per != "candidate" else self.name.removeprefix(f"{stage.name}-")
+        what = candidate_of(self.name) or stage.name
         option = f"--{'candidate' if stage.per == 'candidate' else 'stage'} {what}"
+        option += f" --experiment {self.context.experiment}" if self.context.experiment else ""
         loop = self.context.loop.name
         return f"; field by field: lakeloop why {loop} {option} --partition {self.partition}"
 

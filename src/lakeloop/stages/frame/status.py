@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from pydantic import Field
 
 from lakeloop.errors import ArtifactError
 from lakeloop.records import Counts, Frozen, StageRecord, Status, now
-from lakeloop.stages.catalogue import in_order, stage_named
+from lakeloop.stages.catalogue import candidate_of, in_order, stage_named
 from lakeloop.stages.frame.activity import StageActivity, failed, running
 from lakeloop.stages.frame.cost import BudgetStatus, Spent, budget_status, spent
 from lakeloop.stages.frame.pending import Pending, pending_work, standing_of
@@ -110,6 +110,18 @@ class DecisionStatus(Frozen):
     decided_at: datetime
 
 
+class ExperimentStatus(Frozen):
+    """The newest of an experiment: of its evaluation, or of a training that none has looked at."""
+
+    name: str
+    partition: str
+    at: datetime
+    scores: dict[str, float]
+    """Model -> score by the loop's metric, the champion among them; empty before the evaluation."""
+    report: str
+    """Path of the report; empty before the evaluation."""
+
+
 class RefusedRun(Frozen):
     """A journal that W&B does not take, and that is set aside for that."""
 
@@ -151,6 +163,8 @@ class LoopStatus(Frozen):
     """Trainings that wait for a device, oldest first."""
     failed: tuple[StageActivity, ...] = ()
     """Failures that nothing has mended since, oldest first."""
+    experiments: tuple[ExperimentStatus, ...] = ()
+    """The newest first; nothing else here speaks of them, but for what runs, has failed and was spent."""
     cost: Spent = Spent()
     """Of all trainings there ever were."""
     budget: BudgetStatus | None = None
@@ -196,6 +210,7 @@ def loop_status(context: StageContext) -> LoopStatus:
         running=running(standing.activities),
         queue=queue_of(context),
         failed=failures,
+        experiments=tuple(_experiments(entries, metric)),
         cost=spent(entries, unfinished=standing.unfinished),
         budget=budget_status(context.loop, entries, standing.unfinished),
         refused_runs=_refused_runs(context),
@@ -204,11 +219,11 @@ def loop_status(context: StageContext) -> LoopStatus:
 
 
 def _stages(context: StageContext, entries: Sequence[StageRecord]) -> tuple[StageStatus, ...]:
-    last = {entry.stage: entry for entry in entries}
+    last = {entry.stage: entry for entry in entries if not entry.experiment}
     candidates = [each.name for each in context.loop.train.all_candidates]
 
     def position(stage: str) -> tuple[int, int]:
-        candidate = stage.partition("-")[2]
+        candidate = candidate_of(stage)
         return in_order(stage), candidates.index(candidate) if candidate in candidates else len(candidates)
 
     return tuple(
@@ -279,6 +294,28 @@ def _decision(entries: Sequence[StageRecord]) -> DecisionStatus | None:
         reason=release.reason,
         decided_at=release.provenance.finished_at,
     )
+
+
+def _experiments(entries: Sequence[StageRecord], metric: str) -> Iterator[ExperimentStatus]:
+    """Each experiment that has trained something, the newest first, by its last training or evaluation."""
+    newest: dict[str, StageRecord] = {}
+    for entry in reversed(entries):
+        if entry.experiment and entry.status == "done" and stage_named(entry.stage).name != "dataset":
+            newest.setdefault(entry.experiment, entry)
+    for name, entry in newest.items():
+        evaluated, end = stage_named(entry.stage).name == "evaluate", f"/{metric}"
+        scores = {
+            key.removesuffix(end): score
+            for key, score in entry.metrics.items()
+            if evaluated and key.count("/") == 1 and key.endswith(end)
+        }
+        yield ExperimentStatus(
+            name=name,
+            partition=entry.partition,
+            at=entry.provenance.finished_at,
+            scores=scores,
+            report=entry.links.get("report", ""),
+        )
 
 
 def _evidence(context: StageContext, entries: Sequence[StageRecord]) -> Evidence | None:

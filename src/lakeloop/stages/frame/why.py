@@ -13,7 +13,7 @@ from typing import Any, Literal
 from lakeloop.records import RECORD_FORMAT, Frozen, StageRecord
 from lakeloop.spec.identity import deciding_keys
 from lakeloop.spec.yesterday import lift_config
-from lakeloop.stages.catalogue import Stage, stage_named
+from lakeloop.stages.catalogue import Stage, candidate_of, stage_named
 from lakeloop.stages.frame.look import Look, look_at
 from lakeloop.stages.frame.session import StageContext, StageSession
 
@@ -196,7 +196,7 @@ def _settings_of(session: StageSession) -> dict[str, Any]:
     stage, train = stage_named(session.name), session.context.loop.train
     if stage.per != "candidate":
         return {}
-    return train.settings_of(train.candidate(session.name.removeprefix(f"{stage.name}-")))
+    return train.settings_of(train.candidate(candidate_of(session.name)))
 
 
 def _value(value: Any) -> str:

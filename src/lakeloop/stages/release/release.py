@@ -17,6 +17,7 @@ from lakeloop.faults import reach
 from lakeloop.records import StageRecord
 from lakeloop.scratch.folder import passing_folder
 from lakeloop.spec.identity import identity
+from lakeloop.stages.frame.experiment import refuse
 from lakeloop.stages.frame.missing import run_first
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.progress import newest
@@ -36,12 +37,14 @@ def release(context: StageContext, partition: str) -> StageRecord:
     nothing was evaluated. Released or refused before with the same outcome: unchanged.
 
     Raises:
+        ConfigurationError: asked of an experiment.
         ArtifactError: the accepted artifact is not whole, or the evidence is not what was stored.
         FenceError: another model became champion since the evaluation, or another release moved the champion
             at this moment: `evaluate_again`, then release, as the catalogue's function does.
     """
     from lakeloop.registry.registry import Registry
 
+    refuse(context, "released")
     with context.stage("release", partition, config=identity(context.loop, "release")) as stage:
         evaluation = context.lake.ledger.latest("evaluate", partition, "done")
         if evaluation is None:

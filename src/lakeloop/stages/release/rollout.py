@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakeloop.errors import ArtifactError, ConfigurationError, ServiceError
 from lakeloop.records import StageRecord
+from lakeloop.stages.catalogue import REPORT
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.progress import newest
 from lakeloop.stages.frame.session import StageContext, StageSession
@@ -109,8 +110,20 @@ def _prove(stage: StageSession, server: ModelServer, champion: ModelVersion, sec
             "answers": json.dumps(answers, ensure_ascii=False),
         },
         metrics=metrics,
-        links={"api_docs": f"{page}/docs", "model": f"{page}{server.path}/model"},
+        links={
+            "api_docs": f"{page}/docs",
+            "model": f"{page}{server.path}/model",
+            **_report_of(stage.context, champion),
+        },
     )
+
+
+def _report_of(context: StageContext, champion: ModelVersion) -> dict[str, str]:
+    """The report of the evaluation that the champion was released by; none where the ledger has none."""
+    for entry in reversed(context.lake.ledger.entries("release", status="done")):
+        if entry.outputs.get("digest") == champion.digest and (report := entry.links.get(REPORT)):
+            return {REPORT: report}
+    return {}
 
 
 def _await(

@@ -38,7 +38,8 @@ def dataset(context: StageContext, partition: str) -> StageRecord:
             fit the task any more, or were built with other columns beside the text.
         FenceError: a day of the mart is being published at this moment.
     """
-    with context.stage("dataset", partition, config=identity(context.loop, "dataset")) as stage:
+    config = identity(context.loop, "dataset")
+    with context.stage(context.record_name("dataset"), partition, config=config) as stage:
         entries = context.lake.ledger.entries()
         published = published_partitions(entries, up_to=partition)
         if not published:

@@ -22,6 +22,7 @@ from lakeloop.measures.base import shown
 from lakeloop.records import StageRecord, now
 from lakeloop.scratch.folder import passing_folder
 from lakeloop.spec.train import BEST, CHAMPION
+from lakeloop.stages.frame.experiment import refuse
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
 from lakeloop.stages.training.evaluation_order import (
@@ -41,15 +42,19 @@ if TYPE_CHECKING:
     from lakeloop.datasets.freeze import DatasetCard
     from lakeloop.evaluation.fair import FairRows
     from lakeloop.evaluation.judge import Judged
+    from lakeloop.lake.claims import Fence
     from lakeloop.lake.files import LakeFiles
     from lakeloop.tasks.base import Grid, Task
 
 _SHOWN_MISTAKES = 20
+_SHARED = "without-texts.html"
+"""The page that trackers are given, beside the one that is shown here."""
 
 
 def evaluate(context: StageContext, partition: str) -> StageRecord:
     """Score the newest candidates of this partition's data set, and the champion, on its test rows.
 
+    In an experiment its own candidates, and their answers are not kept: table `evaluations` is production's.
     Test rows that the champion was trained on are left out, for all models. Outputs: evidence (its folder)
     and evidence_digest, evaluations (digest of the answers) and evaluations_version, report, dataset, rows.
     Metrics: `<model>/<metric>`. Skipped when the partition has no data set or no trained candidate.
@@ -61,7 +66,7 @@ def evaluate(context: StageContext, partition: str) -> StageRecord:
     """
     order = new_order(context, partition)
     if isinstance(order, Missing):
-        with context.stage(STAGE, partition, config=config_now(context)) as stage:
+        with context.stage(context.record_name(STAGE), partition, config=config_now(context)) as stage:
             return stage.skipped(order.reason, to_do=order.to_do)
     return _carry_out(context, partition, order)
 
@@ -79,12 +84,14 @@ def evaluate_again(context: StageContext, partition: str) -> StageRecord | None:
     nothing to do: nothing was evaluated, the champion is the same, or the evaluation has made a champion.
 
     Raises:
+        ConfigurationError: asked of an experiment.
         LakeloopError: see `evaluate`.
     """
     from lakeloop.evaluation.judge import Contender
     from lakeloop.evaluation.stored import evidence_of
     from lakeloop.registry.registry import Registry
 
+    refuse(context, "released")
     earlier = context.lake.ledger.latest(STAGE, partition, "done")
     if earlier is None:
         return None
@@ -108,7 +115,7 @@ def evaluate_again(context: StageContext, partition: str) -> StageRecord | None:
 
 
 def _carry_out(context: StageContext, partition: str, order: EvaluationOrder) -> StageRecord:
-    with context.stage(STAGE, partition, config=order.config) as stage:
+    with context.stage(context.record_name(STAGE), partition, config=order.config) as stage:
         stage.inputs(**order.inputs)
         return stage.unchanged() or _evaluate(context, stage, order)
 
@@ -116,7 +123,6 @@ def _carry_out(context: StageContext, partition: str, order: EvaluationOrder) ->
 def _evaluate(context: StageContext, stage: StageSession, order: EvaluationOrder) -> StageRecord:
     from lakeloop.datasets.freeze import read_card, read_split
     from lakeloop.evaluation.fair import fair_rows
-    from lakeloop.evaluation.judge import answer_rows
     from lakeloop.evaluation.report import Report, render
     from lakeloop.evaluation.stored import store
     from lakeloop.tasks.registry import task_of
@@ -130,18 +136,26 @@ def _evaluate(context: StageContext, stage: StageSession, order: EvaluationOrder
         fair, order = _without_best_that_knows(fair, order, files)
         judged = _judge_all(context, order, fair.table, task, scratch)
         evidence = _evidence(context, stage, order, judged, fair, task, card)
-        page = render(Report(evidence, context.loop, card, searches_of(context, stage.partition, evidence)))
-        published = context.lake.replace(
-            "evaluations",
-            answer_rows(judged, fair.table, task),
-            where={"partition": stage.partition},
-            fence=fence,
-        )
-        path, report = _publish_page(context, stage, page, scratch / "report")
+        searches = searches_of(context, stage.partition, evidence)
+        found = Report(evidence, context.loop, card, searches, context.experiment)
+        named = {} if context.experiment else _publish_answers(context, stage, judged, fair, fence)
+        path, report = _publish_page(context, stage, render(found), scratch / "report")
         digest = store(files, evidence, scratch / "evidence")
-    _track(stage, evidence)
-    named = {"evaluations": published.digest, "evaluations_version": str(published.version), "report": report}
-    return _done(stage, evidence, digest, named, {"report": str(path)})
+    _track(stage, evidence, path.with_name(_SHARED), render(found, texts=False))
+    return _done(stage, evidence, digest, {**named, "report": report}, {"report": str(path)})
+
+
+def _publish_answers(
+    context: StageContext, stage: StageSession, judged: Sequence[Judged], fair: FairRows, fence: Fence
+) -> dict[str, str]:
+    """Replace the day's rows of table `evaluations`; returns what names them in the record."""
+    from lakeloop.evaluation.judge import answer_rows
+    from lakeloop.tasks.registry import task_of
+
+    rows = answer_rows(judged, fair.table, task_of(context.loop.task))
+    where = {"partition": stage.partition}
+    published = context.lake.replace("evaluations", rows, where=where, fence=fence)
+    return {"evaluations": published.digest, "evaluations_version": str(published.version)}
 
 
 def _without_best_that_knows(
@@ -212,6 +226,7 @@ def _evidence(
     card: DatasetCard,
 ) -> Evidence:
     from lakeloop.datasets.freeze import untested
+    from lakeloop.evaluation.confused import examples_of
     from lakeloop.evaluation.fair import known_rows
     from lakeloop.evaluation.mistakes import worst_mistakes
     from lakeloop.evaluation.paired import compare_all
@@ -244,6 +259,7 @@ def _evidence(
         leader=leader,
         wrong=wrong,
         mistakes=mistakes,
+        examples=examples_of(of_leader, fair.table, task, named[leader].tables),
         error=task.error,
         made_at=now(),
         run_id=context.attempt.run_id,
@@ -252,17 +268,23 @@ def _evidence(
 
 def _publish_page(context: StageContext, stage: StageSession, page: str, scratch: Path) -> tuple[Path, str]:
     """Write the page for a browser and into the lake; returns its path and its name in the lake."""
-    path = context.settings.reports(context.loop.name) / stage.partition / "index.html"
+    folder = "-".join(filter(None, (stage.partition, context.experiment)))
+    path = context.settings.reports(context.loop.name) / folder / "index.html"
     write_atomically(path, page)
     # By content: the page of a second evaluation is another folder, for these never change.
-    name = f"reports/{stage.partition}/{hashlib.sha256(page.encode()).hexdigest()[:16]}"
+    name = f"reports/{folder}/{hashlib.sha256(page.encode()).hexdigest()[:16]}"
     write_atomically(scratch / path.name, page)  # the page for a browser is that of the last evaluation
     context.lake.files.put(scratch, name)
     return path, name
 
 
-def _track(stage: StageSession, evidence: Evidence) -> None:
-    """Scores and counts; no text of rows leaves the lake."""
+def _track(stage: StageSession, evidence: Evidence, path: Path, page: str) -> None:
+    """Scores, counts and a page of them, which is written to `path`; no text of rows leaves the lake."""
+    # Kept: trackers copy what is at this place when they come to it.
+    write_atomically(path, page)
+    name = f"{stage.context.loop.name}-report-{stage.partition}"
+    stage.tracker.artifact(name, "report", path, {"dataset": evidence.dataset_digest, "rows": evidence.rows})
+    _track_comparisons(stage, evidence)
     stage.tracker.log(_metrics(evidence))
     names = list(dict.fromkeys(name for model in evidence.models for name in model.scores))
     stage.tracker.table(
@@ -280,6 +302,29 @@ def _track(stage: StageSession, evidence: Evidence) -> None:
             stage.tracker.table(grid.title.lower(), ["model", *grid.columns], _rows_of_all(evidence, grid))
         else:
             stage.tracker.table(grid.title.lower(), list(grid.columns), [list(row) for row in grid.rows])
+
+
+def _track_comparisons(stage: StageSession, evidence: Evidence) -> None:
+    """The leader beside the champion and the best version, and the slices of each."""
+    if not evidence.comparisons:
+        return
+    stage.tracker.table(
+        "beside",
+        ["other", "metric", "test", "rows", "gained", "lost", "advantage", "low", "high", "p_better"],
+        [
+            [c.other, c.metric, c.test, c.rows, c.gained, c.lost, c.advantage, c.low, c.high, c.p_better]
+            for c in evidence.comparisons
+        ],
+    )
+    stage.tracker.table(
+        "slices",
+        ["other", "slice", "rows", "gained", "lost", "loss", "p_worse"],
+        [
+            [found.other, each.name, each.rows, each.gained, each.lost, each.loss, each.p_worse]
+            for found in evidence.comparisons
+            for each in found.slices
+        ],
+    )
 
 
 def _rows_of_all(evidence: Evidence, grid: Grid) -> list[list[Any]]:

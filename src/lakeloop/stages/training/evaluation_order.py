@@ -10,9 +10,9 @@ from lakeloop.records import RECORD_FORMAT, StageRecord
 from lakeloop.spec.identity import identity, training_identity
 from lakeloop.spec.train import BEST, CHAMPION
 from lakeloop.spec.yesterday import lift_config
-from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.frame.missing import run_first
 from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.training.frozen import newest_dataset
 
 if TYPE_CHECKING:
     from lakeloop.evaluation.judge import Contender
@@ -67,17 +67,17 @@ def config_now(context: StageContext) -> dict[str, Any]:
 
 
 def new_order(context: StageContext, partition: str) -> EvaluationOrder | Missing:
-    """The evaluation of the newest candidates, or why there is none."""
+    """The evaluation of the newest candidates, or why there is none; in an experiment, of its own."""
     from lakeloop.evaluation.judge import Contender
     from lakeloop.registry.registry import Registry
 
     ledger = context.lake.ledger
-    dataset = ledger.latest("dataset", partition, "done")
+    dataset = newest_dataset(context, partition)
     if dataset is None:
         first = run_first(context, "dataset", partition)
         return Missing(f"no data set was frozen for {partition}", first)
     trained = {
-        each.name: ledger.latest(stage_named("train").record_name(each.name), partition, "done")
+        each.name: ledger.latest(context.record_name("train", each.name), partition, "done")
         for each in context.loop.train.all_candidates
     }
     candidates = tuple(
@@ -87,9 +87,10 @@ def new_order(context: StageContext, partition: str) -> EvaluationOrder | Missin
         for model in _models_of(context, name, record)
     )
     if not candidates:
-        name = stage_named("train").record_name(next(iter(trained)))
+        name = context.record_name("train", next(iter(trained)))
         first = run_first(context, "train", partition, name)
-        return Missing(f"no candidate was trained for {partition}", first)
+        where = f" in experiment {context.experiment}" if context.experiment else ""
+        return Missing(f"no candidate was trained for {partition}{where}", first)
     history = Registry(context.lake, context.attempt).read()
     return EvaluationOrder(
         config={**config_now(context), "training": _training_of(context, trained)},
@@ -118,7 +119,7 @@ def searches_of(context: StageContext, partition: str, evidence: Evidence) -> tu
 
     found = []
     for each in context.loop.train.all_candidates:
-        name = stage_named("train").record_name(each.name)
+        name = context.record_name("train", each.name)
         record = context.lake.ledger.latest(name, partition, "done")
         judged = any(record and model.digest == record.outputs["digest"] for model in evidence.candidates)
         if record and judged and (search := search_of(context.lake.files, record)):

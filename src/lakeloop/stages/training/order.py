@@ -52,11 +52,13 @@ class Training:
     """Of a trial of a search: the values that it tries; such a training may be ended early."""
     slots: tuple[int, ...] = ()
     """Of a job that carries out many trials: their places in the search."""
+    experiment: str = ""
+    """That it is done for; empty for production. It decides nothing of the outcome."""
 
     @property
     def stage(self) -> str:
         """What its records are called."""
-        return stage_named("train").record_name(self.candidate.name)
+        return stage_named("train").record_name(self.candidate.name, self.experiment)
 
     @property
     def work(self) -> str:
@@ -101,6 +103,7 @@ def training_on(context: StageContext, name: str, dataset: str, digest: str) -> 
             **{f"train.{key}": each.identity for key, each in beside.items()},
         },
         parts={"code": _code_files(code)},
+        experiment=context.experiment,
     )
 
 

@@ -260,7 +260,7 @@ def _keep(
     uri = context.lake.files.put(artifact, stored := artifact_name(found), opened.files)
     metrics = {key: float(value) for key, value in found["metrics"].items()}
     stage.tracker.artifact(
-        f"{context.loop.name}-{name}", "model", artifact,
+        context.collection(name), "model", artifact,
         {"digest": digest, "dataset": order.dataset, "uri": uri, "trial": trial.number, **metrics},
     )  # fmt: skip
     return Kept(name=name, trial=trial.number, digest=digest, artifact=stored, metrics=metrics), found

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lakeloop.artifact import candidate_folder, open_artifact
+from lakeloop.base_model import require_fit
 from lakeloop.durable import write_atomically
 from lakeloop.errors import ConfigurationError, DataError, JobError
 from lakeloop.faults import reach
@@ -26,6 +27,7 @@ from lakeloop.stages.frame.activity import is_training, running
 from lakeloop.stages.frame.cost import budget_status, unfinished
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
+from lakeloop.stages.training.frozen import newest_dataset
 from lakeloop.stages.training.need import need_of
 from lakeloop.stages.training.order import Training, training_on
 from lakeloop.stages.training.plan import decide_from
@@ -192,7 +194,7 @@ def order_of(context: StageContext, partition: str, name: str) -> Training:
         DataError: none was frozen.
         ConfigurationError: see `training_on`.
     """
-    dataset = context.lake.ledger.latest("dataset", partition, "done")
+    dataset = newest_dataset(context, partition)
     if dataset is None:
         raise DataError(
             "no data set to train on",
@@ -204,9 +206,14 @@ def order_of(context: StageContext, partition: str, name: str) -> Training:
 
 
 def job_of(context: StageContext, partition: str, order: Training) -> JobSpec:
-    """The job of a training, with its inputs in its folder; `context` has the loop as it is for it."""
+    """The job of a training, with its inputs in its folder; `context` has the loop as it is for it.
+
+    Raises:
+        ConfigurationError: the training does not fit its base model, which no job is needed to know.
+    """
     workdir = context.work(order.stage, partition) / order.folder
-    base = order.base.placed(context, workdir / "inputs")
+    base, loop = order.base.placed(context, workdir / "inputs"), context.loop
+    require_fit(loop.train, base, order.candidate, loop.task)
     return JobSpec(
         job=_JOB,
         config={
@@ -311,7 +318,8 @@ def _track(stage: StageSession, order: Training, found: Mapping[str, Any], artif
         made_from = {"digest": order.inputs["dataset"]}
         stage.tracker.artifact(f"{loop}-dataset", "dataset", card, made_from, used=True)
     metadata = {"digest": found["digest"], "dataset": order.dataset, "uri": uri, **found["metrics"]}
-    stage.tracker.artifact(f"{loop}-{order.candidate.name}", "model", artifact, metadata)
+    name = stage.context.collection(order.candidate.name)
+    stage.tracker.artifact(name, "model", artifact, metadata)
 
 
 def _journal(stage: StageSession, order: Training, found: Mapping[str, Any]) -> Path:

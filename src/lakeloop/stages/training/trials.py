@@ -20,6 +20,7 @@ from lakeloop.errors import ConfigurationError
 from lakeloop.faults import reach
 from lakeloop.jobs import AT_WORK, cancel, result, status, submit, wait
 from lakeloop.jobs.state import Workdir
+from lakeloop.records import EXPERIMENT
 from lakeloop.search.found import Bar, Cost, TrialFound, ranked
 from lakeloop.search.giving_up import give_up
 from lakeloop.search.study import Begun, Study
@@ -57,8 +58,12 @@ class Searching:
 
     @property
     def name(self) -> str:
-        """Of its study: equal searches on equal data sets are one."""
-        return f"{self.partition}/{self.order.candidate.name}/{self.order.work[:16]}"
+        """Of its study: equal searches on equal data sets are one, but for those of experiments.
+
+        A study names folders of jobs, and an experiment has folders of its own.
+        """
+        of = EXPERIMENT + self.order.experiment if self.order.experiment else ""
+        return f"{self.partition}/{self.order.candidate.name}{of}/{self.order.work[:16]}"
 
     @property
     def many(self) -> bool:
@@ -283,7 +288,9 @@ def baseline(searching: Searching) -> Bar | None:
     for each in context.loop.train.all_candidates:
         if each.name == searching.order.candidate.name:
             break
-        record = context.lake.ledger.latest(f"train-{each.name}", searching.partition, "done")
+        record = context.lake.ledger.latest(
+            context.record_name("train", each.name), searching.partition, "done"
+        )
         if record is None or record.inputs.get("dataset") != searching.order.inputs["dataset"]:
             continue
         score = record.metrics.get(f"{SCORES}{metric.name}")

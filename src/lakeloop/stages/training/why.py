@@ -12,6 +12,7 @@ from lakeloop.stages.frame.cost import budget_status, unfinished
 from lakeloop.stages.frame.look import Look, look_at
 from lakeloop.stages.frame.session import StageContext, StageSession
 from lakeloop.stages.frame.why import Field, Why, explain, field, last_of, named
+from lakeloop.stages.training.frozen import newest_dataset
 from lakeloop.stages.training.order import training_on
 from lakeloop.stages.training.plan import decide_training
 from lakeloop.stages.training.train import made_before, name_inputs
@@ -68,7 +69,8 @@ def _why(context: StageContext, partition: str, name: str) -> Why:
     if frozen.skipped:
         session = _session(context, partition, name, "")
         return explain(Look(session, skipped=frozen.skipped))
-    made = frozen.session.done_before()
+    # An experiment does not wait for a data set of its own: it trains on the newest there is.
+    made = newest_dataset(context, partition) if context.experiment else frozen.session.done_before()
     session = _session(context, partition, name, made.outputs["digest"] if made else "")
     last = last_of(session)
     days = tuple(_days(frozen.session, _dataset_of(context, last))) if last else ()
@@ -100,7 +102,8 @@ def _session(context: StageContext, partition: str, name: str, dataset: str) -> 
 
 def _dataset_of(context: StageContext, trained: StageRecord) -> StageRecord | None:
     """The record of the data set that a training was made from; None when a reset has hidden it."""
-    made = context.lake.ledger.entries(_DATASET, status="done")
+    names = dict.fromkeys((_DATASET, context.record_name(_DATASET)))
+    made = [record for name in names for record in context.lake.ledger.entries(name, status="done")]
     wanted = trained.inputs.get(_DATASET)
     return next((record for record in reversed(made) if record.outputs["digest"] == wanted), None)
 

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from lakeloop.artifact import WRITER, Artifact, open_artifact, write_manifest
 from lakeloop.bases.files import SEALED_CONFIG, WEIGHTS
 from lakeloop.errors import ArtifactError
+from lakeloop.inference.engines import torch_generate
+from lakeloop.inference.engines.torch_generate import TorchGenerate
 from lakeloop.inference.predictor import Predictor
+from lakeloop.tasks.reading import Instance
 from tests.support.tiny_writers import TURNED
 from tests.support.written import make_writing_artifact
 
@@ -48,6 +52,35 @@ def test_answers_are_those_of_the_text_alone(tmp_path: Path, kind: str, task: di
     texts = ["red", "red blue green", "white white white grey black"]
     assert predictor.predict(texts) == [predictor.predict([text])[0] for text in texts]
     assert predictor.predict([]) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "task"), [("llama", {}), ("gpt2", {}), ("t5", {"task": TURNED}), ("bart", {"task": TURNED})]
+)
+def test_losses_of_right_answers_are_those_of_transformers_row_by_row(
+    tmp_path: Path, kind: str, task: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = Predictor(make_writing_artifact(tmp_path / "v1", 3, kind=kind, **task).folder)
+    rows = [Instance(text) for text in ("red", "red blue green", "white white white grey black")]
+    right = ["blue", "green red", "black grey white red blue green"]
+    found = predictor.losses(rows, right)
+    assert found is not None
+    engine, prompts = predictor._engine, predictor._prompts
+    assert isinstance(engine, TorchGenerate)
+    assert prompts is not None
+    for number, (asked, answer) in enumerate(
+        zip(prompts.ids([row.text for row in rows]), prompts.right(right), strict=True)
+    ):
+        if kind in ("llama", "gpt2"):
+            ids, labels = [*asked, *answer], [*[-100] * len(asked), *answer]
+        else:
+            ids, labels = asked, answer
+        with torch.inference_mode():
+            loss = engine._model(input_ids=torch.tensor([ids]), labels=torch.tensor([labels])).loss
+        assert found[number] == pytest.approx([float(loss) * len(answer), len(answer)], rel=1e-4)
+    monkeypatch.setattr(torch_generate, "_MOST_NUMBERS", 1)
+    assert predictor.losses(rows, right) == pytest.approx(found, rel=1e-4)
+    assert predictor.losses([], []) is None
 
 
 def test_a_description_says_what_runs_it_and_what_it_writes(artifact: Artifact) -> None:

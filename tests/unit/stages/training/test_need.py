@@ -23,7 +23,12 @@ def torch_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace
     """The installed torch is one whose version.py a test writes."""
     folder = tmp_path / "installed"
     folder.mkdir()
-    monkeypatch.setattr(need.importlib.util, "find_spec", lambda _: SimpleNamespace(origin=str(folder / "x")))
+    found = need.importlib.util.find_spec
+
+    def find(name: str) -> object:
+        return SimpleNamespace(origin=str(folder / "x")) if name == "torch" else found(name)
+
+    monkeypatch.setattr(need.importlib.util, "find_spec", find)
     return SimpleNamespace(version=folder / "version.py")
 
 

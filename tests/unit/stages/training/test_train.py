@@ -26,6 +26,7 @@ from lakeloop.stages.training.order import code_digest
 from lakeloop.stages.training.train import finish, prepare, train
 from tests.support.keyword_job import DAY, open_with, trainings
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop
+from tests.support.tiny_bert import MAX_POSITIONS, make_base_model
 from training.job_config import JobConfig
 
 
@@ -46,6 +47,20 @@ def test_a_candidate_is_trained_stored_and_recorded(project: Path, candidate: st
     made = context.lake.ledger.latest("dataset", DAY, "done")
     assert made is not None
     assert fetched.description.dataset_digest == record.inputs["dataset"] == made.outputs["digest"]
+
+
+def test_an_experiment_has_jobs_records_and_models_of_its_own(project: Path) -> None:
+    production = train(small_context(project), DAY, "finetune")
+    fast = replace(open_with(project, min_rows=30, epochs=2), experiment="fast")
+    record = train(fast, DAY, "finetune")
+    assert (record.stage, record.status) == ("train-finetune@fast", "done")
+    assert train(fast, DAY, "finetune").status == "unchanged"
+    assert trainings(project) == ["finetune", "finetune"]
+    assert "/train-finetune@fast/" in record.links["log"]
+    assert small_context(project).lake.ledger.latest("train-finetune", DAY) == production
+    journals = fast.settings.journals / "small"
+    assert any((journals / "train-finetune@fast" / DAY).iterdir())
+    assert Path(production.links["log"]).is_file(), "production's job is left alone"
 
 
 def test_the_same_order_again_trains_nothing(project: Path) -> None:
@@ -311,14 +326,11 @@ def test_a_base_model_folder_is_confined_and_must_be_there(project: Path) -> Non
 
 
 def test_other_weights_in_the_same_folder_are_a_reason_to_train_again(project: Path) -> None:
-    folder = project / "models" / "tiny"
-    folder.mkdir(parents=True)
-    for name in ("config.json", "tokenizer.json", "model.safetensors"):
-        (folder / name).write_bytes(b"one")
-    context = open_with(project, base_model="models/tiny")
+    folder = make_base_model(project / "models" / "tiny")
+    context = open_with(project, base_model="models/tiny", max_tokens=MAX_POSITIONS)
     before = prepare(context, DAY, "baseline")
     assert before.config["base_folder"] == str(folder)
-    (folder / "model.safetensors").write_bytes(b"two")
+    make_base_model(folder, seed=4)
     assert prepare(context, DAY, "baseline").workdir != before.workdir
 
 
@@ -351,3 +363,12 @@ def test_one_training_is_one_run_with_epochs_and_the_stages_own_says_which(proje
     assert (end["inputs"]["dataset"], end["outputs"]["digest"]) == (
         record.inputs["dataset"], record.outputs["digest"]
     )  # fmt: skip
+
+
+def test_a_run_whose_texts_are_too_long_for_the_base_model_is_refused_before_a_job(project: Path) -> None:
+    context = open_with(project, max_tokens=600)
+    with pytest.raises(
+        ConfigurationError, match=r"train\.max_tokens: base model cannot read texts that long"
+    ):
+        train(context, DAY, "finetune")
+    assert trainings(project) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,18 @@ def test_a_training_that_was_done_is_skipped_naming_it_and_what_would_change_it(
     assert done.title in again.reason
     assert f"lakeloop why small --candidate finetune --partition {DAY}" in again.reason
     assert trainings(project) == ["finetune"], "to ask runs nothing"
+
+
+def test_an_experiment_is_laid_beside_its_own_last_training(project: Path) -> None:
+    fast = replace(small_context(project), experiment="fast")
+    assert (_only(fast).verdict, _only(fast).earlier) == ("run", "")
+    train(fast, DAY, "finetune")
+    assert _only(fast).verdict == "skip"
+    again = train(fast, DAY, "finetune")
+    assert f"lakeloop why small --candidate finetune --experiment fast --partition {DAY}" in again.reason
+    assert (_only(small_context(project)).verdict, _only(small_context(project)).earlier) == ("run", "")
+    other = replace(open_with(project, epochs=7), experiment="fast")
+    assert "train.epochs" in _different(_only(other))
 
 
 def test_a_training_that_would_run_names_the_fields_that_differ_old_and_new(project: Path) -> None:

@@ -1,0 +1,72 @@
+"""The model server's page in a real browser: what is served, and an answer, by keyboard and on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.serving import ServerProcess, add_numbers, open_project, promote
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Serves `news`, which has a champion, and `stars`, which has none."""
+    context = open_project(tmp_path_factory.mktemp("page") / "project")
+    add_numbers(context)
+    promote(context, 1)
+    running = ServerProcess.start(context.settings, loops=(), poll_seconds=0.05)
+    running.await_answer("/v1/loops/news/model")
+    yield running
+    running.kill()
+
+
+def test_it_says_what_is_served_and_answers_by_keyboard_alone(server: ServerProcess, page: Page) -> None:
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(server.url)
+    items = page.locator("ul.loops > li")
+
+    expect(items.nth(0)).to_contain_text("news")
+    expect(items.nth(0)).to_contain_text("v1 answers")
+    expect(items.nth(0)).to_contain_text("classification")
+    expect(items.nth(0).locator("time")).to_contain_text("UTC")
+    expect(items.nth(1)).to_contain_text("no model answers")
+    expect(items.nth(1)).to_contain_text("lakeloop run stars")
+    for _ in range(5):  # three links, the loop, the text
+        page.keyboard.press("Tab")
+    page.keyboard.type("A story about tech <b>")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#answer strong")).to_have_text("tech")
+    expect(page.locator("#answer .bars li")).to_have_count(2)
+    expect(page.locator("#answer")).to_contain_text("v1")
+    assert said == [], "nothing is refused by the page's own policy"
+
+
+def test_an_error_is_told_in_words(server: ServerProcess, page: Page) -> None:
+    page.goto(server.url)
+    page.get_by_label("Text").first.fill("   ")
+    page.get_by_role("button", name="Ask").click()
+
+    expect(page.locator("#answer .problem")).to_contain_text("is blank")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_phone_in_both_schemes(server: ServerProcess, browser: Browser, scheme: str) -> None:
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, color_scheme="dark" if scheme == "dark" else "light"
+    )
+    page = context.new_page()
+    page.goto(server.url)
+    page.get_by_label("Text").first.fill("tech")
+    page.get_by_role("button", name="Ask").click()
+    page.locator("#answer strong").wait_for()
+    widest = page.evaluate("document.documentElement.scrollWidth")
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    context.close()
+
+    assert widest == 390
+    assert ground == {"light": "rgb(247, 249, 252)", "dark": "rgb(15, 19, 27)"}[scheme]
