@@ -75,7 +75,14 @@ def score(work: Path, texts: Sequence[str]) -> float:
         writer.writerows(enumerate(texts))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
-        [Path(sys.executable).with_name("lakeloop"), "score", "bench", source, "--to", work / "answers.parquet"],
+        [
+            Path(sys.executable).with_name("lakeloop"),
+            "score",
+            "bench",
+            source,
+            "--to",
+            work / "answers.parquet",
+        ],
         env={**os.environ, "LAKELOOP_ROOT": str(work / "project")},
         check=True,
     )
