@@ -59,11 +59,10 @@ def usual_day(stage: Stage, loop: str, experiment: str = "") -> str:
 
     if stage.after:
         context = open_loop(loop, {}, experiment=experiment)
-        after = [stage.after]
-        if experiment and stage.name == _EVALUATE:
-            after = [context.record_name("train", each.name) for each in context.loop.train.all_candidates]
-        ready = max(filter(None, map(context.lake.ledger.newest_day, after)), default=None)
-        if ready:
+        own = context.loop.train.all_candidates if experiment and stage.name == _EVALUATE else ()
+        newest_day = context.lake.ledger.newest_day
+        trained = filter(None, (newest_day(context.record_name("train", each.name)) for each in own))
+        if ready := max(trained, default=None) or newest_day(stage.after):
             return ready
     return yesterday(stage.zone(known_loop(loop)[0]))
 

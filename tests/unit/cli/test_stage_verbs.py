@@ -166,4 +166,5 @@ def test_an_experiment_is_evaluated_on_the_newest_day_that_it_was_trained_on(run
         for experiment in ("", "fast")
     }
     assert usual.pop(("evaluate", "fast")) == "2026-11-17"
+    assert stage_verbs.usual_day(stage_named("evaluate"), "tickets", "never_trained") == "2026-11-18"
     assert set(usual.values()) == {"2026-11-18"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from lakeloop.records import Frozen, StageRecord, experiment_of
+from lakeloop.records import EXPERIMENT, Frozen, StageRecord, experiment_of
 from lakeloop.stages.catalogue import Stage, stage_named
 from lakeloop.tracking.activity import Activity
 from lakeloop.tracking.journal import TRIAL
@@ -39,7 +39,7 @@ def failed(found: Iterable[Activity], entries: Sequence[StageRecord]) -> tuple[S
     """The failures with no later end of the same work in the ledger (`entries`), oldest first.
 
     The work of a stage on a day is done for that day; that of a training, a release or a look is overtaken
-    by the same on any later day.
+    by the same on any later day, and that of an experiment by production's too.
     """
     ended: dict[tuple[str, str], datetime] = {}
     for entry in entries:
@@ -51,8 +51,9 @@ def failed(found: Iterable[Activity], entries: Sequence[StageRecord]) -> tuple[S
         stage = _stage(activity.stage)
         if activity.state != "failed" or stage is None or activity.stage.endswith(_OF_PROCESSES):
             continue
-        last = ended.get((activity.stage, activity.partition if stage.phase == "data" else ""))
-        if last is None or last < activity.at:
+        day = activity.partition if stage.phase == "data" else ""
+        names = {activity.stage, activity.stage.partition(EXPERIMENT)[0]}
+        if all(last is None or last < activity.at for last in (ended.get((name, day)) for name in names)):
             failures.append(
                 StageActivity(
                     stage=activity.stage,

@@ -55,3 +55,20 @@ def test_a_later_training_overtakes_the_failure_of_an_earlier_one() -> None:
 def test_the_process_of_a_training_fails_with_its_task() -> None:
     for name in ("train-baseline-job", "train-baseline-trial"):
         assert failed([Activity(name, DAY, "failed", AFTER)], []) == ()
+
+
+def test_an_experiment_that_runs_keeps_nothing_of_production_waiting() -> None:
+    at_work = [Activity(f"{name}@fast", DAY, "running", NOON) for name in ("train-finetune", "evaluate")]
+    process = Activity("train-finetune@fast-job", DAY, "running", NOON)
+    (due,) = pending_work(Standing(LOOP, prepared(DAY), None, activities=[*at_work, process]))
+    assert due.stage == "train"
+    assert [each.stage for each in running([process])] == ["train-finetune@fast"]
+
+
+def test_the_failure_of_an_experiment_is_overtaken_by_production_and_not_the_other_way_round() -> None:
+    tried, broken = (Activity(f"train-baseline{of}", DAY, "failed", BEFORE) for of in ("@fast", ""))
+    assert len(failed([tried], [])) == 1
+    assert failed([tried], [record("train-baseline", NEXT)]) == ()
+    assert failed([tried], [record("train-baseline@fast", NEXT)]) == ()
+    assert len(failed([tried, broken], [record("train-baseline@slow", NEXT)])) == 2
+    assert failed([broken], [record("train-baseline@fast", NEXT)])[0].stage == "train-baseline"
