@@ -82,12 +82,14 @@ def create_app(service: Service, hosts: Hosts | None = None) -> FastAPI:
     _add_predict(app, service, queue)
     _add_models(app, service)
     _add_operations(app, service)
+    _add_start_page(app, service)
+    _guard(app, service, hosts)
+    app.openapi = _openapi_of(app, service)  # type: ignore[method-assign]  # FastAPI's way to do this
+    return app
 
-    @app.get("/", include_in_schema=False)
-    async def start() -> HTMLResponse:
-        html, headers = start_page(service.loops)
-        return HTMLResponse(html, headers=headers)
 
+def _guard(app: FastAPI, service: Service, hosts: Hosts | None) -> None:
+    """Put what a request has to pass before the app; the last is asked first."""
     app.add_middleware(BodyLimit, limits=service.limits)
     app.add_middleware(HeadLimit, limits=service.limits)
     app.add_middleware(HeadAsGet)
@@ -95,18 +97,20 @@ def create_app(service: Service, hosts: Hosts | None = None) -> FastAPI:
         app.add_middleware(HostGuard, hosts=hosts)
     app.add_middleware(Timing, metrics=service.metrics, is_path=_is_path(app, service))
     app.add_middleware(RequestIds)
+
+
+def _openapi_of(app: FastAPI, service: Service) -> Callable[[], dict[str, Any]]:
+    """The document of the API, made once for each list of loops: that takes a tenth of a second."""
     described: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def openapi() -> dict[str, Any]:
-        # Made once for each list of loops: it takes a tenth of a second.
         names = tuple(service.loops)
         if names not in described:
             described.clear()
             described[names] = describe(app, service.loops, service.limits)
         return described[names]
 
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's way to do this
-    return app
+    return openapi
 
 
 def _stop(service: Service, queue: InferenceQueue) -> None:
@@ -208,6 +212,13 @@ def _add_models(app: FastAPI, service: Service) -> None:
     )
     async def model_only() -> ModelInfo:
         return state.model_info(only(service.loops, "model"))
+
+
+def _add_start_page(app: FastAPI, service: Service) -> None:
+    @app.get("/", include_in_schema=False)
+    async def start() -> HTMLResponse:
+        html, headers = start_page(service.loops)
+        return HTMLResponse(html, headers=headers)
 
 
 def _add_operations(app: FastAPI, service: Service) -> None:
