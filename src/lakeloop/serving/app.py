@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio.to_thread
-from fastapi import FastAPI, Path, Response
+from fastapi import FastAPI, Path, Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -23,6 +23,7 @@ from lakeloop.hosts import HostGuard, Hosts
 from lakeloop.serving import state
 from lakeloop.serving.exchange import Exchange, ServedLoop
 from lakeloop.serving.guard.bodies import BodyLimit
+from lakeloop.serving.guard.gone import unless_gone
 from lakeloop.serving.guard.head import HeadAsGet, HeadLimit
 from lakeloop.serving.guard.identity import RequestIds, use_id
 from lakeloop.serving.guard.limits import Limits
@@ -154,23 +155,23 @@ def _errors(*codes: int) -> dict[int | str, dict[str, Any]]:
 def _add_predict(app: FastAPI, service: Service, queue: InferenceQueue) -> None:
     responses = _errors(400, 404, 408, 409, 413, 415, 422, 503)
 
-    async def ask(served: ServedLoop, request: PredictRequest) -> PredictResponse:
+    async def ask(served: ServedLoop, request: PredictRequest, http: Request) -> PredictResponse:
         started, seconds = time.monotonic(), service.limits.answer_seconds
         rows = request.rows
         _require_fits(rows, service.limits)
         top = request.top_k or service.limits.top_k
         exchange = Exchange(served, use_id(request.request_id), rows, started, seconds, top)
-        response = await queue.run(exchange.pieces(), seconds, exchange.size)
+        response = await unless_gone(http.receive, queue.run(exchange.pieces(), seconds, exchange.size))
         served.metrics.texts.observe(len(rows))
         return response
 
     @app.post(f"{_LOOP}/predict", tags=["model"], responses=responses, summary="Answer texts")
-    async def predict(request: PredictRequest, loop: str = _IN_PATH) -> PredictResponse:
-        return await ask(named(service.loops, loop), request)
+    async def predict(request: PredictRequest, http: Request, loop: str = _IN_PATH) -> PredictResponse:
+        return await ask(named(service.loops, loop), request, http)
 
     @app.post(SHORT_FORMS[0], tags=["model"], responses=responses, summary="Answer texts: the only loop")
-    async def predict_only(request: PredictRequest) -> PredictResponse:
-        return await ask(only(service.loops, "predict"), request)
+    async def predict_only(request: PredictRequest, http: Request) -> PredictResponse:
+        return await ask(only(service.loops, "predict"), request, http)
 
 
 def _require_fits(rows: Sequence[Instance], limits: Limits) -> None:
