@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import signal
+import socket
 import threading
 import time
 from collections import Counter
@@ -146,6 +149,26 @@ def test_a_request_that_is_worked_on_is_answered_before_the_server_ends(
     assert status == DRAINED
     assert found[0].status_code == 200
     assert len(found[0].json()["predictions"]) == len(LONG["texts"])
+
+
+def test_a_client_that_goes_away_is_worked_for_no_longer(start: Callable[..., ServerProcess]) -> None:
+    server = start()
+    body = json.dumps(LONG).encode()
+    head = f"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+    clients = [socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) for _ in range(6)]
+    for client in clients:
+        client.sendall(head.encode() + b"Content-Type: application/json\r\n\r\n" + body)
+    while "lakeloop_requests_pending 0.0" in httpx.get(f"{server.url}/metrics").text:
+        time.sleep(0.01)
+    for client in clients:
+        client.close()
+    began = time.monotonic()
+    while "lakeloop_requests_pending 0.0" not in (text := httpx.get(f"{server.url}/metrics").text):
+        assert time.monotonic() - began < 10
+    counted = re.search(r'requests_total\{code="499".*path="/v1/predict"\} (\S+)', text)
+
+    assert counted is not None
+    assert float(counted[1]) >= 3
 
 
 def test_a_client_that_never_ends_does_not_hold_up_the_stop(start: Callable[..., ServerProcess]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio.to_thread
-from fastapi import FastAPI, Path, Response
+from fastapi import FastAPI, Path, Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -23,6 +23,7 @@ from lakeloop.hosts import HostGuard, Hosts
 from lakeloop.serving import state
 from lakeloop.serving.exchange import Exchange, ServedLoop
 from lakeloop.serving.guard.bodies import BodyLimit
+from lakeloop.serving.guard.gone import unless_gone
 from lakeloop.serving.guard.head import HeadAsGet, HeadLimit
 from lakeloop.serving.guard.identity import RequestIds, use_id
 from lakeloop.serving.guard.limits import Limits
@@ -82,12 +83,14 @@ def create_app(service: Service, hosts: Hosts | None = None) -> FastAPI:
     _add_predict(app, service, queue)
     _add_models(app, service)
     _add_operations(app, service)
+    _add_start_page(app, service)
+    _guard(app, service, hosts)
+    app.openapi = _openapi_of(app, service)  # type: ignore[method-assign]  # FastAPI's way to do this
+    return app
 
-    @app.get("/", include_in_schema=False)
-    async def start() -> HTMLResponse:
-        html, headers = start_page(service.loops)
-        return HTMLResponse(html, headers=headers)
 
+def _guard(app: FastAPI, service: Service, hosts: Hosts | None) -> None:
+    """Put what a request has to pass before the app; the last is asked first."""
     app.add_middleware(BodyLimit, limits=service.limits)
     app.add_middleware(HeadLimit, limits=service.limits)
     app.add_middleware(HeadAsGet)
@@ -95,18 +98,20 @@ def create_app(service: Service, hosts: Hosts | None = None) -> FastAPI:
         app.add_middleware(HostGuard, hosts=hosts)
     app.add_middleware(Timing, metrics=service.metrics, is_path=_is_path(app, service))
     app.add_middleware(RequestIds)
+
+
+def _openapi_of(app: FastAPI, service: Service) -> Callable[[], dict[str, Any]]:
+    """The document of the API, made once for each list of loops: that takes a tenth of a second."""
     described: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def openapi() -> dict[str, Any]:
-        # Made once for each list of loops: it takes a tenth of a second.
         names = tuple(service.loops)
         if names not in described:
             described.clear()
             described[names] = describe(app, service.loops, service.limits)
         return described[names]
 
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's way to do this
-    return app
+    return openapi
 
 
 def _stop(service: Service, queue: InferenceQueue) -> None:
@@ -150,23 +155,23 @@ def _errors(*codes: int) -> dict[int | str, dict[str, Any]]:
 def _add_predict(app: FastAPI, service: Service, queue: InferenceQueue) -> None:
     responses = _errors(400, 404, 408, 409, 413, 415, 422, 503)
 
-    async def ask(served: ServedLoop, request: PredictRequest) -> PredictResponse:
+    async def ask(served: ServedLoop, request: PredictRequest, http: Request) -> PredictResponse:
         started, seconds = time.monotonic(), service.limits.answer_seconds
         rows = request.rows
         _require_fits(rows, service.limits)
         top = request.top_k or service.limits.top_k
         exchange = Exchange(served, use_id(request.request_id), rows, started, seconds, top)
-        response = await queue.run(exchange.pieces(), seconds, exchange.size)
+        response = await unless_gone(http.receive, queue.run(exchange.pieces(), seconds, exchange.size))
         served.metrics.texts.observe(len(rows))
         return response
 
     @app.post(f"{_LOOP}/predict", tags=["model"], responses=responses, summary="Answer texts")
-    async def predict(request: PredictRequest, loop: str = _IN_PATH) -> PredictResponse:
-        return await ask(named(service.loops, loop), request)
+    async def predict(request: PredictRequest, http: Request, loop: str = _IN_PATH) -> PredictResponse:
+        return await ask(named(service.loops, loop), request, http)
 
     @app.post(SHORT_FORMS[0], tags=["model"], responses=responses, summary="Answer texts: the only loop")
-    async def predict_only(request: PredictRequest) -> PredictResponse:
-        return await ask(only(service.loops, "predict"), request)
+    async def predict_only(request: PredictRequest, http: Request) -> PredictResponse:
+        return await ask(only(service.loops, "predict"), request, http)
 
 
 def _require_fits(rows: Sequence[Instance], limits: Limits) -> None:
@@ -208,6 +213,13 @@ def _add_models(app: FastAPI, service: Service) -> None:
     )
     async def model_only() -> ModelInfo:
         return state.model_info(only(service.loops, "model"))
+
+
+def _add_start_page(app: FastAPI, service: Service) -> None:
+    @app.get("/", include_in_schema=False)
+    async def start() -> HTMLResponse:
+        html, headers = start_page(service.loops)
+        return HTMLResponse(html, headers=headers)
 
 
 def _add_operations(app: FastAPI, service: Service) -> None:

@@ -22,7 +22,7 @@ from lakeloop.serving.turns import Turns, Work
 
 T = TypeVar("T")
 
-_LOWER = 10
+_LOWER = 5
 """Niceness of the threads for long work: where cores are short, short work goes before it."""
 
 

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lakeloop.serving.guard.problems import CLIENT_GONE
+
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-_CLIENT_GONE = 499
-"""nginx's code for a client that went away before its answer."""
 _TEXTS = (1, 2, 4, 8, 16, 32, 64, 128)
 _LOOP = ("loop",)
 
@@ -138,5 +138,5 @@ class Timing:
         finally:
             path = scope["path"] if self._is_path(scope["path"]) else "other"
             method = scope["method"] if scope["method"] in ("GET", "POST") else "other"
-            self._metrics.requests.labels(method, path, str(code or _CLIENT_GONE)).inc()
+            self._metrics.requests.labels(method, path, str(code or CLIENT_GONE)).inc()
             self._metrics.seconds.labels(path).observe(time.perf_counter() - started)

@@ -29,6 +29,8 @@ _SHOWN_CHARACTERS = 60
 _REQUEST = '{"texts": ["...", ...], "request_id": "..." (optional)}'
 
 _TYPE = "urn:lakeloop:problem:"
+CLIENT_GONE = 499
+"""nginx's code for a client that went away before its answer."""
 PROBLEM_JSON = "application/problem+json"
 
 NOTHING_ASKED, ASKED_TWICE = "nothing_asked", "asked_twice"
@@ -91,7 +93,7 @@ class ProblemError(Exception):
         identity = current_id()
         body = ErrorBody(
             type=_TYPE + self.detail.code,
-            title=HTTPStatus(self.status).phrase,
+            title=_phrase(self.status),
             status=self.status,
             detail=self.detail.message,
             request_id=identity or None,
@@ -100,6 +102,10 @@ class ProblemError(Exception):
         headers = {**self.headers, **({REQUEST_ID: identity} if identity else {})}
         content = body.model_dump(exclude_none=True)
         return JSONResponse(content, self.status, headers=headers, media_type=PROBLEM_JSON)
+
+
+def _phrase(status: int) -> str:
+    return "Client Closed Request" if status == CLIENT_GONE else HTTPStatus(status).phrase
 
 
 def unavailable(
