@@ -178,6 +178,8 @@ def _say_proposal(proposal: Proposal) -> None:
         chosen = choice.column.name if choice.column else "none"
         others = f"; or {', '.join(choice.others)}?" if choice.others else ""
         _say(f"  {choice.part:<8}{chosen}  ({choice.reason}{others})")
+    if proposal.why:
+        _say(f"  task    {proposal.roles.task}  ({proposal.why})")
     if answers := proposal.answers:
         shown = [f"{word} {times}" for word, times in answers.most_common(_SHOWN_ANSWERS)]
         more = f" and {len(answers) - _SHOWN_ANSWERS} more" if len(answers) > _SHOWN_ANSWERS else ""

@@ -45,6 +45,12 @@ class Proposal:
         assert column, "a proposal has an answer"
         return proposal_of(self.roles.task).answers(column)
 
+    @property
+    def why(self) -> str:
+        """Why this kind of task, where another would do at first sight; else empty."""
+        column = self.roles.answer.column
+        return proposal_of(self.roles.task).why(column) if column else ""
+
     def text(self) -> str:
         """The loop file."""
         return "\n".join(self._lines()) + "\n"
@@ -86,7 +92,7 @@ class Proposal:
         assert text
         assert answer
         yield "task:"
-        yield f"  kind: {self.roles.task}"
+        yield f"  kind: {self.roles.task}" + (f" # {_plain(self.why)}" if self.why else "")
         yield f"  text: {scalar(text.name)}{_comment(self.roles.text)}"
         for line in proposal_of(self.roles.task).keys(answer, _comment(self.roles.answer)):
             yield f"  {line}"

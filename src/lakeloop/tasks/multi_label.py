@@ -14,9 +14,10 @@ from pydantic import ConfigDict, JsonValue
 from lakeloop.errors import DataError
 from lakeloop.measures.base import Outcomes
 from lakeloop.spec import tasks as spec
-from lakeloop.spec.quoting import scalar
+from lakeloop.spec.quoting import plain, quote, scalar
 from lakeloop.spec.tasks.base import parts_of
 from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile, Tokenised
+from lakeloop.tasks.classification import Proposed as OneOfMany
 from lakeloop.tasks.labels import label_grid, require_known_labels
 from lakeloop.tasks.proposing import SeenColumn, TaskProposal
 
@@ -29,6 +30,12 @@ _NAMES = r"^(labels|tags|topics|categories|genres)$"
 """How columns with several labels are called."""
 _SEPARATORS = ("|", ";", ",")
 _MOST_LABELS = 200
+_FEWEST_COMBINED = 2
+_LEAST_COMBINED = 0.05
+"""Share of the records whose cells have several answers."""
+_ALONE = 0.75
+"""Share of the parts of such cells that are the whole of others."""
+_SHOWN = 60
 NONE = "none"
 """How an answer without any label is told."""
 
@@ -57,6 +64,9 @@ class Proposed:
         if all(value.lstrip().startswith("[") for value in column.in_words):
             return 0  # lists as JSON or Python writes them: their brackets and quotes would be part of names
         several = sum(times for value, times in column.in_words.items() if self._separator(column) in value)
+        if self._combines(column):
+            # A little better than of single answers, whose classes would be combinations.
+            return 1.25 if named else max(column.filled, OneOfMany().fit(column)) + 0.01
         if named:
             return 0.75 if several else 0.25
         says = re.search(_NAMES, column.name, re.IGNORECASE)
@@ -78,6 +88,33 @@ class Proposed:
 
     def gate(self) -> Iterator[str]:
         yield from ()  # the usual score has a bar
+
+    def why(self, column: SeenColumn) -> str:
+        if not self._combines(column):
+            return ""
+        separator = self._separator(column)
+        several = {value: times for value, times in column.in_words.items() if separator in value}
+        example = plain(max(several, key=lambda value: several[value]), _SHOWN)
+        return (
+            f"{sum(several.values())} records have several answers in one cell, as {quote(example)},"
+            " and these stand alone in others, too; --task classification takes each combination for one"
+        )
+
+    def _combines(self, column: SeenColumn) -> bool:
+        """Whether cells are split into parts most of which are the whole of other cells."""
+        separator = self._separator(column)
+        split = {value: parts_of(value, separator) for value in column.in_words}
+        combined = [parts for parts in split.values() if len(parts) > 1]
+        alone = {parts[0] for parts in split.values() if len(parts) == 1}
+        parts = {part for each in combined for part in each}
+        rows = sum(times for value, times in column.in_words.items() if len(split[value]) > 1)
+        few = len(self._labels(column)) <= _MOST_LABELS
+        return (
+            few
+            and len(combined) >= _FEWEST_COMBINED
+            and rows >= _LEAST_COMBINED * column.records
+            and len(parts & alone) >= _ALONE * len(parts)
+        )
 
     def _separator(self, column: SeenColumn) -> str:
         counts = {each: sum(each in value for value in column.in_words) for each in _SEPARATORS}

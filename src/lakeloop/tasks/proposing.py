@@ -52,6 +52,9 @@ class TaskProposal(Protocol):
         Of a column that a person `named`, only the type counts.
         """
 
+    def why(self, column: SeenColumn) -> str:
+        """Why the task, where another would do as well at first sight; empty: nothing need be said."""
+
     def answers(self, column: SeenColumn) -> Counter[str]:
         """The right answers that people want to see before the loop runs -> records; empty: none."""
 

@@ -113,3 +113,27 @@ def test_lists_in_a_cell_are_no_answers(settings: Settings, written: Callable[[l
     write_jsonl(settings.root / "2026-11-02.jsonl", rows)
     with pytest.raises(DataError, match=r"(no column can|cannot) be the answer"):
         proposed("chats", "2026-11-02.jsonl", settings, {}, "multi_label")
+
+
+@pytest.mark.parametrize("said", [{}, {"answer": "team"}], ids=["found", "named"])
+def test_cells_of_answers_that_stand_alone_in_others_are_several_answers(
+    settings: Settings, said: dict[Part, str]
+) -> None:
+    cells = ["card", "login", "card;login", "bank", "bank;card", "login"] * 12
+    rows = [{"text": f"the {n}th message", "team": cell} for n, cell in enumerate(cells)]
+    write_jsonl(settings.root / "2026-11-02.jsonl", rows)
+    found = proposed("chats", "2026-11-02.jsonl", settings, said)
+    assert found.roles.task == "multi_label"
+    assert found.why.startswith('24 records have several answers in one cell, as "card;login"')
+    assert f"  kind: multi_label # {found.why}" in found.text()
+    assert set(found.answers) == {"card", "login", "bank"}
+    one = proposed("chats", "2026-11-02.jsonl", settings, said, "classification")
+    assert (one.roles.task, one.why) == ("classification", "")
+    assert "bank;card" in one.answers
+
+
+def test_names_with_a_separator_in_them_are_answers_as_they_are(settings: Settings) -> None:
+    cells = ["arts, crafts", "bikes, cars", "other"] * 24
+    rows = [{"text": f"the {n}th message", "team": cell} for n, cell in enumerate(cells)]
+    write_jsonl(settings.root / "2026-11-02.jsonl", rows)
+    assert proposed("chats", "2026-11-02.jsonl", settings, {}).roles.task == "classification"
