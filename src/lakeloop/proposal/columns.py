@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from lakeloop.proposal.doubts import doubts
+from lakeloop.proposal.either import settled, sure_format
 from lakeloop.proposal.sample import Sample
 from lakeloop.records import now
 from lakeloop.sources.values import EXACT, parse, since_1970
@@ -124,7 +125,7 @@ def propose_columns(sample: Sample) -> list[ProposedColumn]:
 
     Left out are nested fields, those without any value, and those whose numbers no type takes.
     """
-    found = []
+    known: list[tuple[str, list[Any], ColumnSection, float]] = []
     different = len({tuple(str(row.get(field)) for field in sample.fields) for row in sample.rows})
     for field in sample.fields:
         values = sample.values(field)
@@ -136,8 +137,13 @@ def propose_columns(sample: Sample) -> list[ProposedColumn]:
             named = sample.has_numbers and all(isinstance(value, str) for value in values)
             if named and section.type in _TYPES_OF_JSON:
                 section, fitting = ColumnSection(type="string"), 1.0
-            filled = len(values) / len(sample.rows)
-            found.append(_column(field, values, filled, different, section, fitting))
+            known.append((field, values, section, fitting))
+    found = []
+    beside = [form for _, values, section, _ in known if (form := sure_format(_some(values), section))]
+    for field, values, section, fitting in known:
+        taken, why = settled(_some(values), section, beside, sample.named_days)
+        filled = len(values) / len(sample.rows)
+        found.append(_column(field, values, filled, different, taken, fitting, why))
     return found
 
 
@@ -158,18 +164,25 @@ def nested(sample: Sample) -> dict[str, str]:
 
 
 def _column(
-    name: str, values: Sequence[Any], filled: float, records: int, section: ColumnSection, fitting: float
+    name: str,
+    values: Sequence[Any],
+    filled: float,
+    records: int,
+    section: ColumnSection,
+    fitting: float,
+    why: str,
 ) -> ProposedColumn:
+    """`why`: what told the month of its days."""
     distinct = Counter(map(_hashable, values))
     # Cut off, not rounded: one empty field of a thousand is said.
     parts = [f"{int(filled * 100)}% filled", f"{len(distinct)} different"]
     if fitting < 1:
         parts.append(f"{1 - fitting:.1%} are no {section.type} and will be quarantined")
-    tried = values[:: max(len(values) // _TRIED, 1)]
+    tried = _some(values)
     span, odd = _span(tried, section)
     if span:
         parts.append(span)
-    doubtful = tuple(doubts(tried, section))
+    doubtful = tuple(doubts(tried, section, why))
     parts += doubtful
     words = [len(str(value).split()) for value in values] if section.type == "string" else [0]
     return ProposedColumn(
@@ -186,6 +199,11 @@ def _column(
         plain(str(values[0]), _LONG_TIME),
         any(char >= _FIRST_WORDLESS for value in tried[:20] for char in str(value)),
     )
+
+
+def _some(values: Sequence[Any]) -> Sequence[Any]:
+    """Some of many, in their order."""
+    return values[:: max(len(values) // _TRIED, 1)]
 
 
 def _span(values: Sequence[Any], section: ColumnSection) -> tuple[str, bool]:
@@ -217,7 +235,7 @@ def _hashable(value: Any) -> Any:
 
 def _section(name: str, values: Sequence[Any], sample: Sample) -> tuple[ColumnSection, float]:
     """The column, and the share of values that are of its type; 0 where no type takes them."""
-    tried = values[:: max(len(values) // _TRIED, 1)]
+    tried = _some(values)
     if not all(isinstance(value, str) for value in tried):
         return _typed(name, tried, sample)
     texts = [value.strip() for value in tried if value.strip()]

@@ -12,10 +12,12 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
 from lakeloop.errors import DataError
+from lakeloop.proposal.either import named_days
 from lakeloop.sources.packed import Limits, Packing, first_bytes, members, packing_of, unpack
 from lakeloop.spec.columns import ColumnType
 from lakeloop.spec.quoting import plain
@@ -45,6 +47,8 @@ class Sample:
     delimiter: str = ","
     types: Mapping[str, ColumnType] = field(default_factory=dict)
     """Field -> type, where the place itself says one; else it is found from the values."""
+    named_days: tuple[date, ...] = ()
+    """Days that the names of the files say."""
     has_numbers: bool = False
     """The place writes numbers as numbers: a string of digits is a name."""
 
@@ -70,7 +74,7 @@ def take_sample(paths: Sequence[Path]) -> Sample:
     rows = tuple(row for sample in samples if sample.format == first.format for row in sample.rows)
     fields = tuple(dict.fromkeys(field for sample in samples for field in sample.fields))
     whole = len(samples) == len(paths) and all(sample.whole for sample in samples)
-    return replace(first, rows=rows, fields=fields, whole=whole)
+    return replace(first, rows=rows, fields=fields, whole=whole, named_days=named_days(paths))
 
 
 def _sample_of(path: Path, records: int) -> Sample:

@@ -78,3 +78,38 @@ def test_what_the_reader_of_moments_takes_is_proposed(monkeypatch: pytest.Monkey
     read = columns.parse
     monkeypatch.setattr(columns, "parse", lambda text, *how: read(text.replace(" UTC", "Z"), *how))
     assert column_of(texts).type == "timestamp"
+
+
+def test_days_that_follow_each_other_tell_which_number_is_the_month() -> None:
+    column = column_of([f"{day:02}/09/2026" for day in range(1, 8) for _ in range(3)])
+    assert column.section.format == "%d/%m/%Y"
+    assert "2026-09-01 to 2026-09-07" in column.evidence
+    assert "taken as day first, for day follows day then, and else month follows month" in column.evidence
+    assert "or format: %m/%d/%Y?" in column.evidence
+
+
+def test_records_in_the_order_of_time_tell_it() -> None:
+    column = column_of(["01/10/2026", "11/10/2026", "02/11/2026", "10/11/2026", "01/12/2026"])
+    assert column.section.format == "%d/%m/%Y"
+    assert "the records follow each other in time then" in column.evidence
+
+
+def test_names_of_files_tell_it(tmp_path: Path) -> None:
+    settings = Settings(root=tmp_path, home=tmp_path / ".lakeloop", loops=tmp_path / "loops")
+    for day in (3, 4):
+        rows = [{**row, "Opened": f"0{day}/09/2026 10:00"} for row in tickets()]
+        write_csv(tmp_path / f"drops/2026-09-0{day}.csv", rows)
+    proposal = proposed("tickets", "drops", settings, {"time": "Opened"})
+    assert "%d/%m/%Y %H:%M" in proposal.text()
+    assert "taken as day first, for the names of the files say these days" in proposal.roles.time.reason
+
+
+def test_another_column_tells_it() -> None:
+    rows = tuple({"opened": "09/11/2026", "closed": f"{day}/11/2026"} for day in (12, 20))
+    opened, closed = propose_columns(Sample("csv", rows, ("opened", "closed"), whole=True))
+    assert (opened.section.format, closed.section.format) == ("%d/%m/%Y", "%d/%m/%Y")
+    assert "for another column has days above 12 there" in opened.evidence
+
+
+def test_where_nothing_tells_it_is_said_how_it_is_taken() -> None:
+    assert "or format: %d/%m/%Y? Nothing tells: taken as month first" in column_of(["09/11/2026"]).evidence
