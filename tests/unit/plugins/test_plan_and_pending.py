@@ -153,6 +153,16 @@ def test_an_experiment_is_trained_whatever_is_due_on_the_newest_day_unless_one_i
     assert planned["reason"].startswith("experiment fast; of production: nothing new since the training")
 
 
+def test_the_tasks_of_an_experiment_work_under_its_name(settings: Settings) -> None:
+    for params, name in (({"experiment": "fast"}, "evaluate@fast"), ({"experiment": None}, "evaluate")):
+        operator, task = StageOperator(loop="news", stage="evaluate"), Task()
+        with pytest.raises(AirflowSkipException, match="no data set was frozen"):
+            operator.execute(context_of(task, operator, **params))
+        context = StageContext.open("news", settings)
+        assert context.lake.ledger.latest(name, OLD, "skipped") is not None
+        assert f"/wandb/news/{name.replace('@', '%40')}/{OLD}/" in operator.urls["W&B run"]
+
+
 def test_a_plan_for_an_experiment_of_no_name_is_refused_once(settings: Settings) -> None:
     publish(settings, NEWEST)
     plan = plan_in_a_dag()
