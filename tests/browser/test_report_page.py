@@ -1,4 +1,4 @@
-"""The evaluation report in a browser: sorted by mouse and keyboard, readable on a phone, and without a net."""
+"""The evaluation report in a browser: sorted by mouse and keyboard, readable on a phone, without a net."""
 
 from __future__ import annotations
 
