@@ -13,6 +13,7 @@ from lakeloop.proposal.roles import Choice, Roles
 from lakeloop.proposal.sample import Sample
 from lakeloop.spec.quoting import plain, scalar
 from lakeloop.spec.train import Train
+from lakeloop.tasks.proposing import SaysWhy
 from lakeloop.tasks.registry import proposal_of
 
 _LONG = 300
@@ -48,8 +49,8 @@ class Proposal:
     @property
     def why(self) -> str:
         """Why this kind of task, where another would do at first sight; else empty."""
-        column = self.roles.answer.column
-        return proposal_of(self.roles.task).why(column) if column else ""
+        column, part = self.roles.answer.column, proposal_of(self.roles.task)
+        return part.why(column) if column and isinstance(part, SaysWhy) else ""
 
     def text(self) -> str:
         """The loop file."""

@@ -78,9 +78,6 @@ class Proposed:
         tells = 1.0 if column.type == "string" else 0.8  # of a word and a number the word, all else alike
         return column.filled * says * tells * (0.5 if most > 0.97 else 1)
 
-    def why(self, column: SeenColumn) -> str:  # noqa: ARG002 - its answers say it
-        return ""
-
     def answers(self, column: SeenColumn) -> Counter[str]:
         return column.in_words
 

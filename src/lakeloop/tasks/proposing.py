@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from lakeloop.spec.columns import ColumnType
 
@@ -43,6 +43,14 @@ class SeenColumn(Protocol):
         """The same, in words as the mart has them."""
 
 
+@runtime_checkable
+class SaysWhy(Protocol):
+    """A part that tells why the task, where another would do as well at first sight."""
+
+    def why(self, column: SeenColumn) -> str:
+        """The reason; empty: nothing need be said."""
+
+
 class TaskProposal(Protocol):
     """The part of one kind of task."""
 
@@ -51,9 +59,6 @@ class TaskProposal(Protocol):
 
         Of a column that a person `named`, only the type counts.
         """
-
-    def why(self, column: SeenColumn) -> str:
-        """Why the task, where another would do as well at first sight; empty: nothing need be said."""
 
     def answers(self, column: SeenColumn) -> Counter[str]:
         """The right answers that people want to see before the loop runs -> records; empty: none."""

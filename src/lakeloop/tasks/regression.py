@@ -53,9 +53,6 @@ class Proposed:
             return 0
         return 0.9 * taken * column.filled
 
-    def why(self, column: SeenColumn) -> str:  # noqa: ARG002 - its answers say it
-        return ""
-
     def answers(self, column: SeenColumn) -> Counter[str]:  # noqa: ARG002 - they are as many as records
         return Counter()
 

@@ -75,9 +75,6 @@ class Proposed:
     def fit(self, column: SeenColumn, *, named: bool = False) -> float:  # noqa: ARG002
         return 0
 
-    def why(self, column: SeenColumn) -> str:  # noqa: ARG002 - its answers say it
-        return ""
-
     def answers(self, column: SeenColumn) -> Counter[str]:
         return Counter(tag for value, times in column.in_words.items() for tag in value.split() * times)
 
