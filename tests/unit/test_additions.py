@@ -131,6 +131,9 @@ class Rank:
     def keys(self, column: SeenColumn, remark: str) -> Iterator[str]:
         yield f"place: {column.name}{remark} # 1 is best"
 
+    def why(self, column: SeenColumn) -> str:
+        return ""
+
     def gate(self) -> Iterator[str]:
         yield from ("gate:", "  min_score: 0.5")
 
