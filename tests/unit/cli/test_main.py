@@ -17,8 +17,8 @@ from tests.unit.test_arrows import HEAVY
 VERBS = (
     "check", "schema", "eject", "new", "examples", "ingest", "transform", "validate", "dataset", "train",
     "evaluate", "release", "rollout", "monitor", "maintain", "run", "start", "serve", "status", "why",
-    "search", "quarantine", "reset", "evolve", "mirror", "models", "promote", "rollback", "compare",
-    "lineage", "keep", "export", "up", "down", "demo",
+    "search", "quarantine", "reset", "evolve", "mirror", "approve", "reject", "dossier", "models", "promote",
+    "rollback", "compare", "lineage", "keep", "export", "score", "up", "down", "demo",
 )  # fmt: skip
 
 

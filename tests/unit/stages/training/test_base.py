@@ -102,7 +102,7 @@ def test_a_file_is_unpacked_for_the_job_and_is_what_it_is_by_its_content(
         shutil.copy(root / "training" / name, project / "training" / name)
     file = project / "models/tiny.gguf"
     make_gguf(file)
-    context = open_with(project, base_model="models/tiny.gguf")
+    context = open_with(project, base_model="models/tiny.gguf", max_tokens=64)
     found = base_of(context)
     assert found.identity == fingerprint(gguf=sha256_file(file))
     assert not (project / "cache/bases").exists(), "who asks what it is does not unpack it"
