@@ -54,6 +54,22 @@ PREDICTIONS = pa.schema(
         ("beside", pa.string()),  # JSON, what the model was given beside the text; null: nothing
     ]
 )
+OBSERVATIONS = pa.schema(
+    [
+        ("partition", pa.string()),
+        ("batch_id", pa.string()),
+        ("request_id", pa.string()),
+        ("observed_at", TIMESTAMP),
+        ("model_version", pa.string()),
+        ("role", pa.string()),  # champion, canary or shadow
+        ("text_sha256", pa.string()),
+        ("answer", pa.string()),  # JSON, of a shadow; null: it gave none
+        ("error", pa.string()),  # why it gave none, in words; null: it answered
+        ("latency_ms", pa.float64()),
+    ]
+)
+"""What clients were not told: answers of a shadow, and failures of any version. With `predictions` it says
+how each version does on live requests."""
 FEEDBACK = pa.schema(
     [
         ("partition", pa.string()),
@@ -193,6 +209,7 @@ def mart_schema(spec: LoopSpec) -> pa.Schema:
 FIXED_TABLES = (
     TableSpec("quarantine", QUARANTINE, ("source_line",), ("partition", "stage")),
     TableSpec("predictions", PREDICTIONS, ("batch_id", "predicted_at")),
+    TableSpec("observations", OBSERVATIONS, ("batch_id", "observed_at")),
     TableSpec("feedback", FEEDBACK, ("batch_id", "received_at")),
     TableSpec("evaluations", EVALUATIONS, ("model_digest",), ("partition", "candidate")),
     # By stage only: the entries of a stage can then be compacted into one file.

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from lakeloop.gate.decide import Decision
 from lakeloop.records import Formatted, Frozen
+from lakeloop.registry.trials import ENDED, TRIED, Trial, TrialEnd, end_of, trial_of
 
 Alias = Literal["champion", "previous"]
 """What moves are of. `previous` is no longer written: the way back follows from the moves of the champion."""
@@ -129,6 +130,22 @@ class History:
     """Name of a version whose weights are gone -> why; what describes it is there."""
     answers: tuple[Answer, ...] = ()
     """Of persons to candidates that the gate lets in, oldest first."""
+    trials: tuple[Trial, ...] = ()
+    """Phases of versions beside the champion, oldest first."""
+    trial_ends: tuple[TrialEnd, ...] = ()
+    """Of those that did not become champion, oldest first."""
+
+    @property
+    def trial(self) -> Trial | None:
+        """The phase that goes on now; None when no version is beside the champion.
+
+        A trial ends when it is said to, and by any move of the champion, to its version or to another.
+        """
+        last = self.trials[-1] if self.trials else None
+        moved = self.last_move("champion")
+        ended = self.trial_ends[-1].sequence if self.trial_ends else 0
+        over = max(ended, moved.sequence if moved else 0)
+        return last if last and last.sequence > over else None
 
     def answer_to(self, evaluation: str, candidate: str = "") -> Answer | None:
         """The newest answer in this evaluation, to the candidate with this digest where one is named."""
@@ -179,9 +196,11 @@ class History:
         return next(reversed(self.way_back), None)
 
     def aliases_of(self, version: str) -> tuple[str, ...]:
-        """What points at this version now: `champion`; `previous`, which a rollback goes back to."""
+        """What points at this version now: `champion`; `previous`, which a rollback goes back to; a trial."""
         named = {"champion": self.alias("champion"), "previous": self.previous}
-        return tuple(alias for alias, found in named.items() if found and found.name == version)
+        aliases = [alias for alias, found in named.items() if found and found.name == version]
+        trial = self.trial
+        return (*aliases, *([trial.phase] if trial and trial.version == version else []))
 
     def made_champion_by(self, cause: str) -> Move | None:
         """The newest move of the champion with this `cause`, also when the alias was moved on since."""
@@ -204,6 +223,8 @@ def read_history(rows: Iterable[Mapping[str, Any]], table_version: int) -> Histo
     moves: list[Move] = []
     forgotten: dict[str, str] = {}
     answers: list[Answer] = []
+    trials: list[Trial] = []
+    ends: list[TrialEnd] = []
     ordered = sorted(rows, key=lambda row: row["sequence"])
     for row in ordered:
         if row["event"] == REGISTERED:
@@ -220,6 +241,10 @@ def read_history(rows: Iterable[Mapping[str, Any]], table_version: int) -> Histo
             forgotten[row["version"]] = row["reason"]
         elif row["event"] == ANSWERED:
             answers.append(_answer(row))
+        elif row["event"] == TRIED:
+            trials.append(trial_of(row))
+        elif row["event"] == ENDED:
+            ends.append(end_of(row))
         else:
             moves.append(
                 Move(
@@ -234,7 +259,16 @@ def read_history(rows: Iterable[Mapping[str, Any]], table_version: int) -> Histo
                     by=row.get("moved_by") or "",
                 )
             )
-    return History(table_version, len(ordered), versions, tuple(moves), forgotten, tuple(answers))
+    return History(
+        table_version,
+        len(ordered),
+        versions,
+        tuple(moves),
+        forgotten,
+        tuple(answers),
+        tuple(trials),
+        tuple(ends),
+    )
 
 
 def _answer(row: Mapping[str, Any]) -> Answer:

@@ -34,6 +34,7 @@ from lakeloop.registry.history import (
     read_history,
 )
 from lakeloop.registry.stored import require_artifact
+from lakeloop.registry.trials import ENDED, TRIED, Phase, Trial, TrialEnd
 
 
 class Registry:
@@ -110,14 +111,7 @@ class Registry:
         champion = history.alias("champion")
         if champion == target:
             return
-        if (champion.name if champion else None) != over:
-            raise FenceError(
-                "the champion is not the one that was judged against",
-                where=f"{self._lake.loop} registry",
-                expected=over or "no champion",
-                found=champion.name if champion else "no champion",
-                remedy="evaluate again, then release",
-            )
+        self._require_champion(history, over)
         self._require_weights(history, target)
         self._append(history, [_moved(target, champion, reason, cause)])
 
@@ -175,6 +169,65 @@ class Registry:
         self._append(history, [_moved(target, champion, reason, ROLLBACK, by)])
         return target
 
+    def begin_trial(
+        self, version: str, phase: Phase, share: float, *, over: str | None, reason: str, cause: str
+    ) -> Trial:
+        """Put `version` beside the champion, or into the next phase of its trial; returns the phase.
+
+        The same phase with the same share again is no event. A trial of another version ends by it.
+
+        Args:
+            version: name of a registered version, not the champion.
+            phase: `shadow` or `canary`.
+            share: of the requests that it answers, from 0 to 1; 0 in the shadow.
+            over: name of the champion that the decision was made against.
+            reason: a sentence for people.
+            cause: fingerprint of the evaluation that let it in.
+
+        Raises:
+            ConfigurationError: there is no such version, or its weights are gone.
+            FenceError: the champion is another one than `over`, or changed meanwhile.
+        """
+        history = self.read()
+        target, now_tried = self.require(history, version), history.trial
+        if now_tried and (now_tried.version, now_tried.phase, now_tried.share) == (version, phase, share):
+            return now_tried
+        self._require_champion(history, over)
+        self._require_weights(history, target)
+        event = {
+            "event": TRIED,
+            "version": version,
+            "previous": over,
+            "digest": target.digest,
+            "reason": reason,
+            "record": json.dumps({"phase": phase, "share": share, "cause": cause}),
+        }
+        self._append(history, [event])
+        return self.read().trials[-1]
+
+    def end_trial(self, version: str, *, reason: str, by: str = "") -> TrialEnd | None:
+        """Take `version` out of its trial: the champion alone answers from then on.
+
+        None, and nothing happens, where it is in no trial any more: a person, or a move of the champion, was
+        first.
+
+        Args:
+            version: its name.
+            reason: why, a sentence for people.
+            by: the user who asked for it; empty for a stage.
+
+        Raises:
+            FenceError: another writer changed the registry meanwhile.
+        """
+        _require_reason(reason, f"end the trial of {self._lake.loop} {version}")
+        history = self.read()
+        if history.trial is None or history.trial.version != version:
+            return None
+        digest = history.versions[version].digest
+        event = {"event": ENDED, "version": version, "digest": digest, "reason": reason, "record": ""}
+        self._append(history, [{**event, "moved_by": by or None}])
+        return self.read().trial_ends[-1]
+
     def answer(self, evaluation: str, candidate: str, *, approved: bool, by: str, reason: str) -> Answer:
         """Keep what a person says to a candidate that the gate lets in; returns it.
 
@@ -227,6 +280,17 @@ class Registry:
                 events.append({**event, "record": ""})
         if events:
             self._append(history, events)
+
+    def _require_champion(self, history: History, over: str | None) -> None:
+        champion = history.alias("champion")
+        if (champion.name if champion else None) != over:
+            raise FenceError(
+                "the champion is not the one that was judged against",
+                where=f"{self._lake.loop} registry",
+                expected=over or "no champion",
+                found=champion.name if champion else "no champion",
+                remedy="evaluate again, then release",
+            )
 
     def _require_weights(self, history: History, version: ModelVersion) -> None:
         if version.name in history.forgotten:

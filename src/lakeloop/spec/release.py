@@ -76,10 +76,50 @@ class Approval(Section):
     """What counts when nobody answers in time."""
 
 
+Requests = Annotated[int, NOTHING, Field(ge=20, le=1_000_000)]
+Hours = Annotated[float, NOTHING, Field(gt=0, le=720)]
+OTHERWISE = Literal["go_on", "end"]
+
+
+class Shadow(Section):
+    """A time in which a new version is asked what the champion is asked, and nobody gets its answers."""
+
+    requests: Requests = 200
+    """After so many it goes on."""
+    hours: Hours = 24
+    """How long they are waited for."""
+    otherwise: Annotated[OTHERWISE, NOTHING] = "go_on"
+    """What to do where too few came in time to tell anything: go on as if they had, or end the trial."""
+
+
+class Canary(Section):
+    """A time in which a new version answers a share of the requests; where it does worse it is taken back."""
+
+    shares: Annotated[
+        tuple[Annotated[float, Field(gt=0, lt=1)], ...], NOTHING, Field(min_length=1, max_length=10)
+    ] = (0.1,)
+    """Of the requests, one step after the other, each larger than the one before; then it answers all."""
+    requests: Requests = 300
+    """That it answers in each step before the next."""
+    hours: Hours = 24
+    """How long these are waited for, in each step."""
+    otherwise: Annotated[OTHERWISE, NOTHING] = "go_on"
+    """What to do where too few came in time to tell anything: go on as if they had, or end the trial."""
+
+
 class Deploy(Section):
     smoke_texts: Annotated[tuple[SmokeText | SmokeRow, ...], NOTHING] = ()
     """Texts that are sent to the server after each roll-out; the answers are shown and recorded. Where the
     model reads more than a text: sections with `text`, `text_pair` and `features`."""
+    shadow: Annotated[Shadow | None, NOTHING] = None
+    """Ask a new version in the shadow of the champion first. Default: do not."""
+    canary: Annotated[Canary | None, NOTHING] = None
+    """Let a new version answer a share of the requests first. Default: it answers all of them at once."""
+
+    @property
+    def tried_first(self) -> bool:
+        """A version that the gate lets in is tried beside the champion before it takes its place."""
+        return self.shadow is not None or self.canary is not None
 
     @property
     def rows(self) -> tuple[SmokeRow, ...]:

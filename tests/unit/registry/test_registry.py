@@ -64,6 +64,12 @@ def promote_two(registry: Registry, models: list[Path]) -> None:
     registry.promote("v2", over="v1", reason="better", cause="e2")
 
 
+def three_with_two_champions(registry: Registry, models: list[Path]) -> str:
+    """As `promote_two`, and a third version that was registered only; its name."""
+    promote_two(registry, models)
+    return registry.register(models[2], CARD).name
+
+
 def test_an_empty_registry_has_no_champion(registry: Registry) -> None:
     assert registry.champion() is None
     assert registry.read().moves == ()
@@ -292,3 +298,41 @@ def test_the_move_that_an_evaluation_asked_for_is_found_also_when_a_person_went_
     assert move is not None
     assert move.version == "v2"
     assert registry.read().made_champion_by("e3") is None
+
+
+def test_a_trial_goes_on_in_phases_until_the_champion_moves(registry: Registry, models: list[Path]) -> None:
+    third = three_with_two_champions(registry, models)
+
+    first = registry.begin_trial(third, "shadow", 0.0, over="v2", reason="let in", cause="e3")
+    assert registry.begin_trial(third, "shadow", 0.0, over="v2", reason="again", cause="e3") == first
+    assert registry.read().aliases_of(third) == ("shadow",)
+    registry.begin_trial(third, "canary", 0.1, over="v2", reason="does well", cause="e3")
+    found = registry.read().trial
+    assert found is not None
+    assert (found.phase, found.share, found.over) == ("canary", 0.1, "v2")
+
+    registry.promote(third, over="v2", reason="does well", cause="e3")
+    assert registry.read().trial is None
+
+
+def test_a_trial_that_is_ended_leaves_the_champion_and_ends_once(
+    registry: Registry, models: list[Path]
+) -> None:
+    third = three_with_two_champions(registry, models)
+    registry.begin_trial(third, "canary", 0.1, over="v2", reason="let in", cause="e3")
+
+    ended = registry.end_trial(third, reason="it fails", by="ada")
+
+    assert ended is not None
+    assert (ended.version, ended.by, ended.reason) == (third, "ada", "it fails")
+    assert registry.read().trial is None
+    assert champion_and_previous(registry) == ("v2", "v1")
+    assert registry.end_trial(third, reason="it fails") is None
+
+
+def test_a_trial_beside_another_champion_than_was_judged_does_not_begin(
+    registry: Registry, models: list[Path]
+) -> None:
+    third = three_with_two_champions(registry, models)
+    with pytest.raises(FenceError, match="not the one that was judged against"):
+        registry.begin_trial(third, "canary", 0.1, over="v1", reason="let in", cause="e3")
