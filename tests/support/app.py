@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 from starlette.testclient import TestClient
 
-from lakeloop.lake.tables import PREDICTIONS
 from lakeloop.serving.app import Service, create_app
 from lakeloop.serving.cache import ModelCache
 from lakeloop.serving.exchange import ServedLoop
@@ -66,7 +65,7 @@ class Server:
 
         limits, metrics = self._limits, self.metrics.of_loop(name)
         spool = Spool(home / "spool", batch_rows=limits.batch_rows, backlog_bytes=limits.backlog_bytes)
-        log = PredictionLog(spool, publish, PREDICTIONS, metrics, flush_seconds=limits.flush_seconds)
+        log = PredictionLog(spool, publish, metrics, flush_seconds=limits.flush_seconds)
         served = ServedLoop(name, task, Slots(name), log, metrics)
         cache = ModelCache(source, home / "cache", threads=1)
         watch = ChampionWatch(served.slots, source, cache, metrics, poll_seconds=limits.poll_seconds)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,6 +17,11 @@ from lakeloop.serving.guard.problems import CLIENT_GONE
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _TEXTS = (1, 2, 4, 8, 16, 32, 64, 128)
 _LOOP = ("loop",)
+
+Role = Literal["champion", "canary", "shadow"]
+"""In which a version is asked. Labels name the role and not the version: roles are three, versions many."""
+Outcome = Literal["answered", "failed", "dropped"]
+"""Of a request to a version; `dropped`: a shadow was not asked, for want of time."""
 
 
 class ServerMetrics:
@@ -60,15 +66,8 @@ class ServerMetrics:
             (*_LOOP, "kind"),
             registry=registry,
         )
-        self.backlog = Gauge(
-            "lakeloop_predictions_backlog_rows", "Predictions not in the lake yet.", _LOOP, registry=registry
-        )
-        self.published = self._predictions("published", "Predictions written to the lake.")
-        self.dropped = self._predictions("dropped", "Predictions answered but not logged.")
-        self.log_failures = self._predictions("publish_failures", "Batches the lake did not take.")
-
-    def _predictions(self, what: str, help_text: str) -> Counter:
-        return Counter(f"lakeloop_predictions_{what}", help_text, _LOOP, registry=self.registry)
+        self.predictions = _TableMetrics("predictions", registry)
+        self.observations = _TableMetrics("observations", registry)
 
     def count_cut(self, why: str) -> None:
         """One more connection was ended by this server, and `why`."""
@@ -79,6 +78,39 @@ class ServerMetrics:
         return LoopMetrics(self, loop)
 
 
+class _TableMetrics:
+    """What becomes of the rows that a server has for one table of its loops."""
+
+    def __init__(self, table: str, registry: CollectorRegistry) -> None:
+        self.table = table
+        named = f"lakeloop_{table}"
+        self.backlog = Gauge(
+            f"{named}_backlog_rows", f"Rows of {table} not in the lake yet.", _LOOP, registry=registry
+        )
+        self.published = Counter(
+            f"{named}_published", f"Rows of {table} written to the lake.", _LOOP, registry=registry
+        )
+        self.dropped = Counter(f"{named}_dropped", f"Rows of {table} not logged.", _LOOP, registry=registry)
+        self.failures = Counter(
+            f"{named}_publish_failures", "Batches the lake did not take.", _LOOP, registry=registry
+        )
+
+
+class LogMetrics:
+    """What becomes of the rows that a server has for one table of one loop."""
+
+    def __init__(self, metrics: _TableMetrics, loop: str) -> None:
+        self.table = metrics.table
+        self.published = metrics.published.labels(loop)
+        self.dropped = metrics.dropped.labels(loop)
+        self.failures = metrics.failures.labels(loop)
+        self._backlog = metrics.backlog.labels(loop)
+
+    def watch_backlog(self, rows: Callable[[], int]) -> None:
+        """Ask `rows` for the number of rows that wait, whenever somebody reads the metrics."""
+        self._backlog.set_function(rows)
+
+
 class LoopMetrics:
     """The metrics of one loop; all of them are there from the start, with the value 0."""
 
@@ -86,17 +118,11 @@ class LoopMetrics:
         self.texts = metrics.texts.labels(loop)
         self.refused = metrics.load_failures.labels(loop, "refused")
         self.postponed = metrics.load_failures.labels(loop, "postponed")
-        self.published = metrics.published.labels(loop)
-        self.dropped = metrics.dropped.labels(loop)
-        self.log_failures = metrics.log_failures.labels(loop)
-        self._backlog = metrics.backlog.labels(loop)
+        self.predictions = LogMetrics(metrics.predictions, loop)
+        self.observations = LogMetrics(metrics.observations, loop)
         self._model = metrics.model
         self._loop = loop
         self._used: tuple[str, str] | None = None
-
-    def watch_backlog(self, rows: Callable[[], int]) -> None:
-        """Ask `rows` for the number of predictions that wait, whenever somebody reads the metrics."""
-        self._backlog.set_function(rows)
 
     def use_model(self, version: str, digest: str) -> None:
         """Show this version as the one in use, in place of the one before."""

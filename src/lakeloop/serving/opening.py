@@ -11,7 +11,6 @@ from deltalake.exceptions import DeltaError
 
 from lakeloop.errors import LakeloopError, ServiceError
 from lakeloop.lake.store import Lake
-from lakeloop.lake.tables import PREDICTIONS
 from lakeloop.registry.registry import Registry
 from lakeloop.serving.backoff import Backoff
 from lakeloop.serving.cache import ModelCache
@@ -71,7 +70,7 @@ def _open_loop(
 
     home = settings.home / "serving" / loop.name
     spool = Spool(home / "spool", batch_rows=limits.batch_rows, backlog_bytes=limits.backlog_bytes)
-    predictions = PredictionLog(spool, publish, PREDICTIONS, metrics, flush_seconds=limits.flush_seconds)
+    predictions = PredictionLog(spool, publish, metrics, flush_seconds=limits.flush_seconds)
     served = ServedLoop(loop.name, loop.task.kind, Slots(loop.name), predictions, metrics)
     source = RegistrySource(lake)
     cache = ModelCache(source, home / "models", limits.threads)

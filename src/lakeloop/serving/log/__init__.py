@@ -1,1 +1,1 @@
-"""The prediction log: every answer on its way to the lake, by way of the local disk."""
+"""What a server writes down for the lake, by way of the local disk: answers, and what clients do not get."""

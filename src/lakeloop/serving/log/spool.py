@@ -1,8 +1,8 @@
-"""Answered requests on the local disk until the lake has them: one JSON-lines file a batch.
+"""Rows for a table on the local disk until the lake has them: one JSON-lines file a batch.
 
 A row is handed to the operating system before its answer is sent, so that it survives a kill of the process
 (not a power cut). Each process has a folder of its own, locked as long as it lives; a later process adopts
-the folders of dead ones. Getting batches to the lake is `predictions`' business.
+the folders of dead ones. Getting batches to the lake is `table`'s business.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ class Spool:
         self._closed = [_left_over(path) for path in sorted(left, key=lambda path: path.name)]
         if self._closed:
             rows = sum(batch.rows for batch in self._closed)
-            log.info("%d predictions of an earlier process are still to go to the lake", rows)
+            log.info("%s: %d rows of an earlier process are still to go to the lake", self._root, rows)
 
 
 def _left_over(path: Path) -> SpooledBatch:

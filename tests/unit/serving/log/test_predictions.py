@@ -56,7 +56,7 @@ def open_log(
     root: Path, table: Table, metrics: ServerMetrics, *, rows: int = 100, backlog: int = 1 << 20
 ) -> PredictionLog:
     spool = Spool(root, batch_rows=rows, backlog_bytes=backlog)
-    return PredictionLog(spool, table.append_once, PREDICTIONS, metrics.of_loop("news"), flush_seconds=0.02)
+    return PredictionLog(spool, table.append_once, metrics.of_loop("news"), flush_seconds=0.02)
 
 
 def test_a_row_carries_what_was_asked_answered_and_by_which_model(
@@ -139,7 +139,7 @@ def open_busy_log(
         table.append_once(batch, batch_id)
 
     spool = Spool(folder, batch_rows=rows, backlog_bytes=1 << 20)
-    log = PredictionLog(spool, busy, PREDICTIONS, metrics.of_loop("news"), flush_seconds=flush_seconds)
+    log = PredictionLog(spool, busy, metrics.of_loop("news"), flush_seconds=flush_seconds)
     return log
 
 
@@ -200,7 +200,7 @@ def test_a_disk_that_is_full_loses_the_row_and_nothing_else(
 ) -> None:
     table = Table()
     spool = Spool(tmp_path, batch_rows=100, backlog_bytes=1 << 20)
-    log = PredictionLog(spool, table.append_once, PREDICTIONS, metrics.of_loop("news"), flush_seconds=1)
+    log = PredictionLog(spool, table.append_once, metrics.of_loop("news"), flush_seconds=1)
     log.record(answered(1))
     assert spool._open is not None
     real = spool._open._write
@@ -327,7 +327,7 @@ def test_a_batch_that_was_published_just_before_a_kill_is_not_doubled_in_the_lak
         raise KeyboardInterrupt
 
     spool = Spool(tmp_path / "spool", batch_rows=100, backlog_bytes=1 << 20)
-    log = PredictionLog(spool, publish, PREDICTIONS, metrics.of_loop("news"), flush_seconds=1)
+    log = PredictionLog(spool, publish, metrics.of_loop("news"), flush_seconds=1)
     log.record(answered(1, texts=3))
     with monkeypatch.context() as patch:
         patch.setattr(Spool, "remove", die)
@@ -337,7 +337,7 @@ def test_a_batch_that_was_published_just_before_a_kill_is_not_doubled_in_the_lak
 
     again = Spool(tmp_path / "spool", batch_rows=100, backlog_bytes=1 << 20)
     assert again.rows == 3
-    PredictionLog(again, publish, PREDICTIONS, metrics.of_loop("news"), flush_seconds=1).flush()
+    PredictionLog(again, publish, metrics.of_loop("news"), flush_seconds=1).flush()
 
     assert again.rows == 0
     assert lake.read("predictions").num_rows == 3

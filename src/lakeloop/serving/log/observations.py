@@ -1,0 +1,70 @@
+"""What clients are not told, for the table `observations`: answers of a shadow, failures of any version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from lakeloop.lake.tables import OBSERVATIONS
+from lakeloop.serving.log.spool import Spool
+from lakeloop.serving.log.table import Publish, TableLog
+from lakeloop.serving.metrics import LoopMetrics, Role
+from lakeloop.tasks.base import Answer
+from lakeloop.tasks.reading import Instance
+
+_ERROR_CHARACTERS = 500
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One request to a version, and its answers to a shadow's or why there are none."""
+
+    request_id: str
+    at: datetime
+    """UTC; its day is the partition."""
+    model_version: str
+    role: Role
+    rows: Sequence[Instance]
+    latency_ms: float
+    """Of the shadow for all rows together; of a failure, until it was known."""
+    answers: Sequence[Answer] = ()
+    """One for each row; none where it failed."""
+    error: str = ""
+    """Why it failed; empty where it answered."""
+
+
+def in_words(error: BaseException) -> str:
+    """An error as an observation has it: its kind and the beginning of what it says, in one line."""
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return said[:_ERROR_CHARACTERS].encode("utf-8", "backslashreplace").decode()
+
+
+class ObservationLog(TableLog):
+    """Keeps observations and publishes them. `record` may be called from any thread."""
+
+    def __init__(self, spool: Spool, publish: Publish, metrics: LoopMetrics, *, flush_seconds: float) -> None:
+        super().__init__(spool, publish, OBSERVATIONS, metrics.observations, flush_seconds=flush_seconds)
+
+    def record(self, observed: Observed) -> None:
+        """Keep one observation. Raises nothing: what cannot be kept is counted and logged."""
+        self._keep(observed.at.date(), _rows(observed))
+
+
+def _rows(observed: Observed) -> list[dict[str, Any]]:
+    answers: list[str | None] = [answer.model_dump_json() for answer in observed.answers]
+    return [
+        {
+            "request_id": observed.request_id,
+            "observed_at": int(observed.at.timestamp() * 1_000_000),
+            "model_version": observed.model_version,
+            "role": observed.role,
+            "text_sha256": sha256(row.text.encode()).hexdigest(),
+            "answer": answer,
+            "error": observed.error or None,
+            "latency_ms": observed.latency_ms,
+        }
+        for row, answer in zip(observed.rows, answers or [None] * len(observed.rows), strict=True)
+    ]
