@@ -256,7 +256,7 @@ def test_loops_that_come_or_are_mended_later_are_served_without_a_restart(contex
     assert (short.status_code, short.json()["error"]["code"]) == (409, "several_loops")
     assert 'code="200",method="POST",path="/v1/loops/stars/predict"} 1.0' in counted
     assert [len(page["paths"]) for page in (before, after)] == [8, 6]
-    parameter, _ = after["paths"]["/v1/loops/{loop}/predict"]["post"]["parameters"]
+    parameter, *_ = after["paths"]["/v1/loops/{loop}/predict"]["post"]["parameters"]
     assert parameter["schema"]["enum"] == ["news", "stars"]
     log = server.log.read_text()
     assert log.count("loop stars cannot be served, and is tried again") == 1

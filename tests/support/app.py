@@ -13,11 +13,14 @@ from lakeloop.serving.app import Service, create_app
 from lakeloop.serving.cache import ModelCache
 from lakeloop.serving.exchange import ServedLoop
 from lakeloop.serving.guard.limits import Limits
+from lakeloop.serving.log.observations import ObservationLog
 from lakeloop.serving.log.predictions import PredictionLog
 from lakeloop.serving.log.spool import Spool
+from lakeloop.serving.log.table import Publish
 from lakeloop.serving.metrics import ServerMetrics
 from lakeloop.serving.slots import Slot, Slots
-from lakeloop.serving.watcher import ChampionWatch, Watcher
+from lakeloop.serving.watch import LoopWatch
+from lakeloop.serving.watcher import Watcher
 from tests.support.serving import FolderSource
 
 LIMITS = Limits(
@@ -43,6 +46,9 @@ class Server:
         task: str = "classification",
     ) -> None:
         self.rows: list[dict[str, Any]] = []
+        """Of the table `predictions`."""
+        self.observed: list[dict[str, Any]] = []
+        """Of the table `observations`."""
         self.metrics = ServerMetrics()
         self._limits = limits
         parts = [self._open("news", task, source, tmp_path)]
@@ -57,18 +63,21 @@ class Server:
     def slot(self) -> Slot:
         return self.loops["news"].slots.champion
 
-    def _open(
-        self, name: str, task: str, source: FolderSource, home: Path
-    ) -> tuple[ServedLoop, ChampionWatch]:
-        def publish(rows: pa.Table, _: str) -> None:
-            self.rows += [{**row, "loop": name} for row in rows.to_pylist()]
+    def _open(self, name: str, task: str, source: FolderSource, home: Path) -> tuple[ServedLoop, LoopWatch]:
+        limits, metrics, seconds = self._limits, self.metrics.of_loop(name), self._limits.flush_seconds
 
-        limits, metrics = self._limits, self.metrics.of_loop(name)
-        spool = Spool(home / "spool", batch_rows=limits.batch_rows, backlog_bytes=limits.backlog_bytes)
-        log = PredictionLog(spool, publish, metrics, flush_seconds=limits.flush_seconds)
-        served = ServedLoop(name, task, Slots(name), log, metrics)
+        def parts(folder: str, rows: list[dict[str, Any]]) -> tuple[Spool, Publish]:
+            def publish(table: pa.Table, _: str) -> None:
+                rows.extend({**row, "loop": name} for row in table.to_pylist())
+
+            spool = Spool(home / folder, batch_rows=limits.batch_rows, backlog_bytes=limits.backlog_bytes)
+            return spool, publish
+
+        predictions = PredictionLog(*parts("spool", self.rows), metrics, flush_seconds=seconds)
+        observations = ObservationLog(*parts("observed", self.observed), metrics, flush_seconds=seconds)
+        served = ServedLoop(name, task, Slots(name), predictions, observations, metrics)
         cache = ModelCache(source, home / "cache", threads=1)
-        watch = ChampionWatch(served.slots, source, cache, metrics, poll_seconds=limits.poll_seconds)
+        watch = LoopWatch(served.slots, source, cache, metrics, poll_seconds=limits.poll_seconds)
         return served, watch
 
     def await_version(self, version: str, loop: str = "news") -> None:

@@ -18,10 +18,12 @@ import httpx
 
 from lakeloop.artifact import Artifact
 from lakeloop.gate.decide import Decision
+from lakeloop.records import now
 from lakeloop.registry.history import ModelCard, ModelVersion
 from lakeloop.registry.registry import Registry
+from lakeloop.registry.trials import Phase, Trial
 from lakeloop.serving.metrics import ServerMetrics
-from lakeloop.serving.slots import Release
+from lakeloop.serving.slots import Named, Release
 from lakeloop.settings import Settings, get_settings
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.tasks.reading import TEXT_ALONE, Reading
@@ -89,6 +91,9 @@ class FolderSource:
         self.root = root
         self._make = make or (make_stars if numbers else partial(make_news, reads=reads))
         self.release: Release | None = None
+        self.challenger: Release | None = None
+        self.trial: Trial | None = None
+        self._phases = 0
         self.failure: Exception | None = None
         """Raised instead of naming a champion."""
         self.fetched: list[str] = []
@@ -103,10 +108,32 @@ class FolderSource:
         self.release = Release(version, digest, {"macro_f1": 0.9})
         return self.release
 
-    def champion(self) -> Release | None:
+    def try_beside(self, number: int, phase: Phase = "canary", share: float = 0.0) -> Release:
+        """Put version `number` beside the champion; its artifact is written when it is not there."""
+        champion = self.release
+        self.challenger, self.release = self.promote(number), champion
+        self._phases += 1
+        self.trial = Trial(
+            sequence=self._phases,
+            version=self.challenger.version,
+            phase=phase,
+            share=share,
+            over=champion.version if champion else None,
+            cause="test",
+            reason="for a test",
+            began_at=now(),
+            run_id="test",
+        )
+        return self.challenger
+
+    def end_trial(self) -> None:
+        """The champion alone answers again."""
+        self.challenger = self.trial = None
+
+    def named(self) -> Named:
         if self.failure:
             raise self.failure
-        return self.release
+        return Named(self.release, self.challenger, self.trial)
 
     def fetch(self, release: Release, folder: Path) -> None:
         self.fetched.append(release.version)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio.to_thread
-from fastapi import FastAPI, Path, Request, Response
+from fastapi import BackgroundTasks, FastAPI, Path, Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -21,14 +21,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 import lakeloop
 from lakeloop.hosts import HostGuard, Hosts
 from lakeloop.serving import state
+from lakeloop.serving.asking import Asking
 from lakeloop.serving.exchange import Exchange, ServedLoop
 from lakeloop.serving.guard.bodies import BodyLimit
 from lakeloop.serving.guard.gone import unless_gone
 from lakeloop.serving.guard.head import HeadAsGet, HeadLimit
-from lakeloop.serving.guard.identity import RequestIds, use_id
+from lakeloop.serving.guard.identity import RequestIds, client_of, use_id
 from lakeloop.serving.guard.limits import Limits
 from lakeloop.serving.guard.problems import ErrorBody, ProblemError, install
-from lakeloop.serving.lanes import InferenceQueue
 from lakeloop.serving.messages import (
     Health,
     Loops,
@@ -62,15 +62,16 @@ def create_app(service: Service, hosts: Hosts | None = None) -> FastAPI:
 
     Without `hosts` it answers under every name.
     """
-    queue = InferenceQueue(service.limits.lanes, service.limits.waiting, service.metrics)
+    asking = Asking(service.limits, service.metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         for served in service.loops.values():
-            served.predictions.start()
+            for log in served.logs:
+                log.start()
         service.watcher.start()
         yield
-        await anyio.to_thread.run_sync(_stop, service, queue)
+        await anyio.to_thread.run_sync(_stop, service, asking)
 
     app = FastAPIOffline(
         redoc_url=None,
@@ -80,7 +81,7 @@ def create_app(service: Service, hosts: Hosts | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     install(app)
-    _add_predict(app, service, queue)
+    _add_predict(app, service, asking)
     _add_models(app, service)
     _add_operations(app, service)
     _add_start_page(app, service)
@@ -114,10 +115,10 @@ def _openapi_of(app: FastAPI, service: Service) -> Callable[[], dict[str, Any]]:
     return openapi
 
 
-def _stop(service: Service, queue: InferenceQueue) -> None:
+def _stop(service: Service, asking: Asking) -> None:
     service.watcher.stop()
-    queue.close()
-    logs = [served.predictions for served in service.loops.values()]
+    asking.close(service.limits.drain_seconds)
+    logs = [log for served in service.loops.values() for log in served.logs]
     for log in logs:
         log.begin_stop()
     deadline = time.monotonic() + service.limits.drain_seconds
@@ -152,26 +153,41 @@ def _errors(*codes: int) -> dict[int | str, dict[str, Any]]:
     return {code: {"model": ErrorBody} for code in codes}
 
 
-def _add_predict(app: FastAPI, service: Service, queue: InferenceQueue) -> None:
+def _add_predict(app: FastAPI, service: Service, asking: Asking) -> None:
     responses = _errors(400, 404, 408, 409, 413, 415, 422, 503)
 
-    async def ask(served: ServedLoop, request: PredictRequest, http: Request) -> PredictResponse:
-        started, seconds = time.monotonic(), service.limits.answer_seconds
+    async def ask(
+        served: ServedLoop, request: PredictRequest, http: Request, after: BackgroundTasks
+    ) -> PredictResponse:
+        started, limits = time.monotonic(), service.limits
         rows = request.rows
-        _require_fits(rows, service.limits)
-        top = request.top_k or service.limits.top_k
-        exchange = Exchange(served, use_id(request.request_id), rows, started, seconds, top)
-        response = await unless_gone(http.receive, queue.run(exchange.pieces(), seconds, exchange.size))
+        _require_fits(rows, limits)
+        exchange = Exchange(
+            served,
+            use_id(request.request_id),
+            rows,
+            started,
+            limits.answer_seconds,
+            request.top_k or limits.top_k,
+            client_of(http.headers),
+        )
+        response = await unless_gone(http.receive, asking.ask(exchange))
         served.metrics.texts.observe(len(rows))
+        after.add_task(mirror, exchange)
         return response
 
+    async def mirror(exchange: Exchange) -> None:  # a coroutine, so that it needs no thread
+        asking.mirror(exchange)
+
     @app.post(f"{_LOOP}/predict", tags=["model"], responses=responses, summary="Answer texts")
-    async def predict(request: PredictRequest, http: Request, loop: str = _IN_PATH) -> PredictResponse:
-        return await ask(named(service.loops, loop), request, http)
+    async def predict(
+        request: PredictRequest, http: Request, after: BackgroundTasks, loop: str = _IN_PATH
+    ) -> PredictResponse:
+        return await ask(named(service.loops, loop), request, http, after)
 
     @app.post(SHORT_FORMS[0], tags=["model"], responses=responses, summary="Answer texts: the only loop")
-    async def predict_only(request: PredictRequest, http: Request) -> PredictResponse:
-        return await ask(only(service.loops, "predict"), request, http)
+    async def predict_only(request: PredictRequest, http: Request, after: BackgroundTasks) -> PredictResponse:
+        return await ask(only(service.loops, "predict"), request, http, after)
 
 
 def _require_fits(rows: Sequence[Instance], limits: Limits) -> None:

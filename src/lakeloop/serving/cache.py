@@ -11,7 +11,7 @@ from typing import Protocol
 from lakeloop.errors import ArtifactError
 from lakeloop.inference.predictor import Predictor
 from lakeloop.records import now
-from lakeloop.serving.slots import Release, ServedModel
+from lakeloop.serving.slots import Named, Release, ServedModel
 
 log = logging.getLogger(__name__)
 
@@ -23,15 +23,15 @@ _SELF_CHECK_TOKENS = 10
 class ReleaseSource(Protocol):
     """Where the versions of a loop come from: its registry and its lake."""
 
-    def champion(self) -> Release | None:
-        """The current champion; None before the first release."""
+    def named(self) -> Named:
+        """The current champion and the version beside it, by one look."""
 
     def fetch(self, release: Release, folder: Path) -> None:
         """Copy the artifact of `release` into `folder`, which does not exist."""
 
 
 class ModelCache:
-    """A folder with a copy of each version that is, or just was, in use."""
+    """A folder with a copy of each version that is, or just was, in use. For one thread."""
 
     def __init__(self, source: ReleaseSource, folder: Path, threads: int) -> None:
         self._source = source

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from lakeloop.inference.pieces import Pieces, reading_cost
 from lakeloop.records import now
 from lakeloop.serving.guard.problems import ProblemError
+from lakeloop.serving.log.observations import ObservationLog
 from lakeloop.serving.log.predictions import Answered, PredictionLog
+from lakeloop.serving.log.table import TableLog
 from lakeloop.serving.messages import PredictResponse
 from lakeloop.serving.metrics import LoopMetrics
 from lakeloop.serving.router import answering
-from lakeloop.serving.slots import Slots
+from lakeloop.serving.slots import ServedModel, Slots
+from lakeloop.tasks.base import Answer
 from lakeloop.tasks.reading import Instance, Reading
 
 _CHARACTERS_A_TOKEN = 4
@@ -31,7 +34,13 @@ class ServedLoop:
     """Kind of task, as the loop file has it; a champion of yesterday may be of another."""
     slots: Slots
     predictions: PredictionLog
+    observations: ObservationLog
     metrics: LoopMetrics
+
+    @property
+    def logs(self) -> tuple[TableLog, ...]:
+        """What is written down of it, each for a table of its own."""
+        return self.predictions, self.observations
 
 
 @dataclass(frozen=True)
@@ -47,9 +56,26 @@ class Exchange:
     """How long its client waits for an answer."""
     top: int = 0
     """How many scores an answer has that the client gets; 0 is all. The log has all."""
+    client: str = ""
+    """As its client calls itself; empty where it does not."""
 
-    def pieces(self) -> Pieces[PredictResponse]:
-        """Ask the model, and log what it says.
+    @property
+    def left(self) -> float:
+        """Seconds that its client still waits."""
+        return max(0.0, self.started + self.seconds - time.monotonic())
+
+    def answers_of(self, model: ServedModel) -> Pieces[Sequence[Answer]]:
+        """Ask one model, for all of it.
+
+        Raises:
+            ProblemError: 422, the model does not read such rows.
+            ArtifactError: the network fails on the texts.
+        """
+        self._require_readable(model.predictor.description.reads)
+        return (yield from model.predictor.pieces(self.rows))
+
+    def by_champion(self, asked: float) -> Pieces[PredictResponse]:
+        """Ask the champion, and log what it says, as a request of its that began at `asked` (monotonic).
 
         One model answers all of it, also when another becomes champion between two pieces.
 
@@ -58,11 +84,15 @@ class Exchange:
             ArtifactError: the network fails on the texts.
         """
         model = answering(self.served.slots)
-        self._require_readable(model.predictor.description.reads)
-        answers = yield from model.predictor.pieces(self.rows)
-        taken = time.monotonic() - self.started
+        answers = yield from self.answers_of(model)
         # Later the client has its 503 already; an answer that the client did not get is not logged.
-        if self.rows and taken < self.seconds:
+        if self.left:
+            self.log(model, answers, time.monotonic() - asked)
+        return self.response(model, answers)
+
+    def log(self, model: ServedModel, answers: Sequence[Answer], seconds: float) -> None:
+        """Keep what the model said within so many seconds, before the client gets it."""
+        if self.rows:
             self.served.predictions.record(
                 Answered(
                     request_id=self.request_id,
@@ -70,12 +100,15 @@ class Exchange:
                     model_version=model.release.version,
                     rows=self.rows,
                     answers=answers,
-                    latency_ms=taken * 1000,
+                    latency_ms=seconds * 1000,
                 )
             )
+
+    def response(self, model: ServedModel, answers: Sequence[Answer]) -> PredictResponse:
+        """What the client gets."""
         shown = [answer.cut(self.top) for answer in answers] if self.top else answers
         return PredictResponse(
-            model_version=model.release.version, predictions=shown, request_id=self.request_id
+            model_version=model.release.version, predictions=list(shown), request_id=self.request_id
         )
 
     @property

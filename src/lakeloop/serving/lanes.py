@@ -12,11 +12,12 @@ import asyncio
 import os
 import sys
 import threading
+import time
 from concurrent.futures import Future
 from typing import TypeVar
 
 from lakeloop.inference.pieces import Pieces
-from lakeloop.serving.guard.problems import unavailable
+from lakeloop.serving.guard.problems import TIMEOUT, unavailable
 from lakeloop.serving.metrics import ServerMetrics
 from lakeloop.serving.turns import Turns, Work
 
@@ -57,18 +58,24 @@ class InferenceQueue:
         try:
             return await asyncio.wait_for(asyncio.wrap_future(answer), seconds)
         except TimeoutError:
-            raise unavailable("timeout", f"not answered within {seconds:g} s; try again soon") from None
+            raise unavailable(TIMEOUT, f"not answered within {seconds:.3g} s; try again soon") from None
 
-    def close(self) -> None:
-        """Wait for the pieces that have begun; nothing is begun after that."""
+    @property
+    def idle(self) -> bool:
+        """Nothing is worked on, and nothing waits."""
+        return not self._pending
+
+    def close(self, seconds: float | None = None) -> None:
+        """Wait for the pieces that have begun, at most so long; nothing is begun after that."""
         with self._changed:
             self._closed = True
             left = self._turns.clear()
             self._changed.notify_all()
         for work in left:
             work.answer.cancel()
+        deadline = None if seconds is None else time.monotonic() + seconds
         for thread in self._threads:
-            thread.join()
+            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
     def _enter(self, work: Work) -> None:
         with self._changed:
@@ -79,13 +86,13 @@ class InferenceQueue:
                 waiting = f"{len(self._pending)} requests are waiting already"
                 raise unavailable("overloaded", f"{waiting}; try again soon")
             self._pending.add(work)
-            self._gauge.set(len(self._pending))
+            self._gauge.inc()
             self._turns.add(work)  # what its first piece costs is not known: short
             self._changed.notify_all()
 
     def _work(self, short: bool) -> None:
-        if not short and sys.platform == "linux":  # where a thread has a priority of its own
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWER)
+        if not short:
+            lower_priority(_LOWER)
         while (work := self._next(short)) is not None:
             if work.over or not self._advance(work):
                 self._leave(work)
@@ -120,4 +127,10 @@ class InferenceQueue:
         work.pieces.close()
         with self._changed:
             self._pending.discard(work)
-            self._gauge.set(len(self._pending))
+            self._gauge.dec()
+
+
+def lower_priority(niceness: int) -> None:
+    """Let this thread go after others where cores are scarce."""
+    if sys.platform == "linux":  # where a thread has a priority of its own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, Union
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from lakeloop.registry.trials import Phase
 from lakeloop.serving.guard.identity import PATTERN
 from lakeloop.serving.guard.problems import ASKED_TWICE, NOTHING_ASKED, ErrorDetail
 from lakeloop.tasks.base import Answer, OutputContract
@@ -117,12 +118,38 @@ def example_response(kind: str) -> dict[str, Any]:
 
 
 class RefusedModel(_Described):
-    """A champion that this server did not take into use."""
+    """A version that this server did not take into use."""
 
     version: str
     digest: str
     reason: str
     at: datetime
+
+
+class ChallengerInfo(_Described):
+    """The version that is tried beside the champion, as this server process has it."""
+
+    version: str
+    digest: str
+    phase: Phase
+    """In the shadow it is asked what the champion is asked, and nobody gets its answers; a canary answers a
+    share of the requests."""
+    share: float
+    """Of the requests that it answers; 0 in the shadow."""
+    since: datetime
+    """When the phase began, as the registry has it."""
+    loaded_at: datetime | None = None
+    """None while it is not asked because it is not loaded yet, or refused."""
+    refused: str | None = None
+    """Why its artifact was not taken into use."""
+    postponed: str | None = None
+    """Why it could not be loaded at the last try; there will be another."""
+    stopped: str | None = None
+    """Why this server does not ask it any more, but now and then: it failed several times in a row."""
+    requests: int
+    """To it in this phase."""
+    failures: int
+    """On these requests; the champion answered them instead."""
 
 
 class ModelInfo(_Described):
@@ -147,6 +174,8 @@ class ModelInfo(_Described):
     loaded_at: datetime
     refused: RefusedModel | None = None
     """The registry's champion, when it was refused and the version above stays in use."""
+    challenger: ChallengerInfo | None = None
+    """The version beside it; none when there is no trial."""
 
 
 class LoopState(_Described):
@@ -160,6 +189,8 @@ class LoopState(_Described):
     """The version that answers; none while the loop is not ready."""
     problem: ErrorDetail | None = None
     """Why it is not ready."""
+    challenger: ChallengerInfo | None = None
+    """The version that is tried beside it; none when there is no trial."""
 
 
 class Loops(_Described):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,11 +17,10 @@ from lakeloop.serving.guard.problems import CLIENT_GONE
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _TEXTS = (1, 2, 4, 8, 16, 32, 64, 128)
 _LOOP = ("loop",)
+_ROLE = (*_LOOP, "role")
 
 Role = Literal["champion", "canary", "shadow"]
 """In which a version is asked. Labels name the role and not the version: roles are three, versions many."""
-Outcome = Literal["answered", "failed", "dropped"]
-"""Of a request to a version; `dropped`: a shadow was not asked, for want of time."""
 
 
 class ServerMetrics:
@@ -60,6 +59,13 @@ class ServerMetrics:
             (*_LOOP, "version", "digest"),
             registry=registry,
         )
+        self.challenger = Gauge(
+            "lakeloop_challenger_info",
+            "1 for the version beside the champion, in its phase.",
+            (*_LOOP, "version", "digest", "phase"),
+            registry=registry,
+        )
+        self.roles = _RoleCounts(registry)
         self.load_failures = Counter(
             "lakeloop_model_load_failures",
             "New versions not taken into use: refused for good, or unreachable for now.",
@@ -76,6 +82,28 @@ class ServerMetrics:
     def of_loop(self, loop: str) -> LoopMetrics:
         """The metrics of the loop called `loop`."""
         return LoopMetrics(self, loop)
+
+
+class _RoleCounts:
+    """What is asked of the versions of all loops, role by role."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "lakeloop_role_requests",
+            "Requests to a version in its role: answered, failed, or not asked of a shadow for want of time.",
+            (*_LOOP, "role", "outcome"),
+            registry=registry,
+        )
+        self.texts = Counter(
+            "lakeloop_role_texts", "Texts that a version answered in its role.", _ROLE, registry=registry
+        )
+        self.seconds = Histogram(
+            "lakeloop_role_seconds",
+            "Time in which a version answered a request, with its wait for a turn.",
+            _ROLE,
+            buckets=_SECONDS,
+            registry=registry,
+        )
 
 
 class _TableMetrics:
@@ -111,6 +139,23 @@ class LogMetrics:
         self._backlog.set_function(rows)
 
 
+class RoleMetrics:
+    """What one loop asks of the version in one role, and what comes of it."""
+
+    def __init__(self, metrics: ServerMetrics, loop: str, role: Role) -> None:
+        self._answered = metrics.roles.requests.labels(loop, role, "answered")
+        self.failed = metrics.roles.requests.labels(loop, role, "failed")
+        self.dropped = metrics.roles.requests.labels(loop, role, "dropped")
+        self._texts = metrics.roles.texts.labels(loop, role)
+        self._seconds = metrics.roles.seconds.labels(loop, role)
+
+    def answered(self, texts: int, seconds: float) -> None:
+        """One more request, of so many texts, was answered in so many seconds."""
+        self._answered.inc()
+        self._texts.inc(texts)
+        self._seconds.observe(seconds)
+
+
 class LoopMetrics:
     """The metrics of one loop; all of them are there from the start, with the value 0."""
 
@@ -120,9 +165,14 @@ class LoopMetrics:
         self.postponed = metrics.load_failures.labels(loop, "postponed")
         self.predictions = LogMetrics(metrics.predictions, loop)
         self.observations = LogMetrics(metrics.observations, loop)
+        self.roles: dict[Role, RoleMetrics] = {
+            role: RoleMetrics(metrics, loop, role) for role in get_args(Role)
+        }
         self._model = metrics.model
+        self._challenger = metrics.challenger
         self._loop = loop
         self._used: tuple[str, str] | None = None
+        self._tried: tuple[str, str, str] | None = None
 
     def use_model(self, version: str, digest: str) -> None:
         """Show this version as the one in use, in place of the one before."""
@@ -130,6 +180,14 @@ class LoopMetrics:
             self._model.remove(self._loop, *self._used)
         self._used = (version, digest)
         self._model.labels(self._loop, version, digest).set(1)
+
+    def use_challenger(self, tried: tuple[str, str, str] | None) -> None:
+        """Show version, digest and phase of the one beside the champion, in place of the one before."""
+        if self._tried:
+            self._challenger.remove(self._loop, *self._tried)
+        self._tried = tried
+        if tried:
+            self._challenger.labels(self._loop, *tried).set(1)
 
 
 class Timing:

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from lakeloop.serving.exchange import ServedLoop
-from lakeloop.serving.guard.identity import REQUEST_ID
+from lakeloop.serving.guard.identity import CLIENT_ID, REQUEST_ID
 from lakeloop.serving.guard.limits import Limits
 from lakeloop.serving.guard.problems import PROBLEM_JSON
 from lakeloop.serving.messages import example_request, example_response
@@ -73,6 +73,14 @@ def _add_examples(operation: dict[str, Any], kinds: list[str]) -> None:
             "in": "header",
             "required": False,
             "description": "An id of yours; that in the body counts before it.",
+            "schema": {"type": "string"},
+        },
+        {
+            "name": CLIENT_ID,
+            "in": "header",
+            "required": False,
+            "description": "A name of yours, kept nowhere: while a new version answers a share of requests,"
+            " all of one name are answered by one version.",
             "schema": {"type": "string"},
         },
     ]

@@ -6,21 +6,23 @@ import logging
 import time
 from pathlib import Path
 
-import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from lakeloop.errors import LakeloopError, ServiceError
 from lakeloop.lake.store import Lake
+from lakeloop.registry.history import ModelVersion
 from lakeloop.registry.registry import Registry
 from lakeloop.serving.backoff import Backoff
 from lakeloop.serving.cache import ModelCache
 from lakeloop.serving.exchange import ServedLoop
 from lakeloop.serving.guard.limits import Limits
+from lakeloop.serving.log.observations import ObservationLog
 from lakeloop.serving.log.predictions import PredictionLog
 from lakeloop.serving.log.spool import Spool
+from lakeloop.serving.log.table import Publish
 from lakeloop.serving.metrics import LoopMetrics, ServerMetrics
-from lakeloop.serving.slots import Release, Slots
-from lakeloop.serving.watcher import ChampionWatch
+from lakeloop.serving.slots import Named, Release, Slots
+from lakeloop.serving.watch import LoopWatch
 from lakeloop.settings import Settings
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.reading.load import load_named, loop_names
@@ -29,23 +31,29 @@ log = logging.getLogger(__name__)
 
 
 class RegistrySource:
-    """Champions from the registry of a lake."""
+    """Versions from the registry of a lake."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._registry = Registry(lake)
 
-    def champion(self) -> Release | None:
-        version = self._registry.champion()
-        return Release(version.name, version.digest, version.card.metrics) if version else None
+    def named(self) -> Named:
+        history = self._registry.read()
+        champion, trial = history.alias("champion"), history.trial
+        tried = history.versions[trial.version] if trial else None
+        return Named(_release(champion), _release(tried), trial)
 
     def fetch(self, release: Release, folder: Path) -> None:
         self._lake.files.fetch(f"models/{release.version}", folder)
 
 
+def _release(version: ModelVersion | None) -> Release | None:
+    return Release(version.name, version.digest, version.card.metrics) if version else None
+
+
 def open_loop(
     loop: LoopSpec, settings: Settings, limits: Limits, metrics: LoopMetrics
-) -> tuple[ServedLoop, ChampionWatch]:
+) -> tuple[ServedLoop, LoopWatch]:
     """As `_open_loop`; what a damaged table or an unreadable folder raises is an error of ours."""
     try:
         return _open_loop(loop, settings, limits, metrics)
@@ -61,20 +69,27 @@ def open_loop(
 
 def _open_loop(
     loop: LoopSpec, settings: Settings, limits: Limits, metrics: LoopMetrics
-) -> tuple[ServedLoop, ChampionWatch]:
+) -> tuple[ServedLoop, LoopWatch]:
     lake = Lake.from_settings(settings, loop)
     lake.bootstrap(loop)
 
-    def publish(rows: pa.Table, batch_id: str) -> None:
-        lake.append_once("predictions", rows, batch_id=batch_id)
-
     home = settings.home / "serving" / loop.name
-    spool = Spool(home / "spool", batch_rows=limits.batch_rows, backlog_bytes=limits.backlog_bytes)
-    predictions = PredictionLog(spool, publish, metrics, flush_seconds=limits.flush_seconds)
-    served = ServedLoop(loop.name, loop.task.kind, Slots(loop.name), predictions, metrics)
+
+    def spool(folder: str) -> Spool:
+        return Spool(home / folder, batch_rows=limits.batch_rows, backlog_bytes=limits.backlog_bytes)
+
+    def publish(table: str) -> Publish:
+        return lambda rows, batch_id: lake.append_once(table, rows, batch_id=batch_id)
+
+    seconds = limits.flush_seconds
+    predictions = PredictionLog(spool("spool"), publish("predictions"), metrics, flush_seconds=seconds)
+    observations = ObservationLog(
+        spool("observations"), publish("observations"), metrics, flush_seconds=seconds
+    )
+    served = ServedLoop(loop.name, loop.task.kind, Slots(loop.name), predictions, observations, metrics)
     source = RegistrySource(lake)
     cache = ModelCache(source, home / "models", limits.threads)
-    watch = ChampionWatch(served.slots, source, cache, metrics, poll_seconds=limits.poll_seconds)
+    watch = LoopWatch(served.slots, source, cache, metrics, poll_seconds=limits.poll_seconds)
     return served, watch
 
 
@@ -94,7 +109,7 @@ class LaterLoops:
         self._failed: dict[str, tuple[float, Backoff]] = {}
         """Name -> not before this moment (monotonic) again, and how long to wait after the next failure."""
 
-    def look(self) -> list[ChampionWatch]:
+    def look(self) -> list[LoopWatch]:
         """Open what can be opened now; returns what keeps their slots filled. Raises nothing."""
         found = []
         for name in loop_names(self._settings):
@@ -103,7 +118,8 @@ class LaterLoops:
             try:
                 loop = load_named(name, self._settings)
                 served, watch = open_loop(loop, self._settings, self._limits, self._metrics.of_loop(name))
-                served.predictions.start()
+                for log_of_table in served.logs:
+                    log_of_table.start()
             except LakeloopError as error:
                 self._postpone(name, error)
                 continue

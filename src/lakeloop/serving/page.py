@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from lakeloop.serving.exchange import ServedLoop
 from lakeloop.serving.guard.problems import ProblemError
 from lakeloop.serving.router import answering
+from lakeloop.serving.state import challenger_info
 from lakeloop.tasks.features import NumericFeature
 from lakeloop.tasks.reading import Reading
 
@@ -36,6 +37,7 @@ def start_page(loops: Mapping[str, ServedLoop]) -> tuple[str, dict[str, str]]:
 def _about(served: ServedLoop) -> tuple[dict[str, Any], Reading | None]:
     """What is said of a loop, and what its model reads, where one answers."""
     about: dict[str, Any] = {"name": served.name, "task": served.task, "version": None, "problem": ""}
+    about["challenger"] = challenger_info(served)
     try:
         model = answering(served.slots)
     except ProblemError as problem:

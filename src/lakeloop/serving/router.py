@@ -1,12 +1,19 @@
-"""Which model answers a request: that of the loop which the request names, or of the only loop served."""
+"""Which model answers a request: that of the loop which the request names, or of the only loop served.
+
+While a version is tried as a canary, it is asked a share of the requests: always the same ones, by their
+clients or else by their texts, and those of a small share also when the share is larger.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import TypeVar
 
 from lakeloop.serving.guard.problems import ProblemError, shortened, unavailable
-from lakeloop.serving.slots import ServedModel, Slots
+from lakeloop.serving.slots import Challenger, ServedModel, Slots
+from lakeloop.tasks.reading import Instance
 
 T = TypeVar("T")
 
@@ -48,6 +55,31 @@ def only(loops: Mapping[str, T], verb: str) -> T:
         )
     (served,) = loops.values()
     return served
+
+
+def key_of(client: str, rows: Sequence[Instance]) -> bytes:
+    """What a request is told apart by: its client where that says who it is, else what it asks."""
+    if client:
+        return b"client\0" + client.encode()
+    return b"rows\0" + json.dumps([[row.text, row.beside] for row in rows], sort_keys=True).encode()
+
+
+def place_of(loop: str, version: str, key: bytes) -> float:
+    """Where a request stands among all, from 0 to 1, in the trial of this version; evenly spread.
+
+    By sha256, so it is the same in every process and release. Another version has another order: it is not
+    always the same clients who try what is new.
+    """
+    return int.from_bytes(sha256(f"{loop}\0{version}\0".encode() + key).digest()[:8]) / 2**64
+
+
+def canary_for(slots: Slots, client: str, rows: Sequence[Instance]) -> Challenger | None:
+    """The version on trial, when this request is one of its share and it is still asked; else None."""
+    found = slots.challenger.asked_in("canary")
+    if found is None:
+        return None
+    place = place_of(slots.loop, found.release.version, key_of(client, rows))
+    return found if place < found.trial.share and found.tally.may_ask() else None
 
 
 def answering(slots: Slots) -> ServedModel:

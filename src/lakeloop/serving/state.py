@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lakeloop.serving.exchange import ServedLoop
 from lakeloop.serving.guard.problems import ProblemError, unavailable
-from lakeloop.serving.messages import Health, LoopState, ModelInfo, RefusedModel
+from lakeloop.serving.messages import ChallengerInfo, Health, LoopState, ModelInfo, RefusedModel
 from lakeloop.serving.router import RETRY_SECONDS, answering
 from lakeloop.serving.slots import Refusal
 from lakeloop.tasks.registry import task_class
@@ -14,12 +14,35 @@ from lakeloop.tasks.registry import task_class
 
 def loop_state(served: ServedLoop) -> LoopState:
     """Whether a loop answers, and with what, or why not."""
+    tried = challenger_info(served)
     try:
         model = answering(served.slots)
     except ProblemError as problem:
-        return LoopState(loop=served.name, task=served.task, ready=False, problem=problem.detail)
+        return LoopState(
+            loop=served.name, task=served.task, ready=False, problem=problem.detail, challenger=tried
+        )
     kind = model.predictor.description.contract.kind
-    return LoopState(loop=served.name, task=kind, ready=True, version=model.release.version)
+    return LoopState(loop=served.name, task=kind, ready=True, version=model.release.version, challenger=tried)
+
+
+def challenger_info(served: ServedLoop) -> ChallengerInfo | None:
+    """The version that is tried beside the champion of a loop, and how it does here."""
+    found = served.slots.challenger.now
+    if found is None:
+        return None
+    return ChallengerInfo(
+        version=found.release.version,
+        digest=found.release.digest,
+        phase=found.trial.phase,
+        share=found.trial.share,
+        since=found.trial.began_at,
+        loaded_at=found.model.loaded_at if found.model else None,
+        refused=found.refused.reason if found.refused else None,
+        postponed=found.postponed or None,
+        stopped=found.tally.stopped or None,
+        requests=found.tally.requests,
+        failures=found.tally.failures,
+    )
 
 
 def model_info(served: ServedLoop) -> ModelInfo:
@@ -43,6 +66,7 @@ def model_info(served: ServedLoop) -> ModelInfo:
         scores=dict(model.release.scores),
         loaded_at=model.loaded_at,
         refused=_refused(refused) if refused else None,
+        challenger=challenger_info(served),
         **task_class(description.contract.kind).facts(description.contract),
     )
 

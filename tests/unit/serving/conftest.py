@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from lakeloop.serving import watch
 from lakeloop.serving.metrics import LoopMetrics, ServerMetrics
 from tests.support.serving import FolderSource
+from tests.support.watching import Champion
 
 
 @pytest.fixture
@@ -22,3 +24,16 @@ def metrics() -> ServerMetrics:
 def loop_metrics(metrics: ServerMetrics) -> LoopMetrics:
     """The part of `metrics` for the loop `news`."""
     return metrics.of_loop("news")
+
+
+@pytest.fixture
+def champion(source: FolderSource, tmp_path: Path, metrics: ServerMetrics) -> Champion:
+    return Champion(source, tmp_path / "cache", metrics)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The one number is the time, in seconds; a test moves it on."""
+    now = [0.0]
+    monkeypatch.setattr(watch.time, "monotonic", lambda: now[0])
+    return now

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lakeloop.serving.slots import Named
 from lakeloop.tasks.registry import TASKS, answer_type
 from tests.support.app import Server
 from tests.support.serving import FolderSource, make_news
@@ -145,7 +146,7 @@ def test_it_is_ready_when_every_loop_was_looked_for_and_one_answers(
     tmp_path: Path, source: FolderSource, numbers: FolderSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry_answers = threading.Event()
-    monkeypatch.setattr(numbers, "champion", lambda: registry_answers.wait(10) and None)
+    monkeypatch.setattr(numbers, "named", lambda: Named() if registry_answers.wait(10) else None)
     source.promote(1)
     server = Server(tmp_path, source, numbers=numbers)
     with server.client:

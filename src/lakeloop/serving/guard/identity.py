@@ -1,15 +1,20 @@
-"""The id of a request: its client's own or one that is made up; in the answer, in errors and in both logs."""
+"""The id of a request: its client's own or one that is made up; in the answer, in errors and in both logs.
+
+And that of the client, where it says one: it is in nothing, and only keeps a client with one version.
+"""
 
 from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Mapping
 from contextvars import ContextVar
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUEST_ID = "x-request-id"
+CLIENT_ID = "x-client-id"
 PATTERN = r"^[\x21-\x7e]{1,128}$"
 """Printable ASCII without spaces."""
 _current: ContextVar[str] = ContextVar("request_id", default="")
@@ -25,6 +30,12 @@ def use_id(identity: str | None) -> str:
     if identity:
         _current.set(identity)
     return _current.get()
+
+
+def client_of(headers: Mapping[str, str]) -> str:
+    """The id that a client gives itself; empty where it gives none, or what is no id."""
+    given = headers.get(CLIENT_ID, "")
+    return given if re.fullmatch(PATTERN, given) else ""
 
 
 class RequestIds:

@@ -31,6 +31,8 @@ _REQUEST = '{"texts": ["...", ...], "request_id": "..." (optional)}'
 _TYPE = "urn:lakeloop:problem:"
 CLIENT_GONE = 499
 """nginx's code for a client that went away before its answer."""
+TIMEOUT = "timeout"
+"""The code of a request that was not answered in its time."""
 PROBLEM_JSON = "application/problem+json"
 
 NOTHING_ASKED, ASKED_TWICE = "nothing_asked", "asked_twice"

@@ -29,7 +29,8 @@ class Answered:
     rows: Sequence[Instance]
     answers: Sequence[Answer]
     latency_ms: float
-    """From the parsed request to the answer of the model, for all its rows together."""
+    """From the parsed request to the answer of the model, for all its rows together; of a champion that steps
+    in for another version, from then on."""
 
 
 class PredictionLog(TableLog):

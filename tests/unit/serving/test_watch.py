@@ -14,45 +14,11 @@ import pytest
 
 from lakeloop.artifact import ArtifactDescription, write_manifest
 from lakeloop.inference.predictor import Predictor
-from lakeloop.serving import watcher as watcher_module
-from lakeloop.serving.cache import ModelCache
+from lakeloop.serving import watch as watch_module
 from lakeloop.serving.metrics import ServerMetrics
-from lakeloop.serving.slots import Refusal, ServedModel, Slots
-from lakeloop.serving.watcher import ChampionWatch, Watcher
+from lakeloop.serving.watcher import Watcher
 from tests.support.serving import FolderSource, value
-
-
-class Champion:
-    """The champion's slot of the loop `news`, and the watch that fills it."""
-
-    def __init__(self, source: FolderSource, cache: Path, metrics: ServerMetrics) -> None:
-        self.slots = Slots("news")
-        models = ModelCache(source, cache, threads=1)
-        self.watch = ChampionWatch(self.slots, source, models, metrics.of_loop("news"), poll_seconds=0.01)
-
-    def poll(self) -> None:
-        self.watch.look()
-
-    @property
-    def current(self) -> ServedModel | None:
-        return self.slots.champion.model
-
-    @property
-    def refused(self) -> Refusal | None:
-        return self.slots.champion.refused
-
-
-@pytest.fixture
-def champion(source: FolderSource, tmp_path: Path, metrics: ServerMetrics) -> Champion:
-    return Champion(source, tmp_path / "cache", metrics)
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The one number is the time, in seconds; a test moves it on."""
-    now = [0.0]
-    monkeypatch.setattr(watcher_module.time, "monotonic", lambda: now[0])
-    return now
+from tests.support.watching import Champion
 
 
 def test_no_release_is_no_model_and_no_failure(champion: Champion, metrics: ServerMetrics) -> None:
@@ -245,7 +211,7 @@ def test_a_lake_that_is_away_is_asked_ever_more_slowly_and_the_model_stays(
 def test_a_lake_that_is_away_for_a_day_does_not_end_the_watcher(
     champion: Champion, source: FolderSource, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watcher_module.log, "disabled", True)  # tracebacks would be most of the time
+    monkeypatch.setattr(watch_module.log, "disabled", True)  # tracebacks would be most of the time
     source.promote(1)
     source.failure = OSError("no route to host")
     for _ in range(1500):
