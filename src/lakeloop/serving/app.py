@@ -26,8 +26,10 @@ from lakeloop.serving.guard.bodies import BodyLimit
 from lakeloop.serving.guard.gone import unless_gone
 from lakeloop.serving.guard.head import HeadAsGet, HeadLimit
 from lakeloop.serving.guard.identity import RequestIds, use_id
+from lakeloop.serving.guard.keyed import KeyGuard
 from lakeloop.serving.guard.limits import Limits
 from lakeloop.serving.guard.problems import ErrorBody, ProblemError, install
+from lakeloop.serving.keys import Keys
 from lakeloop.serving.lanes import InferenceQueue
 from lakeloop.serving.messages import (
     Health,
@@ -57,10 +59,10 @@ class Service:
     metrics: ServerMetrics
 
 
-def create_app(service: Service, hosts: Hosts | None = None) -> FastAPI:
+def create_app(service: Service, hosts: Hosts | None = None, keys: Keys | None = None) -> FastAPI:
     """The ASGI app of a model server; starts and stops the parts of `service` with itself.
 
-    Without `hosts` it answers under every name.
+    Without `hosts` it answers under every name, without `keys` to everybody.
     """
     queue = InferenceQueue(service.limits.lanes, service.limits.waiting, service.metrics)
 
@@ -84,23 +86,25 @@ def create_app(service: Service, hosts: Hosts | None = None) -> FastAPI:
     _add_models(app, service)
     _add_operations(app, service)
     _add_start_page(app, service)
-    _guard(app, service, hosts)
-    app.openapi = _openapi_of(app, service)  # type: ignore[method-assign]  # FastAPI's way to do this
+    _guard(app, service, hosts, keys)
+    app.openapi = _openapi_of(app, service, keyed=keys is not None)  # type: ignore[method-assign]  # FastAPI's way to do this
     return app
 
 
-def _guard(app: FastAPI, service: Service, hosts: Hosts | None) -> None:
+def _guard(app: FastAPI, service: Service, hosts: Hosts | None, keys: Keys | None) -> None:
     """Put what a request has to pass before the app; the last is asked first."""
     app.add_middleware(BodyLimit, limits=service.limits)
     app.add_middleware(HeadLimit, limits=service.limits)
     app.add_middleware(HeadAsGet)
+    if keys is not None:
+        app.add_middleware(KeyGuard, keys=keys, metrics=service.metrics)
     if hosts is not None:
         app.add_middleware(HostGuard, hosts=hosts)
     app.add_middleware(Timing, metrics=service.metrics, is_path=_is_path(app, service))
     app.add_middleware(RequestIds)
 
 
-def _openapi_of(app: FastAPI, service: Service) -> Callable[[], dict[str, Any]]:
+def _openapi_of(app: FastAPI, service: Service, *, keyed: bool) -> Callable[[], dict[str, Any]]:
     """The document of the API, made once for each list of loops: that takes a tenth of a second."""
     described: dict[tuple[str, ...], dict[str, Any]] = {}
 
@@ -108,7 +112,7 @@ def _openapi_of(app: FastAPI, service: Service) -> Callable[[], dict[str, Any]]:
         names = tuple(service.loops)
         if names not in described:
             described.clear()
-            described[names] = describe(app, service.loops, service.limits)
+            described[names] = describe(app, service.loops, service.limits, keyed=keyed)
         return described[names]
 
     return openapi

@@ -24,9 +24,7 @@ class ServerMetrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        self.requests = Counter(
-            "lakeloop_requests", "Requests answered.", ("method", "path", "code"), registry=registry
-        )
+        self.requests = self._counter("requests", "Requests answered.", ("method", "path", "code"))
         self.seconds = Histogram(
             "lakeloop_request_seconds",
             "Time from a request's head to the last byte of its answer.",
@@ -38,9 +36,8 @@ class ServerMetrics:
             "lakeloop_requests_pending", "Requests that a model works on or that wait.", registry=registry
         )
         self.connections = Gauge("lakeloop_connections", "Connections that are open.", registry=registry)
-        self._cut = Counter(
-            "lakeloop_connections_cut", "Connections that this server ended.", ("why",), registry=registry
-        )
+        self._cut = self._counter("connections_cut", "Connections that this server ended.", ("why",))
+        self._by_key = self._counter("key_requests", "Requests by the name of the key they showed.", ("key",))
         self.texts = Histogram(
             "lakeloop_request_texts",
             "Texts in an answered request.",
@@ -54,21 +51,26 @@ class ServerMetrics:
             (*_LOOP, "version", "digest"),
             registry=registry,
         )
-        self.load_failures = Counter(
-            "lakeloop_model_load_failures",
+        self.load_failures = self._counter(
+            "model_load_failures",
             "New versions not taken into use: refused for good, or unreachable for now.",
             (*_LOOP, "kind"),
-            registry=registry,
         )
         self.backlog = Gauge(
             "lakeloop_predictions_backlog_rows", "Predictions not in the lake yet.", _LOOP, registry=registry
         )
-        self.published = self._predictions("published", "Predictions written to the lake.")
-        self.dropped = self._predictions("dropped", "Predictions answered but not logged.")
-        self.log_failures = self._predictions("publish_failures", "Batches the lake did not take.")
+        self.published = self._counter("predictions_published", "Predictions written to the lake.", _LOOP)
+        self.dropped = self._counter("predictions_dropped", "Predictions answered but not logged.", _LOOP)
+        self.log_failures = self._counter(
+            "predictions_publish_failures", "Batches the lake did not take.", _LOOP
+        )
 
-    def _predictions(self, what: str, help_text: str) -> Counter:
-        return Counter(f"lakeloop_predictions_{what}", help_text, _LOOP, registry=self.registry)
+    def _counter(self, what: str, help_text: str, labels: tuple[str, ...]) -> Counter:
+        return Counter(f"lakeloop_{what}", help_text, labels, registry=self.registry)
+
+    def count_key(self, name: str) -> None:
+        """One more request came with the key of this name."""
+        self._by_key.labels(name).inc()
 
     def count_cut(self, why: str) -> None:
         """One more connection was ended by this server, and `why`."""

@@ -21,6 +21,7 @@ from lakeloop.ports import SERVER_PORT
 from lakeloop.serving.app import Service, create_app
 from lakeloop.serving.guard.connections import bounded
 from lakeloop.serving.guard.limits import Limits
+from lakeloop.serving.keys import VARIABLE, read_keys
 from lakeloop.serving.metrics import ServerMetrics
 from lakeloop.serving.opening import LaterLoops, open_loop
 from lakeloop.serving.watcher import Watcher
@@ -69,8 +70,8 @@ def serve(
     """Serve the champions of `loops` until SIGTERM or Ctrl-C; then finish open requests and flush the logs.
 
     Without names all loops are served whose files can be read, also those that come or are mended later; the
-    file of a loop that is served is read once. There is no authentication: an address other than loopback
-    belongs behind a proxy that authenticates. Port 0 takes a free port; the log says which.
+    file of a loop that is served is read once. Without keys (`LAKELOOP_SERVE_KEYS_FILE`) an address other
+    than loopback belongs behind a proxy that authenticates. Port 0 takes a free port; the log says which.
 
     Raises:
         ConfigurationError: a loop file or a setting is wrong, there is no loop, or the address is taken.
@@ -79,15 +80,18 @@ def serve(
     limits, settings = read_settings(Limits), settings or get_settings()
     specs = _specs(loops, settings)
     _require_files(limits)
-    if host not in _LOOPBACK:
-        log.warning("listening on %s: everybody who reaches it can ask and read /metrics", host)
+    keys = read_keys(settings.serve_keys_file) if settings.serve_keys_file else None
+    if keys is None and host not in _LOOPBACK:
+        log.warning(
+            "listening on %s without keys: everybody who reaches it can ask; %s gives it some", host, VARIABLE
+        )
     listener = _listen(host, port)
     protect_home(settings)
     service = open_service(specs, settings, limits, later=not loops)
     name = f"[{host}]" if ":" in host else host
     address = f"http://{name}:{listener.getsockname()[1]}"
     log.info("serving %s at %s (a page to try it is there, too)", ", ".join(service.loops), address)
-    app = create_app(service, allowed_hosts(settings, host))
+    app = create_app(service, allowed_hosts(settings, host), keys)
     server = uvicorn.Server(_config(app, service))
     server.run(sockets=[listener])
     if not server.started:
