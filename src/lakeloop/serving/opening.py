@@ -71,7 +71,14 @@ def _open_loop(
 
     home = settings.home / "serving" / loop.name
     spool = Spool(home / "spool", batch_rows=limits.batch_rows, backlog_bytes=limits.backlog_bytes)
-    predictions = PredictionLog(spool, publish, PREDICTIONS, metrics, flush_seconds=limits.flush_seconds)
+    predictions = PredictionLog(
+        spool,
+        publish,
+        PREDICTIONS,
+        metrics,
+        flush_seconds=limits.flush_seconds,
+        keep=loop.deploy.log,
+    )
     served = ServedLoop(loop.name, loop.task.kind, Slots(loop.name), predictions, metrics)
     source = RegistrySource(lake)
     cache = ModelCache(source, home / "models", limits.threads)

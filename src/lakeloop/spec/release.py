@@ -76,10 +76,21 @@ class Approval(Section):
     """What counts when nobody answers in time."""
 
 
+Kept = Literal["text", "mask", "hash"]
+"""What the prediction log keeps of a text."""
+
+
 class Deploy(Section):
     smoke_texts: Annotated[tuple[SmokeText | SmokeRow, ...], NOTHING] = ()
     """Texts that are sent to the server after each roll-out; the answers are shown and recorded. Where the
     model reads more than a text: sections with `text`, `text_pair` and `features`."""
+
+    log: Annotated[Kept, NOTHING] = "text"
+    """What the prediction log keeps of what the server is asked. `text`: all of it. `mask`: the same with
+    each letter and digit of e-mail and IP addresses and of numbers of cards, bank accounts, phones and US
+    social security as `#`; names and streets stay. `hash`: no text and nothing beside it, only the text's
+    SHA-256. What a model finds in a text, or writes, is treated alike. The server reads it when it takes the
+    loop up."""
 
     @property
     def rows(self) -> tuple[SmokeRow, ...]:

@@ -8,21 +8,21 @@ as dropped.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 import pyarrow as pa
 
 from lakeloop.errors import DataError
 from lakeloop.serving.backoff import Backoff
+from lakeloop.serving.log.keeping import kept
 from lakeloop.serving.log.spool import Spool, SpooledBatch
 from lakeloop.serving.metrics import LoopMetrics
+from lakeloop.spec.release import Kept
 from lakeloop.tasks.base import Answer
 from lakeloop.tasks.reading import Instance
 from lakeloop.tasks.registry import logged_answer
@@ -58,7 +58,10 @@ class PredictionLog:
         metrics: LoopMetrics,
         *,
         flush_seconds: float,
+        keep: Kept = "text",
     ) -> None:
+        """`keep` says what of a text is written, to the disk already."""
+        self._keep = keep
         self._spool = spool
         self._publish = publish
         self._schema = schema
@@ -76,7 +79,7 @@ class PredictionLog:
     def record(self, answered: Answered) -> None:
         """Keep one answer. Never fails the request: what cannot be kept is counted and logged."""
         try:
-            kept = self._spool.append(answered.at.date(), _rows(answered))
+            kept = self._spool.append(answered.at.date(), _rows(answered, self._keep))
         except OSError:
             log.exception("an answer could not be written to the prediction log")
             kept = "dropped"
@@ -166,17 +169,14 @@ class PredictionLog:
         return pa.Table.from_pylist(rows, schema=self._schema)
 
 
-def _rows(answered: Answered) -> list[dict[str, Any]]:
+def _rows(answered: Answered, keep: Kept) -> list[dict[str, Any]]:
     return [
         {
             "request_id": answered.request_id,
             "predicted_at": int(answered.at.timestamp() * 1_000_000),
             "model_version": answered.model_version,
-            "text_sha256": sha256(row.text.encode()).hexdigest(),
-            "text": row.text,
-            "beside": json.dumps(row.beside, ensure_ascii=False) if row.beside else None,
-            "answer": answer.model_dump_json(),
             "latency_ms": answered.latency_ms,
+            **kept(row, answer, keep),
         }
         for row, answer in zip(answered.rows, answered.answers, strict=True)
     ]
