@@ -6,6 +6,7 @@ by `server`. Answers to the same text differ only with the model version, which 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ import anyio.to_thread
 from fastapi import FastAPI, Path, Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi_offline import FastAPIOffline
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 import lakeloop
 from lakeloop.hosts import HostGuard, Hosts
@@ -45,6 +46,7 @@ from lakeloop.serving.router import named, only
 from lakeloop.serving.watcher import Watcher
 from lakeloop.tasks.reading import Instance
 
+_LOOK_SECONDS = 0.01
 _LOOP = "/v1/loops/{loop}"
 
 
@@ -59,10 +61,13 @@ class Service:
     metrics: ServerMetrics
 
 
-def create_app(service: Service, hosts: Hosts | None = None, keys: Keys | None = None) -> FastAPI:
+def create_app(
+    service: Service, hosts: Hosts | None = None, keys: Keys | None = None, *, models_first: bool = False
+) -> FastAPI:
     """The ASGI app of a model server; starts and stops the parts of `service` with itself.
 
-    Without `hosts` it answers under every name, without `keys` to everybody.
+    Without `hosts` it answers under every name, without `keys` to everybody. With `models_first` it has not
+    started before it has looked for all models, or `answer_seconds` have passed.
     """
     queue = InferenceQueue(service.limits.lanes, service.limits.waiting, service.metrics)
 
@@ -71,6 +76,8 @@ def create_app(service: Service, hosts: Hosts | None = None, keys: Keys | None =
         for served in service.loops.values():
             served.predictions.start()
         service.watcher.start()
+        if models_first:
+            await _looked(service)
         yield
         await anyio.to_thread.run_sync(_stop, service, queue)
 
@@ -89,6 +96,14 @@ def create_app(service: Service, hosts: Hosts | None = None, keys: Keys | None =
     _guard(app, service, hosts, keys)
     app.openapi = _openapi_of(app, service, keyed=keys is not None)  # type: ignore[method-assign]  # FastAPI's way to do this
     return app
+
+
+async def _looked(service: Service) -> None:
+    deadline = time.monotonic() + service.limits.answer_seconds
+    while time.monotonic() < deadline:
+        if all(served.slots.champion.looked for served in service.loops.values()):
+            return
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _guard(app: FastAPI, service: Service, hosts: Hosts | None, keys: Keys | None) -> None:
@@ -243,4 +258,4 @@ def _add_operations(app: FastAPI, service: Service) -> None:
 
     @app.get("/metrics", tags=["operations"], summary="Prometheus metrics", response_class=Response)
     async def metrics() -> Response:
-        return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)

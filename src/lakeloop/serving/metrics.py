@@ -1,14 +1,19 @@
 """The model server's Prometheus metrics, in one registry per app, and the middleware that times requests.
 
+Several processes of one server count together, by files in a folder that `SHARED` names (the multiprocess
+mode of prometheus_client): whichever is asked tells of all of them.
+
 Only counting is here. Labels are bounded: paths that do not exist share one, texts and ids are never labels.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lakeloop.serving.guard.problems import CLIENT_GONE
@@ -16,6 +21,8 @@ from lakeloop.serving.guard.problems import CLIENT_GONE
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _TEXTS = (1, 2, 4, 8, 16, 32, 64, 128)
 _LOOP = ("loop",)
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable by which prometheus_client finds that folder, when it is imported."""
 
 
 class ServerMetrics:
@@ -32,10 +39,8 @@ class ServerMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self.pending = Gauge(
-            "lakeloop_requests_pending", "Requests that a model works on or that wait.", registry=registry
-        )
-        self.connections = Gauge("lakeloop_connections", "Connections that are open.", registry=registry)
+        self.pending = self._gauge("requests_pending", "Requests that a model works on or that wait.")
+        self.connections = self._gauge("connections", "Connections that are open.")
         self._cut = self._counter("connections_cut", "Connections that this server ended.", ("why",))
         self._by_key = self._counter("key_requests", "Requests by the name of the key they showed.", ("key",))
         self.texts = Histogram(
@@ -50,19 +55,31 @@ class ServerMetrics:
             "1 for the version in use.",
             (*_LOOP, "version", "digest"),
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.load_failures = self._counter(
             "model_load_failures",
             "New versions not taken into use: refused for good, or unreachable for now.",
             (*_LOOP, "kind"),
         )
-        self.backlog = Gauge(
-            "lakeloop_predictions_backlog_rows", "Predictions not in the lake yet.", _LOOP, registry=registry
-        )
+        self.backlog = self._gauge("predictions_backlog_rows", "Predictions not in the lake yet.", _LOOP)
         self.published = self._counter("predictions_published", "Predictions written to the lake.", _LOOP)
         self.dropped = self._counter("predictions_dropped", "Predictions answered but not logged.", _LOOP)
         self.log_failures = self._counter(
             "predictions_publish_failures", "Batches the lake did not take.", _LOOP
+        )
+
+    def text(self) -> bytes:
+        """All of it as Prometheus reads it."""
+        if SHARED not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
+
+    def _gauge(self, what: str, help_text: str, labels: tuple[str, ...] = ()) -> Gauge:
+        return Gauge(
+            f"lakeloop_{what}", help_text, labels, registry=self.registry, multiprocess_mode="livesum"
         )
 
     def _counter(self, what: str, help_text: str, labels: tuple[str, ...]) -> Counter:
@@ -91,18 +108,15 @@ class LoopMetrics:
         self.published = metrics.published.labels(loop)
         self.dropped = metrics.dropped.labels(loop)
         self.log_failures = metrics.log_failures.labels(loop)
-        self._backlog = metrics.backlog.labels(loop)
+        self.backlog = metrics.backlog.labels(loop)
         self._model = metrics.model
         self._loop = loop
         self._used: tuple[str, str] | None = None
 
-    def watch_backlog(self, rows: Callable[[], int]) -> None:
-        """Ask `rows` for the number of predictions that wait, whenever somebody reads the metrics."""
-        self._backlog.set_function(rows)
-
     def use_model(self, version: str, digest: str) -> None:
         """Show this version as the one in use, in place of the one before."""
         if self._used:
+            self._model.labels(self._loop, *self._used).set(0)  # what is in a shared folder stays there
             self._model.remove(self._loop, *self._used)
         self._used = (version, digest)
         self._model.labels(self._loop, version, digest).set(1)

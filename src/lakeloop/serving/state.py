@@ -19,7 +19,9 @@ def loop_state(served: ServedLoop) -> LoopState:
     except ProblemError as problem:
         return LoopState(loop=served.name, task=served.task, ready=False, problem=problem.detail)
     kind = model.predictor.description.contract.kind
-    return LoopState(loop=served.name, task=kind, ready=True, version=model.release.version)
+    return LoopState(
+        loop=served.name, task=kind, ready=True, version=model.release.version, since=model.loaded_at
+    )
 
 
 def model_info(served: ServedLoop) -> ModelInfo:

@@ -70,7 +70,7 @@ class PredictionLog:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._publisher = threading.Thread(target=self._run, name="prediction-log", daemon=True)
-        metrics.watch_backlog(lambda: spool.rows)
+        metrics.backlog.set(spool.rows)
 
     def start(self) -> None:
         """Begin to publish, in the background."""
@@ -87,6 +87,7 @@ class PredictionLog:
             self._metrics.dropped.inc(len(answered.rows))
         elif kept == "filled":
             self._wake.set()
+        self._metrics.backlog.set(self._spool.rows)
 
     def flush(self) -> None:
         """Publish everything that waits.
@@ -103,6 +104,7 @@ class PredictionLog:
     def _publish_closed(self) -> None:
         while batch := self._spool.oldest():
             if (rows := self._readable(batch)) is None:
+                self._metrics.backlog.set(self._spool.rows)
                 continue
             try:
                 self._publish(rows, batch.id)
@@ -111,6 +113,7 @@ class PredictionLog:
             else:
                 self._spool.remove(batch)
                 self._metrics.published.inc(batch.rows)
+            self._metrics.backlog.set(self._spool.rows)
 
     def _readable(self, batch: SpooledBatch) -> pa.Table | None:
         """The rows of a batch; None when it cannot be read: then it is set aside, and counted as dropped."""
