@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     """Where the model server answers."""
     server_link: str = ""
     """Where a person's browser finds it, when that is another address; for links only."""
+    serve_keys_file: Path | None = None
+    """File with the keys of the model server, a line `NAME: KEY` for each; without it the server has none.
+    What asks the server from here shows the first."""
     airflow_url: str = f"http://127.0.0.1:{AIRFLOW_PORT}"
     """Where Airflow's web UI and API answer."""
     allowed_hosts: tuple[str, ...] = ()
@@ -100,6 +103,8 @@ class Settings(BaseSettings):
         values["lake"] = lake if "://" in lake else str(_below(root, lake))
         values["loops"] = _below(root, values.get("loops") or "loops")
         values["dbt"] = _below(root, values.get("dbt") or "dbt")
+        keys = values.get("serve_keys_file")
+        values["serve_keys_file"] = _below(root, keys) if keys else None
         if isinstance(roots := values.get("data_roots"), list | tuple):
             values["data_roots"] = tuple(_below(root, path) for path in roots)
         return values

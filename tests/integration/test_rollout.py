@@ -86,6 +86,31 @@ def test_a_server_that_does_not_serve_the_loop_is_not_waited_for(context: StageC
         rollout(other, DAY)
 
 
+def test_a_server_with_keys_is_shown_ours_and_is_not_waited_for_when_it_does_not_know_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    keys = tmp_path / "keys"
+    keys.write_text(f"loop: {'k3y' * 10}\n")
+    context = open_project(tmp_path / "project")
+    running = ServerProcess.start(context.settings, poll_seconds=0.05, keys_file=keys)
+    try:
+        settings = context.settings.model_copy(update={"server_url": running.url, "serve_keys_file": keys})
+        promote(context, 1)
+        record = rollout(replace(context, settings=settings), DAY)
+        other = tmp_path / "other"
+        other.write_text(f"loop: {'0ther' * 10}\n")
+        promote(context, 2)
+        unknown = replace(context, settings=settings.model_copy(update={"serve_keys_file": other}))
+        with pytest.raises(ConfigurationError, match="does not know our key"):
+            rollout(unknown, "2026-11-21")
+    finally:
+        running.kill()
+
+    assert (record.status, record.outputs["version"]) == ("done", "v1")
+    assert "k3y" not in running.log.read_text()
+
+
 def test_a_champion_that_came_back_is_rolled_out_again(context: StageContext) -> None:
     for number in (1, 2):
         promote(context, number)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 import httpx
 import pytest
@@ -21,62 +18,12 @@ from lakeloop.serving.guard.limits import Limits
 from lakeloop.serving.server import open_service, serve
 from lakeloop.spec.reading.load import load_named
 from lakeloop.stages.frame.session import StageContext
+from tests.support.load import Load, logged
 from tests.support.serving import ServerProcess, add_numbers, open_project, promote, register
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 FAST = {"poll_seconds": 0.05, "flush_seconds": 0.2}
-
-
-@dataclass
-class Load:
-    """Clients that ask one after the other until they are told to stop."""
-
-    url: str
-    clients: int = 4
-    answered: dict[str, str] = field(default_factory=dict)
-    """Request id -> model version."""
-    sent: set[str] = field(default_factory=set)
-    failures: list[str] = field(default_factory=list)
-    slowest: float = 0.0
-    """Seconds."""
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _threads: list[threading.Thread] = field(default_factory=list)
-
-    def __enter__(self) -> Self:
-        self._threads = [threading.Thread(target=self._ask, args=(n,)) for n in range(self.clients)]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self, client: int) -> None:
-        versions = []
-        with httpx.Client(base_url=self.url, timeout=10) as http:
-            number = 0
-            while not self._stop.is_set():
-                number += 1
-                name = f"c{client}-{number}"
-                self.sent.add(name)
-                started = time.monotonic()
-                try:
-                    answer = http.post("/v1/predict", json={"texts": ["tech", "sports"], "request_id": name})
-                except httpx.TransportError as error:
-                    self.failures.append(repr(error))
-                    return
-                self.slowest = max(self.slowest, time.monotonic() - started)
-                labels = [prediction["label"] for prediction in answer.json().get("predictions", [])]
-                if answer.status_code != 200 or labels != ["tech", "sports"]:
-                    self.failures.append(answer.text)
-                    continue
-                self.answered[name] = answer.json()["model_version"]
-                versions.append(int(answer.json()["model_version"][1:]))
-        if versions != sorted(versions):
-            self.failures.append(f"client {client}: an older version answered after a newer one")
 
 
 @pytest.fixture
@@ -89,11 +36,6 @@ def server(context: StageContext) -> Iterator[ServerProcess]:
     running = ServerProcess.start(context.settings, **FAST)
     yield running
     running.kill()
-
-
-def logged(context: StageContext) -> Counter[str]:
-    """Rows of the table `predictions` by request id; two texts a request are two rows."""
-    return Counter(context.lake.read("predictions", columns=["request_id"])["request_id"].to_pylist())
 
 
 def test_no_request_fails_over_many_swaps_and_each_answer_is_logged_once(

@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 from lakeloop.stages.frame.session import StageContext
-from tests.integration.test_server import FAST, Load, logged
+from tests.integration.test_server import FAST
+from tests.support.load import Load, logged
 from tests.support.serving import ServerProcess, open_project, promote
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

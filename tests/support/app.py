@@ -13,6 +13,7 @@ from lakeloop.serving.app import Service, create_app
 from lakeloop.serving.cache import ModelCache
 from lakeloop.serving.exchange import ServedLoop
 from lakeloop.serving.guard.limits import Limits
+from lakeloop.serving.keys import Keys
 from lakeloop.serving.log.observations import ObservationLog
 from lakeloop.serving.log.predictions import PredictionLog
 from lakeloop.serving.log.spool import Spool
@@ -44,6 +45,7 @@ class Server:
         limits: Limits = LIMITS,
         numbers: FolderSource | None = None,
         task: str = "classification",
+        keys: Keys | None = None,
     ) -> None:
         self.rows: list[dict[str, Any]] = []
         """Of the table `predictions`."""
@@ -56,7 +58,7 @@ class Server:
             parts.append(self._open("stars", "regression", numbers, tmp_path / "stars"))
         watcher = Watcher([watch for _, watch in parts], poll_seconds=limits.poll_seconds)
         self.loops = {served.name: served for served, _ in parts}
-        self.app = create_app(Service(self.loops, watcher, limits, self.metrics))
+        self.app = create_app(Service(self.loops, watcher, limits, self.metrics), keys=keys)
         self.client = TestClient(self.app, raise_server_exceptions=False)
 
     @property

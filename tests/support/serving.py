@@ -55,10 +55,11 @@ deploy:
   smoke_texts: [A good day.]
 """
 _SCRIPT = """
-import logging, sys
+import functools, logging, sys
 from lakeloop.serving.server import serve
-logging.basicConfig(level="INFO")
-serve(sys.argv[2:], port=int(sys.argv[1]))
+prepare = functools.partial(logging.basicConfig, level="INFO")
+prepare()
+serve(sys.argv[2:], port=int(sys.argv[1]), prepare=prepare)
 """
 
 

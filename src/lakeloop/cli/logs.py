@@ -28,6 +28,7 @@ other's lines."""
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 _LIBRARIES = (logging.ERROR, logging.WARNING)
 _OURS = ("lakeloop", "training")
+_configured = [0]
 _PYTHON = "py.warnings"
 """The logger of what the module `warnings` is told, most of it of libraries to each other."""
 
@@ -37,6 +38,7 @@ def configure(verbosity: int) -> None:
 
     What libraries warn of is shown from 1 on, and what Python warns libraries of from 2 on.
     """
+    _configured[:] = [verbosity]
     formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%SZ")
     formatter.converter = time.gmtime
     handler = _ConsoleHandler(_LIBRARIES[min(verbosity, len(_LIBRARIES) - 1)])
@@ -47,6 +49,17 @@ def configure(verbosity: int) -> None:
     logging.getLogger(_PYTHON).setLevel(logging.WARNING if verbosity >= len(_LEVELS) - 1 else logging.ERROR)
     for name in _OURS:
         logging.getLogger(name).setLevel(_LEVELS[min(verbosity, len(_LEVELS) - 1)])
+
+
+def verbosity() -> int:
+    """What `configure` was told last."""
+    return _configured[-1]
+
+
+def of_a_server(verbosity: int) -> None:
+    """As in the process that started a server, in one of those that answer for it."""
+    configure(verbosity)
+    at_least_info(of_libraries=True)
 
 
 def at_least_info(*, of_libraries: bool = False) -> None:

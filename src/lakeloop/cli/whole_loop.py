@@ -99,15 +99,24 @@ def serve(
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = SERVER_PORT,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Processes that answer on the port; default: LAKELOOP_SERVE_PROCESSES, or 1."
+        ),
+    ] = None,
 ) -> None:
     """Answer over HTTP with the champions, until Ctrl-C; a new champion is taken up without a restart."""
-    from lakeloop.cli.logs import at_least_info
+    from functools import partial
 
-    at_least_info(of_libraries=True)
+    from lakeloop.cli import logs
+
+    logs.at_least_info(of_libraries=True)
 
     from lakeloop.serving.server import serve as run_server
 
-    run_server(loops or (), host, port)
+    prepare = partial(logs.of_a_server, logs.verbosity())
+    run_server(loops or (), host, port, processes=processes, prepare=prepare)
 
 
 @app.command(rich_help_panel=_PANEL)

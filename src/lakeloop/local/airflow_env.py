@@ -95,7 +95,9 @@ def _inherited() -> dict[str, str]:
 
 
 def _lakeloop(settings: Settings, airflow_url: str, server_url: str) -> dict[str, str]:
+    keys = {"LAKELOOP_SERVE_KEYS_FILE": str(settings.serve_keys_file)} if settings.serve_keys_file else {}
     return {
+        **keys,
         "LAKELOOP_ROOT": str(settings.root),
         "LAKELOOP_HOME": str(settings.home),
         "LAKELOOP_CACHE": str(settings.cache),

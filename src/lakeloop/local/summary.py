@@ -13,6 +13,7 @@ from lakeloop.local.drive import Outcome, TaskTime
 from lakeloop.local.state import Stack
 from lakeloop.local.status_view import status_panel
 from lakeloop.serving.client import ModelServer
+from lakeloop.serving.keys import own_key
 from lakeloop.stages.catalogue import DAGS
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.frame.status import loop_status
@@ -43,7 +44,9 @@ def _print_answers(console: Console, context: StageContext, stack: Stack) -> Non
     rows = smoke_instances(context.loop)
     if not rows:
         return
-    with ModelServer(stack.server_url, context.loop.name) as server:
+    with ModelServer(
+        stack.server_url, context.loop.name, own_key(context.settings.serve_keys_file)
+    ) as server:
         try:
             told = server.ask(rows)
         except ServiceError as error:

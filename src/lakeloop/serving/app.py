@@ -6,6 +6,7 @@ by `server`. Answers to the same text differ only with the model version, which 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ import anyio.to_thread
 from fastapi import BackgroundTasks, FastAPI, Path, Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi_offline import FastAPIOffline
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 import lakeloop
 from lakeloop.hosts import HostGuard, Hosts
@@ -27,8 +28,10 @@ from lakeloop.serving.guard.bodies import BodyLimit
 from lakeloop.serving.guard.gone import unless_gone
 from lakeloop.serving.guard.head import HeadAsGet, HeadLimit
 from lakeloop.serving.guard.identity import RequestIds, client_of, use_id
+from lakeloop.serving.guard.keyed import KeyGuard
 from lakeloop.serving.guard.limits import Limits
 from lakeloop.serving.guard.problems import ErrorBody, ProblemError, install
+from lakeloop.serving.keys import Keys
 from lakeloop.serving.messages import (
     Health,
     Loops,
@@ -43,6 +46,7 @@ from lakeloop.serving.router import named, only
 from lakeloop.serving.watcher import Watcher
 from lakeloop.tasks.reading import Instance
 
+_LOOK_SECONDS = 0.01
 _LOOP = "/v1/loops/{loop}"
 
 
@@ -57,10 +61,13 @@ class Service:
     metrics: ServerMetrics
 
 
-def create_app(service: Service, hosts: Hosts | None = None) -> FastAPI:
+def create_app(
+    service: Service, hosts: Hosts | None = None, keys: Keys | None = None, *, models_first: bool = False
+) -> FastAPI:
     """The ASGI app of a model server; starts and stops the parts of `service` with itself.
 
-    Without `hosts` it answers under every name.
+    Without `hosts` it answers under every name, without `keys` to everybody. With `models_first` it has not
+    started before it has looked for all models, or `answer_seconds` have passed.
     """
     asking = Asking(service.limits, service.metrics)
 
@@ -70,6 +77,8 @@ def create_app(service: Service, hosts: Hosts | None = None) -> FastAPI:
             for log in served.logs:
                 log.start()
         service.watcher.start()
+        if models_first:
+            await _looked(service)
         yield
         await anyio.to_thread.run_sync(_stop, service, asking)
 
@@ -85,23 +94,33 @@ def create_app(service: Service, hosts: Hosts | None = None) -> FastAPI:
     _add_models(app, service)
     _add_operations(app, service)
     _add_start_page(app, service)
-    _guard(app, service, hosts)
-    app.openapi = _openapi_of(app, service)  # type: ignore[method-assign]  # FastAPI's way to do this
+    _guard(app, service, hosts, keys)
+    app.openapi = _openapi_of(app, service, keyed=keys is not None)  # type: ignore[method-assign]  # FastAPI's way to do this
     return app
 
 
-def _guard(app: FastAPI, service: Service, hosts: Hosts | None) -> None:
+async def _looked(service: Service) -> None:
+    deadline = time.monotonic() + service.limits.answer_seconds
+    while time.monotonic() < deadline:
+        if all(served.slots.champion.looked for served in service.loops.values()):
+            return
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _guard(app: FastAPI, service: Service, hosts: Hosts | None, keys: Keys | None) -> None:
     """Put what a request has to pass before the app; the last is asked first."""
     app.add_middleware(BodyLimit, limits=service.limits)
     app.add_middleware(HeadLimit, limits=service.limits)
     app.add_middleware(HeadAsGet)
+    if keys is not None:
+        app.add_middleware(KeyGuard, keys=keys, metrics=service.metrics)
     if hosts is not None:
         app.add_middleware(HostGuard, hosts=hosts)
     app.add_middleware(Timing, metrics=service.metrics, is_path=_is_path(app, service))
     app.add_middleware(RequestIds)
 
 
-def _openapi_of(app: FastAPI, service: Service) -> Callable[[], dict[str, Any]]:
+def _openapi_of(app: FastAPI, service: Service, *, keyed: bool) -> Callable[[], dict[str, Any]]:
     """The document of the API, made once for each list of loops: that takes a tenth of a second."""
     described: dict[tuple[str, ...], dict[str, Any]] = {}
 
@@ -109,7 +128,7 @@ def _openapi_of(app: FastAPI, service: Service) -> Callable[[], dict[str, Any]]:
         names = tuple(service.loops)
         if names not in described:
             described.clear()
-            described[names] = describe(app, service.loops, service.limits)
+            described[names] = describe(app, service.loops, service.limits, keyed=keyed)
         return described[names]
 
     return openapi
@@ -255,4 +274,4 @@ def _add_operations(app: FastAPI, service: Service) -> None:
 
     @app.get("/metrics", tags=["operations"], summary="Prometheus metrics", response_class=Response)
     async def metrics() -> Response:
-        return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from lakeloop.errors import ArtifactError
 from lakeloop.inference.predictor import Predictor
+from lakeloop.locks import locked
 from lakeloop.records import now
 from lakeloop.serving.slots import Named, Release, ServedModel
 
 log = logging.getLogger(__name__)
 
+_LOCK = ".lock"
 _SELF_CHECK = "A short text that every model must be able to answer."
 _SELF_CHECK_TOKENS = 10
 """Least number of tokens that a tokenizer makes of this text."""
@@ -44,27 +47,39 @@ class ModelCache:
         Raises:
             ArtifactError: the artifact is not whole, not the registered one, or does not answer.
         """
+        with self._alone():
+            predictor = self._opened(release)
+        predictor.predict(_warm_up(predictor.description.max_tokens))
+        return ServedModel(release, predictor, now())
+
+    def _opened(self, release: Release) -> Predictor:
         folder = self._folder / release.version
         cached = folder.exists()
         if not cached:
             self._source.fetch(release, folder)
         try:
-            predictor = Predictor(folder, self._threads, expect=release.digest)
+            return Predictor(folder, self._threads, expect=release.digest)
         except ArtifactError:
             if not cached:
                 raise
             log.warning("%s: the local copy is damaged; it is fetched again", folder)
             shutil.rmtree(folder)
             self._source.fetch(release, folder)
-            predictor = Predictor(folder, self._threads, expect=release.digest)
-        predictor.predict(_warm_up(predictor.description.max_tokens))
-        return ServedModel(release, predictor, now())
+            return Predictor(folder, self._threads, expect=release.digest)
 
     def forget_all_but(self, versions: Collection[str]) -> None:
         """Delete the copies of all other versions."""
-        for folder in self._folder.iterdir():
-            if folder.is_dir() and folder.name not in versions:
-                shutil.rmtree(folder, ignore_errors=True)
+        with self._alone():
+            for folder in self._folder.iterdir():
+                if folder.is_dir() and folder.name not in versions:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Of the processes that share the folder one at a time: none takes away what another is loading."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with locked(self._folder / _LOCK):
+            yield
 
 
 def _warm_up(max_tokens: int) -> list[str]:

@@ -39,12 +39,13 @@ class Answers:
 
 
 class ModelServer:
-    """The part of the server at `url` that serves one loop."""
+    """The part of the server at `url` that serves one loop; `key` is shown to a server that has keys."""
 
-    def __init__(self, url: str, loop: str) -> None:
+    def __init__(self, url: str, loop: str, key: str | None = None) -> None:
         self.url = url.rstrip("/")
         self.path = f"/v1/loops/{loop}"
-        self._http = httpx.Client(base_url=self.url, timeout=REQUEST_SECONDS)
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(base_url=self.url, timeout=REQUEST_SECONDS, headers=headers)
 
     def __enter__(self) -> Self:
         return self

@@ -187,6 +187,8 @@ class LoopState(_Described):
     ready: bool
     version: str | None = None
     """The version that answers; none while the loop is not ready."""
+    since: datetime | None = None
+    """When this process began to answer with it."""
     problem: ErrorDetail | None = None
     """Why it is not ready."""
     challenger: ChallengerInfo | None = None

@@ -1,15 +1,20 @@
 """The model server's Prometheus metrics, in one registry per app, and the middleware that times requests.
 
+Several processes of one server count together, by files in a folder that `SHARED` names (the multiprocess
+mode of prometheus_client): whichever is asked tells of all of them.
+
 Only counting is here. Labels are bounded: paths that do not exist share one, texts and ids are never labels.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Literal, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lakeloop.serving.guard.problems import CLIENT_GONE
@@ -18,6 +23,8 @@ _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 
 _TEXTS = (1, 2, 4, 8, 16, 32, 64, 128)
 _LOOP = ("loop",)
 _ROLE = (*_LOOP, "role")
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable by which prometheus_client finds that folder, when it is imported."""
 
 Role = Literal["champion", "canary", "shadow"]
 """In which a version is asked. Labels name the role and not the version: roles are three, versions many."""
@@ -29,9 +36,7 @@ class ServerMetrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        self.requests = Counter(
-            "lakeloop_requests", "Requests answered.", ("method", "path", "code"), registry=registry
-        )
+        self.requests = self._counter("requests", "Requests answered.", ("method", "path", "code"))
         self.seconds = Histogram(
             "lakeloop_request_seconds",
             "Time from a request's head to the last byte of its answer.",
@@ -39,13 +44,10 @@ class ServerMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self.pending = Gauge(
-            "lakeloop_requests_pending", "Requests that a model works on or that wait.", registry=registry
-        )
-        self.connections = Gauge("lakeloop_connections", "Connections that are open.", registry=registry)
-        self._cut = Counter(
-            "lakeloop_connections_cut", "Connections that this server ended.", ("why",), registry=registry
-        )
+        self.pending = self._gauge("requests_pending", "Requests that a model works on or that wait.")
+        self.connections = self._gauge("connections", "Connections that are open.")
+        self._cut = self._counter("connections_cut", "Connections that this server ended.", ("why",))
+        self._by_key = self._counter("key_requests", "Requests by the name of the key they showed.", ("key",))
         self.texts = Histogram(
             "lakeloop_request_texts",
             "Texts in an answered request.",
@@ -58,22 +60,43 @@ class ServerMetrics:
             "1 for the version in use.",
             (*_LOOP, "version", "digest"),
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.challenger = Gauge(
             "lakeloop_challenger_info",
             "1 for the version beside the champion, in its phase.",
             (*_LOOP, "version", "digest", "phase"),
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.roles = _RoleCounts(registry)
-        self.load_failures = Counter(
-            "lakeloop_model_load_failures",
+        self.load_failures = self._counter(
+            "model_load_failures",
             "New versions not taken into use: refused for good, or unreachable for now.",
             (*_LOOP, "kind"),
-            registry=registry,
         )
         self.predictions = _TableMetrics("predictions", registry)
         self.observations = _TableMetrics("observations", registry)
+
+    def text(self) -> bytes:
+        """All of it as Prometheus reads it."""
+        if SHARED not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
+
+    def _gauge(self, what: str, help_text: str, labels: tuple[str, ...] = ()) -> Gauge:
+        return Gauge(
+            f"lakeloop_{what}", help_text, labels, registry=self.registry, multiprocess_mode="livesum"
+        )
+
+    def _counter(self, what: str, help_text: str, labels: tuple[str, ...]) -> Counter:
+        return Counter(f"lakeloop_{what}", help_text, labels, registry=self.registry)
+
+    def count_key(self, name: str) -> None:
+        """One more request came with the key of this name."""
+        self._by_key.labels(name).inc()
 
     def count_cut(self, why: str) -> None:
         """One more connection was ended by this server, and `why`."""
@@ -113,7 +136,11 @@ class _TableMetrics:
         self.table = table
         named = f"lakeloop_{table}"
         self.backlog = Gauge(
-            f"{named}_backlog_rows", f"Rows of {table} not in the lake yet.", _LOOP, registry=registry
+            f"{named}_backlog_rows",
+            f"Rows of {table} not in the lake yet.",
+            _LOOP,
+            registry=registry,
+            multiprocess_mode="livesum",
         )
         self.published = Counter(
             f"{named}_published", f"Rows of {table} written to the lake.", _LOOP, registry=registry
@@ -132,11 +159,7 @@ class LogMetrics:
         self.published = metrics.published.labels(loop)
         self.dropped = metrics.dropped.labels(loop)
         self.failures = metrics.failures.labels(loop)
-        self._backlog = metrics.backlog.labels(loop)
-
-    def watch_backlog(self, rows: Callable[[], int]) -> None:
-        """Ask `rows` for the number of rows that wait, whenever somebody reads the metrics."""
-        self._backlog.set_function(rows)
+        self.backlog = metrics.backlog.labels(loop)
 
 
 class RoleMetrics:
@@ -177,6 +200,7 @@ class LoopMetrics:
     def use_model(self, version: str, digest: str) -> None:
         """Show this version as the one in use, in place of the one before."""
         if self._used:
+            self._model.labels(self._loop, *self._used).set(0)  # what is in a shared folder stays there
             self._model.remove(self._loop, *self._used)
         self._used = (version, digest)
         self._model.labels(self._loop, version, digest).set(1)
@@ -184,6 +208,7 @@ class LoopMetrics:
     def use_challenger(self, tried: tuple[str, str, str] | None) -> None:
         """Show version, digest and phase of the one beside the champion, in place of the one before."""
         if self._tried:
+            self._challenger.labels(self._loop, *self._tried).set(0)
             self._challenger.remove(self._loop, *self._tried)
         self._tried = tried
         if tried:

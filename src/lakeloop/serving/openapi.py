@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 
 from lakeloop.serving.exchange import ServedLoop
 from lakeloop.serving.guard.identity import CLIENT_ID, REQUEST_ID
+from lakeloop.serving.guard.keyed import OPEN
 from lakeloop.serving.guard.limits import Limits
 from lakeloop.serving.guard.problems import PROBLEM_JSON
 from lakeloop.serving.messages import example_request, example_response
@@ -22,8 +23,10 @@ _ID = {"X-Request-ID": {"description": "Of the request, or made up.", "schema": 
 _RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
 
 
-def describe(app: FastAPI, loops: Mapping[str, ServedLoop], limits: Limits) -> dict[str, Any]:
-    """The OpenAPI document of a server of `loops`."""
+def describe(
+    app: FastAPI, loops: Mapping[str, ServedLoop], limits: Limits, *, keyed: bool = False
+) -> dict[str, Any]:
+    """The OpenAPI document of a server of `loops`; `keyed`: one that has keys."""
     names = list(loops)
     schema = get_openapi(
         title=f"Lakeloop: {', '.join(names)}",
@@ -43,7 +46,26 @@ def describe(app: FastAPI, loops: Mapping[str, ServedLoop], limits: Limits) -> d
     for path, operations in schema["paths"].items():
         if path.endswith("/predict"):
             _add_examples(operations["post"], kinds)
+    if keyed:
+        _say_keys(schema)
     return schema
+
+
+def _say_keys(schema: dict[str, Any]) -> None:
+    schema["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "A key of this server."},
+        "basic": {"type": "http", "scheme": "basic", "description": "For browsers: any name, and the key."},
+    }
+    refused = {
+        "description": "No key of this server.",
+        "headers": {**_ID, "WWW-Authenticate": {"schema": {"type": "string"}}},
+        "content": _PROBLEM,
+    }
+    for path, operations in schema["paths"].items():
+        for operation in operations.values():
+            if path not in OPEN:
+                operation["security"] = [{"bearer": []}, {"basic": []}]
+                operation["responses"]["401"] = refused
 
 
 def _operations(schema: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -82,9 +82,12 @@ def _open_loop(
         return lambda rows, batch_id: lake.append_once(table, rows, batch_id=batch_id)
 
     seconds = limits.flush_seconds
-    predictions = PredictionLog(spool("spool"), publish("predictions"), metrics, flush_seconds=seconds)
+    how = loop.deploy.log
+    predictions = PredictionLog(
+        spool("spool"), publish("predictions"), metrics, flush_seconds=seconds, keep=how
+    )
     observations = ObservationLog(
-        spool("observations"), publish("observations"), metrics, flush_seconds=seconds
+        spool("observations"), publish("observations"), metrics, flush_seconds=seconds, keep=how
     )
     served = ServedLoop(loop.name, loop.task.kind, Slots(loop.name), predictions, observations, metrics)
     source = RegistrySource(lake)

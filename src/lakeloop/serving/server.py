@@ -10,6 +10,7 @@ import logging
 import resource
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import uvicorn
@@ -21,6 +22,7 @@ from lakeloop.ports import SERVER_PORT
 from lakeloop.serving.app import Service, create_app
 from lakeloop.serving.guard.connections import bounded
 from lakeloop.serving.guard.limits import Limits
+from lakeloop.serving.keys import VARIABLE, Keys, read_keys
 from lakeloop.serving.metrics import ServerMetrics
 from lakeloop.serving.opening import LaterLoops, open_loop
 from lakeloop.serving.watcher import Watcher
@@ -65,43 +67,122 @@ def serve(
     port: int = SERVER_PORT,
     *,
     settings: Settings | None = None,
+    processes: int | None = None,
+    prepare: Callable[[], object] | None = None,
 ) -> None:
     """Serve the champions of `loops` until SIGTERM or Ctrl-C; then finish open requests and flush the logs.
 
     Without names all loops are served whose files can be read, also those that come or are mended later; the
-    file of a loop that is served is read once. There is no authentication: an address other than loopback
-    belongs behind a proxy that authenticates. Port 0 takes a free port; the log says which.
+    file of a loop that is served is read once. Without keys (`LAKELOOP_SERVE_KEYS_FILE`) an address other
+    than loopback belongs behind a proxy that authenticates. Port 0 takes a free port; the log says which.
+    With several `processes` (default: as the limits have it) `prepare`, which has to be picklable, is called
+    in each of them first, to set up its logging.
 
     Raises:
         ConfigurationError: a loop file or a setting is wrong, there is no loop, or the address is taken.
         ServiceError: the server could not start, or there is no lake that can be opened.
     """
     limits, settings = read_settings(Limits), settings or get_settings()
-    specs = _specs(loops, settings)
+    specs, keys = _specs(loops, settings), _keys(settings, host)
     _require_files(limits)
-    if host not in _LOOPBACK:
-        log.warning("listening on %s: everybody who reaches it can ask and read /metrics", host)
     listener = _listen(host, port)
     protect_home(settings)
-    service = open_service(specs, settings, limits, later=not loops)
     name = f"[{host}]" if ":" in host else host
     address = f"http://{name}:{listener.getsockname()[1]}"
-    log.info("serving %s at %s (a page to try it is there, too)", ", ".join(service.loops), address)
-    app = create_app(service, allowed_hosts(settings, host))
-    server = uvicorn.Server(_config(app, service))
-    server.run(sockets=[listener])
-    if not server.started:
-        raise ServiceError("the model server could not start", where=address, remedy="see the log above")
+    one = _Process(listener, tuple(loops), host, address, settings, limits, keys)
+    if (processes or limits.processes) == 1:
+        service = open_service(specs, settings, limits, later=not loops)
+        log.info("serving %s at %s (a page to try it is there, too)", ", ".join(service.loops), address)
+        one.run(service)
+        return
+    from lakeloop.serving.processes import supervise
+
+    known = ", ".join(spec.name for spec in specs)
+    log.info("serving %s at %s (a page to try it is there, too)", known, address)
+    supervise(replace(one, shared=True, prepare=prepare), processes or limits.processes, limits.drain_seconds)
 
 
-def _config(app: FastAPI, service: Service) -> uvicorn.Config:
+@dataclass(frozen=True)
+class _Process:
+    """What one server process does; where several `shared` the listener, it is called in each of them."""
+
+    listener: socket.socket
+    loops: tuple[str, ...]
+    host: str
+    address: str
+    settings: Settings
+    limits: Limits
+    keys: Keys | None
+    shared: bool = False
+    prepare: Callable[[], object] | None = None
+
+    def __call__(self, started: Callable[[], None]) -> None:
+        """Open the service and run it, as one of several."""
+        if self.prepare is not None:
+            self.prepare()
+        _require_files(self.limits)
+        protect_home(self.settings)
+        try:
+            specs = _specs(self.loops, self.settings)
+            service = open_service(specs, self.settings, self.limits, later=not self.loops)
+        except LakeloopError as error:
+            log.error("%s", error)  # noqa: TRY400 - it says what is wrong
+            raise SystemExit(error.exit_code) from None
+        self.run(service, started)
+
+    def run(self, service: Service, started: Callable[[], None] = lambda: None) -> None:
+        """Answer until SIGTERM or SIGINT.
+
+        Raises:
+            ServiceError: the server could not start.
+        """
+        hosts = allowed_hosts(self.settings, self.host)
+        app = create_app(service, hosts, self.keys, models_first=self.shared)
+        config = _config(app, service, backlog=1 if self.shared else _BACKLOG)
+
+        def on_start() -> None:
+            if self.shared:
+                self.listener.listen(_BACKLOG)  # one connection is taken at a time, but so many may wait
+            started()
+
+        server = _Server(config, on_start)
+        server.run(sockets=[self.listener])
+        if not server.started:
+            raise ServiceError(
+                "the model server could not start", where=self.address, remedy="see the log above"
+            )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which says when it takes connections."""
+
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_start()
+
+
+def _keys(settings: Settings, host: str) -> Keys | None:
+    if settings.serve_keys_file:
+        return read_keys(settings.serve_keys_file)
+    if host not in _LOOPBACK:
+        log.warning(
+            "listening on %s without keys: everybody who reaches it can ask; %s gives it some", host, VARIABLE
+        )
+    return None
+
+
+def _config(app: FastAPI, service: Service, *, backlog: int) -> uvicorn.Config:
     limits = service.limits
     return uvicorn.Config(
         app,
         http=bounded(limits, service.metrics),
         h11_max_incomplete_event_size=limits.head_bytes,
         ws="none",
-        backlog=_BACKLOG,
+        backlog=backlog,
         log_config=None,
         access_log=False,  # /metrics counts; a line a request would cost more than the answer
         server_header=False,

@@ -22,7 +22,14 @@ def loop_state(served: ServedLoop) -> LoopState:
             loop=served.name, task=served.task, ready=False, problem=problem.detail, challenger=tried
         )
     kind = model.predictor.description.contract.kind
-    return LoopState(loop=served.name, task=kind, ready=True, version=model.release.version, challenger=tried)
+    return LoopState(
+        loop=served.name,
+        task=kind,
+        ready=True,
+        version=model.release.version,
+        since=model.loaded_at,
+        challenger=tried,
+    )
 
 
 def challenger_info(served: ServedLoop) -> ChallengerInfo | None:

@@ -107,6 +107,10 @@ class Canary(Section):
     """What to do where too few came in time to tell anything: go on as if they had, or end the trial."""
 
 
+Kept = Literal["text", "mask", "hash"]
+"""What the prediction log keeps of a text."""
+
+
 class Deploy(Section):
     smoke_texts: Annotated[tuple[SmokeText | SmokeRow, ...], NOTHING] = ()
     """Texts that are sent to the server after each roll-out; the answers are shown and recorded. Where the
@@ -115,6 +119,13 @@ class Deploy(Section):
     """Ask a new version in the shadow of the champion first. Default: do not."""
     canary: Annotated[Canary | None, NOTHING] = None
     """Let a new version answer a share of the requests first. Default: it answers all of them at once."""
+
+    log: Annotated[Kept, NOTHING] = "text"
+    """What the prediction log keeps of what the server is asked. `text`: all of it. `mask`: the same with
+    each letter and digit of e-mail and IP addresses and of numbers of cards, bank accounts, phones and US
+    social security as `#`; names and streets stay. `hash`: no text and nothing beside it, only the text's
+    SHA-256. What a model finds in a text, or writes, is treated alike. The server reads it when it takes the
+    loop up."""
 
     @property
     def tried_first(self) -> bool:

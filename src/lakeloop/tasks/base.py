@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from pydantic import ConfigDict, Field, JsonValue
@@ -31,6 +31,13 @@ class Answer(Frozen):
 
     def cut(self, most: int) -> Answer:  # noqa: ARG002 - for those that have scores
         """The answer with `most` of its scores, the most probable first, where it has any."""
+        return self
+
+    def hidden(self, asked: str, hide: Callable[[str], str]) -> Answer:  # noqa: ARG002 - for those with texts
+        """The answer to the text `asked` with all that it tells of it, or that a model wrote, put by `hide`.
+
+        `hide` gives a text of the same length.
+        """
         return self
 
 

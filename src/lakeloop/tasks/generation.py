@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -43,6 +43,9 @@ class Generated(Answer):
     """Of the text, its end among them."""
     finished: bool
     """The model ended it; false where it had to stop at `max_new_tokens`."""
+
+    def hidden(self, asked: str, hide: Callable[[str], str]) -> Answer:  # noqa: ARG002
+        return self.model_copy(update={"text": hide(self.text)})
 
 
 class Proposed:

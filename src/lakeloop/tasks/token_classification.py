@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -67,6 +67,11 @@ class Entities(Answer):
     """In the order of the text."""
     text: str | None = None
     """The text that was read, where cleaning changed the one that was sent: places are in this one."""
+
+    def hidden(self, asked: str, hide: Callable[[str], str]) -> Answer:
+        read = hide(asked if self.text is None else self.text)
+        found = [each.model_copy(update={"text": read[each.start : each.end]}) for each in self.entities]
+        return self.model_copy(update={"entities": found, "text": None if self.text is None else read})
 
 
 class Proposed:

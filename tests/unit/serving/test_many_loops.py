@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,9 @@ def test_the_loops_are_listed_with_what_answers_or_why_nothing_does(
     assert (news["loop"], news["task"], news["ready"]) == ("news", "classification", False)
     assert news["problem"]["code"] == "no_model"
     assert "version" not in news
+    model = server.loops["stars"].slots.champion.model
+    assert model is not None
+    assert datetime.fromisoformat(stars.pop("since")) == model.loaded_at
     assert stars == {"loop": "stars", "task": "regression", "ready": True, "version": "v3"}
 
 

@@ -41,7 +41,7 @@ class Crowd:
         self.count = metrics.count_cut
         self._all: set[BoundedProtocol] = set()
         self._waiting: dict[BoundedProtocol, None] = {}
-        metrics.connections.set_function(lambda: len(self._all))
+        self._gauge = metrics.connections
 
     def enter(self, connection: BoundedProtocol) -> bool:
         """Take in one more; False when it has no place, because all others are being answered."""
@@ -51,6 +51,7 @@ class Crowd:
                 return False
             next(iter(self._waiting)).cut("crowded")
         self._all.add(connection)
+        self._gauge.set(len(self._all))
         return True
 
     def waits(self, connection: BoundedProtocol) -> None:
@@ -65,6 +66,7 @@ class Crowd:
     def leave(self, connection: BoundedProtocol) -> None:
         """The connection is closed, or about to be."""
         self._all.discard(connection)
+        self._gauge.set(len(self._all))
         self._waiting.pop(connection, None)
 
 

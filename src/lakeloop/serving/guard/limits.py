@@ -17,6 +17,8 @@ class Limits(BaseSettings):
         env_prefix="LAKELOOP_SERVE_", frozen=True, extra="ignore", use_attribute_docstrings=True
     )
 
+    processes: int = Field(default=1, ge=1)
+    """Processes that take connections from the one port; what follows is of each of them."""
     connections: int = Field(default=512, ge=1)
     """Connections that may be open; for one more, the one that waits longest for a request is closed."""
     head_bytes: int = Field(default=32 << 10, ge=1024)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 from lakeloop.lake.tables import OBSERVATIONS
+from lakeloop.serving.log.keeping import kept
 from lakeloop.serving.log.spool import Spool
 from lakeloop.serving.log.table import Publish, TableLog
 from lakeloop.serving.metrics import LoopMetrics, Role
+from lakeloop.spec.release import Kept
 from lakeloop.tasks.base import Answer
 from lakeloop.tasks.reading import Instance
 
 _ERROR_CHARACTERS = 500
+_KEPT = ("text_sha256", "answer")
+"""What there is of a row's content: its text is among the predictions, where anybody was told an answer."""
 
 
 @dataclass(frozen=True)
@@ -45,26 +48,35 @@ def in_words(error: BaseException) -> str:
 class ObservationLog(TableLog):
     """Keeps observations and publishes them. `record` may be called from any thread."""
 
-    def __init__(self, spool: Spool, publish: Publish, metrics: LoopMetrics, *, flush_seconds: float) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        publish: Publish,
+        metrics: LoopMetrics,
+        *,
+        flush_seconds: float,
+        keep: Kept = "text",
+    ) -> None:
+        """`keep` says what of a shadow's answer is written, to the disk already."""
         super().__init__(spool, publish, OBSERVATIONS, metrics.observations, flush_seconds=flush_seconds)
+        self._how = keep
 
     def record(self, observed: Observed) -> None:
         """Keep one observation. Raises nothing: what cannot be kept is counted and logged."""
-        self._keep(observed.at.date(), _rows(observed))
+        self._keep(observed.at.date(), _rows(observed, self._how))
 
 
-def _rows(observed: Observed) -> list[dict[str, Any]]:
-    answers: list[str | None] = [answer.model_dump_json() for answer in observed.answers]
+def _rows(observed: Observed, keep: Kept) -> list[dict[str, Any]]:
+    answers: Sequence[Answer | None] = observed.answers or [None] * len(observed.rows)
     return [
         {
             "request_id": observed.request_id,
             "observed_at": int(observed.at.timestamp() * 1_000_000),
             "model_version": observed.model_version,
             "role": observed.role,
-            "text_sha256": sha256(row.text.encode()).hexdigest(),
-            "answer": answer,
             "error": observed.error or None,
             "latency_ms": observed.latency_ms,
+            **{name: value for name, value in kept(row, answer, keep).items() if name in _KEPT},
         }
-        for row, answer in zip(observed.rows, answers or [None] * len(observed.rows), strict=True)
+        for row, answer in zip(observed.rows, answers, strict=True)
     ]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 from lakeloop.lake.tables import PREDICTIONS
+from lakeloop.serving.log.keeping import kept
 from lakeloop.serving.log.spool import Spool
 from lakeloop.serving.log.table import Publish, TableLog
 from lakeloop.serving.metrics import LoopMetrics
+from lakeloop.spec.release import Kept
 from lakeloop.tasks.base import Answer
 from lakeloop.tasks.reading import Instance
 from lakeloop.tasks.registry import logged_answer
@@ -36,29 +36,36 @@ class Answered:
 class PredictionLog(TableLog):
     """Keeps answers and publishes them. `record` may be called from any thread."""
 
-    def __init__(self, spool: Spool, publish: Publish, metrics: LoopMetrics, *, flush_seconds: float) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        publish: Publish,
+        metrics: LoopMetrics,
+        *,
+        flush_seconds: float,
+        keep: Kept = "text",
+    ) -> None:
+        """`keep` says what of a text is written, to the disk already."""
         super().__init__(spool, publish, PREDICTIONS, metrics.predictions, flush_seconds=flush_seconds)
+        self._how = keep
 
     def record(self, answered: Answered) -> None:
         """Keep one answer. Never fails the request: what cannot be kept is counted and logged."""
-        self._keep(answered.at.date(), _rows(answered))
+        self._keep(answered.at.date(), _rows(answered, self._how))
 
     def _row(self, spooled: dict[str, Any]) -> dict[str, Any]:
         # A spool of an earlier version may be left: its rows have their answers in other keys.
         return {**spooled, "answer": logged_answer(spooled)}
 
 
-def _rows(answered: Answered) -> list[dict[str, Any]]:
+def _rows(answered: Answered, keep: Kept) -> list[dict[str, Any]]:
     return [
         {
             "request_id": answered.request_id,
             "predicted_at": int(answered.at.timestamp() * 1_000_000),
             "model_version": answered.model_version,
-            "text_sha256": sha256(row.text.encode()).hexdigest(),
-            "text": row.text,
-            "beside": json.dumps(row.beside, ensure_ascii=False) if row.beside else None,
-            "answer": answer.model_dump_json(),
             "latency_ms": answered.latency_ms,
+            **kept(row, answer, keep),
         }
         for row, answer in zip(answered.rows, answered.answers, strict=True)
     ]

@@ -48,7 +48,7 @@ class TableLog:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._publisher = threading.Thread(target=self._run, name=f"log-{self._named}", daemon=True)
-        metrics.watch_backlog(lambda: spool.rows)
+        metrics.backlog.set(spool.rows)
 
     def start(self) -> None:
         """Begin to publish, in the background."""
@@ -64,6 +64,7 @@ class TableLog:
             self._metrics.dropped.inc(len(rows))
         elif kept == "filled":
             self._wake.set()
+        self._metrics.backlog.set(self._spool.rows)
 
     def _row(self, spooled: dict[str, Any]) -> dict[str, Any]:
         """A row of the table, of one that was spooled, perhaps by an earlier version."""
@@ -84,6 +85,7 @@ class TableLog:
     def _publish_closed(self) -> None:
         while batch := self._spool.oldest():
             if (rows := self._readable(batch)) is None:
+                self._metrics.backlog.set(self._spool.rows)
                 continue
             try:
                 self._publish(rows, batch.id)
@@ -92,6 +94,7 @@ class TableLog:
             else:
                 self._spool.remove(batch)
                 self._metrics.published.inc(batch.rows)
+            self._metrics.backlog.set(self._spool.rows)
 
     def _readable(self, batch: SpooledBatch) -> pa.Table | None:
         """The rows of a batch; None when it cannot be read: then it is set aside, and counted as dropped."""

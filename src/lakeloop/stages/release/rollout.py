@@ -35,18 +35,19 @@ def rollout(context: StageContext, partition: str, *, timeout_seconds: float = 1
     when there is no champion, or when another model became champion while this one was awaited.
 
     Raises:
-        ConfigurationError: the server does not serve this loop.
+        ConfigurationError: the server does not serve this loop, or not with our key.
         ServiceError: no server, or it did not take the champion within `timeout_seconds`.
         ArtifactError: the server refused the champion's artifact.
     """
     from lakeloop.registry.registry import Registry
     from lakeloop.serving.client import ModelServer
+    from lakeloop.serving.keys import own_key
 
-    registry, loop = Registry(context.lake), context.loop.name
+    registry, loop, settings = Registry(context.lake), context.loop.name, context.settings
     config = context.loop.deploy.model_dump(mode="json", exclude_defaults=True)
     with (
         context.stage(STAGE, partition, config=config) as stage,
-        ModelServer(context.settings.server_url, loop) as server,
+        ModelServer(settings.server_url, loop, own_key(settings.serve_keys_file)) as server,
     ):
         champion = registry.champion()
         if champion is None:
@@ -155,6 +156,8 @@ def _serves(model: dict[str, Any], champion: ModelVersion) -> bool:
 
 
 def _require_own(server: ModelServer, model: dict[str, Any], loop: str) -> None:
+    from lakeloop.serving.keys import NO_KEY
+
     error = model.get("error") or {}
     if error.get("code") == "no_such_loop":
         raise ConfigurationError(
@@ -164,6 +167,14 @@ def _require_own(server: ModelServer, model: dict[str, Any], loop: str) -> None:
             found=str(error.get("expected")),
             remedy="see its log: it takes up a new loop file by itself, unless it was started for certain"
             " loops; or set LAKELOOP_SERVER_URL to a server of this loop",
+        )
+    if error.get("code") == NO_KEY:
+        raise ConfigurationError(
+            "the model server does not know our key",
+            where=server.url,
+            expected="one of its keys",
+            remedy="set LAKELOOP_SERVE_KEYS_FILE here to a file that begins with one; the server reads its"
+            " own file when it starts",
         )
 
 

@@ -30,14 +30,20 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageContext:
     return open_project(tmp_path)
 
 
-def log_predictions(context: StageContext, batch: str, labels: list[str], day: str = DAY) -> None:
+def log_predictions(
+    context: StageContext, batch: str, labels: list[str], day: str = DAY, text: str | None = "a text"
+) -> None:
     """One request a label; the n-th took n ms."""
     answers = [{"label": label, "score": 0.8, "scores": {label: 0.8}} for label in labels]
-    log_answers(context, batch, answers, day)
+    log_answers(context, batch, answers, day, text)
 
 
 def log_answers(
-    context: StageContext, batch: str, answers: Sequence[Mapping[str, object]], day: str = DAY
+    context: StageContext,
+    batch: str,
+    answers: Sequence[Mapping[str, object]],
+    day: str = DAY,
+    text: str | None = "a text",
 ) -> None:
     rows = [
         {
@@ -47,7 +53,7 @@ def log_answers(
             "predicted_at": datetime.fromisoformat(day).replace(tzinfo=UTC),
             "model_version": "v1",
             "text_sha256": "",
-            "text": "a text",
+            "text": text,
             "answer": json.dumps(answer),
             "latency_ms": float(number),
         }
@@ -72,6 +78,16 @@ def test_shares_are_compared_with_the_champions_training(context: StageContext) 
     assert record.metrics["monitor/latency_p50_ms"] == pytest.approx(5.5)
     assert record.metrics["monitor/latency_p95_ms"] == pytest.approx(9.55)
     assert record.reason.startswith("10 predictions; 20.0% of them")
+
+
+def test_answers_are_counted_where_the_log_keeps_no_texts(context: StageContext) -> None:
+    promote(context, 1, {"sports": 0.5, "tech": 0.5})
+    log_predictions(context, "a", ["tech"] * 7 + ["sports"] * 3, text=None)
+
+    record = monitor(context, DAY)
+
+    assert record.status == "done"
+    assert record.metrics["monitor/share/tech"] == pytest.approx(0.7)
 
 
 def test_a_day_without_predictions_is_skipped_and_says_so(context: StageContext) -> None:
