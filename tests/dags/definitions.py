@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, Asset, PartitionedAssetTimetable
+from airflow.sdk.definitions.timetables.simple import NullTimetable
 from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 from lakeloop_airflow.timetable import DayBefore
 
@@ -51,6 +52,8 @@ def _schedule(timetable: Any) -> str:
         return f"asset {timetable.asset_condition.name}"  # type: ignore[attr-defined]
     if isinstance(timetable, DayBefore):
         return f"the day before, {timetable.expression} {timetable.zone}"
+    if isinstance(timetable, NullTimetable):
+        return "by hand"
     assert isinstance(timetable, CronTriggerTimetable)
     return f"cron {timetable.expression} {timetable.timezone}"
 

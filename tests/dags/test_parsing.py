@@ -52,7 +52,7 @@ def read() -> dict[str, tuple[int, list[str]]]:
 
 
 def test_there_is_a_file_for_each_stage_and_one_that_checks_the_loop_files() -> None:
-    names = ["deploy", "ingest", "loop_files", "maintenance", "monitor", "train", "transform"]
+    names = ["deploy", "ingest", "loop_files", "maintenance", "monitor", "score", "train", "transform"]
     assert [file.stem for file in FILES] == names
 
 
@@ -88,7 +88,7 @@ def test_a_second_loop_gets_dags_of_its_own(loops: Path) -> None:
     (loops / "sport").mkdir()
     (loops / "sport" / "loop.yaml").write_text(text.replace("name: news", "name: sport"))
     found = DagBag(ROOT / "dags")
-    assert len(found.dags) == 12
+    assert len(found.dags) == 14
     assert found.import_errors == {}
 
 
@@ -97,7 +97,7 @@ def test_a_broken_loop_file_is_shown_and_leaves_the_other_loops_alone(loops: Pat
     (loops / "sport" / "loop.yaml").write_text("name: sport\nsauce: {kind: files}\n")
     found = DagBag(ROOT / "dags")
     assert {dag_id.split(".")[0] for dag_id in found.dags} == {"news"}
-    assert len(found.dags) == 6
+    assert len(found.dags) == 7
     (file, message), *others = found.import_errors.items()
     assert not others
     assert file.endswith("loop_files.py")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Iterator
 
 import httpx
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 from lakeloop.local.drive import Outcome, drive
@@ -116,6 +118,32 @@ def test_the_better_candidate_is_champion_and_answers_over_http(stack: RunningSt
     ).raise_for_status()
     assert answer.json()["model_version"] == champion.name
     assert answer.json()["predictions"][0]["label"] == "sports"
+
+
+def test_the_new_champion_answered_the_newest_day_and_a_file_by_hand(
+    stack: RunningStack, first: Outcome
+) -> None:
+    lake, day = stack.context.lake, stack.partitions[-1]
+    champion = Registry(lake).champion()
+    assert champion is not None
+    by_asset = lake.read("scores", partition=day, source="mart")
+    assert by_asset.num_rows == lake.read("mart", partition=day).num_rows
+    assert set(by_asset["model_version"].to_pylist()) == {champion.name}
+    file = stack.settings.data_roots[0] / "answers" / f"{day}.parquet"
+    assert pq.read_table(file).num_rows == by_asset.num_rows
+    ours = stack.settings.data_roots[0] / "inbox.jsonl"
+    lines = ['{"text": "The striker scored twice in the cup final."}', "{broken"]
+    ours.write_text("\n".join(lines) + "\n")
+    with stack.api() as api:
+        run = api.trigger("news.score", day, {"score.source": str(ours), "score.to": str(file) + ".parquet"})
+        deadline = time.monotonic() + 180
+        while (task := api.tasks("news.score", run)[0])["state"] not in ("success", "failed", "skipped"):
+            assert time.monotonic() < deadline, task
+            time.sleep(1)
+    assert task["state"] == "success"
+    rows = pq.read_table(f"{file}.parquet").to_pylist()
+    assert [row["answer"] is None for row in rows] == [False, True]
+    assert lake.read("scores", partition=day).num_rows == by_asset.num_rows + 2
 
 
 def test_wandb_holds_a_run_of_every_stage(

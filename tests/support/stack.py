@@ -54,7 +54,7 @@ def small_news(folder: Path, **changes: dict[str, Any]) -> Path:
     spec["gate"] = {"min_score": 0.6, "max_regression": 0.05}
     spec["schedule"] = {"cron": far_from_now()}
     for section, values in changes.items():
-        spec[section].update(values)
+        spec.setdefault(section, {}).update(values)
     path = folder / "loops/news/loop.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(spec, sort_keys=False))
@@ -73,7 +73,14 @@ def running_stack(folder: Path) -> Iterator[RunningStack]:
     settings = get_settings(
         root=ROOT,
         home=folder / "home",
-        loops=small_news(folder),
+        loops=small_news(
+            folder,
+            score={
+                "source": "mart",
+                "when": ["champion"],
+                "to": f"{folder}/data/answers/{{partition}}.parquet",
+            },
+        ),
         dbt=own_dbt(folder),
         data_roots=(folder / "data",),
         airflow_url=f"http://127.0.0.1:{ports[0]}",

@@ -228,7 +228,7 @@ def test_a_stage_is_a_file_and_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_stage_has_its_verb_and_its_operator_from_its_row() -> None:
     from lakeloop_airflow.stage_task import StageOperator
 
-    from lakeloop.cli.stage_verbs import app
+    from lakeloop.cli.main import app
 
     helped = CliRunner().invoke(app, ["--help"]).output
     for stage in catalogue.STAGES:

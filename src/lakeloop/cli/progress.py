@@ -38,7 +38,7 @@ class RunView:
         once = sum(
             len(loop.train.all_candidates) if stage.per == "candidate" else 1
             for stage in STAGES
-            if stage.phase in ("training", "release")
+            if stage.phase == "training" or stage.dag == "deploy"
         )
         self._task = self._progress.add_task(loop.name, total=len(days) * _OF_A_DAY + once)
         self._ended: dict[str, list[RunEvent]] = defaultdict(list)

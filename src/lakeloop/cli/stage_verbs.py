@@ -99,4 +99,6 @@ def _parameters(stage: Stage) -> list[Parameter]:
 
 
 for _stage in STAGES:
+    if _stage.own_verb:
+        continue
     app.command(_stage.name, help=_stage.help, rich_help_panel=_PANEL)(_verb(_stage))

@@ -1,4 +1,7 @@
-"""Rows of files outside the lake as a model is asked for them: Parquet, CSV, JSON lines, piece by piece."""
+"""Rows of files outside the lake as a model is asked for them: Parquet, CSV, JSON lines, piece by piece.
+
+Rows of a table of the lake are `rows_of_lake`.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +51,8 @@ class Columns(NamedTuple):
 class Asked(NamedTuple):
     """One row of a file."""
 
+    file: str
+    """What the file is called."""
     number: int
     """From 1."""
     key: str | None
@@ -63,7 +68,7 @@ def files_of(path: Path) -> list[Path]:
     Raises:
         DataError: there is none.
     """
-    found = sorted(each for each in path.iterdir() if _suffix(each)) if path.is_dir() else [path]
+    found = sorted(each for each in path.iterdir() if suffix_of(each)) if path.is_dir() else [path]
     if not found or not all(map(Path.is_file, found)):
         raise DataError(
             "there is no file to score",
@@ -74,8 +79,8 @@ def files_of(path: Path) -> list[Path]:
     return found
 
 
-def pieces_of(path: Path, columns: Columns, reads: Reading) -> Iterator[list[Asked]]:
-    """The rows of one file, `PIECE` at a time.
+def pieces_of(path: Path, columns: Columns, reads: Reading, named: str) -> Iterator[list[Asked]]:
+    """The rows of one file, `PIECE` at a time; they say that the file is called `named`.
 
     Raises:
         DataError: the file is none that can be read, or lacks a column that the model reads.
@@ -84,25 +89,26 @@ def pieces_of(path: Path, columns: Columns, reads: Reading) -> Iterator[list[Ask
     for first in itertools.count(1, PIECE):
         if not (piece := list(itertools.islice(rows, PIECE))):
             return
-        yield [_asked(number, row, columns, reads) for number, row in enumerate(piece, first)]
+        yield [as_asked(row, columns, reads, named, number) for number, row in enumerate(piece, first)]
 
 
-def _asked(number: int, row: Row | str, columns: Columns, reads: Reading) -> Asked:
+def as_asked(row: Row | str, columns: Columns, reads: Reading, file: str, number: int) -> Asked:
+    """One row by column, or what is wrong with it, as the model is asked for it."""
     if isinstance(row, str):
-        return Asked(number, None, None, row)
+        return Asked(file, number, None, None, row)
     key = row.get(columns.key) if columns.key else None
     named = None if key is None else str(key)
     text, pair = row.get(columns.text), row.get(columns.text_pair) if columns.text_pair else None
     if not isinstance(text, str) or not text.strip():
-        return Asked(number, named, None, f"{columns.text}: expected a text, found {text!r:.50}")
+        return Asked(file, number, named, None, f"{columns.text}: expected a text, found {text!r:.50}")
     numbers = {name for name, numeric in _kinds(reads).items() if numeric}
     try:
         features = {name: _value(row.get(name), name in numbers) for name in columns.features}
     except ValueError as error:
-        return Asked(number, named, None, str(error))
+        return Asked(file, number, named, None, str(error))
     instance = Instance(text, None if pair is None else str(pair), features)
     faults = [f"{name}: expected {wanted}, found {found}" for name, wanted, found in reads.faults(instance)]
-    return Asked(number, named, None if faults else instance, "; ".join(faults))
+    return Asked(file, number, named, None if faults else instance, "; ".join(faults))
 
 
 def _kinds(reads: Reading) -> dict[str, bool]:
@@ -114,12 +120,14 @@ def _kinds(reads: Reading) -> dict[str, bool]:
 def _value(value: Any, numeric: bool) -> float | str | None:
     if value is None or value == "":
         return None
+    if isinstance(value, bool) and not numeric:
+        return str(value).lower()  # as the mart has it
     return float(value) if numeric else str(value)
 
 
 def _rows(path: Path, columns: Columns) -> Iterator[Row | str]:
     """Each row by column, or what is wrong with it."""
-    match _suffix(path).removesuffix(".gz"):
+    match suffix_of(path).removesuffix(".gz"):
         case ".parquet":
             yield from _of_parquet(path, columns)
         case ".csv":
@@ -192,5 +200,5 @@ def _require(path: Path, columns: Columns, there: Any) -> None:
         )
 
 
-def _suffix(path: Path) -> str:
+def suffix_of(path: Path) -> str:
     return next((each for each in SUFFIXES if path.name.endswith(each)), "")

@@ -1,11 +1,12 @@
-"""A file, or a folder of them, answered row by row into a table: memory is bounded, a half table is none."""
+"""Rows answered piece by piece into a table: bounded memory, each row counted, a half table is none."""
 
 from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,29 +16,46 @@ from lakeloop.durable import fsync_directory, fsync_file
 from lakeloop.errors import ConfigurationError
 from lakeloop.inference.predictor import Predictor
 from lakeloop.inference.rows_of_files import Asked, Columns, files_of, pieces_of
+from lakeloop.lake.tables import SCORED
 
-SCORED = pa.schema(
-    [
-        ("source_file", pa.string()),
-        ("row", pa.int64()),  # from 1, without a header
-        ("key", pa.string()),  # what the loop file's source.key names; null where there is none
-        ("answer", pa.string()),  # JSON, as the model server answers; null for a row that could not be asked
-        ("fault", pa.string()),  # why it could not; null where it could
-        ("model_version", pa.string()),
-        ("model_digest", pa.string()),
-    ]
-)
+_FAULTS_SHOWN = 5
 
 
-@dataclass(frozen=True)
+@dataclass
 class Scored:
-    """What came of it."""
+    """What came of it, so far."""
 
-    rows: int
-    answered: int
-    seconds: float
-    first_fault: str
-    """Of the first row that could not be asked, and where it is; empty where all could."""
+    rows: int = 0
+    answered: int = 0
+    seconds: float = 0.0
+    faults: list[str] = field(default_factory=list)
+    """Of the first rows that could not be asked: where each is, and why."""
+
+    @property
+    def first_fault(self) -> str:
+        """Of the first row that could not be asked; empty where all could."""
+        return self.faults[0] if self.faults else ""
+
+    def count(self, piece: list[Asked]) -> None:
+        """Account for the rows of one piece."""
+        wrong = [asked for asked in piece if asked.fault]
+        self.rows, self.answered = self.rows + len(piece), self.answered + len(piece) - len(wrong)
+        room = max(0, _FAULTS_SHOWN - len(self.faults))
+        self.faults += [f"{Path(each.file).name} row {each.number}: {each.fault}" for each in wrong[:room]]
+
+
+def answers(
+    predictor: Predictor, pieces: Iterable[list[Asked]], done: Scored, *, version: str, most: int | None
+) -> Iterator[pa.RecordBatch]:
+    """Rows with the columns of `SCORED`, a batch for each piece, counted in `done`.
+
+    `version` is what the model is called, `most` cuts each answer to so many of its scores.
+    """
+    began = time.perf_counter()
+    for piece in pieces:
+        yield _answered(predictor, piece, version, most)
+        done.count(piece)
+        done.seconds = time.perf_counter() - began
 
 
 def score(
@@ -58,47 +76,49 @@ def score(
         DataError: a file of `source` cannot be read, or lacks a column; then there is no table.
     """
     _require_new(target)
-    files = files_of(source)
+    files, done = files_of(source), Scored()
+    reads = predictor.description.reads
+    pieces = (piece for file in files for piece in pieces_of(file, columns, reads, named=file.name))
+    with new_table(target, SCORED) as writer:
+        for batch in answers(predictor, pieces, done, version=version, most=most):
+            writer.write_batch(batch)
+    return done
+
+
+@contextmanager
+def new_table(target: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """A Parquet file that is written in the block and there, whole and durable, when the block ends.
+
+    One that is there is replaced; when the block fails nothing changes.
+    """
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    rows = answered = 0
-    first_fault, began = "", time.perf_counter()
     try:
-        with pq.ParquetWriter(partial, SCORED, compression="zstd") as writer:
-            for file in files:
-                for piece in pieces_of(file, columns, predictor.description.reads):
-                    table = _answered(predictor, piece, file, version, most)
-                    writer.write_table(table)
-                    rows, answered = rows + len(piece), answered + table["fault"].null_count
-                    wrong = next((asked for asked in piece if asked.fault), None)
-                    if wrong and not first_fault:
-                        first_fault = f"{file.name} row {wrong.number}: {wrong.fault}"
+        with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+            yield writer
         fsync_file(partial)
         partial.replace(target)
         fsync_directory(target.parent)
     finally:
         with suppress(FileNotFoundError):
             partial.unlink()
-    return Scored(rows, answered, time.perf_counter() - began, first_fault)
 
 
-def _answered(
-    predictor: Predictor, piece: list[Asked], file: Path, version: str, most: int | None
-) -> pa.Table:
+def _answered(predictor: Predictor, piece: list[Asked], version: str, most: int | None) -> pa.RecordBatch:
     asked = [each.instance for each in piece if each.instance is not None]
     given = iter(predictor.predict(asked))
-    answers: list[str | None] = []
+    texts: list[str | None] = []
     for each in piece:
         answer = None if each.instance is None else next(given)
         if answer is not None and most is not None:
             answer = answer.cut(most)
-        answers.append(None if answer is None else answer.model_dump_json())
+        texts.append(None if answer is None else answer.model_dump_json())
     count = len(piece)
-    return pa.table(
+    return pa.RecordBatch.from_pydict(
         {
-            "source_file": [file.name] * count,
+            "source_file": [each.file for each in piece],
             "row": [each.number for each in piece],
             "key": [each.key for each in piece],
-            "answer": answers,
+            "answer": texts,
             "fault": [each.fault or None for each in piece],
             "model_version": [version] * count,
             "model_digest": [predictor.digest] * count,

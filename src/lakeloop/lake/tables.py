@@ -80,6 +80,19 @@ FEEDBACK = pa.schema(
         ("source", pa.string()),  # who said so
     ]
 )
+SCORED = pa.schema(
+    [
+        ("source_file", pa.string()),
+        ("row", pa.int64()),  # from 1, without a header; of a row of the lake its line in that file
+        ("key", pa.string()),  # what the loop file's source.key names; null where there is none
+        ("answer", pa.string()),  # JSON, as the model server answers; null for a row that could not be asked
+        ("fault", pa.string()),  # why it could not; null where it could
+        ("model_version", pa.string()),
+        ("model_digest", pa.string()),
+    ]
+)
+"""A row that was answered in a batch, in a file of such rows and in table `scores`."""
+SCORES = pa.schema([("partition", pa.string()), ("source", pa.string()), *SCORED])
 EVALUATIONS = pa.schema(
     [
         ("partition", pa.string()),
@@ -212,13 +225,14 @@ FIXED_TABLES = (
     TableSpec("observations", OBSERVATIONS, ("batch_id", "observed_at")),
     TableSpec("feedback", FEEDBACK, ("batch_id", "received_at")),
     TableSpec("evaluations", EVALUATIONS, ("model_digest",), ("partition", "candidate")),
+    TableSpec("scores", SCORES, ("row",), ("partition", "source")),
     # By stage only: the entries of a stage can then be compacted into one file.
     TableSpec("ledger", LEDGER, ("entry_id", "partition", "finished_at"), ("stage",)),
     TableSpec("claims", CLAIMS, ("claimed_at",), ("scope", "partition")),
     TableSpec("registry", REGISTRY, ("sequence",), ()),
 )
 
-REPLACEABLE = ("raw", "quarantine", "staging", "mart", "evaluations")
+REPLACEABLE = ("raw", "quarantine", "staging", "mart", "evaluations", "scores")
 """Tables whose partitions are replaced under a fence; the others are appended to."""
 
 

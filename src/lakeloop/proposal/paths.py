@@ -12,8 +12,7 @@ from pathlib import PurePosixPath
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.sources.patterns import GLOB, whole_pattern
-from lakeloop.spec.days import is_day
-from lakeloop.spec.source import DAY_IN_PATH
+from lakeloop.spec.days import DAY_IN_PATH, is_day
 
 MOST_FILES = 10_000
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

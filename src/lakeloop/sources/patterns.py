@@ -1,4 +1,4 @@
-"""Files by a pattern: `source.path` with {partition} for a day, `*` and `?` in a name, `**` for folders.
+"""Files by a pattern, such as `source.path`: {partition} for a day, `*`, `?` in a name, `**` for folders.
 
 Every file and every folder that is looked into is judged by `lakeloop.spec.paths` after links are resolved.
 `*` and `?` never meet names that begin with a dot, nor what Spark and others leave beside data (`_SUCCESS`);
@@ -15,9 +15,8 @@ from pathlib import Path, PurePosixPath
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
-from lakeloop.spec.days import is_day
+from lakeloop.spec.days import DAY_IN_PATH, is_day
 from lakeloop.spec.paths import SOURCE_PATH, confine, fixed_part
-from lakeloop.spec.source import DAY_IN_PATH
 
 GLOB = re.compile(r"[*?]")
 _AS_PATTERN = {"*": "[^/]*", "?": "[^/]"}
@@ -39,10 +38,11 @@ class Match:
 
 
 class PathPattern:
-    """The paths that `source.path` stands for."""
+    """The paths that `path` stands for, which the key `key` of the loop file says."""
 
-    def __init__(self, path: str, settings: Settings) -> None:
+    def __init__(self, path: str, settings: Settings, key: str = SOURCE_PATH) -> None:
         self.text = path
+        self._key = key
         self._parts = PurePosixPath(path).parts
         self._settings = settings
 
@@ -57,7 +57,7 @@ class PathPattern:
 
     def real(self, name: str) -> Path:
         """The confined path of a match. Raises ConfigurationError when it leads out."""
-        return confine(name, self._settings, SOURCE_PATH)
+        return confine(name, self._settings, self._key)
 
     def matches(self, day: str | None = None, *, strict: bool = True) -> list[Match]:
         """What fits, of one day or of all, in the order of the names.
@@ -68,7 +68,7 @@ class PathPattern:
             ConfigurationError: a folder leads out of the allowed ones, or there are too many folders.
             OSError: a folder cannot be read.
         """
-        found = _Walk(self._settings, strict=strict).paths(PurePosixPath(), self._parts, day)
+        found = _Walk(self._settings, self._key, strict=strict).paths(PurePosixPath(), self._parts, day)
         return sorted(set(found), key=lambda match: match.name)
 
     def looked_in(self, day: str | None) -> Path:
@@ -80,8 +80,9 @@ class PathPattern:
 class _Walk:
     """One look through folders, along the parts of a pattern."""
 
-    def __init__(self, settings: Settings, *, strict: bool) -> None:
+    def __init__(self, settings: Settings, key: str, *, strict: bool) -> None:
         self._settings = settings
+        self._key = key
         self._strict = strict
         self._folders = 0
 
@@ -114,13 +115,13 @@ class _Walk:
         if self._folders > _MOST_FOLDERS:
             raise ConfigurationError(
                 "too many folders to look through",
-                where=SOURCE_PATH,
+                where=self._key,
                 expected=f"at most {_MOST_FOLDERS}",
                 found=str(folder),
-                remedy="say more of the path in source.path",
+                remedy=f"say more of the path in {self._key}",
             )
         try:
-            with os.scandir(confine(str(folder), self._settings, SOURCE_PATH)) as entries:
+            with os.scandir(confine(str(folder), self._settings, self._key)) as entries:
                 return list(entries)
         except (FileNotFoundError, NotADirectoryError):
             return []

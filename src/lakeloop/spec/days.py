@@ -13,6 +13,9 @@ from lakeloop.errors import ConfigurationError
 from lakeloop.records import now
 from lakeloop.spec.quoting import quote
 
+DAY_IN_PATH = "{partition}"
+"""Stands for the day in a path."""
+
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _MOST_DAYS = 3660
 

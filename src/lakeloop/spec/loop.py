@@ -21,6 +21,7 @@ from lakeloop.spec.contract import column_rule
 from lakeloop.spec.methods import methods_for
 from lakeloop.spec.release import Approval, Deploy, Evaluate, Gate
 from lakeloop.spec.rules import Broken, refuse_broken
+from lakeloop.spec.score import Score
 from lakeloop.spec.source import Source
 from lakeloop.spec.split import Split
 from lakeloop.spec.tasks import Task
@@ -56,6 +57,7 @@ class LoopSpec(Section):
     gate: Gate = Gate()
     approval: Annotated[Approval, *short_form("none", "human")] = Approval()
     deploy: Deploy = Deploy()
+    score: Score = Score()
     keep: Keep = Keep()
     schedule: Schedule = Schedule()
 

@@ -18,15 +18,18 @@ from pathlib import Path, PurePosixPath
 from lakeloop.errors import ConfigurationError
 from lakeloop.hub import HUB
 from lakeloop.settings import Settings
+from lakeloop.spec.days import DAY_IN_PATH
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import quote
-from lakeloop.spec.source import DAY_IN_PATH, FilesSource
+from lakeloop.spec.source import FilesSource
 from lakeloop.spec.train import CHAMPION, PACKAGE_PREFIX, Train
 
 SOURCE_PATH = "source.path"
 SQLITE_PATH = "source.sqlite"
 TABLE_PATH = "source.table"
 DATASET_PATH = "source.dataset"
+SCORE_SOURCE = "score.source"
+SCORE_TO = "score.to"
 _ANY_DAY = "2000-01-01"
 
 
@@ -166,10 +169,13 @@ def confine_all(loop: LoopSpec, settings: Settings) -> list[ConfigurationError]:
             confine(path, settings, f"train.{key}")
         except ConfigurationError as error:
             errors.append(error)
-    try:
-        if local := loop.source.local_path:
-            key, path = local
-            confine(fixed_part(path.replace(DAY_IN_PATH, _ANY_DAY)), settings, f"source.{key}")
-    except ConfigurationError as error:
-        errors.append(error)
+    patterns = {SCORE_SOURCE: loop.score.path, SCORE_TO: loop.score.to}
+    if local := loop.source.local_path:
+        patterns[f"source.{local[0]}"] = local[1]
+    for key, pattern in patterns.items():
+        try:
+            if pattern is not None:
+                confine(fixed_part(pattern.replace(DAY_IN_PATH, _ANY_DAY)), settings, key)
+        except ConfigurationError as error:
+            errors.append(error)
     return errors

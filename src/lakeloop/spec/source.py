@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from lakeloop.spec.address import address_rules, is_address
 from lakeloop.spec.base import NOTHING, RAW, PlainName
 from lakeloop.spec.contract import SourceBase, column_rule
+from lakeloop.spec.days import DAY_IN_PATH
 from lakeloop.spec.delta import DeltaSource
 from lakeloop.spec.demo import PackageSource
 from lakeloop.spec.dialect import TextDialect, dialect_rules
@@ -18,8 +19,6 @@ from lakeloop.spec.http import HttpSource
 from lakeloop.spec.hub import HubSource
 from lakeloop.spec.rules import Broken, refuse_broken
 from lakeloop.spec.sql import SqlSource
-
-DAY_IN_PATH = "{partition}"
 
 
 class FilesSource(TextDialect, SourceBase):

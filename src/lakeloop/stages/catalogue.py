@@ -68,6 +68,8 @@ class Stage:
     options: tuple[Option, ...] = ()
     settable: bool = False
     """One run may set keys of the loop file."""
+    own_verb: bool = False
+    """Its verb can more than a stage's, and stands in `lakeloop.cli` by itself."""
     before: str = ""
     """`module:name` of a function of the same context and partition that brings up to date what the stage
     decides on. `function` calls it first, for a stage calls no stage."""
@@ -164,6 +166,10 @@ STAGES = (
         "rollout", "release", "deploy", announces="champion", needs_server=True, links=(VERSION, REPORT),
         options=(Option("timeout", "timeout_seconds", 120.0, "Seconds to wait for the server."),),
         help="Wait until the model server answers with the champion, and send it the smoke texts.",
+    ),
+    Stage(
+        "score", "release", "score", pool=WRITERS, links=(VERSION,), settable=True, own_verb=True,
+        help="Answer a day's rows, or a file, with the champion, into a table with the version in each row.",
     ),
     Stage(
         "monitor", "watch", "monitor", days_in="UTC",  # the server logs by the day in UTC

@@ -15,7 +15,8 @@ from lakeloop.errors import ConfigurationError, DataError
 from lakeloop.inference import rows_of_files
 from lakeloop.inference.predictor import Predictor
 from lakeloop.inference.rows_of_files import Columns
-from lakeloop.inference.scoring import SCORED, score
+from lakeloop.inference.scoring import score
+from lakeloop.lake.tables import SCORED
 from tests.support.artifacts import make_artifact
 from tests.support.small_loop import LABELS
 

@@ -54,6 +54,7 @@ def test_who_listens_is_switched_on_before_who_tells_and_ingest_comes_last() -> 
     on = {"is_paused": False}
     assert airflow.told == [
         ("small.maintenance", on),
+        ("small.score", on),
         ("small.deploy", on),
         ("small.train", on),
         ("small.transform", on),
@@ -82,7 +83,7 @@ def test_without_days_there_is_no_backfill() -> None:
 
 def test_a_loop_whose_dags_airflow_has_not_read_is_not_half_started() -> None:
     airflow = Airflow({"small.ingest": True})
-    with pytest.raises(ServiceError, match="does not have 5 of the loop's DAGs"):
+    with pytest.raises(ServiceError, match="does not have 6 of the loop's DAGs"):
         plan(airflow.api(), LOOP, DAYS)
 
 

@@ -24,8 +24,8 @@ from lakeloop.sources.objects.store import Bucket, StoredFile
 from lakeloop.sources.packed import Limits
 from lakeloop.sources.patterns import GLOB, whole_pattern
 from lakeloop.spec.address import parts_of
-from lakeloop.spec.days import is_day
-from lakeloop.spec.source import DAY_IN_PATH, FilesSource
+from lakeloop.spec.days import DAY_IN_PATH, is_day
+from lakeloop.spec.source import FilesSource
 
 _FETCHED = ".fetched-"
 _ABANDONED_SECONDS = 86_400

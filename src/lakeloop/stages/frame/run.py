@@ -16,7 +16,7 @@ from typing import Literal
 from lakeloop.datasets.published import published_partitions
 from lakeloop.errors import DataError, LakeloopError, TransientError
 from lakeloop.records import StageRecord
-from lakeloop.stages.catalogue import STAGES, stage_named
+from lakeloop.stages.catalogue import STAGES, stage_named, stages_of
 from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.training.plan import decide_training
@@ -146,9 +146,7 @@ def _training_steps(context: StageContext, partition: str) -> Iterator[tuple[str
 
 def _release(state: _Run, partition: str, *, due: bool, roll_out: bool) -> None:
     """The stages of a release: those that need the model server with `roll_out`, the others when `due`."""
-    for stage in STAGES:
-        if stage.phase != "release":
-            continue
+    for stage in stages_of("deploy"):
         if stage.needs_server:
             why = _server_is_away(state.context) if roll_out else "not asked for: --roll-out"
             waits = roll_out or stage.name in {step.stage for step in work_left(state.context)}

@@ -83,7 +83,8 @@ def test_every_wrong_value_is_named(loop: LoopSpec) -> None:
 
 
 def test_a_run_cannot_change_which_rows_are_held_back_or_where_they_come_from(loop: LoopSpec) -> None:
-    assert {key.split(".")[0] for key in overridable_keys(loop)} == {"train", "evaluate", "gate"}
+    of_sections = {key.split(".")[0] for key in overridable_keys(loop)}
+    assert of_sections == {"train", "evaluate", "gate", "score"}
 
 
 def test_a_key_of_a_method_is_set_beside_the_method_that_has_it(loop: LoopSpec) -> None:
