@@ -228,15 +228,7 @@ def read_history(rows: Iterable[Mapping[str, Any]], table_version: int) -> Histo
     ordered = sorted(rows, key=lambda row: row["sequence"])
     for row in ordered:
         if row["event"] == REGISTERED:
-            versions[row["version"]] = ModelVersion(
-                name=row["version"],
-                digest=row["digest"],
-                card=ModelCard.model_validate_json(
-                    row["record"], context={"where": f"card of model {row['version']}"}
-                ),
-                created_at=row["recorded_at"],
-                run_id=row["run_id"],
-            )
+            versions[row["version"]] = _version(row)
         elif row["event"] == FORGOTTEN:
             forgotten[row["version"]] = row["reason"]
         elif row["event"] == ANSWERED:
@@ -246,19 +238,7 @@ def read_history(rows: Iterable[Mapping[str, Any]], table_version: int) -> Histo
         elif row["event"] == ENDED:
             ends.append(end_of(row))
         else:
-            moves.append(
-                Move(
-                    sequence=row["sequence"],
-                    alias=row["alias"],
-                    version=row["version"],
-                    previous=row["previous"],
-                    reason=row["reason"],
-                    moved_at=row["recorded_at"],
-                    run_id=row["run_id"],
-                    cause=row["record"],
-                    by=row.get("moved_by") or "",
-                )
-            )
+            moves.append(_move(row))
     return History(
         table_version,
         len(ordered),
@@ -268,6 +248,31 @@ def read_history(rows: Iterable[Mapping[str, Any]], table_version: int) -> Histo
         tuple(answers),
         tuple(trials),
         tuple(ends),
+    )
+
+
+def _version(row: Mapping[str, Any]) -> ModelVersion:
+    where = f"card of model {row['version']}"
+    return ModelVersion(
+        name=row["version"],
+        digest=row["digest"],
+        card=ModelCard.model_validate_json(row["record"], context={"where": where}),
+        created_at=row["recorded_at"],
+        run_id=row["run_id"],
+    )
+
+
+def _move(row: Mapping[str, Any]) -> Move:
+    return Move(
+        sequence=row["sequence"],
+        alias=row["alias"],
+        version=row["version"],
+        previous=row["previous"],
+        reason=row["reason"],
+        moved_at=row["recorded_at"],
+        run_id=row["run_id"],
+        cause=row["record"],
+        by=row.get("moved_by") or "",
     )
 
 

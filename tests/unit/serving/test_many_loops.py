@@ -179,7 +179,7 @@ def test_the_api_page_describes_an_answer_of_each_task(both: Server) -> None:
 
     assert "/v1/predict" not in api["paths"]
     operation = api["paths"]["/v1/loops/{loop}/predict"]["post"]
-    loop, _ = operation["parameters"]
+    loop, *_ = operation["parameters"]
     assert loop["schema"]["enum"] == ["news", "stars"]
     answers = operation["responses"]["200"]["content"]["application/json"]
     examples = {kind: example["value"]["predictions"][0] for kind, example in answers["examples"].items()}

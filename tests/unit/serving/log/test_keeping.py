@@ -10,7 +10,6 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from lakeloop.lake.tables import PREDICTIONS
 from lakeloop.serving.log.keeping import kept, masked
 from lakeloop.serving.log.predictions import Answered, PredictionLog
 from lakeloop.serving.log.spool import Spool
@@ -102,9 +101,7 @@ def test_what_is_not_kept_is_not_on_the_disk_either(
 ) -> None:
     tables: list[pa.Table] = []
     spool = Spool(tmp_path, batch_rows=100, backlog_bytes=1 << 20)
-    log = PredictionLog(
-        spool, lambda rows, _: tables.append(rows), PREDICTIONS, loop_metrics, flush_seconds=1, keep=keep
-    )
+    log = PredictionLog(spool, lambda rows, _: tables.append(rows), loop_metrics, flush_seconds=1, keep=keep)
     answer: Answer = Entities(entities=[_entity(10, 25, "ann@example.org")])
     log.record(Answered("r1", DAY, "v1", [Instance("I am Ann, ann@example.org")], [answer], 1.5))
 
