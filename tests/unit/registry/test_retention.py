@@ -128,6 +128,20 @@ def test_an_alias_keeps_its_version(tmp_path: Path) -> None:
     assert (stays["models/v2"], stays["models/v1"]) == ("it is the champion", "it is the previous")
 
 
+def test_a_trial_keeps_its_version_until_it_ends(tmp_path: Path) -> None:
+    context = five_versions(tmp_path)
+    registry = Registry(context.lake)
+    seen = planned(context, MONTHS_LATER, versions=1)
+    registry.begin_trial("v2", "canary", 0.1, over="v5", reason="for a test", cause="e")
+    assert going(context, MONTHS_LATER, versions=1) == {"models/v1", "models/v3"}
+    assert planned(context, MONTHS_LATER, versions=1).staying["models/v2"] == "it is the canary"
+    with pytest.raises(FenceError):
+        carry_out(seen.going, registry, context.lake.files, tmp_path)
+
+    registry.end_trial("v2", reason="for a test")
+    assert "models/v2" in going(context, MONTHS_LATER, versions=1)
+
+
 def test_of_a_version_whose_weights_are_gone_the_description_stays_and_no_alias_moves_there(
     tmp_path: Path,
 ) -> None:
