@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,7 +20,7 @@ from lakeloop.durable import fsync_directory, fsync_tree, write_atomically
 from lakeloop.errors import ConfigurationError
 from lakeloop.evidence import Evidence
 from lakeloop.lake.files import LakeFiles
-from lakeloop.registry.card import card_text
+from lakeloop.registry.card import CARD, kept_card
 from lakeloop.registry.history import ModelVersion
 
 _ENCODER = "encoder."
@@ -28,7 +29,7 @@ _BLOCK = 1 << 20
 
 
 def export_version(
-    files: LakeFiles, loop: str, version: ModelVersion, evidence: Evidence | None, into: Path
+    files: LakeFiles, loop: str, version: ModelVersion, evidence: Callable[[], Evidence | None], into: Path
 ) -> list[str]:
     """Write a version into the folder `into`, which appears whole or not at all; returns names of its files.
 
@@ -47,7 +48,7 @@ def export_version(
     try:
         artifact = files.fetch(version.folder_name, partial / "artifact")
         description = open_artifact(artifact, expect=version.digest).description
-        write_atomically(partial / "README.md", card_text(loop, version, description, evidence))
+        write_atomically(partial / CARD, kept_card(files, loop, version, evidence))
         _write_encoder(artifact, partial / "transformers", description.max_tokens)
         fsync_tree(partial)
         partial.rename(into)

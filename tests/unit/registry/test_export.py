@@ -49,7 +49,7 @@ def test_the_folder_answers_loads_in_transformers_and_has_a_card_that_hubs_read(
     from transformers import AutoModel, AutoTokenizer
 
     version = Registry(context.lake).register(with_encoder(tmp_path / "made"), CARD)
-    names = export_version(context.lake.files, "small", version, None, tmp_path / "out/v1")
+    names = export_version(context.lake.files, "small", version, lambda: None, tmp_path / "out/v1")
     out = tmp_path / "out/v1"
     assert {"README.md", "artifact/model.onnx", "transformers/config.json"} <= set(names)
     assert open_artifact(out / "artifact", expect=version.digest)
@@ -70,7 +70,7 @@ def test_the_folder_answers_loads_in_transformers_and_has_a_card_that_hubs_read(
 def test_without_an_encoder_there_is_no_such_folder(context: StageContext, tmp_path: Path) -> None:
     made = make_artifact(tmp_path / "made", LABELS).folder
     version = Registry(context.lake).register(made, CARD)
-    export_version(context.lake.files, "small", version, None, tmp_path / "out")
+    export_version(context.lake.files, "small", version, lambda: None, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "artifact"]
 
 
@@ -81,9 +81,9 @@ def test_what_is_there_is_not_overwritten_and_what_is_damaged_not_exported(
     version = Registry(context.lake).register(make_artifact(tmp_path / "made", LABELS).folder, CARD)
     (tmp_path / "out").mkdir()
     with pytest.raises(ConfigurationError, match="there already"):
-        export_version(files, "small", version, None, tmp_path / "out")
+        export_version(files, "small", version, lambda: None, tmp_path / "out")
     (Path(files.uri("models/v1")) / "model.onnx").write_bytes(b"?")
     with pytest.raises(ArtifactError, match="not the ones that were stored"):
-        export_version(files, "small", version, None, tmp_path / "other")
+        export_version(files, "small", version, lambda: None, tmp_path / "other")
     assert not (tmp_path / "other").exists()
     assert not list(tmp_path.glob(".other*"))

@@ -12,7 +12,7 @@ from lakeloop.errors import ArtifactError
 from lakeloop.evaluation.stored import evidence_of, read
 from lakeloop.lake.tables import PREDICTIONS
 from lakeloop.records import Counts, now
-from lakeloop.registry.card import card_text
+from lakeloop.registry.card import card_text, kept_card
 from lakeloop.registry.compare import Comparison, compare
 from lakeloop.registry.lineage import Lineage, lineage_of
 from lakeloop.registry.listing import list_versions
@@ -183,3 +183,20 @@ def test_the_card_of_a_version_has_what_its_evidence_found(context: StageContext
     assert "| Score | baseline | finetune | champion v1 |" in text
     assert version.card.decision.reason in text
     assert f"revision: {version.card.dataset_digest}" in text
+
+
+def test_a_card_is_kept_as_it_was_and_made_for_a_version_of_before(context: StageContext) -> None:
+    files = context.lake.files
+    version = Registry(context.lake).read().versions["v2"]
+    assert files.exists("cards/v2"), "the release kept it"
+    kept = files.read("cards/v2", "README.md").decode()
+    assert f"On the same {read(files, version.card.evidence).rows} test rows" in kept
+
+    def asked() -> None:
+        raise AssertionError("a card that is kept is not made again")
+
+    assert kept_card(files, "small", version, asked) == kept
+    files.remove("cards/v2")
+    without = kept_card(files, "small", version, lambda: None)
+    assert "On the same" not in without
+    assert kept_card(files, "small", version, asked) == without
