@@ -176,18 +176,34 @@ def export(
     loop: LoopName,
     version: Version,
     to: Annotated[Path, typer.Option(metavar="FOLDER", help="A folder that is not there yet.")],
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Also the network in eight bits, checked on test rows.")
+    ] = False,
+    min_agreement: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of test rows that it has to answer alike.")
+    ] = 0.98,
 ) -> None:
-    """Write a version into a folder: what the server loads, the encoder for transformers, the model card."""
+    """Write a version into a folder: what the server loads, the encoder for transformers, the model card.
+
+    With its Dockerfile it makes an image that answers without a lake.
+    """
     from lakeloop.cli.running import open_loop, working
+    from lakeloop.datasets.freeze import held_back
     from lakeloop.registry.export import export_version
     from lakeloop.registry.registry import Registry
+    from lakeloop.registry.smaller import CHECK, ROWS
 
     context = open_loop(loop, {})
     registry, files = Registry(context.lake, context.attempt), context.lake.files
     with working(f"exporting {version} of {loop}"):
         found = registry.require(registry.read(), version)
-        names = export_version(files, loop, found, _evidence(files, found), to)
+        digest, task = found.card.dataset_digest, context.loop.task
+        rows = functools.partial(held_back, files, digest, task, ROWS)
+        smaller = (rows, min_agreement) if int8 else None
+        names = export_version(files, loop, found, _evidence(files, found), to, smaller)
     typer.echo(f"{to}: {', '.join(names)}")
+    if int8:
+        typer.echo((to / "int8" / CHECK).read_text().rstrip())
 
 
 def _evidence(files: LakeFiles, version: ModelVersion) -> Callable[[], Evidence | None]:
