@@ -38,14 +38,15 @@ def take(descriptor: int, *, seconds: float = 0.0) -> bool:
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
+def locked(path: Path, *, wait: bool | float = True) -> Iterator[bool]:
     """Hold the lock of the file at `path`, which is made when it is not there: yields whether it is held.
 
-    With `wait` it always is; without, it is not when another process holds the lock.
+    With `wait` it always is; without, it is not when another process holds the lock, and with a number it is
+    not when another process holds it for so many seconds.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        yield take(descriptor, seconds=math.inf if wait else 0.0)
+        yield take(descriptor, seconds=math.inf if wait is True else float(wait))
     finally:
         os.close(descriptor)
 

@@ -86,16 +86,22 @@ def client(folder: Path, number: int, moves: int) -> None:
     registry, draw = Registry(context.lake, context.attempt), random.Random(number)
     log = folder / f"client-{number}.log"
     done = len(log.read_text().splitlines()) if log.exists() else 0
+    overtaken = 0
     with log.open("a") as told:
         while done < moves:
+            time.sleep(draw.uniform(0, min(1.0, 0.02 * 2**overtaken)) if overtaken else 0)
             name = f"{number}/{time.monotonic_ns()}"
             try:
                 if draw.random() < 0.5:
                     registry.promote_by_hand(f"v{draw.randint(1, VERSIONS)}", reason=name, by="a client")
                 else:
                     registry.rollback(name, to=f"v{draw.randint(1, VERSIONS)}")
-            except (FenceError, ConfigurationError):  # overtaken; or that one is the champion already
+            except FenceError:
+                overtaken += 1
                 continue
+            except ConfigurationError:  # that one is the champion already
+                continue
+            overtaken = 0
             told.write(f"{name}\n")
             told.flush()
             done += 1

@@ -26,66 +26,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 FAST = {"poll_seconds": 0.05, "flush_seconds": 0.2}
 
 
-<<<<<<< HEAD
-=======
-@dataclass
-class Load:
-    """Clients that ask one after the other until they are told to stop."""
-
-    url: str
-    clients: int = 4
-    ordered: bool = True
-    """No client is answered by an older version after a newer one."""
-    answered: dict[str, str] = field(default_factory=dict)
-    """Request id -> model version."""
-    sent: set[str] = field(default_factory=set)
-    failures: list[str] = field(default_factory=list)
-    last: dict[str, float] = field(default_factory=dict)
-    """Model version -> when it answered last, by the monotonic clock."""
-    slowest: float = 0.0
-    """Seconds."""
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _threads: list[threading.Thread] = field(default_factory=list)
-
-    def __enter__(self) -> Self:
-        self._threads = [threading.Thread(target=self._ask, args=(n,)) for n in range(self.clients)]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self, client: int) -> None:
-        versions = []
-        with httpx.Client(base_url=self.url, timeout=10) as http:
-            number = 0
-            while not self._stop.is_set():
-                number += 1
-                name = f"c{client}-{number}"
-                self.sent.add(name)
-                started = time.monotonic()
-                try:
-                    asked = {"texts": ["tech", "sports"], "request_id": name}
-                    answer = http.post("/v1/predict", json=asked, headers={"X-Client-ID": name})
-                except httpx.TransportError as error:
-                    self.failures.append(repr(error))
-                    return
-                self.slowest = max(self.slowest, time.monotonic() - started)
-                labels = [prediction["label"] for prediction in answer.json().get("predictions", [])]
-                if answer.status_code != 200 or labels != ["tech", "sports"]:
-                    self.failures.append(answer.text)
-                    continue
-                self.answered[name] = answer.json()["model_version"]
-                self.last[self.answered[name]] = time.monotonic()
-                versions.append(int(answer.json()["model_version"][1:]))
-        if self.ordered and versions != sorted(versions):
-            self.failures.append(f"client {client}: an older version answered after a newer one")
-
-
->>>>>>> bca183b
 @pytest.fixture
 def context(tmp_path: Path) -> StageContext:
     return open_project(tmp_path / "project")

@@ -13,7 +13,8 @@ import pytest
 
 from lakeloop.registry.registry import Registry
 from lakeloop.stages.frame.session import StageContext
-from tests.integration.test_server import FAST, Load, logged
+from tests.integration.test_server import FAST
+from tests.support.load import Load, logged
 from tests.support.serving import ServerProcess, open_project, promote, register
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
@@ -16,7 +17,9 @@ from typing import Any
 
 import pytest
 
+from lakeloop.registry.registry import Registry
 from lakeloop.settings import Settings
+from lakeloop.stages.release.telling import tell_move
 from lakeloop.tracking.journal import JournalIdentity, JournalTracker
 from lakeloop.tracking.mirror import mirror_pending
 from lakeloop.tracking.progress import Mirrored, ended, mirrored
@@ -173,6 +176,35 @@ def test_a_changed_artifact_is_named_but_not_copied(replayed: Replayed) -> None:
     dataset = _dataset(mirrored(replayed.journals["changed"]))
     assert "contents" not in dataset["manifest"]
     assert json.loads(dataset["metadata"])["contents"].startswith("left out")
+
+
+def test_a_version_is_an_artifact_by_reference_and_its_aliases_move(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """What the run file says; that the server moves the alias is W&B's, and needs one."""
+    from tests.support.serving import open_project, promote
+
+    context = dataclasses.replace(open_project(tmp_path / "project"), settings=settings)
+    with mirror_lock(settings.journals):
+        for number in (1, 2):
+            promote(context, number)
+        registry = Registry(context.lake, context.attempt)
+        registry.rollback("answers look wrong", by="ada")
+        tell_move(context, registry.read())
+    mirror(settings)
+    (journal,) = settings.journals.rglob("registry/**/*.jsonl")
+    told = of_type("artifact", mirrored(journal))
+    assert [(found["name"], sorted(found["aliases"])) for found in told] == [
+        ("news-model", ["latest", "registry-v2", "rolled-back"]),
+        ("news-model", ["champion", "latest", "registry-v1"]),
+    ]
+    contents = told[1]["manifest"]["contents"]
+    card, *references = sorted(contents, key=lambda each: "ref" in each)
+    assert card["path"] == "v1.json"
+    folder = Path(context.lake.files.uri("models/v1")).as_uri()
+    assert references
+    assert {each["ref"].startswith(folder) for each in references} == {True}
+    assert json.loads(told[1]["metadata"])["digest"] == registry.champion().digest  # type: ignore[union-attr]
 
 
 def test_no_secret_is_in_any_file(replayed: Replayed) -> None:

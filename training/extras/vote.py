@@ -148,8 +148,10 @@ class _Later:
         metadata: Mapping[str, Any] | None = None,
         *,
         used: bool = False,
+        aliases: Sequence[str] = (),
+        refers_to: str = "",
     ) -> None:
-        self.tracker.artifact(name, kind, path, metadata, used=used)
+        self.tracker.artifact(name, kind, path, metadata, used=used, aliases=aliases, refers_to=refers_to)
 
     def summary(self, values: Mapping[str, Any]) -> None:
         self.tracker.summary(values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import getpass
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,10 +15,13 @@ from rich.text import Text
 from lakeloop.cli.arguments import LoopName
 
 if TYPE_CHECKING:
+    from lakeloop.evidence import Evidence
+    from lakeloop.lake.files import LakeFiles
     from lakeloop.registry.compare import Compared, Comparison
-    from lakeloop.registry.history import Move
+    from lakeloop.registry.history import ModelVersion, Move
     from lakeloop.registry.lineage import Lineage, Step
     from lakeloop.registry.listing import Listing
+    from lakeloop.stages.frame.session import StageContext
 
 app = typer.Typer()
 _PANEL = "Models"
@@ -29,13 +32,25 @@ Json = Annotated[bool, typer.Option("--json", help="Print it as JSON, for other 
 
 
 @app.command(rich_help_panel=_PANEL)
-def models(loop: LoopName, json: Json = False) -> None:
-    """Show the versions of the loop's model, the newest first, and every move of the champion."""
+def models(
+    loop: LoopName,
+    version: Annotated[
+        str | None, typer.Argument(metavar="[VERSION]", help="Show the model card of this version.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show the versions of the loop's model, the newest first, and every move of the champion.
+
+    With VERSION its model card, as it was kept when it was registered.
+    """
     from lakeloop.cli.running import open_loop, working
     from lakeloop.registry.listing import list_versions
     from lakeloop.registry.registry import Registry
 
     context = open_loop(loop, {})
+    if version:
+        _show_card(context, version, as_json=json)
+        return
     with working(f"reading the registry of {loop}"):
         history = Registry(context.lake, context.attempt).read()
         found = list_versions(loop, history, context.loop.metric, context.lake.ledger.entries("dataset"))
@@ -55,11 +70,14 @@ def promote(loop: LoopName, version: Version, reason: Reason) -> None:
     """
     from lakeloop.cli.running import open_loop
     from lakeloop.registry.registry import Registry
+    from lakeloop.stages.release.telling import tell_move
 
     context = open_loop(loop, {})
     registry = Registry(context.lake, context.attempt)
     promoted = registry.promote_by_hand(version, reason=reason, by=_user())
-    before = registry.read().previous
+    history = registry.read()
+    tell_move(context, history)
+    before = history.previous
     typer.echo(
         f"{promoted.name} is champion of {loop}; "
         + (f"a rollback goes back to {before.name}" if before else "there was none before")
@@ -81,11 +99,14 @@ def rollback(
     """
     from lakeloop.cli.running import open_loop
     from lakeloop.registry.registry import Registry
+    from lakeloop.stages.release.telling import tell_move
 
     context = open_loop(loop, {})
     registry = Registry(context.lake, context.attempt)
     version = registry.rollback(reason, to=to, by=_user())
-    before = registry.read().previous
+    history = registry.read()
+    tell_move(context, history)
+    before = history.previous
     typer.echo(
         f"{version.name} is champion of {loop} again; "
         f"before it came {before.name if before else 'no other, so that is as far back as it goes'}"
@@ -155,20 +176,51 @@ def export(
     loop: LoopName,
     version: Version,
     to: Annotated[Path, typer.Option(metavar="FOLDER", help="A folder that is not there yet.")],
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Also the network in eight bits, checked on test rows.")
+    ] = False,
+    min_agreement: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of test rows that it has to answer alike.")
+    ] = 0.98,
 ) -> None:
-    """Write a version into a folder: what the server loads, the encoder for transformers, the model card."""
+    """Write a version into a folder: what the server loads, the encoder for transformers, the model card.
+
+    With its Dockerfile it makes an image that answers without a lake.
+    """
     from lakeloop.cli.running import open_loop, working
-    from lakeloop.evaluation.stored import read
+    from lakeloop.datasets.freeze import held_back
     from lakeloop.registry.export import export_version
     from lakeloop.registry.registry import Registry
+    from lakeloop.registry.smaller import CHECK, ROWS
 
     context = open_loop(loop, {})
     registry, files = Registry(context.lake, context.attempt), context.lake.files
     with working(f"exporting {version} of {loop}"):
         found = registry.require(registry.read(), version)
-        evidence = read(files, found.card.evidence) if found.card.evidence else None
-        names = export_version(files, loop, found, evidence, to)
+        digest, task = found.card.dataset_digest, context.loop.task
+        rows = functools.partial(held_back, files, digest, task, ROWS)
+        smaller = (rows, min_agreement) if int8 else None
+        names = export_version(files, loop, found, _evidence(files, found), to, smaller)
     typer.echo(f"{to}: {', '.join(names)}")
+    if int8:
+        typer.echo((to / "int8" / CHECK).read_text().rstrip())
+
+
+def _evidence(files: LakeFiles, version: ModelVersion) -> Callable[[], Evidence | None]:
+    """What the gate accepted a version on, to be read where it is needed."""
+    from lakeloop.evaluation.stored import read
+
+    return lambda: read(files, version.card.evidence) if version.card.evidence else None
+
+
+def _show_card(context: StageContext, name: str, *, as_json: bool) -> None:
+    from lakeloop.registry.card import kept_card
+    from lakeloop.registry.registry import Registry
+
+    registry, files = Registry(context.lake, context.attempt), context.lake.files
+    version = registry.require(registry.read(), name)
+    text = kept_card(files, context.loop.name, version, _evidence(files, version))
+    typer.echo(version.model_dump_json(indent=2) if as_json else text)
 
 
 def _user() -> str:

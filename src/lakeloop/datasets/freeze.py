@@ -6,6 +6,7 @@ fetched whole by training (without its test rows) and by evaluation.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,10 +23,12 @@ from lakeloop.records import Formatted, fingerprint
 from lakeloop.spec import tasks as spec
 from lakeloop.spec.identity import decisive
 from lakeloop.tasks.base import Profile
+from lakeloop.tasks.reading import Instance, instances_of
 from lakeloop.tasks.registry import task_of
 
 if TYPE_CHECKING:
     from lakeloop.lake.files import LakeFiles
+    from lakeloop.spec.tasks.base import TaskBase
 
 CARD = "dataset.json"
 FORMAT = 2
@@ -120,6 +123,17 @@ def read_card(folder: Path) -> DatasetCard:
 def read_split(folder: Path, name: SplitName) -> pa.Table:
     """The rows of one split, as `write_dataset` wrote them."""
     return pq.read_table(folder / f"{name}.parquet")
+
+
+def held_back(files: LakeFiles, digest: str, task: TaskBase, most: int) -> list[Instance]:
+    """The first test rows of the data set with this digest in the lake, as a model is asked for them.
+
+    Raises:
+        ArtifactError: there is no such data set, or not as it was stored.
+    """
+    with tempfile.TemporaryDirectory(prefix="rows-") as scratch:
+        folder = files.fetch(folder_name_of(digest), Path(scratch) / "dataset")
+        return instances_of(task, read_split(folder, "test").slice(0, most))
 
 
 def read_training_keys(files: LakeFiles, name: str) -> pa.Array | None:

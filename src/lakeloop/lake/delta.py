@@ -160,7 +160,8 @@ class DeltaStore:
             table: name of the table.
             snapshot: the version that the caller decided on; moves on to the one written.
             rows: with the table's columns and types.
-            replace: replace the rows where these columns have these values; None appends.
+            replace: replace the rows where these columns have these values, all rows where it is empty; None
+                appends.
             metadata: kept with the commit in the table's history.
             only_next: succeed only as the version right after `snapshot` (compare-and-swap of the table).
                 Otherwise commits of others are tolerated unless they touched the same partition.
@@ -180,7 +181,7 @@ class DeltaStore:
                 snapshot,
                 rows,
                 mode="overwrite",
-                predicate=predicate(replace),
+                predicate=predicate(replace) or None,
                 writer_properties=compression,
                 commit_properties=commit,
             )

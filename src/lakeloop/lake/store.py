@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,9 +31,15 @@ from lakeloop.lake.marks import PREFIX, MarkedDigest, digest_of, running_digest
 from lakeloop.lake.reshape import EVOLVE, empty_tables, retype
 from lakeloop.lake.row_files import RowFiles
 from lakeloop.lake.tables import written_columns
+from lakeloop.locks import locked
 from lakeloop.records import StageRecord
 from lakeloop.settings import Settings
 from lakeloop.spec.loop import LoopSpec
+
+_TURN_SECONDS = 5.0
+"""A process that was stopped within its turn holds up others for no longer."""
+_MANY_FILES = 32
+"""Of a table that is appended to by compare-and-swap."""
 
 
 class Lake:
@@ -222,15 +229,26 @@ class Lake:
     def append_at(self, table: str, rows: pa.Table, *, version: int, attempt: Attempt) -> Published:
         """Append `rows` only if `version` is still the table's newest: a compare-and-swap.
 
+        Each append is a file, and each file costs a reader a millisecond: when they are many, the commit has
+        all rows in one.
+
         Raises:
             FenceError: the table has moved on since; nothing was written. Read it again, then decide.
             DataError: `rows` has other columns than the table.
         """
         snapshot = self._store.open(table, version)
         rows = conform(rows, _schema(snapshot), {}, table, self._retired(table, snapshot))
+        many = len(snapshot.file_uris()) >= _MANY_FILES
         try:
             written = self._store.commit(
-                table, snapshot, rows, replace=None, metadata=provenance(attempt), only_next=True
+                table,
+                snapshot,
+                pa.concat_tables([self._store.files_of(table, snapshot, {}).to_table(), rows])
+                if many
+                else rows,
+                replace={} if many else None,
+                metadata=provenance(attempt),
+                only_next=True,
             )
         except CommitFailedError as error:
             raise FenceError(
@@ -252,6 +270,25 @@ class Lake:
     ) -> pa.Table:
         """The rows of a version (default: the newest) where the columns of `equals` have these values."""
         return self.scan(table, version=version, columns=columns, **equals).read_all()
+
+    @contextmanager
+    def turn(self, table: str) -> Iterator[None]:
+        """A turn at reading a table and appending what follows: processes of this machine wait for another.
+
+        It keeps nobody out for ever, and nobody on another machine: that only one of two wins is the promise
+        of `append_at`. Without turns, of many at once most read in vain.
+        """
+        if self._store.local is None:
+            yield
+            return
+        self._store.local.mkdir(parents=True, exist_ok=True)
+        with locked(self._store.local / f".{table}.lock", wait=_TURN_SECONDS):
+            yield
+
+    def read_newest(self, table: str) -> tuple[pa.Table, int]:
+        """All rows of the newest version, for a small table, and which version that is."""
+        snapshot = self._store.open(table)
+        return self._store.files_of(table, snapshot, {}).to_table(), snapshot.version()
 
     def scan(
         self,

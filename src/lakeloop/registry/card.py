@@ -1,14 +1,26 @@
-"""The card of a version as a README.md for people and hubs, from what the lake says; nothing is fetched."""
+"""The card of a version as a README.md for people and hubs, from what the lake says; nothing is fetched.
+
+It is kept in the lake beside the version when that is registered, and never changed: what was known then. It
+is no part of the artifact, so the digest of the artifact does not depend on how cards are worded.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from lakeloop.artifact import ArtifactDescription
+from lakeloop.durable import write_atomically
+from lakeloop.errors import ArtifactError
 from lakeloop.evidence import Evidence, ModelEvidence
 from lakeloop.extras import not_installed
+from lakeloop.lake.files import LakeFiles
 from lakeloop.measures.base import shown, shown_with
 from lakeloop.registry.history import ModelVersion
+from lakeloop.registry.stored import description_of
+
+CARD = "README.md"
 
 _TEMPLATE = """\
 ---
@@ -39,6 +51,30 @@ _TEMPLATE = """\
 
 {{ limits }}
 """
+
+
+def kept_card(
+    files: LakeFiles, loop: str, version: ModelVersion, evidence: Callable[[], Evidence | None]
+) -> str:
+    """The card of a version, as it was kept; made and kept now, where that was not done yet.
+
+    `evidence` is what the gate accepted it on, asked for only where the card is made.
+
+    Raises:
+        ConfigurationError: the card has to be made, and what words it is not installed.
+        ArtifactError: what the lake has is not as it was stored.
+    """
+    folder = f"cards/{version.name}"
+    if not files.exists(folder):
+        text = card_text(loop, version, description_of(files, version), evidence())
+        with tempfile.TemporaryDirectory(prefix="card-") as scratch:
+            write_atomically(Path(scratch) / CARD, text)
+            try:
+                files.put(Path(scratch), folder)
+            except ArtifactError:  # another process was first, and may word it otherwise
+                if not files.exists(folder):
+                    raise
+    return files.read(folder, CARD).decode()
 
 
 def card_text(

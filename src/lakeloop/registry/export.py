@@ -3,6 +3,8 @@
 README.md        the card
 artifact/        what the server loads: network, tokenizer, description (cleaning, names of answers), manifest
 transformers/    the encoder, where there is one: `AutoModel.from_pretrained` loads it
+int8/            as artifact/, in eight bits, where that is asked for; check.json says how it answers
+Dockerfile       with requirements.txt and package/: an image that answers with artifact/, or int8/
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import json
 import shutil
 import struct
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,21 +22,33 @@ from lakeloop.durable import fsync_directory, fsync_tree, write_atomically
 from lakeloop.errors import ConfigurationError
 from lakeloop.evidence import Evidence
 from lakeloop.lake.files import LakeFiles
-from lakeloop.registry.card import card_text
+from lakeloop.registry.card import CARD, kept_card
 from lakeloop.registry.history import ModelVersion
+from lakeloop.registry.image import write_image
+from lakeloop.registry.smaller import quantised
+from lakeloop.tasks.reading import Instance
 
+Smaller = tuple[Callable[[], Sequence[Instance]], float]
+"""Rows to compare the network in eight bits on, read when they are needed, and the least agreement."""
 _ENCODER = "encoder."
 """Begins the names of the encoder's weights in those of a network."""
 _BLOCK = 1 << 20
 
 
 def export_version(
-    files: LakeFiles, loop: str, version: ModelVersion, evidence: Evidence | None, into: Path
+    files: LakeFiles,
+    loop: str,
+    version: ModelVersion,
+    evidence: Callable[[], Evidence | None],
+    into: Path,
+    smaller: Smaller | None = None,
 ) -> list[str]:
     """Write a version into the folder `into`, which appears whole or not at all; returns names of its files.
 
     Raises:
-        ConfigurationError: `into` is there already, or what words the card is not installed.
+        ConfigurationError: `into` is there already, what words the card is not installed, or the version has
+            no network that gets smaller.
+        DataError: the network that is `smaller` answers otherwise.
         ArtifactError: the artifact in the lake is not the one that was registered, or its weights are gone.
     """
     if into.exists():
@@ -47,7 +62,11 @@ def export_version(
     try:
         artifact = files.fetch(version.folder_name, partial / "artifact")
         description = open_artifact(artifact, expect=version.digest).description
-        write_atomically(partial / "README.md", card_text(loop, version, description, evidence))
+        write_atomically(partial / CARD, kept_card(files, loop, version, evidence))
+        if smaller:
+            rows, least = smaller
+            quantised(artifact, partial / "int8", rows(), min_agreement=least)
+        write_image(partial, artifact)
         _write_encoder(artifact, partial / "transformers", description.max_tokens)
         fsync_tree(partial)
         partial.rename(into)

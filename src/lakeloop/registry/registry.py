@@ -7,10 +7,11 @@ mean is `history`; which model deserves to be champion is the gate's business.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pyarrow as pa
 
@@ -36,6 +37,20 @@ from lakeloop.registry.history import (
 from lakeloop.registry.stored import require_artifact
 from lakeloop.registry.trials import ENDED, TRIED, Phase, Trial, TrialEnd
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _in_turn(method: Callable[Concatenate[Registry, P], R]) -> Callable[Concatenate[Registry, P], R]:
+    """`method` reads the registry and appends to it, and nobody of this machine does between the two."""
+
+    @functools.wraps(method)
+    def taking_turns(registry: Registry, /, *given: P.args, **named: P.kwargs) -> R:
+        with registry._lake.turn("registry"):  # noqa: SLF001
+            return method(registry, *given, **named)
+
+    return taking_turns
+
 
 class Registry:
     """The registry of one loop. Every call reads the newest state."""
@@ -46,8 +61,8 @@ class Registry:
 
     def read(self) -> History:
         """The history at the newest version of the table."""
-        version = self._lake.version("registry")
-        return read_history(self._lake.read("registry", version=version).to_pylist(), version)
+        rows, version = self._lake.read_newest("registry")
+        return read_history(rows.to_pylist(), version)
 
     def champion(self) -> ModelVersion | None:
         """The current champion; None before the first release."""
@@ -93,6 +108,7 @@ class Registry:
         self._append(history, [event])
         return self.require(self.read(), name)
 
+    @_in_turn
     def promote(self, version: str, *, over: str | None, reason: str, cause: str) -> None:
         """Make `version` champion. When it is champion already, nothing happens.
 
@@ -115,6 +131,7 @@ class Registry:
         self._require_weights(history, target)
         self._append(history, [_moved(target, champion, reason, cause)])
 
+    @_in_turn
     def promote_by_hand(self, version: str, *, reason: str, by: str) -> ModelVersion:
         """Make a registered version champion because a person says so; returns it.
 
@@ -143,6 +160,7 @@ class Registry:
         self._append(history, [_moved(target, champion, reason, BY_HAND, by)])
         return target
 
+    @_in_turn
     def rollback(self, reason: str, *, to: str | None = None, by: str = "") -> ModelVersion:
         """Make the version before the champion champion again; returns it.
 
@@ -169,6 +187,7 @@ class Registry:
         self._append(history, [_moved(target, champion, reason, ROLLBACK, by)])
         return target
 
+    @_in_turn
     def begin_trial(
         self, version: str, phase: Phase, share: float, *, over: str | None, reason: str, cause: str
     ) -> Trial:
@@ -205,6 +224,7 @@ class Registry:
         self._append(history, [event])
         return self.read().trials[-1]
 
+    @_in_turn
     def end_trial(self, version: str, *, reason: str, by: str = "") -> TrialEnd | None:
         """Take `version` out of its trial: the champion alone answers from then on.
 
@@ -228,6 +248,7 @@ class Registry:
         self._append(history, [{**event, "moved_by": by or None}])
         return self.read().trial_ends[-1]
 
+    @_in_turn
     def answer(self, evaluation: str, candidate: str, *, approved: bool, by: str, reason: str) -> Answer:
         """Keep what a person says to a candidate that the gate lets in; returns it.
 
@@ -257,6 +278,7 @@ class Registry:
         assert found is not None
         return found
 
+    @_in_turn
     def forget(self, reasons: Mapping[str, str]) -> None:
         """Say that the weights of these versions are gone, before they go: no alias is moved there any more.
 

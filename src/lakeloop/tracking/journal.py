@@ -117,9 +117,13 @@ class JournalTracker:
         metadata: Mapping[str, Any] | None = None,
         *,
         used: bool = False,
+        aliases: Sequence[str] = (),
+        refers_to: str = "",
     ) -> None:
         data = {"name": name, "kind": kind, "path": str(path.resolve()), "metadata": dict(metadata or {})}
-        said = {"used": True} if used else {}
+        said: dict[str, Any] = {"used": True} if used else {}
+        said |= {"aliases": list(aliases)} if aliases else {}
+        said |= {"refers_to": refers_to} if refers_to else {}
         self._append("artifact", {**data, **said, "footprint": footprint(path)})
 
     def summary(self, values: Mapping[str, Any]) -> None:

@@ -225,19 +225,22 @@ class Replay:
                 # Other bytes under a name that promises the noted ones would be worse than none.
                 artifact.metadata["contents"] = "left out: changed or gone since it was logged"
             elif noted["bytes"] > _ARTIFACT_BYTES["online" if self._online else "offline"]:
-                artifact.add_reference(path.as_uri())
+                artifact.add_reference(as_uri(str(path)))
                 artifact.metadata["contents"] = "by reference: too large to copy"
             elif path.is_dir():
                 artifact.add_dir(str(path))
             else:
                 artifact.add_file(str(path))
+            if uri := data.get("refers_to"):
+                # By its address: what lies there is named by the digest among the metadata.
+                artifact.add_reference(as_uri(uri), name="model", checksum=False)
         except (OSError, ValueError) as error:
             log.warning("%s: artifact %s is mirrored without contents: %s", self.path, data["name"], error)
         if data.get("used"):
             # Not `use_artifact`, which does this too: it waits for the server without limit, and not offline.
             self._run._log_artifact(artifact, is_user_created=True, use_after_commit=True)  # noqa: SLF001
         else:
-            self._run.log_artifact(artifact)
+            self._run.log_artifact(artifact, aliases=list(data.get("aliases", [])) or None)
 
 
 def _settings() -> wandb.Settings:
@@ -278,6 +281,11 @@ def _group(loop: str, partition: str, stage: str) -> str:
     """The runs of a day are a group, and the trials of a search are one of their own."""
     day = f"{loop}/{partition}"
     return f"{day}/search {stage.removesuffix(TRIAL)}" if stage.endswith(TRIAL) else day
+
+
+def as_uri(place: str) -> str:
+    """A path of this machine, or an address, as an address."""
+    return place if "://" in place else Path(place).as_uri()
 
 
 def _artifact_name(name: str) -> str:

@@ -38,10 +38,14 @@ class Tracker(Protocol):
         metadata: Mapping[str, Any] | None = None,
         *,
         used: bool = False,
+        aliases: Sequence[str] = (),
+        refers_to: str = "",
     ) -> None:
         """A file or folder that was made, or `used`; `kind` is "dataset", "model" or "report".
 
         One that a run made and another used, by the same name and of the same bytes, ties the two together.
+        `aliases` point at it from now on, and no more at what they pointed at before; `refers_to` is where
+        more of it lies, too large to be copied.
         """
 
     def summary(self, values: Mapping[str, Any]) -> None:
@@ -68,6 +72,8 @@ class NoopTracker:
         metadata: Mapping[str, Any] | None = None,
         *,
         used: bool = False,
+        aliases: Sequence[str] = (),
+        refers_to: str = "",
     ) -> None: ...
 
     def summary(self, values: Mapping[str, Any]) -> None: ...
@@ -85,6 +91,10 @@ class RecordingTracker:
     artifacts: list[tuple[str, str, Path, dict[str, Any]]] = field(default_factory=list)
     used: list[str] = field(default_factory=list)
     """The names of those that were used, and not made."""
+    aliases: dict[str, Path] = field(default_factory=dict)
+    """Alias -> what it points at."""
+    referred: dict[Path, str] = field(default_factory=dict)
+    """What was told -> where more of it lies."""
     summarised: dict[str, Any] = field(default_factory=dict)
     exit_code: int | None = None
     """None while it is open."""
@@ -106,8 +116,12 @@ class RecordingTracker:
         metadata: Mapping[str, Any] | None = None,
         *,
         used: bool = False,
+        aliases: Sequence[str] = (),
+        refers_to: str = "",
     ) -> None:
         self.used += [name] if used else []
+        self.aliases |= dict.fromkeys(aliases, path)
+        self.referred |= {path: refers_to} if refers_to else {}
         self.artifacts.append((name, kind, path, dict(metadata or {})))
 
     def summary(self, values: Mapping[str, Any]) -> None:

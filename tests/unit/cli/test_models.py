@@ -42,6 +42,16 @@ def test_models_lists_versions_and_every_move_with_who_and_why(run: Run, context
     assert Registry(context.lake).read().moves[-1].cause == "by hand"
 
 
+def test_models_shows_the_card_of_one_version(run: Run, context: StageContext) -> None:
+    shown = run("models", "tickets", "v1")
+    assert shown.code == 0, shown.err
+    assert "# tickets v1" in shown.out
+    assert "## Why it was let in" in shown.out
+    assert context.lake.files.exists("cards/v1"), "made on demand, and kept"
+    assert json.loads(run("models", "tickets", "v1", "--json").out)["name"] == "v1"
+    assert run("models", "tickets", "v7").code == 64
+
+
 def test_a_promotion_needs_a_version_and_a_reason(run: Run, context: StageContext) -> None:
     for version, reason, said in (
         ("v7", "typo", "no such model version"),

@@ -380,18 +380,3 @@ def test_a_batch_that_two_send_at_once_is_there_once(lake: Lake, monkeypatch: py
 
 def test_a_batch_without_rows_writes_nothing(lake: Lake) -> None:
     assert lake.append_once("predictions", prediction_rows(count=0), batch_id="b1").version == 0
-
-
-def registry_row(sequence: int) -> pa.Table:
-    from lakeloop.lake.tables import REGISTRY
-
-    return pa.Table.from_pylist([{"sequence": sequence, "event": "registered"}], REGISTRY)
-
-
-def test_an_append_at_a_version_is_a_compare_and_swap(lake: Lake) -> None:
-    version = lake.version("registry")
-    assert lake.append_at("registry", registry_row(1), version=version, attempt=RUN).version == version + 1
-    with pytest.raises(FenceError, match="moved on") as caught:
-        lake.append_at("registry", registry_row(1), version=version, attempt=RUN)
-    assert (caught.value.expected, caught.value.found) == ("version 0", "version 1")
-    assert lake.read("registry").num_rows == 1

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import functools
+import json
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from lakeloop.datasets.freeze import held_back
 from lakeloop.errors import ArtifactError
 from lakeloop.evaluation.stored import evidence_of, read
 from lakeloop.lake.tables import PREDICTIONS
 from lakeloop.records import Counts, now
-from lakeloop.registry.card import card_text
+from lakeloop.registry.card import card_text, kept_card
 from lakeloop.registry.compare import Comparison, compare
+from lakeloop.registry.export import export_version
 from lakeloop.registry.lineage import Lineage, lineage_of
 from lakeloop.registry.listing import list_versions
 from lakeloop.registry.registry import Registry
@@ -183,3 +186,32 @@ def test_the_card_of_a_version_has_what_its_evidence_found(context: StageContext
     assert "| Score | baseline | finetune | champion v1 |" in text
     assert version.card.decision.reason in text
     assert f"revision: {version.card.dataset_digest}" in text
+
+
+def test_a_card_is_kept_as_it_was_and_made_for_a_version_of_before(context: StageContext) -> None:
+    files = context.lake.files
+    version = Registry(context.lake).read().versions["v2"]
+    assert files.exists("cards/v2"), "the release kept it"
+    kept = files.read("cards/v2", "README.md").decode()
+    assert f"On the same {read(files, version.card.evidence).rows} test rows" in kept
+
+    def asked() -> None:
+        raise AssertionError("a card that is kept is not made again")
+
+    assert kept_card(files, "small", version, asked) == kept
+    files.remove("cards/v2")
+    without = kept_card(files, "small", version, lambda: None)
+    assert "On the same" not in without
+    assert kept_card(files, "small", version, asked) == without
+
+
+def test_a_version_is_exported_with_a_network_in_eight_bits_that_its_test_rows_agree_with(
+    context: StageContext, tmp_path: Path
+) -> None:
+    files, version = context.lake.files, Registry(context.lake).read().versions["v2"]
+    rows = functools.partial(held_back, files, version.card.dataset_digest, context.loop.task, 5)
+    assert len(rows()) == 5
+    export_version(files, "small", version, lambda: None, tmp_path / "out", (rows, 1.0))
+    found = json.loads((tmp_path / "out/int8/check.json").read_text())
+    assert (found["rows"], found["agreement"], found["of"]) == (5, 1.0, version.digest)
+    assert (tmp_path / "out/README.md").read_text() == files.read("cards/v2", "README.md").decode()

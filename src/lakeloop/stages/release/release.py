@@ -7,11 +7,11 @@ whether it was done before, so a new attempt ends with one version and one move.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from lakeloop.durable import write_atomically
-from lakeloop.errors import FenceError
+from lakeloop.errors import ConfigurationError, FenceError
 from lakeloop.evidence import Evidence
 from lakeloop.faults import reach
 from lakeloop.records import StageRecord
@@ -23,11 +23,14 @@ from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.progress import newest
 from lakeloop.stages.frame.session import StageContext, StageSession
 from lakeloop.stages.release.approval import question_of
+from lakeloop.stages.release.telling import CHAMPION, tell_version
 
 if TYPE_CHECKING:
     from lakeloop.gate.decide import Decision
     from lakeloop.registry.history import Answer, History, ModelVersion, Move
     from lakeloop.registry.registry import Registry
+
+log = logging.getLogger(__name__)
 
 
 def release(context: StageContext, partition: str) -> StageRecord:
@@ -159,26 +162,25 @@ def _register(
         answer=answer,
     )
     version = registry.register_stored(folder, accepted.digest, card)
-    _track_version(stage, version)
+    _keep_card(stage, version, evidence)
+    tell_version(stage.tracker, stage.context.lake, stage.work, version)
     return version
 
 
-def _track_version(stage: StageSession, version: ModelVersion) -> None:
-    """The card, not the weights: the training that made them has them in its own run."""
-    path = stage.work / "version.json"
-    write_atomically(path, version.model_dump_json(indent=2) + "\n")
-    uri = stage.context.lake.files.uri(version.folder_name)
-    stage.tracker.artifact(
-        f"{stage.context.loop.name}-model",
-        "model",
-        path,
-        {"version": version.name, "digest": version.digest, "uri": uri},
-    )
+def _keep_card(stage: StageSession, version: ModelVersion, evidence: Evidence) -> None:
+    """Keep the card as of now; where nothing can word it, who asks for it first has it made."""
+    from lakeloop.registry.card import kept_card
+
+    try:
+        kept_card(stage.context.lake.files, stage.context.loop.name, version, lambda: evidence)
+    except ConfigurationError as error:
+        log.warning("the model card of %s is made when it is asked for: %s", version.name, error)
 
 
 def _released(
     stage: StageSession, evaluation: StageRecord, evidence: Evidence, version: ModelVersion, reason: str
 ) -> StageRecord:
+    tell_version(stage.tracker, stage.context.lake, stage.work, version, CHAMPION)
     return stage.done(
         reason=f"{version.name} became champion: {reason}",
         outputs={
