@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from airflow.api_fastapi.app import init_auth_manager
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from httpx import Response
 
 from lakeloop.attempt import Attempt
 from lakeloop.evaluation.stored import store
 from lakeloop.gate.decide import Decision
-from lakeloop.registry.history import ModelCard
+from lakeloop.registry.history import BY_HAND, ROLLBACK, ModelCard
 from lakeloop.registry.registry import Registry
 from lakeloop.settings import Settings
 from lakeloop.stages.frame.session import StageContext
 from tests.support.artifacts import make_artifact
 from tests.support.evidence import evidence, model
+from tests.support.released import released
 
 ATTEMPT = Attempt("news.ingest:manual__1")
 
@@ -77,3 +84,109 @@ def test_a_model_of_a_broken_loop_says_so(
     answer = client.get("/models/broken/v1")
     assert answer.status_code == 409
     assert "loops/broken/loop.yaml" in answer.json()["detail"]
+
+
+@pytest.fixture
+def browser(app: FastAPI, settings: Settings, client: TestClient) -> Iterator[TestClient]:
+    """A browser of the user ada, who may trigger DAGs."""
+    token = init_auth_manager().generate_jwt(SimpleAuthManagerUser(username="ada", role="user"))
+    with TestClient(app, headers={"Authorization": f"Bearer {token}"}) as opened:
+        yield opened
+
+
+def form_of(page: str, reason: str) -> dict[str, str]:
+    """What the form of a version's page sends when `reason` is filled in."""
+    return {**dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page)), "reason": reason}
+
+
+def champion(context: StageContext) -> str:
+    found = Registry(context.lake).champion()
+    assert found is not None
+    return found.name
+
+
+def pressed(browser: TestClient, version: str, form: dict[str, str]) -> Response:
+    return browser.post(f"/models/news/{version}/champion", data=form, follow_redirects=False)
+
+
+def test_the_button_rolls_back_and_says_who_when_and_why(
+    browser: TestClient, ran: StageContext, tmp_path: Path
+) -> None:
+    for number in (1, 2):
+        released(ran, tmp_path, number)
+    page = browser.get("/models/news/v1").text
+    assert "Roll back to v1</button>" in page
+    assert "v2 is champion now" in page
+    done = pressed(browser, "v1", form_of(page, "answers <badly>"))
+    assert (done.status_code, done.headers["location"]) == (303, "/lakeloop/models/news/v1")
+    assert champion(ran) == "v1"
+    move = Registry(ran.lake).read().moves[-1]
+    assert (move.by, move.reason, move.cause) == ("ada", "answers <badly>", ROLLBACK)
+    page = browser.get("/models/news/v1").text
+    assert re.search(r"ada made it champion on [0-9: -]+ UTC: answers &lt;badly&gt;", page)
+    assert "</button>" not in page
+    assert "v2 → v1" in browser.get("/loops/news").text
+
+
+def test_a_version_that_was_rolled_back_is_promoted_by_hand(
+    browser: TestClient, ran: StageContext, tmp_path: Path
+) -> None:
+    for number in (1, 2):
+        released(ran, tmp_path, number)
+    Registry(ran.lake).rollback("a mistake")
+    page = browser.get("/models/news/v2").text
+    assert "Make champion: v2</button>" in page
+    assert pressed(browser, "v2", form_of(page, "it was none")).status_code == 303
+    move = Registry(ran.lake).read().moves[-1]
+    assert (move.version, move.by, move.cause) == ("v2", "ada", BY_HAND)
+
+
+def test_without_a_reason_nothing_is_moved(browser: TestClient, ran: StageContext, tmp_path: Path) -> None:
+    for number in (1, 2):
+        released(ran, tmp_path, number)
+    answer = pressed(browser, "v1", form_of(browser.get("/models/news/v1").text, "  "))
+    assert answer.status_code == 409
+    assert "a move by hand needs a reason" in answer.text
+    assert champion(ran) == "v2"
+
+
+def test_who_looked_at_an_older_champion_is_told_so_and_keeps_the_words(
+    browser: TestClient, ran: StageContext, tmp_path: Path
+) -> None:
+    for number in (1, 2):
+        released(ran, tmp_path, number)
+    form = form_of(browser.get("/models/news/v1").text, "my reason")
+    released(ran, tmp_path, 3)
+    answer = pressed(browser, "v1", form)
+    assert answer.status_code == 409
+    assert "the champion is another one than when this page was opened" in answer.text
+    assert 'value="my reason"' in answer.text
+    assert champion(ran) == "v3"
+    assert pressed(browser, "v1", form_of(answer.text, "my reason")).status_code == 303
+
+
+def test_a_version_without_weights_has_no_button(
+    browser: TestClient, ran: StageContext, tmp_path: Path
+) -> None:
+    for number in (1, 2, 3):
+        released(ran, tmp_path, number)
+    page = browser.get("/models/news/v1").text
+    Registry(ran.lake).forget({"v1": "keep.versions <1>"})
+    answer = pressed(browser, "v1", form_of(page, "because"))
+    assert "the weights of v1 are gone" in answer.text
+    assert "</button>" not in answer.text
+    assert "Its weights are gone: keep.versions &lt;1&gt;" in browser.get("/models/news/v1").text
+
+
+def test_who_may_only_look_has_no_button_and_cannot_post(
+    client: TestClient, browser: TestClient, ran: StageContext, tmp_path: Path
+) -> None:
+    for number in (1, 2):
+        released(ran, tmp_path, number)
+    assert "</button>" not in client.get("/models/news/v1").text
+    others = form_of(browser.get("/models/news/v1").text, "because")
+    own = {**others, "token": form_of(client.get("/loops/news").text, "")["token"]}
+    for form in (others, own, {"reason": "because", "token": ""}, {"reason": "because", "token": "1.x"}):
+        assert pressed(client, "v1", form).status_code in {403, 422}
+    assert pressed(browser, "v1", {**others, "token": "1.x"}).status_code == 403
+    assert champion(ran) == "v2"
