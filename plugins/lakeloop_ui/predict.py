@@ -78,7 +78,7 @@ def ask(settings: Settings, loop: LoopSpec, text: str, filled: Mapping[str, str]
     except httpx.HTTPError as error:
         why = type(error).__name__
         problem = f"The model server at {settings.server_url} cannot be asked ({why}): is it running?"
-    except (ValueError, KeyError, IndexError, AttributeError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         problem = f"The model server's answer was not understood: {error}"
     return Asked(text, dict(filled), problem=problem)
 
