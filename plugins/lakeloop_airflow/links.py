@@ -23,6 +23,7 @@ WANDB_RUN = "W&B run"
 DATA_DOCS = "Data Docs"
 REPORT = "Evaluation report"
 MODEL_VERSION = "Model version"
+CURVES = "Curves"
 
 _TITLES = {"data_docs": DATA_DOCS, "report": REPORT}
 """Keys of a record's links -> what the button says."""
@@ -50,10 +51,15 @@ class ModelVersionLink(_StageLink):
     name = MODEL_VERSION
 
 
+class CurvesLink(_StageLink):
+    name = CURVES
+
+
 _LINKS: dict[str, BaseOperatorLink] = {
     catalogue.DATA_DOCS: DataDocsLink(),
     catalogue.REPORT: ReportLink(),
     catalogue.VERSION: ModelVersionLink(),
+    catalogue.CURVES: CurvesLink(),
 }
 """What a stage links to, by the catalogue of stages -> its button."""
 
@@ -91,7 +97,12 @@ def urls(record: StageRecord, settings: Settings) -> dict[str, str]:
 
 def report_of(loop: str, partition: str, experiment: str = "") -> str:
     """Where the report of a day's evaluation is, or will be: it comes after the trainings of the day."""
-    return page("reports", loop, "-".join(filter(None, (partition, experiment))), "index.html")
+    return page("view", "reports", loop, "-".join(filter(None, (partition, experiment))), "index.html")
+
+
+def curves_page(loop: str, journal: Path) -> str:
+    """The page with the curves of the training that `journal` tells of."""
+    return page("curves", loop, *journal.parts[-3:-1], journal.stem)
 
 
 def failure_links(settings: Settings, loop: str, stage: str, partition: str) -> dict[str, str]:
@@ -103,11 +114,14 @@ def failure_links(settings: Settings, loop: str, stage: str, partition: str) -> 
 
 
 def published(target: str, settings: Settings, loop: str) -> str:
-    """Where `target`, a path or URL of a record, can be opened in a browser; empty when it cannot."""
+    """Where `target`, a path or URL of a record, can be opened in a browser; empty when it cannot.
+
+    A file of ours is shown in a page that has a way back; below /docs and /reports it is served alone.
+    """
     if target.startswith(("http://", "https://")):
         return target
     path = Path(target.removeprefix("file://"))
     for kind, folder in (("docs", settings.docs(loop)), ("reports", settings.reports(loop))):
         if path.is_relative_to(folder):
-            return page(kind, loop, path.relative_to(folder).as_posix())
+            return page("view", kind, loop, path.relative_to(folder).as_posix())
     return ""

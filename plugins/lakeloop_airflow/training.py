@@ -16,7 +16,7 @@ from lakeloop import jobs
 from lakeloop.faults import reach
 from lakeloop.jobs.log_lines import teller
 from lakeloop_airflow.forms import FORCE
-from lakeloop_airflow.links import REPORT, WANDB_RUN, links_of, page, report_of
+from lakeloop_airflow.links import CURVES, REPORT, WANDB_RUN, curves_page, links_of, page, report_of
 from lakeloop_airflow.stage_task import open_context, settle, wandb_page
 from lakeloop_airflow.window import PARAM, PLAN, RECORD_KEY, partition_in, partition_of
 
@@ -119,7 +119,9 @@ class TrainOperator(ResumableJobMixin, BaseOperator):
             self.job = prepare(opened, partition, self.candidate)
             self.execute_resumable(context)
         record = finish(opened, partition, self.candidate, self.job_id)
-        self.urls[WANDB_RUN] = training_page(record) or self.urls[WANDB_RUN]
+        if journal := training_journal(record):
+            self.urls[WANDB_RUN] = page("wandb", self.loop, *journal.parts[-3:-1], journal.stem)
+            self.urls[CURVES] = curves_page(self.loop, journal)
         self.urls[REPORT] = report_of(self.loop, record.partition, opened.experiment)
         return record
 
@@ -194,10 +196,10 @@ def slots_of(train: Train, candidate: Candidate, slots: int) -> int:
     return min(train.processes or slots, slots)
 
 
-def training_page(record: StageRecord) -> str:
-    """The page of the training process's W&B run, with steps and epochs; the task's own run has the end.
+def training_journal(record: StageRecord) -> Path | None:
+    """The journal of the training's own process, with steps and epochs; that of the task has the end alone.
 
-    Empty for a record of an earlier version, which does not name that run.
+    None for a record of an earlier version, which does not name it.
     """
     journal = Path(record.links.get("training_run", ""))
-    return page("wandb", record.loop, *journal.parts[-3:-1], journal.stem) if journal.name else ""
+    return journal if journal.name else None

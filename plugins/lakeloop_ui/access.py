@@ -9,7 +9,7 @@ from typing import Annotated
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
-from airflow.api_fastapi.auth.managers.models.resource_details import AccessView, DagDetails
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView, DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_view
 from airflow.configuration import conf
 from fastapi import Depends, Form, HTTPException, status
@@ -55,8 +55,29 @@ def startable_loop(loop: LoopName, user: User) -> str:
 StartableLoop = Annotated[str, Depends(startable_loop)]
 
 
+def may_release(loop: str, user: BaseUser) -> bool:
+    """Whether `user` may move the champion of a loop: every user may who may trigger its DAG `deploy`."""
+    deploy = DagDetails(id=f"{loop}.deploy")
+    run = DagAccessEntity.RUN
+    return bool(
+        get_auth_manager().is_authorized_dag(method="POST", access_entity=run, details=deploy, user=user)
+    )
+
+
+def releasable_loop(loop: LoopName, user: User) -> str:
+    """The path parameter `loop`, when the user may move its champion; 403 else."""
+    if may_release(loop, user):
+        return loop
+    raise HTTPException(
+        status.HTTP_403_FORBIDDEN, f"you may look at {loop}, and not say which version is its champion"
+    )
+
+
+ReleasableLoop = Annotated[str, Depends(releasable_loop)]
+
+
 def form_token(loop: str, user: BaseUser) -> str:
-    """What a form must carry that changes `loop` for `user`: a page of another site cannot read it here.
+    """What a form about `loop` must carry that `user` sends: a page of another site cannot read it here.
 
     A browser sends the session's cookie with whatever form is posted to this address; without the token any
     page could post one. It is valid for this user and loop, for an hour.
@@ -65,8 +86,11 @@ def form_token(loop: str, user: BaseUser) -> str:
     return f"{until}.{_signature(until, loop, user)}"
 
 
-def require_form_token(loop: StartableLoop, user: User, token: Annotated[str, Form()]) -> None:
-    """Refuse (403) a form that did not come from a page of ours, made for this user and loop."""
+def require_form_token(loop: LoopName, user: User, token: Annotated[str, Form()]) -> None:
+    """Refuse (403) a form that did not come from a page of ours, made for this user and loop.
+
+    Whether the user may do what the form asks is the route's question.
+    """
     until, _, signature = token.partition(".")
     right = hmac.compare_digest(signature.encode(), _signature(until, loop, user).encode())
     if not right or int(until) < time.time():

@@ -1,110 +1,79 @@
-"""The values of the overview: each loop's status and where its parts open. A bad loop spoils only itself."""
+"""The values of the overview: a card for each loop. A bad loop spoils only its own."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
-from lakeloop_airflow.links import DATA_DOCS, REPORT, airflow_page, page, published
-
-from lakeloop.attempt import Attempt
-from lakeloop.errors import ConfigurationError, LakeloopError
-from lakeloop.lake.store import Lake
+from lakeloop.errors import LakeloopError
 from lakeloop.settings import Settings
-from lakeloop.spec.reading.load import load_named, loop_names
-from lakeloop.stages.catalogue import stage_named
-from lakeloop.stages.frame.session import StageContext
+from lakeloop.spec.reading.load import loop_names
 from lakeloop.stages.frame.status import LoopStatus, PartitionStatus, loop_status
+from lakeloop_ui.charts import Spark, spark
+from lakeloop_ui.health import Health, health_of
+from lakeloop_ui.opened import has_run, open_to_look
+from lakeloop_ui.scores import best_scores
 
 log = logging.getLogger(__name__)
 
-SHOWN_PARTITIONS = 14
+_AT_ONCE = 8
+"""Loops that are looked at at the same time: most of it is waiting for the lake."""
 
 
 @dataclass(frozen=True)
-class Link:
-    title: str
-    url: str
-    leave: str = ""
-    """`_blank` for a page that is not ours: it opens outside of Airflow's frame."""
-
-
-@dataclass(frozen=True)
-class LoopView:
+class Card:
     """One loop on the page."""
 
     name: str
+    health: Health
     status: LoopStatus | None = None
     """None when nothing ran yet, or the status cannot be read."""
     error: str = ""
-    reports: Mapping[str, str] = field(default_factory=dict)
-    """Experiment -> address of its report."""
-    links: tuple[Link, ...] = ()
+    """Why the status cannot be read, whole."""
+    spark: Spark | None = None
+    """The best candidate's score of each evaluation, oldest first."""
     startable: bool = False
     """The user may switch its DAGs on."""
 
     @property
-    def newest_partitions(self) -> tuple[PartitionStatus, ...]:
-        """Newest first."""
-        return self.status.partitions[::-1][:SHOWN_PARTITIONS] if self.status else ()
-
-    def dag_page(self, stage: str) -> str:
-        """The page of the DAG that runs `stage`; empty when no DAG runs it any more."""
-        try:
-            dag = stage_named(stage).dag
-        except KeyError:
-            return ""
-        return airflow_page("dags", f"{self.name}.{dag}")
+    def newest_day(self) -> PartitionStatus | None:
+        return self.status.partitions[-1] if self.status and self.status.partitions else None
 
 
 def overview(
     settings: Settings, visible: Callable[[str], bool], startable: Callable[[str], bool]
-) -> list[LoopView]:
-    """A view of each loop that is `visible`, by name; those that are `startable` have a button for it."""
-    return [
-        replace(_view(name, settings), startable=startable(name))
-        for name in loop_names(settings)
-        if visible(name)
-    ]
+) -> list[Card]:
+    """A card of each loop that is `visible`, by name; those that are `startable` have a button for it."""
+    names = [name for name in loop_names(settings) if visible(name)]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="overview") as pool:
+        cards = list(pool.map(lambda name: _card(name, settings), names))
+    return [replace(card, startable=not card.error and startable(card.name)) for card in cards]
 
 
-def _view(name: str, settings: Settings) -> LoopView:
+def totals(cards: Sequence[Card]) -> dict[str, int]:
+    """How many loops are in each state, in words, the worst first; states without loops are left out."""
+    titles = [card.health.title for card in sorted(cards, key=lambda card: _WORST.index(card.health.state))]
+    return {title: titles.count(title) for title in titles}
+
+
+_WORST = ("failing", "attention", "never", "good")
+
+
+def _card(name: str, settings: Settings) -> Card:
     try:
-        status = status_of(name, settings)
+        context = open_to_look(settings, name)
+        if not has_run(context):
+            return Card(name, health_of(None))
+        status = loop_status(context)
+        if not (status.stages or status.failed or status.running):
+            return Card(name, health_of(None))
+        drawn = spark(
+            best_scores(context.lake.ledger.entries("evaluate", status="done"), context.loop.metric)
+        )
     except Exception as error:
         log.warning("status of loop %s", name, exc_info=True)
         words = str(error) if isinstance(error, LakeloopError) else f"{type(error).__name__}: {error}"
-        return LoopView(name, error=words)
-    if status is None:
-        return LoopView(name)
-    reports = {each.name: published(each.report, settings, name) for each in status.experiments}
-    return LoopView(name, status, reports=reports, links=tuple(_links(status, settings)))
-
-
-def status_of(name: str, settings: Settings) -> LoopStatus | None:
-    """The status of the loop called `name`; None when nothing ran yet.
-
-    Raises:
-        LakeloopError: the loop file or the status cannot be read.
-    """
-    loop = load_named(name, settings)
-    lake = Lake.from_settings(settings, loop)
-    try:
-        lake.version("ledger")
-    except ConfigurationError:
-        return None  # No tables yet: looking at a page must not create them.
-    status = loop_status(StageContext(loop, lake, settings, Attempt.local()))
-    return status if status.stages or status.failed or status.running else None
-
-
-def _links(status: LoopStatus, settings: Settings) -> Iterator[Link]:
-    for key, title in (("report", REPORT), ("data_docs", DATA_DOCS)):
-        if url := published(status.links.get(key, ""), settings, status.loop):
-            yield Link(title, url)
-    yield Link("Quarantine", page("quarantine", status.loop))
-    yield Link("Next training", page("why", status.loop))
-    if model := status.links.get("server"):
-        yield Link("Model server", model, leave="_blank")
-    if (wandb := status.links.get("wandb", "")).startswith(("http://", "https://")):
-        yield Link("W&B", wandb, leave="_blank")
+        return Card(name, health_of(None, words), error=words)
+    return Card(name, health_of(status), status, spark=drawn)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from lakeloop.attempt import Attempt
-from lakeloop.lake.store import Lake
 from lakeloop.settings import Settings
-from lakeloop.spec.reading.load import load_named
-from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.training.why import WhyTraining, why_training
+from lakeloop_ui.opened import open_to_look
 
 
 def why_page(settings: Settings, loop: str) -> WhyTraining:
@@ -16,7 +13,6 @@ def why_page(settings: Settings, loop: str) -> WhyTraining:
     Raises:
         LakeloopError: the loop file is wrong, its tables are not there yet, or the base model is missing.
     """
-    spec = load_named(loop, settings)
-    context = StageContext(spec, Lake.from_settings(settings, spec), settings, Attempt.local())
+    context = open_to_look(settings, loop)
     context.lake.version("ledger")  # raises where nothing ran yet: looking at a page must not create tables
     return why_training(context)

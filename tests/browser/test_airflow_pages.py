@@ -35,8 +35,9 @@ def open_overview(page: Page, stack: RunningStack) -> None:
 def test_the_menu_leads_to_the_loops_and_a_loop_to_its_dags(page: Page, stack: RunningStack) -> None:
     open_overview(page, stack)
     frame = page.frame_locator("iframe")
-    expect(frame.get_by_role("heading", name="news")).to_be_visible()
-    frame.get_by_role("link", name="ingest").first.click()
+    frame.get_by_role("link", name="news", exact=True).click()
+    expect(frame.get_by_role("heading", name="news", exact=True)).to_be_visible()
+    frame.get_by_role("link", name="news.ingest").first.click()
     # The frame may not move its parent by itself; the page goes round that.
     expect(page).to_have_url(re.compile(r"/dags/news\.ingest"))
 
@@ -84,16 +85,33 @@ def test_the_task_page_leads_to_its_run(page: Page, stack: RunningStack, partiti
     expect(page.get_by_role("cell", name="done", exact=True)).to_be_visible()
 
 
-def test_the_overview_shows_what_the_run_left(page: Page, stack: RunningStack, partition: str) -> None:
+def test_the_page_of_a_loop_shows_what_the_run_left(page: Page, stack: RunningStack, partition: str) -> None:
     run_that_ingested(stack, partition)
     record = stack.context.lake.ledger.latest("ingest", partition, "done")
     assert record is not None
     assert record.counts is not None
     open_overview(page, stack)
-    card = page.frame_locator("iframe").locator("section#news")
-    row = re.compile(rf"^{partition} {record.counts.read} ")
-    expect(card.get_by_role("row", name=row)).to_be_visible()
-    expect(card.get_by_role("row", name=re.compile("^ingest .* (done|skipped) "))).to_be_visible()
+    frame = page.frame_locator("iframe")
+    frame.get_by_role("link", name="news", exact=True).click()
+    frame.get_by_role("link", name=re.compile(f"^{partition}: ")).click()
+    expect(frame.locator("#day")).to_contain_text(f"{record.counts.read} read = ")
+    stages = frame.get_by_role("region", name="Stages", exact=True)
+    expect(stages.get_by_role("row", name=re.compile("^ingest .* (done|skipped) "))).to_be_visible()
+    frame.get_by_role("navigation", name="Breadcrumb").get_by_role("link", name="Lakeloop").click()
+    expect(frame.get_by_role("heading", name="Loops")).to_be_visible()
+
+
+def test_a_report_is_read_within_airflow_below_the_way_back(page: Page, stack: RunningStack) -> None:
+    report: Path = stack.settings.docs("news") / "read" / "index.html"
+    report.parent.mkdir(parents=True)
+    report.write_text("<h1>Checks of the day</h1>")
+    open_overview(page, stack)
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_role("heading", name="Loops")).to_be_visible()
+    page.locator("iframe").evaluate("frame => { frame.src = '/lakeloop/view/docs/news/read/index.html'; }")
+    expect(frame.frame_locator("iframe").get_by_role("heading", name="Checks of the day")).to_be_visible()
+    frame.get_by_role("navigation", name="Breadcrumb").get_by_role("link", name="news").click()
+    expect(frame.get_by_role("heading", name="news", exact=True)).to_be_visible()
 
 
 def test_the_page_follows_the_colours_of_airflow(page: Page, stack: RunningStack) -> None:

@@ -57,7 +57,7 @@ OTHERWISE = {
     "src/lakeloop/evaluation/templates/report.html.j2": "HTML calls the name of a list of links so",
     "src/lakeloop/evaluation/templates/search.html.j2": "HTML calls the name of a picture so",
     "plugins/lakeloop_ui/templates/base.html.j2": "HTML calls the name of a field so",
-    "plugins/lakeloop_ui/templates/start.html.j2": "HTML calls the name of a field so",
+    "plugins/lakeloop_ui/templates/_parts.html.j2": "HTML calls the name of a field so",
     "src/lakeloop/serving/templates/start.html.j2": "HTML calls the name of a field so",
     "src/lakeloop/serving/metrics.py": "Prometheus calls its dimensions so",
     "src/lakeloop/spec/methods.py": "names a key that only tasks with such answers may have",

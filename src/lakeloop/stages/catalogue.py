@@ -31,7 +31,7 @@ POOLS: Mapping[str, tuple[int, str]] = {
 }
 """Pool -> slots on one machine, and what it is for."""
 
-DATA_DOCS, REPORT, VERSION = "data_docs", "report", "version"
+DATA_DOCS, REPORT, VERSION, CURVES = "data_docs", "report", "version", "curves"
 """What a task of a stage links to, besides its W&B run."""
 
 
@@ -148,7 +148,7 @@ STAGES = (
     ),
     Stage(
         "train", "training", "train", decides="weights", per="candidate", pool=GPU, settable=True,
-        after="dataset", links=(REPORT,),
+        after="dataset", links=(CURVES, REPORT),
         help="Train the candidates on the frozen rows, each as a process of its own.",
     ),
     Stage(

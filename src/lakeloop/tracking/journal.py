@@ -27,6 +27,8 @@ from lakeloop.tracking.footprint import footprint
 Kind = Literal["open", "config", "log", "table", "artifact", "summary", "close"]
 
 SUFFIX = ".jsonl"
+JOB = "-job"
+"""Ends the stage under which the process of a training reports."""
 TRIAL = "-trial"
 """Ends the stage of the jobs that are trials of a search."""
 _LONGEST_ERROR = 2000

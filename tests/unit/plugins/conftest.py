@@ -16,7 +16,10 @@ from fastapi import FastAPI  # noqa: E402
 from fastapi.testclient import TestClient  # noqa: E402
 from lakeloop_ui.app import create_app  # noqa: E402
 
+from lakeloop.attempt import Attempt  # noqa: E402
+from lakeloop.records import Counts  # noqa: E402
 from lakeloop.settings import Settings  # noqa: E402
+from lakeloop.stages.frame.session import StageContext  # noqa: E402
 
 
 @pytest.fixture
@@ -41,3 +44,17 @@ def client(app: FastAPI, settings: Settings) -> Iterator[TestClient]:
     token = manager.generate_jwt(SimpleAuthManagerUser(username="ann", role="viewer"))
     with TestClient(app, headers={"Authorization": f"Bearer {token}"}) as browser:
         yield browser
+
+
+@pytest.fixture
+def ran(settings: Settings) -> StageContext:
+    """A loop of which one stage ended."""
+    context = StageContext.open("news", settings, Attempt("news.ingest:manual__1"))
+    with context.stage("ingest", "2026-11-18", config={"files": 1}) as stage:
+        stage.tracker.log({"quarantined_share": 0.25})
+        stage.done(
+            reason="4 lines <b>of</b> a drop",
+            outputs={"raw": "0" * 64},
+            counts=Counts(read=4, accepted=3, quarantined=1),
+        )
+    return context

@@ -1,5 +1,7 @@
+from pathlib import Path
+
 import pytest
-from lakeloop_airflow.links import links_of, page, report_of, urls
+from lakeloop_airflow.links import curves_page, links_of, page, report_of, urls
 from lakeloop_airflow.stage_task import StageOperator
 
 from lakeloop.records import StageRecord
@@ -27,8 +29,8 @@ def test_generated_files_become_pages_of_the_lakeloop_app(settings: Settings) ->
         "report": f"file://{settings.reports('news')}/a b.html",
     }
     assert urls(record(links), settings) == {
-        "Data Docs": "/lakeloop/docs/news/2026-11-18/index.html",
-        "Evaluation report": "/lakeloop/reports/news/a%20b.html",
+        "Data Docs": "/lakeloop/view/docs/news/2026-11-18/index.html",
+        "Evaluation report": "/lakeloop/view/reports/news/a%20b.html",
     }
 
 
@@ -61,8 +63,17 @@ def test_a_link_without_a_target_is_empty_so_that_airflow_hides_it() -> None:
     assert found == {"W&B run": "", "Data Docs": "/lakeloop/docs/news/index.html"}
 
 
+def test_a_training_has_curves() -> None:
+    journal = Path("/journals/news/train-finetune-job/2026-11-18/job-1-20261118T1.jsonl")
+    address = "/lakeloop/curves/news/train-finetune-job/2026-11-18/job-1-20261118T1"
+    assert curves_page("news", journal) == address
+    assert [stage.name for stage in STAGES if "Curves" in {link.name for link in links_of(stage.name)}] == [
+        "train"
+    ]
+
+
 def test_trainings_and_roll_outs_lead_to_the_report_of_the_evaluation_too() -> None:
-    assert report_of("news", "2026-11-18") == "/lakeloop/reports/news/2026-11-18/index.html"
+    assert report_of("news", "2026-11-18") == "/lakeloop/view/reports/news/2026-11-18/index.html"
     for stage in ("train-finetune", "evaluate", "release", "rollout"):
         assert "Evaluation report" in {link.name for link in links_of(stage)}
 

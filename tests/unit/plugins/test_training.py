@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lakeloop_airflow.training import TrainOperator, slots_of, training_page
+from lakeloop_airflow.training import TrainOperator, slots_of, training_journal
 
 from lakeloop import jobs
 from lakeloop.errors import DataError
@@ -166,18 +166,20 @@ def test_a_task_that_is_killed_before_it_submitted_ends_nothing() -> None:
     [
         (
             {"training_run": "/journals/news/train-finetune-job/2026-11-18/job-1-20261118T1.jsonl"},
-            "/lakeloop/wandb/news/train-finetune-job/2026-11-18/job-1-20261118T1",
+            Path("/journals/news/train-finetune-job/2026-11-18/job-1-20261118T1.jsonl"),
         ),
-        ({"log": "/journals/job.log"}, ""),
+        ({"log": "/journals/job.log"}, None),
     ],
     ids=["with a training", "of an earlier version"],
 )
-def test_the_link_of_a_training_leads_to_its_epochs(links: dict[str, str], expected: str) -> None:
+def test_the_links_of_a_training_lead_to_the_journal_with_its_epochs(
+    links: dict[str, str], expected: Path | None
+) -> None:
     record = StageRecord(
         loop="news", stage="train-finetune", partition="2026-11-18", status="done", reason="trained",
         links=links, provenance=provenance(),
     )  # fmt: skip
-    assert training_page(record) == expected
+    assert training_journal(record) == expected
 
 
 @pytest.mark.parametrize(

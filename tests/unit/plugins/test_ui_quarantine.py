@@ -88,7 +88,7 @@ def test_what_comes_from_data_or_the_address_is_shown_as_text(
 
 
 def test_the_page_of_the_loop_leads_there(client: TestClient, filled: StageContext) -> None:
-    page = client.get("/").text
+    page = client.get(f"/loops/news?day={DAY}").text
     assert 'href="/lakeloop/quarantine/news"' in page
     assert f'href="/lakeloop/quarantine/news?day={DAY}"' in page
 

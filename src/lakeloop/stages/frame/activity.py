@@ -8,9 +8,9 @@ from datetime import datetime
 from lakeloop.records import EXPERIMENT, Frozen, StageRecord, experiment_of
 from lakeloop.stages.catalogue import Stage, stage_named
 from lakeloop.tracking.activity import Activity
-from lakeloop.tracking.journal import TRIAL
+from lakeloop.tracking.journal import JOB, TRIAL
 
-_OF_PROCESSES = ("-job", TRIAL)
+_OF_PROCESSES = (JOB, TRIAL)
 """End the names under which a training's own process reports, and that of a trial."""
 
 

@@ -19,7 +19,7 @@ from lakeloop.spec.train import Candidate
 from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.training.base import Base, base_of, beside_of
-from lakeloop.tracking.journal import TRIAL
+from lakeloop.tracking.journal import JOB, TRIAL
 
 _SHORT = 12
 """Characters of a digest that only tells two files apart."""
@@ -74,7 +74,7 @@ class Training:
     @property
     def job_stage(self) -> str:
         """What the job's own runs are called: steps and epochs are there."""
-        return f"{self.stage}-job" if self.tried is None else f"{self.stage}{TRIAL}"
+        return f"{self.stage}{JOB}" if self.tried is None else f"{self.stage}{TRIAL}"
 
 
 def training_on(context: StageContext, name: str, dataset: str, digest: str) -> Training:

@@ -17,14 +17,15 @@ from lakeloop.measures.base import shown, shown_with
 from lakeloop.registry.history import ModelVersion
 from lakeloop.registry.registry import Registry
 from lakeloop.settings import Settings
-from lakeloop.spec.reading.load import load_named
+from lakeloop_ui.moves import offer_of
+from lakeloop_ui.opened import open_to_look
 
 log = logging.getLogger(__name__)
 
 
-def model_page(settings: Settings, loop: str, name: str) -> dict[str, Any] | None:
+def version_page(settings: Settings, loop: str, name: str) -> dict[str, Any] | None:
     """The version called `name` and the moves of aliases to and from it; None when there is none."""
-    lake = Lake.from_settings(settings, load_named(loop, settings))
+    lake = open_to_look(settings, loop).lake
     history = Registry(lake).read()
     version = history.versions.get(name)
     if version is None:
@@ -38,7 +39,9 @@ def model_page(settings: Settings, loop: str, name: str) -> dict[str, Any] | Non
         "scores": list(_scores(version, evidence)),
         "report": _report(settings, loop, evidence),
         "aliases": history.aliases_of(name),
-        "moves": [move for move in reversed(history.moves) if name in (move.version, move.previous)],
+        "offer": offer_of(history, version),
+        "gone": history.forgotten.get(name, ""),
+        "moves_of_it": [move for move in reversed(history.moves) if name in (move.version, move.previous)],
     }
 
 
