@@ -11,8 +11,8 @@ from lakeloop.inference.predictor import Predictor
 from lakeloop.tasks.base import OutputContract
 from training.extras.calibration import LIMITS, calibration_error, temperature_of
 from training.job import Job, run
-from training.tasks.classification import TrainingClassification
 from training.job_config import JobConfig
+from training.tasks.classification import TrainingClassification
 from training.train import train
 
 TASK = TrainingClassification(OutputContract(kind="classification", width=3, names=("a", "b", "c")))
