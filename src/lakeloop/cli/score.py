@@ -51,10 +51,13 @@ def score(
     with passing_folder(context.settings.home, "score") as scratch, working(f"scoring {source.name}"):
         folder = context.lake.files.fetch(found.folder_name, scratch / "model")
         predictor = Predictor(folder, threads=os.cpu_count() or 1, expect=found.digest)
-        done = score_rows(predictor, source, to, columns, version=found.name, most=top)
+        below = context.loop.deploy.abstain.threshold(found.card.thresholds)
+        done = score_rows(predictor, source, to, columns, version=found.name, most=top, below=below)
     rate = done.rows / max(done.seconds, 1e-9)
     typer.echo(
         f"{to}: {done.answered} of {done.rows} rows answered by {found.name}, {rate:,.0f} rows a second"
     )
+    if below:
+        typer.echo(f"answers that are less probable than {below:.3f} are held back (deploy.abstain)")
     if done.first_fault:
         typer.echo(f"{done.rows - done.answered} row(s) could not be asked; the first, {done.first_fault}")

@@ -48,10 +48,11 @@ def score(
     *,
     version: str,
     most: int | None = None,
+    below: float = 0.0,
 ) -> Scored:
     """Answer each row of `source` and write the table `target`, a Parquet file that is not there yet.
 
-    `most` cuts each answer to so many of its scores.
+    `most` cuts each answer to so many of its scores; answers less probable than `below` are held back.
 
     Raises:
         ConfigurationError: `target` is there, or its folder is not.
@@ -66,7 +67,7 @@ def score(
         with pq.ParquetWriter(partial, SCORED, compression="zstd") as writer:
             for file in files:
                 for piece in pieces_of(file, columns, predictor.description.reads):
-                    table = _answered(predictor, piece, file, version, most)
+                    table = _answered(predictor, piece, file, version, most, below)
                     writer.write_table(table)
                     rows, answered = rows + len(piece), answered + table["fault"].null_count
                     wrong = next((asked for asked in piece if asked.fault), None)
@@ -82,13 +83,15 @@ def score(
 
 
 def _answered(
-    predictor: Predictor, piece: list[Asked], file: Path, version: str, most: int | None
+    predictor: Predictor, piece: list[Asked], file: Path, version: str, most: int | None, below: float
 ) -> pa.Table:
     asked = [each.instance for each in piece if each.instance is not None]
     given = iter(predictor.predict(asked))
     answers: list[str | None] = []
     for each in piece:
         answer = None if each.instance is None else next(given)
+        if answer is not None and below:
+            answer = answer.unless_unsure(below)
         if answer is not None and most is not None:
             answer = answer.cut(most)
         answers.append(None if answer is None else answer.model_dump_json())

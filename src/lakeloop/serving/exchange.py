@@ -60,6 +60,8 @@ class Exchange:
         model = answering(self.served.slots)
         self._require_readable(model.predictor.description.reads)
         answers = yield from model.predictor.pieces(self.rows)
+        if below := model.release.below:
+            answers = [answer.unless_unsure(below) for answer in answers]
         taken = time.monotonic() - self.started
         # Later the client has its 503 already; an answer that the client did not get is not logged.
         if self.rows and taken < self.seconds:

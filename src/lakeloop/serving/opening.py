@@ -25,6 +25,7 @@ from lakeloop.serving.watcher import ChampionWatch
 from lakeloop.settings import Settings
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.reading.load import load_named, loop_names
+from lakeloop.spec.release import Abstain
 
 log = logging.getLogger(__name__)
 
@@ -32,13 +33,16 @@ log = logging.getLogger(__name__)
 class RegistrySource:
     """Champions from the registry of a lake."""
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, abstain: Abstain) -> None:
         self._lake = lake
         self._registry = Registry(lake)
+        self._abstain = abstain
 
     def champion(self) -> Release | None:
-        version = self._registry.champion()
-        return Release(version.name, version.digest, version.card.metrics) if version else None
+        if (version := self._registry.champion()) is None:
+            return None
+        below = self._abstain.threshold(version.card.thresholds)
+        return Release(version.name, version.digest, version.card.metrics, below)
 
     def fetch(self, release: Release, folder: Path) -> None:
         self._lake.files.fetch(f"models/{release.version}", folder)
@@ -73,7 +77,7 @@ def _open_loop(
     spool = Spool(home / "spool", batch_rows=limits.batch_rows, backlog_bytes=limits.backlog_bytes)
     predictions = PredictionLog(spool, publish, PREDICTIONS, metrics, flush_seconds=limits.flush_seconds)
     served = ServedLoop(loop.name, loop.task.kind, Slots(loop.name), predictions, metrics)
-    source = RegistrySource(lake)
+    source = RegistrySource(lake, loop.deploy.abstain)
     cache = ModelCache(source, home / "models", limits.threads)
     watch = ChampionWatch(served.slots, source, cache, metrics, poll_seconds=limits.poll_seconds)
     return served, watch

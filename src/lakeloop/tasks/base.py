@@ -33,6 +33,10 @@ class Answer(Frozen):
         """The answer with `most` of its scores, the most probable first, where it has any."""
         return self
 
+    def unless_unsure(self, below: float) -> Answer:  # noqa: ARG002 - for those that have a probability
+        """The answer, or that there is none: where it is less probable than `below`."""
+        return self
+
 
 class Writing(Frozen):
     """How a language model is asked for a text, and where that ends: all that a base model says of it."""

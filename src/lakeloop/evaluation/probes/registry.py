@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lakeloop.evaluation.probes.abstention import Abstention
 from lakeloop.evaluation.probes.base import Probe
 from lakeloop.evaluation.probes.calibration import Calibration
+from lakeloop.evaluation.probes.fairness import Fairness
 from lakeloop.evaluation.probes.overall import Overall
 from lakeloop.evaluation.probes.robustness import Robustness
 from lakeloop.evaluation.probes.slices import Slices
@@ -18,7 +20,15 @@ if TYPE_CHECKING:
     from lakeloop.evaluation.judge import Judged
     from lakeloop.tasks.base import Task
 
-PROBES: tuple[Probe, ...] = (Overall(), Calibration(), Slices(), Robustness(), Speed())
+PROBES: tuple[Probe, ...] = (
+    Overall(),
+    Calibration(),
+    Abstention(),
+    Slices(),
+    Fairness(),
+    Robustness(),
+    Speed(),
+)
 
 
 def look_at(model: Judged, rows: pa.Table, task: Task) -> ModelEvidence:
@@ -42,6 +52,7 @@ def look_at(model: Judged, rows: pa.Table, task: Task) -> ModelEvidence:
         scores={name: score for finding in findings for name, score in finding.scores.items()},
         intervals={name: ends for finding in findings for name, ends in finding.intervals.items()},
         left_out={name: why for finding in findings for name, why in finding.left_out.items()},
+        thresholds=model.thresholds,
         tables=tuple(table for finding in findings for table in finding.tables),
     )
 
