@@ -117,6 +117,8 @@ class Mistake(Frozen):
     expected: str
     answered: str
     error: float
+    words: tuple[tuple[str, float], ...] = Field(default=(), exclude_if=lambda words: not words)
+    """Words on which the answer hangs most, with how much less the model says it without them."""
 
 
 class Example(Frozen):

@@ -8,15 +8,18 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from lakeloop.artifact import ArtifactDescription
 from lakeloop.errors import ArtifactError
 from lakeloop.evaluation.changes import Again, asked_again
+from lakeloop.evaluation.worst import worst_places
+from lakeloop.inference.occlusion import Part, effects, parts_of, strongest
 from lakeloop.inference.predictor import Predictor
 from lakeloop.lake.digest import content_digest
 from lakeloop.measures.abstaining import FEWEST_ANSWERS, Threshold, thresholds_of
@@ -26,8 +29,16 @@ from lakeloop.spec.release import NEVER, Abstain
 from lakeloop.tasks.base import Answer, Task
 from lakeloop.tasks.reading import Instance, instances_of
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 _ALONE = 50
 """Rows that are asked one by one."""
+_MOST_EXPLAINED = 6
+"""Mistakes whose words are left out one by one."""
+_EXPLAINED_SECONDS = 1.0
+_WORDS = 5
+"""That are told of each."""
 _MOST_VALIDATION = 1000
 """Validation rows by which thresholds are chosen."""
 _VALIDATION_SECONDS = 3.0
@@ -79,6 +90,8 @@ class Judged:
     """Size of the artifact."""
     again: tuple[Again, ...] = ()
     """Its answers to some of the rows with changed texts."""
+    explained: Mapping[int, tuple[Part, ...]] = field(default_factory=dict)
+    """Place of a row that it got wrong -> the words on which the answer hangs most; of the worst few."""
     thresholds: tuple[Threshold, ...] = ()
     """By which its answers can be held back."""
     strangers: tuple[Answer, ...] = ()
@@ -127,10 +140,29 @@ def judge(
         latency=_latency(predictor, asked),
         again=asked_again(predictor, asked, each),
         bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+        explained=_explained(predictor, asked, answers, task.errors(answers, truths), each),
         thresholds=contender.thresholds or _thresholds(predictor, beyond.validation, task, each),
         strangers=tuple(predictor.predict(beyond.strangers)) if beyond.strangers else (),
         abstain=beyond.abstain,
     )
+
+
+def _explained(
+    predictor: Predictor,
+    asked: Sequence[Instance],
+    answers: Sequence[Answer],
+    errors: NDArray[Any],
+    seconds: float,
+) -> dict[int, tuple[Part, ...]]:
+    """The worst mistakes of a model that takes `seconds` for a row: as many as there is time for."""
+    rows, left = [], _EXPLAINED_SECONDS
+    for place in worst_places(errors, _MOST_EXPLAINED):
+        left -= seconds * len(parts_of(asked[place].text))
+        if left < 0:
+            break
+        rows.append(place)
+    found = effects(predictor, [asked[place] for place in rows], [answers[place] for place in rows])
+    return {place: strongest(parts, _WORDS) for place, parts in zip(rows, found, strict=True)}
 
 
 def _thresholds(

@@ -76,6 +76,13 @@ OUT_OF_SCOPE = _measured(
     " at 0.5 they are not told apart at all, at 1 all are.",
     highest=1.0,
 )
+DOUBTFUL = _measured(
+    "doubtful_rows",
+    "test rows with a doubtful right answer",
+    "Number of test rows whose right answer is probably another, by what the model is sure of (confident"
+    " learning).",
+    better="lower",
+)
 FAIRNESS_GAP = _measured(
     "fairness_gap",
     "gap in right answers",
@@ -108,7 +115,7 @@ def limited(task: str) -> dict[str, MetricSpec]:
     """Name -> score that a gate can set a limit to, of a kind of task."""
     measured = [
         INVARIANCE,
-        *((OUT_OF_SCOPE,) if task in ABSTAINING else ()),
+        *((OUT_OF_SCOPE, DOUBTFUL) if task in ABSTAINING else ()),
         *(FAIRNESS if task in CERTAINTIES else ()),
         *COSTS,
     ]

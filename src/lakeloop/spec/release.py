@@ -62,8 +62,8 @@ class Gate(Section):
     """Further scores and the worst value of each that is let through, such as `{log_loss: 0.5}`: any metric
     of the task, also those that are only reported, `invariance` (share of texts that get the same answer when
     they are typed differently), `out_of_scope_auc`, `fairness_gap`, `selection_gap` and `odds_gap` (where
-    section `evaluate` asks for them), `texts_per_second`, `latency_ms` (of a text alone) and `megabytes` (of the
-    artifact)."""
+    section `evaluate` asks for them), `doubtful_rows`, `texts_per_second`, `latency_ms` (of a text alone) and
+    `megabytes` (of the artifact)."""
 
 
 User = Annotated[str, text_like(r"\S", "a user's name")]

@@ -33,6 +33,10 @@ class Answer(Frozen):
         """The answer with `most` of its scores, the most probable first, where it has any."""
         return self
 
+    def weight_of(self, said: Answer) -> float | None:  # noqa: ARG002 - for those that can be weighed
+        """How much this answer says what `said` says: a probability, or a number; None: it cannot be told."""
+        return None
+
     def unless_unsure(self, below: float) -> Answer:  # noqa: ARG002 - for those that have a probability
         """The answer, or that there is none: where it is less probable than `below`."""
         return self

@@ -80,6 +80,9 @@ class Label(Answer):
         named = () if self.label is None else (self.label,)
         return self.model_copy(update={"scores": best_scores(self.scores, most, named)})
 
+    def weight_of(self, said: Answer) -> float | None:
+        return self.scores.get(_label(said).guess or "", 0.0)
+
     def unless_unsure(self, below: float) -> Answer:
         if self.score >= below:
             return self

@@ -108,7 +108,8 @@ def test_a_score_that_the_rows_cannot_give_is_left_out_and_cannot_decide(number_
 
 def test_a_score_lies_in_its_interval_and_speed_has_none(models: list[Judged]) -> None:
     found = look_at(models[0], ROWS, TASK)
-    assert set(found.intervals) == {metric.name for metric in metrics_of("classification")}
+    drawn = {metric.name for metric in metrics_of("classification")}
+    assert set(found.intervals) == drawn | {"invariance"}
     for name, (low, high) in found.intervals.items():
         assert low <= found.scores[name] <= high
 

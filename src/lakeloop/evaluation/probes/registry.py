@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from lakeloop.evaluation.probes.abstention import Abstention
 from lakeloop.evaluation.probes.base import Probe
 from lakeloop.evaluation.probes.calibration import Calibration
+from lakeloop.evaluation.probes.doubts import Doubts
 from lakeloop.evaluation.probes.fairness import Fairness
 from lakeloop.evaluation.probes.overall import Overall
 from lakeloop.evaluation.probes.robustness import Robustness
 from lakeloop.evaluation.probes.slices import Slices
 from lakeloop.evaluation.probes.speed import Speed
+from lakeloop.evaluation.probes.words import Words
 from lakeloop.evidence import ModelEvidence
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ PROBES: tuple[Probe, ...] = (
     Abstention(),
     Slices(),
     Fairness(),
+    Doubts(),
+    Words(),
     Robustness(),
     Speed(),
 )
