@@ -311,8 +311,7 @@ def _finish(
     metric, scores = job.judge.metric, artifact.description.validation_metrics
     log.info(
         "validation %s %s, artifact %s, %.1f s",
-        metric.title, shown(scores[metric.name]), artifact.digest[:12],
-        cost["wall_seconds"],
+        metric.title, shown(scores[metric.name]), artifact.digest[:12], cost["wall_seconds"],
     )  # fmt: skip
     return {
         "digest": artifact.digest,
@@ -396,5 +395,6 @@ def _describe(job: Job, trained: Trained) -> ArtifactDescription:
         seed=config.train.seed,
         profile=dataset.profile,
         validation_metrics=dict(trained.validation.named),
+        calibration=trained.details.get("calibration"),
         settings=said_settings(config),
     )

@@ -44,6 +44,17 @@ def candidate_folder(digest: str) -> str:
     return f"{CANDIDATES}/{digest[:16]}"
 
 
+class Calibration(Frozen):
+    """The temperature that the outputs of a network were divided by, and what that did on validation rows."""
+
+    temperature: float = Field(gt=0)
+    """It is in the weights of the last layer already: whoever runs the network has nothing to divide."""
+    calibration_error: float
+    """With it, in ten bins (ECE)."""
+    calibration_error_before: float
+    """And without."""
+
+
 class ArtifactDescription(Formatted):
     """What a reader must know to use the model, and what a person must know to trust it."""
 
@@ -70,6 +81,8 @@ class ArtifactDescription(Formatted):
     profile: Profile
     """How the target is spread over the training rows; monitoring compares answers with it."""
     validation_metrics: dict[str, float]
+    calibration: Calibration | None = Field(default=None, exclude_if=lambda found: found is None)
+    """None where the training was not asked for it, see `train.calibration`."""
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     """Every setting of the training, resolved."""
 

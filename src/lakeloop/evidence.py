@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from lakeloop.measures.abstaining import Threshold
 from lakeloop.records import Formatted, Frozen
 from lakeloop.tasks.base import Grid
 
@@ -46,6 +47,8 @@ class ModelEvidence(Frozen):
     """Name of a metric that has no score on these rows -> why."""
     tables: tuple[Grid, ...] = Field(default=(), repr=False)
     """What is to be seen beside the scores."""
+    thresholds: tuple[Threshold, ...] = Field(default=(), repr=False, exclude_if=lambda known: not known)
+    """By which its answers can be held back, chosen on validation rows; none for most kinds of task."""
     newest_day: str = ""
     """The newest day that it was trained on; empty when that is not known."""
     bytes: int = 0
@@ -114,6 +117,8 @@ class Mistake(Frozen):
     expected: str
     answered: str
     error: float
+    words: tuple[tuple[str, float], ...] = Field(default=(), exclude_if=lambda words: not words)
+    """Words on which the answer hangs most, with how much less the model says it without them."""
 
 
 class Example(Frozen):

@@ -14,7 +14,7 @@ import pytest
 from lakeloop.attempt import Attempt
 from lakeloop.datasets.assemble import SplitName
 from lakeloop.datasets.freeze import read_split
-from lakeloop.errors import ArtifactError, DataError, FenceError
+from lakeloop.errors import ArtifactError, ConfigurationError, DataError, FenceError
 from lakeloop.evaluation import judge as judging
 from lakeloop.evaluation.judge import Judged
 from lakeloop.evaluation.stored import evidence_of
@@ -23,6 +23,7 @@ from lakeloop.registry.history import ModelCard
 from lakeloop.registry.registry import Registry
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.release.release import release
 from lakeloop.stages.training.dataset import dataset
 from lakeloop.stages.training.evaluate import evaluate
 from lakeloop.stages.training.plan import decide_training
@@ -288,3 +289,26 @@ def test_evaluation_needs_no_torch(context: StageContext, root: Path) -> None:
     argv = [sys.executable, "-c", _EVALUATE, str(context.settings.root), DAY]
     done = subprocess.run(argv, cwd=root, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_thresholds_come_from_validation_rows_and_go_with_the_version(tmp_path: Path) -> None:
+    rules = {"evaluate": {"out_of_scope": "strangers.txt"}, "deploy": {"abstain": {"precision": 0.9}}}
+    context = small_context(tmp_path, small_loop(**rules))
+    publish(context, DAY, mart_rows(DAY, 240))
+    dataset(context, DAY)
+    trained(context, "baseline", DAY)
+    with pytest.raises(ConfigurationError, match="cannot read it"):
+        evaluate(context, DAY)
+    (tmp_path / "strangers.txt").write_text("how is the weather\n\nwho won\nwho won\n")
+    record = evaluate(context, DAY)
+    (model,) = evidence_of(context.lake.files, record).models
+    assert model.thresholds
+    assert model.scores["out_of_scope_auc"] == 1.0
+    assert "of 2 texts out of scope" in Path(record.links["report"]).read_text()
+    assert evaluate(context, DAY).status == "unchanged"
+    (tmp_path / "strangers.txt").write_text("something else\n")
+    assert evaluate(context, DAY).status == "done"
+    release(context, DAY)
+    champion = Registry(context.lake).champion()
+    assert champion is not None
+    assert champion.card.thresholds == model.thresholds

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lakeloop.cli.arguments import AsJson, LoopName, Partition
 from lakeloop.cli.stage_verbs import Set
 from lakeloop.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from lakeloop.registry.history import ModelVersion
+    from lakeloop.stages.frame.session import StageContext
 
 app = typer.Typer()
 
@@ -84,13 +88,37 @@ def _score_file(loop: str, source: Path, to: Path, version: str | None, top: int
     from lakeloop.inference.predictor import Predictor
     from lakeloop.inference.rows_of_files import Columns
     from lakeloop.inference.scoring import score as score_rows
-    from lakeloop.registry.registry import Registry
     from lakeloop.scratch.folder import passing_folder
 
     context = open_loop(loop, {})
-    registry = Registry(context.lake, context.attempt)
+    found = version_of(context, version)
+    columns = Columns.of(context.loop.task, getattr(context.loop.source, "key", None))
+    with passing_folder(context.settings.home, "score") as scratch, working(f"scoring {source.name}"):
+        folder = context.lake.files.fetch(found.folder_name, scratch / "model")
+        predictor = Predictor(folder, threads=os.cpu_count() or 1, expect=found.digest)
+        below = context.loop.deploy.abstain.threshold(found.card.thresholds)
+        done = score_rows(predictor, source, to, columns, version=found.name, most=top, below=below)
+    rate = done.rows / max(done.seconds, 1e-9)
+    typer.echo(
+        f"{to}: {done.answered} of {done.rows} rows answered by {found.name}, {rate:,.0f} rows a second"
+    )
+    if below:
+        typer.echo(f"answers that are less probable than {below:.3f} are held back (deploy.abstain)")
+    if done.first_fault:
+        typer.echo(f"{done.rows - done.answered} row(s) could not be asked; the first, {done.first_fault}")
+
+
+def version_of(context: StageContext, name: str | None) -> ModelVersion:
+    """The version of the loop with this name, or its champion.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    from lakeloop.registry.registry import Registry
+
+    registry, loop = Registry(context.lake, context.attempt), context.loop.name
     history = registry.read()
-    found = registry.require(history, version) if version else history.alias("champion")
+    found = registry.require(history, name) if name else history.alias("champion")
     if found is None:
         raise ConfigurationError(
             f"{loop} has no champion yet",
@@ -98,14 +126,4 @@ def _score_file(loop: str, source: Path, to: Path, version: str | None, top: int
             expected="a version that was released",
             remedy=f"lakeloop run {loop}",
         )
-    columns = Columns.of(context.loop.task, getattr(context.loop.source, "key", None))
-    with passing_folder(context.settings.home, "score") as scratch, working(f"scoring {source.name}"):
-        folder = context.lake.files.fetch(found.folder_name, scratch / "model")
-        predictor = Predictor(folder, threads=os.cpu_count() or 1, expect=found.digest)
-        done = score_rows(predictor, source, to, columns, version=found.name, most=top)
-    rate = done.rows / max(done.seconds, 1e-9)
-    typer.echo(
-        f"{to}: {done.answered} of {done.rows} rows answered by {found.name}, {rate:,.0f} rows a second"
-    )
-    if done.first_fault:
-        typer.echo(f"{done.rows - done.answered} row(s) could not be asked; the first, {done.first_fault}")
+    return found

@@ -12,6 +12,8 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from lakeloop.inference.occlusion import WORD
+
 if TYPE_CHECKING:
     from lakeloop.inference.predictor import Predictor
     from lakeloop.tasks.base import Answer
@@ -20,9 +22,10 @@ if TYPE_CHECKING:
 _MOST_ROWS = 200
 """Rows that are asked again with one change."""
 _FEWEST_ROWS = 10
-_SECONDS = 20.0
+_SECONDS = 25.0
 """Time for all changes together: of a slow model fewer rows are asked, or none."""
 _WORD = re.compile(r"[^\W\d_]{4,}")
+_FEWEST_WORDS = 4
 _TYPOS = 0.1
 """Share of the words with four letters or more that get a typo; one at least."""
 
@@ -34,6 +37,8 @@ class Change(NamedTuple):
     apply: Callable[[str], str]
     keeps_places: bool = True
     """Every character stays where it was."""
+    same_meaning: bool = True
+    """For a person the text says what it said."""
 
 
 class Again(NamedTuple):
@@ -43,6 +48,8 @@ class Again(NamedTuple):
     places: tuple[int, ...]
     """Of the rows, in their table."""
     answers: tuple[Answer, ...]
+    same_meaning: bool = True
+    """For a person the texts say what they said."""
 
 
 def with_typos(text: str) -> str:
@@ -74,11 +81,22 @@ def without_punctuation(text: str) -> str:
     return text if kept == text else " ".join(kept.split())
 
 
+def without_a_word(text: str) -> str:
+    """Without one of its words, where there are four or more; the same text always lacks the same one."""
+    words = list(WORD.finditer(text))
+    if len(words) < _FEWEST_WORDS:
+        return text
+    left_out = random.Random(text).choice(words)  # noqa: S311 - no secret
+    return " ".join(f"{text[: left_out.start()]} {text[left_out.end() :]}".split())
+
+
 CHANGES = (
     Change("typos", with_typos),
     Change("capital letters", in_capitals),
     Change("small letters", in_small_letters),
     Change("no punctuation", without_punctuation, keeps_places=False),
+    # No list of synonyms comes with the product, and each language needs its own: a word less needs none.
+    Change("a word left out", without_a_word, keeps_places=False, same_meaning=False),
 )
 
 
@@ -107,4 +125,4 @@ def _asked(
         picked = [told[number * len(told) // count] for number in range(count)]
         if picked:
             answers = predictor.predict([asked[place]._replace(text=changed[place]) for place in picked])
-            yield Again(change.name, tuple(picked), tuple(answers))
+            yield Again(change.name, tuple(picked), tuple(answers), change.same_meaning)

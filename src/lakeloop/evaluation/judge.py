@@ -8,23 +8,40 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from lakeloop.artifact import ArtifactDescription
 from lakeloop.errors import ArtifactError
 from lakeloop.evaluation.changes import Again, asked_again
+from lakeloop.evaluation.worst import worst_places
+from lakeloop.inference.occlusion import Part, effects, parts_of, strongest
 from lakeloop.inference.predictor import Predictor
 from lakeloop.lake.digest import content_digest
+from lakeloop.measures.abstaining import FEWEST_ANSWERS, Threshold, thresholds_of
 from lakeloop.measures.base import Outcomes
+from lakeloop.measures.registry import ABSTAINING, CERTAINTIES
+from lakeloop.spec.release import NEVER, Abstain
 from lakeloop.tasks.base import Answer, Task
 from lakeloop.tasks.reading import Instance, instances_of
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 _ALONE = 50
 """Rows that are asked one by one."""
+_MOST_EXPLAINED = 6
+"""Mistakes whose words are left out one by one."""
+_EXPLAINED_SECONDS = 1.0
+_WORDS = 5
+"""That are told of each."""
+_MOST_VALIDATION = 1000
+"""Validation rows by which thresholds are chosen."""
+_VALIDATION_SECONDS = 3.0
 _ALONE_SECONDS = 2.0
 """Time after which no further row is asked alone."""
 
@@ -41,6 +58,19 @@ class Contender:
     """The artifact's folder in the lake."""
     version: str | None = None
     """Version in the registry; None for a candidate."""
+    thresholds: tuple[Threshold, ...] = ()
+    """Of a version, by its card."""
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """What a model is asked beside the test rows."""
+
+    validation: pa.Table | None = None
+    """On these the thresholds of a candidate are chosen, by which answers can be held back."""
+    strangers: tuple[str, ...] = ()
+    """Texts that have none of the answers."""
+    abstain: Abstain = NEVER
 
 
 @dataclass(frozen=True)
@@ -60,10 +90,26 @@ class Judged:
     """Size of the artifact."""
     again: tuple[Again, ...] = ()
     """Its answers to some of the rows with changed texts."""
+    explained: Mapping[int, tuple[Part, ...]] = field(default_factory=dict)
+    """Place of a row that it got wrong -> the words on which the answer hangs most; of the worst few."""
+    thresholds: tuple[Threshold, ...] = ()
+    """By which its answers can be held back."""
+    strangers: tuple[Answer, ...] = ()
+    """Its answers to texts that have none of the answers."""
+    abstain: Abstain = NEVER
+    """What the loop file says of that."""
 
 
-def judge(contender: Contender, folder: Path, rows: pa.Table, task: Task, *, threads: int) -> Judged:
-    """Load the artifact in `folder` and let it answer `rows` (columns of the task).
+def judge(
+    contender: Contender,
+    folder: Path,
+    rows: pa.Table,
+    task: Task,
+    *,
+    threads: int,
+    beyond: Beyond = Beyond(),
+) -> Judged:
+    """Load the artifact in `folder` and let it answer `rows` (columns of the task), and what is `beyond`.
 
     Raises:
         ArtifactError: the artifact is not whole, is not the contender's, or answers another kind of task.
@@ -83,6 +129,7 @@ def judge(contender: Contender, folder: Path, rows: pa.Table, task: Task, *, thr
     seconds = time.perf_counter() - started
     truths = task.truths(rows)
     outcomes = replace(task.outcomes(answers, truths), losses=predictor.losses(asked, truths))
+    each = seconds / max(1, len(asked))
     return Judged(
         contender,
         predictor.description,
@@ -91,9 +138,45 @@ def judge(contender: Contender, folder: Path, rows: pa.Table, task: Task, *, thr
         content_digest(rows),
         seconds,
         latency=_latency(predictor, asked),
-        again=asked_again(predictor, asked, seconds / max(1, len(asked))),
+        again=asked_again(predictor, asked, each),
         bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+        explained=_explained(predictor, asked, answers, task.errors(answers, truths), each),
+        thresholds=contender.thresholds or _thresholds(predictor, beyond.validation, task, each),
+        strangers=tuple(predictor.predict(beyond.strangers)) if beyond.strangers else (),
+        abstain=beyond.abstain,
     )
+
+
+def _explained(
+    predictor: Predictor,
+    asked: Sequence[Instance],
+    answers: Sequence[Answer],
+    errors: NDArray[Any],
+    seconds: float,
+) -> dict[int, tuple[Part, ...]]:
+    """The worst mistakes of a model that takes `seconds` for a row: as many as there is time for."""
+    rows, left = [], _EXPLAINED_SECONDS
+    for place in worst_places(errors, _MOST_EXPLAINED):
+        left -= seconds * len(parts_of(asked[place].text))
+        if left < 0:
+            break
+        rows.append(place)
+    found = effects(predictor, [asked[place] for place in rows], [answers[place] for place in rows])
+    return {place: strongest(parts, _WORDS) for place, parts in zip(rows, found, strict=True)}
+
+
+def _thresholds(
+    predictor: Predictor, validation: pa.Table | None, task: Task, seconds: float
+) -> tuple[Threshold, ...]:
+    """Of a model that takes `seconds` for a row: by as many validation rows as there is time for."""
+    most = min(_MOST_VALIDATION, int(_VALIDATION_SECONDS / max(seconds, 1e-9)))
+    if task.kind not in ABSTAINING or validation is None or most < FEWEST_ANSWERS:
+        return ()
+    count = min(most, validation.num_rows)
+    # Spread evenly: neighbours are of one day.
+    rows = validation.take([number * validation.num_rows // count for number in range(count)])
+    answers = predictor.predict(instances_of(task.section, rows))
+    return thresholds_of(*CERTAINTIES[task.kind](task.outcomes(answers, task.truths(rows))))
 
 
 def _latency(predictor: Predictor, asked: Sequence[Instance]) -> float:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pyarrow as pa
 
 from lakeloop.evaluation.judge import Judged
+from lakeloop.evaluation.worst import worst_places
 from lakeloop.evidence import Mistake
 from lakeloop.tasks.base import Task
 from lakeloop.tasks.reading import instances_of
 
 EXCERPT_CHARACTERS = 280
+_WORD_CHARACTERS = 40
 
 
 def worst_mistakes(judged: Judged, rows: pa.Table, task: Task, count: int) -> tuple[int, tuple[Mistake, ...]]:
     """How many of `rows` the model got wrong, and the worst `count` of them."""
     truths = task.truths(rows)
     errors = task.errors(judged.answers, truths)
-    # Equal errors in the order of the rows, whatever the machine.
-    worst = [int(number) for number in np.argsort(-errors, kind="stable")[:count] if errors[number] > 0]
+    worst = worst_places(errors, count)
     picked = rows.take(pa.array(worst, pa.int64()))
     shown = picked.to_pylist()
     return int((errors > 0).sum()), tuple(
@@ -28,6 +28,10 @@ def worst_mistakes(judged: Judged, rows: pa.Table, task: Task, count: int) -> tu
             expected=task.right(judged.answers[number], truths[number]),
             answered=task.shown(judged.answers[number]),
             error=float(errors[number]),
+            words=tuple(
+                (excerpt(part.text, _WORD_CHARACTERS), part.effect)
+                for part in judged.explained.get(number, ())
+            ),
         )
         for number, row, instance in zip(worst, shown, instances_of(task.section, picked), strict=True)
     )

@@ -25,7 +25,7 @@ from lakeloop.evidence import Evidence, ModelEvidence
 from lakeloop.gate.decide import Decision, asked, decide
 from lakeloop.gate.rules.base import Requirement
 from lakeloop.measures.base import MetricSpec, shown, shown_interval
-from lakeloop.measures.registry import limited, metrics_of
+from lakeloop.measures.registry import NEEDED, limited, metrics_of
 from lakeloop.search.found import SearchFound
 from lakeloop.spec.loop import LoopSpec
 
@@ -148,7 +148,9 @@ class Report:
         metrics = {metric.name: metric for metric in metrics_of(self.evidence.task)}
         titles = titles_of(self.evidence.task)
         models = self.evidence.models
-        for name in dict.fromkeys((*titles, *(name for model in models for name in model.scores))):
+        measured = {name for model in models for name in model.scores}
+        asked = [name for name in titles if name in measured or name not in NEEDED]
+        for name in dict.fromkeys((*asked, *(name for model in models for name in model.scores))):
             metric = metrics.get(name)
             decides = " (decides)" if name == self.metric.name else ""
             scores = [model.scores.get(name) for model in models]

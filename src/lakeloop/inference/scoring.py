@@ -45,15 +45,22 @@ class Scored:
 
 
 def answers(
-    predictor: Predictor, pieces: Iterable[list[Asked]], done: Scored, *, version: str, most: int | None
+    predictor: Predictor,
+    pieces: Iterable[list[Asked]],
+    done: Scored,
+    *,
+    version: str,
+    most: int | None,
+    below: float = 0.0,
 ) -> Iterator[pa.RecordBatch]:
     """Rows with the columns of `SCORED`, a batch for each piece, counted in `done`.
 
-    `version` is what the model is called, `most` cuts each answer to so many of its scores.
+    `version` is what the model is called, `most` cuts each answer to so many of its scores; answers less
+    probable than `below` are held back.
     """
     began = time.perf_counter()
     for piece in pieces:
-        yield _answered(predictor, piece, version, most)
+        yield _answered(predictor, piece, version, most, below)
         done.count(piece)
         done.seconds = time.perf_counter() - began
 
@@ -66,10 +73,11 @@ def score(
     *,
     version: str,
     most: int | None = None,
+    below: float = 0.0,
 ) -> Scored:
     """Answer each row of `source` and write the table `target`, a Parquet file that is not there yet.
 
-    `most` cuts each answer to so many of its scores.
+    `most` cuts each answer to so many of its scores; answers less probable than `below` are held back.
 
     Raises:
         ConfigurationError: `target` is there, or its folder is not.
@@ -80,7 +88,7 @@ def score(
     reads = predictor.description.reads
     pieces = (piece for file in files for piece in pieces_of(file, columns, reads, named=file.name))
     with new_table(target, SCORED) as writer:
-        for batch in answers(predictor, pieces, done, version=version, most=most):
+        for batch in answers(predictor, pieces, done, version=version, most=most, below=below):
             writer.write_batch(batch)
     return done
 
@@ -103,12 +111,16 @@ def new_table(target: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
             partial.unlink()
 
 
-def _answered(predictor: Predictor, piece: list[Asked], version: str, most: int | None) -> pa.RecordBatch:
+def _answered(
+    predictor: Predictor, piece: list[Asked], version: str, most: int | None, below: float
+) -> pa.RecordBatch:
     asked = [each.instance for each in piece if each.instance is not None]
     given = iter(predictor.predict(asked))
     texts: list[str | None] = []
     for each in piece:
         answer = None if each.instance is None else next(given)
+        if answer is not None and below:
+            answer = answer.unless_unsure(below)
         if answer is not None and most is not None:
             answer = answer.cut(most)
         texts.append(None if answer is None else answer.model_dump_json())

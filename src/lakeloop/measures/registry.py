@@ -51,6 +51,8 @@ CERTAINTIES: Mapping[str, Callable[[Outcomes], tuple[NDArray[Any], NDArray[Any]]
     "multi_label": multi_label.certainty,
 }
 """Kind of task whose answers have probabilities -> of each answer its probability and whether it is right."""
+ABSTAINING = ("classification",)
+"""Kinds of task whose answer can be held back as a whole where it is not sure enough."""
 TEXTS_PER_SECOND = _measured(
     "texts_per_second", "texts a second", "Rows answered in a second, many at once, where it was evaluated."
 )
@@ -67,13 +69,61 @@ INVARIANCE = _measured(
     "Share of rows that get the same answer when their text is typed differently.",
     highest=1.0,
 )
+OUT_OF_SCOPE = _measured(
+    "out_of_scope_auc",
+    "texts out of scope told apart",
+    "Chance that a test row gets a more probable label than a text of `evaluate.out_of_scope` (ROC AUC):"
+    " at 0.5 they are not told apart at all, at 1 all are.",
+    highest=1.0,
+)
+DOUBTFUL = _measured(
+    "doubtful_rows",
+    "test rows with a doubtful right answer",
+    "Number of test rows whose right answer is probably another, by what the model is sure of (confident"
+    " learning).",
+    better="lower",
+)
+FAIRNESS_GAP = _measured(
+    "fairness_gap",
+    "gap in right answers",
+    "Largest difference between two groups of a column of `evaluate.slices` in the share of right answers.",
+    better="lower",
+    highest=1.0,
+)
+SELECTION_GAP = _measured(
+    "selection_gap",
+    "gap in answers given",
+    "Largest difference between two such groups in how often an answer is given (demographic parity).",
+    better="lower",
+    highest=1.0,
+)
+ODDS_GAP = _measured(
+    "odds_gap",
+    "gap in answers given where they are right, or wrong",
+    "Largest difference between two such groups in how often an answer is given to rows that have it, or to"
+    " rows that have not (equalised odds).",
+    better="lower",
+    highest=1.0,
+)
+FAIRNESS = (FAIRNESS_GAP, SELECTION_GAP, ODDS_GAP)
+"""How differently groups of rows are treated, of kinds of task with `CERTAINTIES`."""
 COSTS = (TEXTS_PER_SECOND, LATENCY, MEGABYTES)
 """What an answer costs, on the machine of the evaluation: no formula tells it, and it orders nothing."""
 
 
 def limited(task: str) -> dict[str, MetricSpec]:
     """Name -> score that a gate can set a limit to, of a kind of task."""
-    return {metric.name: metric for metric in (*METRICS[task], INVARIANCE, *COSTS)}
+    measured = [
+        INVARIANCE,
+        *((OUT_OF_SCOPE, DOUBTFUL) if task in ABSTAINING else ()),
+        *(FAIRNESS if task in CERTAINTIES else ()),
+        *COSTS,
+    ]
+    return {metric.name: metric for metric in (*METRICS[task], *measured)}
+
+
+NEEDED: Mapping[str, str] = {OUT_OF_SCOPE.name: "out_of_scope"} | {each.name: "slices" for each in FAIRNESS}
+"""Score -> the key of section `evaluate` without which it is not measured."""
 
 
 def metrics_of(task: str) -> tuple[MetricSpec, ...]:

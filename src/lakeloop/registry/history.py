@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from lakeloop.gate.decide import Decision
+from lakeloop.measures.abstaining import Threshold
 from lakeloop.records import Formatted, Frozen
 from lakeloop.registry.trials import ENDED, TRIED, Trial, TrialEnd, end_of, trial_of
 
@@ -73,6 +74,9 @@ class ModelCard(Formatted):
     """Digest of the evidence on which the gate accepted it; empty for an evaluation that left no evidence."""
     decision: Decision
     """The decision of the gate that accepted it."""
+    thresholds: tuple[Threshold, ...] = Field(default=(), exclude_if=lambda known: not known)
+    """By which its answers can be held back, see `deploy.abstain`; none of versions that were evaluated
+    before there were any, and of tasks without."""
     answer: Answer | None = Field(default=None, exclude_if=lambda answer: answer is None)
     """What a person said to it, where the loop asks one."""
 

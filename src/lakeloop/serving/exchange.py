@@ -72,7 +72,9 @@ class Exchange:
             ArtifactError: the network fails on the texts.
         """
         self._require_readable(model.predictor.description.reads)
-        return (yield from model.predictor.pieces(self.rows))
+        answers = yield from model.predictor.pieces(self.rows)
+        below = model.release.below
+        return [answer.unless_unsure(below) for answer in answers] if below else answers
 
     def by_champion(self, asked: float) -> Pieces[PredictResponse]:
         """Ask the champion, and log what it says, as a request of its that began at `asked` (monotonic).

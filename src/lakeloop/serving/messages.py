@@ -171,6 +171,8 @@ class ModelInfo(_Described):
     dataset_digest: str
     scores: dict[str, float]
     """From the evaluation that let it through the gate."""
+    abstains_below: float = 0.0
+    """Answers that are less probable are held back, by `deploy.abstain` of the loop file; 0: none."""
     loaded_at: datetime
     refused: RefusedModel | None = None
     """The registry's champion, when it was refused and the version above stays in use."""

@@ -26,6 +26,7 @@ from lakeloop.serving.watch import LoopWatch
 from lakeloop.settings import Settings
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.reading.load import load_named, loop_names
+from lakeloop.spec.release import Abstain
 
 log = logging.getLogger(__name__)
 
@@ -33,22 +34,25 @@ log = logging.getLogger(__name__)
 class RegistrySource:
     """Versions from the registry of a lake."""
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, abstain: Abstain) -> None:
         self._lake = lake
         self._registry = Registry(lake)
+        self._abstain = abstain
 
     def named(self) -> Named:
         history = self._registry.read()
         champion, trial = history.alias("champion"), history.trial
         tried = history.versions[trial.version] if trial else None
-        return Named(_release(champion), _release(tried), trial)
+        return Named(self._release(champion), self._release(tried), trial)
+
+    def _release(self, version: ModelVersion | None) -> Release | None:
+        if version is None:
+            return None
+        below = self._abstain.threshold(version.card.thresholds)
+        return Release(version.name, version.digest, version.card.metrics, below)
 
     def fetch(self, release: Release, folder: Path) -> None:
         self._lake.files.fetch(f"models/{release.version}", folder)
-
-
-def _release(version: ModelVersion | None) -> Release | None:
-    return Release(version.name, version.digest, version.card.metrics) if version else None
 
 
 def open_loop(
@@ -90,7 +94,7 @@ def _open_loop(
         spool("observations"), publish("observations"), metrics, flush_seconds=seconds, keep=how
     )
     served = ServedLoop(loop.name, loop.task.kind, Slots(loop.name), predictions, observations, metrics)
-    source = RegistrySource(lake)
+    source = RegistrySource(lake, loop.deploy.abstain)
     cache = ModelCache(source, home / "models", limits.threads)
     watch = LoopWatch(served.slots, source, cache, metrics, poll_seconds=limits.poll_seconds)
     return served, watch

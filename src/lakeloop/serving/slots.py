@@ -21,6 +21,8 @@ class Release:
     """Of the artifact that was registered (`Artifact.digest`)."""
     scores: Mapping[str, float]
     """Of the evaluation that let it through the gate."""
+    below: float = 0.0
+    """Answers that are less probable are held back; 0: none."""
 
     def same(self, other: Release) -> bool:
         """Both are one version."""

@@ -12,7 +12,7 @@ from typing import Annotated, Self
 from pydantic import field_validator, model_validator
 
 from lakeloop.measures.base import MetricSpec
-from lakeloop.measures.registry import learning_metrics_of, limited, metric_of, metrics_of
+from lakeloop.measures.registry import ABSTAINING, NEEDED, learning_metrics_of, limited, metric_of, metrics_of
 from lakeloop.spec.base import NOTHING, SMALL_NAME, Section, short_form, text_like
 from lakeloop.spec.checks import Checks, RowCheck
 from lakeloop.spec.clean import Clean
@@ -81,6 +81,7 @@ class LoopSpec(Section):
                 *self._wrong_metric(),
                 *self._slices_without_column(),
                 *self._smoke_rows_that_are_not_read(),
+                *self._wrong_abstaining(),
             ]
         )
         return self
@@ -154,6 +155,25 @@ class LoopSpec(Section):
                 known = ", ".join(sorted(names)) or "no features: task.numeric and task.categorical name none"
                 yield Broken((*key.split("."), "features", name), "the model does not read it", known, name)
 
+    def _wrong_abstaining(self) -> Iterator[Broken]:
+        abstain = self.deploy.abstain
+        if abstain.precision is not None and abstain.below is not None:
+            found = f"precision {abstain.precision:g} and below {abstain.below:g}"
+            yield Broken("deploy.abstain", "two rules", "one of precision, below", found)
+        strangers = self.evaluate.out_of_scope
+        if strangers and (self.task.features or TEXT_PAIR in self.task.reads):
+            message = "the model reads more than the texts that a file of lines has"
+            yield Broken("evaluate.out_of_scope", message, "no such key", strangers)
+        if self.task.kind in ABSTAINING:
+            return
+        for key, said in (
+            ("deploy.abstain", abstain.asked),
+            ("evaluate.out_of_scope", strangers),
+        ):
+            if said:
+                kinds = f"no such key; it is for {', '.join(ABSTAINING)}"
+                yield Broken(key, "such answers are not held back", kinds, self.task.kind)
+
     def _slices_without_column(self) -> Iterator[Broken]:
         for number, name in enumerate(self.evaluate.slices):
             yield from column_rule(f"evaluate.slices.{number}", name, self.source.types, _SLICED_BY)
@@ -169,6 +189,9 @@ class LoopSpec(Section):
         for name in self.gate.limits:
             if name not in scores:
                 yield Broken(("gate", "limits", name), "no such score", ", ".join(scores), name, scores)
+            elif (key := NEEDED.get(name)) and not getattr(self.evaluate, key):
+                message = f"is not measured without evaluate.{key}"
+                yield Broken(("gate", "limits", name), message, f"evaluate.{key}, or no such limit", name)
         score, metric = self.gate.min_score, self.metric
         if score is not None and metric.lowest is not None and score < metric.lowest:
             yield Broken("gate.min_score", "wrong value", f"at least {metric.lowest:g}", f"{score:g}")

@@ -169,6 +169,11 @@ def confine_all(loop: LoopSpec, settings: Settings) -> list[ConfigurationError]:
             confine(path, settings, f"train.{key}")
         except ConfigurationError as error:
             errors.append(error)
+    if (strangers := loop.evaluate.out_of_scope) is not None:
+        try:
+            confine(strangers, settings, "evaluate.out_of_scope")
+        except ConfigurationError as error:
+            errors.append(error)
     patterns = {SCORE_SOURCE: loop.score.path, SCORE_TO: loop.score.to}
     if local := loop.source.local_path:
         patterns[f"source.{local[0]}"] = local[1]

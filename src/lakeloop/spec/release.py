@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lakeloop.spec.base import NOTHING, RELEASE, Identifier, Mark, Section, text_like
+from lakeloop.measures.abstaining import Threshold, threshold_for
+from lakeloop.spec.base import NOTHING, RELEASE, Identifier, Mark, Section, Words, text_like
 from lakeloop.spec.columns import ColumnName
 
 SmokeText = Annotated[str, text_like(r"\S", "a text that is not blank")]
@@ -33,6 +35,10 @@ class Evaluate(Section):
     judged on the test rows of each value, or of each third of numbers. The worst slices of all that are known
     (answers, columns beside the text, these, length and script of the text) are looked for without being
     named."""
+    out_of_scope: Annotated[Words | None, Mark(("scores",))] = None
+    """For classification: a file, relative to the project, with texts that have none of the answers, one on
+    each line (the first 2000 count). The evaluation says how many of them each threshold turns away, see
+    `deploy.abstain`."""
 
 
 class Gate(Section):
@@ -55,8 +61,9 @@ class Gate(Section):
     limits: Annotated[dict[Identifier, float], Mark(("release",))] = Field(default_factory=dict)
     """Further scores and the worst value of each that is let through, such as `{log_loss: 0.5}`: any metric
     of the task, also those that are only reported, `invariance` (share of texts that get the same answer when
-    they are typed differently), `texts_per_second`, `latency_ms` (of a text alone) and `megabytes` (of the
-    artifact)."""
+    they are typed differently), `out_of_scope_auc`, `fairness_gap`, `selection_gap` and `odds_gap` (where
+    section `evaluate` asks for them), `doubtful_rows`, `texts_per_second`, `latency_ms` (of a text alone) and
+    `megabytes` (of the artifact)."""
 
 
 User = Annotated[str, text_like(r"\S", "a user's name")]
@@ -111,6 +118,34 @@ Kept = Literal["text", "mask", "hash"]
 """What the prediction log keeps of a text."""
 
 
+class Abstain(Section):
+    """When a label is held back because the model is not sure of it: by one of the two keys, or never."""
+
+    precision: Annotated[float | None, NOTHING] = Field(default=None, ge=0.5, lt=1)
+    """This share of the labels that are given shall be right. The probability that it takes is chosen for
+    each version on its validation rows, when it is evaluated, and kept with it; where none is enough, it is
+    the one that comes nearest."""
+    below: Annotated[float | None, NOTHING] = Field(default=None, gt=0, lt=1)
+    """Labels that are less probable than this are held back, whatever the version."""
+
+    @property
+    def asked(self) -> bool:
+        """Whether labels are held back at all."""
+        return self.precision is not None or self.below is not None
+
+    def threshold(self, known: Sequence[Threshold]) -> float:
+        """The probability below which a version holds its labels back, of whose thresholds these are `known`.
+
+        0 where it holds none back.
+        """
+        if self.below is not None:
+            return self.below
+        return 0.0 if self.precision is None else threshold_for(self.precision, known)
+
+
+NEVER = Abstain()
+
+
 class Deploy(Section):
     smoke_texts: Annotated[tuple[SmokeText | SmokeRow, ...], NOTHING] = ()
     """Texts that are sent to the server after each roll-out; the answers are shown and recorded. Where the
@@ -119,7 +154,10 @@ class Deploy(Section):
     """Ask a new version in the shadow of the champion first. Default: do not."""
     canary: Annotated[Canary | None, NOTHING] = None
     """Let a new version answer a share of the requests first. Default: it answers all of them at once."""
-
+    abstain: Abstain = NEVER
+    """For classification: the model server and `lakeloop score` answer that they are unsure, in place of a
+    label that is not sure enough. A change trains, evaluates and releases nothing; the server reads it when
+    it starts."""
     log: Annotated[Kept, NOTHING] = "text"
     """What the prediction log keeps of what the server is asked. `text`: all of it. `mask`: the same with
     each letter and digit of e-mail and IP addresses and of numbers of cards, bank accounts, phones and US

@@ -40,6 +40,14 @@ class Answer(Frozen):
         """
         return self
 
+    def weight_of(self, said: Answer) -> float | None:  # noqa: ARG002 - for those that can be weighed
+        """How much this answer says what `said` says: a probability, or a number; None: it cannot be told."""
+        return None
+
+    def unless_unsure(self, below: float) -> Answer:  # noqa: ARG002 - for those that have a probability
+        """The answer, or that there is none: where it is less probable than `below`."""
+        return self
+
 
 class Writing(Frozen):
     """How a language model is asked for a text, and where that ends: all that a base model says of it."""

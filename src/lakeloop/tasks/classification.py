@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from lakeloop.errors import DataError
 from lakeloop.measures.base import Outcomes
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _REMEDY = "publish more partitions, or change split in the loop file"
 ANOTHER = "another label"
+UNSURE = "unsure"
+"""What people read in place of a label that is held back."""
 _NAMES = rf"{ANSWER_NAMES}|class|categor|sentiment|topic|issue|spam|type|team|intent|tag|desk|priority"
 """How columns with labels are called."""
 _USUAL = frozenset({"string", "integer", "boolean"})
@@ -48,18 +50,43 @@ class Label(Answer):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"label": "sports", "score": 0.75, "scores": {"sports": 0.75, "tech": 0.25}}]
+            "examples": [
+                {"label": "sports", "score": 0.75, "scores": {"sports": 0.75, "tech": 0.25}},
+                {
+                    "label": None,
+                    "score": 0.55,
+                    "scores": {"sports": 0.55, "tech": 0.45},
+                    "abstained": True,
+                },
+            ]
         }
     )
 
-    label: str
+    label: str | None
+    """None where the model is not sure enough to give one, see `deploy.abstain` of the loop file."""
     score: float
-    """Probability of the label, 0..1."""
+    """Probability of the label, 0..1; of the most probable one where none is given."""
     scores: dict[str, float]
     """Probability of every label; they add up to 1."""
+    abstained: bool = Field(default=False, exclude_if=lambda abstained: not abstained)
+    """There only where no label is given: the model is unsure."""
+
+    @property
+    def guess(self) -> str | None:
+        """The most probable label, also where it is not given."""
+        return self.label if self.label is not None else max(self.scores, key=lambda name: self.scores[name])
 
     def cut(self, most: int) -> Answer:
-        return self.model_copy(update={"scores": best_scores(self.scores, most, (self.label,))})
+        named = () if self.label is None else (self.label,)
+        return self.model_copy(update={"scores": best_scores(self.scores, most, named)})
+
+    def weight_of(self, said: Answer) -> float | None:
+        return self.scores.get(_label(said).guess or "", 0.0)
+
+    def unless_unsure(self, below: float) -> Answer:
+        if self.score >= below:
+            return self
+        return self.model_copy(update={"label": None, "abstained": True})
 
 
 class Proposed:
@@ -175,7 +202,7 @@ class Classification:
         found = [_label(answer) for answer in answers]
         return Outcomes(
             truth=np.array([index[target] for target in targets], dtype=np.int64),
-            answer=np.array([index.get(answer.label, -1) for answer in found], dtype=np.int64),
+            answer=np.array([index.get(answer.label or "", -1) for answer in found], dtype=np.int64),
             # A label that a model does not know has probability 0.
             outputs=np.array([[answer.scores.get(label, 0.0) for label in self.labels] for answer in found]),
         )
@@ -216,7 +243,8 @@ class Classification:
     @staticmethod
     def shown(answer: Answer) -> str:
         found = _label(answer)
-        return f"{found.label} ({found.score:.1%})"
+        said = f"{UNSURE}, perhaps {found.guess}" if found.abstained else found.label
+        return f"{said} ({found.score:.1%})"
 
     def right(self, answer: Answer, target: Any) -> str:
         return f"{target} ({_label(answer).scores.get(target, 0.0):.1%})"
@@ -227,12 +255,20 @@ class Classification:
 
     @staticmethod
     def shares(answers: Sequence[Answer], profile: Profile) -> dict[str, float]:
-        counts = Counter(_label(answer).label for answer in answers)
+        # Also of those that were held back: how texts are spread, not how sure the model is of them.
+        counts = Counter(_label(answer).guess or "" for answer in answers)
         return {name: counts[name] / max(len(answers), 1) for name in {**profile.shares, **counts}}
 
     @staticmethod
     def numbers(answers: Sequence[Answer]) -> dict[str, float]:
-        return {"mean_score": float(np.mean([_label(answer).score for answer in answers]))} if answers else {}
+        if not answers:
+            return {}
+        found = [_label(answer) for answer in answers]
+        unsure = float(np.mean([answer.abstained for answer in found]))
+        return {
+            "mean_score": float(np.mean([answer.score for answer in found])),
+            **({"abstained": unsure} if unsure else {}),
+        }
 
 
 def _label(answer: Answer) -> Label:

@@ -40,6 +40,9 @@ class Value(Answer):
     value: float
     """In the unit of the target."""
 
+    def weight_of(self, said: Answer) -> float | None:  # noqa: ARG002 - a number is weighed by itself
+        return self.value
+
 
 class Proposed:
     """Numbers; whole ones where their name says that they measure something."""

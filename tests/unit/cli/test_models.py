@@ -97,3 +97,23 @@ def test_export_writes_a_folder_of_its_own(run: Run, context: StageContext, tmp_
     assert (tmp_path / "out/artifact/model.onnx").is_file()
     again = run("export", "tickets", "v1", "--to", str(tmp_path / "out"))
     assert (again.code, "is there already" in again.err) == (64, True)
+
+
+def test_explain_answers_a_text_and_weighs_its_words(run: Run, context: StageContext) -> None:
+    ended = run("explain", "tickets", "a [bold] story about tech")
+    assert ended.code == 0, ended.err
+    first, _, *lines = [line for line in ended.out.splitlines() if line]
+    assert first.startswith("v2: tech (")
+    effects = {line.split()[0]: float(line.split()[1]) for line in lines}
+    assert set(effects) == {"a", "bold", "story", "about", "tech"}
+    assert max(effects, key=lambda word: effects[word]) == "tech"
+    assert run("explain", "tickets", "tech", "--version", "v1").out.startswith("v1: tech")
+    assert "no word of it can be left out" in run("explain", "tickets", "tech").out
+    refused = run("explain", "tickets", "tech", "--pair", "sports")
+    assert (refused.code, "reads something else" in refused.err) == (64, True)
+    assert run("explain", "tickets", "tech", "--version", "v9").code == 64
+
+
+def test_explain_needs_a_version(run: Run) -> None:
+    ended = run("explain", "tickets", "tech")
+    assert (ended.code, "lakeloop run tickets" in ended.err) == (64, True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeloop.evaluation.changes import CHANGES, asked_again, with_typos, without_punctuation
+from lakeloop.evaluation.changes import CHANGES, asked_again, with_typos, without_a_word, without_punctuation
 from lakeloop.inference.predictor import Predictor
 from lakeloop.tasks.reading import Instance
 from tests.support.artifacts import make_artifact
@@ -29,6 +29,15 @@ def test_punctuation_goes_and_words_stay_apart() -> None:
     assert without_punctuation("as  it was") == "as  it was"
 
 
+def test_a_word_is_left_out_of_a_text_that_has_enough() -> None:
+    changed = without_a_word("some sports news of today")
+    assert len(changed.split()) == 4
+    assert set(changed.split()) < {"some", "sports", "news", "of", "today"}
+    assert without_a_word("sports news today") == "sports news today"
+    assert len(without_a_word("今天天气很好").replace(" ", "")) == 5
+    assert [change.name for change in CHANGES if not change.same_meaning] == ["a word left out"]
+
+
 @given(st.text(max_size=60))
 def test_a_change_is_the_same_each_time_and_keeps_places_where_it_says_so(text: str) -> None:
     for change in CHANGES:
@@ -45,7 +54,7 @@ def predictor(tmp_path: Path) -> Predictor:
 def test_rows_are_asked_that_a_change_changes_and_not_too_many(predictor: Predictor) -> None:
     rows = [Instance(f"sports {'!' if n % 2 else ''}") for n in range(1000)]
     found = {each.change: each for each in asked_again(predictor, rows, 1e-6)}
-    assert set(found) == {"typos", "capital letters", "no punctuation"}
+    assert set(found) == {"typos", "capital letters", "no punctuation"}  # too short to lack a word
     assert all(place % 2 for place in found["no punctuation"].places)
     assert {len(each.places) for each in found.values()} == {200}
     assert max(found["typos"].places) > 900

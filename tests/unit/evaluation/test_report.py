@@ -20,6 +20,7 @@ from lakeloop.evaluation.probes.registry import look_at
 from lakeloop.evaluation.report import Report, render
 from lakeloop.evaluation.scatter import MARGIN, SIDE, Scatter
 from lakeloop.evidence import Evidence, Mistake
+from lakeloop.inference.occlusion import Part
 from lakeloop.lake.tables import mart_schema
 from lakeloop.search.found import SearchFound, TrialFound
 from lakeloop.spec.loop import LoopSpec
@@ -313,3 +314,21 @@ def test_every_dot_and_tick_lies_on_the_plot(values: list[tuple[float, float]]) 
     assert 2 <= len(ticks) <= 11
     assert len({text for _, text in ticks}) == len(ticks)
     assert all(0 <= plot.y(value) <= SIDE for value, _ in ticks)
+
+
+def test_a_page_without_texts_has_no_table_of_values_of_rows_and_a_mistake_has_its_words(
+    models: list[Judged],
+) -> None:
+    confused = models[1]
+    explained = {3: (Part("sports<b>", 0.41), Part("tech", -0.02))}
+    page_of = report_of([replace(confused, explained=explained), models[0]], ROWS, small_loop())
+    shown, shared = render(page_of), render(page_of, texts=False)
+    assert "sports&lt;b&gt;</b>" in shown
+    assert "The answer hangs on" in shown
+    assert "Doubtful answers</h2>" in shown
+    for title in ("Doubtful answers", "Worst slices", "Words"):
+        assert f"{title}</h2>" not in shared
+    assert "The answer hangs on" not in shared
+    assert "Calibration</h2>" in shared
+    places = [int(number) for number in re.findall(r'id="grid-(\d+)"', shared)]
+    assert places == list(range(1, len(places) + 1))

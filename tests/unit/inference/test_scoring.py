@@ -129,3 +129,12 @@ def test_a_table_that_is_there_is_never_written_over(predictor: Predictor, tmp_p
     with pytest.raises(ConfigurationError, match="cannot be written there"):
         score(predictor, file, target, COLUMNS, version="v4")
     assert target.read_bytes() == before
+
+
+def test_labels_below_a_threshold_are_held_back(predictor: Predictor, tmp_path: Path) -> None:
+    rows = [{"id": "a", "body": LABELS[0]}, {"id": "b", "body": "nothing that it knows"}]
+    source = write(tmp_path / "a.jsonl", rows)
+    score(predictor, source, tmp_path / "out.parquet", COLUMNS, version="v1", below=0.5)
+    answers = [json.loads(row) for row in pq.read_table(tmp_path / "out.parquet")["answer"].to_pylist()]
+    assert [answer["label"] for answer in answers] == [LABELS[0], None]
+    assert answers[1]["abstained"]

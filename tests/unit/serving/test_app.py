@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -348,3 +349,25 @@ def test_texts_are_in_no_log(server: Server, caplog: pytest.LogCaptureFixture) -
         server.client.post("/v1/predict", json={"texts": "a very private text"})
 
     assert "private" not in caplog.text
+
+
+def test_a_label_below_the_threshold_of_its_version_is_held_back_and_logged_so(
+    empty: Server, source: FolderSource
+) -> None:
+    release = source.promote(1)
+    source.release = replace(release, below=0.9)
+    empty.await_version("v1")
+    assert empty.client.get("/v1/model").json()["abstains_below"] == 0.9
+
+    body = empty.client.post("/v1/predict", json={"texts": ["tech", "what is this"]}).json()
+    given, held = body["predictions"]
+    assert given["label"] == "tech"
+    assert "abstained" not in given
+    assert (held["label"], held["abstained"]) == (None, True)
+    assert set(held["scores"]) == {"sports", "tech"}
+    cut = empty.client.post("/v1/predict", json={"texts": ["what is this"], "top_k": 1}).json()
+    assert len(cut["predictions"][0]["scores"]) == 1
+
+    empty.loops["news"].predictions.flush()
+    logged = [json.loads(row["answer"]) for row in empty.rows]
+    assert [answer.get("abstained", False) for answer in logged] == [False, True, True]

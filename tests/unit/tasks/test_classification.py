@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -78,3 +79,20 @@ def test_the_confusion_accounts_for_every_row(
     right = sum(counts[i][i] for i in range(3))
     assert right == round(score("accuracy", actual, predicted) * len(rows))
     assert [sum(row) for row in counts] == [actual.count(label) for label in LABELS]
+
+
+def test_a_label_that_is_not_sure_enough_is_held_back_and_still_counts_as_the_guess_it_is() -> None:
+    sure = Label(label="tech", score=0.8, scores={"sports": 0.2, "tech": 0.8})
+    unsure = Label(label="tech", score=0.5, scores={"sports": 0.5, "tech": 0.5 + 1e-9})
+    given = [sure.unless_unsure(0.6), unsure.unless_unsure(0.6)]
+    assert given[0] is sure
+    said = json.loads(given[1].model_dump_json())
+    assert said == {"label": None, "score": 0.5, "scores": unsure.scores, "abstained": True}
+    assert "abstained" not in json.loads(sure.model_dump_json())
+    assert Label.model_validate_json(given[1].model_dump_json()) == given[1]
+    assert TASK.shown(given[1]) == "unsure, perhaps tech (50.0%)"
+    assert given[1].cut(1).model_dump()["scores"] == {"tech": unsure.scores["tech"]}
+    assert TASK.shares(given, TASK.profile(["tech"])) == {"business": 0.0, "sports": 0.0, "tech": 1.0}
+    assert TASK.numbers(given) == {"mean_score": 0.65, "abstained": 0.5}
+    assert TASK.numbers([sure]) == {"mean_score": 0.8}
+    assert TASK.outcomes(given, ["tech", "tech"]).answer.tolist() == [2, -1]

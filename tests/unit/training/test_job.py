@@ -79,6 +79,8 @@ def test_a_job_leaves_an_artifact_that_answers_and_a_result(
     assert (description.format, description.candidate, description.method) == (2, "finetune", method)
     assert description.clean == ("normalise",)
     assert description.profile.rows == 96
+    assert description.calibration is None
+    assert "calibration" not in json.loads((artifact.folder / "description.json").read_text())
 
     answers = Predictor(artifact.folder).predict(["the team and the goal of the match", "a new phone chip"])
     assert [answer.label for answer in answers] == ["sports", "tech"]  # type: ignore[attr-defined]

@@ -47,7 +47,20 @@ class Calibration:
                     rows=tuple(found),
                     note="Answers by the probability that the model gives them. Where it is well calibrated,"
                     " the share that is right is the mean probability: from and to are the ends of its"
-                    " interval of 95 %.",
+                    f" interval of 95 %. {_said(model)}",
                 ),
             )
         )
+
+
+def _said(model: Judged) -> str:
+    """What the training did for it, in a sentence."""
+    if (done := model.description.calibration) is None:
+        return (
+            "The training set no temperature (`train.calibration: temperature` would, and changes no answer)."
+        )
+    return (
+        f"The training divided the outputs by a temperature of {done.temperature:.2f}: on its validation rows"
+        f" the calibration error (ECE in ten bins) was {done.calibration_error_before:.4f} before and is"
+        f" {done.calibration_error:.4f} since."
+    )

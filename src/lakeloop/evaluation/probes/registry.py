@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lakeloop.evaluation.probes.abstention import Abstention
 from lakeloop.evaluation.probes.base import Probe
 from lakeloop.evaluation.probes.calibration import Calibration
+from lakeloop.evaluation.probes.doubts import Doubts
+from lakeloop.evaluation.probes.fairness import Fairness
 from lakeloop.evaluation.probes.overall import Overall
 from lakeloop.evaluation.probes.robustness import Robustness
 from lakeloop.evaluation.probes.slices import Slices
 from lakeloop.evaluation.probes.speed import Speed
+from lakeloop.evaluation.probes.words import Words
 from lakeloop.evidence import ModelEvidence
 
 if TYPE_CHECKING:
@@ -18,7 +22,17 @@ if TYPE_CHECKING:
     from lakeloop.evaluation.judge import Judged
     from lakeloop.tasks.base import Task
 
-PROBES: tuple[Probe, ...] = (Overall(), Calibration(), Slices(), Robustness(), Speed())
+PROBES: tuple[Probe, ...] = (
+    Overall(),
+    Calibration(),
+    Abstention(),
+    Slices(),
+    Fairness(),
+    Doubts(),
+    Words(),
+    Robustness(),
+    Speed(),
+)
 
 
 def look_at(model: Judged, rows: pa.Table, task: Task) -> ModelEvidence:
@@ -42,6 +56,7 @@ def look_at(model: Judged, rows: pa.Table, task: Task) -> ModelEvidence:
         scores={name: score for finding in findings for name, score in finding.scores.items()},
         intervals={name: ends for finding in findings for name, ends in finding.intervals.items()},
         left_out={name: why for finding in findings for name, why in finding.left_out.items()},
+        thresholds=model.thresholds,
         tables=tuple(table for finding in findings for table in finding.tables),
     )
 

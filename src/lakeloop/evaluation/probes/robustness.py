@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lakeloop.evaluation.probes.base import Finding
-from lakeloop.measures.intervals import wilson
+from lakeloop.measures.intervals import drawn_weights, percentiles, wilson
 from lakeloop.measures.registry import INVARIANCE, metrics_of
 from lakeloop.tasks.base import Grid
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lakeloop.measures.base import MetricSpec, Outcomes
     from lakeloop.tasks.base import Task
 
+_FEWEST_ROWS = 2
 _NEAR = 0.1
 """Numbers that differ by less than this share of the deviation of the right ones are the same answer."""
 
@@ -35,16 +36,41 @@ class Robustness:
             return Finding()
         truths, metric = task.truths(rows), metrics_of(task.kind)[0]
         near = _NEAR * _deviation(model.outcomes.truth)
-        lines, held, asked = [], 0, 0
+        lines = []
+        held, asked = np.zeros(rows.num_rows), np.zeros(rows.num_rows)
         for again in model.again:
             right = [truths[place] for place in again.places]
             before = task.outcomes([model.answers[place] for place in again.places], right)
             after = task.outcomes(again.answers, right)
-            same, count = int(_same(before.answer, after.answer, near).sum()), len(right)
-            scores = (_score(metric, after), _score(metric, before))
-            lines.append((again.change, count, same / count, *wilson(same, count), *scores))
-            held, asked = held + same, asked + count
-        return Finding(scores={INVARIANCE.name: held / asked}, tables=(_grid(lines, metric),))
+            as_before = _same(before.answer, after.answer, near)
+            same, count = int(as_before.sum()), len(right)
+            line = (same / count, *wilson(same, count), _score(metric, after), _score(metric, before))
+            lines.append((again.change, count, *line))
+            if again.same_meaning:
+                places = list(again.places)
+                held[places] += as_before
+                asked[places] += 1
+        scores, intervals = _invariance(held, asked)
+        return Finding(scores, intervals, tables=(_grid(lines, metric),))
+
+
+def _invariance(
+    held: NDArray[Any], asked: NDArray[Any]
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """The share of answers that stay, and its interval, of how often each row was asked and its answer held.
+
+    Rows are drawn, not answers: those to one row with several changes stand and fall together.
+    """
+    there = asked > 0
+    if not there.any():
+        return {}, {}
+    counts = np.column_stack([held[there], asked[there]])
+    score = float(counts[:, 0].sum() / counts[:, 1].sum())
+    if len(counts) < _FEWEST_ROWS:
+        return {INVARIANCE.name: score}, {}
+    sums = np.concatenate([weights @ counts for weights in drawn_weights(len(counts))])
+    ends = percentiles(sums[:, 0] / sums[:, 1], score, 0.0, 1.0)
+    return {INVARIANCE.name: score}, {INVARIANCE.name: ends} if ends else {}
 
 
 def _grid(lines: list[tuple[Any, ...]], metric: MetricSpec) -> Grid:
@@ -55,7 +81,8 @@ def _grid(lines: list[tuple[Any, ...]], metric: MetricSpec) -> Grid:
         compared="same answer",
         note="Some of the rows are asked again with their text typed differently. From and to are the ends of"
         " the interval of 95 % of the share that gets the same answer; the last two columns are the score of"
-        " these rows with and without the change.",
+        " these rows with and without the change. A text without one of its words may say something else: it"
+        " does not count towards `invariance`.",
     )
 
 

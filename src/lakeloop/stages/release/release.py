@@ -159,6 +159,7 @@ def _register(
         metrics=evidence.model(accepted.name).scores,
         evidence=evaluation.outputs.get(OUTPUT, ""),
         decision=decision,
+        thresholds=evidence.model(accepted.name).thresholds,
         answer=answer,
     )
     version = registry.register_stored(folder, accepted.digest, card)

@@ -84,7 +84,10 @@ def score(context: StageContext, partition: str) -> StageRecord:
         record = context.lake.ledger.latest(made_by, partition, "done") if made_by else None
         if not files and record is None:
             return _nothing_there(stage, made_by)
-        stage.inputs(champion=champion.digest, rows=_identity(stage, files, record, wanted.source))
+        below = context.loop.deploy.abstain.threshold(champion.card.thresholds)
+        unsure = {"abstains_below": f"{below:g}"} if below else {}
+        rows = _identity(stage, files, record, wanted.source)
+        stage.inputs(champion=champion.digest, rows=rows, **unsure)
         if done := stage.unchanged():
             _write_file(context, partition, done.outputs.get("source", ""), target, only_missing=True)
             return done
@@ -236,7 +239,8 @@ def _table(
     from lakeloop.inference.scoring import answers
     from lakeloop.lake.tables import SCORED
 
-    made = answers(predictor, pieces, done, version=champion.name, most=loop.score.top)
+    below = loop.deploy.abstain.threshold(champion.card.thresholds)
+    made = answers(predictor, pieces, done, version=champion.name, most=loop.score.top, below=below)
     return pa.RecordBatchReader.from_batches(SCORED, made)
 
 

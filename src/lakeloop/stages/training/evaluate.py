@@ -33,6 +33,7 @@ from lakeloop.stages.training.evaluation_order import (
     config_of,
     new_order,
     searches_of,
+    strangers_of,
 )
 from lakeloop.stages.training.waiting import waiting_in
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     from lakeloop.datasets.freeze import DatasetCard
     from lakeloop.evaluation.fair import FairRows
-    from lakeloop.evaluation.judge import Judged
+    from lakeloop.evaluation.judge import Beyond, Judged
     from lakeloop.lake.claims import Fence
     from lakeloop.lake.files import LakeFiles
     from lakeloop.tasks.base import Grid, Task
@@ -110,6 +111,7 @@ def evaluate_again(context: StageContext, partition: str) -> StageRecord | None:
         candidates=tuple(Contender(m.name, m.digest, m.folder) for m in evidence.candidates),
         champion=champion,
         best=history.best,
+        strangers=strangers_of(context),
     )
     return _carry_out(context, partition, order)
 
@@ -123,6 +125,7 @@ def _carry_out(context: StageContext, partition: str, order: EvaluationOrder) ->
 def _evaluate(context: StageContext, stage: StageSession, order: EvaluationOrder) -> StageRecord:
     from lakeloop.datasets.freeze import read_card, read_split
     from lakeloop.evaluation.fair import fair_rows
+    from lakeloop.evaluation.judge import Beyond
     from lakeloop.evaluation.report import Report, render
     from lakeloop.evaluation.stored import store
     from lakeloop.tasks.registry import task_of
@@ -134,7 +137,8 @@ def _evaluate(context: StageContext, stage: StageSession, order: EvaluationOrder
         card = read_card(dataset)
         fair = fair_rows(files, read_split(dataset, "test"), card, order.champion, task)
         fair, order = _without_best_that_knows(fair, order, files)
-        judged = _judge_all(context, order, fair.table, task, scratch)
+        beyond = Beyond(read_split(dataset, "validation"), order.strangers, context.loop.deploy.abstain)
+        judged = _judge_all(context, order, fair.table, task, scratch, beyond)
         evidence = _evidence(context, stage, order, judged, fair, task, card)
         searches = searches_of(context, stage.partition, evidence)
         found = Report(evidence, context.loop, card, searches, context.experiment)
@@ -171,7 +175,12 @@ def _without_best_that_knows(
 
 
 def _judge_all(
-    context: StageContext, order: EvaluationOrder, rows: pa.Table, task: Task, scratch: Path
+    context: StageContext,
+    order: EvaluationOrder,
+    rows: pa.Table,
+    task: Task,
+    scratch: Path,
+    beyond: Beyond,
 ) -> list[Judged]:
     from lakeloop.evaluation.judge import judge
 
@@ -180,7 +189,7 @@ def _judge_all(
     for contender in order.contenders:
         # One at a time: an artifact is 200 MB, and the next one needs the room.
         folder = context.lake.files.fetch(contender.folder, scratch / "model")
-        model = judge(contender, folder, rows, task, threads=threads)
+        model = judge(contender, folder, rows, task, threads=threads, beyond=beyond)
         shutil.rmtree(folder)
         if contender.version is None:
             _require_trained_on(order.dataset_digest, model)

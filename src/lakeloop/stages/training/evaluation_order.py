@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lakeloop.records import RECORD_FORMAT, StageRecord
+from lakeloop.errors import ConfigurationError
+from lakeloop.records import RECORD_FORMAT, StageRecord, fingerprint
 from lakeloop.spec.identity import identity, training_identity
+from lakeloop.spec.paths import confine
 from lakeloop.spec.train import BEST, CHAMPION
 from lakeloop.spec.yesterday import lift_config
 from lakeloop.stages.frame.missing import run_first
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from lakeloop.search.found import SearchFound
 
 STAGE = "evaluate"
+MOST_STRANGERS = 2000
+"""Texts that have none of the answers of which models are asked, at most: the first of the file."""
 _OF_WEIGHTS = ("clean", "evaluate")
 """Sections that decide weights only: the record of a training has them as its identity does."""
 
@@ -38,6 +42,8 @@ class EvaluationOrder:
     champion: ModelVersion | None
     best: ModelVersion | None
     """The best version of the loop's history, where it is not the champion and can answer."""
+    strangers: tuple[str, ...] = ()
+    """Texts of `evaluate.out_of_scope`."""
 
     @property
     def contenders(self) -> tuple[Contender, ...]:
@@ -46,12 +52,16 @@ class EvaluationOrder:
 
         named = ((CHAMPION, self.champion), (BEST, self.best))
         return self.candidates + tuple(
-            Contender(name, each.digest, each.folder_name, each.name) for name, each in named if each
+            Contender(name, each.digest, each.folder_name, each.name, each.card.thresholds)
+            for name, each in named
+            if each
         )
 
     @property
     def inputs(self) -> dict[str, str]:
-        return {each.name: each.digest for each in self.contenders} | {"dataset": self.dataset_digest}
+        models = {each.name: each.digest for each in self.contenders}
+        strangers = {"out_of_scope": fingerprint(texts=self.strangers)} if self.strangers else {}
+        return {**models, "dataset": self.dataset_digest, **strangers}
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,32 @@ def new_order(context: StageContext, partition: str) -> EvaluationOrder | Missin
         candidates=candidates,
         champion=history.alias("champion"),
         best=history.best,
+        strangers=strangers_of(context),
     )
+
+
+def strangers_of(context: StageContext) -> tuple[str, ...]:
+    """The texts of `evaluate.out_of_scope`; none where it names no file.
+
+    Raises:
+        ConfigurationError: the file may not be read, or has no text.
+    """
+    if (path := context.loop.evaluate.out_of_scope) is None:
+        return ()
+    where = "evaluate.out_of_scope"
+    file = confine(path, context.settings, where)
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            "cannot read it", where=where, expected="a file of UTF-8 text", found=f"{file}: {error}"
+        ) from None
+    texts = tuple(dict.fromkeys(text for line in lines if (text := line.strip())))[:MOST_STRANGERS]
+    if not texts:
+        raise ConfigurationError(
+            "no texts in it", where=where, expected="a text on each line", found=f"{file}: empty"
+        )
+    return texts
 
 
 def _models_of(context: StageContext, name: str, record: StageRecord) -> Iterator[tuple[str, str, str]]:

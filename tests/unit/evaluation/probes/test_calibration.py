@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
+from lakeloop.artifact import Calibration as Done
 from lakeloop.evaluation.judge import Judged
 from lakeloop.evaluation.probes.calibration import Calibration
 from lakeloop.measures.base import Outcomes
@@ -47,3 +48,13 @@ def test_an_answer_that_is_none_of_the_classes_has_what_these_leave() -> None:
 
 def test_numbers_have_no_probability(number_models: list[Judged]) -> None:
     assert Calibration().look(number_models[0], NUMBERS, NUMBER_TASK).tables == ()
+
+
+def test_a_temperature_of_the_training_is_told_with_what_it_did(models: list[Judged]) -> None:
+    (plain,) = Calibration().look(models[0], ROWS, TASK).tables
+    assert "set no temperature" in plain.note
+    done = Done(temperature=1.6, calibration_error=0.02, calibration_error_before=0.09)
+    description = models[0].description.model_copy(update={"calibration": done})
+    (told,) = Calibration().look(replace(models[0], description=description), ROWS, TASK).tables
+    assert "temperature of 1.60" in told.note
+    assert "0.0900 before and is 0.0200 since" in told.note

@@ -26,8 +26,9 @@ def test_a_model_of_key_words_keeps_its_answers_in_capitals_and_loses_them_by_ty
     shares = {row[0]: row[2] for row in found.tables[0].rows}
     assert shares["capital letters"] == 1.0  # its tokenizer makes small letters of them
     assert shares["typos"] < 1.0
-    rows = sum(row[1] for row in found.tables[0].rows)
-    same = sum(row[1] * row[2] for row in found.tables[0].rows)
+    counted = [row for row in found.tables[0].rows if row[0] != "a word left out"]
+    rows = sum(row[1] for row in counted)
+    same = sum(row[1] * row[2] for row in counted)
     assert found.scores == {"invariance": pytest.approx(same / rows)}
     assert found.tables[0].compared == "same answer"
 
@@ -45,6 +46,30 @@ def test_numbers_are_the_same_where_they_are_near(number_models: list[Judged]) -
     (_, far_row) = found.tables[0].rows
     assert far_row[6] == pytest.approx(0.75 / 12)
     assert far_row[5] > 4
+
+
+def test_invariance_has_an_interval_over_rows_and_a_word_less_does_not_count(
+    number_models: list[Judged],
+) -> None:
+    answers = number_models[0].answers
+    far = tuple(
+        Value(value=answer.value + (5 if place % 3 == 0 else 0))  # type: ignore[attr-defined]
+        for place, answer in enumerate(answers)
+    )
+    places = tuple(range(12))
+    changes = (Again("one", places, far), Again("two", places, far))
+    found = Robustness().look(replace(number_models[0], again=changes), NUMBERS, NUMBER_TASK)
+    once = Robustness().look(replace(number_models[0], again=changes[:1]), NUMBERS, NUMBER_TASK)
+    score = found.scores["invariance"]
+    low, high = found.intervals["invariance"]
+    assert score == pytest.approx(2 / 3)
+    assert low < score < high
+    # Asked twice, the rows say no more than once: they stand and fall together.
+    assert found.intervals == {"invariance": pytest.approx(once.intervals["invariance"])}
+    less = Again("a word left out", places, far, same_meaning=False)
+    alone = Robustness().look(replace(number_models[0], again=(less,)), NUMBERS, NUMBER_TASK)
+    assert alone.scores == {}
+    assert len(alone.tables[0].rows) == 1
 
 
 def test_several_answers_and_stretches_are_the_same_as_a_whole() -> None:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from lakeloop.inference.predictor import Predictor
 from lakeloop.tasks.base import OutputContract
 from training.extras.calibration import LIMITS, calibration_error, temperature_of
-from training.job import Job
+from training.job import Job, run
+from training.job_config import JobConfig
 from training.tasks.classification import TrainingClassification
 from training.train import train
 
@@ -45,3 +48,27 @@ def test_no_answer_changes_and_the_loss_is_not_larger(make_job: Callable[..., Jo
     temperature = calibrated.details["calibration"]["temperature"]
     weight = plain.network.head.weight.detach() / temperature  # type: ignore[union-attr, operator]
     torch.testing.assert_close(calibrated.network.head.weight.detach(), weight)  # type: ignore[union-attr, operator]
+
+
+def test_the_artifact_says_its_temperature_and_the_server_answers_with_it(
+    make_config: Callable[..., JobConfig], tmp_path: Path
+) -> None:
+    options = {"method": "head", "epochs": 2, "learning_rate": 3e-3}
+    texts = ["the team and the goal of the match", "a new phone chip", "shares fell"]
+    found = []
+    for name in ("none", "temperature"):
+        path = tmp_path / name / "config.json"
+        path.parent.mkdir()
+        path.write_text(make_config(**options, calibration=name).model_dump_json())
+        run(path, train)
+        predictor = Predictor(path.parent / "artifact")
+        found.append((predictor.description.calibration, predictor.predict(texts)))
+    (no, plain), (said, calibrated) = found
+    assert no is None
+    assert said is not None
+    assert said.calibration_error_before >= 0
+    for before, after in zip(plain, calibrated, strict=True):
+        logits = np.log(list(before.scores.values())) / said.temperature  # type: ignore[attr-defined]
+        wanted = np.exp(logits) / np.exp(logits).sum()
+        assert list(after.scores.values()) == pytest.approx(wanted, abs=1e-3)  # type: ignore[attr-defined]
+        assert before.label == after.label  # type: ignore[attr-defined]
