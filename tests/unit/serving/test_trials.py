@@ -261,9 +261,7 @@ def test_a_canary_that_hangs_leaves_time_for_the_champion_and_holds_up_nobody(
     assert waited == {"r1", "r2"}
     assert all(took[name] > 0.9 for name in waited)
     await_that(lambda: {row["request_id"] for row in server.observed} == waited)
-    assert {row["error"] for row in server.observed} == {
-        "ProblemError: not answered within 1 s; try again soon"
-    }
+    assert all("ProblemError: not answered within" in row["error"] for row in server.observed)
     time.sleep(0.1)
     assert Counter(row["request_id"] for row in server.rows) == Counter(took.keys())
     alone = [took[row["request_id"]] * 1000 - row["latency_ms"] for row in server.rows]

@@ -56,7 +56,7 @@ class Limits(BaseSettings):
     batch_rows: int = Field(default=1_000, ge=1)
     """Predictions in one batch of the log."""
     backlog_bytes: int = Field(default=512 << 20, ge=1)
-    """Predictions of one loop kept on disk while the lake is away; new ones beyond that are not logged. The same
-    for its observations."""
+    """Predictions of one loop kept on disk while the lake is away, and as much of its observations; new ones
+    beyond that are not logged."""
     drain_seconds: float = Field(default=10.0, gt=0)
     """Time for open requests, and then again for the prediction log, when the server is told to stop."""
