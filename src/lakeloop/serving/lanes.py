@@ -24,7 +24,8 @@ from lakeloop.serving.turns import Turns, Work
 T = TypeVar("T")
 
 _LOWER = 5
-"""Niceness of the threads for long work: where cores are short, short work goes before it."""
+"""Niceness of the threads for long work: where cores are short, short work goes before it. Not more: such a
+thread may hold what all threads of the process need now and then."""
 
 
 class InferenceQueue:
@@ -92,7 +93,7 @@ class InferenceQueue:
 
     def _work(self, short: bool) -> None:
         if not short:
-            lower_priority(_LOWER)
+            lower_priority()
         while (work := self._next(short)) is not None:
             if work.over or not self._advance(work):
                 self._leave(work)
@@ -130,7 +131,7 @@ class InferenceQueue:
             self._gauge.dec()
 
 
-def lower_priority(niceness: int) -> None:
+def lower_priority() -> None:
     """Let this thread go after others where cores are scarce."""
     if sys.platform == "linux":  # where a thread has a priority of its own
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWER)

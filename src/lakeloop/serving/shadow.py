@@ -1,6 +1,6 @@
 """The shadow of a champion: a version that is asked what the champion was, and nobody gets its answers.
 
-It is asked after the client has its answer, by one thread of the lowest priority, and only while no request
+It is asked after the client has its answer, by one thread of a lower priority, and only while no request
 is worked on or waits. What it has no time for is counted and left out, never waited for.
 """
 
@@ -22,7 +22,6 @@ from lakeloop.tasks.base import Answer
 
 log = logging.getLogger(__name__)
 
-_LOWEST = 19
 _QUIET_SECONDS = 0.005
 """Between two looks whether requests are worked on."""
 
@@ -61,7 +60,7 @@ class Shadow:
         self._thread.join(seconds)
 
     def _run(self) -> None:
-        lower_priority(_LOWEST)
+        lower_priority()
         while (exchange := self._waiting.get()) is not None and not self._stopping.is_set():
             challenger = exchange.served.slots.challenger.asked_in("shadow")
             if challenger and challenger.model:

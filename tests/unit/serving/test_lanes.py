@@ -117,3 +117,26 @@ def test_a_closed_queue_ends_soon_and_gives_up_what_it_has(metrics: ServerMetric
 
     assert taken < 1
     assert isinstance(found, asyncio.CancelledError)
+
+
+def test_a_piece_that_hangs_is_waited_for_no_longer_than_was_said(metrics: ServerMetrics) -> None:
+    release = threading.Event()
+
+    def hanging() -> Generator[int, None, None]:
+        yield 20
+        release.wait(10)
+
+    async def hung() -> float:
+        queue = InferenceQueue(1, 4, metrics)
+        assert queue.idle
+        asked = asyncio.create_task(queue.run(hanging(), 10, 20))
+        await asyncio.sleep(0.1)
+        assert not queue.idle
+        began = time.monotonic()
+        await asyncio.to_thread(queue.close, 0.2)
+        taken = time.monotonic() - began
+        release.set()
+        await asyncio.gather(asked, return_exceptions=True)
+        return taken
+
+    assert 0.1 < asyncio.run(hung()) < 2

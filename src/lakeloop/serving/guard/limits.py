@@ -52,12 +52,13 @@ class Limits(BaseSettings):
     threads: int = Field(default=1, ge=1)
     """CPU threads of one call of a model."""
     poll_seconds: float = Field(default=2.0, gt=0)
-    """How often the registries are asked for new champions."""
+    """How often the registries are asked which versions answer: champions, and trials that begin or end."""
     flush_seconds: float = Field(default=10.0, gt=0)
     """Predictions reach the lake at least this often, and earlier when a batch is full."""
     batch_rows: int = Field(default=1_000, ge=1)
     """Predictions in one batch of the log."""
     backlog_bytes: int = Field(default=512 << 20, ge=1)
-    """Predictions of one loop kept on disk while the lake is away; new ones beyond that are not logged."""
+    """Predictions of one loop kept on disk while the lake is away, and as much of its observations; new ones
+    beyond that are not logged."""
     drain_seconds: float = Field(default=10.0, gt=0)
     """Time for open requests, and then again for the prediction log, when the server is told to stop."""
