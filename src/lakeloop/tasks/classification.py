@@ -58,6 +58,10 @@ class Label(Answer):
     scores: dict[str, float]
     """Probability of every label; they add up to 1."""
 
+    @property
+    def certainty(self) -> float:
+        return self.score
+
     def cut(self, most: int) -> Answer:
         return self.model_copy(update={"scores": best_scores(self.scores, most, (self.label,))})
 

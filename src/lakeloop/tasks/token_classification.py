@@ -68,6 +68,10 @@ class Entities(Answer):
     text: str | None = None
     """The text that was read, where cleaning changed the one that was sent: places are in this one."""
 
+    @property
+    def certainty(self) -> float | None:
+        return min((entity.score for entity in self.entities), default=None)
+
 
 class Proposed:
     """Tags are not told from other texts by a look at them: they have to be named."""
