@@ -17,9 +17,7 @@ from lakeloop_airflow.loops import installation
 from lakeloop_airflow.search import search_tasks
 from lakeloop_airflow.stage_task import StageOperator
 from lakeloop_airflow.training import TrainOperator, slots_of
-
-ASKED = "release"
-"""The stage before which a person is asked, where the loop file says so."""
+from lakeloop_airflow.waiting import WaitingOperator
 
 
 def stage_tasks(loop: LoopSpec, dag: str, *, inlets: Sequence[Asset] = ()) -> BaseOperator:
@@ -47,13 +45,14 @@ def _tasks_of(
     loop: LoopSpec, stage: Stage, options: dict[str, Any]
 ) -> list[tuple[BaseOperator, BaseOperator]]:
     """The tasks of a stage side by side, each with the task that it ends with: itself, but for a search."""
-    if stage.name == ASKED and loop.approval.kind == "human":
+    if stage.asks and loop.approval.kind == "human":
         ask = AskOperator(loop=loop, **{name: options[name] for name in options if name != "outlets"})
         task = StageOperator(loop=loop.name, stage=stage.name, trigger_rule=TriggerRule.NONE_FAILED)
         chain(ask, task)
         return [(ask, task)]
     if stage.per != "candidate":
-        task = StageOperator(loop=loop.name, stage=stage.name, **options)
+        operator = WaitingOperator if stage.waits else StageOperator
+        task = operator(loop=loop.name, stage=stage.name, **options)
         return [(task, task)]
     found: list[tuple[BaseOperator, BaseOperator]] = []
     candidates = loop.train.all_candidates

@@ -46,6 +46,10 @@ class StageOperator(BaseOperator):
         self.urls: dict[str, str] = {}
 
     def execute(self, context: Context) -> None:
+        settle(self, self.work(context), context)
+
+    def work(self, context: Context) -> StageRecord:
+        """Run the stage, and keep what its links lead to."""
         if context["params"].get(DRY_RUN):
             raise AirflowSkipException(f"dry run: {self.stage} is left out")
         stage_context = open_context(self.loop, context)
@@ -58,7 +62,7 @@ class StageOperator(BaseOperator):
             self.urls |= failure_links(stage_context.settings, self.loop, self.stage, partition)
             raise
         self.urls |= urls(record, stage_context.settings)
-        settle(self, record, context)
+        return record
 
 
 def open_context(loop: str, context: Context) -> StageContext:

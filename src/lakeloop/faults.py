@@ -31,6 +31,9 @@ POINTS = (
     "remove.after-manifest",
     "release.before-alias",
     "release.after-alias",
+    "release.after-trial",
+    "trial.before-move",
+    "trial.after-move",
 )
 
 

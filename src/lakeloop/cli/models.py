@@ -39,13 +39,14 @@ def models(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show the versions of the loop's model, the newest first, and every move of the champion.
+    """Show the versions of the loop's model, the newest first, every move of the champion, and trials.
 
     With VERSION its model card, as it was kept when it was registered.
     """
     from lakeloop.cli.running import open_loop, working
     from lakeloop.registry.listing import list_versions
     from lakeloop.registry.registry import Registry
+    from lakeloop.stages.release.standing import trial_standing
 
     context = open_loop(loop, {})
     if version:
@@ -54,12 +55,15 @@ def models(
     with working(f"reading the registry of {loop}"):
         history = Registry(context.lake, context.attempt).read()
         found = list_versions(loop, history, context.loop.metric, context.lake.ledger.entries("dataset"))
+        tried = trial_standing(context) if history.trial and not json else None
     if json:
         typer.echo(found.model_dump_json(indent=2))
     elif not found.versions:
         typer.echo(f"{loop} has no version yet; a release makes one: lakeloop run {loop}")
     else:
         _show_listing(found)
+        if tried:
+            _print(Text(), Text(f"tried since {tried.trial.began_at:%Y-%m-%d %H:%M}: {tried.sentence}"))
 
 
 @app.command(rich_help_panel=_PANEL)
@@ -95,7 +99,8 @@ def rollback(
 ) -> None:
     """Make the version before the champion champion again; model servers take it within seconds.
 
-    That is the version whose place the champion took by a promotion: twice goes two versions back.
+    That is the version whose place the champion took by a promotion: twice goes two versions back. While
+    another version is tried beside the champion its trial ends instead, and the champion stays.
     """
     from lakeloop.cli.running import open_loop
     from lakeloop.registry.registry import Registry
@@ -103,10 +108,17 @@ def rollback(
 
     context = open_loop(loop, {})
     registry = Registry(context.lake, context.attempt)
+    ended = len(registry.read().trial_ends)
     version = registry.rollback(reason, to=to, by=_user())
     history = registry.read()
-    tell_move(context, history)
     before = history.previous
+    if ends := history.trial_ends[ended:]:
+        back = f"; once more goes back to {before.name}" if before else ""
+        typer.echo(
+            f"the trial of {ends[-1].version} has ended, {version.name} stays champion of {loop}{back}"
+        )
+        return
+    tell_move(context, history)
     typer.echo(
         f"{version.name} is champion of {loop} again; "
         f"before it came {before.name if before else 'no other, so that is as far back as it goes'}"
@@ -248,6 +260,12 @@ def _show_listing(found: Listing) -> None:
     ]
     _print(_table(("version", "alias", found.metric, "candidate", "data to", "registered", "decision"), rows))
     _print(Text(), _moves(found.moves))
+    if found.trial_ends:
+        ends = [
+            (f"{end.ended_at:%Y-%m-%d %H:%M}", end.version, end.by or end.run_id, end.reason)
+            for end in found.trial_ends
+        ]
+        _print(Text(), _table(("when (UTC)", "trial ended", "by", "why"), ends))
 
 
 def _moves(moves: Sequence[Move]) -> Table:

@@ -80,10 +80,16 @@ def why(
 
 
 def _decision(context: StageContext) -> Iterator[RenderableType]:
-    """The gate's last decision with each thing that it asked for."""
+    """What became of the last trial, and the gate's last decision with each thing that it asked for."""
     from lakeloop.registry.decisions import decision_of
+    from lakeloop.registry.registry import Registry
+    from lakeloop.stages.release.standing import last_told, trial_standing
 
-    ledger = context.lake.ledger
+    ledger, history = context.lake.ledger, Registry(context.lake, context.attempt).read()
+    if history.trial and (tried := trial_standing(context)):
+        yield Text(f"\ntrial: {tried.sentence}")
+    elif last := last_told(history):
+        yield Text(f"\nlast trial: {last}")
     record = ledger.latest("release", status=("done", "refused"))
     if record is None:
         return

@@ -133,11 +133,7 @@ def _named_facts(status: LoopStatus) -> Iterator[tuple[str, str]]:
         )
     else:
         yield "champion", "none yet"
-    if decision := status.decision:
-        yield (
-            "gate",
-            f"{'accepted' if decision.accepted else 'refused'} {decision.partition}: {decision.reason}",
-        )
+    yield from _decided(status)
     if status.scores:
         told = (
             f"{name} {shown_with(score, status.intervals.get(name))}" for name, score in status.scores.items()
@@ -161,6 +157,14 @@ def _named_facts(status: LoopStatus) -> Iterator[tuple[str, str]]:
         yield "older", status.left_alone
     yield from _refused_runs(status)
     yield from status.links.items()
+
+
+def _decided(status: LoopStatus) -> Iterator[tuple[str, str]]:
+    if trial := status.trial:
+        yield "trial", f"{trial.where}: {trial.reason}"
+    if decision := status.decision:
+        accepted = "accepted" if decision.accepted else "refused"
+        yield "gate", f"{accepted} {decision.partition}: {decision.reason}"
 
 
 def _experiments(status: LoopStatus) -> Iterator[tuple[str, str]]:

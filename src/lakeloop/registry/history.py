@@ -151,6 +151,20 @@ class History:
         over = max(ended, moved.sequence if moved else 0)
         return last if last and last.sequence > over else None
 
+    def tried_by(self, cause: str) -> Trial | None:
+        """The newest phase of a trial with this `cause`, also when it is over."""
+        return next((trial for trial in reversed(self.trials) if trial.cause == cause), None)
+
+    def end_of(self, trial: Trial) -> TrialEnd | Move | Trial | None:
+        """What ended a phase of a trial: its version was taken out, the champion moved, or a phase followed.
+
+        None while it goes on.
+        """
+        moves = [move for move in self.moves if move.alias == "champion"]
+        found: list[TrialEnd | Move | Trial] = [*self.trials, *self.trial_ends, *moves]
+        after = [each for each in found if each.sequence > trial.sequence]
+        return min(after, key=lambda each: each.sequence, default=None)
+
     def answer_to(self, evaluation: str, candidate: str = "") -> Answer | None:
         """The newest answer in this evaluation, to the candidate with this digest where one is named."""
         of_evaluation = (answer for answer in reversed(self.answers) if answer.evaluation == evaluation)
@@ -256,11 +270,11 @@ def read_history(rows: Iterable[Mapping[str, Any]], table_version: int) -> Histo
 
 
 def _version(row: Mapping[str, Any]) -> ModelVersion:
-    where = f"card of model {row['version']}"
+    card = ModelCard.model_validate_json(row["record"], context={"where": f"card of model {row['version']}"})
     return ModelVersion(
         name=row["version"],
         digest=row["digest"],
-        card=ModelCard.model_validate_json(row["record"], context={"where": where}),
+        card=card,
         created_at=row["recorded_at"],
         run_id=row["run_id"],
     )

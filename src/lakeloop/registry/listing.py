@@ -8,6 +8,7 @@ from datetime import datetime
 from lakeloop.measures.base import MetricSpec
 from lakeloop.records import Frozen, StageRecord
 from lakeloop.registry.history import History, Move
+from lakeloop.registry.trials import Trial, TrialEnd
 
 
 class Listed(Frozen):
@@ -37,6 +38,10 @@ class Listing(Frozen):
     """What the score is called, for people."""
     versions: tuple[Listed, ...]
     moves: tuple[Move, ...]
+    trial: Trial | None = None
+    """Of a version beside the champion, that goes on."""
+    trial_ends: tuple[TrialEnd, ...] = ()
+    """Of versions that did not become champion, oldest first."""
 
 
 def list_versions(loop: str, history: History, metric: MetricSpec, entries: Iterable[StageRecord]) -> Listing:
@@ -58,7 +63,14 @@ def list_versions(loop: str, history: History, metric: MetricSpec, entries: Iter
         for version in reversed(tuple(history.versions.values()))
     )
     moves = tuple(move for move in history.moves if move.alias == "champion")
-    return Listing(loop=loop, metric=metric.title, versions=versions, moves=moves)
+    return Listing(
+        loop=loop,
+        metric=metric.title,
+        versions=versions,
+        moves=moves,
+        trial=history.trial,
+        trial_ends=history.trial_ends,
+    )
 
 
 def days_of_datasets(entries: Iterable[StageRecord]) -> dict[str, str]:

@@ -7,62 +7,30 @@ mean is `history`; which model deserves to be champion is the gate's business.
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
-
-import pyarrow as pa
 
 from lakeloop.artifact import MANIFEST, open_artifact
-from lakeloop.attempt import Attempt
 from lakeloop.errors import ConfigurationError, FenceError
-from lakeloop.lake.store import Lake
-from lakeloop.lake.tables import REGISTRY
-from lakeloop.records import now
+from lakeloop.registry.events import in_turn, moved, require_reason
 from lakeloop.registry.history import (
     ANSWERED,
     BY_HAND,
     FORGOTTEN,
-    MOVED,
     REGISTERED,
     ROLLBACK,
     Answer,
     History,
     ModelCard,
     ModelVersion,
-    read_history,
 )
 from lakeloop.registry.stored import require_artifact
-from lakeloop.registry.trials import ENDED, TRIED, Phase, Trial, TrialEnd
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from lakeloop.registry.trying import Trying
 
 
-def _in_turn(method: Callable[Concatenate[Registry, P], R]) -> Callable[Concatenate[Registry, P], R]:
-    """`method` reads the registry and appends to it, and nobody of this machine does between the two."""
-
-    @functools.wraps(method)
-    def taking_turns(registry: Registry, /, *given: P.args, **named: P.kwargs) -> R:
-        with registry._lake.turn("registry"):  # noqa: SLF001
-            return method(registry, *given, **named)
-
-    return taking_turns
-
-
-class Registry:
+class Registry(Trying):
     """The registry of one loop. Every call reads the newest state."""
-
-    def __init__(self, lake: Lake, attempt: Attempt | None = None) -> None:
-        self._lake = lake
-        self._attempt = attempt or Attempt.local()
-
-    def read(self) -> History:
-        """The history at the newest version of the table."""
-        rows, version = self._lake.read_newest("registry")
-        return read_history(rows.to_pylist(), version)
 
     def champion(self) -> ModelVersion | None:
         """The current champion; None before the first release."""
@@ -108,7 +76,7 @@ class Registry:
         self._append(history, [event])
         return self.require(self.read(), name)
 
-    @_in_turn
+    @in_turn
     def promote(self, version: str, *, over: str | None, reason: str, cause: str) -> None:
         """Make `version` champion. When it is champion already, nothing happens.
 
@@ -129,9 +97,9 @@ class Registry:
             return
         self._require_champion(history, over)
         self._require_weights(history, target)
-        self._append(history, [_moved(target, champion, reason, cause)])
+        self._append(history, [moved(target, champion, reason, cause)])
 
-    @_in_turn
+    @in_turn
     def promote_by_hand(self, version: str, *, reason: str, by: str) -> ModelVersion:
         """Make a registered version champion because a person says so; returns it.
 
@@ -155,17 +123,19 @@ class Registry:
                 expected="another version",
                 found=version,
             )
-        _require_reason(reason, f"promote {self._lake.loop}")
+        require_reason(reason, f"promote {self._lake.loop}")
         self._require_weights(history, target)
-        self._append(history, [_moved(target, champion, reason, BY_HAND, by)])
+        self._append(history, [moved(target, champion, reason, BY_HAND, by)])
         return target
 
-    @_in_turn
+    @in_turn
     def rollback(self, reason: str, *, to: str | None = None, by: str = "") -> ModelVersion:
         """Make the version before the champion champion again; returns it.
 
         That is the one whose place the champion took by a promotion, see `History.way_back`: rolling back
-        twice goes two versions back, never to one that was rolled back before.
+        twice goes two versions back, never to one that was rolled back before. Where a version is tried
+        beside the champion and `to` is not given, its trial ends and nothing else: the champion stays, and is
+        what is returned.
 
         Args:
             reason: a sentence for people.
@@ -179,76 +149,18 @@ class Registry:
         """
         history = self.read()
         champion = history.alias("champion")
+        if champion and history.trial and to is None:
+            self._end(history, history.trial, reason, by)
+            return champion
         target = self.require(history, to) if to else history.previous
         if champion is None or target is None or target == champion:
             raise self._no_way_back(history, champion, to)
-        _require_reason(reason, f"rollback {self._lake.loop}")
+        require_reason(reason, f"rollback {self._lake.loop}")
         self._require_weights(history, target)
-        self._append(history, [_moved(target, champion, reason, ROLLBACK, by)])
+        self._append(history, [moved(target, champion, reason, ROLLBACK, by)])
         return target
 
-    @_in_turn
-    def begin_trial(
-        self, version: str, phase: Phase, share: float, *, over: str | None, reason: str, cause: str
-    ) -> Trial:
-        """Put `version` beside the champion, or into the next phase of its trial; returns the phase.
-
-        The same phase with the same share again is no event. A trial of another version ends by it.
-
-        Args:
-            version: name of a registered version, not the champion.
-            phase: `shadow` or `canary`.
-            share: of the requests that it answers, from 0 to 1; 0 in the shadow.
-            over: name of the champion that the decision was made against.
-            reason: a sentence for people.
-            cause: fingerprint of the evaluation that let it in.
-
-        Raises:
-            ConfigurationError: there is no such version, or its weights are gone.
-            FenceError: the champion is another one than `over`, or changed meanwhile.
-        """
-        history = self.read()
-        target, now_tried = self.require(history, version), history.trial
-        if now_tried and (now_tried.version, now_tried.phase, now_tried.share) == (version, phase, share):
-            return now_tried
-        self._require_champion(history, over)
-        self._require_weights(history, target)
-        event = {
-            "event": TRIED,
-            "version": version,
-            "previous": over,
-            "digest": target.digest,
-            "reason": reason,
-            "record": json.dumps({"phase": phase, "share": share, "cause": cause}),
-        }
-        self._append(history, [event])
-        return self.read().trials[-1]
-
-    @_in_turn
-    def end_trial(self, version: str, *, reason: str, by: str = "") -> TrialEnd | None:
-        """Take `version` out of its trial: the champion alone answers from then on.
-
-        None, and nothing happens, where it is in no trial any more: a person, or a move of the champion, was
-        first.
-
-        Args:
-            version: its name.
-            reason: why, a sentence for people.
-            by: the user who asked for it; empty for a stage.
-
-        Raises:
-            FenceError: another writer changed the registry meanwhile.
-        """
-        _require_reason(reason, f"end the trial of {self._lake.loop} {version}")
-        history = self.read()
-        if history.trial is None or history.trial.version != version:
-            return None
-        digest = history.versions[version].digest
-        event = {"event": ENDED, "version": version, "digest": digest, "reason": reason, "record": ""}
-        self._append(history, [{**event, "moved_by": by or None}])
-        return self.read().trial_ends[-1]
-
-    @_in_turn
+    @in_turn
     def answer(self, evaluation: str, candidate: str, *, approved: bool, by: str, reason: str) -> Answer:
         """Keep what a person says to a candidate that the gate lets in; returns it.
 
@@ -263,7 +175,7 @@ class Registry:
             ConfigurationError: no reason is given.
             FenceError: another writer changed the registry meanwhile.
         """
-        _require_reason(reason, f"{'approve' if approved else 'reject'} {self._lake.loop}")
+        require_reason(reason, f"{'approve' if approved else 'reject'} {self._lake.loop}")
         history = self.read()
         event = {
             "event": ANSWERED,
@@ -278,7 +190,7 @@ class Registry:
         assert found is not None
         return found
 
-    @_in_turn
+    @in_turn
     def forget(self, reasons: Mapping[str, str]) -> None:
         """Say that the weights of these versions are gone, before they go: no alias is moved there any more.
 
@@ -303,27 +215,6 @@ class Registry:
         if events:
             self._append(history, events)
 
-    def _require_champion(self, history: History, over: str | None) -> None:
-        champion = history.alias("champion")
-        if (champion.name if champion else None) != over:
-            raise FenceError(
-                "the champion is not the one that was judged against",
-                where=f"{self._lake.loop} registry",
-                expected=over or "no champion",
-                found=champion.name if champion else "no champion",
-                remedy="evaluate again, then release",
-            )
-
-    def _require_weights(self, history: History, version: ModelVersion) -> None:
-        if version.name in history.forgotten:
-            raise ConfigurationError(
-                f"the weights of {version.name} are gone",
-                where=f"{self._lake.loop} registry",
-                expected="a version that was kept",
-                found=history.forgotten[version.name],
-                remedy="train on its data set again; keep more of them with keep.versions in the loop file",
-            )
-
     def _no_way_back(
         self, history: History, champion: ModelVersion | None, to: str | None
     ) -> ConfigurationError:
@@ -338,24 +229,6 @@ class Registry:
             remedy=f"name one of them: lakeloop rollback {self._lake.loop} --to VERSION" if others else "",
         )
 
-    def _append(self, history: History, events: list[dict[str, Any]]) -> None:
-        """Raises FenceError when the table is not at the version of `history` any more."""
-        common = {
-            "run_id": self._attempt.run_id,
-            "try_number": self._attempt.try_number,
-            "recorded_at": now(),
-        }
-        rows = [
-            {**common, **event, "sequence": history.length + number}
-            for number, event in enumerate(events, start=1)
-        ]
-        self._lake.append_at(
-            "registry",
-            pa.Table.from_pylist(rows, REGISTRY),
-            version=history.table_version,
-            attempt=self._attempt,
-        )
-
     def _free_name(self, history: History, manifest: str) -> str:
         """The next version's name, past folders that killed registrations of other artifacts left behind."""
         number = max((version.number for version in history.versions.values()), default=0) + 1
@@ -364,34 +237,3 @@ class Registry:
                 break
             number += 1
         return f"v{number}"
-
-    def require(self, history: History, name: str) -> ModelVersion:
-        """The version called `name`. Raises ConfigurationError when none is."""
-        if name in history.versions:
-            return history.versions[name]
-        raise ConfigurationError(
-            "no such model version",
-            where=f"{self._lake.loop} registry",
-            expected=", ".join(history.versions) or "no version is registered yet",
-            found=name,
-        )
-
-
-def _require_reason(reason: str, where: str) -> None:
-    if not reason.strip():
-        raise ConfigurationError("a move by hand needs a reason", where=where, expected="--reason TEXT")
-
-
-def _moved(
-    target: ModelVersion, before: ModelVersion | None, reason: str, cause: str, by: str = ""
-) -> dict[str, Any]:
-    return {
-        "event": MOVED,
-        "alias": "champion",
-        "version": target.name,
-        "previous": before.name if before else None,
-        "digest": target.digest,
-        "reason": reason,
-        "record": cause,
-        "moved_by": by or None,
-    }

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lakeloop.measures.abstaining import Threshold, threshold_for
 from lakeloop.spec.base import NOTHING, RELEASE, Identifier, Mark, Section, Words, text_like
 from lakeloop.spec.columns import ColumnName
+from lakeloop.spec.rules import Broken, refuse_broken
 
 SmokeText = Annotated[str, text_like(r"\S", "a text that is not blank")]
 
@@ -113,6 +115,36 @@ class Canary(Section):
     otherwise: Annotated[OTHERWISE, NOTHING] = "go_on"
     """What to do where too few came in time to tell anything: go on as if they had, or end the trial."""
 
+    @model_validator(mode="after")
+    def _ascends(self) -> Self:
+        for place, (before, share) in enumerate(itertools.pairwise(self.shares), start=1):
+            if share <= before:
+                refuse_broken(
+                    [
+                        Broken(
+                            f"shares.{place}",
+                            "a step with no more requests than the one before",
+                            f"shares that ascend, here more than {before:g}",
+                            f"{share:g}",
+                        )
+                    ]
+                )
+        return self
+
+
+class Step(NamedTuple):
+    """One step of a trial, in which a version is beside the champion."""
+
+    phase: Literal["shadow", "canary"]
+    share: float
+    """Of the requests that it answers; 0 in the shadow."""
+    asked: Shadow | Canary
+
+    @property
+    def title(self) -> str:
+        """For people: where the version is."""
+        return "in the shadow" if self.phase == "shadow" else f"canary of {self.share:.0%}"
+
 
 Kept = Literal["text", "mask", "hash"]
 """What the prediction log keeps of a text."""
@@ -168,7 +200,14 @@ class Deploy(Section):
     @property
     def tried_first(self) -> bool:
         """A version that the gate lets in is tried beside the champion before it takes its place."""
-        return self.shadow is not None or self.canary is not None
+        return bool(self.steps)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Of a trial, in order; none where a version answers all requests at once."""
+        shadow = (Step("shadow", 0.0, self.shadow),) if self.shadow else ()
+        canary = self.canary
+        return shadow + (tuple(Step("canary", share, canary) for share in canary.shares) if canary else ())
 
     @property
     def rows(self) -> tuple[SmokeRow, ...]:

@@ -66,6 +66,11 @@ class Stage:
     """The stage asks the model server."""
     links: tuple[str, ...] = ()
     options: tuple[Option, ...] = ()
+    asks: bool = False
+    """A person may be asked before it, where the loop file says so."""
+    waits: bool = False
+    """It waits for what others bring: its module has `waiting`, a function of the context that says for what;
+    empty when there is something to do. Looking is cheap, and is done again and again."""
     settable: bool = False
     """One run may set keys of the loop file."""
     own_verb: bool = False
@@ -93,6 +98,12 @@ class Stage:
         """The rule that says what of this stage is due; None when nothing ever waits for it."""
         rule: PendingRule | None = getattr(importlib.import_module(self.module), "pending", None)
         return rule
+
+    @property
+    def waiting(self) -> Callable[[Any], str]:
+        """Of a stage that waits, what it waits for now."""
+        waiting: Callable[[Any], str] = importlib.import_module(self.module).waiting
+        return waiting
 
     @property
     def work(self) -> Callable[..., Any]:
@@ -158,9 +169,14 @@ STAGES = (
     ),
     Stage(
         "release", "release", "deploy", decides="release", links=(REPORT, VERSION), settable=True,
-        after="evaluate",
+        after="evaluate", asks=True,
         before="lakeloop.stages.training.evaluate:evaluate_again",
         help="Let the gate decide; register the better candidate and make it the champion, or refuse it.",
+    ),
+    Stage(
+        "trial", "release", "deploy", links=(VERSION, REPORT), after="release", waits=True,
+        options=(Option("wait", "wait_seconds", 0.0, "Seconds to wait until there is something to do."),),
+        help="Look at a version beside the champion: let it go on, make it champion, or take it back.",
     ),
     Stage(
         "rollout", "release", "deploy", announces="champion", needs_server=True, links=(VERSION, REPORT),

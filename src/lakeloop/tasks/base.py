@@ -29,6 +29,11 @@ class Answer(Frozen):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
+    @property
+    def certainty(self) -> float | None:
+        """How sure the model is of the whole answer, a probability; None where it does not say."""
+        return None
+
     def cut(self, most: int) -> Answer:  # noqa: ARG002 - for those that have scores
         """The answer with `most` of its scores, the most probable first, where it has any."""
         return self

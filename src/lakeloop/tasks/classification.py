@@ -76,6 +76,10 @@ class Label(Answer):
         """The most probable label, also where it is not given."""
         return self.label if self.label is not None else max(self.scores, key=lambda name: self.scores[name])
 
+    @property
+    def certainty(self) -> float:
+        return self.score
+
     def cut(self, most: int) -> Answer:
         named = () if self.label is None else (self.label,)
         return self.model_copy(update={"scores": best_scores(self.scores, most, named)})

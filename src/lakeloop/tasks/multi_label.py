@@ -54,6 +54,11 @@ class Labels(Answer):
     scores: dict[str, float]
     """Probability of every label, each by itself."""
 
+    @property
+    def certainty(self) -> float | None:
+        # Of the one that it is least sure about, whether it fits or not.
+        return min((max(score, 1 - score) for score in self.scores.values()), default=None)
+
     def cut(self, most: int) -> Answer:
         return self.model_copy(update={"scores": best_scores(self.scores, most, self.labels)})
 

@@ -68,6 +68,10 @@ class Entities(Answer):
     text: str | None = None
     """The text that was read, where cleaning changed the one that was sent: places are in this one."""
 
+    @property
+    def certainty(self) -> float | None:
+        return min((entity.score for entity in self.entities), default=None)
+
     def hidden(self, asked: str, hide: Callable[[str], str]) -> Answer:
         read = hide(asked if self.text is None else self.text)
         found = [each.model_copy(update={"text": read[each.start : each.end]}) for each in self.entities]

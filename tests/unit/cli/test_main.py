@@ -16,9 +16,9 @@ from tests.unit.test_arrows import HEAVY
 
 VERBS = (
     "check", "schema", "eject", "new", "examples", "ingest", "transform", "validate", "dataset", "train",
-    "evaluate", "release", "rollout", "monitor", "maintain", "run", "start", "serve", "status", "why",
-    "search", "quarantine", "reset", "evolve", "mirror", "approve", "reject", "dossier", "models", "promote",
-    "rollback", "compare", "lineage", "keep", "export", "score", "explain", "up", "down", "demo",
+    "evaluate", "release", "trial", "rollout", "monitor", "maintain", "run", "start", "serve", "status",
+    "why", "search", "quarantine", "reset", "evolve", "mirror", "approve", "reject", "dossier", "models",
+    "promote", "rollback", "compare", "lineage", "keep", "export", "score", "explain", "up", "down", "demo",
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from lakeloop.registry.registry import Registry
 from lakeloop.settings import get_settings
 from lakeloop.stages.frame.session import StageContext
 from tests.support.command import Run
-from tests.support.serving import promote
+from tests.support.serving import promote, register
 
 
 @pytest.fixture
@@ -50,6 +50,47 @@ def test_models_shows_the_card_of_one_version(run: Run, context: StageContext) -
     assert context.lake.files.exists("cards/v1"), "made on demand, and kept"
     assert json.loads(run("models", "tickets", "v1", "--json").out)["name"] == "v1"
     assert run("models", "tickets", "v7").code == 64
+
+
+@pytest.fixture
+def tried(context: StageContext) -> StageContext:
+    """And v3, a canary beside v2."""
+    version = register(context, 3)
+    Registry(context.lake).begin_trial(
+        version.name, "canary", 0.1, over="v2", reason="better on the rows", cause="e3"
+    )
+    return context
+
+
+def test_a_trial_is_shown_with_what_is_known_and_a_rollback_ends_it(run: Run, tried: StageContext) -> None:
+    shown = run("models", "tickets").out
+    assert [line.split()[:2] for line in shown.splitlines()[1:3]] == [["v3", "canary"], ["v2", "champion"]]
+    assert "v3 beside the champion v2, canary of 10% of the requests: 0 of 300 requests" in shown
+    looked = run("trial", "tickets")
+    assert (looked.code, "0 of 300 requests" in looked.out) == (0, True)
+    assert "v3 is tried beside v2, canary of 10% of the requests" in run("status", "tickets").out
+    assert "trial: v3 beside the champion v2" in run("why", "tickets").out
+
+    ended = run("rollback", "tickets", "--reason", "odd answers")
+    assert (ended.code, ended.out) == (
+        0,
+        "the trial of v3 has ended, v2 stays champion of tickets; once more goes back to v1\n",
+    )
+    shown = run("models", "tickets").out
+    assert "trial ended" in shown
+    assert "odd answers" in shown
+    listing = json.loads(run("models", "tickets", "--json").out)
+    assert (listing["trial"], listing["trial_ends"][0]["by"]) == (None, "ada")
+    assert "last trial: v3, canary of 10% of the requests: its trial was ended by ada: odd answers" in (
+        " ".join(run("why", "tickets").out.split())
+    )
+
+
+def test_a_person_makes_the_version_on_trial_champion(run: Run, tried: StageContext) -> None:
+    assert run("promote", "tickets", "v3", "--reason", "good enough").code == 0
+    history = Registry(tried.lake).read()
+    assert (history.trial, history.aliases_of("v3")) == (None, ("champion",))
+    assert "v3 became champion by ada: good enough" in run("trial", "tickets").out
 
 
 def test_a_promotion_needs_a_version_and_a_reason(run: Run, context: StageContext) -> None:

@@ -16,9 +16,8 @@ from lakeloop.records import now
 from lakeloop.registry.history import CARD_FORMAT, ModelCard, read_history
 from lakeloop.registry.registry import Registry
 from tests.support.artifacts import make_artifact
-from tests.support.small_loop import small_loop
+from tests.unit.registry.conftest import LABELS
 
-LABELS = ("sports", "tech")
 CARD = ModelCard(
     candidate="baseline",
     method="keywords",
@@ -26,27 +25,6 @@ CARD = ModelCard(
     metrics={"macro_f1": 0.95},
     decision=Decision(accepted=None, reason="for the test", checks=()),
 )
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    lake = Lake(str(tmp_path / "lake"), "small")
-    lake.bootstrap(small_loop())
-    return lake
-
-
-@pytest.fixture
-def registry(lake: Lake) -> Registry:
-    return Registry(lake, Attempt("run"))
-
-
-@pytest.fixture
-def models(tmp_path: Path) -> list[Path]:
-    """Three different artifacts."""
-    folders = [tmp_path / f"model{seed}" for seed in range(3)]
-    for seed, folder in enumerate(folders):
-        make_artifact(folder, LABELS, seed=seed)
-    return folders
 
 
 def champion_and_previous(registry: Registry) -> tuple[str, str | None]:
@@ -62,12 +40,6 @@ def promote_two(registry: Registry, models: list[Path]) -> None:
         registry.register(folder, CARD)
     registry.promote("v1", over=None, reason="first", cause="e1")
     registry.promote("v2", over="v1", reason="better", cause="e2")
-
-
-def three_with_two_champions(registry: Registry, models: list[Path]) -> str:
-    """As `promote_two`, and a third version that was registered only; its name."""
-    promote_two(registry, models)
-    return registry.register(models[2], CARD).name
 
 
 def test_an_empty_registry_has_no_champion(registry: Registry) -> None:
@@ -298,41 +270,3 @@ def test_the_move_that_an_evaluation_asked_for_is_found_also_when_a_person_went_
     assert move is not None
     assert move.version == "v2"
     assert registry.read().made_champion_by("e3") is None
-
-
-def test_a_trial_goes_on_in_phases_until_the_champion_moves(registry: Registry, models: list[Path]) -> None:
-    third = three_with_two_champions(registry, models)
-
-    first = registry.begin_trial(third, "shadow", 0.0, over="v2", reason="let in", cause="e3")
-    assert registry.begin_trial(third, "shadow", 0.0, over="v2", reason="again", cause="e3") == first
-    assert registry.read().aliases_of(third) == ("shadow",)
-    registry.begin_trial(third, "canary", 0.1, over="v2", reason="does well", cause="e3")
-    found = registry.read().trial
-    assert found is not None
-    assert (found.phase, found.share, found.over) == ("canary", 0.1, "v2")
-
-    registry.promote(third, over="v2", reason="does well", cause="e3")
-    assert registry.read().trial is None
-
-
-def test_a_trial_that_is_ended_leaves_the_champion_and_ends_once(
-    registry: Registry, models: list[Path]
-) -> None:
-    third = three_with_two_champions(registry, models)
-    registry.begin_trial(third, "canary", 0.1, over="v2", reason="let in", cause="e3")
-
-    ended = registry.end_trial(third, reason="it fails", by="ada")
-
-    assert ended is not None
-    assert (ended.version, ended.by, ended.reason) == (third, "ada", "it fails")
-    assert registry.read().trial is None
-    assert champion_and_previous(registry) == ("v2", "v1")
-    assert registry.end_trial(third, reason="it fails") is None
-
-
-def test_a_trial_beside_another_champion_than_was_judged_does_not_begin(
-    registry: Registry, models: list[Path]
-) -> None:
-    third = three_with_two_champions(registry, models)
-    with pytest.raises(FenceError, match="not the one that was judged against"):
-        registry.begin_trial(third, "canary", 0.1, over="v1", reason="let in", cause="e3")

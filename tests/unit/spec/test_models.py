@@ -137,3 +137,21 @@ def test_a_method_that_cannot_learn_the_task_is_refused_with_those_that_can(meth
     assert "zero_shot" not in str(caught.value)
     with pytest.raises(ValueError, match=r"expected task\.kind classification, whose answers are classes"):
         small_loop(task=task, train={"class_weights": "balanced"})
+
+
+def test_shares_of_a_canary_ascend() -> None:
+    deploy = small_loop(deploy={"shadow": {}, "canary": {"shares": [0.1, 0.5]}}).deploy
+    assert [(step.phase, step.share) for step in deploy.steps] == [
+        ("shadow", 0.0),
+        ("canary", 0.1),
+        ("canary", 0.5),
+    ]
+    assert not small_loop().deploy.tried_first
+    with pytest.raises(ValidationError) as raised:
+        small_loop(deploy={"canary": {"shares": [0.1, 0.5, 0.5]}})
+    (broken,) = raised.value.errors()[0]["ctx"]["broken"]
+    assert (broken.key, broken.expected, broken.found) == (
+        "shares.2",
+        "shares that ascend, here more than 0.5",
+        "0.5",
+    )

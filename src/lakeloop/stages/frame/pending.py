@@ -23,7 +23,8 @@ from lakeloop.stages.frame.session import StageContext
 from lakeloop.tracking.activity import Activity, activities_of
 
 if TYPE_CHECKING:
-    from lakeloop.registry.history import ModelVersion
+    from lakeloop.registry.history import History, ModelVersion
+    from lakeloop.registry.trials import Trial
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Standing:
     """How many rows of a day that was published again are new to a training."""
     unfinished: Sequence[Unfinished] = ()
     """What trainings without a result have cost."""
+    trial: Trial | None = None
+    """Of a version beside the champion."""
 
     @cached_property
     def days(self) -> list[Day]:
@@ -95,7 +98,7 @@ def pending_work(standing: Standing) -> list[Pending]:
 def standing_of(
     context: StageContext,
     entries: Sequence[StageRecord],
-    champion: ModelVersion | None,
+    history: History,
     patience: float = math.inf,
 ) -> Standing:
     """Where the context's loop stands, now.
@@ -122,12 +125,13 @@ def standing_of(
     return Standing(
         context.loop,
         entries,
-        champion,
+        history.alias("champion"),
         there,
         changed,
         activities,
         news,
         unfinished(context.settings, context.loop.name),
+        history.trial,
     )
 
 
@@ -140,5 +144,5 @@ def standing_now(context: StageContext) -> Standing:
     """Where the loop stands: one read of the ledger, one of the registry, and what `standing_of` looks at."""
     from lakeloop.registry.registry import Registry
 
-    champion = Registry(context.lake, context.attempt).champion()
-    return standing_of(context, context.lake.ledger.entries(), champion)
+    history = Registry(context.lake, context.attempt).read()
+    return standing_of(context, context.lake.ledger.entries(), history)

@@ -145,9 +145,15 @@ def _training_steps(context: StageContext, partition: str) -> Iterator[tuple[str
 
 
 def _release(state: _Run, partition: str, *, due: bool, roll_out: bool) -> None:
-    """The stages of a release: those that need the model server with `roll_out`, the others when `due`."""
+    """The stages of a release: those that need the model server with `roll_out`, the others when `due`.
+
+    A version that is tried is looked at, once.
+    """
     for stage in stages_of("deploy"):
-        if stage.needs_server:
+        if stage.waits:
+            if not _is_tried(state.context):
+                continue
+        elif stage.needs_server:
             why = _server_is_away(state.context) if roll_out else "not asked for: --roll-out"
             waits = roll_out or stage.name in {step.stage for step in work_left(state.context)}
             if why and waits:
@@ -157,6 +163,13 @@ def _release(state: _Run, partition: str, *, due: bool, roll_out: bool) -> None:
         elif not due:
             continue
         state.step(stage.name, partition, functools.partial(stage.function, state.context, partition))
+
+
+def _is_tried(context: StageContext) -> bool:
+    """Whether a version is tried beside the champion: what the stage that waits looks at."""
+    from lakeloop.registry.registry import Registry
+
+    return Registry(context.lake, context.attempt).read().trial is not None
 
 
 def _server_is_away(context: StageContext) -> str:

@@ -101,6 +101,26 @@ class ChampionStatus(Frozen):
     """The last roll-out was of this model."""
 
 
+class TrialStatus(Frozen):
+    """A version that is tried beside the champion."""
+
+    version: str
+    phase: str
+    share: float
+    """Of the requests that it answers."""
+    since: datetime
+    over: str
+    """The champion."""
+    reason: str
+    """Why it was let in, or went on."""
+
+    @property
+    def where(self) -> str:
+        """For people."""
+        place = "in the shadow" if self.phase == "shadow" else f"canary of {self.share:.0%} of the requests"
+        return f"{self.version} is tried beside {self.over}, {place}, since {self.since:%Y-%m-%d %H:%M}"
+
+
 class DecisionStatus(Frozen):
     """The newest decision of the gate."""
 
@@ -151,6 +171,7 @@ class LoopStatus(Frozen):
     intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
     """Model -> the interval of 95 % of its score, where it has one."""
     champion: ChampionStatus | None
+    trial: TrialStatus | None = None
     decision: DecisionStatus | None
     pending: tuple[Pending, ...]
     misfit: str = ""
@@ -182,7 +203,7 @@ def loop_status(context: StageContext) -> LoopStatus:
     history = Registry(context.lake, context.attempt).read()
     champion = _champion(context, entries, history)
     evidence, metric = _evidence(context, entries), context.loop.metric.name
-    standing = standing_of(context, entries, history.alias("champion"), _PATIENCE)
+    standing = standing_of(context, entries, history, _PATIENCE)
     failures = failed(standing.activities, entries)
     failed_on = {one.partition: one.stage for one in failures if stage_named(one.stage).phase == "data"}
     partitions = tuple(_partition(day, failed_on.get(day.partition, "")) for day in days_of(entries))
@@ -203,6 +224,7 @@ def loop_status(context: StageContext) -> LoopStatus:
         scores=evidence.scores_by(metric) if evidence else {},
         intervals=evidence.intervals_by(metric) if evidence else {},
         champion=champion,
+        trial=_trial(history),
         decision=_decision(entries),
         pending=tuple(pending_work(standing)),
         misfit=context.lake.misfit(context.loop),
@@ -282,6 +304,14 @@ def _champion(
         reason=move.reason,
         rolled_out=rollout is not None and rollout.outputs.get("digest") == version.digest,
     )
+
+
+def _trial(history: History) -> TrialStatus | None:
+    trial = history.trial
+    if trial is None:
+        return None
+    told = trial.model_dump(include={"version", "phase", "share", "reason"})
+    return TrialStatus(**told, since=trial.began_at, over=trial.over or "")
 
 
 def _decision(entries: Sequence[StageRecord]) -> DecisionStatus | None:

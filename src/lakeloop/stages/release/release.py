@@ -1,8 +1,10 @@
 """Stage `release`: the gate decides on an evaluation; what passes is registered and becomes champion.
 
-The decision is `lakeloop.gate`, the registry's promises are `lakeloop.registry`; here is the order of steps
-that makes a kill anywhere harmless: register, move the alias, write the ledger entry. Each step finds out
-whether it was done before, so a new attempt ends with one version and one move.
+Where the loop file says so (`deploy.shadow`, `deploy.canary`) and there is a champion, it is tried beside
+that first: `trial` decides then. The decision is `lakeloop.gate`, the registry's promises are
+`lakeloop.registry`; here is the order of steps that makes a kill anywhere harmless: register, move the alias
+or begin the trial, write the ledger entry. Each step finds out whether it was done before, so a new attempt
+ends with one version and one move.
 """
 
 from __future__ import annotations
@@ -23,12 +25,14 @@ from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.progress import newest
 from lakeloop.stages.frame.session import StageContext, StageSession
 from lakeloop.stages.release.approval import question_of
+from lakeloop.stages.release.standing import to_end, told
 from lakeloop.stages.release.telling import CHAMPION, tell_version
 
 if TYPE_CHECKING:
     from lakeloop.gate.decide import Decision
     from lakeloop.registry.history import Answer, History, ModelVersion, Move
     from lakeloop.registry.registry import Registry
+    from lakeloop.registry.trials import Trial
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +66,21 @@ def release(context: StageContext, partition: str) -> StageRecord:
             )
         registry = Registry(context.lake, context.attempt)
         history = registry.read()
+        if (trial := history.trial) and _is_later(context, evaluation, trial):
+            # Without the evaluation among its inputs, too.
+            return stage.skipped(f"waits until the trial of {trial.version} ends", to_do=to_end(context))
         answer = history.answer_to(evaluation.fingerprint)
         said = {"answer": str(answer.sequence)} if answer else {}
         stage.inputs(evaluation=evaluation.fingerprint, dataset=evaluation.inputs["dataset"], **said)
         return stage.unchanged() or _carry_out(stage, registry, history, evaluation, answer)
+
+
+def _is_later(context: StageContext, evaluation: StageRecord, trial: Trial) -> bool:
+    """The trial is of another evaluation, and this one was not decided on."""
+    if trial.cause == evaluation.fingerprint:
+        return False
+    entries = context.lake.ledger.entries("release", evaluation.partition)
+    return all(entry.inputs.get("evaluation") != evaluation.fingerprint for entry in entries)
 
 
 def _carry_out(
@@ -78,6 +93,8 @@ def _carry_out(
     if moved := history.made_champion_by(evaluation.fingerprint):
         # An earlier attempt died after the move. A retry must not undo what a person rolled back since.
         return _settled(stage, evaluation, evidence, history, moved)
+    if tried := history.tried_by(evaluation.fingerprint):
+        return _tried(stage, evaluation, evidence, history, tried)
     _require_same_champion(stage.context, history, evidence)
     decision = decide(evidence, stage.context.loop)
     _track(stage, decision)
@@ -89,6 +106,17 @@ def _carry_out(
     reach("release.before-alias")
     champion = history.alias("champion")
     over = champion.name if champion else None
+    if champion and version != champion and (steps := stage.context.loop.deploy.steps):
+        trial = registry.begin_trial(
+            version.name,
+            steps[0].phase,
+            steps[0].share,
+            over=over,
+            reason=reason,
+            cause=evaluation.fingerprint,
+        )
+        reach("release.after-trial")
+        return _released(stage, evaluation, evidence, version, trial.reason, over=over)
     registry.promote(version.name, over=over, reason=reason, cause=evaluation.fingerprint)
     reach("release.after-alias")
     return _released(stage, evaluation, evidence, version, reason)
@@ -100,7 +128,9 @@ def _to_ask(context: StageContext, partition: str) -> str:
 
 
 def pending(standing: Standing) -> Iterator[Pending]:
-    """The newest evaluation, while the gate did not decide on it."""
+    """The newest evaluation, while the gate did not decide on it; not while another version is tried."""
+    if standing.trial:
+        return
     evaluation = newest(standing.entries, "evaluate")
     if evaluation is None:
         return
@@ -119,6 +149,16 @@ def _settled(
         now = champion.name if champion else "no version"
         return stage.skipped(f"this evaluation made {version.name} champion before; by now it is {now}")
     return _released(stage, evaluation, evidence, version, move.reason)
+
+
+def _tried(
+    stage: StageSession, evaluation: StageRecord, evidence: Evidence, history: History, trial: Trial
+) -> StageRecord:
+    """End a release whose evaluation has begun a trial before: as was decided then."""
+    version, ended = history.versions[trial.version], history.end_of(trial)
+    if ended:
+        return stage.skipped(f"this evaluation had {version.name} tried before; {told(ended)}")
+    return _released(stage, evaluation, evidence, version, trial.reason, over=trial.over)
 
 
 def _require_same_champion(context: StageContext, history: History, evidence: Evidence) -> None:
@@ -179,11 +219,21 @@ def _keep_card(stage: StageSession, version: ModelVersion, evidence: Evidence) -
 
 
 def _released(
-    stage: StageSession, evaluation: StageRecord, evidence: Evidence, version: ModelVersion, reason: str
+    stage: StageSession,
+    evaluation: StageRecord,
+    evidence: Evidence,
+    version: ModelVersion,
+    reason: str,
+    *,
+    over: str | None = None,
 ) -> StageRecord:
-    tell_version(stage.tracker, stage.context.lake, stage.work, version, CHAMPION)
+    """`over` is the champion that the version is tried beside; None: it took its place at once."""
+    what = f"{version.name} is tried beside the champion {over}"
+    if over is None:
+        what = f"{version.name} became champion"
+        tell_version(stage.tracker, stage.context.lake, stage.work, version, CHAMPION)
     return stage.done(
-        reason=f"{version.name} became champion: {reason}",
+        reason=f"{what}: {reason}",
         outputs={
             "version": version.name,
             "digest": version.digest,
