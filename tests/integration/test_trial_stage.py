@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from lakeloop.datasets.decision import TrainingDecision
 from lakeloop.registry.registry import Registry
+from lakeloop.stages.frame import run as runs
 from lakeloop.stages.frame.pending import Pending, work_left
+from lakeloop.stages.frame.run import run
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.frame.status import loop_status
 from lakeloop.stages.release import standing
@@ -244,3 +247,20 @@ def test_nobody_looked_for_long_is_due(context: StageContext, monkeypatch: pytes
     (late,) = due(context)
     assert (late.stage, late.partition) == ("trial", DAYS[1])
     assert late.reason.startswith("the time of v2, canary of 50% of the requests, was over at")
+
+
+def test_a_run_of_all_stages_looks_once_at_a_trial_that_goes_on(
+    context: StageContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "decide_training", lambda _: TrainingDecision(False, "nothing new"))
+    (looked,) = run(context, [])
+    assert (looked.stage, looked.status) == ("trial", "skipped")
+    Registry(context.lake).rollback("no", by="ada")
+    assert run(context, []) == []
+
+
+def test_a_step_that_the_loop_file_does_not_name_any_more_ends_as_is_usual(context: StageContext) -> None:
+    Requests(context).ask(620, 0.5).write()
+    changed = replace(context, loop=small_loop())
+    assert trial(changed, DAYS[1]).outputs["next"] == "champion"
+    assert champion(context) == "v2"

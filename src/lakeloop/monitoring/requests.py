@@ -22,6 +22,8 @@ from lakeloop.records import now
 from lakeloop.tasks.registry import answer_type, logged_answer, task_of
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from lakeloop.lake.store import Lake
     from lakeloop.registry.history import ModelVersion
     from lakeloop.registry.trials import Trial
@@ -148,22 +150,36 @@ def _pairs(ours: Iterable[Asked], theirs: Iterable[Asked]) -> Iterator[Asked]:
             yield one
 
 
+_BOUNDS: dict[tuple[str, str, str], float] = {}
+"""Table, day, digest -> the bound of that version. What it answered does not change, and a trial is looked at
+for days: its test answers are read once in a process."""
+
+
 def _sure_bounds(
     lake: Lake, loop: LoopSpec, versions: Sequence[ModelVersion], evaluated: str
 ) -> dict[str, float]:
     """Version -> the certainty below which it is unsure; without those whose test answers are gone."""
     if not evaluated:
         return {}
-    of_kind = answer_type(loop.task.kind)
-    certain: dict[str, list[float]] = defaultdict(list)
-    rows = lake.scan("evaluations", columns=["model_digest", "answer"], partition=evaluated)
-    wanted = {version.digest: version.name for version in versions}
-    for row in (row for batch in rows for row in batch.to_pylist()):
-        if name := wanted.get(row["model_digest"]):
+    keys = {version.name: (lake.uri("evaluations"), evaluated, version.digest) for version in versions}
+    if not _BOUNDS.keys() >= set(keys.values()):
+        of_kind = answer_type(loop.task.kind)
+        certain: dict[str, list[float]] = defaultdict(list)
+        rows = lake.scan("evaluations", columns=["model_digest", "answer"], partition=evaluated)
+        wanted = {version.digest for version in versions}
+        for row in _of_models(rows, wanted):
             certainty = of_kind.model_validate_json(row["answer"]).certainty
             if certainty is not None:
-                certain[name].append(certainty)
-    return {name: sorted(all_)[int(_RARELY * len(all_))] - _LESS for name, all_ in certain.items()}
+                certain[row["model_digest"]].append(certainty)
+        for digest, every in certain.items():
+            bound = sorted(every)[int(_RARELY * len(every))] - _LESS
+            _BOUNDS[(lake.uri("evaluations"), evaluated, digest)] = bound
+    return {name: _BOUNDS[key] for name, key in keys.items() if key in _BOUNDS}
+
+
+def _of_models(batches: Iterable[pa.RecordBatch], digests: set[str]) -> Iterator[dict[str, Any]]:
+    for batch in batches:
+        yield from (row for row in batch.to_pylist() if row["model_digest"] in digests)
 
 
 def _unsure(

@@ -104,7 +104,13 @@ def test_without_a_day_a_stage_after_others_works_on_the_newest_that_is_ready(
 def test_every_stage_that_follows_another_names_one_that_there_is() -> None:
     after = {stage.name: stage.after for stage in catalogue.STAGES if stage.after}
     assert all(catalogue.in_order(before) < catalogue.in_order(name) for name, before in after.items())
-    assert after == {"dataset": "validate", "train": "dataset", "evaluate": "dataset", "release": "evaluate"}
+    assert after == {
+        "dataset": "validate",
+        "train": "dataset",
+        "evaluate": "dataset",
+        "release": "evaluate",
+        "trial": "release",
+    }
 
 
 def test_yesterday_is_that_of_the_loops_time_zone(run: Run, project: Path) -> None:
