@@ -180,7 +180,8 @@ def _add_predict(app: FastAPI, service: Service, queue: InferenceQueue) -> None:
         _require_fits(rows, service.limits)
         top = request.top_k or service.limits.top_k
         exchange = Exchange(served, use_id(request.request_id), rows, started, seconds, top)
-        response = await unless_gone(http.receive, queue.run(exchange.pieces(), seconds, exchange.size))
+        answer = queue.run(exchange.pieces(), seconds, exchange.size, exchange.joint)
+        response = await unless_gone(http.receive, answer)
         served.metrics.texts.observe(len(rows))
         return response
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from lakeloop.inference.pieces import Pieces, reading_cost
 from lakeloop.records import now
@@ -13,7 +14,8 @@ from lakeloop.serving.log.predictions import Answered, PredictionLog
 from lakeloop.serving.messages import PredictResponse
 from lakeloop.serving.metrics import LoopMetrics
 from lakeloop.serving.router import answering
-from lakeloop.serving.slots import Slots
+from lakeloop.serving.slots import ServedModel, Slots
+from lakeloop.tasks.base import Answer
 from lakeloop.tasks.reading import Instance, Reading
 
 _CHARACTERS_A_TOKEN = 4
@@ -58,8 +60,47 @@ class Exchange:
             ArtifactError: the network fails on the texts.
         """
         model = answering(self.served.slots)
-        self._require_readable(model.predictor.description.reads)
+        self.require_readable(model.predictor.description.reads)
         answers = yield from model.predictor.pieces(self.rows)
+        return self.told(model, answers)
+
+    @property
+    def key(self) -> object:
+        """Requests of one loop can be answered together."""
+        return self.served.name
+
+    @property
+    def joint(self) -> Exchange | None:
+        """Itself, where the answer to a text does not depend on what is read beside it.
+
+        In a network of int8 it does: the scale of a whole batch is measured when it is read.
+        """
+        model = self.served.slots.champion.model
+        joins = model is not None and "quantise" not in model.predictor.description.settings
+        return self if joins and self.rows else None
+
+    def together(self, others: Sequence[Exchange]) -> Pieces[list[PredictResponse | ProblemError]]:
+        """As `pieces`, for several requests of one loop: each has its answer, or its own error."""
+        found: dict[int, PredictResponse | ProblemError] = {}
+        by_model: dict[int, tuple[ServedModel, list[int]]] = {}
+        for number, each in enumerate(others):
+            model = answering(each.served.slots)
+            try:
+                each.require_readable(model.predictor.description.reads)
+            except ProblemError as problem:
+                found[number] = problem
+            else:
+                by_model.setdefault(id(model), (model, []))[1].append(number)
+        for model, numbers in by_model.values():
+            answers = yield from model.predictor.pieces([row for n in numbers for row in others[n].rows])
+            rest = iter(answers)
+            for number in numbers:
+                each = others[number]
+                found[number] = each.told(model, list(islice(rest, len(each.rows))))
+        return [found[number] for number in range(len(others))]
+
+    def told(self, model: ServedModel, answers: Sequence[Answer]) -> PredictResponse:
+        """Log the answers, and say them."""
         taken = time.monotonic() - self.started
         # Later the client has its 503 already; an answer that the client did not get is not logged.
         if self.rows and taken < self.seconds:
@@ -85,7 +126,8 @@ class Exchange:
         read = sum(min(length // _CHARACTERS_A_TOKEN, _USUAL_TOKENS) for length in lengths)
         return read + reading_cost(sum(lengths))
 
-    def _require_readable(self, reads: Reading) -> None:
+    def require_readable(self, reads: Reading) -> None:
+        """Raise a ProblemError, 422, unless each row is one for a model that `reads` so."""
         for number, row in enumerate(self.rows):
             for key, expected, found in reads.faults(row):
                 raise ProblemError(
