@@ -26,7 +26,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import serve
+from benchmarks import served
 from benchmarks.sides import machine
 from benchmarks.train import read_rows
 from tests.support.serving import ServerProcess
@@ -47,8 +47,8 @@ def main() -> int:
         table.add_column(column, justify="left" if column == "way" else "right")
     with tempfile.TemporaryDirectory(prefix="lakeloop-bench-") as folder:
         work = Path(folder)
-        artifact = serve.make_artifact(options.data, work, options.method)
-        server = serve.start(work / "project", artifact, options.data)
+        artifact = served.make_artifact(options.data, work, options.method)
+        server = served.start(work / "project", artifact, options.data)
         try:
             singles = asked(server, [[text] for text in texts], CLIENTS)
             batches = asked(server, [texts[n : n + BATCH] for n in range(0, len(texts), BATCH)], 1)

@@ -1,200 +1,305 @@
-"""What single texts wait for while another client sends requests of 128 long ones, beside a quiet server.
+"""Our server, LitServe and BentoML on one model, beside its network without any server.
 
-    python -m benchmarks.serve --data FOLDER [--seconds 20] [--clients 4] [--greedy 1]
+    python -m benchmarks.serve --data FOLDER [--seconds 10] [--clients 1 8 32 128] [--artifact FOLDER]
 
 FOLDER holds `train.csv` and `test.csv`, as for `benchmarks.train`. A head is trained on the base model that
-comes in a package, released, and served by a process of its own with its default limits. `--clients` clients
-ask for one text of `test.csv` after the other, each on its own connection, with a pause between them; first
-alone, then while `--greedy` clients ask for 128 texts of as many tokens as the model reads, one request after
-the other. Printed: the median and the 99th percentile of the single texts of both times, their ratio, and
-what the greedy clients got.
+comes in a package. Each server is a process of its own, one after the other, with one worker, one thread a
+call, the same options of ONNX Runtime and answers of all classes; the peers batch as they document it
+(`benchmarks.peers`), in environments that are made for this run. Each client sends one text of `test.csv` a
+request, the next when it is answered. Printed: texts a CPU second of the server's processes together, and how
+long clients waited. The network alone reads the same texts sorted by length, in a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
+import os
 import random
-import statistics
+import shutil
+import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
+import psutil
+from rich.console import Console
+from rich.table import Table
 
-from benchmarks.jobs import job_config
+from benchmarks.served import MAX_TOKENS, classes, make_artifact, start
 from benchmarks.sides import machine
 from benchmarks.train import read_rows
-from lakeloop.gate.decide import Decision
-from lakeloop.registry.history import ModelCard
-from lakeloop.registry.registry import Registry
-from lakeloop.settings import get_settings
-from lakeloop.spec.train import Train
-from lakeloop.stages.frame.session import StageContext
-from tests.support.serving import ServerProcess
-from training import job
-from training.train import train
+from lakeloop.local.airflow_env import free_port
 
-MAX_TOKENS = 256
-ROWS = 1000
-"""Of the training: how good the answers are is no matter here."""
-PAUSE_SECONDS = 0.2
-WARM_UP = 5
-GREEDY_TEXTS = 128
-_LOOP = """
-name: bench
-source:
-  kind: files
-  path: drops/{{partition}}.jsonl
-  key: id
-  columns: {{id: string, text: string, label: string}}
-task: {{text: text, label: label, labels: {labels}}}
-"""
+PEERS = Path(__file__).parent / "peers"
+SAME = ("onnxruntime==1.31.1", "tokenizers==0.23.3", "numpy==2.4.6")
+LITSERVE, BENTOML = "litserve==0.2.19", "bentoml==1.4.40"
+"""Neither is among our requirements: the second does not resolve beside them."""
+WAITING = 256
+"""Requests that may wait at our server: by default it tells 64 of 128 clients to come back."""
+WARM_UP_SECONDS = 2.0
+START_SECONDS = 120.0
 
 
 @dataclass
 class Asked:
-    """What some clients were answered."""
+    """What clients were answered, and what it cost the server."""
 
     milliseconds: list[float] = field(default_factory=list)
-    texts: int = 0
-    refused: int = 0
+    failed: int = 0
+    cpu_seconds: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Texts a CPU second."""
+        return len(self.milliseconds) / self.cpu_seconds
 
     def percentile(self, share: float) -> float:
-        ordered = sorted(self.milliseconds)
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+        return percentile(self.milliseconds, share)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers."""
+
+    port: int
+    pid: int
+    path: str
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--data", type=Path, required=True, help="folder with train.csv and test.csv")
-    parser.add_argument("--artifact", type=Path, help="made by an earlier run with --keep")
-    parser.add_argument("--keep", type=Path, help="where to leave the artifact for other runs")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each side")
-    parser.add_argument("--clients", type=int, default=4)
-    parser.add_argument("--greedy", type=int, default=1)
+    parser.add_argument("--artifact", type=Path, help="of an earlier run, in place of a training")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each server and number of clients")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32, 128])
+    parser.add_argument("--servers", nargs="+", default=["ours", "litserve", "bentoml"])
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lakeloop-bench-") as work:
-        artifact = options.artifact or make_artifact(options.data, Path(options.keep or work))
-        server = start(Path(work) / "project", artifact, options.data)
-        try:
-            compare(server.url, options)
-        finally:
-            server.kill()
+    texts = [str(text) for text in read_rows(options.data)[2]["text"]]
+    with tempfile.TemporaryDirectory(prefix="lakeloop-bench-") as folder:
+        work = Path(folder)
+        artifact = options.artifact or make_artifact(options.data, work)
+        model = as_peer(artifact, work / "model", classes(options.data))
+        bare = alone(model, work, texts)
+        found: dict[str, dict[int, Asked]] = {}
+        for name in options.servers:
+            with SERVERS[name](work, artifact, model, options.data) as running:
+                asyncio.run(ask(running, texts, 4, WARM_UP_SECONDS))
+                found[name] = {n: measure(running, texts, n, options.seconds) for n in options.clients}
+    report(bare, found)
     return 0
 
 
-def make_artifact(data: Path, work: Path, method: str = "head") -> Path:
-    """The artifact of a short training."""
-    training, validation, _ = read_rows(data)
-    (work / "dataset").mkdir(parents=True)
-    training.sample(ROWS, random_state=0).to_parquet(work / "dataset/train.parquet", index=False)
-    validation.to_parquet(work / "dataset/validation.parquet", index=False)
-    (work / "dataset/dataset.json").write_text(json.dumps({"digest": "d" * 64}))
-    settings = {"method": method, "max_tokens": MAX_TOKENS}
-    config = job_config(Train.model_validate(settings), work, classes(data), "accuracy")
-    (work / "config.json").write_text(config.model_dump_json())
-    job.run(work / "config.json", train)
-    return work / "artifact"
+def as_peer(artifact: Path, folder: Path, labels: Sequence[str]) -> Path:
+    """The model as the peers read it."""
+    folder.mkdir()
+    for name in ("model.onnx", "tokenizer.json"):
+        shutil.copy(artifact / name, folder)
+    (folder / "peer.json").write_text(json.dumps({"labels": list(labels), "max_tokens": MAX_TOKENS}))
+    return folder
 
 
-def classes(data: Path) -> list[str]:
-    return sorted(read_rows(data)[0]["label"].unique())
+def alone(model: Path, work: Path, texts: Sequence[str]) -> Mapping[str, Any]:
+    """The network without a server: texts a CPU second, and milliseconds of single texts."""
+    (work / "texts.json").write_text(json.dumps(list(texts)))
+    command = [sys.executable, str(PEERS / "network.py"), str(model), str(work / "texts.json")]
+    found: Mapping[str, Any] = json.loads(subprocess.check_output(command))
+    return found
 
 
-def start(root: Path, artifact: Path, data: Path) -> ServerProcess:
-    """A server that has the artifact as the champion of its loop."""
-    (root / "loops/bench").mkdir(parents=True)
-    (root / "dbt").mkdir()
-    (root / "loops/bench/loop.yaml").write_text(_LOOP.format(labels=json.dumps(classes(data))))
-    context = StageContext.open("bench", get_settings(root=root))
-    card = ModelCard(
-        candidate="baseline",
-        method="head",
-        dataset_digest="d" * 64,
-        metrics={},
-        decision=Decision(accepted=None, reason="for a benchmark", checks=()),
-    )
-    version = Registry(context.lake).register(artifact, card)
-    Registry(context.lake).promote(version.name, over=None, reason="for a benchmark", cause="test")
-    server = ServerProcess.start(context.settings, loops=("bench",))
-    server.await_answer("/readyz")
-    return server
+@contextmanager
+def ours(work: Path, artifact: Path, _: Path, data: Path) -> Iterator[Running]:
+    server = start(work / "project", artifact, data, waiting=WAITING)
+    try:
+        yield Running(int(server.url.rpartition(":")[2]), server.process.pid, "/v1/predict")
+    finally:
+        server.kill()
 
 
-def compare(url: str, options: argparse.Namespace) -> None:
-    """Ask both ways and print what came."""
-    texts = [str(text) for text in read_rows(options.data)[2]["text"]]
-    long = [" ".join(texts[n : n + 60]) for n in range(GREEDY_TEXTS)]
-    ask(url, texts, options.clients, WARM_UP)
-    quiet = ask(url, texts, options.clients, options.seconds)
-    greedy = Asked()
-    stop = threading.Event()
-    others = [threading.Thread(target=_greedy, args=(url, long, stop, greedy)) for _ in range(options.greedy)]
-    began = time.monotonic()
-    for other in others:
-        other.start()
-    busy = ask(url, texts, options.clients, options.seconds)
-    stop.set()
-    for other in others:
-        other.join()
-    taken = time.monotonic() - began
-    for name, asked in (("alone", quiet), ("beside", busy)):
-        print(
-            f"{name:7} single texts: {len(asked.milliseconds):5} answered, {asked.refused} refused, "
-            f"p50 {asked.percentile(0.5):7.1f} ms, p99 {asked.percentile(0.99):7.1f} ms"
+@contextmanager
+def litserve(work: Path, _: Path, model: Path, __: Path) -> Iterator[Running]:
+    python, port = environment(work / "litserve", LITSERVE) / "python", free_port()
+    with process([str(python), str(PEERS / "lit_server.py"), str(model), str(port)], port) as pid:
+        yield Running(port, pid, "/predict")
+
+
+@contextmanager
+def bentoml(work: Path, _: Path, model: Path, __: Path) -> Iterator[Running]:
+    binaries, port = environment(work / "bentoml", BENTOML), free_port()
+    command = [str(binaries / "bentoml"), "serve", "bento_server:Served", "--port", str(port)]
+    command += ["--host", "127.0.0.1", "--working-dir", str(PEERS)]
+    variables = {
+        "PEER_MODEL": str(model),
+        "BENTOML_HOME": str(work / "bentoml-home"),
+        "BENTOML_DO_NOT_TRACK": "True",
+    }
+    with process(command, port, variables) as pid:
+        yield Running(port, pid, "/predict")
+
+
+SERVERS: Mapping[str, Callable[[Path, Path, Path, Path], Any]] = {
+    "ours": ours,
+    "litserve": litserve,
+    "bentoml": bentoml,
+}
+
+
+def environment(folder: Path, *packages: str) -> Path:
+    """A virtual environment with these packages; returns the folder of its programs."""
+    uv = Path(sys.executable).with_name("uv")
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True)
+    variables = {**os.environ, "VIRTUAL_ENV": str(folder)}
+    subprocess.run([uv, "pip", "install", "--quiet", *packages, *SAME], env=variables, check=True)
+    return folder / "bin"
+
+
+@contextmanager
+def process(command: Sequence[str], port: int, variables: Mapping[str, str] | None = None) -> Iterator[int]:
+    """A server that listens on `port`, until the end; its process id."""
+    with tempfile.TemporaryFile() as log:
+        running = subprocess.Popen(
+            command, env={**os.environ, **(variables or {})}, stdout=log, stderr=subprocess.STDOUT
         )
-    print(
-        f"ratio of p50 {busy.percentile(0.5) / quiet.percentile(0.5):.2f}; greedy: "
-        f"{len(greedy.milliseconds)} requests of {GREEDY_TEXTS} texts, {greedy.refused} refused, "
-        f"{greedy.texts / taken:.1f} texts/s, "
-        f"mean {statistics.mean(greedy.milliseconds or [float('nan')]) / 1000:.1f} s"
-    )
-    print(f"{options.clients} clients, {options.greedy} greedy, {options.seconds:g} s a side; {machine()}")
-    sys.stdout.flush()
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while not _answers(port):
+                if running.poll() is not None or time.monotonic() > deadline:
+                    log.seek(0)
+                    raise RuntimeError(f"{command[0]} does not answer: {log.read().decode()[-2000:]}")
+                time.sleep(0.2)
+            yield running.pid
+        finally:
+            tree = family(running.pid)
+            for each in tree:
+                each.terminate()
+            _, left = psutil.wait_procs(tree, timeout=10)
+            for each in left:
+                each.kill()
+            running.wait()
 
 
-def ask(url: str, texts: Sequence[str], clients: int, seconds: float) -> Asked:
-    """Single texts from some clients for so long."""
-    asked, lock = Asked(), threading.Lock()
-    deadline = time.monotonic() + seconds
+def _answers(port: int) -> bool:
+    try:
+        answer = httpx.post(f"http://127.0.0.1:{port}/predict", json={"texts": ["a question"]}, timeout=10)
+    except httpx.HTTPError:
+        return False
+    return answer.is_success
 
-    def work(number: int) -> None:
-        choose = random.Random(number)  # noqa: S311 - the same texts each time
-        with httpx.Client(base_url=url, timeout=60) as http:
-            while time.monotonic() < deadline:
-                time.sleep(choose.uniform(0, 2 * PAUSE_SECONDS))
-                _one(http, [choose.choice(texts)], asked, lock)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all below it."""
+    try:
+        parent = psutil.Process(pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def cpu_seconds(pid: int) -> float:
+    """That a process and those below it have had so far."""
+    times = [each.cpu_times() for each in family(pid)]
+    return float(sum(time.user + time.system for time in times))
+
+
+def measure(running: Running, texts: Sequence[str], clients: int, seconds: float) -> Asked:
+    """So many clients for so long, and what they cost."""
+    before = cpu_seconds(running.pid)
+    asked = asyncio.run(ask(running, texts, clients, seconds))
+    asked.cpu_seconds = cpu_seconds(running.pid) - before
     return asked
 
 
-def _greedy(url: str, texts: Sequence[str], stop: threading.Event, asked: Asked) -> None:
-    lock = threading.Lock()
-    with httpx.Client(base_url=url, timeout=120) as http:
-        while not stop.is_set():
-            _one(http, texts, asked, lock)
+async def ask(running: Running, texts: Sequence[str], clients: int, seconds: float) -> Asked:
+    """Clients on connections of their own, each with one text a request, one request after the other."""
+    asked, deadline = Asked(), time.monotonic() + seconds
+
+    async def client(number: int) -> None:
+        choose = random.Random(number)  # noqa: S311 - the same texts each time
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        while time.monotonic() < deadline:
+            body = json.dumps({"texts": [choose.choice(texts)]}).encode()
+            began = time.perf_counter()
+            writer.write(head_of(running.path, len(body)) + body)
+            good, _ = await read_answer(reader)
+            if good:
+                asked.milliseconds.append((time.perf_counter() - began) * 1000)
+            else:
+                asked.failed += 1
+        writer.close()
+
+    await asyncio.gather(*(client(number) for number in range(clients)))
+    return asked
 
 
-def _one(http: httpx.Client, texts: Sequence[str], asked: Asked, lock: threading.Lock) -> None:
-    began = time.perf_counter()
-    answer = http.post("/v1/predict", json={"texts": list(texts)})
-    taken = (time.perf_counter() - began) * 1000
-    with lock:
-        if answer.status_code == httpx.codes.OK:
-            asked.milliseconds.append(taken)
-            asked.texts += len(texts)
-        else:
-            asked.refused += 1
+def head_of(path: str, length: int) -> bytes:
+    """The head of a request with a body of so many bytes of JSON."""
+    lines = (f"POST {path} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json")
+    return "\r\n".join((*lines, f"Content-Length: {length}", "", "")).encode()
+
+
+async def read_answer(reader: asyncio.StreamReader) -> tuple[bool, bytes]:
+    """Whether the next answer is a good one, and its body."""
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    length = next(
+        int(line.partition(b":")[2]) for line in head.split(b"\r\n") if line.startswith(b"content-length:")
+    )
+    body = await reader.readexactly(length)
+    return head.startswith(b"http/1.1 200"), body
+
+
+def report(bare: Mapping[str, Any], found: Mapping[str, Mapping[int, Asked]]) -> None:
+    """Print both, side by side."""
+    alone_rate, single = bare["texts_a_cpu_second"], bare["single_ms"]
+    table = Table(title="single texts")
+    for column in (
+        "server",
+        "clients",
+        "answered",
+        "failed",
+        "texts a CPU s",
+        "of the network",
+        "p50",
+        "p99",
+    ):
+        table.add_column(column, justify="left" if column == "server" else "right")
+    times = (f"{percentile(single, 0.5):.1f} ms", f"{percentile(single, 0.99):.1f} ms")
+    table.add_row("the network alone", "", "", "", f"{alone_rate:.0f}", "1.00", *times)
+    for name, by_clients in found.items():
+        table.add_section()
+        for clients, asked in by_clients.items():
+            table.add_row(
+                name,
+                str(clients),
+                str(len(asked.milliseconds)),
+                str(asked.failed),
+                f"{asked.rate:.0f}",
+                f"{asked.rate / alone_rate:.2f}",
+                f"{asked.percentile(0.5):.1f} ms",
+                f"{asked.percentile(0.99):.1f} ms",
+            )
+    Console(width=110).print(table, machine())
+    for clients, asked in found.get("ours", {}).items():
+        ratios = (
+            f"{asked.rate / others[clients].rate:.2f} of {name}"
+            for name, others in found.items()
+            if name != "ours"
+        )
+        print(f"ours with {clients} clients, texts a CPU second: {', '.join(ratios)}")
+    if 1 in found.get("ours", {}):
+        ratio = found["ours"][1].percentile(0.99) / percentile(single, 0.99)
+        print(f"p99 with 1 client: {ratio:.2f} of the network's")
 
 
 if __name__ == "__main__":

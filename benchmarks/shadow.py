@@ -2,7 +2,7 @@
 
     python -m benchmarks.shadow --data FOLDER [--seconds 15] [--rounds 4] [--clients 4]
 
-As `benchmarks.serve`: a head on the base model that comes in a package, in a process of its own with default
+As `benchmarks.greedy`: a head on the base model that comes in a package, in a process of its own with default
 limits, and clients that ask for one text after the other with pauses between them. The version in the shadow
 is the same network, registered once more. The two sides take turns, `--rounds` times each, so that other work
 of the machine is dealt to both. Printed: the percentiles of both sides, and how many requests the shadow was
@@ -20,7 +20,8 @@ from typing import Any
 
 import httpx
 
-from benchmarks.serve import Asked, ask, make_artifact, start
+from benchmarks.greedy import Asked, ask
+from benchmarks.served import make_artifact, start
 from benchmarks.sides import machine
 from benchmarks.train import read_rows
 from lakeloop.artifact import open_artifact, write_manifest
@@ -34,7 +35,7 @@ WARM_UP = 5
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--data", type=Path, required=True, help="folder with train.csv and test.csv")
-    parser.add_argument("--artifact", type=Path, help="made by an earlier run of benchmarks.serve --keep")
+    parser.add_argument("--artifact", type=Path, help="made by an earlier run of benchmarks.greedy --keep")
     parser.add_argument("--seconds", type=float, default=15.0, help="of each turn")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--clients", type=int, default=4)

@@ -144,7 +144,9 @@ class Asking:
         asked = time.monotonic() if stepped_in else exchange.started
         seconds = exchange.left if stepped_in else exchange.seconds
         try:
-            response = await self._champions.run(exchange.by_champion(asked), seconds, exchange.size)
+            joint = None if stepped_in else exchange.joint  # who waited for another has less time
+            pieces = exchange.by_champion(asked)
+            response = await self._champions.run(pieces, seconds, exchange.size, joint)
         except ProblemError as problem:
             if problem.detail.code == TIMEOUT:
                 await self._failed(exchange, problem, asked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from lakeloop.inference.pieces import Pieces, reading_cost
 from lakeloop.records import now
@@ -71,10 +72,8 @@ class Exchange:
             ProblemError: 422, the model does not read such rows.
             ArtifactError: the network fails on the texts.
         """
-        self._require_readable(model.predictor.description.reads)
-        answers = yield from model.predictor.pieces(self.rows)
-        below = model.release.below
-        return [answer.unless_unsure(below) for answer in answers] if below else answers
+        self.require_readable(model.predictor.description.reads)
+        return (yield from _asked(model, self.rows))
 
     def by_champion(self, asked: float) -> Pieces[PredictResponse]:
         """Ask the champion, and log what it says, as a request of its that began at `asked` (monotonic).
@@ -87,6 +86,45 @@ class Exchange:
         """
         model = answering(self.served.slots)
         answers = yield from self.answers_of(model)
+        return self.told(model, answers, asked)
+
+    @property
+    def key(self) -> object:
+        """Requests of one loop can be answered together."""
+        return self.served.name
+
+    @property
+    def joint(self) -> Exchange | None:
+        """Itself, where the answer to a text does not depend on what is read beside it.
+
+        In a network of int8 it does: the scale of a whole batch is measured when it is read.
+        """
+        model = self.served.slots.champion.model
+        joins = model is not None and "quantise" not in model.predictor.description.settings
+        return self if joins and self.rows else None
+
+    def together(self, others: Sequence[Exchange]) -> Pieces[list[PredictResponse | ProblemError]]:
+        """As `by_champion`, for several requests of one loop: each has its answer, or its own error."""
+        found: dict[int, PredictResponse | ProblemError] = {}
+        by_model: dict[int, tuple[ServedModel, list[int]]] = {}
+        for number, each in enumerate(others):
+            model = answering(each.served.slots)
+            try:
+                each.require_readable(model.predictor.description.reads)
+            except ProblemError as problem:
+                found[number] = problem
+            else:
+                by_model.setdefault(id(model), (model, []))[1].append(number)
+        for model, numbers in by_model.values():
+            answers = yield from _asked(model, [row for n in numbers for row in others[n].rows])
+            rest = iter(answers)
+            for number in numbers:
+                each = others[number]
+                found[number] = each.told(model, list(islice(rest, len(each.rows))), each.started)
+        return [found[number] for number in range(len(others))]
+
+    def told(self, model: ServedModel, answers: Sequence[Answer], asked: float) -> PredictResponse:
+        """Log the answers to a request that began at `asked` (monotonic), and say them."""
         # Later the client has its 503 already; an answer that the client did not get is not logged.
         if self.left:
             self.log(model, answers, time.monotonic() - asked)
@@ -120,7 +158,8 @@ class Exchange:
         read = sum(min(length // _CHARACTERS_A_TOKEN, _USUAL_TOKENS) for length in lengths)
         return read + reading_cost(sum(lengths))
 
-    def _require_readable(self, reads: Reading) -> None:
+    def require_readable(self, reads: Reading) -> None:
+        """Raise a ProblemError, 422, unless each row is one for a model that `reads` so."""
         for number, row in enumerate(self.rows):
             for key, expected, found in reads.faults(row):
                 raise ProblemError(
@@ -131,3 +170,10 @@ class Exchange:
                     expected=expected,
                     found=found,
                 )
+
+
+def _asked(model: ServedModel, rows: Sequence[Instance]) -> Pieces[Sequence[Answer]]:
+    """What the model says to each row, or that it is unsure."""
+    answers = yield from model.predictor.pieces(rows)
+    below = model.release.below
+    return [answer.unless_unsure(below) for answer in answers] if below else answers

@@ -2,8 +2,10 @@
 
 The models of all loops run in the same few threads: the cores are shared too, and health checks are answered
 while these threads work. A request is worked on piece by piece, and after each piece it is decided anew whose
-turn it is (`turns`). A call of a network cannot be broken off, so short work has threads of its own: a single
-text does not wait until a batch of long ones is through. The work comes from `app`.
+turn it is (`turns`). Short requests that wait at the same moment are one piece of work: none waits for others
+to come, but a call for many costs less than many calls. A call of a network cannot be broken off, so short
+work has threads of its own: a single text does not wait until a batch of long ones is through. The work comes
+from `app`.
 """
 
 from __future__ import annotations
@@ -13,13 +15,14 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lakeloop.inference.pieces import Pieces
 from lakeloop.serving.guard.problems import TIMEOUT, unavailable
 from lakeloop.serving.metrics import ServerMetrics
-from lakeloop.serving.turns import Turns, Work
+from lakeloop.serving.turns import Joint, Turns, Work
 
 T = TypeVar("T")
 
@@ -46,16 +49,17 @@ class InferenceQueue:
         for thread in self._threads:
             thread.start()
 
-    async def run(self, pieces: Pieces[T], seconds: float, size: int) -> T:
+    async def run(self, pieces: Pieces[T], seconds: float, size: int, joint: Joint | None = None) -> T:
         """The result of `pieces`, worked on in threads; long ones, by `size` in tokens, find less room.
 
-        After `seconds` no further piece is begun.
+        Short ones that wait at the same moment are answered together, where they are `joint`. After `seconds`
+        no further piece is begun.
 
         Raises:
             ProblemError: 503, because no more may wait or because `seconds` have passed.
         """
         answer: Future[T] = Future()
-        self._enter(Work(pieces, answer, size))
+        self._enter(Work(pieces, answer, size, joint=joint))
         try:
             return await asyncio.wait_for(asyncio.wrap_future(answer), seconds)
         except TimeoutError:
@@ -73,7 +77,7 @@ class InferenceQueue:
             left = self._turns.clear()
             self._changed.notify_all()
         for work in left:
-            work.answer.cancel()
+            _cancel(work)
         deadline = None if seconds is None else time.monotonic() + seconds
         for thread in self._threads:
             thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
@@ -102,36 +106,79 @@ class InferenceQueue:
         """Wait for the next turn; None when the queue is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._turns.has(short=short))
-            return None if self._closed else self._turns.take(short=short)
+            if self._closed:
+                return None
+            work = self._turns.take(short=short)
+            others = self._turns.join(work) if short and not work.over else []
+        return _joined([work, *others]) if others else work
 
     def _advance(self, work: Work) -> bool:
         """Do the next piece; whether there is one more."""
         try:
             work.cost = next(work.pieces)
         except StopIteration as end:
-            if work.answer.set_running_or_notify_cancel():
-                work.answer.set_result(end.value)
+            found = end.value if work.members else [end.value]
+            for each, result in zip(work.members or (work,), found, strict=True):
+                _tell(each, result)
             return False
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is for who waits
-            if work.answer.set_running_or_notify_cancel():
-                work.answer.set_exception(error)
+            if work.members:
+                self._part(work)
+                return True
+            _tell(work, error)
             return False
         with self._changed:
             if self._closed:
-                work.answer.cancel()
+                _cancel(work)
                 return False
             self._turns.add(work)
             self._changed.notify_all()
         return True
 
+    def _part(self, work: Work) -> None:
+        """Let each of those that failed together be worked on alone."""
+        with self._changed:
+            for member in work.members:
+                member.joint = None
+                if self._closed:
+                    member.answer.cancel()
+                self._turns.add(member)
+            self._changed.notify_all()
+
     def _leave(self, work: Work) -> None:
         work.pieces.close()
+        for member in work.members:
+            member.pieces.close()
         with self._changed:
-            self._pending.discard(work)
-            self._gauge.dec()
+            left = work.members or (work,)
+            self._pending.difference_update(left)
+            self._gauge.dec(len(left))
 
 
 def lower_priority() -> None:
     """Let this thread go after others where cores are scarce."""
     if sys.platform == "linux":  # where a thread has a priority of its own
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWER)
+
+
+def _joined(works: Sequence[Work]) -> Work:
+    """One piece of work that answers all of `works`."""
+    first = works[0].joint
+    assert first is not None
+    pieces = first.together([work.joint for work in works])
+    return Work(pieces, Future(), sum(work.size for work in works), members=works)
+
+
+def _tell(work: Work, found: Any) -> None:
+    """Give what was found, or the error, to who waits."""
+    if not work.answer.set_running_or_notify_cancel():
+        return
+    if isinstance(found, BaseException):
+        work.answer.set_exception(found)
+    else:
+        work.answer.set_result(found)
+
+
+def _cancel(work: Work) -> None:
+    for each in work.members or (work,):
+        each.answer.cancel()

@@ -11,13 +11,32 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
+
+from lakeloop.inference.batches import MAX_BATCH_TOKENS
+from lakeloop.inference.pieces import Pieces
 
 SHORT_TOKENS = 256
 """A request is short until it has had so many tokens: one text of the usual length, or twenty sentences."""
+MOST_TOGETHER = 32
+"""Requests that one call of a model may answer; more gain nothing on a CPU."""
+
+
+class Joint(Protocol):
+    """A request that can be answered together with others."""
+
+    @property
+    def key(self) -> object:
+        """Of those with the same one some are taken together."""
+
+    def together(self, others: Sequence[Any]) -> Pieces[list[Any]]:
+        """What each of `others`, itself among them, is answered: a result, or the error that it ends with.
+
+        What it raises befalls all of them; each is then worked on alone.
+        """
 
 
 @dataclass(eq=False)
@@ -36,6 +55,10 @@ class Work:
     """Of equals the first one goes first."""
     end: float | None = None
     """When it would be through, by the count of `Turns`; None until it is long."""
+    joint: Joint | None = None
+    """What others can be joined to, until it begins."""
+    members: Sequence[Work] = ()
+    """The requests that this is all of, where it is several."""
 
     @property
     def short(self) -> bool:
@@ -45,7 +68,14 @@ class Work:
     @property
     def over(self) -> bool:
         """Nobody waits for it any more."""
+        if self.members:
+            return all(member.over for member in self.members)
         return self.answer.cancelled()
+
+    @property
+    def allowance(self) -> int:
+        """Tokens that it may have and still is short."""
+        return SHORT_TOKENS * max(1, len(self.members))
 
 
 @dataclass
@@ -64,7 +94,7 @@ class Turns:
 
     def add(self, work: Work) -> None:
         """Work whose next piece, of `work.cost` tokens, may be done now."""
-        if work.had + work.cost <= SHORT_TOKENS:
+        if work.had + work.cost <= work.allowance:
             self._short.append(work)
             return
         if work.end is None:
@@ -86,6 +116,24 @@ class Turns:
             self._count += work.cost / (len(self._long) + 1)
         work.had += work.cost
         return work
+
+    def join(self, work: Work) -> list[Work]:
+        """Take the short work that can be answered together with `work`, which was just taken."""
+        if work.joint is None or work.had:
+            return []
+        found: list[Work] = []
+        left: deque[Work] = deque()
+        size = work.size
+        for other in self._short:
+            fits = len(found) + 1 < MOST_TOGETHER and size + other.size <= MAX_BATCH_TOKENS
+            begun = other.had or other.over
+            if fits and not begun and other.joint and other.joint.key == work.joint.key:
+                found.append(other)
+                size += other.size
+            else:
+                left.append(other)
+        self._short = left
+        return found
 
     def clear(self) -> list[Work]:
         """Take all of it."""

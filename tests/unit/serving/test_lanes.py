@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 
 import pytest
 
 from lakeloop.serving.guard.problems import ProblemError
 from lakeloop.serving.lanes import InferenceQueue
 from lakeloop.serving.metrics import ServerMetrics
+from tests.support.serving import value
 
 
 def pieces(count: int, cost: int, seconds: float, done: list[int] | None = None) -> Generator[int, None, str]:
@@ -140,3 +142,74 @@ def test_a_piece_that_hangs_is_waited_for_no_longer_than_was_said(metrics: Serve
         return taken
 
     assert 0.1 < asyncio.run(hung()) < 2
+
+
+@dataclass
+class Single:
+    """A request that can be answered together with others; writes down with how many it was."""
+
+    name: str
+    sizes: list[int]
+    fails: bool = False
+    alone: int = 0
+
+    @property
+    def key(self) -> object:
+        return "news"
+
+    def pieces(self) -> Generator[int, None, str]:
+        yield 1
+        self.alone += 1
+        return self.name
+
+    def together(self, others: Sequence[Single]) -> Generator[int, None, list[str | Exception]]:
+        yield 1
+        self.sizes.append(len(others))
+        if any(other.fails for other in others):
+            raise RuntimeError("the network fails on one of them")
+        return [other.name if other.name != "wrong" else ValueError("its own") for other in others]
+
+
+def _asked(queue: InferenceQueue, singles: Sequence[Single]) -> list[str | BaseException]:
+    """All at the same moment, while the lane for short work has something to do."""
+    held = threading.Event()
+
+    def holding() -> Generator[int, None, None]:
+        held.wait(5)
+        yield 1
+
+    async def ask() -> list[str | BaseException]:
+        first = asyncio.ensure_future(queue.run(holding(), 5, 1))
+        await asyncio.sleep(0.05)
+        rest = [asyncio.ensure_future(queue.run(each.pieces(), 5, 10, each)) for each in singles]
+        await asyncio.sleep(0.05)
+        held.set()
+        await first
+        return list(await asyncio.gather(*rest, return_exceptions=True))
+
+    return asyncio.run(ask())
+
+
+def test_short_requests_that_wait_together_are_answered_together(metrics: ServerMetrics) -> None:
+    queue = InferenceQueue(1, 100, metrics)
+    sizes: list[int] = []
+    singles = [Single(name, sizes) for name in ["a", "wrong", *map(str, range(38))]]
+    answers = _asked(queue, singles)
+    queue.close()
+
+    assert [answers[0], *answers[2:]] == [each.name for each in [singles[0], *singles[2:]]]
+    assert isinstance(answers[1], ValueError)
+    assert sizes == [32, 8]
+    assert value(metrics, "lakeloop_requests_pending") == 0
+
+
+def test_those_that_fail_together_are_answered_alone(metrics: ServerMetrics) -> None:
+    queue = InferenceQueue(1, 100, metrics)
+    sizes: list[int] = []
+    singles = [Single("a", sizes), Single("b", sizes, fails=True), Single("c", sizes)]
+    answers = _asked(queue, singles)
+    queue.close()
+
+    assert answers == ["a", "b", "c"]
+    assert [each.alone for each in singles] == [1, 1, 1]
+    assert sizes == [3]
