@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lakeloop.stages.catalogue import DAGS
 from tests.support.airflow import ROOT, make_database, store_dags
 
 pytestmark = pytest.mark.slow
@@ -70,7 +71,7 @@ def test_another_folder_another_host_and_another_hash_seed_make_the_same_bytes(t
         LAKELOOP_AIRFLOW_URL="https://airflow.example.org/team",
         AIRFLOW__API__BASE_URL="https://airflow.example.org/team",
     )
-    assert len(here) == len(other) == 6
+    assert len(here) == len(other) == len(DAGS)
     for mine, theirs in zip(here, other, strict=True):
         assert mine == theirs
 
@@ -84,7 +85,7 @@ def stored() -> dict[str, tuple[str, datetime]]:
     with create_session() as session:
         rows = session.scalars(select(SerializedDagModel)).all()
         found = {row.dag_id: (row.dag_hash, row.last_updated) for row in rows}
-    assert len(rows) == len(found) == 6, "one version of each"
+    assert len(rows) == len(found) == len(DAGS), "one version of each"
     return found
 
 
@@ -92,7 +93,7 @@ def test_a_hundred_parses_write_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     make_database()
     store_dags()
     before = stored()
-    rounds = 17  # of six files each
+    rounds = 17  # of all files each
     for _ in range(rounds):
         store_dags()
     assert stored() == before
