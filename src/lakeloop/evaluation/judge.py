@@ -174,7 +174,8 @@ def _thresholds(
         return ()
     count = min(most, validation.num_rows)
     # Spread evenly: neighbours are of one day.
-    rows = validation.take([number * validation.num_rows // count for number in range(count)])
+    places = [number * validation.num_rows // count for number in range(count)]
+    rows = validation.take(pa.array(places, pa.int64()))
     answers = predictor.predict(instances_of(task.section, rows))
     return thresholds_of(*CERTAINTIES[task.kind](task.outcomes(answers, task.truths(rows))))
 
