@@ -25,6 +25,8 @@ _FEWEST_ROWS = 10
 _SECONDS = 25.0
 """Time for all changes together: of a slow model fewer rows are asked, or none."""
 _WORD = re.compile(r"[^\W\d_]{4,}")
+_FEWER = 4
+"""Of texts that may say something else, a quarter is asked."""
 _FEWEST_WORDS = 4
 _TYPOS = 0.1
 """Share of the words with four letters or more that get a typo; one at least."""
@@ -121,7 +123,7 @@ def _asked(
         changed = {place: change.apply(row.text) for place, row in enumerate(asked)}
         told = [place for place, text in changed.items() if text.strip() and text != asked[place].text]
         # Spread evenly: neighbours are of one day.
-        count = min(most, len(told))
+        count = min(most if change.same_meaning else most // _FEWER, len(told))
         picked = [told[number * len(told) // count] for number in range(count)]
         if picked:
             answers = predictor.predict([asked[place]._replace(text=changed[place]) for place in picked])

@@ -22,7 +22,7 @@ from lakeloop.evaluation.worst import worst_places
 from lakeloop.inference.occlusion import Part, effects, parts_of, strongest
 from lakeloop.inference.predictor import Predictor
 from lakeloop.lake.digest import content_digest
-from lakeloop.measures.abstaining import FEWEST_ANSWERS, Threshold, thresholds_of
+from lakeloop.measures.abstaining import Threshold, thresholds_of
 from lakeloop.measures.base import Outcomes
 from lakeloop.measures.registry import ABSTAINING, CERTAINTIES
 from lakeloop.spec.release import NEVER, Abstain
@@ -41,7 +41,6 @@ _WORDS = 5
 """That are told of each."""
 _MOST_VALIDATION = 1000
 """Validation rows by which thresholds are chosen."""
-_VALIDATION_SECONDS = 3.0
 _ALONE_SECONDS = 2.0
 """Time after which no further row is asked alone."""
 
@@ -141,7 +140,7 @@ def judge(
         again=asked_again(predictor, asked, each),
         bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         explained=_explained(predictor, asked, answers, task.errors(answers, truths), each),
-        thresholds=contender.thresholds or _thresholds(predictor, beyond.validation, task, each),
+        thresholds=contender.thresholds or _thresholds(predictor, beyond.validation, task),
         strangers=tuple(predictor.predict(beyond.strangers)) if beyond.strangers else (),
         abstain=beyond.abstain,
     )
@@ -155,9 +154,9 @@ def _explained(
     seconds: float,
 ) -> dict[int, tuple[Part, ...]]:
     """The worst mistakes of a model that takes `seconds` for a row: as many as there is time for."""
-    rows, left = [], _EXPLAINED_SECONDS
+    rows, left, read = [], _EXPLAINED_SECONDS, predictor.description.max_tokens
     for place in worst_places(errors, _MOST_EXPLAINED):
-        left -= seconds * len(parts_of(asked[place].text))
+        left -= seconds * len(parts_of(asked[place].text, read))
         if left < 0:
             break
         rows.append(place)
@@ -165,16 +164,14 @@ def _explained(
     return {place: strongest(parts, _WORDS) for place, parts in zip(rows, found, strict=True)}
 
 
-def _thresholds(
-    predictor: Predictor, validation: pa.Table | None, task: Task, seconds: float
-) -> tuple[Threshold, ...]:
-    """Of a model that takes `seconds` for a row: by as many validation rows as there is time for."""
-    most = min(_MOST_VALIDATION, int(_VALIDATION_SECONDS / max(seconds, 1e-9)))
-    if task.kind not in ABSTAINING or validation is None or most < FEWEST_ANSWERS:
+def _thresholds(predictor: Predictor, validation: pa.Table | None, task: Task) -> tuple[Threshold, ...]:
+    """Of however slow a model: a server may go by them."""
+    if task.kind not in ABSTAINING or validation is None:
         return ()
-    count = min(most, validation.num_rows)
+    count = min(_MOST_VALIDATION, validation.num_rows)
     # Spread evenly: neighbours are of one day.
-    rows = validation.take([number * validation.num_rows // count for number in range(count)])
+    places = [number * validation.num_rows // count for number in range(count)]
+    rows = validation.take(pa.array(places, pa.int64()))
     answers = predictor.predict(instances_of(task.section, rows))
     return thresholds_of(*CERTAINTIES[task.kind](task.outcomes(answers, task.truths(rows))))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -31,9 +31,12 @@ class Part(NamedTuple):
     """How much less the model says what it said, when this is left out: of a probability, or of a number."""
 
 
-def parts_of(text: str) -> list[tuple[int, int]]:
-    """From which and up to which character each part of `text` goes that is left out."""
-    words = [word.span() for word in WORD.finditer(text)]
+def parts_of(text: str, read: int) -> list[tuple[int, int]]:
+    """From which and up to which character each part of `text` goes that is left out.
+
+    Of a model that reads `read` tokens: words behind so many are never read.
+    """
+    words = [word.span() for word in islice(WORD.finditer(text), read)]
     count = min(len(words), MOST_PARTS)
     ends = [number * len(words) // count for number in range(count + 1)] if count else []
     return [(words[a][0], words[b - 1][1]) for a, b in pairwise(ends)]
@@ -50,7 +53,7 @@ def effects(
     for number, (row, answer) in enumerate(zip(rows, answers, strict=True)):
         if answer.weight_of(answer) is None:
             continue
-        for begin, end in parts_of(row.text):
+        for begin, end in parts_of(row.text, predictor.description.max_tokens):
             rest = " ".join(f"{row.text[:begin]} {row.text[end:]}".split())
             if WORD.search(rest):
                 places.append((number, row.text[begin:end]))

@@ -41,9 +41,10 @@ def test_of_a_number_it_is_what_the_word_adds(tmp_path: Path) -> None:
 
 def test_words_of_scripts_without_blanks_are_letters_and_long_texts_have_parts_of_several() -> None:
     text = "今天 it's fine, OK?"
-    assert [text[a:b] for a, b in parts_of(text)] == ["今", "天", "it's", "fine", "OK"]
+    assert [text[a:b] for a, b in parts_of(text, 99)] == ["今", "天", "it's", "fine", "OK"]
     long = " ".join(f"w{number}" for number in range(1000))
-    parts = [long[a:b] for a, b in parts_of(long)]
+    parts = [long[a:b] for a, b in parts_of(long, 1000)]
     assert len(parts) == MOST_PARTS
     assert " ".join(parts) == long
-    assert parts_of("?! ...") == []
+    assert [long[a:b] for a, b in parts_of(long, 3)] == ["w0", "w1", "w2"]
+    assert parts_of("?! ...", 99) == []

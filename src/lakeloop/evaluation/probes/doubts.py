@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from lakeloop.evaluation.mistakes import excerpt
 from lakeloop.evaluation.probes.base import Finding
@@ -19,7 +20,6 @@ from lakeloop.tasks.base import Grid
 from lakeloop.tasks.reading import instances_of
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from lakeloop.evaluation.judge import Judged
@@ -43,7 +43,8 @@ class Doubts:
         worst = found[:_SHOWN]
         names = task.contract(task.profile([])).names
         texts = [
-            excerpt(each.shown, _CHARACTERS) for each in instances_of(task.section, rows.take(worst.tolist()))
+            excerpt(each.shown, _CHARACTERS)
+            for each in instances_of(task.section, rows.take(pa.array(worst, pa.int64())))
         ]
         lines = []
         for text, place in zip(texts, worst.tolist(), strict=True):

@@ -67,5 +67,13 @@ def test_the_table_has_texts_and_stays_in_the_lake(models: list[Judged]) -> None
     assert "20 most doubtful" in grid.note
 
 
+def test_where_every_answer_is_right_the_table_says_so_and_is_empty(models: list[Judged]) -> None:
+    truth = np.arange(3)
+    rows = pa.table({"text": list(LABELS), "label": list(LABELS)})
+    found = Doubts().look(replace(models[0], outcomes=Outcomes(truth, truth, np.eye(3))), rows, TASK)
+    assert found.scores == {"doubtful_rows": 0.0}
+    assert found.tables[0].rows == ()
+
+
 def test_numbers_are_not_doubted(number_models: list[Judged]) -> None:
     assert Doubts().look(number_models[0], NUMBERS, NUMBER_TASK).tables == ()
