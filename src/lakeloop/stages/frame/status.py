@@ -175,7 +175,7 @@ class LoopStatus(Frozen):
 
 
 def loop_status(context: StageContext, entries: Sequence[StageRecord] | None = None) -> LoopStatus:
-    """The status of the context's loop, now; `entries` are those of its ledger where they were read before."""
+    """The status of the context's loop, now; `entries` are its ledger where that was read before."""
     from lakeloop.registry.registry import Registry
 
     entries = context.lake.ledger.entries() if entries is None else entries
