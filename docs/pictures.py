@@ -45,6 +45,7 @@ def main() -> int:
         return 0
     status = loop_status(StageContext.open(DEMO_LOOP, settings, Attempt.local()))
     pictures = [Picture("lakeloop-page", f"{running.airflow_url}/plugin/lakeloop", DEMO_LOOP, framed=True)]
+    pictures += [Picture("loop-page", f"{running.airflow_url}/lakeloop/loops/{DEMO_LOOP}", DEMO_LOOP)]
     pictures += [
         Picture(name.replace("_", "-"), Path(status.links[name]).as_uri(), DEMO_LOOP)
         for name in ("report", "data_docs")

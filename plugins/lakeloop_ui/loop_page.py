@@ -13,11 +13,11 @@ from lakeloop.registry.listing import Listing, list_versions
 from lakeloop.registry.registry import Registry
 from lakeloop.settings import Settings
 from lakeloop.stages.frame.session import StageContext
-from lakeloop.stages.frame.status import LoopStatus, loop_status
+from lakeloop.stages.frame.status import LoopStatus
 from lakeloop_ui.charts import Chart
 from lakeloop_ui.days import Calendar, OneDay, calendar_of, one_day
 from lakeloop_ui.health import Health, health_of
-from lakeloop_ui.opened import has_run, open_to_look
+from lakeloop_ui.opened import open_to_look, recorded, status_of
 from lakeloop_ui.release import Release, release_of
 from lakeloop_ui.scores import SHOWN, Decided, Evaluated, chart_of, decisions, evaluations
 from lakeloop_ui.trainings import Training, trainings_of
@@ -65,10 +65,10 @@ def loop_page(settings: Settings, loop: str, *, day: str = "", month: str = "") 
     """
     context = open_to_look(settings, loop)
     description = context.loop.description
-    status = loop_status(context) if has_run(context) else None
-    if status is None or not (status.stages or status.failed or status.running):
+    entries = recorded(context)
+    status = status_of(context, entries)
+    if entries is None or status is None:
         return LoopPage(loop, description, health_of(None))
-    entries = context.lake.ledger.entries()
     history = Registry(context.lake, context.attempt).read()
     return _filled(context, status, entries, history, day, month)
 
@@ -105,9 +105,8 @@ def _filled(
 def newest_link(settings: Settings, loop: str, kind: str) -> str:
     """Address of the newest report or Data Docs of a loop; empty where there are none."""
     context = open_to_look(settings, loop)
-    if not has_run(context):
-        return ""
-    return published(loop_status(context).links.get(kind, ""), settings, loop)
+    status = status_of(context, recorded(context))
+    return published(status.links.get(kind, ""), settings, loop) if status else ""
 
 
 def _links(status: LoopStatus, settings: Settings) -> Iterator[Link]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Depends
@@ -10,9 +11,11 @@ from lakeloop_airflow.loops import installation
 from lakeloop.attempt import Attempt
 from lakeloop.errors import ConfigurationError
 from lakeloop.lake.store import Lake
+from lakeloop.records import StageRecord
 from lakeloop.settings import Settings
 from lakeloop.spec.reading.load import load_named
 from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.frame.status import LoopStatus, loop_status
 
 Installation = Annotated[Settings, Depends(installation)]
 
@@ -27,10 +30,21 @@ def open_to_look(settings: Settings, loop: str) -> StageContext:
     return StageContext(spec, Lake.from_settings(settings, spec), settings, Attempt.local())
 
 
-def has_run(context: StageContext) -> bool:
-    """Whether the loop has tables; looking for them makes none."""
+def recorded(context: StageContext) -> list[StageRecord] | None:
+    """What the loop's ledger has, oldest first; None where it has no tables. Looking for them makes none."""
     try:
-        context.lake.version("ledger")
+        return context.lake.ledger.entries()
     except ConfigurationError:
-        return False
-    return True
+        return None
+
+
+def status_of(context: StageContext, entries: Sequence[StageRecord] | None) -> LoopStatus | None:
+    """The status of a loop with these records; None where nothing of it was ever recorded.
+
+    Raises:
+        LakeloopError: the status cannot be read.
+    """
+    if entries is None:
+        return None
+    status = loop_status(context, entries)
+    return status if status.stages or status.failed or status.running else None

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from lakeloop.errors import LakeloopError
 from lakeloop.settings import Settings
 from lakeloop.spec.reading.load import loop_names
-from lakeloop.stages.frame.status import LoopStatus, PartitionStatus, loop_status
+from lakeloop.stages.frame.status import LoopStatus, PartitionStatus
 from lakeloop_ui.charts import Spark, spark
 from lakeloop_ui.health import Health, health_of
-from lakeloop_ui.opened import has_run, open_to_look
+from lakeloop_ui.opened import open_to_look, recorded, status_of
 from lakeloop_ui.scores import best_scores
 
 log = logging.getLogger(__name__)
@@ -64,14 +64,11 @@ _WORST = ("failing", "attention", "never", "good")
 def _card(name: str, settings: Settings) -> Card:
     try:
         context = open_to_look(settings, name)
-        if not has_run(context):
+        entries = recorded(context)
+        status = status_of(context, entries)
+        if status is None:
             return Card(name, health_of(None))
-        status = loop_status(context)
-        if not (status.stages or status.failed or status.running):
-            return Card(name, health_of(None))
-        drawn = spark(
-            best_scores(context.lake.ledger.entries("evaluate", status="done"), context.loop.metric)
-        )
+        drawn = spark(best_scores(entries or (), context.loop.metric))
     except Exception as error:
         log.warning("status of loop %s", name, exc_info=True)
         words = str(error) if isinstance(error, LakeloopError) else f"{type(error).__name__}: {error}"

@@ -6,9 +6,10 @@ import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import Request, status
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from lakeloop_airflow.links import airflow_page, page
@@ -82,6 +83,8 @@ def render(
 async def say_refusal(request: Request, error: Exception) -> Response:
     """What a person or a program is not given, and why: as a page with a way back, or as JSON."""
     assert isinstance(error, HTTPException)
+    if error.status_code == status.HTTP_401_UNAUTHORIZED and request.method == "GET" and _is_person(request):
+        return RedirectResponse(_login(request))
     return _say(request, error.status_code, str(error.detail), dict(error.headers or {}))
 
 
@@ -91,8 +94,20 @@ async def say_unreadable(request: Request, error: Exception) -> Response:
 
 
 def _say(request: Request, code: int, words: str, headers: dict[str, str]) -> Response:
-    if "text/html" not in request.headers.get("accept", ""):
+    if not _is_person(request):
         return JSONResponse({"detail": words}, code, headers={**headers, **HARMLESS})
-    answer = render(request, "error.html.j2", status_code=code, code=code, words=words)
+    login = _login(request) if code == status.HTTP_403_FORBIDDEN else ""
+    answer = render(request, "error.html.j2", status_code=code, code=code, words=words, login=login)
     answer.headers.update(headers)
     return answer
+
+
+def _is_person(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")
+
+
+def _login(request: Request) -> str:
+    """Where Airflow asks who a person is, and leads back to what they asked for."""
+    asked = request.url.path if request.method == "GET" else page("")
+    query = f"?{request.url.query}" if request.method == "GET" and request.url.query else ""
+    return f"{airflow_page('api', 'v2', 'auth', 'login')}?{urlencode({'next': asked + query})}"

@@ -67,9 +67,9 @@ def scores_of(entry: StageRecord, metric: str) -> dict[str, float]:
 
 
 def best_scores(entries: Sequence[StageRecord], metric: MetricSpec) -> list[float]:
-    """The best candidate's score in each evaluation, in the order of `entries`."""
+    """The best candidate's score in each evaluation of production, in the order of `entries`."""
     found = []
-    for entry in entries:
+    for entry in filter(_is_evaluation, entries):
         scores = scores_of(entry, metric.name)
         if best := _best(scores, metric):
             found.append(scores[best])
@@ -81,20 +81,19 @@ def evaluations(
 ) -> list[Evaluated]:
     """The evaluations of production among `entries`, oldest first."""
     found = []
-    for entry in entries:
-        if entry.stage == "evaluate" and entry.status == "done":
-            scores = scores_of(entry, metric.name)
-            rows = entry.outputs.get("rows", "")
-            found.append(
-                Evaluated(
-                    day=entry.partition,
-                    at=entry.provenance.finished_at,
-                    scores=scores,
-                    best=_best(scores, metric),
-                    report=published(entry.links.get("report", ""), settings, loop),
-                    rows=int(rows) if rows.isdigit() else None,
-                )
+    for entry in filter(_is_evaluation, entries):
+        scores = scores_of(entry, metric.name)
+        rows = entry.outputs.get("rows", "")
+        found.append(
+            Evaluated(
+                day=entry.partition,
+                at=entry.provenance.finished_at,
+                scores=scores,
+                best=_best(scores, metric),
+                report=published(entry.links.get("report", ""), settings, loop),
+                rows=int(rows) if rows.isdigit() else None,
             )
+        )
     return found
 
 
@@ -104,7 +103,7 @@ def chart_of(evaluated: Sequence[Evaluated], title: str) -> Chart | None:
     ordered = sorted(models, key=lambda name: (name != CHAMPION, list(models).index(name)))
     lines = [
         Series(
-            name,
+            name.replace("-", " "),
             tuple((place, one.scores[name]) for place, one in enumerate(evaluated) if name in one.scores),
         )
         for name in ordered
@@ -127,6 +126,10 @@ def decisions(entries: Sequence[StageRecord], files: LakeFiles) -> Iterator[Deci
             run_id=entry.provenance.run_id,
             decision=_decision(files, entry),
         )
+
+
+def _is_evaluation(entry: StageRecord) -> bool:
+    return entry.stage == "evaluate" and entry.status == "done"
 
 
 def _best(scores: dict[str, float], metric: MetricSpec) -> str:

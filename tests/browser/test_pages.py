@@ -126,13 +126,14 @@ def test_a_person_walks_to_a_day_and_back_by_keyboard(site: Site, browser: Brows
 
 
 def test_a_person_asks_the_model(site: Site, browser: Browser) -> None:
-    page = site.open(browser)
+    page = site.open(browser, 390)
     page.get_by_role("link", name="Open news").click()
     page.get_by_role("textbox", name="Text").fill("A story about tech <b>")
     page.get_by_role("button", name="Ask").click()
     expect(page.get_by_role("status").locator("b")).to_contain_text("tech")
     expect(page.get_by_role("status")).to_contain_text("by v")
     assert "tech" not in page.url
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def test_a_person_rolls_back_for_a_reason(site: Site, browser: Browser) -> None:

@@ -54,3 +54,19 @@ def test_a_viewer_gets_in(client: TestClient) -> None:
     assert "Nothing has run yet" in client.get("/").text
     assert client.get("/icon.svg").headers["content-type"] == "image/svg+xml"
     assert client.get("/docs/unknown/index.html").status_code == 404
+
+
+def test_a_person_who_is_not_logged_in_is_asked_who_they_are_and_led_back(app: FastAPI) -> None:
+    init_auth_manager()
+    root = FastAPI()
+    root.mount("/lakeloop", app)
+    with TestClient(root, follow_redirects=False) as client:
+        asked = client.get("/lakeloop/loops/news?day=2026-11-18", headers={"Accept": "text/html"})
+        assert asked.status_code == 307
+        back = "next=%2Flakeloop%2Floops%2Fnews%3Fday%3D2026-11-18"
+        assert asked.headers["location"] == f"/api/v2/auth/login?{back}"
+        refused = client.get(
+            "/lakeloop/", headers={"Accept": "text/html", "Authorization": "Bearer nonsense"}
+        )
+        assert refused.status_code == 403
+        assert "Log in again" in refused.text

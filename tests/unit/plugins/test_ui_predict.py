@@ -81,7 +81,7 @@ def test_the_answer_stands_beside_the_question(server: Server, question: Ask) ->
     page = question("The <b>striker</b> scored.")
     assert server.asked == [("/v1/loops/news/predict", {"texts": ["The <b>striker</b> scored."]})]
     assert re.search(r"<b>sport[^<]*</b> <span class=\"soft\">by v3", page)
-    assert page.index("0.9000") < page.index("0.1000"), "the most probable first"
+    assert page.index("90.0 %") < page.index("10.0 %"), "the most probable first"
     assert "The &lt;b&gt;striker&lt;/b&gt; scored.</textarea>" in page
 
 

@@ -195,11 +195,11 @@ class LoopStatus(Frozen):
     """Paths or URLs of what is there: report, data_docs, wandb (a folder), server."""
 
 
-def loop_status(context: StageContext) -> LoopStatus:
-    """The status of the context's loop, now."""
+def loop_status(context: StageContext, entries: Sequence[StageRecord] | None = None) -> LoopStatus:
+    """The status of the context's loop, now; `entries` are its ledger where that was read before."""
     from lakeloop.registry.registry import Registry
 
-    entries = context.lake.ledger.entries()
+    entries = context.lake.ledger.entries() if entries is None else entries
     history = Registry(context.lake, context.attempt).read()
     champion = _champion(context, entries, history)
     evidence, metric = _evidence(context, entries), context.loop.metric.name
