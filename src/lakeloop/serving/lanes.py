@@ -24,8 +24,7 @@ from lakeloop.serving.turns import Turns, Work
 T = TypeVar("T")
 
 _LOWER = 5
-"""Niceness of the threads for long work: where cores are short, short work goes before it. Not more: such a
-thread may hold what all threads of the process need now and then."""
+"""Niceness of the threads for long work: where cores are short, short work goes before it."""
 
 
 class InferenceQueue:
@@ -93,7 +92,7 @@ class InferenceQueue:
 
     def _work(self, short: bool) -> None:
         if not short:
-            lower_priority()
+            lower_priority(_LOWER)
         while (work := self._next(short)) is not None:
             if work.over or not self._advance(work):
                 self._leave(work)
@@ -131,7 +130,7 @@ class InferenceQueue:
             self._gauge.dec()
 
 
-def lower_priority() -> None:
+def lower_priority(niceness: int) -> None:
     """Let this thread go after others where cores are scarce."""
     if sys.platform == "linux":  # where a thread has a priority of its own
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWER)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
