@@ -27,8 +27,7 @@ from lakeloop.serving.turns import Joint, Turns, Work
 T = TypeVar("T")
 
 _LOWER = 5
-"""Niceness of the threads for long work: where cores are short, short work goes before it. Not more: such a
-thread may hold what all threads of the process need now and then."""
+"""Niceness of the threads for long work: where cores are short, short work goes before it."""
 
 
 class InferenceQueue:
@@ -97,7 +96,7 @@ class InferenceQueue:
 
     def _work(self, short: bool) -> None:
         if not short:
-            lower_priority()
+            lower_priority(_LOWER)
         while (work := self._next(short)) is not None:
             if work.over or not self._advance(work):
                 self._leave(work)
@@ -155,10 +154,10 @@ class InferenceQueue:
             self._gauge.dec(len(left))
 
 
-def lower_priority() -> None:
+def lower_priority(niceness: int) -> None:
     """Let this thread go after others where cores are scarce."""
     if sys.platform == "linux":  # where a thread has a priority of its own
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWER)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
 def _joined(works: Sequence[Work]) -> Work:

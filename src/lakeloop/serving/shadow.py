@@ -1,7 +1,8 @@
 """The shadow of a champion: a version that is asked what the champion was, and nobody gets its answers.
 
-It is asked after the client has its answer, by one thread of a lower priority, and only while no request
-is worked on or waits. What it has no time for is counted and left out, never waited for.
+It is asked after the client has its answer, by one thread of a lower priority, only while no request is
+worked on or waits, and for a quarter of the time at most. What it has no time for is counted and left out,
+never waited for.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ from lakeloop.tasks.base import Answer
 
 log = logging.getLogger(__name__)
 
+_NICENESS = 10
+"""Where cores are short, clients go before it. Not more: now and then it holds what all threads need, and it
+would get no core to give it back."""
+_REST = 3.0
+"""Times the seconds that it worked, it rests: it takes a quarter of a core at most."""
+_MOST_REST_SECONDS = 10.0
 _QUIET_SECONDS = 0.005
 """Between two looks whether requests are worked on."""
 
@@ -60,13 +67,15 @@ class Shadow:
         self._thread.join(seconds)
 
     def _run(self) -> None:
-        lower_priority()
+        lower_priority(_NICENESS)
         while (exchange := self._waiting.get()) is not None and not self._stopping.is_set():
             challenger = exchange.served.slots.challenger.asked_in("shadow")
             if challenger and challenger.model:
-                self._ask(exchange, challenger, challenger.model)
+                worked = self._ask(exchange, challenger, challenger.model)
+                self._stopping.wait(min(_MOST_REST_SECONDS, _REST * worked))
 
-    def _ask(self, exchange: Exchange, challenger: Challenger, model: ServedModel) -> None:
+    def _ask(self, exchange: Exchange, challenger: Challenger, model: ServedModel) -> float:
+        """Ask, and keep what it says; seconds that it worked."""
         metrics = exchange.served.metrics.roles["shadow"]
         answers: Sequence[Answer] = ()
         why, began = "", time.monotonic()
@@ -74,11 +83,11 @@ class Shadow:
             answers, seconds = self._answers(exchange, model)
         except _NoTimeError:
             metrics.dropped.inc()
-            return
+            return 0.0
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what was found out
             seconds, why = time.monotonic() - began, in_words(error)
         if self._stopping.is_set():
-            return
+            return seconds
         if why:
             metrics.failed.inc()
             if challenger.tally.failed(why):
@@ -99,6 +108,7 @@ class Shadow:
                 error=why,
             )
         )
+        return seconds
 
     def _answers(self, exchange: Exchange, model: ServedModel) -> tuple[Sequence[Answer], float]:
         """What it answers, and the seconds that it took to work that out, without those that it waited."""

@@ -172,7 +172,7 @@ def test_a_shadow_that_fails_or_hangs_is_nothing_to_clients(
     assert time.monotonic() - began < 5
     assert 10 < answered(server, "shadow", "dropped") <= 16
     go_on.set()
-    await_that(lambda: len(server.observed) >= 3)
+    await_that(lambda: len(server.observed) > 0)
 
     assert {(row["role"], row["answer"], row["error"]) for row in server.observed} == {
         ("shadow", None, "ArtifactError: v2: the network fails")
