@@ -92,7 +92,7 @@ def _filled(
         day=one_day(status, entries, settings, day) if day else None,
         versions=list_versions(loop.name, history, metric, entries),
         gone=history.forgotten,
-        release=release_of(history, status.champion),
+        release=release_of(context, history, status.champion, status.trial),
         evaluated=tuple(evaluated[::-1][:SHOWN]),
         chart=chart_of(evaluated, f"{metric.title} on test rows, by evaluation"),
         decisions=tuple(decisions(entries, context.lake.files)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
@@ -10,7 +11,11 @@ from lakeloop.errors import FenceError
 from lakeloop.registry.history import History, ModelVersion
 from lakeloop.registry.registry import Registry
 from lakeloop.settings import Settings
+from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.release.telling import tell_move
 from lakeloop_ui.opened import open_to_look
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,3 +70,31 @@ def move_champion(
         registry.rollback(reason, to=version, by=user.get_name())
     else:
         registry.promote_by_hand(version, reason=reason, by=user.get_name())
+    _tell(context, registry)
+
+
+def end_trial(settings: Settings, loop: str, version: str, reason: str, user: BaseUser) -> None:
+    """Take `version` out of its trial, for a reason; the champion stays.
+
+    Raises:
+        ConfigurationError: no reason is given.
+        FenceError: the version is in no trial any more.
+    """
+    context = open_to_look(settings, loop)
+    registry = Registry(context.lake, context.attempt)
+    if registry.end_trial(version, reason=reason, by=user.get_name()) is None:
+        raise FenceError(
+            "the version is not tried any more",
+            where=f"{loop} registry",
+            expected=f"a trial of {version}",
+            found="somebody was first: it was taken out, or the champion moved",
+            remedy="look at the page as it is now",
+        )
+
+
+def _tell(context: StageContext, registry: Registry) -> None:
+    """Let the tracker know; the move is made whether or not this machine can keep a journal."""
+    try:
+        tell_move(context, registry.read())
+    except OSError:
+        log.warning("the move of %s is not told to W&B", context.loop.name, exc_info=True)

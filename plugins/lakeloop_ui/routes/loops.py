@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse, HTMLResponse
 
 from lakeloop.settings import Settings
 from lakeloop.spec.reading.load import load_named
-from lakeloop_ui.access import FROM_OUR_FORM, LoopName, User, form_token, may_see, may_start
+from lakeloop_ui.access import FROM_OUR_FORM, LoopName, User, form_token, may_release, may_see, may_start
 from lakeloop_ui.files import HARMLESS
 from lakeloop_ui.loop_page import loop_page
 from lakeloop_ui.opened import Installation
@@ -103,6 +103,7 @@ def _loop(
         asked=asked,
         fields=fields_of(load_named(loop, settings)),
         startable=may_start(loop, user),
+        may_release=may_release(loop, user),
         token=form_token(loop, user),
     )
 

@@ -12,7 +12,7 @@ from lakeloop_airflow.links import page
 from lakeloop.errors import ConfigurationError, FenceError
 from lakeloop.settings import Settings
 from lakeloop_ui.access import FROM_OUR_FORM, LoopName, ReleasableLoop, User, form_token, may_release
-from lakeloop_ui.moves import move_champion
+from lakeloop_ui.moves import end_trial, move_champion
 from lakeloop_ui.opened import Installation
 from lakeloop_ui.rendering import render
 from lakeloop_ui.versions import version_page
@@ -43,6 +43,23 @@ def make_champion(
     except (FenceError, ConfigurationError) as problem:
         return _version(request, loop, version, user, settings, problem=str(problem), reason=reason, code=409)
     return RedirectResponse(page("models", loop, version), status.HTTP_303_SEE_OTHER)
+
+
+@router.post("/models/{loop}/{version}/trial", dependencies=[FROM_OUR_FORM])
+def take_back(
+    request: Request,
+    loop: ReleasableLoop,
+    version: str,
+    user: User,
+    settings: Installation,
+    reason: Annotated[str, Form(max_length=_MOST_CHARACTERS)] = "",
+) -> Response:
+    """End the version's trial: the champion answers all requests again."""
+    try:
+        end_trial(settings, loop, version, reason, user)
+    except (FenceError, ConfigurationError) as problem:
+        return _version(request, loop, version, user, settings, problem=str(problem), reason=reason, code=409)
+    return RedirectResponse(page("loops", loop) + "#release", status.HTTP_303_SEE_OTHER)
 
 
 def _version(
