@@ -38,7 +38,9 @@ class InferenceQueue:
         self._room_of_long = lanes + waiting // 2
         self._pending: set[Work] = set()
         self._turns = Turns()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        # One for each queue: a thread that wakes for nothing holds up those that work.
+        self._come = {short: threading.Condition(self._lock) for short in (True, False)}
         self._closed = False
         self._gauge = metrics.pending
         self._threads = [
@@ -71,10 +73,11 @@ class InferenceQueue:
 
     def close(self, seconds: float | None = None) -> None:
         """Wait for the pieces that have begun, at most so long; nothing is begun after that."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             left = self._turns.clear()
-            self._changed.notify_all()
+            for come in self._come.values():
+                come.notify_all()
         for work in left:
             _cancel(work)
         deadline = None if seconds is None else time.monotonic() + seconds
@@ -82,7 +85,7 @@ class InferenceQueue:
             thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
     def _enter(self, work: Work) -> None:
-        with self._changed:
+        with self._lock:
             full = len(self._pending) >= self._room
             if not full and not work.short:
                 full = sum(not other.short for other in self._pending) >= self._room_of_long
@@ -91,8 +94,11 @@ class InferenceQueue:
                 raise unavailable("overloaded", f"{waiting}; try again soon")
             self._pending.add(work)
             self._gauge.inc()
-            self._turns.add(work)  # what its first piece costs is not known: short
-            self._changed.notify_all()
+            self._add(work)  # what its first piece costs is not known: short
+
+    def _add(self, work: Work) -> None:
+        """Let a thread know of work; the lock is held."""
+        self._come[self._turns.add(work)].notify()
 
     def _work(self, short: bool) -> None:
         if not short:
@@ -103,8 +109,8 @@ class InferenceQueue:
 
     def _next(self, short: bool) -> Work | None:
         """Wait for the next turn; None when the queue is closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._turns.has(short=short))
+        with self._lock:
+            self._come[short].wait_for(lambda: self._closed or self._turns.has(short=short))
             if self._closed:
                 return None
             work = self._turns.take(short=short)
@@ -126,29 +132,27 @@ class InferenceQueue:
                 return True
             _tell(work, error)
             return False
-        with self._changed:
+        with self._lock:
             if self._closed:
                 _cancel(work)
                 return False
-            self._turns.add(work)
-            self._changed.notify_all()
+            self._add(work)
         return True
 
     def _part(self, work: Work) -> None:
         """Let each of those that failed together be worked on alone."""
-        with self._changed:
+        with self._lock:
             for member in work.members:
                 member.joint = None
                 if self._closed:
                     member.answer.cancel()
-                self._turns.add(member)
-            self._changed.notify_all()
+                self._add(member)
 
     def _leave(self, work: Work) -> None:
         work.pieces.close()
         for member in work.members:
             member.pieces.close()
-        with self._changed:
+        with self._lock:
             left = work.members or (work,)
             self._pending.difference_update(left)
             self._gauge.dec(len(left))

@@ -92,16 +92,17 @@ class Turns:
         """Whether there is short work, or else long."""
         return bool(self._short if short else self._long)
 
-    def add(self, work: Work) -> None:
-        """Work whose next piece, of `work.cost` tokens, may be done now."""
+    def add(self, work: Work) -> bool:
+        """Work whose next piece, of `work.cost` tokens, may be done now; returns whether it is short."""
         if work.had + work.cost <= work.allowance:
             self._short.append(work)
-            return
+            return True
         if work.end is None:
             work.end = self._count + max(work.size, work.had + work.cost)
             self._number += 1
             work.number = self._number
         heapq.heappush(self._long, (work.end, work.number, work))
+        return False
 
     def take(self, *, short: bool) -> Work:
         """The short work, or else the long, whose turn it is.
