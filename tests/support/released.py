@@ -11,8 +11,8 @@ from lakeloop.stages.frame.session import StageContext
 from tests.support.artifacts import make_artifact
 
 
-def released(context: StageContext, folder: Path, number: int = 1) -> ModelVersion:
-    """A version of its own for each `number`, made champion; it answers by the words of two desks."""
+def registered(context: StageContext, folder: Path, number: int = 1) -> ModelVersion:
+    """A version of its own for each `number`; it answers by the words of two desks."""
     make_artifact(folder / f"artifact-{number}", ("sports", "tech"), seed=number)
     card = ModelCard(
         candidate="baseline",
@@ -21,9 +21,13 @@ def released(context: StageContext, folder: Path, number: int = 1) -> ModelVersi
         metrics={"macro_f1": 0.8125},
         decision=Decision(accepted=None, reason="for the test", checks=()),
     )
+    return Registry(context.lake).register(folder / f"artifact-{number}", card)
+
+
+def released(context: StageContext, folder: Path, number: int = 1) -> ModelVersion:
+    """The version of that number, made champion."""
     registry = Registry(context.lake)
-    before = registry.champion()
-    version = registry.register(folder / f"artifact-{number}", card)
+    before, version = registry.champion(), registered(context, folder, number)
     registry.promote(
         version.name, over=before.name if before else None, reason=f"release {number}", cause=f"{number}"
     )

@@ -148,7 +148,8 @@ class Asking:
             pieces = exchange.by_champion(asked)
             response = await self._champions.run(pieces, seconds, exchange.size, joint)
         except ProblemError as problem:
-            if problem.detail.code == TIMEOUT:
+            # Of one that stepped in, with half of the time, the other version used up what was missing.
+            if problem.detail.code == TIMEOUT and not stepped_in:
                 await self._failed(exchange, problem, asked)
             raise
         except Exception as error:

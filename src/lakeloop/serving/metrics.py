@@ -26,6 +26,8 @@ _ROLE = (*_LOOP, "role")
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 """The variable by which prometheus_client finds that folder, when it is imported."""
 
+Logged = Literal["predictions", "observations"]
+"""The tables that a server writes rows of."""
 Role = Literal["champion", "canary", "shadow"]
 """In which a version is asked. Labels name the role and not the version: roles are three, versions many."""
 
@@ -75,8 +77,7 @@ class ServerMetrics:
             "New versions not taken into use: refused for good, or unreachable for now.",
             (*_LOOP, "kind"),
         )
-        self.predictions = _TableMetrics("predictions", registry)
-        self.observations = _TableMetrics("observations", registry)
+        self.logs = {table: _TableMetrics(table, registry) for table in get_args(Logged)}
 
     def text(self) -> bytes:
         """All of it as Prometheus reads it."""
@@ -155,7 +156,6 @@ class LogMetrics:
     """What becomes of the rows that a server has for one table of one loop."""
 
     def __init__(self, metrics: _TableMetrics, loop: str) -> None:
-        self.table = metrics.table
         self.published = metrics.published.labels(loop)
         self.dropped = metrics.dropped.labels(loop)
         self.failures = metrics.failures.labels(loop)
@@ -186,8 +186,9 @@ class LoopMetrics:
         self.texts = metrics.texts.labels(loop)
         self.refused = metrics.load_failures.labels(loop, "refused")
         self.postponed = metrics.load_failures.labels(loop, "postponed")
-        self.predictions = LogMetrics(metrics.predictions, loop)
-        self.observations = LogMetrics(metrics.observations, loop)
+        self.logs: dict[Logged, LogMetrics] = {
+            table: LogMetrics(metrics.logs[table], loop) for table in get_args(Logged)
+        }
         self.roles: dict[Role, RoleMetrics] = {
             role: RoleMetrics(metrics, loop, role) for role in get_args(Role)
         }

@@ -22,7 +22,8 @@ from lakeloop.settings import Settings
 from lakeloop.stages.frame.session import StageContext
 from tests.support.artifacts import make_artifact
 from tests.support.evidence import evidence, model
-from tests.support.released import released
+from tests.support.live_requests import Requests
+from tests.support.released import registered, released
 
 ATTEMPT = Attempt("news.ingest:manual__1")
 
@@ -190,3 +191,53 @@ def test_who_may_only_look_has_no_button_and_cannot_post(
         assert pressed(client, "v1", form).status_code in {403, 422}
     assert pressed(browser, "v1", {**others, "token": "1.x"}).status_code == 403
     assert champion(ran) == "v2"
+
+
+@pytest.fixture
+def tried(ran: StageContext, tmp_path: Path) -> StageContext:
+    """v2, a canary beside v1 that had requests."""
+    released(ran, tmp_path, 1)
+    version = registered(ran, tmp_path, 2)
+    Registry(ran.lake).begin_trial(
+        version.name, "canary", 0.1, over="v1", reason="better <on> the rows", cause="e2"
+    )
+    Requests(ran).ask(100, fails=lambda number: number == 7).write()
+    return ran
+
+
+def test_a_version_on_trial_is_shown_with_what_is_known_of_it(
+    client: TestClient, tried: StageContext
+) -> None:
+    page = " ".join(client.get("/loops/news").text.split())
+    assert "beside v1, canary of 10% of the requests" in page
+    assert "better &lt;on&gt; the rows" in page
+    assert "50 of 300 requests" in page
+    assert '<td>requests that failed</td><td class="number">1 of 50</td>' in page
+    assert "Take v2 back" not in page, "ann may look only"
+
+
+def test_the_button_ends_a_trial_once_and_says_who_and_why(browser: TestClient, tried: StageContext) -> None:
+    page = browser.get("/loops/news").text
+    assert "Take v2 back</button>" in page
+    form = form_of(page, "odd <answers>")
+    address = "/models/news/v2/trial"
+    assert browser.post(address, data={**form, "reason": " "}).status_code == 409
+    assert Registry(tried.lake).read().trial is not None
+
+    done = browser.post(address, data=form, follow_redirects=False)
+    assert (done.status_code, done.headers["location"]) == (303, "/lakeloop/loops/news#release")
+    history = Registry(tried.lake).read()
+    assert (history.trial, champion(tried)) == (None, "v1")
+    assert (history.trial_ends[-1].by, history.trial_ends[-1].reason) == ("ada", "odd <answers>")
+    page = browser.get("/loops/news").text
+    assert "odd &lt;answers&gt;" in page
+    assert "Take v2 back" not in page
+    again = browser.post(address, data=form)
+    assert again.status_code == 409
+    assert "not tried any more" in again.text
+
+
+def test_who_may_only_look_ends_no_trial(client: TestClient, tried: StageContext) -> None:
+    form = form_of(client.get("/models/news/v2").text, "odd")
+    assert client.post("/models/news/v2/trial", data=form).status_code in {401, 403}
+    assert Registry(tried.lake).read().trial is not None

@@ -9,9 +9,8 @@ from typing import Any
 
 from lakeloop.lake.tables import OBSERVATIONS
 from lakeloop.serving.log.keeping import kept
-from lakeloop.serving.log.spool import Spool
-from lakeloop.serving.log.table import Publish, TableLog
-from lakeloop.serving.metrics import LoopMetrics, Role
+from lakeloop.serving.log.table import TableLog
+from lakeloop.serving.metrics import Role
 from lakeloop.spec.release import Kept
 from lakeloop.tasks.base import Answer
 from lakeloop.tasks.reading import Instance
@@ -48,18 +47,8 @@ def in_words(error: BaseException) -> str:
 class ObservationLog(TableLog):
     """Keeps observations and publishes them. `record` may be called from any thread."""
 
-    def __init__(
-        self,
-        spool: Spool,
-        publish: Publish,
-        metrics: LoopMetrics,
-        *,
-        flush_seconds: float,
-        keep: Kept = "text",
-    ) -> None:
-        """`keep` says what of a shadow's answer is written, to the disk already."""
-        super().__init__(spool, publish, OBSERVATIONS, metrics.observations, flush_seconds=flush_seconds)
-        self._how = keep
+    table = "observations"
+    schema = OBSERVATIONS
 
     def record(self, observed: Observed) -> None:
         """Keep one observation. Raises nothing: what cannot be kept is counted and logged."""

@@ -9,9 +9,7 @@ from typing import Any
 
 from lakeloop.lake.tables import PREDICTIONS
 from lakeloop.serving.log.keeping import kept
-from lakeloop.serving.log.spool import Spool
-from lakeloop.serving.log.table import Publish, TableLog
-from lakeloop.serving.metrics import LoopMetrics
+from lakeloop.serving.log.table import TableLog
 from lakeloop.spec.release import Kept
 from lakeloop.tasks.base import Answer
 from lakeloop.tasks.reading import Instance
@@ -36,18 +34,8 @@ class Answered:
 class PredictionLog(TableLog):
     """Keeps answers and publishes them. `record` may be called from any thread."""
 
-    def __init__(
-        self,
-        spool: Spool,
-        publish: Publish,
-        metrics: LoopMetrics,
-        *,
-        flush_seconds: float,
-        keep: Kept = "text",
-    ) -> None:
-        """`keep` says what of a text is written, to the disk already."""
-        super().__init__(spool, publish, PREDICTIONS, metrics.predictions, flush_seconds=flush_seconds)
-        self._how = keep
+    table = "predictions"
+    schema = PREDICTIONS
 
     def record(self, answered: Answered) -> None:
         """Keep one answer. Never fails the request: what cannot be kept is counted and logged."""

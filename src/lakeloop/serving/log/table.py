@@ -12,14 +12,15 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from lakeloop.errors import DataError
 from lakeloop.serving.backoff import Backoff
 from lakeloop.serving.log.spool import Row, Spool, SpooledBatch
-from lakeloop.serving.metrics import LogMetrics
+from lakeloop.serving.metrics import Logged, LoopMetrics
+from lakeloop.spec.release import Kept
 
 log = logging.getLogger(__name__)
 
@@ -28,27 +29,30 @@ Publish = Callable[[pa.Table, str], object]
 
 
 class TableLog:
-    """Keeps rows for one table and publishes them. Its kinds say what a row is made of."""
+    """Keeps rows for one table and publishes them. Its kinds say which table, and what a row is made of."""
+
+    table: ClassVar[Logged]
+    schema: ClassVar[pa.Schema]
 
     def __init__(
         self,
         spool: Spool,
         publish: Publish,
-        schema: pa.Schema,
-        metrics: LogMetrics,
+        metrics: LoopMetrics,
         *,
         flush_seconds: float,
+        keep: Kept = "text",
     ) -> None:
+        """`keep` says what of texts and answers is written, to the disk already."""
         self._spool = spool
         self._publish = publish
-        self._schema = schema
-        self._metrics = metrics
-        self._named = metrics.table
+        self._metrics = metrics.logs[self.table]
+        self._how = keep
         self._flush_seconds = flush_seconds
         self._stopping = threading.Event()
         self._wake = threading.Event()
-        self._publisher = threading.Thread(target=self._run, name=f"log-{self._named}", daemon=True)
-        metrics.backlog.set(spool.rows)
+        self._publisher = threading.Thread(target=self._run, name=f"log-{self.table}", daemon=True)
+        self._metrics.backlog.set(spool.rows)
 
     def start(self) -> None:
         """Begin to publish, in the background."""
@@ -58,7 +62,7 @@ class TableLog:
         try:
             kept = self._spool.append(day, rows)
         except OSError:
-            log.exception("%d rows could not be written to the spool of %s", len(rows), self._named)
+            log.exception("%d rows could not be written to the spool of %s", len(rows), self.table)
             kept = "dropped"
         if kept == "dropped":
             self._metrics.dropped.inc(len(rows))
@@ -101,7 +105,7 @@ class TableLog:
         try:
             return self._table(batch)
         except FileNotFoundError:
-            log.error("%s is gone, and %d %s with it", batch.path, batch.rows, self._named)  # noqa: TRY400
+            log.error("%s is gone, and %d %s with it", batch.path, batch.rows, self.table)  # noqa: TRY400
             self._spool.remove(batch)
             self._metrics.dropped.inc(batch.rows)
         except (TypeError, ValueError, pa.ArrowException) as error:  # its lines are no rows of the table
@@ -111,7 +115,7 @@ class TableLog:
     def _reject(self, batch: SpooledBatch, error: Exception) -> None:
         kept = self._spool.reject(batch)
         self._metrics.dropped.inc(batch.rows)
-        log.error("%d %s never can go to the lake; kept in %s", batch.rows, self._named, kept, exc_info=error)
+        log.error("%d %s never can go to the lake; kept in %s", batch.rows, self.table, kept, exc_info=error)
 
     def begin_stop(self) -> None:
         """Publish what waits and then end, in the background: `stop` waits for it."""
@@ -123,7 +127,7 @@ class TableLog:
         self.begin_stop()
         self._publisher.join(seconds)
         if rows := self._spool.rows:
-            log.warning("%d %s stay in the spool until the next start", rows, self._named)
+            log.warning("%d %s stay in the spool until the next start", rows, self.table)
         if not self._publisher.is_alive():  # else it still holds a batch; the locks end with the process
             self._spool.close()
 
@@ -140,7 +144,7 @@ class TableLog:
             except Exception as error:
                 backoff.failed()
                 self._metrics.failures.inc()
-                log.warning("%s wait, the lake did not take them: %s", self._named, error, exc_info=error)
+                log.warning("%s wait, the lake did not take them: %s", self.table, error, exc_info=error)
             if stopping:
                 return
 
@@ -148,4 +152,4 @@ class TableLog:
         rows = [
             {**self._row(row), "partition": batch.partition, "batch_id": batch.id} for row in batch.read()
         ]
-        return pa.Table.from_pylist(rows, schema=self._schema)
+        return pa.Table.from_pylist(rows, schema=self.schema)
