@@ -5,37 +5,15 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lakeloop.inference.pieces import done
 from lakeloop.inference.predictor import Predictor
-from lakeloop.serving.exchange import Exchange
-from lakeloop.serving.guard.problems import ProblemError
-from lakeloop.serving.messages import PredictResponse
-from lakeloop.tasks.reading import Instance
 from tests.support.app import LIMITS, Server
 from tests.support.serving import FolderSource, make_news, value
-
-
-@pytest.fixture
-def empty(tmp_path: Path, source: FolderSource) -> Iterator[Server]:
-    """A server whose registry has no champion yet."""
-    server = Server(tmp_path, source)
-    with server.client:
-        yield server
-
-
-@pytest.fixture
-def server(empty: Server, source: FolderSource) -> Server:
-    """A server with version 1 in use."""
-    source.promote(1)
-    empty.await_version("v1")
-    return empty
 
 
 def test_texts_are_answered_in_order_with_the_version_and_the_request_id(server: Server) -> None:
@@ -376,30 +354,3 @@ def test_a_label_below_the_threshold_of_its_version_is_held_back_and_logged_so(
     empty.loops["news"].predictions.flush()
     logged = [json.loads(row["answer"]) for row in empty.rows]
     assert [answer.get("abstained", False) for answer in logged] == [False, True, True]
-
-
-def test_requests_that_are_answered_together_have_each_its_own_answer_and_error(server: Server) -> None:
-    served = server.loops["news"]
-
-    def asked(name: str, *rows: Instance) -> Exchange:
-        return Exchange(served, name, rows, time.monotonic(), 5)
-
-    pair = Instance("tech", "a second text, which this model does not read")
-    exchanges = [
-        asked("a", Instance("tech")),
-        asked("b", pair),
-        asked("c", Instance("sports"), Instance("tech")),
-    ]
-    a, b, c = done(exchanges[0].together(exchanges))
-
-    assert isinstance(b, ProblemError)
-    assert b.status == 422
-    assert isinstance(a, PredictResponse)
-    assert isinstance(c, PredictResponse)
-    assert (a.request_id, [each.label for each in a.predictions]) == ("a", ["tech"])
-    assert (c.request_id, [each.label for each in c.predictions]) == ("c", ["sports", "tech"])
-    deadline = time.monotonic() + 5
-    while len(server.rows) < 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    assert [row["request_id"] for row in server.rows] == ["a", "c", "c"]
