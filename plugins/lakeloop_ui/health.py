@@ -71,6 +71,8 @@ def _lacking(status: LoopStatus) -> Iterator[str]:
 
 
 def _at_work(status: LoopStatus) -> Iterator[str]:
+    if tried := status.trial:
+        yield f"{tried.version} is tried beside the champion {tried.over} ({tried.phase})."
     if status.running:
         yield "At work: " + ", ".join(f"{work.stage} {work.partition}" for work in status.running) + "."
     if status.queue:
