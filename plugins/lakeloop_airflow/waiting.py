@@ -22,7 +22,6 @@ from lakeloop_airflow.stage_task import StageOperator, open_context, settle
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-LOOK_EVERY_SECONDS = 30.0
 MOST_FAILURES = 20
 """Looks in a row that failed, after which the task is woken to fail aloud."""
 
@@ -30,7 +29,7 @@ MOST_FAILURES = 20
 class LookTrigger(BaseTrigger):
     """Fires as soon as the stage has something to do: requests are enough, time is over, a person acted."""
 
-    def __init__(self, loop: str, stage: str, seconds: float = LOOK_EVERY_SECONDS) -> None:
+    def __init__(self, loop: str, stage: str, seconds: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.loop = loop
         self.stage = stage
@@ -96,4 +95,5 @@ class WaitingOperator(StageOperator):
         """Give the slot back until there is something to do; return where there is, or nothing to come."""
         if waits_for := stage_named(self.stage).waiting(open_context(self.loop, context)):
             self.log.info("waits, in no slot: %s", waits_for)
-            self.defer(trigger=LookTrigger(self.loop, self.stage), method_name="execute_complete")
+            seconds = installation().trial_look_seconds
+            self.defer(trigger=LookTrigger(self.loop, self.stage, seconds), method_name="execute_complete")

@@ -93,6 +93,16 @@ def answered(page: Page, stack: RunningStack, context: StageContext, day: str, b
     return record
 
 
+@pytest.fixture(scope="module")
+def late(stack: RunningStack) -> str:
+    """A run that asks somebody who has seven seconds to answer; it goes on beside what else is tested."""
+    context = asking(stack, "late", hours=0.002)
+    judged(context, DAYS[0], seed=1)
+    with stack.api() as api:
+        return api.trigger("late.deploy", conf={"partition": DAYS[0]})
+
+
+@pytest.mark.usefixtures("late")
 def test_a_person_rejects_a_candidate_and_approves_the_next(page: Page, stack: RunningStack) -> None:
     context = asking(stack, "asked")
     judged(context, DAYS[0], seed=1)
@@ -110,12 +120,10 @@ def test_a_person_rejects_a_candidate_and_approves_the_next(page: Page, stack: R
     assert champion.card.answer.reason == "approve by the test"
 
 
-def test_who_answers_too_late_has_rejected(stack: RunningStack) -> None:
-    context = asking(stack, "late", hours=0.002)
-    judged(context, DAYS[0], seed=1)
+def test_who_answers_too_late_has_rejected(stack: RunningStack, late: str) -> None:
+    context = stack.context_of("late")
     with stack.api() as api:
-        run_id = api.trigger("late.deploy", conf={"partition": DAYS[0]})
-        until(lambda: state_of(api, "late.deploy", run_id, "release") == "success")
+        until(lambda: state_of(api, "late.deploy", late, "release") == "success")
     record = context.lake.ledger.latest("release", DAYS[0])
     assert record is not None
     assert record.status == "refused"

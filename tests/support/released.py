@@ -13,7 +13,7 @@ from tests.support.artifacts import make_artifact
 
 def registered(context: StageContext, folder: Path, number: int = 1) -> ModelVersion:
     """A version of its own for each `number`; it answers by the words of two desks."""
-    make_artifact(folder / f"artifact-{number}", ("sports", "tech"), seed=number)
+    make_artifact(folder / f"artifact-{number}", ("sports", "tech"), loop=context.loop.name, seed=number)
     card = ModelCard(
         candidate="baseline",
         method="keywords",

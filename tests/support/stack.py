@@ -85,6 +85,7 @@ def running_stack(folder: Path) -> Iterator[RunningStack]:
         data_roots=(folder / "data",),
         airflow_url=f"http://127.0.0.1:{ports[0]}",
         server_url=f"http://127.0.0.1:{ports[1]}",
+        trial_look_seconds=2,
     )
     write_valence(settings, folder / "data")
     loop = load_loop(settings.loop_file("news"), settings)

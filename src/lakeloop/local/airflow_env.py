@@ -109,6 +109,7 @@ def _lakeloop(settings: Settings, airflow_url: str, server_url: str) -> dict[str
         "LAKELOOP_AIRFLOW_URL": airflow_url,
         "LAKELOOP_ALLOWED_HOSTS": json.dumps(settings.allowed_hosts),
         "LAKELOOP_GPU_SLOTS": str(settings.gpu_slots),
+        "LAKELOOP_TRIAL_LOOK_SECONDS": str(settings.trial_look_seconds),
         "LAKELOOP_TRAINING_THREADS": str(settings.training_threads),
     }
 

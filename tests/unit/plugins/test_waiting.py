@@ -60,7 +60,7 @@ def test_what_does_not_get_better_wakes_the_task_to_fail_aloud(
 
 
 def test_a_restarted_triggerer_makes_the_same_trigger_again() -> None:
-    path, arguments = LookTrigger("small", "trial").serialize()
+    path, arguments = LookTrigger("small", "trial", 30.0).serialize()
     assert path == "lakeloop_airflow.waiting.LookTrigger"
     assert vars(LookTrigger(**arguments))["loop"] == "small"
     assert LookTrigger(**arguments).serialize() == (path, arguments)
