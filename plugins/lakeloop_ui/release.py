@@ -13,7 +13,8 @@ from lakeloop.monitoring.canary import SignalFound
 from lakeloop.registry.history import History, Move
 from lakeloop.registry.trials import TrialEnd
 from lakeloop.stages.frame.session import StageContext
-from lakeloop.stages.frame.status import ChampionStatus, TrialStatus
+from lakeloop.stages.frame.status import ChampionStatus
+from lakeloop.stages.frame.tried import TrialStatus
 from lakeloop.stages.release.standing import title_of, trial_standing
 
 log = logging.getLogger(__name__)

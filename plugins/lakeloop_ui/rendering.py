@@ -16,7 +16,7 @@ from lakeloop_airflow.links import airflow_page, page
 from starlette.exceptions import HTTPException
 
 from lakeloop.measures.base import shown
-from lakeloop.stages.catalogue import stage_named
+from lakeloop.stages.catalogue import DAGS, stage_named
 from lakeloop.stages.frame.why import shortened
 from lakeloop_ui.files import HARMLESS
 
@@ -51,6 +51,7 @@ _templates.env.globals |= {
     "page": page,
     "airflow_page": airflow_page,
     "dag_page": dag_page,
+    "dags": DAGS,
     "run_page_of": run_page_of,
     "counted": counted,
 }

@@ -213,7 +213,9 @@ def export(
         rows = functools.partial(held_back, files, digest, task, ROWS)
         smaller = (rows, min_agreement) if int8 else None
         names = export_version(files, loop, found, _evidence(files, found), to, smaller)
-    typer.echo(f"{to}: {', '.join(names)}")
+    parts = dict.fromkeys(name.partition("/")[0] + ("/" if "/" in name else "") for name in names)
+    typer.echo(f"{to}: {len(names)} files in {', '.join(parts)}")
+    typer.echo(f"how to answer with it: {to / 'RUN.md'}")
     if int8:
         typer.echo((to / "int8" / CHECK).read_text().rstrip())
 

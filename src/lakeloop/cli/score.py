@@ -104,6 +104,9 @@ def _score_file(loop: str, source: Path, to: Path, version: str | None, top: int
     )
     if below:
         typer.echo(f"answers that are less probable than {below:.3f} are held back (deploy.abstain)")
+    elif context.loop.deploy.abstain.asked:
+        why = context.loop.deploy.abstain.why_none(found.card.thresholds)
+        typer.echo(f"nothing is held back: {why} (deploy.abstain)")
     if done.first_fault:
         typer.echo(f"{done.rows - done.answered} row(s) could not be asked; the first, {done.first_fault}")
 

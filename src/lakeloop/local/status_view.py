@@ -162,6 +162,8 @@ def _named_facts(status: LoopStatus) -> Iterator[tuple[str, str]]:
 def _decided(status: LoopStatus) -> Iterator[tuple[str, str]]:
     if trial := status.trial:
         yield "trial", f"{trial.where}: {trial.reason}"
+    elif status.trial_ended:
+        yield "trial", status.trial_ended
     if decision := status.decision:
         accepted = "accepted" if decision.accepted else "refused"
         yield "gate", f"{accepted} {decision.partition}: {decision.reason}"

@@ -4,6 +4,7 @@ README.md        the card
 artifact/        what the server loads: network, tokenizer, description (cleaning, names of answers), manifest
 transformers/    the encoder, where there is one: `AutoModel.from_pretrained` loads it
 int8/            as artifact/, in eight bits, where that is asked for; check.json says how it answers
+RUN.md           how to answer with it
 Dockerfile       with requirements.txt and package/: an image that answers with artifact/, or int8/
 """
 

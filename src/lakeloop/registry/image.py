@@ -32,6 +32,27 @@ EXPOSE 8100
 HEALTHCHECK CMD python -c "from urllib import request; request.urlopen('http://127.0.0.1:8100/healthz')"
 CMD ["python", "-m", "lakeloop.serving.alone"]
 """
+_RUN = """\
+# Answering with this model
+
+Without an image, with Python {python}:
+
+```sh
+python -m venv .venv && .venv/bin/pip install --requirement requirements.txt
+PYTHONPATH=package MODEL=artifact PORT=8100 .venv/bin/python -m lakeloop.serving.alone
+curl http://127.0.0.1:8100/v1/predict --json '{{"texts": ["…"]}}'
+```
+
+As an image: `docker build --tag {name} . && docker run --publish 8100:8100 {name}`.
+
+`MODEL` is the folder of the model: `artifact`, or `int8` where there is one (its `check.json` says how
+alike it answers). `HOST` and `PORT` are where it listens, `TEXTS` how many texts a request may have.
+`GET /healthz` says that it lives. It has none of the bounds, keys and logs of Lakeloop's model server, and
+holds nothing back: put it behind something that authenticates.
+
+README.md is the model's card; `transformers/`, where it is there, is the encoder for that library;
+`package/` is the code.
+"""
 _IGNORED = """\
 **/__pycache__
 transformers
@@ -45,6 +66,7 @@ def write_image(folder: Path, artifact: Path) -> None:
     name = f"{description.loop}-model".replace("_", "-")
     python = ".".join(platform.python_version_tuple()[:2])
     write_atomically(folder / "Dockerfile", _DOCKERFILE.format(name=name, python=python))
+    write_atomically(folder / "RUN.md", _RUN.format(name=name, python=python))
     write_atomically(folder / ".dockerignore", _IGNORED)
     write_atomically(folder / "requirements.txt", "\n".join(requirements(extras)) + "\n")
     shutil.copytree(

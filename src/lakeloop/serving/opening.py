@@ -38,6 +38,8 @@ class RegistrySource:
         self._lake = lake
         self._registry = Registry(lake)
         self._abstain = abstain
+        self._told: set[str] = set()
+        """Versions that hold nothing back although it is asked for, of which the log has said so."""
 
     def named(self) -> Named:
         history = self._registry.read()
@@ -49,6 +51,12 @@ class RegistrySource:
         if version is None:
             return None
         below = self._abstain.threshold(version.card.thresholds)
+        if self._abstain.asked and not below and version.name not in self._told:
+            self._told.add(version.name)
+            log.warning(
+                "%s: %s holds nothing back: %s (deploy.abstain)",
+                self._lake.loop, version.name, self._abstain.why_none(version.card.thresholds),
+            )  # fmt: skip
         return Release(version.name, version.digest, version.card.metrics, below)
 
     def fetch(self, release: Release, folder: Path) -> None:

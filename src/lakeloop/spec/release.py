@@ -174,6 +174,12 @@ class Abstain(Section):
             return self.below
         return 0.0 if self.precision is None else threshold_for(self.precision, known)
 
+    def why_none(self, known: Sequence[Threshold]) -> str:
+        """Why such a version holds nothing back, for people."""
+        if not known:
+            return "it was released without thresholds; the next version has some, or name one: below"
+        return f"{self.precision:g} of its answers are right as it is; texts of another kind ask for `below`"
+
 
 NEVER = Abstain()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,10 @@ def test_a_trial_is_shown_with_what_is_known_and_a_rollback_ends_it(run: Run, tr
     assert (ended.code, ended.out) == (
         0,
         "the trial of v3 has ended, v2 stays champion of tickets; once more goes back to v1\n",
+    )
+    assert re.search(
+        r"trial +that of v3 ended [0-9: -]+ by ada: odd answers",
+        " ".join(run("status", "tickets").out.split()),
     )
     shown = run("models", "tickets").out
     assert "trial ended" in shown

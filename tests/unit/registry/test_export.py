@@ -79,7 +79,7 @@ def test_without_an_encoder_there_is_no_such_folder(context: StageContext, tmp_p
     version = Registry(context.lake).register(made, CARD)
     export_version(context.lake.files, "small", version, lambda: None, tmp_path / "out")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    image = [".dockerignore", "Dockerfile", "README.md", "artifact", "package", "requirements.txt"]
+    image = [".dockerignore", "Dockerfile", "README.md", "RUN.md", "artifact", "package", "requirements.txt"]
     assert names == image
 
 

@@ -23,6 +23,7 @@ from lakeloop.stages.frame.pending import Pending, pending_work, standing_of
 from lakeloop.stages.frame.progress import Day, days_of, newest
 from lakeloop.stages.frame.queue import QueuedTraining, queue_of
 from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.frame.tried import TrialStatus, ended_trial, trial_status
 
 if TYPE_CHECKING:
     from lakeloop.evidence import Evidence
@@ -101,26 +102,6 @@ class ChampionStatus(Frozen):
     """The last roll-out was of this model."""
 
 
-class TrialStatus(Frozen):
-    """A version that is tried beside the champion."""
-
-    version: str
-    phase: str
-    share: float
-    """Of the requests that it answers."""
-    since: datetime
-    over: str
-    """The champion."""
-    reason: str
-    """Why it was let in, or went on."""
-
-    @property
-    def where(self) -> str:
-        """For people."""
-        place = "in the shadow" if self.phase == "shadow" else f"canary of {self.share:.0%} of the requests"
-        return f"{self.version} is tried beside {self.over}, {place}, since {self.since:%Y-%m-%d %H:%M}"
-
-
 class DecisionStatus(Frozen):
     """The newest decision of the gate."""
 
@@ -172,6 +153,8 @@ class LoopStatus(Frozen):
     """Model -> the interval of 95 % of its score, where it has one."""
     champion: ChampionStatus | None
     trial: TrialStatus | None = None
+    trial_ended: str = ""
+    """How the newest trial ended, where its version was taken out and nothing has happened since."""
     decision: DecisionStatus | None
     pending: tuple[Pending, ...]
     misfit: str = ""
@@ -224,7 +207,8 @@ def loop_status(context: StageContext, entries: Sequence[StageRecord] | None = N
         scores=evidence.scores_by(metric) if evidence else {},
         intervals=evidence.intervals_by(metric) if evidence else {},
         champion=champion,
-        trial=_trial(history),
+        trial=trial_status(history),
+        trial_ended=ended_trial(history),
         decision=_decision(entries),
         pending=tuple(pending_work(standing)),
         misfit=context.lake.misfit(context.loop),
@@ -304,14 +288,6 @@ def _champion(
         reason=move.reason,
         rolled_out=rollout is not None and rollout.outputs.get("digest") == version.digest,
     )
-
-
-def _trial(history: History) -> TrialStatus | None:
-    trial = history.trial
-    if trial is None:
-        return None
-    told = trial.model_dump(include={"version", "phase", "share", "reason"})
-    return TrialStatus(**told, since=trial.began_at, over=trial.over or "")
 
 
 def _decision(entries: Sequence[StageRecord]) -> DecisionStatus | None:

@@ -6,6 +6,7 @@ Looked at by `trial`, which acts on it, and by those who only show it. Nothing h
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from lakeloop.monitoring.canary import Plan, Verdict, verdict
@@ -28,6 +29,8 @@ class TrialStanding:
     """The step after this one; None: it becomes champion."""
     evaluated: str
     """The day of the evaluation that let it in; empty where the ledger does not say it any more."""
+    plan: Plan
+    """What its step asks for."""
 
     @property
     def where(self) -> str:
@@ -38,7 +41,16 @@ class TrialStanding:
     def sentence(self) -> str:
         """For people: which version is where, and what of it is known."""
         known = "; ".join(signal.sentence for signal in self.verdict.signals)
-        return f"{self.where}: {self.verdict.reason}. {known}"
+        return f"{self.where}: {self.verdict.reason}{self.waits}. {known}"
+
+    @property
+    def waits(self) -> str:
+        """Until when requests are waited for, and what follows without them; empty where nothing waits."""
+        if self.verdict.action != "wait":
+            return ""
+        until = self.trial.began_at + timedelta(hours=self.plan.hours)
+        then = "it goes on" if self.plan.otherwise == "go_on" else "the trial ends"
+        return f", waited for until {until:%Y-%m-%d %H:%M} UTC (deploy); with fewer {then}"
 
 
 def trial_standing(context: StageContext) -> TrialStanding | None:
@@ -64,7 +76,7 @@ def trial_standing(context: StageContext) -> TrialStanding | None:
         champion=known.champion,
         measured=not task_class(context.loop.task.kind).right_or_wrong,
     )
-    return TrialStanding(trial, found, after, evaluated)
+    return TrialStanding(trial, found, after, evaluated, plan)
 
 
 def plan_of(deploy: Deploy, trial: Trial) -> tuple[Plan, Step | None]:
