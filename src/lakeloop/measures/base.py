@@ -117,13 +117,8 @@ _DIGITS = 5
 
 
 def shown(score: float) -> str:
-    """A score for people: four decimals, or five digits where four decimals show too few or too many.
-
-    A whole number from 2 on is a count, and has none.
-    """
+    """A score for people: four decimals, or five digits where four decimals show too few or too many."""
     size = abs(score)
-    if size >= 2 and score.is_integer():
-        return f"{score:.0f}"
     if size == 0 or 1e-3 <= size < 1e3 or not math.isfinite(score):
         return f"{score:.4f}"
     return f"{score:.{max(0, _DIGITS - 1 - math.floor(math.log10(size)))}f}"

@@ -9,13 +9,3 @@ def test_scores_are_shown_with_as_many_digits_as_say_something() -> None:
     assert [shown(value) for value in (0.0, 0.95, -1.5, 12.34567, 123456.7, 0.00012345678)] == [
         "0.0000", "0.9500", "-1.5000", "12.3457", "123457", "0.00012346",
     ]  # fmt: skip
-
-
-def test_a_count_has_no_decimals_and_the_ends_of_a_scale_have() -> None:
-    assert [shown(value) for value in (24.0, 2.0, 1.0, 0.0, -1.0)] == [
-        "24",
-        "2",
-        "1.0000",
-        "0.0000",
-        "-1.0000",
-    ]

@@ -43,7 +43,7 @@ def test_a_long_line_is_thinned_and_keeps_its_ends() -> None:
     assert chart is not None
     assert chart.lines[0].path.count("L") < MOST_POINTS
     assert chart.lines[0].dots == ()
-    assert "from 100 to 0.0100" in chart.words
+    assert "from 100.0000 to 0.0100" in chart.words
 
 
 def test_one_value_is_no_line() -> None:
