@@ -28,7 +28,7 @@ from lakeloop.registry.history import ModelVersion
 from lakeloop.stages.frame.session import StageContext
 from tests.support.artifacts import make_artifact
 from tests.support.load import logged
-from tests.support.serving import LABELS, ServerProcess, open_project, promote
+from tests.support.serving import LABELS, ServerProcess, artifact_folder, open_project, promote
 
 TEXT = "tech"
 PAUSE_SECONDS = 0.02
@@ -82,8 +82,7 @@ def main() -> int:
 
 def release(context: StageContext, number: int) -> ModelVersion:
     """A champion that is as sure of its answers as no other version."""
-    folder = context.settings.root / "artifacts" / context.loop.name / str(number)
-    make_artifact(folder, LABELS, seed=number, strength=1 + number / 50)
+    make_artifact(artifact_folder(context, number), LABELS, seed=number, strength=1 + number / 50)
     return promote(context, number)
 
 

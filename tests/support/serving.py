@@ -161,9 +161,14 @@ def add_numbers(context: StageContext) -> StageContext:
     return StageContext.open("stars", context.settings)
 
 
+def artifact_folder(context: StageContext, number: int) -> Path:
+    """Where `register` makes the artifact of that number: in the home, for the root may be the repository."""
+    return context.settings.home / "artifacts" / context.loop.name / str(number)
+
+
 def register(context: StageContext, number: int, shares: Mapping[str, float] | None = None) -> ModelVersion:
     """Register an artifact of its own for each `number`; the same number again is the same version."""
-    folder = context.settings.root / "artifacts" / context.loop.name / str(number)
+    folder = artifact_folder(context, number)
     if not folder.exists() and context.loop.name == "stars":
         make_stars(folder, number)
     elif not folder.exists():
