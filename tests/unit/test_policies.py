@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("src", "training", "plugins", "dags")
+MADE = {".onnx", ".safetensors", ".bin", ".gguf", ".pt", ".parquet", ".whl"}
 MOST_BYTES = 512 * 1024
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 50
@@ -35,6 +36,11 @@ def _kept() -> list[Path]:
 KEPT = _kept()
 TESTS = "tests"
 MODULES = [path for path in KEPT if path.suffix == ".py" and path.parts[0] in ROOMS]
+
+
+def test_nothing_that_a_run_or_a_build_makes_is_kept_in_the_repository() -> None:
+    made = [path for path in KEPT if path.suffix in MADE]
+    assert not made, f"{made}: weights, tables and packages are made at run time, below a home or a tmp_path"
 
 
 def test_no_large_file_is_kept_in_the_repository() -> None:
