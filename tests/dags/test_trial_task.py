@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from airflow.sdk import DAG
 from lakeloop_airflow import waiting
-from lakeloop_airflow.waiting import LookTrigger, WaitingOperator
+from lakeloop_airflow.waiting import WaitingOperator
 
 from lakeloop.registry.registry import Registry
 from lakeloop.settings import get_settings
 from lakeloop.stages.frame.session import StageContext
-from tests.support.airflow import make_database
+from tests.support.airflow import make_database, run_dag
 from tests.support.live_requests import Requests
 from tests.support.serving import open_project, register
 from tests.support.serving import promote as make_champion
@@ -50,10 +50,10 @@ def test_the_task_is_deferred_until_there_are_requests_and_then_makes_it_champio
         return looks[-1]
 
     monkeypatch.setattr(waiting, "_look", looking)
-    monkeypatch.setattr(LookTrigger.__init__, "__defaults__", (0.01,))
+    monkeypatch.setenv("LAKELOOP_TRIAL_LOOK_SECONDS", "1")
     with DAG("news.deploy", params={"partition": "2026-11-18"}, schedule=None) as dag:
         WaitingOperator(loop="news", stage="trial", retries=0)
-    run = dag.test()
+    run = run_dag(dag)
     (task,) = run.get_task_instances()
     assert (run.state, task.state) == ("success", "success")
     assert [bool(look) for look in looks] == [True, True, False]

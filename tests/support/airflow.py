@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import os
 import secrets
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+    from airflow.sdk import DAG
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,3 +54,18 @@ def store_dags() -> None:
     assert bag.import_errors == {}
     assert bag.dags
     sync_bag_to_db(bag, "dags-folder", None)
+
+
+def run_dag(dag: DAG) -> DagRun:
+    """Run all tasks of a DAG, triggers too, in this process; `make_database` comes before it.
+
+    Once a browser was driven in this process, its main thread has a running event loop for good, and a
+    trigger could not start one there; a thread of its own would not do, for a task takes signals.
+    """
+    loop = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    try:
+        run: DagRun = dag.test()
+        return run
+    finally:
+        asyncio._set_running_loop(loop)
