@@ -281,7 +281,7 @@ def open_job(config: JobConfig, tracker: Tracker) -> Job:
     require_fit(config.train, config.base_folder, config.candidate, config.task)
     base = find_base_model(config.train.base_model, config.base_folder)
     task = task_of(config.task)
-    dataset = read_dataset(config.dataset, task, steps_of(config.clean))
+    dataset = read_dataset(config.dataset, task, steps_of(config.clean, keep_length=config.task.placed))
     tokenizer = load_tokenizer(base.tokenizer, config.train.max_tokens)
     if isinstance(config.task, WritingTask):
         writing = writing_of(base, tokenizer, config.task, dataset.train.values)
@@ -387,7 +387,7 @@ def _describe(job: Job, trained: Trained) -> ArtifactDescription:
         engine=WRITER if dataset.contract.writing else ENCODER,
         contract=dataset.contract,
         reads=dataset.reads,
-        clean=steps_of(config.clean),
+        clean=steps_of(config.clean, keep_length=config.task.placed),
         max_tokens=job.max_tokens or config.train.max_tokens,
         base_model=job.base.name,
         base_digest=job.base.digest,

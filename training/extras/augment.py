@@ -86,7 +86,7 @@ def _make(job: Job, section: Augmentation) -> Iterator[tuple[int, str]]:
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(job.config.train.seed)
         maker: Maker = getattr(importlib.import_module(module), name)(section, job)
-        train, steps = job.dataset.train, steps_of(job.config.clean)
+        train, steps = job.dataset.train, steps_of(job.config.clean, keep_length=job.config.task.placed)
         there = {_plain(text) for text in (*train.texts, *job.dataset.validation.texts)}
         for copy in range(section.copies):
             random = np.random.default_rng((job.config.train.seed, copy))

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakeloop.cleaning.invisible import LAYOUT
 from lakeloop.cleaning.text import normalise
 
 CONTENT = r"[\p{L}\p{M}\p{N}]"
@@ -25,14 +26,12 @@ _MINUS = r"[-\x{2010}-\x{2013}\x{FE63}\x{FF0D}]"
 _SIGNS = r"#%&*@/\\_§‰\x{FF03}\x{FF05}\x{FF06}\x{FF0A}\x{FF20}\x{FF0F}\x{FF3C}\x{FF3F}"
 """Of Unicode's punctuation what does not part words but means something, of full width too: C# is not C."""
 _NUMBER = r"\p{N}+(?:[\p{P} ]+\p{N}+)*"
-_LAYOUT = r"\x{AD}\x{61C}\x{200B}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2060}\x{2066}-\x{2069}\x{FEFF}"
-"""Marks that say how a text is set and broken into lines, and are not seen."""
 # What a match keeps is in a group. A minus, and the point of .5, belong to the number where a word begins:
 # at the start, behind a blank or other punctuation, or behind a sign or symbol.
 _PARTS = (
     rf"(?:^|([\p{{S}}{_SIGNS}])|[\p{{P}} ])((?:{_MINUS}\.?|\.){_NUMBER})"
     rf"|([{_SIGNS}]|{_NUMBER}|[:;=]['\x{2019}]?[-~^]?[()\[\]{{}}|])"
-    rf"|[\p{{P}}\p{{Z}}\p{{Cc}}{_LAYOUT}]"
+    rf"|[\p{{P}}\p{{Z}}\p{{Cc}}{LAYOUT}]"
 )
 
 

@@ -13,41 +13,89 @@ if TYPE_CHECKING:
     from lakeloop.spec.clean import Clean
 
 
-def _normalise(texts: pa.Array) -> pa.Array:
+def _normalise(texts: pa.Array, told: str) -> pa.Array:  # noqa: ARG001
     from lakeloop.cleaning.text import normalise
 
     return normalise(texts)
 
 
-STEPS: Mapping[str, Callable[[pa.Array], pa.Array]] = {"normalise": _normalise}
-"""Name of a step, as artifacts have it -> the step. A step changes nothing in texts that went through it."""
+def _invisible(texts: pa.Array, told: str) -> pa.Array:  # noqa: ARG001
+    from lakeloop.cleaning.invisible import without_invisible
+
+    return without_invisible(texts)
 
 
-def steps_of(clean: Clean) -> tuple[str, ...]:
-    """The steps that a text of the loop goes through, in order."""
-    return ("normalise",) if clean.normalise else ()
+def _mask(texts: pa.Array, told: str) -> pa.Array:
+    from lakeloop.cleaning.personal.registry import mask
+
+    return mask(texts, *told.split(","))
+
+
+def _blot(texts: pa.Array, told: str) -> pa.Array:
+    from lakeloop.cleaning.personal.registry import mask
+
+    return mask(texts, *told.split(","), keep_length=True)
+
+
+STEPS: Mapping[str, Callable[[pa.Array, str], pa.Array]] = {
+    "invisible": _invisible,
+    "normalise": _normalise,
+    "mask": _mask,
+    "blot": _blot,
+}
+"""Name of a step -> the step, in the order in which they run. Artifacts have the name, and behind a colon
+what the step is told: `mask:phone,GB`. A step changes nothing in texts that went through all of them."""
+
+
+def steps_of(clean: Clean, *, keep_length: bool = False) -> tuple[str, ...]:
+    """The steps that a text of the loop goes through, in order.
+
+    Args:
+        clean: section of the loop file.
+        keep_length: answers are places in the text, or words of it: what is masked stays as long.
+    """
+    from lakeloop.cleaning.personal.registry import KINDS
+
+    kinds = (name for name in KINDS if name in clean.mask)
+    regional = {name: f",{clean.phone_region}" for name, kind in KINDS.items() if kind.regional}
+    told = [f"{name}{regional.get(name, '') if clean.phone_region else ''}" for name in kinds]
+    return (
+        *(["invisible"] if clean.invisible else []),
+        *(["normalise"] if clean.normalise else []),
+        *(f"{'blot' if keep_length else 'mask'}:{each}" for each in told),
+    )
+
+
+def run_step(texts: pa.Array, step: str, where: str = "") -> pa.Array:
+    """Arrow strings after one step, as an artifact names it.
+
+    Raises:
+        ArtifactError: this version knows no such step; `where` names the artifact or file that asks for it.
+    """
+    name, _, told = step.partition(":")
+    if name not in STEPS:
+        raise ArtifactError(
+            "the model was trained behind a cleaning step that is not known here",
+            where=where,
+            expected=", ".join(STEPS),
+            found=name,
+            remedy="serve it with the version that wrote it, or release the model again",
+        )
+    return STEPS[name](texts, told)
 
 
 def clean_texts(texts: Sequence[str], steps: Sequence[str], where: str = "") -> list[str]:
     """`texts` after `steps`.
 
     Raises:
-        ArtifactError: this version knows no such step; `where` names the artifact or file that asks for it.
+        ArtifactError: as `run_step`.
     """
     if not steps or not texts:
         return list(texts)
     import pyarrow as pa
 
     array = pa.array(texts, pa.large_string())
-    for name in steps:
-        if name not in STEPS:
-            raise ArtifactError(
-                "the model was trained behind a cleaning step that is not known here",
-                where=where,
-                expected=", ".join(STEPS),
-                found=name,
-                remedy="serve it with the version that wrote it, or release the model again",
-            )
-        array = STEPS[name](array)
+    for step in steps:
+        array = run_step(array, step, where)
     cleaned: list[str] = array.to_pylist()
     return cleaned

@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from lakeloop.spec.base import Mark, Section
+from pydantic import Field, model_validator
+
+from lakeloop.spec.base import Mark, Section, text_like
+from lakeloop.spec.rules import Broken, refuse_broken
+
+PersonalKind = Literal["mail", "iban", "card", "ip", "phone"]
+"""What `lakeloop.cleaning.personal.registry` knows."""
+_TEXT = Mark(("built", "weights"))
 
 
 class Clean(Section):
-    normalise: Annotated[bool, Mark(("built", "weights"))] = True
+    """Steps that texts go through, in this order, in the lake and again in front of a model."""
+
+    invisible: Annotated[bool, _TEXT] = False
+    """Take out what nobody sees: soft hyphens, zero-width blanks, marks of direction, control characters,
+    tags. White space and the joiners that spell words and emoji stay."""
+    normalise: Annotated[bool, _TEXT] = True
     """Unicode NFC, trimmed, runs of white space made one space."""
+    mask: Annotated[tuple[PersonalKind, ...], _TEXT] = ()
+    """What identifies a person gets the name of its kind in its place: [mail], [iban], [card], [ip], [phone].
+    Where answers are words of the text (token_classification), each letter and digit of it becomes # instead.
+    Raw rows stay as they were delivered."""
+    phone_region: Annotated[
+        str | None, _TEXT, text_like(r"^[A-Z]{2}$", "a country in two capital letters: GB")
+    ] = Field(default=None)
+    """Country whose phone numbers are masked when they are written without + and country; without it only
+    those that begin with + are."""
     drop_near_duplicates: Annotated[bool, Mark(("built", "mart"))] = True
     """Of the good rows of a day whose texts differ only in case, white space and the punctuation between
     words, keep the first. Letters, numbers, symbols, emoji and signs such as # % @ / count: C, C++ and C#
     are three texts, and so are 1.50, 150 and -150."""
+
+    @model_validator(mode="after")
+    def _is_a_country_of_phones(self) -> Self:
+        if self.phone_region is None:
+            return self
+        if "phone" not in self.mask:
+            wanted = "clean.mask with phone, or no phone_region"
+            refuse_broken([Broken("phone_region", "no phone numbers are masked", wanted, self.phone_region)])
+        from lakeloop.cleaning.personal.phone import regions
+
+        if self.phone_region not in (known := regions()):
+            wanted = "two letters of ISO 3166, such as GB, US or DE"
+            message = "no country whose phone numbers are known"
+            refuse_broken([Broken("phone_region", message, wanted, self.phone_region, tuple(sorted(known)))])
+        return self

@@ -66,6 +66,8 @@ class TaskBase(Section):
     """Whether each right answer is one of a few, with a number for each from the network."""
     writes: ClassVar[bool] = False
     """Answers are texts that a model writes."""
+    placed: ClassVar[bool] = False
+    """Answers are places in the text, or words of it."""
 
     text: Annotated[ColumnName, ROLE]
     """Column with the text that the model reads."""
@@ -85,6 +87,12 @@ class TaskBase(Section):
     def reads(self) -> tuple[str, ...]:
         """Columns of the mart that a model reads; rows that are equal in them are one row to it."""
         return tuple(name for name in self.roles() if name != self.target)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Columns of the mart with what people wrote, which is cleaned: read by a model, or written by it."""
+        read = (name for name in (TEXT, TEXT_PAIR) if name in self.roles())
+        return (*read, *([self.target] if self.writes else []))
 
     def row_checks(self) -> tuple[RowCheck, ...]:
         """What every row must fulfil to be of use to the task."""

@@ -27,6 +27,7 @@ class TokenClassification(TaskBase):
 
     target: ClassVar[str] = "tags"
     refuses: ClassVar[tuple[str, ...]] = ("augment",)
+    placed: ClassVar[bool] = True
 
     kind: Annotated[Literal["token_classification"], LEARNT]
     text: Annotated[ColumnName, ROLE]

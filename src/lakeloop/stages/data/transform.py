@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,17 +96,19 @@ def _transform(
         counts, nodes = _build(context, stage, version, folder, models)
         counts.reconcile(where)
         reach("transform.before-commit")
-        staging = _commit(context, folder, fence)
+        staging, cleaned = _commit(context, folder, fence)
         reach("transform.after-commit")
     tests = sum(node.kind == "test" for node in nodes)
     metrics = {"dbt/tests_passed": float(tests), "dbt/seconds": sum(node.seconds for node in nodes)}
+    metrics |= {f"clean/{step.replace(':', '/')}": float(rows) for step, rows in cleaned.items()}
     stage.tracker.log({**{f"rows/{name}": value for name, value in counts}, **metrics})
     stage.tracker.table(
         "dbt", ["node", "kind", "status", "seconds"], [list(vars(node).values()) for node in nodes]
     )
     dropped = f", {counts.duplicates} dropped as duplicates by the model" if counts.duplicates else ""
     return stage.done(
-        reason=f"{counts.read} raw row(s): {counts.accepted} built{dropped}; {tests} dbt test(s) passed",
+        reason=f"{counts.read} raw row(s): {counts.accepted} built{dropped}{_told(cleaned)}; "
+        f"{tests} dbt test(s) passed",
         outputs={
             "staging": staging.digest,
             "staging_version": str(staging.version),
@@ -153,15 +155,22 @@ def _build(
     return Counts(read=read, accepted=accepted, duplicates=duplicates), nodes
 
 
-def _commit(context: StageContext, folder: Path, fence: Fence) -> Published:
-    """Stream what dbt has built into `staging`."""
+def _told(cleaned: Mapping[str, int]) -> str:
+    """What the cleaning changed, as part of a sentence: `, cleaned: invisible in 3, mask:mail in 12`."""
+    steps = ", ".join(f"{step} in {rows}" for step, rows in cleaned.items())
+    return f", cleaned: {steps}" if steps else ""
+
+
+def _commit(context: StageContext, folder: Path, fence: Fence) -> tuple[Published, Mapping[str, int]]:
+    """Stream what dbt has built through the cleaning into `staging`; step -> rows that it changed."""
     from lakeloop.scratch.duckdb import open_duckdb
     from lakeloop.transform.built import built_rows
+    from lakeloop.transform.cleaned import CleanedRows
     from lakeloop.transform.dbt import DATABASE_FILE
 
     # Equal rows go on having the digest that they had, also when a version before made it in another way.
     like = context.lake.ledger.digest_before("transform", fence.partition, "staging")
     day = {"partition": fence.partition}
     with open_duckdb(folder / DATABASE_FILE, read_only=True) as connection:
-        rows = built_rows(connection, context.loop.name)
-        return context.lake.replace("staging", rows, where=day, fence=fence, like=like)
+        rows = CleanedRows(built_rows(connection, context.loop.name), context.loop)
+        return context.lake.replace("staging", rows.reader(), where=day, fence=fence, like=like), rows.changed
