@@ -106,28 +106,6 @@ def test_every_line_of_a_day_ends_in_one_place(context: StageContext) -> None:
     assert mart.num_rows + len(quarantine) + 2 == 20
 
 
-def test_texts_are_cleaned_by_the_steps_of_the_loop_file_and_counted(tmp_path: Path) -> None:
-    steps = {"invisible": True, "mask": ["mail", "phone"], "phone_region": "GB"}
-    context = open_context(tmp_path, small_loop(clean=steps))
-    write_dbt_project(context.settings.dbt)
-    labels = ("business", "sports", "tech")
-    rows = [{"id": f"k{n}", "text": f"story {n}", "label": labels[n % 3]} for n in range(9)]
-    sent = ["write to ann@b.example", "write to [mail]", "so\u00adft\u200b news", "ring 020 7946 0958 now"]
-    drop(context, [*rows, *({"id": f"c{n}", "text": text, "label": "tech"} for n, text in enumerate(sent))])
-    _, transformed, validated = run_all(context)
-    staging = {row["row_id"]: row for row in context.lake.read("staging", partition=DAY).to_pylist()}
-    assert [staging[f"c{n}"]["text"] for n in range(4)] == [
-        "write to [mail]", "write to [mail]", "soft news", "ring [phone] now",
-    ]  # fmt: skip
-    assert staging["c0"]["text_key"] == staging["c1"]["text_key"], "made of the text as it is now"
-    assert validated.counts is not None
-    assert validated.counts.duplicates == 1
-    cleaned = {name: value for name, value in transformed.metrics.items() if name.startswith("clean/")}
-    assert cleaned == {"clean/invisible": 1.0, "clean/mask/mail": 1.0, "clean/mask/phone,GB": 1.0}
-    assert "cleaned: invisible in 1, mask:mail in 1, mask:phone,GB in 1" in transformed.reason
-    assert context.lake.read("raw", partition=DAY)["text"].to_pylist()[9] == sent[0], "as it was delivered"
-
-
 def test_the_record_leads_to_the_report(context: StageContext) -> None:
     *_, validated = run_all(context)
     page = Path(validated.links["data_docs"])

@@ -15,12 +15,12 @@ import pyarrow as pa
 
 from lakeloop.cleaning.near import joined, repeats
 from lakeloop.spec.split import Split
-from lakeloop.spec.tasks.base import TEXT
+from lakeloop.spec.tasks.base import LANGUAGE, TEXT
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 
-_KEPT = ("row_id", "text_key", "partition")
+_KEPT = ("row_id", "text_key", "partition", LANGUAGE)
 _ORDER = [("partition", "ascending"), ("source_line", "ascending"), ("row_id", "ascending")]
 
 

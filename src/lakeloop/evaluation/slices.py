@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lakeloop.spec.tasks.base import in_words
+from lakeloop.spec.tasks.base import LANGUAGE, in_words
 from lakeloop.tasks.reading import instances_of
 
 if TYPE_CHECKING:
@@ -101,6 +101,8 @@ def _of_texts(rows: pa.Table, task: Task) -> Iterator[Slice]:
     texts = [instance.text for instance in instances_of(task.section, rows)]
     yield from _by_third("length", [len(text) for text in texts], _LENGTHS)
     yield from _by_value("script", [script_of(text) for text in texts])
+    if LANGUAGE in rows.column_names:
+        yield from _by_value(LANGUAGE, rows[LANGUAGE].to_pylist())
 
 
 def script_of(text: str) -> str:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from lakeloop.spec.columns import ColumnType
 from lakeloop.spec.contract import SourceBase
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.spec.tasks.base import COMING_AND_GOING
+from lakeloop.spec.tasks.base import COMING_AND_GOING, LANGUAGE
 
 TIMESTAMP = pa.timestamp("us", "UTC")
 
@@ -210,6 +210,7 @@ def mart_schema(spec: LoopSpec) -> pa.Schema:
         [
             ("row_id", pa.string()),  # the source's key
             *roles,
+            *([(LANGUAGE, pa.string())] if spec.clean.tags_language else []),
             ("text_key", pa.string()),  # shared by texts that are alike: it decides the split
             ("event_time", TIMESTAMP),
             ("source_file", pa.string()),

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from lakeloop.spec.base import Mark, Section, text_like
+from lakeloop.spec.languages import LANGUAGES
 from lakeloop.spec.rules import Broken, refuse_broken
 
 PersonalKind = Literal["mail", "iban", "card", "ip", "phone"]
@@ -24,17 +25,39 @@ class Clean(Section):
     """Unicode NFC, trimmed, runs of white space made one space."""
     mask: Annotated[tuple[PersonalKind, ...], _TEXT] = ()
     """What identifies a person gets the name of its kind in its place: [mail], [iban], [card], [ip], [phone].
-    Where answers are words of the text (token_classification), each letter and digit of it becomes # instead.
+    Where answers are words of the text, each letter and digit of it becomes # instead.
     Raw rows stay as they were delivered."""
     phone_region: Annotated[
         str | None, _TEXT, text_like(r"^[A-Z]{2}$", "a country in two capital letters: GB")
     ] = Field(default=None)
     """Country whose phone numbers are masked when they are written without + and country; without it only
     those that begin with + are."""
+    language: Annotated[bool, Mark(("built",))] = False
+    """Tag each row with the language of its text, in column `language` of the mart (ISO 639: en, de; `und`
+    for a text too short to tell), for checks, for slices of the evaluation, for your own SQL."""
+    languages: Annotated[tuple[str, ...], Mark(("built", "mart"))] = ()
+    """Languages that texts may be in; a row in another one is quarantined, one too short to tell is not."""
     drop_near_duplicates: Annotated[bool, Mark(("built", "mart"))] = True
     """Of the good rows of a day whose texts differ only in case, white space and the punctuation between
     words, keep the first. Letters, numbers, symbols, emoji and signs such as # % @ / count: C, C++ and C#
     are three texts, and so are 1.50, 150 and -150."""
+
+    @property
+    def tags_language(self) -> bool:
+        """Whether the mart has the column `language`."""
+        return self.language or bool(self.languages)
+
+    @model_validator(mode="after")
+    def _languages_can_be_told(self) -> Self:
+        wanted, known = "codes of ISO 639, such as en, de or zh", tuple(sorted(LANGUAGES))
+        refuse_broken(
+            [
+                Broken(f"languages.{number}", "no language that texts are told to be in", wanted, name, known)
+                for number, name in enumerate(self.languages)
+                if name not in LANGUAGES
+            ]
+        )
+        return self
 
     @model_validator(mode="after")
     def _is_a_country_of_phones(self) -> Self:
@@ -43,9 +66,9 @@ class Clean(Section):
         if "phone" not in self.mask:
             wanted = "clean.mask with phone, or no phone_region"
             refuse_broken([Broken("phone_region", "no phone numbers are masked", wanted, self.phone_region)])
-        from lakeloop.cleaning.personal.phone import regions
+        from phonenumbers import SUPPORTED_REGIONS as known
 
-        if self.phone_region not in (known := regions()):
+        if self.phone_region not in known:
             wanted = "two letters of ISO 3166, such as GB, US or DE"
             message = "no country whose phone numbers are known"
             refuse_broken([Broken("phone_region", message, wanted, self.phone_region, tuple(sorted(known)))])

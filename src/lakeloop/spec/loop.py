@@ -14,10 +14,11 @@ from pydantic import field_validator, model_validator
 from lakeloop.measures.base import MetricSpec
 from lakeloop.measures.registry import ABSTAINING, NEEDED, learning_metrics_of, limited, metric_of, metrics_of
 from lakeloop.spec.base import NOTHING, SMALL_NAME, Section, short_form, text_like
-from lakeloop.spec.checks import Checks, RowCheck
+from lakeloop.spec.checks import Checks, OneOf, RowCheck
 from lakeloop.spec.clean import Clean
 from lakeloop.spec.columns import ColumnType
 from lakeloop.spec.contract import column_rule
+from lakeloop.spec.languages import UNDETERMINED
 from lakeloop.spec.methods import methods_for
 from lakeloop.spec.release import Approval, Deploy, Evaluate, Gate
 from lakeloop.spec.rules import Broken, refuse_broken
@@ -25,7 +26,7 @@ from lakeloop.spec.score import Score
 from lakeloop.spec.source import Source
 from lakeloop.spec.split import Split
 from lakeloop.spec.tasks import Task
-from lakeloop.spec.tasks.base import TEXT_PAIR
+from lakeloop.spec.tasks.base import LANGUAGE, TEXT_PAIR
 from lakeloop.spec.train import Train
 from lakeloop.spec.watch import Keep, Schedule
 
@@ -104,7 +105,11 @@ class LoopSpec(Section):
     @property
     def row_checks(self) -> tuple[RowCheck, ...]:
         """All row checks on the mart: what the task needs, then what the file adds."""
-        return (*self.task.row_checks(), *self.checks.rows)
+        own: list[RowCheck] = []
+        if self.clean.languages:
+            known = (*self.clean.languages, UNDETERMINED)
+            own = [OneOf(kind="one_of", column=LANGUAGE, values=known)]
+        return (*self.task.row_checks(), *own, *self.checks.rows)
 
     def _wrong_columns(self) -> Iterator[Broken]:
         taken: dict[str, str] = {}
@@ -117,6 +122,8 @@ class LoopSpec(Section):
 
     def _checks_without_column(self) -> Iterator[Broken]:
         types = _ALWAYS | {name: role.kept_as for name, role in self.task.roles().items()}
+        if self.clean.tags_language:
+            types[LANGUAGE] = "string"
         for number, check in enumerate(self.checks.rows):
             found = types.get(check.column)
             if found and check.of_type in (None, found):

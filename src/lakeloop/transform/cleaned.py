@@ -15,11 +15,14 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakeloop.cleaning.language import languages_of
 from lakeloop.cleaning.steps import run_step, steps_of
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import identifier
-from lakeloop.spec.tasks.base import TEXT
+from lakeloop.spec.tasks.base import LANGUAGE, TEXT
 
+_SHOWN = 10
+"""Languages that are named."""
 _KEY, _ROW = "text_key", "row_id"
 _BY_DBT = ("normalise",)
 """Steps that rows went through in SQL; alone, they need not run again."""
@@ -31,16 +34,35 @@ class CleanedRows:
     def __init__(self, rows: pa.RecordBatchReader, loop: LoopSpec) -> None:
         self._rows = rows
         self._task = loop.task
+        self._tags = loop.clean.tags_language
         self._steps = steps_of(loop.clean, keep_length=loop.task.placed)
         self.changed: Counter[str] = Counter()
         """Step -> rows in which it changed a text."""
+        self.languages: Counter[str] = Counter()
+        """Language -> rows whose text is in it, where the loop file asks for it."""
 
     def reader(self) -> pa.RecordBatchReader:
         """The rows, once, with `text_key` as the models make it of the texts as they are now."""
-        if self._steps in ((), _BY_DBT):
+        if self._steps in ((), _BY_DBT) and not self._tags:
             return self._rows
         self.changed.update(dict.fromkeys((step for step in self._steps if step not in _BY_DBT), 0))
-        return pa.RecordBatchReader.from_batches(self._rows.schema, self._batches())
+        schema = self._rows.schema
+        if self._tags:
+            schema = schema.append(pa.field(LANGUAGE, pa.string()))
+        return pa.RecordBatchReader.from_batches(schema, self._batches())
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Rows changed by each step, and rows in each language, by the names that W&B shows."""
+        steps = {f"clean/{step.replace(':', '/')}": float(rows) for step, rows in self.changed.items()}
+        return steps | {f"language/{name}": float(rows) for name, rows in self.languages.most_common(_SHOWN)}
+
+    @property
+    def words(self) -> str:
+        """What happened to the rows, as part of a sentence: `, cleaned: invisible in 3, languages: en 9`."""
+        steps = ", ".join(f"{step} in {rows}" for step, rows in self.changed.items())
+        spoken = ", ".join(f"{name} {rows}" for name, rows in self.languages.most_common(_SHOWN))
+        return (f", cleaned: {steps}" if steps else "") + (f", languages: {spoken}" if spoken else "")
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         with duckdb.connect() as connection:
@@ -51,7 +73,14 @@ class CleanedRows:
                     texts, changed = self._clean(cleaned[name])
                     cleaned = cleaned.set_column(cleaned.schema.get_field_index(name), name, texts)
                     touched = pc.or_(touched, changed)
-                yield self._keyed(connection, cleaned, touched) if pc.any(touched).as_py() else cleaned
+                if pc.any(touched).as_py():
+                    cleaned = self._keyed(connection, cleaned, touched)
+                yield self._tagged(cleaned) if self._tags else cleaned
+
+    def _tagged(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        languages = languages_of(batch[TEXT])
+        self.languages.update(language for language in languages.to_pylist() if language is not None)
+        return batch.append_column(LANGUAGE, languages)
 
     def _clean(self, texts: pa.Array) -> tuple[pa.Array, pa.Array]:
         """`texts` after all steps, and which of them are others now (bool [texts])."""

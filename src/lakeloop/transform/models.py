@@ -22,7 +22,7 @@ from lakeloop.records import fingerprint
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import quote
 from lakeloop.spec.tasks import Task
-from lakeloop.spec.tasks.base import TEXT
+from lakeloop.spec.tasks.base import LANGUAGE, TEXT
 
 TEMPLATES = resources.files("lakeloop.transform") / "templates"
 
@@ -126,7 +126,8 @@ def lacking(project: Path, loop: LoopSpec) -> tuple[str, ...]:
     from lakeloop.lake.tables import mart_schema
 
     declared = _declared(_own_files(project, loop.name), f"mart_{loop.name}")
-    return tuple(name for name in mart_schema(loop).names if declared and name not in declared)
+    wanted = (name for name in mart_schema(loop).names if name != LANGUAGE)  # which the stage adds
+    return tuple(name for name in wanted if declared and name not in declared)
 
 
 def _declared(files: Iterable[Path], model: str) -> set[str]:

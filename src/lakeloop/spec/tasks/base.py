@@ -38,7 +38,9 @@ TEXT, TEXT_PAIR = "text", "text_pair"
 """Columns of the mart with what a model reads first, and second where there are two texts."""
 _FEATURE = "feature_"
 """Begins the name, in the mart, of a column that a model reads beside the text."""
-COMING_AND_GOING = (TEXT_PAIR, _FEATURE)
+LANGUAGE = "language"
+"""Column of the mart with the language of the text, where `clean` asks for it."""
+COMING_AND_GOING = (TEXT_PAIR, _FEATURE, LANGUAGE)
 """How columns of the mart begin without which a row is one all the same."""
 COLUMN_KEYS = ("text_pair", "numeric", "categorical")
 """Keys of section `task` that name such columns."""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from lakeloop.stages.frame.session import StageContext, StageSession
 if TYPE_CHECKING:
     from lakeloop.lake.claims import Fence
     from lakeloop.lake.draft import Published
+    from lakeloop.transform.cleaned import CleanedRows
     from lakeloop.transform.dbt import NodeResult
     from lakeloop.transform.models import Models
 
@@ -100,14 +101,14 @@ def _transform(
         reach("transform.after-commit")
     tests = sum(node.kind == "test" for node in nodes)
     metrics = {"dbt/tests_passed": float(tests), "dbt/seconds": sum(node.seconds for node in nodes)}
-    metrics |= {f"clean/{step.replace(':', '/')}": float(rows) for step, rows in cleaned.items()}
+    metrics |= cleaned.metrics
     stage.tracker.log({**{f"rows/{name}": value for name, value in counts}, **metrics})
     stage.tracker.table(
         "dbt", ["node", "kind", "status", "seconds"], [list(vars(node).values()) for node in nodes]
     )
     dropped = f", {counts.duplicates} dropped as duplicates by the model" if counts.duplicates else ""
     return stage.done(
-        reason=f"{counts.read} raw row(s): {counts.accepted} built{dropped}{_told(cleaned)}; "
+        reason=f"{counts.read} raw row(s): {counts.accepted} built{dropped}{cleaned.words}; "
         f"{tests} dbt test(s) passed",
         outputs={
             "staging": staging.digest,
@@ -155,14 +156,8 @@ def _build(
     return Counts(read=read, accepted=accepted, duplicates=duplicates), nodes
 
 
-def _told(cleaned: Mapping[str, int]) -> str:
-    """What the cleaning changed, as part of a sentence: `, cleaned: invisible in 3, mask:mail in 12`."""
-    steps = ", ".join(f"{step} in {rows}" for step, rows in cleaned.items())
-    return f", cleaned: {steps}" if steps else ""
-
-
-def _commit(context: StageContext, folder: Path, fence: Fence) -> tuple[Published, Mapping[str, int]]:
-    """Stream what dbt has built through the cleaning into `staging`; step -> rows that it changed."""
+def _commit(context: StageContext, folder: Path, fence: Fence) -> tuple[Published, CleanedRows]:
+    """Stream what dbt has built through the cleaning into `staging`."""
     from lakeloop.scratch.duckdb import open_duckdb
     from lakeloop.transform.built import built_rows
     from lakeloop.transform.cleaned import CleanedRows
@@ -173,4 +168,4 @@ def _commit(context: StageContext, folder: Path, fence: Fence) -> tuple[Publishe
     day = {"partition": fence.partition}
     with open_duckdb(folder / DATABASE_FILE, read_only=True) as connection:
         rows = CleanedRows(built_rows(connection, context.loop.name), context.loop)
-        return context.lake.replace("staging", rows.reader(), where=day, fence=fence, like=like), rows.changed
+        return context.lake.replace("staging", rows.reader(), where=day, fence=fence, like=like), rows
