@@ -66,9 +66,9 @@ class Clean(Section):
         if "phone" not in self.mask:
             wanted = "clean.mask with phone, or no phone_region"
             refuse_broken([Broken("phone_region", "no phone numbers are masked", wanted, self.phone_region)])
-        from phonenumbers import SUPPORTED_REGIONS as known
+        from phonenumbers import SUPPORTED_REGIONS
 
-        if self.phone_region not in known:
+        if self.phone_region not in (known := SUPPORTED_REGIONS):
             wanted = "two letters of ISO 3166, such as GB, US or DE"
             message = "no country whose phone numbers are known"
             refuse_broken([Broken("phone_region", message, wanted, self.phone_region, tuple(sorted(known)))])
