@@ -20,8 +20,13 @@ PATTERNS: dict[str, str] = {}
 
 
 def text_like(pattern: str, wanted: str, max_length: int | None = None) -> StringConstraints:
-    """The constraint that a text matches `pattern`; `wanted` says in words what that is."""
-    PATTERNS[pattern] = wanted
+    """The constraint that a text matches `pattern`; `wanted` says in words what that is.
+
+    Raises:
+        ValueError: the pattern has other words already, and an error could not tell which to say.
+    """
+    if PATTERNS.setdefault(pattern, wanted) != wanted:
+        raise ValueError(f"the pattern {pattern} is said to be {PATTERNS[pattern]}, and {wanted}")
     return StringConstraints(pattern=pattern, max_length=max_length)
 
 

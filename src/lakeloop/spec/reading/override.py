@@ -94,7 +94,7 @@ def override(loop: LoopSpec, changes: Mapping[str, Any]) -> LoopSpec:
     try:
         return LoopSpec.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
-        found = [f for e in error.errors(include_url=False) for f in flaws(e)]
+        found = list(flaws(error.errors(include_url=False)))
         raise list_problems(where, [Problem(0, *_of_this_run(f, changes)) for f in found]) from None
 
 
