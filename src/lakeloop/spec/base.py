@@ -87,6 +87,11 @@ class Section(Frozen):
 
     model_config = ConfigDict(use_attribute_docstrings=True, serialize_by_alias=True)
 
+    @property
+    def idle(self) -> str:
+        """What the section lacks to do anything, for a person who wrote it; empty where it does something."""
+        return ""
+
 
 @dataclass(frozen=True)
 class _SchemaOfShortForm:

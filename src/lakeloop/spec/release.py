@@ -81,6 +81,11 @@ class Approval(Section):
     otherwise: Annotated[Literal["reject", "approve"], NOTHING] = "reject"
     """What counts when nobody answers in time."""
 
+    @property
+    def idle(self) -> str:
+        said = bool(self.model_fields_set - {"kind"})
+        return "asks nobody without kind: human" if self.kind == "none" and said else ""
+
 
 Requests = Annotated[int, NOTHING, Field(ge=20, le=1_000_000)]
 Hours = Annotated[float, NOTHING, Field(gt=0, le=720)]
@@ -156,6 +161,10 @@ class Abstain(Section):
     the one that comes nearest."""
     below: Annotated[float | None, NOTHING] = Field(default=None, gt=0, lt=1)
     """Labels that are less probable than this are held back, whatever the version."""
+
+    @property
+    def idle(self) -> str:
+        return "" if self.asked else "holds nothing back without one of precision, below"
 
     @property
     def asked(self) -> bool:

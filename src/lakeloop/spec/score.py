@@ -38,6 +38,10 @@ class Score(Section):
         return self
 
     @property
+    def idle(self) -> str:
+        return "" if self.source else "answers nothing by itself without source"
+
+    @property
     def path(self) -> str | None:
         """The path of the files that are answered; None where the source is a table, or there is none."""
         return None if self.source in (None, *OF_THE_LAKE) else self.source
