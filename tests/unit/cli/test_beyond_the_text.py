@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import DAY, LOOP, Run
+from tests.support.command import Run
 
 
 @pytest.mark.parametrize(
