@@ -204,10 +204,10 @@ class Deploy(Section):
     it starts."""
     log: Annotated[Kept, NOTHING] = "text"
     """What the prediction log keeps of what the server is asked. `text`: all of it. `mask`: the same with
-    each letter and digit of e-mail and IP addresses and of numbers of cards, bank accounts, phones and US
-    social security as `#`; names and streets stay. `hash`: no text and nothing beside it, only the text's
-    SHA-256. What a model finds in a text, or writes, is treated alike. The server reads it when it takes the
-    loop up."""
+    each letter and digit of e-mail and IP addresses and of numbers of cards, bank accounts (with British sort
+    codes), phones and US social security as `#`; names and streets stay. `hash`: no text and nothing beside
+    it, only the text's SHA-256. What a model finds in a text, or writes, is treated alike, and both keep of
+    `request_id` what `mask` leaves. The server reads it when it takes the loop up."""
 
     @property
     def tried_first(self) -> bool:
