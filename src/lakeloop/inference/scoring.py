@@ -170,10 +170,15 @@ def _batch(
 
 
 def _require_new(target: Path) -> None:
-    if target.suffix != ".parquet" or target.exists() or not target.parent.is_dir():
+    problem = remedy = ""
+    if target.suffix != ".parquet":
+        problem = "the answers are written as Parquet"
+        remedy = f"name it {target.with_suffix('.parquet').name}; DuckDB, pandas and Spark make CSV of it"
+    elif target.exists():
+        problem, remedy = "there is a file already", "name another, or move it away: none is written over"
+    elif not target.parent.is_dir():
+        problem, remedy = "there is no such folder", f"make {target.parent}, or name another"
+    if problem:
         raise ConfigurationError(
-            "the table cannot be written there",
-            where=str(target),
-            expected="a new file .parquet in a folder that is there",
-            found="a file that is there" if target.exists() else "no such name or folder",
+            problem, where=f"--to {target}", expected="a new file .parquet in a folder", remedy=remedy
         )

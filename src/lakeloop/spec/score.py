@@ -57,7 +57,7 @@ class Score(Section):
 
     def _wrong_file(self) -> Iterator[Broken]:
         if self.to is not None and (not self.to.endswith(".parquet") or _other_braces(self.to)):
-            wanted = "a path that ends in .parquet, with {partition} for the day and no other braces"
+            wanted = "a path of a Parquet file, .parquet, with {partition} for the day and no other braces"
             yield Broken("to", "wrong value", wanted, self.to)
 
     def _wrong_times(self) -> Iterator[Broken]:

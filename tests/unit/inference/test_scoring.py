@@ -127,9 +127,27 @@ def test_a_table_that_is_there_is_never_written_over(predictor: Predictor, tmp_p
     target = tmp_path / "out.parquet"
     score(predictor, file, target, COLUMNS, version="v3")
     before = target.read_bytes()
-    with pytest.raises(ConfigurationError, match="cannot be written there"):
+    with pytest.raises(ConfigurationError, match="there is a file already"):
         score(predictor, file, target, COLUMNS, version="v4")
     assert target.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "problem", "remedy"),
+    [
+        ("out.csv", "the answers are written as Parquet", "name it out.parquet"),
+        ("out", "the answers are written as Parquet", "name it out.parquet"),
+        ("none/out.parquet", "there is no such folder", "none, or name another"),
+    ],
+)
+def test_a_table_that_cannot_be_written_says_why(
+    predictor: Predictor, tmp_path: Path, name: str, problem: str, remedy: str
+) -> None:
+    file = write(tmp_path / "a.jsonl", ROWS[:1])
+    with pytest.raises(ConfigurationError, match=problem) as caught:
+        score(predictor, file, tmp_path / name, COLUMNS, version="v3")
+    assert remedy in caught.value.remedy
+    assert caught.value.where == f"--to {tmp_path / name}"
 
 
 def test_labels_below_a_threshold_are_held_back(predictor: Predictor, tmp_path: Path) -> None:

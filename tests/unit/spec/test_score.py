@@ -20,7 +20,7 @@ from tests.support.small_loop import small_loop
         ({"source": "s3://bucket/x.csv"}, "a path of this machine"),
         ({"source": "in/{day}.csv"}, "no other braces"),
         ({"source": "in/a**.csv"}, r"\*\* as a name of its own"),
-        ({"source": "mart", "to": "answers.csv"}, "ends in .parquet"),
+        ({"source": "mart", "to": "answers.csv"}, r"a Parquet file, \.parquet"),
         ({"when": ["input"]}, "missing key"),
         ({"source": "mart", "when": ["day"]}, "not at the time of a table"),
         ({"source": "in.csv", "when": ["day", "champion"]}, "day alone"),

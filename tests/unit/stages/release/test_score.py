@@ -179,7 +179,11 @@ def test_an_attempt_that_was_overtaken_publishes_nothing(tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("keys", "skipped", "to_do"),
     [
-        ({}, "mart has no rows of", "lakeloop validate small"),
+        (
+            {},
+            "mart has no rows of",
+            f"lakeloop ingest small --partition {DAY}, then transform and validate, or",
+        ),
         ({"source": "inbox/{partition}.csv"}, f"there is no file inbox/{DAY}.csv", "put it there"),
         ({"source": "inbox"}, "there is no file inbox", "put it there"),
     ],
@@ -260,3 +264,21 @@ def test_a_table_and_a_file_of_before_there_were_columns_for_the_answer_go_on(tm
         (champion, LABELS[1]),
     ]
     assert pq.read_table(tmp_path / "answers.parquet").schema.equals(SCORED)
+
+
+def test_the_first_step_that_a_day_lacks_is_named(tmp_path: Path) -> None:
+    context = opened(tmp_path)
+    publish(context, DAYS[1], mart_rows(DAYS[1], 2))
+    promoted(context)
+
+    def told() -> str:
+        return score(context, DAY).outputs["to_do"]
+
+    newest = f", or name the newest day that has it: --partition {DAYS[1]}"
+    assert told() == f"lakeloop ingest small --partition {DAY}, then transform and validate{newest}"
+    with context.stage("ingest", DAY) as stage:
+        stage.done(reason="x", outputs={})
+    assert told() == f"lakeloop transform small --partition {DAY}, then validate{newest}"
+    with context.stage("transform", DAY) as stage:
+        stage.done(reason="x", outputs={})
+    assert told() == f"lakeloop validate small --partition {DAY}{newest}"
