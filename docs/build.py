@@ -26,6 +26,8 @@ from lakeloop.spec.base import Mark, mark_of
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.methods import METHODS, kind_of
 from lakeloop.spec.shape import sections_in
+from lakeloop.tasks.base import Answer
+from lakeloop.tasks.registry import TASKS, answer_type
 
 log = logging.getLogger("docs")
 DOCS = Path(__file__).resolve().parent
@@ -212,9 +214,53 @@ def tasks_page() -> str:
         "",
         *(f"{number}. {why}" for number, why in enumerate(reasons, start=1)),
         "",
+        *_answers(),
+        "",
         *_metrics(),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _answers() -> list[str]:
+    """One table of what answers are made of, those of equal lists of tasks together, with an example each."""
+    tasks: dict[type[Answer], list[str]] = {}
+    for kind in TASKS:
+        tasks.setdefault(answer_type(kind), []).append(kind)
+    rows, examples = [], []
+    for answer, names in tasks.items():
+        schema = answer.model_json_schema()
+        example = answer.model_validate(schema["examples"][0])
+        plain = ", ".join(f"`{name}`" for name in example.plain)
+        examples.append(f"| {', '.join(names)} | `{example.model_dump_json()}` | {plain} |")
+        for section in (schema, *schema.get("$defs", {}).values()):
+            within = "" if section is schema else f"{section['title']}: "
+            rows += [
+                f"| {', '.join(names)} | {within}`{key}` | {_meaning(field)} |"
+                for key, field in section["properties"].items()
+            ]
+    return [
+        "## Answers",
+        "",
+        "What the model server answers to a text, and column `answer` of the tables `predictions`,",
+        "`observations`, `evaluations` and `scores`, as JSON. In `scores`, and in the files that",
+        "`lakeloop score` writes, the main part of it has a column of its own besides.",
+        "",
+        "| task | such as | columns of `scores` |",
+        "|---|---|---|",
+        *examples,
+        "",
+        "| task | key | meaning |",
+        "|---|---|---|",
+        *rows,
+        "",
+        "`label` has all labels of a row of `multi_label`, with a comma and a blank between; it is null",
+        "where the label is held back (`deploy.abstain`). `score` is how sure the model is of the whole",
+        "answer, from 0 to 1: the probability of the label; of `multi_label` that of the label it is",
+        "least sure about, whether it fits or not; of `token_classification` that of its least sure",
+        "stretch. Columns that a task does not fill are null, and so are all of them in rows of before",
+        "they were there and where `fault` says why there is no answer. In SQL: `answer ->>",
+        "'$.scores.sports'` (DuckDB), `answer:scores.sports` (Databricks).",
+    ]
 
 
 def _metrics() -> list[str]:

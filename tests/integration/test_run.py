@@ -17,9 +17,10 @@ from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.run import RunEvent, run
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.release.release import release
+from lakeloop.stages.release.score import score
 from lakeloop.stages.training.dataset import dataset
 from lakeloop.stages.training.evaluate import evaluate
-from tests.support.small_loop import DAYS, mart_rows, publish, small_context, trained
+from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop, trained
 from tests.support.small_loop import DAYS as SMALL_DAYS
 
 pytestmark = pytest.mark.slow
@@ -141,6 +142,24 @@ def test_a_roll_out_that_waits_is_named_as_left_out(tmp_path: Path) -> None:
     run(away, [], events.append, roll_out=True)
     assert events[-1].state == "left out"
     assert events[-1].message.startswith("no model server at http://127.0.0.1:9")
+
+
+def test_rows_that_a_verb_of_its_own_answers_are_named_as_left_out(tmp_path: Path) -> None:
+    context = small_context(tmp_path, small_loop(score={"source": "mart"}))
+    publish(context, DAYS[0], mart_rows(DAYS[0], 60))
+    dataset(context, DAYS[0])
+    for candidate in ("baseline", "finetune"):
+        trained(context, candidate, DAYS[0])
+    evaluate(context, DAYS[0])
+    release(context, DAYS[0])
+    events: list[RunEvent] = []
+    run(context, [], events.append)
+    told = f"mart is answered by: lakeloop score small --partition {DAYS[0]}"
+    assert events[-1] == RunEvent("score", DAYS[0], "left out", told)
+    assert score(context, DAYS[0]).status == "done"
+    events.clear()
+    run(context, [], events.append)
+    assert "score" not in {event.stage for event in events}
 
 
 def test_a_candidate_that_was_trained_by_hand_is_evaluated_and_decided_upon(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
-"""What is wrong with a loop file that its text alone does not say: patterns to compile, a base model to find.
+"""What is wrong with a loop file that its text alone does not say: patterns to compile, files to find.
 
 Not in `spec`, which DAG files import while they are parsed: DuckDB is heavy, and a folder may come later.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from lakeloop.base_model import folder_of, misfits_of, misfits_of_packed
 from lakeloop.bases.quantised import NotUnpackedError
@@ -15,22 +16,27 @@ from lakeloop.hub import HUB, offline
 from lakeloop.settings import Settings
 from lakeloop.spec.checks import Matches
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.paths import beside_folder
 from lakeloop.spec.quoting import Key, plain, quote
 from lakeloop.spec.reading.document import parse, read_text
 from lakeloop.spec.reading.load import shown_path
+from lakeloop.spec.reading.nearest import nearest
 from lakeloop.spec.reading.problems import Problem, list_problems
+from lakeloop.spec.score import OF_THE_LAKE
 from lakeloop.spec.train import CHAMPION
+from lakeloop.stages.training.evaluation_order import strangers_of
 
 
 def require_usable(loop: LoopSpec, path: Path, settings: Settings) -> None:
-    """Compile the patterns of `loop`, which is the loop of the file at `path`, and look for its base model.
+    """Compile the patterns of `loop`, the loop of the file at `path`, and look for the files it names.
 
     The patterns are compiled with DuckDB, whose RE2 will judge the rows.
 
     Raises:
-        ConfigurationError: one or more do not compile, or there is no such model; each with its line and key.
+        ConfigurationError: one or more do not compile, or a file is not there or none that can be used; each
+            with its line and key.
     """
-    refused = [*_patterns(loop), *_base_model(loop, settings)]
+    refused = [*_patterns(loop), *_base_model(loop, settings), *_files_beside(loop, settings)]
     if not refused:
         return
     shown_as = shown_path(path, settings)
@@ -88,3 +94,39 @@ def _base_model(loop: LoopSpec, settings: Settings) -> Iterator[tuple[Key, Confi
             yield ("train", *key), misfit
     except ConfigurationError as error:
         yield ("train", "base_model"), error
+
+
+def _files_beside(loop: LoopSpec, settings: Settings) -> Iterator[tuple[Key, ConfigurationError]]:
+    """Files that have to be there when a stage is; of files of a day nobody knows when they come."""
+    folders = {
+        (key, path)
+        for candidate in loop.train.all_candidates
+        for key, path in loop.train.folders_for(candidate.method).items()
+        if path != CHAMPION
+    }
+    for key, path in sorted(folders):
+        try:
+            beside_folder(key, path, settings)
+        except ConfigurationError as error:
+            yield ("train", *key.split(".")), error
+    try:
+        strangers_of(loop, settings)
+    except ConfigurationError as error:
+        yield ("evaluate", "out_of_scope"), error
+    if misread := _mistaken_table(loop, settings):
+        yield ("score", "source"), misread
+
+
+def _mistaken_table(loop: LoopSpec, settings: Settings) -> ConfigurationError | None:
+    """A source of rows to answer that is the name of a table with a mistake, and of no file or folder."""
+    source = loop.score.path
+    if source is None or not (table := nearest(source, OF_THE_LAKE)):
+        return None
+    if PurePath(source).suffix or re.search(r"[/*?{]", source) or (settings.root / source).exists():
+        return None
+    return ConfigurationError(
+        "neither a table nor a file",
+        expected=f"{', '.join(OF_THE_LAKE)}, or a path of files, such as inbox/{{partition}}.csv",
+        found=quote(source),
+        remedy=f"did you mean {table}? A folder {source} has to be there, or is written {source}/",
+    )

@@ -37,6 +37,11 @@ def explain(
     from lakeloop.tasks.reading import Instance
     from lakeloop.tasks.registry import task_class
 
+    for name, said in (("TEXT", text), ("--pair", pair)):
+        if said is not None and not said.strip():
+            raise ConfigurationError(
+                "no text", where=f"lakeloop explain {loop} {name}", expected="one that is not blank"
+            )
     context = open_loop(loop, {})
     found, row = version_of(context, version), Instance(text, pair)
     with passing_folder(context.settings.home, "explain") as scratch, working("asking the model"):

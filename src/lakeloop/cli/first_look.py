@@ -16,6 +16,7 @@ from lakeloop.cli.scaffold import is_template
 from lakeloop.errors import LakeloopError
 from lakeloop.settings import Settings
 from lakeloop.sources.registry import open_source
+from lakeloop.spec.base import Section
 from lakeloop.spec.days import yesterday
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import plain
@@ -52,6 +53,7 @@ def first_look(loop: LoopSpec, settings: Settings, *, data: bool | None = None) 
         look.warnings.append(
             "this is the template of `lakeloop new`, untouched: say what your columns and the task are"
         )
+    look.warnings += _idle(loop)
     _look_at_models(look, loop, settings)
     _look_at_budget(look, loop, settings)
     _look_at_launcher(look, loop)
@@ -76,6 +78,15 @@ def first_look(loop: LoopSpec, settings: Settings, *, data: bool | None = None) 
     except (LakeloopError, OSError) as error:
         look.warnings.append(str(error))
     return look
+
+
+def _idle(section: Section, *above: str) -> Iterator[str]:
+    """Sections that the file says and that do nothing, each with what it lacks."""
+    if section.idle:
+        yield f"{'.'.join(above)} {section.idle}"
+    for name in sorted(section.model_fields_set):
+        if isinstance(inner := getattr(section, name), Section):
+            yield from _idle(inner, *above, name)
 
 
 def _look_at_models(look: FirstLook, loop: LoopSpec, settings: Settings) -> None:

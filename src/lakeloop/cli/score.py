@@ -98,17 +98,14 @@ def _score_file(loop: str, source: Path, to: Path, version: str | None, top: int
         predictor = Predictor(folder, threads=os.cpu_count() or 1, expect=found.digest)
         below = context.loop.deploy.abstain.threshold(found.card.thresholds)
         done = score_rows(predictor, source, to, columns, version=found.name, most=top, below=below)
-    rate = done.rows / max(done.seconds, 1e-9)
-    typer.echo(
-        f"{to}: {done.answered} of {done.rows} rows answered by {found.name}, {rate:,.0f} rows a second"
-    )
+    typer.echo(f"{to}: {done.sentence(found.name)}")
     if below:
         typer.echo(f"answers that are less probable than {below:.3f} are held back (deploy.abstain)")
     elif context.loop.deploy.abstain.asked:
         why = context.loop.deploy.abstain.why_none(found.card.thresholds)
         typer.echo(f"nothing is held back: {why} (deploy.abstain)")
     if done.first_fault:
-        typer.echo(f"{done.rows - done.answered} row(s) could not be asked; the first, {done.first_fault}")
+        typer.echo(f"{done.not_asked} row(s) could not be asked; the first, {done.first_fault}")
 
 
 def version_of(context: StageContext, name: str | None) -> ModelVersion:

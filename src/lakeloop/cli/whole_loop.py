@@ -31,8 +31,9 @@ def run(
     roll_out: Annotated[bool, typer.Option("--roll-out", help="Also roll a new champion out.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Run all stages for several days, without Airflow; what is done is not done twice.
+    """Run all stages up to the roll-out for several days, without Airflow; what is done is not done twice.
 
+    Rows of score.source are answered by lakeloop score, and watched by lakeloop monitor.
     Ends with exit code 65 when none of the days has data, or data are wrong.
     """
     from lakeloop.cli.progress import RunView

@@ -80,6 +80,16 @@ FEEDBACK = pa.schema(
         ("source", pa.string()),  # who said so
     ]
 )
+PLAIN = pa.schema(
+    [
+        ("label", pa.string()),  # of several all, with a comma between; null where it is held back
+        ("score", pa.float64()),  # how sure the model is of the whole answer, 0..1
+        ("value", pa.float64()),  # of a number
+        ("generated", pa.string()),  # of a model that writes
+    ]
+)
+"""What people look for in an answer, each a column of its own; null where the task has none, where none was
+given, and in rows of before there were such columns."""
 SCORED = pa.schema(
     [
         ("source_file", pa.string()),
@@ -89,6 +99,7 @@ SCORED = pa.schema(
         ("fault", pa.string()),  # why it could not; null where it could
         ("model_version", pa.string()),
         ("model_digest", pa.string()),
+        *PLAIN,
     ]
 )
 """A row that was answered in a batch, in a file of such rows and in table `scores`."""

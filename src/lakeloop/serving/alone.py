@@ -9,12 +9,15 @@ MODEL is the folder of the artifact, HOST and PORT where it listens, TEXTS how m
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, HTTPException
 
+from lakeloop.artifact import MANIFEST
+from lakeloop.errors import ConfigurationError, LakeloopError
 from lakeloop.inference.predictor import Predictor
 from lakeloop.serving.messages import PredictRequest
 
@@ -44,11 +47,45 @@ def app_of(predictor: Predictor, texts: int = 128) -> FastAPI:
     return app
 
 
+def model_of(folder: Path) -> Predictor:
+    """The model in `folder`.
+
+    Raises:
+        ConfigurationError: there is no such folder; names those beside it that have a model.
+        ArtifactError: the folder has no whole model.
+    """
+    if not folder.is_dir():
+        near = sorted(each.parent.name for each in folder.absolute().parent.glob(f"*/{MANIFEST}"))
+        raise ConfigurationError(
+            "no such folder",
+            where=f"MODEL={folder}",
+            expected=f"one of {', '.join(near)}" if near else "the folder of an artifact",
+        )
+    return Predictor(folder, threads=os.cpu_count() or 1)
+
+
+def number_of(name: str, usual: int, most: int) -> int:
+    """The whole number from 1 to `most` in the variable `name`; `usual` where it is not set.
+
+    Raises:
+        ConfigurationError: the variable has something else.
+    """
+    said = os.environ.get(name, str(usual))
+    if not said.isascii() or not said.isdecimal() or not 0 < int(said[:9]) <= most:
+        wanted = f"a whole number from 1 to {most}"
+        raise ConfigurationError("wrong value", where=f"{name}={said}", expected=wanted)
+    return int(said)
+
+
 def main() -> None:
     given = os.environ.get
-    predictor = Predictor(Path(given("MODEL", "artifact")), threads=os.cpu_count() or 1)
-    app = app_of(predictor, int(given("TEXTS", "128")))
-    uvicorn.run(app, host=given("HOST", "127.0.0.1"), port=int(given("PORT", "8100")))
+    try:
+        predictor = model_of(Path(given("MODEL", "artifact")))
+        texts, port = number_of("TEXTS", 128, 1_000_000), number_of("PORT", 8100, 65_535)
+    except LakeloopError as error:
+        sys.stderr.write(f"{'; '.join(map(str.strip, str(error).splitlines()))}\n")
+        sys.exit(error.exit_code)
+    uvicorn.run(app_of(predictor, texts), host=given("HOST", "127.0.0.1"), port=port)
 
 
 if __name__ == "__main__":

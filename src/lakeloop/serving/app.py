@@ -27,10 +27,10 @@ from lakeloop.serving.exchange import Exchange, ServedLoop
 from lakeloop.serving.guard.bodies import BodyLimit
 from lakeloop.serving.guard.gone import unless_gone
 from lakeloop.serving.guard.head import HeadAsGet, HeadLimit
-from lakeloop.serving.guard.identity import RequestIds, client_of, use_id
+from lakeloop.serving.guard.identity import RequestIds, use_id
 from lakeloop.serving.guard.keyed import KeyGuard
 from lakeloop.serving.guard.limits import Limits
-from lakeloop.serving.guard.problems import ErrorBody, ProblemError, install
+from lakeloop.serving.guard.problems import ErrorBody, ProblemError, install, named_client
 from lakeloop.serving.keys import Keys
 from lakeloop.serving.messages import (
     Health,
@@ -188,7 +188,7 @@ def _add_predict(app: FastAPI, service: Service, asking: Asking) -> None:
             started,
             limits.answer_seconds,
             request.top_k or limits.top_k,
-            client_of(http.headers),
+            named_client(http.headers),
         )
         response = await unless_gone(http.receive, asking.ask(exchange))
         served.metrics.texts.observe(len(rows))

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from lakeloop.serving.exchange import ServedLoop
-from lakeloop.serving.guard.identity import CLIENT_ID, REQUEST_ID
+from lakeloop.serving.guard.identity import CLIENT_ID, PATTERN, REQUEST_ID
 from lakeloop.serving.guard.keyed import OPEN
 from lakeloop.serving.guard.limits import Limits
 from lakeloop.serving.guard.problems import PROBLEM_JSON
@@ -102,8 +102,8 @@ def _add_examples(operation: dict[str, Any], kinds: list[str]) -> None:
             "in": "header",
             "required": False,
             "description": "A name of yours, kept nowhere: while a new version answers a share of requests,"
-            " all of one name are answered by one version.",
-            "schema": {"type": "string"},
+            " all of one name are answered by one version. One that is no name is refused with 400.",
+            "schema": {"type": "string", "pattern": PATTERN},
         },
     ]
 

@@ -20,8 +20,13 @@ PATTERNS: dict[str, str] = {}
 
 
 def text_like(pattern: str, wanted: str, max_length: int | None = None) -> StringConstraints:
-    """The constraint that a text matches `pattern`; `wanted` says in words what that is."""
-    PATTERNS[pattern] = wanted
+    """The constraint that a text matches `pattern`; `wanted` says in words what that is.
+
+    Raises:
+        ValueError: the pattern has other words already, and an error could not tell which to say.
+    """
+    if PATTERNS.setdefault(pattern, wanted) != wanted:
+        raise ValueError(f"the pattern {pattern} is said to be {PATTERNS[pattern]}, and {wanted}")
     return StringConstraints(pattern=pattern, max_length=max_length)
 
 
@@ -81,6 +86,11 @@ class Section(Frozen):
     """Base of the sections: their field docstrings become the descriptions of the JSON schema."""
 
     model_config = ConfigDict(use_attribute_docstrings=True, serialize_by_alias=True)
+
+    @property
+    def idle(self) -> str:
+        """What the section lacks to do anything, for a person who wrote it; empty where it does something."""
+        return ""
 
 
 @dataclass(frozen=True)

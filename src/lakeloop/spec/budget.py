@@ -18,3 +18,8 @@ class Budget(Section):
     """Hours of one device."""
     per: Annotated[Literal["week", "month"], NOTHING] = "month"
     """Counted from its first day, in the loop's time zone."""
+
+    @property
+    def idle(self) -> str:
+        limited = self.cpu_hours is not None or self.gpu_hours is not None
+        return "" if limited else "ends no training without one of cpu_hours, gpu_hours"

@@ -13,14 +13,14 @@ from lakeloop.spec.base import NOTHING, RELEASE, Identifier, Mark, Section, Word
 from lakeloop.spec.columns import ColumnName
 from lakeloop.spec.rules import Broken, refuse_broken
 
-SmokeText = Annotated[str, text_like(r"\S", "a text that is not blank")]
+VisibleText = Annotated[str, text_like(r"\S", "a text that is not blank")]
 
 
 class SmokeRow(Section):
     """A row with more than a text, as requests to the model server have it."""
 
-    text: Annotated[SmokeText, NOTHING]
-    text_pair: Annotated[SmokeText | None, NOTHING] = None
+    text: Annotated[VisibleText, NOTHING]
+    text_pair: Annotated[VisibleText | None, NOTHING] = None
     features: Annotated[dict[str, float | str | None], NOTHING] = Field(default_factory=dict)
     """Values of the columns beside the text, by their names in the loop file."""
 
@@ -68,21 +68,23 @@ class Gate(Section):
     `megabytes` (of the artifact)."""
 
 
-User = Annotated[str, text_like(r"\S", "a user's name")]
-
-
 class Approval(Section):
     """Whether a person has to agree before a candidate that the gate lets in becomes champion."""
 
     kind: Annotated[Literal["none", "human"], NOTHING] = "none"
     """`none`: the gate's word is enough. `human`: a person is asked, by the task `approve` of the deploy DAG,
     or answers by `lakeloop approve`; until then the champion stays."""
-    users: Annotated[tuple[User, ...], NOTHING] = ()
+    users: Annotated[tuple[VisibleText, ...], NOTHING] = ()
     """Who may answer, by their names in Airflow and on this machine. Default: everybody."""
     hours: Annotated[float, NOTHING] = Field(default=72, gt=0, le=8760)
     """How long the task waits for an answer."""
     otherwise: Annotated[Literal["reject", "approve"], NOTHING] = "reject"
     """What counts when nobody answers in time."""
+
+    @property
+    def idle(self) -> str:
+        said = bool(self.model_fields_set - {"kind"})
+        return "asks nobody without kind: human" if self.kind == "none" and said else ""
 
 
 Requests = Annotated[int, NOTHING, Field(ge=20, le=1_000_000)]
@@ -161,6 +163,10 @@ class Abstain(Section):
     """Labels that are less probable than this are held back, whatever the version."""
 
     @property
+    def idle(self) -> str:
+        return "" if self.asked else "holds nothing back without one of precision, below"
+
+    @property
     def asked(self) -> bool:
         """Whether labels are held back at all."""
         return self.precision is not None or self.below is not None
@@ -185,7 +191,7 @@ NEVER = Abstain()
 
 
 class Deploy(Section):
-    smoke_texts: Annotated[tuple[SmokeText | SmokeRow, ...], NOTHING] = ()
+    smoke_texts: Annotated[tuple[VisibleText | SmokeRow, ...], NOTHING] = ()
     """Texts that are sent to the server after each roll-out; the answers are shown and recorded. Where the
     model reads more than a text: sections with `text`, `text_pair` and `features`."""
     shadow: Annotated[Shadow | None, NOTHING] = None
@@ -198,10 +204,10 @@ class Deploy(Section):
     it starts."""
     log: Annotated[Kept, NOTHING] = "text"
     """What the prediction log keeps of what the server is asked. `text`: all of it. `mask`: the same with
-    each letter and digit of e-mail and IP addresses and of numbers of cards, bank accounts, phones and US
-    social security as `#`; names and streets stay. `hash`: no text and nothing beside it, only the text's
-    SHA-256. What a model finds in a text, or writes, is treated alike. The server reads it when it takes the
-    loop up."""
+    each letter and digit of e-mail and IP addresses and of numbers of cards, bank accounts (with British sort
+    codes), phones and US social security as `#`; names and streets stay. `hash`: no text and nothing beside
+    it, only the text's SHA-256. What a model finds in a text, or writes, is treated alike, and both keep of
+    `request_id` what `mask` leaves. The server reads it when it takes the loop up."""
 
     @property
     def tried_first(self) -> bool:

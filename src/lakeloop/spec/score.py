@@ -38,6 +38,10 @@ class Score(Section):
         return self
 
     @property
+    def idle(self) -> str:
+        return "" if self.source else "answers nothing by itself without source"
+
+    @property
     def path(self) -> str | None:
         """The path of the files that are answered; None where the source is a table, or there is none."""
         return None if self.source in (None, *OF_THE_LAKE) else self.source
@@ -53,7 +57,7 @@ class Score(Section):
 
     def _wrong_file(self) -> Iterator[Broken]:
         if self.to is not None and (not self.to.endswith(".parquet") or _other_braces(self.to)):
-            wanted = "a path that ends in .parquet, with {partition} for the day and no other braces"
+            wanted = "a path of a Parquet file, .parquet, with {partition} for the day and no other braces"
             yield Broken("to", "wrong value", wanted, self.to)
 
     def _wrong_times(self) -> Iterator[Broken]:

@@ -24,6 +24,8 @@ class Place(NamedTuple):
     """The type that is expected there; None when nothing is known there."""
     section: type[BaseModel] | None
     """The innermost section around it."""
+    chosen: bool = False
+    """It is one of several types that are all right there: what is wrong is said for each of them."""
 
 
 def locate(location: tuple[int | str, ...]) -> Place:
@@ -31,17 +33,20 @@ def locate(location: tuple[int | str, ...]) -> Place:
     key: Key = ()
     shape: Any = LoopSpec
     section: type[BaseModel] | None = LoopSpec
+    chosen = False
     for part in location:
         if part == "[key]":  # pydantic's mark for a key of a mapping that is itself wrong
             continue
         if kinds := kinds_of(shape):
             shape = kinds.get(str(part))
             continue
-        if _is_model(shape):
-            section = shape
+        if chosen := part in (types_ := _alternatives(shape)):
+            shape = types_[part]
+            continue
+        section = next(filter(_is_model, _members(shape)), section)  # also of a section that may be left out
         key = (*key, part)
         shape = _child(shape, part)
-    return Place(key, shape, section)
+    return Place(key, shape, section, chosen)
 
 
 def kinds_of(shape: Any) -> Mapping[str, type[BaseModel]]:
@@ -92,6 +97,14 @@ def sections_in(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
             for inner in (member, *get_args(member)):
                 for section in kinds_of(inner).values() or filter(_is_model, _members(inner)):
                     yield from sections_in(section)
+
+
+def _alternatives(shape: Any) -> Mapping[int | str, Any]:
+    """The types that `shape` is a union of, by what pydantic calls them in a location; empty for no union."""
+    members = [member for member in _members(shape) if member is not types.NoneType]
+    if len(members) < 2:
+        return {}
+    return {form: m for m in members for form in (m.__name__, f"constrained-{m.__name__}")}
 
 
 def _child(shape: Any, part: int | str) -> Any:

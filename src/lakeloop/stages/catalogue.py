@@ -184,7 +184,7 @@ STAGES = (
         help="Wait until the model server answers with the champion, and send it the smoke texts.",
     ),
     Stage(
-        "score", "release", "score", pool=WRITERS, links=(VERSION,), settable=True, own_verb=True,
+        "score", "release", "score", pool=WRITERS, links=(VERSION,), settable=True, own_verb=True, version=2,
         help="Answer a day's rows, or a file, with the champion, into a table with the version in each row.",
     ),
     Stage(

@@ -34,6 +34,16 @@ class Answer(Frozen):
         """How sure the model is of the whole answer, a probability; None where it does not say."""
         return None
 
+    @property
+    def given(self) -> bool:
+        """Whether something is answered; false where it is held back."""
+        return True
+
+    @property
+    def plain(self) -> Mapping[str, str | float | None]:
+        """What of it stands in columns of its own in table `scores`, see `lake.tables.PLAIN`."""
+        return {"score": self.certainty}
+
     def cut(self, most: int) -> Answer:  # noqa: ARG002 - for those that have scores
         """The answer with `most` of its scores, the most probable first, where it has any."""
         return self

@@ -63,7 +63,7 @@ class Label(Answer):
     )
 
     label: str | None
-    """None where the model is not sure enough to give one, see `deploy.abstain` of the loop file."""
+    """Null where the model is not sure enough to give one, see `deploy.abstain` of the loop file."""
     score: float
     """Probability of the label, 0..1; of the most probable one where none is given."""
     scores: dict[str, float]
@@ -79,6 +79,14 @@ class Label(Answer):
     @property
     def certainty(self) -> float:
         return self.score
+
+    @property
+    def given(self) -> bool:
+        return not self.abstained
+
+    @property
+    def plain(self) -> Mapping[str, str | float | None]:
+        return {"label": self.label, "score": self.score}
 
     def cut(self, most: int) -> Answer:
         named = () if self.label is None else (self.label,)

@@ -44,6 +44,10 @@ class Generated(Answer):
     finished: bool
     """The model ended it; false where it had to stop at `max_new_tokens`."""
 
+    @property
+    def plain(self) -> Mapping[str, str | float | None]:
+        return {"generated": self.text}
+
     def hidden(self, asked: str, hide: Callable[[str], str]) -> Answer:  # noqa: ARG002
         return self.model_copy(update={"text": hide(self.text)})
 

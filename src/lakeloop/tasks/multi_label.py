@@ -59,6 +59,10 @@ class Labels(Answer):
         # Of the one that it is least sure about, whether it fits or not.
         return min((max(score, 1 - score) for score in self.scores.values()), default=None)
 
+    @property
+    def plain(self) -> Mapping[str, str | float | None]:
+        return {"label": ", ".join(self.labels), "score": self.certainty}
+
     def cut(self, most: int) -> Answer:
         return self.model_copy(update={"scores": best_scores(self.scores, most, self.labels)})
 

@@ -40,6 +40,10 @@ class Value(Answer):
     value: float
     """In the unit of the target."""
 
+    @property
+    def plain(self) -> Mapping[str, str | float | None]:
+        return {"value": self.value}
+
     def weight_of(self, said: Answer) -> float | None:  # noqa: ARG002 - a number is weighed by itself
         return self.value
 

@@ -45,6 +45,7 @@ class Entity(Frozen):
     label: str
     """Its kind."""
     text: str
+    """As it stands in the text that was read."""
     score: float
     """Mean probability of its tags, 0..1."""
 

@@ -160,6 +160,13 @@ def test_explain_answers_a_text_and_weighs_its_words(run: Run, context: StageCon
     assert run("explain", "tickets", "tech", "--version", "v9").code == 64
 
 
+@pytest.mark.parametrize("asked", [("",), (" \n",), ("tech", "--pair", "")])
+def test_explain_needs_a_text(run: Run, context: StageContext, asked: tuple[str, ...]) -> None:
+    ended = run("explain", "tickets", *asked)
+    assert ended.code == 64
+    assert ended.err.endswith(": no text\n  expected: one that is not blank\n")
+
+
 def test_explain_needs_a_version(run: Run) -> None:
     ended = run("explain", "tickets", "tech")
     assert (ended.code, "lakeloop run tickets" in ended.err) == (64, True)

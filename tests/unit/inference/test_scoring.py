@@ -16,7 +16,8 @@ from lakeloop.inference import rows_of_files
 from lakeloop.inference.predictor import Predictor
 from lakeloop.inference.rows_of_files import Columns
 from lakeloop.inference.scoring import score
-from lakeloop.lake.tables import SCORED
+from lakeloop.lake.tables import PLAIN, SCORED
+from lakeloop.tasks.registry import TASKS, answer_type
 from tests.support.artifacts import make_artifact
 from tests.support.small_loop import LABELS
 
@@ -126,9 +127,27 @@ def test_a_table_that_is_there_is_never_written_over(predictor: Predictor, tmp_p
     target = tmp_path / "out.parquet"
     score(predictor, file, target, COLUMNS, version="v3")
     before = target.read_bytes()
-    with pytest.raises(ConfigurationError, match="cannot be written there"):
+    with pytest.raises(ConfigurationError, match="there is a file already"):
         score(predictor, file, target, COLUMNS, version="v4")
     assert target.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "problem", "remedy"),
+    [
+        ("out.csv", "the answers are written as Parquet", "name it out.parquet"),
+        ("out", "the answers are written as Parquet", "name it out.parquet"),
+        ("none/out.parquet", "there is no such folder", "none, or name another"),
+    ],
+)
+def test_a_table_that_cannot_be_written_says_why(
+    predictor: Predictor, tmp_path: Path, name: str, problem: str, remedy: str
+) -> None:
+    file = write(tmp_path / "a.jsonl", ROWS[:1])
+    with pytest.raises(ConfigurationError, match=problem) as caught:
+        score(predictor, file, tmp_path / name, COLUMNS, version="v3")
+    assert remedy in caught.value.remedy
+    assert caught.value.where == f"--to {tmp_path / name}"
 
 
 def test_labels_below_a_threshold_are_held_back(predictor: Predictor, tmp_path: Path) -> None:
@@ -138,3 +157,34 @@ def test_labels_below_a_threshold_are_held_back(predictor: Predictor, tmp_path: 
     answers = [json.loads(row) for row in pq.read_table(tmp_path / "out.parquet")["answer"].to_pylist()]
     assert [answer["label"] for answer in answers] == [LABELS[0], None]
     assert answers[1]["abstained"]
+
+
+def test_the_main_part_of_an_answer_stands_in_columns(predictor: Predictor, tmp_path: Path) -> None:
+    file = write(tmp_path / "a.jsonl", [ROWS[0], "{broken", ROWS[1]])
+    score(predictor, file, tmp_path / "out.parquet", COLUMNS, version="v3", most=1)
+    rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    for row in rows:
+        answer = json.loads(row["answer"] or "{}")
+        assert (row["label"], row["score"]) == (answer.get("label"), answer.get("score"))
+        assert (row["value"], row["generated"]) == (None, None)
+    assert [row["label"] is None for row in rows] == [False, True, False]
+
+
+def test_answers_that_are_held_back_are_not_counted_as_answered(predictor: Predictor, tmp_path: Path) -> None:
+    file, out = write(tmp_path / "a.jsonl", [*ROWS[:4], "{broken"]), tmp_path / "out.parquet"
+    done = score(predictor, file, out, COLUMNS, version="v3", below=0.999999)
+    assert (done.rows, done.answered, done.abstained, done.not_asked) == (5, 0, 4, 1)
+    assert done.sentence("v3").startswith("0 of 5 rows answered by v3, 4 held back as unsure, ")
+    assert done.asked / done.seconds == pytest.approx(done.rate)
+    rows = pq.read_table(out).to_pylist()
+    assert sum(row["label"] is None and row["fault"] is None for row in rows) == 4
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_every_task_fills_columns_that_the_table_has(kind: str) -> None:
+    answer = answer_type(kind)
+    for example in answer.model_json_schema()["examples"]:
+        plain = answer.model_validate(example).plain
+        assert plain
+        assert set(plain) <= set(PLAIN.names)
+        pa.RecordBatch.from_pylist([dict(plain)], schema=PLAIN)

@@ -354,3 +354,22 @@ def test_a_label_below_the_threshold_of_its_version_is_held_back_and_logged_so(
     empty.loops["news"].predictions.flush()
     logged = [json.loads(row["answer"]) for row in empty.rows]
     assert [answer.get("abstained", False) for answer in logged] == [False, True, True]
+
+
+@pytest.mark.parametrize("given", ["a b", "a\tb", "caf\xe9", "x" * 129, "\x7f"])
+def test_a_name_of_a_client_that_is_none_is_refused(server: Server, given: str) -> None:
+    answer = server.client.post(
+        "/v1/predict", json={"texts": ["tech"]}, headers={b"X-Client-ID": given.encode("latin-1")}
+    )
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    error = answer.json()["error"]
+    assert error["code"] == "not_a_client_id"
+    assert error["expected"] == "1 to 128 characters of printable ASCII without spaces"
+    assert error["found"].isascii()
+
+
+@pytest.mark.parametrize("given", ["", "  ", " mine ", "x" * 128])
+def test_blanks_around_the_name_of_a_client_are_none_of_it(server: Server, given: str) -> None:
+    answer = server.client.post("/v1/predict", json={"texts": ["tech"]}, headers={"X-Client-ID": given})
+    assert answer.status_code == 200

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from lakeloop.errors import ConfigurationError
 from lakeloop.settings import Settings
 from lakeloop.spec.paths import confine_all
+from lakeloop.spec.reading.override import override
 from tests.support.small_loop import small_loop
 
 
@@ -19,7 +20,7 @@ from tests.support.small_loop import small_loop
         ({"source": "s3://bucket/x.csv"}, "a path of this machine"),
         ({"source": "in/{day}.csv"}, "no other braces"),
         ({"source": "in/a**.csv"}, r"\*\* as a name of its own"),
-        ({"source": "mart", "to": "answers.csv"}, "ends in .parquet"),
+        ({"source": "mart", "to": "answers.csv"}, r"a Parquet file, \.parquet"),
         ({"when": ["input"]}, "missing key"),
         ({"source": "mart", "when": ["day"]}, "not at the time of a table"),
         ({"source": "in.csv", "when": ["day", "champion"]}, "day alone"),
@@ -44,3 +45,11 @@ def test_paths_are_confined_when_the_loop_file_is_checked(tmp_path: Any, key: st
     (error,) = confine_all(loop, Settings(root=tmp_path))
     assert isinstance(error, ConfigurationError)
     assert f"score.{key}" in str(error)
+
+
+@pytest.mark.parametrize("when", [["input"], ["input", "champion"]])
+def test_other_rows_can_be_answered_by_hand_whatever_starts_the_dag(when: list[str]) -> None:
+    loop = small_loop(score={"source": "mart", "when": when, "top": 2})
+    by_hand = override(loop, {"score.source": "in.csv"}).score
+    assert (by_hand.source, by_hand.top, by_hand.when) == ("in.csv", 2, ())
+    assert override(loop, {"score.top": 1}).score.when == tuple(when)

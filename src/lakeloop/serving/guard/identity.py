@@ -33,9 +33,15 @@ def use_id(identity: str | None) -> str:
 
 
 def client_of(headers: Mapping[str, str]) -> str:
-    """The id that a client gives itself; empty where it gives none, or what is no id."""
-    given = headers.get(CLIENT_ID, "")
-    return given if re.fullmatch(PATTERN, given) else ""
+    """The id that a client gives itself, without blanks around it; empty where it gives none.
+
+    Raises:
+        ValueError: it is no id.
+    """
+    given = headers.get(CLIENT_ID, "").strip(" \t")  # optional white space, RFC 9110
+    if given and not re.fullmatch(PATTERN, given):
+        raise ValueError(given)
+    return given
 
 
 class RequestIds:

@@ -20,7 +20,8 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from lakeloop.serving.guard.identity import REQUEST_ID, current_id
+from lakeloop.serving.guard.identity import REQUEST_ID, client_of, current_id
+from lakeloop.serving.log.keeping import kept_id
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +126,24 @@ def head_too_large(expected: str, found: str = "more") -> ProblemError:
     )
 
 
+def named_client(headers: Mapping[str, str]) -> str:
+    """The id that a client gives itself; empty where it gives none.
+
+    Raises:
+        ProblemError: 400, the header has something else than an id.
+    """
+    try:
+        return client_of(headers)
+    except ValueError as error:
+        raise ProblemError(
+            400,
+            "not_a_client_id",
+            "the header X-Client-ID is no id; send another, or none",
+            expected="1 to 128 characters of printable ASCII without spaces",
+            found=shortened(str(error)),
+        ) from None
+
+
 def install(app: FastAPI) -> None:
     """Make every error of `app` come out in the one shape."""
 
@@ -141,7 +160,7 @@ def install(app: FastAPI) -> None:
         return _http(error, request).response()
 
     async def internal(_: Request, __: Exception) -> JSONResponse:
-        log.error("request %s failed", current_id())
+        log.error("request %s failed", kept_id(current_id(), "mask"))
         # The server logs the traceback; the client learns nothing about our insides.
         return ProblemError(500, "internal", "the server failed on this request; see its log").response()
 

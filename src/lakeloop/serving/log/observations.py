@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from lakeloop.lake.tables import OBSERVATIONS
-from lakeloop.serving.log.keeping import kept
+from lakeloop.serving.log.keeping import kept, kept_id
 from lakeloop.serving.log.table import TableLog
 from lakeloop.serving.metrics import Role
 from lakeloop.spec.release import Kept
@@ -59,7 +59,7 @@ def _rows(observed: Observed, keep: Kept) -> list[dict[str, Any]]:
     answers: Sequence[Answer | None] = observed.answers or [None] * len(observed.rows)
     return [
         {
-            "request_id": observed.request_id,
+            "request_id": kept_id(observed.request_id, keep),
             "observed_at": int(observed.at.timestamp() * 1_000_000),
             "model_version": observed.model_version,
             "role": observed.role,

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from lakeloop.lake.tables import PREDICTIONS
-from lakeloop.serving.log.keeping import kept
+from lakeloop.serving.log.keeping import kept, kept_id
 from lakeloop.serving.log.table import TableLog
 from lakeloop.spec.release import Kept
 from lakeloop.tasks.base import Answer
@@ -49,7 +49,7 @@ class PredictionLog(TableLog):
 def _rows(answered: Answered, keep: Kept) -> list[dict[str, Any]]:
     return [
         {
-            "request_id": answered.request_id,
+            "request_id": kept_id(answered.request_id, keep),
             "predicted_at": int(answered.at.timestamp() * 1_000_000),
             "model_version": answered.model_version,
             "latency_ms": answered.latency_ms,

@@ -115,13 +115,15 @@ def _validate(document: Document) -> tuple[LoopSpec | None, list[Problem]]:
     content: dict[str, Any] = lift_file(json.loads(json.dumps(document.content)))
     problems: dict[tuple[Key, str], Problem] = {}
     mended: set[Key] = set()
+    robbed: set[Key] = set()
+    """Sections that lack what was taken out of them: that they do is no mistake of anyone."""
     for _ in range(_ROUNDS):
         try:
             # As JSON, strict mode takes a list for a tuple and text for a date, and still no "5" for a 5.
             return LoopSpec.model_validate_json(json.dumps(content), strict=True), list(problems.values())
         except ValidationError as error:
-            found = [f for e in error.errors(include_url=False) for f in flaws(e)]
-        fresh = [f for f in found if f.key not in mended and (f.key, f.message) not in problems]
+            found = list(flaws(error.errors(include_url=False)))
+        fresh = [f for f in found if f.key not in mended | robbed and (f.key, f.message) not in problems]
         if not fresh:
             break
         renamed = dict(_typos(fresh, content))
@@ -130,6 +132,7 @@ def _validate(document: Document) -> tuple[LoopSpec | None, list[Problem]]:
                 problems[flaw.key, flaw.message] = _located(flaw, document)
             mended |= {flaw.key, renamed.get(flaw.key, flaw.key)}
             mended |= _mend(content, flaw.key, renamed.get(flaw.key))
+            robbed |= set() if flaw.key in renamed else {flaw.key[:-1]}
             if new := renamed.get(flaw.key):
                 document.lines.setdefault(new, document.line(flaw.key))
     return None, list(problems.values())

@@ -39,6 +39,7 @@ _KINDS_OF_VALUE = {
     "dict_type": "keys with values below it",
     "float_type": "a number",
     "int_type": "a whole number",
+    "model_attributes_type": "keys with values below it",
     "model_type": "keys with values below it",
     "string_type": "text",
     "tuple_type": "a list",
@@ -50,17 +51,44 @@ _LIMITS = {
     "less_than_equal": "at most {le}",
     "string_too_long": "at most {max_length} characters",
     "string_too_short": "at least {min_length} character(s)",
+    "too_long": "at most {max_length} of them",
     "too_short": "at least {min_length} of them",
 }
 
 
-def flaws(error: ErrorDetails) -> Iterator[Flaw]:
-    """One pydantic error in plain words; a broken rule can be several."""
-    place = locate(error["loc"])
-    if error["type"] == BROKEN_RULE:
-        yield from (_broken(place.key, broken) for broken in error["ctx"]["broken"])
-        return
-    yield _WORDED.get(error["type"], _wrong_value)(place, error)
+def flaws(errors: Sequence[ErrorDetails]) -> Iterator[Flaw]:
+    """What pydantic found, in plain words; a broken rule can be several, errors of one value are one."""
+    found = [(locate(error["loc"]), error) for error in errors if not _follows(error)]
+    keys = [place.key for place, _ in found]
+    told: set[Key] = set()
+    for place, error in found:
+        if place.chosen:
+            if place.key not in told and not _within(place.key, keys):
+                yield _none_of_them([(p, e) for p, e in found if p.chosen and p.key == place.key])
+            told.add(place.key)
+        elif error["type"] == BROKEN_RULE:
+            yield from (_broken(place.key, broken) for broken in error["ctx"]["broken"])
+        else:
+            yield _WORDED.get(error["type"], _wrong_value)(place, error)
+
+
+def _follows(error: ErrorDetails) -> bool:
+    """Whether a list is short only of the items that are wrong themselves, and told so."""
+    return error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]
+
+
+def _within(section: Key, keys: Sequence[Key]) -> bool:
+    """Whether one of `keys` is below `section`: of the types that may be there, a section was meant."""
+    return any(key != section and key[: len(section)] == section for key in keys)
+
+
+def _none_of_them(wrong: Sequence[tuple[Place, ErrorDetails]]) -> Flaw:
+    """A value that is none of several types, as one flaw that names them all."""
+    told = [_WORDED.get(error["type"], _wrong_value)(place, error) for place, error in wrong]
+    wanted = list(dict.fromkeys(flaw.expected for flaw in told))
+    if "a number" in wanted and "a whole number" in wanted:
+        wanted.remove("a whole number")
+    return told[0]._replace(expected=choices(wanted))
 
 
 def _unknown_key(place: Place, _error: ErrorDetails) -> Flaw:
@@ -80,9 +108,12 @@ def _kind_of(place: Place) -> str:
 
 
 def _elsewhere(name: str) -> str:
-    """The key called `name` in another section: a line at the wrong depth is a usual mistake."""
+    """The key called `name` in another section: a line at the wrong depth is a usual mistake.
+
+    Empty where several sections have such a key: which of them was meant, nothing tells.
+    """
     homes = [key for key in dotted_keys() if key.rsplit(".", 1)[-1] == name]
-    return homes[0] if homes else ""
+    return homes[0] if len(homes) == 1 else ""
 
 
 def _missing_key(place: Place, error: ErrorDetails) -> Flaw:

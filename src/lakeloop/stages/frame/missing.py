@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lakeloop.records import StageRecord
-from lakeloop.stages.catalogue import stage_named
+from lakeloop.stages.catalogue import STAGES, stage_named
 
 if TYPE_CHECKING:
     from lakeloop.stages.frame.session import StageContext
@@ -20,9 +20,17 @@ TO_DO = "to_do"
 def run_first(context: StageContext, stage: str, partition: str, record: str = "") -> str:
     """The verb that makes what is missing of `partition`, and the newest day that has it, if there is one.
 
-    `record` is what records of the stage are called, where that is not its name.
+    `record` is what records of the stage are called, where that is not its name. Where stages before it have
+    not done the day either, the first of them is named.
     """
-    verb = f"lakeloop {stage} {context.loop.name} --partition {partition}"
+    done = context.lake.ledger.latest
+    data = [each.name for each in STAGES if each.phase == "data"]
+    steps = data[: data.index(stage) + 1] if stage in data else [stage]
+    while len(steps) > 1 and done(steps[0], partition, "done"):
+        steps = steps[1:]
+    verb = f"lakeloop {steps[0]} {context.loop.name} --partition {partition}"
+    if steps[1:]:
+        verb += f", then {' and '.join(steps[1:])}"
     if context.experiment and stage_named(stage).settable:
         verb += f" --experiment {context.experiment}"
     newest = context.lake.ledger.latest(record or stage, status="done")

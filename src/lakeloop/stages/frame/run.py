@@ -85,6 +85,7 @@ def run(
     if newest := _newest_published(context):
         due = _train(state, newest)
         _release(state, newest, due=due, roll_out=roll_out)
+        _name_scoring(state, newest)
     if state.failures:
         raise _summarised(context.loop.name, state.failures)
     if partitions and all(record.status == "skipped" for record in state.records if record.stage == "ingest"):
@@ -163,6 +164,20 @@ def _release(state: _Run, partition: str, *, due: bool, roll_out: bool) -> None:
         elif not due:
             continue
         state.step(stage.name, partition, functools.partial(stage.function, state.context, partition))
+
+
+def _name_scoring(state: _Run, partition: str) -> None:
+    """Say that the rows that the loop file has answered are left to a verb of its own."""
+    context = state.context
+    if context.loop.score.source is None:
+        return
+    from lakeloop.registry.registry import Registry
+
+    champion = Registry(context.lake, context.attempt).read().alias("champion")
+    answered = context.lake.ledger.latest("score", partition, "done")
+    if champion and (answered is None or answered.inputs.get("champion") != champion.digest):
+        verb = f"{context.loop.score.source} is answered by: lakeloop score {context.loop.name}"
+        state.on_event(RunEvent("score", partition, "left out", f"{verb} --partition {partition}"))
 
 
 def _is_tried(context: StageContext) -> bool:

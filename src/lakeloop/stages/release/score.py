@@ -252,18 +252,17 @@ def _done(
     source: str,
     target: Path | None,
 ) -> StageRecord:
-    wrong = done.rows - done.answered
-    rate = done.answered / max(done.seconds, 1e-9)
     metrics = {
         "score/rows": float(done.rows),
         "score/answered": float(done.answered),
-        "score/not_asked": float(wrong),
-        "score/rows_per_second": rate,
+        "score/abstained": float(done.abstained),
+        "score/not_asked": float(done.not_asked),
+        "score/rows_per_second": done.rate,
     }
     stage.tracker.log(metrics)
-    told = f"; {wrong} could not be asked and say why" if wrong else ""
+    told = f"; {done.not_asked} could not be asked and say why" if done.not_asked else ""
     return stage.done(
-        reason=f"{done.answered} of {done.rows} rows answered by {champion.name}, {rate:,.0f} a second{told}",
+        reason=f"{done.sentence(champion.name)}{told}",
         outputs={
             "scores": published.digest,
             "scores_version": str(published.version),
@@ -309,10 +308,11 @@ def _is_ours(path: Path) -> bool:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from lakeloop.lake.tables import SCORED
+    from lakeloop.lake.tables import PLAIN, SCORED
 
     try:
-        return bool(pq.read_schema(path).equals(SCORED))
+        names = pq.read_schema(path).names
+        return names in (SCORED.names, [name for name in SCORED.names if name not in PLAIN.names])
     except (pa.ArrowException, OSError):
         return False
 

@@ -111,7 +111,7 @@ def evaluate_again(context: StageContext, partition: str) -> StageRecord | None:
         candidates=tuple(Contender(m.name, m.digest, m.folder) for m in evidence.candidates),
         champion=champion,
         best=history.best,
-        strangers=strangers_of(context),
+        strangers=strangers_of(context.loop, context.settings),
     )
     return _carry_out(context, partition, order)
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.records import RECORD_FORMAT, StageRecord, fingerprint
+from lakeloop.settings import Settings
 from lakeloop.spec.identity import identity, training_identity
+from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.paths import confine
 from lakeloop.spec.train import BEST, CHAMPION
 from lakeloop.spec.yesterday import lift_config
@@ -109,25 +111,26 @@ def new_order(context: StageContext, partition: str) -> EvaluationOrder | Missin
         candidates=candidates,
         champion=history.alias("champion"),
         best=history.best,
-        strangers=strangers_of(context),
+        strangers=strangers_of(context.loop, context.settings),
     )
 
 
-def strangers_of(context: StageContext) -> tuple[str, ...]:
+def strangers_of(loop: LoopSpec, settings: Settings) -> tuple[str, ...]:
     """The texts of `evaluate.out_of_scope`; none where it names no file.
 
     Raises:
         ConfigurationError: the file may not be read, or has no text.
     """
-    if (path := context.loop.evaluate.out_of_scope) is None:
+    if (path := loop.evaluate.out_of_scope) is None:
         return ()
     where = "evaluate.out_of_scope"
-    file = confine(path, context.settings, where)
+    file = confine(path, settings, where)
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
+        found = f"{file}: {error.strerror if isinstance(error, OSError) else error}"
         raise ConfigurationError(
-            "cannot read it", where=where, expected="a file of UTF-8 text", found=f"{file}: {error}"
+            "cannot read it", where=where, expected="a file of UTF-8 text", found=found
         ) from None
     texts = tuple(dict.fromkeys(text for line in lines if (text := line.strip())))[:MOST_STRANGERS]
     if not texts:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from lakeloop.serving.log.keeping import kept, masked
+from lakeloop.cleaning.pii.registry import masked
+from lakeloop.serving.log.keeping import kept, kept_id
 from lakeloop.serving.log.predictions import Answered, PredictionLog
 from lakeloop.serving.log.spool import Spool
 from lakeloop.serving.metrics import LoopMetrics
@@ -95,6 +96,15 @@ def test_a_mask_goes_over_all_that_tells_of_the_text() -> None:
     assert [each.text for each in told.entities] == ["###-###-####", "Ann"]
 
 
+@pytest.mark.parametrize("how", ["mask", "hash"])
+def test_the_id_of_a_request_is_masked_where_a_client_says_who_it_is(how: Kept) -> None:
+    assert kept_id("ann@example.org", how) == "###@#######.###"
+    assert kept_id("order-7", how) == "order-7"
+    for made_up in ("5f3c4532-0151-1283-0366-d1e2a3b4c5d6", "45320151128303664532015112830366"):
+        assert kept_id(made_up, how) == made_up, "chance made its digits"
+    assert kept_id("ann@example.org", "text") == "ann@example.org"
+
+
 @pytest.mark.parametrize("keep", ["mask", "hash"])
 def test_what_is_not_kept_is_not_on_the_disk_either(
     tmp_path: Path, loop_metrics: LoopMetrics, keep: Kept
@@ -103,10 +113,12 @@ def test_what_is_not_kept_is_not_on_the_disk_either(
     spool = Spool(tmp_path, batch_rows=100, backlog_bytes=1 << 20)
     log = PredictionLog(spool, lambda rows, _: tables.append(rows), loop_metrics, flush_seconds=1, keep=keep)
     answer: Answer = Entities(entities=[_entity(10, 25, "ann@example.org")])
-    log.record(Answered("r1", DAY, "v1", [Instance("I am Ann, ann@example.org")], [answer], 1.5))
+    log.record(
+        Answered("r1-bob@example.org", DAY, "v1", [Instance("I am Ann, ann@example.org")], [answer], 1.5)
+    )
 
     on_disk = b"".join(each.read_bytes() for each in tmp_path.rglob("*.jsonl"))
-    assert b"r1" in on_disk
+    assert b"##-###@" in on_disk
     assert b"example" not in on_disk
     log.flush()
     (row,) = tables[0].to_pylist()

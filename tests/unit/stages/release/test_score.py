@@ -9,9 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 
 from lakeloop.errors import ConfigurationError, DataError, FenceError
-from lakeloop.lake.tables import SCORED, raw_schema
+from lakeloop.lake.tables import PLAIN, SCORED, SCORES, raw_schema
 from lakeloop.records import StageRecord
 from lakeloop.registry.registry import Registry
 from lakeloop.stages.frame.pending import Pending, Standing
@@ -178,7 +179,11 @@ def test_an_attempt_that_was_overtaken_publishes_nothing(tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("keys", "skipped", "to_do"),
     [
-        ({}, "mart has no rows of", "lakeloop validate small"),
+        (
+            {},
+            "mart has no rows of",
+            f"lakeloop ingest small --partition {DAY}, then transform and validate, or",
+        ),
         ({"source": "inbox/{partition}.csv"}, f"there is no file inbox/{DAY}.csv", "put it there"),
         ({"source": "inbox"}, "there is no file inbox", "put it there"),
     ],
@@ -227,3 +232,53 @@ def test_what_starts_by_itself_is_due_until_it_is_done(tmp_path: Path) -> None:
     record: StageRecord = score(context, DAYS[1])
     assert record.status == "done"
     assert due() == []
+
+
+def test_what_is_held_back_is_counted_and_told(tmp_path: Path) -> None:
+    context = small_context(
+        tmp_path, small_loop(score={"source": "mart"}, deploy={"abstain": {"below": 0.999999}})
+    )
+    publish(context, DAY, mart_rows(DAY, 4))
+    promoted(context)
+    done = score(context, DAY)
+    assert (done.metrics["score/answered"], done.metrics["score/abstained"]) == (0, 4)
+    assert done.reason.startswith("0 of 4 rows answered by v1, 4 held back as unsure, ")
+    assert {row["label"] for row in scores(context)} == {None}
+    assert all(json.loads(row["answer"])["abstained"] for row in scores(context))
+
+
+def test_a_table_and_a_file_of_before_there_were_columns_for_the_answer_go_on(tmp_path: Path) -> None:
+    context = opened(tmp_path, to="answers.parquet")
+    publish(context, DAYS[1], mart_rows(DAYS[1], 2))
+    champion = promoted(context)
+    before = pa.schema([field for field in SCORES if field.name not in PLAIN.names])
+    row = {"partition": DAY, "source": "mart", "row": 1, "answer": '{"label": "tech"}', "model_version": "v0"}
+    old = pa.Table.from_pylist([row], schema=before)
+    write_deltalake(tmp_path / ".lakeloop/lake/small/scores", old, mode="overwrite", schema_mode="overwrite")
+    pq.write_table(old.drop_columns(["partition", "source"]), tmp_path / "answers.parquet")
+    again = opened(tmp_path, to="answers.parquet")
+    assert score(again, DAYS[1]).status == "done"
+    assert [(each["model_version"], each["label"]) for each in scores(again, partition=DAY)] == [("v0", None)]
+    assert [(each["model_version"], each["label"]) for each in scores(again, partition=DAYS[1])] == [
+        (champion, LABELS[0]),
+        (champion, LABELS[1]),
+    ]
+    assert pq.read_table(tmp_path / "answers.parquet").schema.equals(SCORED)
+
+
+def test_the_first_step_that_a_day_lacks_is_named(tmp_path: Path) -> None:
+    context = opened(tmp_path)
+    publish(context, DAYS[1], mart_rows(DAYS[1], 2))
+    promoted(context)
+
+    def told() -> str:
+        return score(context, DAY).outputs["to_do"]
+
+    newest = f", or name the newest day that has it: --partition {DAYS[1]}"
+    assert told() == f"lakeloop ingest small --partition {DAY}, then transform and validate{newest}"
+    with context.stage("ingest", DAY) as stage:
+        stage.done(reason="x", outputs={})
+    assert told() == f"lakeloop transform small --partition {DAY}, then validate{newest}"
+    with context.stage("transform", DAY) as stage:
+        stage.done(reason="x", outputs={})
+    assert told() == f"lakeloop validate small --partition {DAY}{newest}"
