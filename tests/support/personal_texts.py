@@ -31,7 +31,7 @@ _AROUND = (
     "My details ({}) have changed, why?",
     "I sent it to {}; nothing came back",
     "{} is what I gave you",
-    "account: {}\nthanks",
+    "reference: {}\nthanks",
     "Könnten Sie {} prüfen, bitte?",
     "请联系 {} 谢谢",
 )

@@ -10,7 +10,7 @@ from lakeloop.spec.base import Mark, Section, text_like
 from lakeloop.spec.languages import LANGUAGES
 from lakeloop.spec.rules import Broken, refuse_broken
 
-PersonalKind = Literal["mail", "iban", "card", "ip", "phone"]
+PersonalKind = Literal["mail", "iban", "card", "ip", "account", "phone"]
 """What `lakeloop.cleaning.personal.registry` knows."""
 _TEXT = Mark(("built", "weights"))
 
@@ -24,7 +24,8 @@ class Clean(Section):
     normalise: Annotated[bool, _TEXT] = True
     """Unicode NFC, trimmed, runs of white space made one space."""
     mask: Annotated[tuple[PersonalKind, ...], _TEXT] = ()
-    """What identifies a person gets the name of its kind in its place: [mail], [iban], [card], [ip], [phone].
+    """What identifies a person gets the name of its kind in its place: [mail], [iban], [card], [ip],
+    [account] (British, with a sort code or the word before it), [phone].
     Where answers are words of the text, each letter and digit of it becomes # instead.
     Raw rows stay as they were delivered."""
     phone_region: Annotated[

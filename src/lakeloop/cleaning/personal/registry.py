@@ -9,14 +9,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakeloop.cleaning.personal.base import Kind
+from lakeloop.cleaning.personal.british import ACCOUNT
 from lakeloop.cleaning.personal.card import CARD
 from lakeloop.cleaning.personal.iban import IBAN
 from lakeloop.cleaning.personal.ip import IP
 from lakeloop.cleaning.personal.mail import MAIL
+from lakeloop.cleaning.personal.numbers import NUMBERS
 from lakeloop.cleaning.personal.phone import PHONE
 
-KINDS: Mapping[str, Kind] = {"mail": MAIL, "iban": IBAN, "card": CARD, "ip": IP, "phone": PHONE}
+KINDS: Mapping[str, Kind] = {
+    "mail": MAIL,
+    "iban": IBAN,
+    "card": CARD,
+    "ip": IP,
+    "account": ACCOUNT,
+    "phone": PHONE,
+}
 """Name in loop files -> kind. Those with check digits come first: what they are is sure."""
+LOOSE = (MAIL, IBAN, IP, NUMBERS, ACCOUNT)
+"""What a log hides: rather a number too many than one too few, and at the cost of a few patterns."""
 
 BLOT = "#"
 _SIGN = re.compile(r"[^\W_]")
@@ -49,6 +60,13 @@ def _masked(text: str, name: str, kind: Kind, region: str, *, keep_length: bool)
             parts += [text[end_of_last:start], word]
             end_of_last = end
     return "".join([*parts, text[end_of_last:]])
+
+
+def hidden(text: str) -> str:
+    """`text` with each letter and digit of what is `LOOSE` as `BLOT`; as long as before."""
+    for start, end in [span for kind in LOOSE for span in kind.find(text, "")]:
+        text = f"{text[:start]}{blotted(text[start:end])}{text[end:]}"
+    return text
 
 
 def blotted(text: str) -> str:

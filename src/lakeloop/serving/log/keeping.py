@@ -1,7 +1,7 @@
 """What of a request the log keeps: its texts, its texts with what identifies a person masked, or no text.
 
-What is masked is said by `cleaning.pii`. A masked text has as many characters as before, so that places in it
-stay true.
+What is masked is said by `cleaning.personal`. A masked text has as many characters as before, so that places
+in it stay true.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from hashlib import sha256
 from typing import Any
 
-from lakeloop.cleaning.pii.registry import blotted, masked
+from lakeloop.cleaning.personal.registry import blotted, hidden
 from lakeloop.spec.release import Kept
 from lakeloop.tasks.base import Answer
 from lakeloop.tasks.reading import Instance
@@ -26,8 +26,8 @@ def kept(row: Instance, answer: Answer | None, how: Kept) -> dict[str, Any]:
     if how == "text":
         text, beside = row.text, _json(row.beside)
     elif how == "mask":
-        text, beside = masked(row.text), _json(_masked_in(row.beside))
-        told = answer and answer.hidden(row.text, masked)
+        text, beside = hidden(row.text), _json(_masked_in(row.beside))
+        told = answer and answer.hidden(row.text, hidden)
     else:
         text, beside = None, None
         told = answer and answer.hidden(row.text, blotted)
@@ -42,7 +42,7 @@ def kept(row: Instance, answer: Answer | None, how: Kept) -> dict[str, Any]:
 
 def kept_id(identity: str, how: Kept) -> str:
     """The id that a client gave its request, as the log keeps it: some put an address or a number there."""
-    return identity if how == "text" or _MADE_UP.fullmatch(identity) else masked(identity)
+    return identity if how == "text" or _MADE_UP.fullmatch(identity) else hidden(identity)
 
 
 def _json(beside: Any) -> str | None:
@@ -51,5 +51,5 @@ def _json(beside: Any) -> str | None:
 
 def _masked_in(value: Any) -> Any:
     if isinstance(value, str):
-        return masked(value)
+        return hidden(value)
     return {name: _masked_in(item) for name, item in value.items()} if isinstance(value, dict) else value

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from lakeloop.cleaning.pii.registry import masked
+from lakeloop.cleaning.personal.registry import hidden
 from lakeloop.serving.log.keeping import kept, kept_id
 from lakeloop.serving.log.predictions import Answered, PredictionLog
 from lakeloop.serving.log.spool import Spool
@@ -49,24 +49,24 @@ PLAIN = (
 @pytest.mark.parametrize("secret", SECRETS)
 def test_what_identifies_a_person_is_masked_and_nothing_beside_it(secret: str) -> None:
     before, after = "My number is ", " and please call me, thanks."
-    hidden = masked(before + secret + after)
+    written = hidden(before + secret + after)
 
-    assert hidden.startswith(before)
-    assert hidden.endswith(after)
-    assert len(hidden) == len(before + secret + after)
-    assert not any(each.isalnum() for each in hidden[len(before) : -len(after)])
-    assert masked(hidden) == hidden
+    assert written.startswith(before)
+    assert written.endswith(after)
+    assert len(written) == len(before + secret + after)
+    assert not any(each.isalnum() for each in written[len(before) : -len(after)])
+    assert hidden(written) == written
 
 
 @pytest.mark.parametrize("text", PLAIN)
 def test_other_numbers_stay(text: str) -> None:
-    assert masked(text) == text
+    assert hidden(text) == text
 
 
 @pytest.mark.parametrize("piece", ["a@", "1 ", "1.", "+0", "AB12 3456 ", "f:", "x.y-@a.", "0" * 40 + " "])
 def test_a_hostile_text_costs_no_more_than_its_length(piece: str) -> None:
     began = time.process_time()
-    masked(piece * (50_000 // len(piece)))
+    hidden(piece * (50_000 // len(piece)))
 
     assert time.process_time() - began < 2
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lakeloop.cleaning.pii.base import DIGITS, Span
+from lakeloop.cleaning.personal.base import DIGITS, Kind, Span
 
 _BETWEEN = r"[ \u00a0]?[-\u2013]?[ \u00a0]?"
 _PAIRS = rf"[0-9]{{2}}{_BETWEEN}[0-9]{{2}}{_BETWEEN}[0-9]{{2}}"
@@ -26,11 +26,14 @@ _DAY_TOGETHER = re.compile(
 )
 
 
-def british(text: str) -> Iterator[Span]:
-    """Sort codes and numbers of accounts that are said to be such, or stand together."""
+def _find(text: str, region: str) -> Iterator[Span]:  # noqa: ARG001
     for shape in (_SORT_CODE, _ACCOUNT):
         yield from (found.span(1) for found in shape.finditer(text))
     for found in _BOTH.finditer(text):
         if not _DAY_TOGETHER.fullmatch("".join(DIGITS.findall(found[2]))):
             yield found.span(1)
             yield found.span(2)
+
+
+ACCOUNT = Kind(_find, hint=r"[0-9]{2}[^0-9]{0,3}[0-9]{2}[^0-9]{0,3}[0-9]{2}")
+"""Sort codes and numbers of accounts that are said to be such, or stand together."""

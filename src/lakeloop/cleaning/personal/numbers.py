@@ -1,24 +1,28 @@
-"""Numbers of cards (ISO/IEC 7812, Luhn), phones and US social security, in groups or together."""
+"""Numbers that may be of a card, a phone or US social security, whatever else they may be.
+
+For a log, where a number too many does no harm;
+a text that a model learns from is held to `card` and `phone`.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from lakeloop.cleaning.pii.base import DAY, DIGITS, Span
+from lakeloop.cleaning.personal.base import DIGITS, PARTED, Kind, Span
+from lakeloop.cleaning.personal.card import luhn
 
 _CARD_DIGITS = (13, 19)
 _PHONE_DIGITS = (8, 15)
-_NUMBER = re.compile(r"(?<![\w.,])[+(]{0,2}[0-9](?:[ \u00a0./()-]{0,2}[0-9]){6,40}(?!\w)")
-"""Digits as people group them; what they are is told by what they begin with, or by check digits."""
+_DAY = re.compile(r"[0-9]{1,2}([./-])[0-9]{1,2}\1[0-9]{4}|[0-9]{4}([./-])[0-9]{1,2}\2[0-9]{1,2}")
+"""A day with its year."""
 _SMALL = re.compile(r"0[.,][0-9]")
 """A number between 0 and 1, which begins like a phone number."""
 _AMERICAN = re.compile(r"\(?[2-9][0-9]{2}\)?[ .-]{1,2}[0-9]{3}[ .-][0-9]{4}|[0-9]{3}-[0-9]{2}-[0-9]{4}")
 
 
-def numbers(text: str) -> Iterator[Span]:
-    """Cards by their check digit, phones by what they begin with or how Americans write them."""
-    for found in _NUMBER.finditer(text):
+def _find(text: str, region: str) -> Iterator[Span]:  # noqa: ARG001
+    for found in PARTED.finditer(text):
         yield from ((found.start() + start, found.start() + end) for start, end in _numbers(found[0]))
 
 
@@ -31,7 +35,7 @@ def _numbers(text: str) -> Iterator[tuple[int, int]]:
         end_of_phone = 0
         for begin, end in groups[first:]:
             digits += text[begin:end]
-            if _CARD_DIGITS[0] <= len(digits) <= _CARD_DIGITS[1] and _luhn(digits):
+            if _CARD_DIGITS[0] <= len(digits) <= _CARD_DIGITS[1] and luhn(digits):
                 yield start, end
             if phone and _PHONE_DIGITS[0] <= len(digits) <= _PHONE_DIGITS[1]:
                 end_of_phone = end
@@ -45,9 +49,8 @@ def _begins_a_phone(text: str, start: int) -> bool:
     if start and text[start - 1] == "+":
         return True
     begins = text[start] == "0" and (start == 0 or text[start - 1] not in "./-0123456789")
-    return begins and not DAY.match(text, start) and not _SMALL.match(text, start)
+    return begins and not _DAY.match(text, start) and not _SMALL.match(text, start)
 
 
-def _luhn(digits: str) -> bool:
-    doubled = [int(each) * 2 for each in digits[-2::-2]]
-    return (sum(each - 9 if each > 9 else each for each in doubled) + sum(map(int, digits[-1::-2]))) % 10 == 0
+NUMBERS = Kind(_find, hint=r"(?:[0-9][^0-9]{0,2}){7}")
+"""Cards by their check digit, phones by what they begin with or how Americans write them."""
