@@ -11,9 +11,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
 import pyarrow as pa
 
 from lakeloop.cleaning.near import joined, repeats
+from lakeloop.cleaning.similar import similar as much_alike
 from lakeloop.spec.split import Split
 from lakeloop.spec.tasks.base import LANGUAGE, TEXT
 
@@ -31,6 +33,8 @@ class Assembled:
     tables: Mapping[SplitName, pa.Table]
     duplicates: int
     """Rows with a near-duplicate in an earlier partition or line."""
+    similar: int = 0
+    """Other rows that are much like an earlier one, where that was asked for."""
 
     @property
     def rows(self) -> int:
@@ -47,18 +51,29 @@ def deal(text_key: str, split: Split) -> SplitName:
 
 
 def assemble(
-    mart: pa.Table, split: Split, columns: Collection[str], reads: Sequence[str] = (TEXT,)
+    mart: pa.Table,
+    split: Split,
+    columns: Collection[str],
+    reads: Sequence[str] = (TEXT,),
+    similar: float | None = None,
 ) -> Assembled:
     """Deal the rows of `mart` (its columns, any order of rows); of near-duplicates the earliest row stays.
 
     `columns` are those of the task, in the order of the mart; rows are alike in those that a model `reads`.
+    Of rows that are as `similar` as that (see `cleaning.similar`) the earliest stays as well.
     """
     mart = mart.sort_by(_ORDER)
     chosen: dict[SplitName, list[int]] = {name: [] for name in SPLITS}
-    repeated = repeats(joined([mart[name] for name in reads]), mart["text_key"])
-    for index, (text_key, again) in enumerate(zip(mart["text_key"].to_pylist(), repeated, strict=True)):
-        if not again:
+    texts = joined([mart[name] for name in reads])
+    repeated = repeats(texts, mart["text_key"])
+    left_out = repeated.copy()
+    if similar is not None:
+        left = np.flatnonzero(~repeated)
+        left_out[left[much_alike(texts.take(pa.array(left)), similar)]] = True
+    for index, (text_key, gone) in enumerate(zip(mart["text_key"].to_pylist(), left_out, strict=True)):
+        if not gone:
             chosen[deal(text_key, split)].append(index)
     rows = mart.select([name for name in mart.column_names if name in (*_KEPT, *columns)])
     tables = {name: rows.take(pa.array(chosen[name], pa.int64())) for name in SPLITS}
-    return Assembled(tables, duplicates=int(repeated.sum()))
+    again = int(repeated.sum())
+    return Assembled(tables, duplicates=again, similar=int(left_out.sum()) - again)

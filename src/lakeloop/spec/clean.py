@@ -43,6 +43,11 @@ class Clean(Section):
     words, keep the first. Letters, numbers, symbols, emoji and signs such as # % @ / count: C, C++ and C#
     are three texts, and so are 1.50, 150 and -150."""
 
+    drop_similar: Annotated[float | None, Mark(("dataset",)), Field(gt=0, le=1)] = None
+    """Leave a text out of data sets when the pairs of neighbouring words that it shares with an earlier one,
+    of its day or a day before, are at least this share of all pairs in the two (Jaccard); 0.7 finds texts in
+    which a few words were changed. The mart keeps it. None: only near-duplicates are left out."""
+
     @property
     def tags_language(self) -> bool:
         """Whether the mart has the column `language`."""

@@ -104,3 +104,17 @@ def test_rows_of_one_text_that_differ_in_what_else_is_read_are_no_repeats() -> N
     assembled = assemble(table, SPLIT, columns, reads=("text", "feature_amount"))
     assert assembled.duplicates == 1
     assert assemble(table, SPLIT, columns).duplicates == 2
+
+
+def test_a_text_that_is_much_like_one_of_a_day_before_is_left_out_where_that_was_asked_for() -> None:
+    early, late = mart_rows("2026-11-16", 30), mart_rows("2026-11-17", 30)
+    early[4]["text"] = "the card that you sent me last week has not arrived at my new home yet"
+    late[7]["text"] = "the card that you sent me last month has not arrived at my new home yet"
+    rows = mart(late, early)
+    assert assemble(rows, SPLIT, TASK).similar == 0
+    assembled = assemble(rows, SPLIT, TASK, similar=0.7)
+    assert assembled.similar >= 1
+    kept = set().union(*ids(assembled).values())
+    assert early[4]["row_id"] in kept
+    assert late[7]["row_id"] not in kept
+    assert assembled.rows + assembled.duplicates + assembled.similar == 60

@@ -65,7 +65,7 @@ def _freeze(
     rows = _read_published(context, published, version)
     task = context.loop.task
     task_of(task).require_known(rows, context.loop.name)
-    assembled = assemble(rows, context.loop.split, task.roles(), task.reads)
+    assembled = assemble(rows, context.loop.split, task.roles(), task.reads, context.loop.clean.drop_similar)
     digests = {day: found.digest for day, found in published.items()}
     card = describe(assembled, task, digests)
     _store(stage, assembled, card)
@@ -74,7 +74,8 @@ def _freeze(
     sizes = ", ".join(f"{name} {count}" for name, count in card.rows.items())
     return stage.done(
         reason=f"{assembled.rows} rows of {len(published)} day(s), {days}: {sizes};"
-        f" {assembled.duplicates} repeated texts left out",
+        f" {assembled.duplicates} repeated texts left out"
+        + (f", {assembled.similar} much like an earlier one" if assembled.similar else ""),
         outputs={
             "dataset": card.folder_name,
             "digest": card.digest,
@@ -83,9 +84,9 @@ def _freeze(
             "partitions": days,
         },
         counts=Counts(
-            read=assembled.rows + assembled.duplicates,
+            read=assembled.rows + assembled.duplicates + assembled.similar,
             accepted=assembled.rows,
-            duplicates=assembled.duplicates,
+            duplicates=assembled.duplicates + assembled.similar,
         ),
         metrics={f"rows/{name}": float(count) for name, count in card.rows.items()},
     )
