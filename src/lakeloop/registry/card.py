@@ -167,10 +167,11 @@ def _unsure(loop: LoopSpec, version: ModelVersion) -> str:
     known, abstain = version.card.thresholds, loop.deploy.abstain
     below = abstain.threshold(known)
     holds = f"Answers less probable than {below:.4f} are held back" if below else "Nothing is held back"
-    said = f"{holds}, by `deploy.abstain` of the loop file when this card was made."
+    why = f" {abstain.why_none(known)}." if abstain.asked and not below and known else ""
+    said = f"{holds}, by `deploy.abstain` of the loop file when this card was made.{why}"
     if not known:
         return f"{said} What thresholds are worth is unknown: none were measured."
-    chosen = dict.fromkeys(each for each in (_nearest(known, share) for share in _PRECISIONS))
+    chosen = dict.fromkeys(_nearest(known, share) for share in _PRECISIONS)
     rows = (
         (f"{each.below:.4f}", f"{100 * each.precision:.1f} %", f"{100 * each.answered:.1f} %")
         for each in chosen
