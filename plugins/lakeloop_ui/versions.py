@@ -13,7 +13,7 @@ from lakeloop.evaluation.probes.registry import titles_of
 from lakeloop.evaluation.stored import read
 from lakeloop.evidence import Evidence
 from lakeloop.lake.store import Lake
-from lakeloop.measures.base import shown, shown_with
+from lakeloop.measures.registry import told
 from lakeloop.registry.history import ModelVersion
 from lakeloop.registry.registry import Registry
 from lakeloop.settings import Settings
@@ -67,10 +67,12 @@ def _report(settings: Settings, loop: str, evidence: Evidence | None) -> str:
 def _scores(version: ModelVersion, evidence: Evidence | None) -> Iterator[tuple[str, list[str]]]:
     """Title of each score, and what each model has."""
     if evidence is None:
-        yield from ((name, [shown(score)]) for name, score in version.card.metrics.items())
+        yield from ((name, [told(name, score)]) for name, score in version.card.metrics.items())
         return
     titles = titles_of(evidence.task)
     for name in dict.fromkeys(name for model in evidence.models for name in model.scores):
         scores = [(model.scores.get(name), model.intervals.get(name)) for model in evidence.models]
-        told = ["" if score is None else shown_with(score, ends) for score, ends in scores]
-        yield titles.get(name, name), told
+        yield (
+            titles.get(name, name),
+            ["" if score is None else told(name, score, ends) for score, ends in scores],
+        )

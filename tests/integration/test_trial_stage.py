@@ -179,7 +179,10 @@ def test_what_follows_when_too_few_came_in_time_is_in_the_loop_file(
     Requests(context).ask(30, 0.5).write()
     monkeypatch.setattr(standing, "now", later(2.5))
     record = trial(context, DAYS[1])
-    assert "after 2 h there are 15 of 200 requests; by `otherwise` of the loop file" in record.reason
+    assert (
+        "after 2 h there are 15 of 200 requests, too few to tell whether it is worse; by `otherwise:"
+        in record.reason
+    )
     assert champion(context) == winner
     assert Registry(context.lake).read().trial is None
 

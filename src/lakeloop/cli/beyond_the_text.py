@@ -5,9 +5,8 @@ Not in `spec`, which DAG files import while they are parsed: DuckDB is heavy, an
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from lakeloop.base_model import folder_of, misfits_of, misfits_of_packed
 from lakeloop.bases.quantised import NotUnpackedError
@@ -20,10 +19,10 @@ from lakeloop.spec.paths import beside_folder
 from lakeloop.spec.quoting import Key, plain, quote
 from lakeloop.spec.reading.document import parse, read_text
 from lakeloop.spec.reading.load import shown_path
-from lakeloop.spec.reading.nearest import nearest
 from lakeloop.spec.reading.problems import Problem, list_problems
 from lakeloop.spec.score import OF_THE_LAKE
 from lakeloop.spec.train import CHAMPION
+from lakeloop.stages.release.score import table_meant
 from lakeloop.stages.training.evaluation_order import strangers_of
 
 
@@ -120,9 +119,7 @@ def _files_beside(loop: LoopSpec, settings: Settings) -> Iterator[tuple[Key, Con
 def _mistaken_table(loop: LoopSpec, settings: Settings) -> ConfigurationError | None:
     """A source of rows to answer that is the name of a table with a mistake, and of no file or folder."""
     source = loop.score.path
-    if source is None or not (table := nearest(source, OF_THE_LAKE)):
-        return None
-    if PurePath(source).suffix or re.search(r"[/*?{]", source) or (settings.root / source).exists():
+    if source is None or not (table := table_meant(source)) or (settings.root / source).exists():
         return None
     return ConfigurationError(
         "neither a table nor a file",

@@ -212,7 +212,7 @@ def export(
         digest, task = found.card.dataset_digest, context.loop.task
         rows = functools.partial(held_back, files, digest, task, ROWS)
         smaller = (rows, min_agreement) if int8 else None
-        names = export_version(files, loop, found, _evidence(files, found), to, smaller)
+        names = export_version(files, context.loop, found, _evidence(files, found), to, smaller)
     parts = dict.fromkeys(name.partition("/")[0] + ("/" if "/" in name else "") for name in names)
     typer.echo(f"{to}: {len(names)} files in {', '.join(parts)}")
     typer.echo(f"how to answer with it: {to / 'RUN.md'}")
@@ -233,7 +233,7 @@ def _show_card(context: StageContext, name: str, *, as_json: bool) -> None:
 
     registry, files = Registry(context.lake, context.attempt), context.lake.files
     version = registry.require(registry.read(), name)
-    text = kept_card(files, context.loop.name, version, _evidence(files, version))
+    text = kept_card(files, context.loop, version, _evidence(files, version))
     typer.echo(version.model_dump_json(indent=2) if as_json else text)
 
 
@@ -305,9 +305,9 @@ def _fields(fields: Iterable[Compared], found: Comparison, title: str = "field")
 
 
 def _scores(scores: Iterable[tuple[str, float | None, float | None]], found: Comparison) -> Table:
-    from lakeloop.measures.base import shown
+    from lakeloop.measures.registry import told
 
-    rows = [(name, *("" if score is None else shown(score) for score in both)) for name, *both in scores]
+    rows = [(name, *("" if score is None else told(name, score) for score in both)) for name, *both in scores]
     return _table(("score", found.first, found.second), rows)
 
 

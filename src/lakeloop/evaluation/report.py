@@ -8,9 +8,9 @@ the worst first, and the rest is counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -25,7 +25,7 @@ from lakeloop.evidence import Evidence, ModelEvidence
 from lakeloop.gate.decide import Decision, asked, decide
 from lakeloop.gate.rules.base import Requirement
 from lakeloop.measures.base import MetricSpec, shown, shown_interval
-from lakeloop.measures.registry import NEEDED, limited, metrics_of
+from lakeloop.measures.registry import NEEDED, limited, metrics_of, told
 from lakeloop.search.found import SearchFound
 from lakeloop.spec.loop import LoopSpec
 
@@ -156,7 +156,7 @@ class Report:
             scores = [model.scores.get(name) for model in models]
             ends = [model.intervals.get(name) for model in models]
             why = next((model.left_out[name] for model in models if name in model.left_out), NOT_RECORDED)
-            yield _line(titles.get(name, name) + decides, scores, metric, ends, why)
+            yield _line(titles.get(name, name) + decides, scores, metric, ends, why, partial(told, name))
             if decides:
                 validation = [model.validation.get(name) for model in models]
                 yield _line(f"{self.metric.title} on validation rows", validation)
@@ -189,6 +189,7 @@ def _line(
     metric: MetricSpec | None = None,
     intervals: Sequence[tuple[float, float] | None] = (),
     missing: str = NOT_RECORDED,
+    tell: Callable[[float], str] = shown,
 ) -> ScoreLine:
     known = [value for value in values if value is not None]
     best = (max if metric.higher_is_better else min)(known) if metric and known else None
@@ -196,7 +197,7 @@ def _line(
         title,
         tuple(
             (
-                missing if value is None else shown(value),
+                missing if value is None else tell(value),
                 value is not None and value == best,
                 shown_interval(ends) if ends else "",
             )

@@ -70,6 +70,8 @@ class MetricSpec:
     """The slack is a share of the champion's score: the score has the unit of the target."""
     unit: str = ""
     """Empty for a pure number."""
+    counts: bool = False
+    """The score is a number of things, and whole."""
     evaluation_only: bool = False
     """It is computed for evaluations alone: trainings neither compute it nor choose by it."""
     undefined: Callable[[Outcomes], str] | None = None
@@ -103,6 +105,10 @@ class MetricSpec:
     def bound(self) -> str:
         """For people: on which side of a limit a good score lies."""
         return "at least" if self.higher_is_better else "at most"
+
+    def told(self, score: float) -> str:
+        """A score of it for people: a whole number where it counts, see `shown`."""
+        return f"{score:.0f}" if self.counts and float(score).is_integer() else shown(score)
 
     def advantage(self, score: float, other: float) -> float:
         """How much better `score` is than `other`; negative when it is worse."""

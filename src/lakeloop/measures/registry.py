@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.measures import classification, multi_label
-from lakeloop.measures.base import MetricSpec, Outcomes
+from lakeloop.measures.base import MetricSpec, Outcomes, shown, shown_interval
 from lakeloop.measures.classification import CLASSIFICATION
 from lakeloop.measures.generation import GENERATION
 from lakeloop.measures.multi_label import MULTI_LABEL
@@ -26,6 +26,7 @@ def _measured(
     *,
     better: Literal["higher", "lower"] = "higher",
     highest: float | None = None,
+    counts: bool = False,
 ) -> MetricSpec:
     """A score that a probe measures, and no formula over answers tells."""
 
@@ -33,7 +34,7 @@ def _measured(
         return math.nan
 
     compute.__doc__ = says
-    return MetricSpec(name, title, compute, better=better, highest=highest)
+    return MetricSpec(name, title, compute, better=better, highest=highest, counts=counts)
 
 
 METRICS: Mapping[str, tuple[MetricSpec, ...]] = {
@@ -82,6 +83,7 @@ DOUBTFUL = _measured(
     "Number of test rows whose right answer is probably another, by what the model is sure of (confident"
     " learning).",
     better="lower",
+    counts=True,
 )
 FAIRNESS_GAP = _measured(
     "fairness_gap",
@@ -122,8 +124,23 @@ def limited(task: str) -> dict[str, MetricSpec]:
     return {metric.name: metric for metric in (*METRICS[task], *measured)}
 
 
+def told(name: str, score: float, interval: tuple[float, float] | None = None) -> str:
+    """The score called `name` for people, and where it would lie with other rows: `0.9266 [0.9083, 0.9430]`.
+
+    A name that is none of ours, as records of before may have one, is told as a pure number.
+    """
+    metric = _BY_NAME.get(name)
+    said = metric.told(score) if metric else shown(score)
+    return said if interval is None else f"{said} {shown_interval(interval)}"
+
+
 NEEDED: Mapping[str, str] = {OUT_OF_SCOPE.name: "out_of_scope"} | {each.name: "slices" for each in FAIRNESS}
 """Score -> the key of section `evaluate` without which it is not measured."""
+
+
+_BY_NAME: Mapping[str, MetricSpec] = {
+    metric.name: metric for task in METRICS for metric in limited(task).values()
+}
 
 
 def metrics_of(task: str) -> tuple[MetricSpec, ...]:

@@ -226,8 +226,9 @@ def _follows(found: Sequence[SignalFound], plan: Plan, hours: float, champion: i
         )
     if against or failures.mostly_ours:
         return "end", f"{missing}; {'; '.join(each.sentence for each in against or [failures])}"
-    what = {"go_on": "it goes on", "end": "the trial ends"}[plan.otherwise]
-    return plan.otherwise, f"{missing}; by `otherwise` of the loop file {what}"
+    what = {"go_on": "it goes on all the same", "end": "the trial ends"}[plan.otherwise]
+    known = "so nothing is known of it" if not ours else "too few to tell whether it is worse"
+    return plan.otherwise, f"{missing}, {known}; by `otherwise: {plan.otherwise}` of the loop file {what}"
 
 
 def _sampled(

@@ -7,7 +7,7 @@ is no part of the artifact, so the digest of the artifact does not depend on how
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lakeloop.artifact import ArtifactDescription
@@ -16,11 +16,15 @@ from lakeloop.errors import ArtifactError
 from lakeloop.evidence import Evidence, ModelEvidence
 from lakeloop.extras import not_installed
 from lakeloop.lake.files import LakeFiles
-from lakeloop.measures.base import shown, shown_with
+from lakeloop.measures.abstaining import Threshold
+from lakeloop.measures.registry import ABSTAINING, told
 from lakeloop.registry.history import ModelVersion
 from lakeloop.registry.stored import description_of
+from lakeloop.spec.loop import LoopSpec
 
 CARD = "README.md"
+_PRECISIONS = (0.0, 0.8, 0.9, 0.95, 0.98, 0.99)
+"""Shares of right answers for which a card says the threshold."""
 
 _TEMPLATE = """\
 ---
@@ -43,6 +47,10 @@ _TEMPLATE = """\
 
 {{ checks }}
 
+## When it is unsure
+
+{{ unsure }}
+
 ## Settings
 
 {{ settings }}
@@ -54,7 +62,7 @@ _TEMPLATE = """\
 
 
 def kept_card(
-    files: LakeFiles, loop: str, version: ModelVersion, evidence: Callable[[], Evidence | None]
+    files: LakeFiles, loop: LoopSpec, version: ModelVersion, evidence: Callable[[], Evidence | None]
 ) -> str:
     """The card of a version, as it was kept; made and kept now, where that was not done yet.
 
@@ -78,7 +86,7 @@ def kept_card(
 
 
 def card_text(
-    loop: str, version: ModelVersion, description: ArtifactDescription, evidence: Evidence | None
+    loop: LoopSpec, version: ModelVersion, description: ArtifactDescription, evidence: Evidence | None
 ) -> str:
     """The README of a version; of one without evidence the scores are those of its card in the registry.
 
@@ -89,13 +97,13 @@ def card_text(
         from huggingface_hub import EvalResult, ModelCard, ModelCardData
     except ImportError as error:
         raise not_installed(
-            "model cards", "huggingface-hub", "hub", where=f"{loop} {version.name}", error=error
+            "model cards", "huggingface-hub", "hub", where=f"{loop.name} {version.name}", error=error
         ) from error
     results = [
         EvalResult(
             task_type=description.contract.kind.replace("_", "-"),
-            dataset_type=loop,
-            dataset_name=f"{loop}, test rows",
+            dataset_type=loop.name,
+            dataset_name=f"{loop.name}, test rows",
             dataset_split="test",
             dataset_revision=version.card.dataset_digest,
             metric_type=name,
@@ -103,15 +111,21 @@ def card_text(
         )
         for name, score in version.card.metrics.items()
     ]
-    name = f"{loop}-{version.name}"
-    tags = ["lakeloop", loop]
-    head = ModelCardData(model_name=name, library_name="lakeloop", eval_results=results or None, tags=tags)
-    parts = {"title": f"{loop} {version.name}", **_parts(version, description, evidence)}
+    name = f"{loop.name}-{version.name}"
+    head = ModelCardData(
+        model_name=name,
+        library_name="lakeloop",
+        eval_results=results or None,
+        tags=["lakeloop", loop.name],
+        license=loop.license,
+        language=list(loop.language) or None,
+    )
+    parts = {"title": f"{loop.name} {version.name}", **_parts(loop, version, description, evidence)}
     return str(ModelCard.from_template(head, template_str=_TEMPLATE, **parts))
 
 
 def _parts(
-    version: ModelVersion, description: ArtifactDescription, evidence: Evidence | None
+    loop: LoopSpec, version: ModelVersion, description: ArtifactDescription, evidence: Evidence | None
 ) -> dict[str, str]:
     """The texts of the sections."""
     decision = version.card.decision
@@ -122,16 +136,19 @@ def _parts(
     settings = ((name, str(_value(said))) for name, said in description.settings.items())
     return {
         "sentence": f"Answers texts, by {description.contract.kind}.",
-        "facts": _table(("", ""), _facts(version, description)),
+        "facts": _table(("", ""), _facts(loop, version, description)),
         "scores": _scores(version, evidence),
         "decision": decision.reason,
         "checks": _table(("Check", "Passed", "Expected", "Found"), checks),
+        "unsure": _unsure(loop, version),
         "settings": _table(("Setting", "Value"), settings),
         "limits": _limits(description, evidence),
     }
 
 
-def _facts(version: ModelVersion, description: ArtifactDescription) -> Iterator[tuple[str, str]]:
+def _facts(
+    loop: LoopSpec, version: ModelVersion, description: ArtifactDescription
+) -> Iterator[tuple[str, str]]:
     yield "Method", f"{description.candidate}: {description.method}"
     yield "Base model", f"{description.base_model}, sha256 {description.base_digest}"
     yield "Data set", f"sha256 {version.card.dataset_digest}, {description.profile.rows} training rows"
@@ -139,22 +156,48 @@ def _facts(version: ModelVersion, description: ArtifactDescription) -> Iterator[
     yield "Registered", f"{version.created_at:%Y-%m-%d %H:%M} UTC"
     yield "Texts are cleaned by", ", ".join(description.clean) or "nothing"
     yield "Answers", ", ".join(description.contract.names) or description.contract.kind
+    yield "Language", ", ".join(loop.language) or "unknown: the loop file says none"
+    yield "License", loop.license or "unknown: the loop file says none; base model and data have their own"
+
+
+def _unsure(loop: LoopSpec, version: ModelVersion) -> str:
+    """From which probability on an answer is given, and what that is worth on validation rows."""
+    if loop.task.kind not in ABSTAINING:
+        return "Answers of this kind are not held back."
+    known, abstain = version.card.thresholds, loop.deploy.abstain
+    below = abstain.threshold(known)
+    holds = f"Answers less probable than {below:.4f} are held back" if below else "Nothing is held back"
+    why = f" {abstain.why_none(known)}." if abstain.asked and not below and known else ""
+    said = f"{holds}, by `deploy.abstain` of the loop file when this card was made.{why}"
+    if not known:
+        return f"{said} What thresholds are worth is unknown: none were measured."
+    chosen = dict.fromkeys(_nearest(known, share) for share in _PRECISIONS)
+    rows = (
+        (f"{each.below:.4f}", f"{100 * each.precision:.1f} %", f"{100 * each.answered:.1f} %")
+        for each in chosen
+    )
+    return f"{said} On validation rows:\n\n{_table(('Held back below', 'Right', 'Answered'), rows)}"
+
+
+def _nearest(known: Sequence[Threshold], precision: float) -> Threshold:
+    """The lowest threshold with this precision, or the one that comes nearest."""
+    return next((each for each in known if each.precision >= precision), known[-1])
 
 
 def _scores(version: ModelVersion, evidence: Evidence | None) -> str:
     if evidence is None:
-        return _table(("Score", "Test rows"), ((n, shown(v)) for n, v in version.card.metrics.items()))
+        return _table(("Score", "Test rows"), ((n, told(n, v)) for n, v in version.card.metrics.items()))
     names = dict.fromkeys(name for model in evidence.models for name in model.scores)
     rows = ((name, *(_shown(model, name) for model in evidence.models)) for name in names)
     head = ("Score", *(model.title for model in evidence.models))
     note = f" ({evidence.note})" if evidence.note else ""
     ends = "; in brackets where a score would lie with other rows, with 95 %"
-    told = ends if any(model.intervals for model in evidence.models) else ""
-    return f"On the same {evidence.rows} test rows{note}{told}:\n\n{_table(head, rows)}"
+    about = ends if any(model.intervals for model in evidence.models) else ""
+    return f"On the same {evidence.rows} test rows{note}{about}:\n\n{_table(head, rows)}"
 
 
 def _shown(model: ModelEvidence, name: str) -> str:
-    return shown_with(model.scores[name], model.intervals.get(name)) if name in model.scores else ""
+    return told(name, model.scores[name], model.intervals.get(name)) if name in model.scores else ""
 
 
 def _limits(description: ArtifactDescription, evidence: Evidence | None) -> str:

@@ -27,6 +27,7 @@ from lakeloop.registry.card import CARD, kept_card
 from lakeloop.registry.history import ModelVersion
 from lakeloop.registry.image import write_image
 from lakeloop.registry.smaller import quantised
+from lakeloop.spec.loop import LoopSpec
 from lakeloop.tasks.reading import Instance
 
 Smaller = tuple[Callable[[], Sequence[Instance]], float]
@@ -38,7 +39,7 @@ _BLOCK = 1 << 20
 
 def export_version(
     files: LakeFiles,
-    loop: str,
+    loop: LoopSpec,
     version: ModelVersion,
     evidence: Callable[[], Evidence | None],
     into: Path,

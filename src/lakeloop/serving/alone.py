@@ -64,15 +64,15 @@ def model_of(folder: Path) -> Predictor:
     return Predictor(folder, threads=os.cpu_count() or 1)
 
 
-def number_of(name: str, usual: int, most: int) -> int:
-    """The whole number from 1 to `most` in the variable `name`; `usual` where it is not set.
+def number_of(name: str, usual: int, least: int, most: int) -> int:
+    """The whole number from `least` to `most` in the variable `name`; `usual` where it is not set.
 
     Raises:
         ConfigurationError: the variable has something else.
     """
     said = os.environ.get(name, str(usual))
-    if not said.isascii() or not said.isdecimal() or not 0 < int(said[:9]) <= most:
-        wanted = f"a whole number from 1 to {most}"
+    if not said.isascii() or not said.isdecimal() or not least <= int(said[:9]) <= most:
+        wanted = f"a whole number from {least} to {most}"
         raise ConfigurationError("wrong value", where=f"{name}={said}", expected=wanted)
     return int(said)
 
@@ -81,7 +81,7 @@ def main() -> None:
     given = os.environ.get
     try:
         predictor = model_of(Path(given("MODEL", "artifact")))
-        texts, port = number_of("TEXTS", 128, 1_000_000), number_of("PORT", 8100, 65_535)
+        texts, port = number_of("TEXTS", 128, 1, 1_000_000), number_of("PORT", 8100, 0, 65_535)
     except LakeloopError as error:
         sys.stderr.write(f"{'; '.join(map(str.strip, str(error).splitlines()))}\n")
         sys.exit(error.exit_code)

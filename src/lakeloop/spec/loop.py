@@ -33,6 +33,10 @@ from lakeloop.spec.watch import Keep, Schedule
 RESERVED_NAMES = frozenset({"information_schema", "main", "pg_catalog", "system", "temp", "transform"})
 """A loop's name is its schema in the DuckDB file transform.duckdb, where these mean something else."""
 
+License = Annotated[
+    str, text_like(r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,59}$", "the id of a license, such as apache-2.0")
+]
+Language = Annotated[str, text_like(r"^[a-z]{2,3}$", "a language by ISO 639, such as en")]
 _SLICED_BY: tuple[ColumnType, ...] = ("string", "integer", "number", "boolean", "date")
 _ALWAYS = {"row_id": "string", "event_time": "timestamp"}
 """Columns of every mart that a check can look at, and their types."""
@@ -46,6 +50,11 @@ class LoopSpec(Section):
     description: Annotated[str, NOTHING] = ""
     owner: Annotated[str, NOTHING] = "lakeloop"
     """Shown in Airflow."""
+    license: Annotated[License | None, NOTHING] = None
+    """Of the models that come of the loop, an SPDX id such as apache-2.0: for their cards, which are made
+    when a version is released. Default: they say that it is unknown."""
+    language: Annotated[tuple[Language, ...], NOTHING] = ()
+    """Of the texts, by ISO 639, `[en]`: for the same cards. Default: they say that it is unknown."""
     source: Source
     """Where the rows come from, by `kind`."""
     clean: Clean = Clean()

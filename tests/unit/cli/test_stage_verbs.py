@@ -40,7 +40,7 @@ def test_run_again_the_stage_says_that_nothing_changed(run: Run) -> None:
         (
             "dataset",
             "no day of the mart",
-            "lakeloop validate tickets --partition 2026-11-01",
+            "lakeloop ingest tickets --partition 2026-11-01, then transform and validate",
         ),
         ("evaluate", "no data set was frozen for 2026-11-01", "lakeloop dataset tickets"),
         ("release", "no candidate was evaluated", "lakeloop evaluate tickets --partition 2026-11-01"),

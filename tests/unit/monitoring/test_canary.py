@@ -50,7 +50,10 @@ def test_nothing_seen_waits_and_then_does_what_the_loop_file_says() -> None:
     assert judged({}).reason == "0 of 300 requests"
     late = judged({}, hours=24)
     assert late.action == "go_on"
-    assert late.reason == "after 24 h there are 0 of 300 requests; by `otherwise` of the loop file it goes on"
+    assert late.reason == (
+        "after 24 h there are 0 of 300 requests, so nothing is known of it; by `otherwise: go_on` of the loop"
+        " file it goes on all the same"
+    )
     ends = Plan(requests=300, hours=24, otherwise="end")
     assert judged({}, ends, hours=24).action == "end"
 

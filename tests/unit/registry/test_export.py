@@ -24,7 +24,7 @@ from lakeloop.registry.registry import Registry
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.tasks.reading import Instance
 from tests.support.artifacts import make_artifact
-from tests.support.small_loop import LABELS, small_context
+from tests.support.small_loop import LABELS, small_context, small_loop
 from tests.unit.registry.test_registry import CARD
 
 
@@ -56,7 +56,7 @@ def test_the_folder_answers_loads_in_transformers_and_has_a_card_that_hubs_read(
     from transformers import AutoModel, AutoTokenizer
 
     version = Registry(context.lake).register(with_encoder(tmp_path / "made"), CARD)
-    names = export_version(context.lake.files, "small", version, lambda: None, tmp_path / "out/v1")
+    names = export_version(context.lake.files, small_loop(), version, lambda: None, tmp_path / "out/v1")
     out = tmp_path / "out/v1"
     assert {"README.md", "artifact/model.onnx", "transformers/config.json"} <= set(names)
     assert open_artifact(out / "artifact", expect=version.digest)
@@ -77,7 +77,7 @@ def test_the_folder_answers_loads_in_transformers_and_has_a_card_that_hubs_read(
 def test_without_an_encoder_there_is_no_such_folder(context: StageContext, tmp_path: Path) -> None:
     made = make_artifact(tmp_path / "made", LABELS).folder
     version = Registry(context.lake).register(made, CARD)
-    export_version(context.lake.files, "small", version, lambda: None, tmp_path / "out")
+    export_version(context.lake.files, small_loop(), version, lambda: None, tmp_path / "out")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     image = [".dockerignore", "Dockerfile", "README.md", "RUN.md", "artifact", "package", "requirements.txt"]
     assert names == image
@@ -90,10 +90,10 @@ def test_what_is_there_is_not_overwritten_and_what_is_damaged_not_exported(
     version = Registry(context.lake).register(make_artifact(tmp_path / "made", LABELS).folder, CARD)
     (tmp_path / "out").mkdir()
     with pytest.raises(ConfigurationError, match="there already"):
-        export_version(files, "small", version, lambda: None, tmp_path / "out")
+        export_version(files, small_loop(), version, lambda: None, tmp_path / "out")
     (Path(files.uri("models/v1")) / "model.onnx").write_bytes(b"?")
     with pytest.raises(ArtifactError, match="not the ones that were stored"):
-        export_version(files, "small", version, lambda: None, tmp_path / "other")
+        export_version(files, small_loop(), version, lambda: None, tmp_path / "other")
     assert not (tmp_path / "other").exists()
     assert not list(tmp_path.glob(".other*"))
 
@@ -103,17 +103,17 @@ def test_a_network_in_eight_bits_lies_beside_and_leaves_nothing_where_it_is_refu
 ) -> None:
     files, rows = context.lake.files, [Instance("about sports"), Instance("about tech")]
     version = Registry(context.lake).register(make_artifact(tmp_path / "made", LABELS).folder, CARD)
-    names = export_version(files, "small", version, lambda: None, tmp_path / "out", (lambda: rows, 1.0))
+    names = export_version(files, small_loop(), version, lambda: None, tmp_path / "out", (lambda: rows, 1.0))
     assert {"int8/model.onnx", "int8/check.json", "int8/manifest.json", "artifact/model.onnx"} <= set(names)
     assert open_artifact(tmp_path / "out/artifact", expect=version.digest)
     with pytest.raises(DataError, match="no rows"):
-        export_version(files, "small", version, lambda: None, tmp_path / "none", (list, 1.0))
+        export_version(files, small_loop(), version, lambda: None, tmp_path / "none", (list, 1.0))
     assert not (tmp_path / "none").exists()
 
 
 def test_the_folder_answers_over_http_by_the_code_in_it(context: StageContext, tmp_path: Path) -> None:
     version = Registry(context.lake).register(make_artifact(tmp_path / "made", LABELS).folder, CARD)
-    export_version(context.lake.files, "small", version, lambda: None, tmp_path / "out")
+    export_version(context.lake.files, small_loop(), version, lambda: None, tmp_path / "out")
     pinned = dict(
         line.split("==") for line in (tmp_path / "out/requirements.txt").read_text().split() if "==" in line
     )

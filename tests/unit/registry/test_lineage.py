@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -13,10 +14,12 @@ from lakeloop.datasets.freeze import held_back
 from lakeloop.errors import ArtifactError
 from lakeloop.evaluation.stored import evidence_of, read
 from lakeloop.lake.tables import PREDICTIONS
+from lakeloop.measures.abstaining import Threshold
 from lakeloop.records import Counts, now
 from lakeloop.registry.card import card_text, kept_card
 from lakeloop.registry.compare import Comparison, compare
 from lakeloop.registry.export import export_version
+from lakeloop.registry.history import ModelVersion
 from lakeloop.registry.lineage import Lineage, lineage_of
 from lakeloop.registry.listing import list_versions
 from lakeloop.registry.registry import Registry
@@ -25,7 +28,7 @@ from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.release.release import release
 from lakeloop.stages.training.dataset import dataset
 from lakeloop.stages.training.evaluate import evaluate
-from tests.support.small_loop import DAYS, LABELS, mart_rows, publish, small_context, trained
+from tests.support.small_loop import DAYS, LABELS, mart_rows, publish, small_context, small_loop, trained
 
 
 @pytest.fixture
@@ -181,11 +184,40 @@ def test_the_card_of_a_version_has_what_its_evidence_found(context: StageContext
     files = context.lake.files
     version = Registry(context.lake).read().versions["v2"]
     evidence = read(files, version.card.evidence)
-    text = card_text("small", version, description_of(files, version), evidence)
+    text = card_text(small_loop(), version, description_of(files, version), evidence)
     assert f"On the same {evidence.rows} test rows" in text
     assert "| Score | baseline | finetune | champion v1 |" in text
     assert version.card.decision.reason in text
     assert f"revision: {version.card.dataset_digest}" in text
+
+
+def test_a_card_says_license_language_and_thresholds_or_that_they_are_unknown(context: StageContext) -> None:
+    files = context.lake.files
+    version = Registry(context.lake).read().versions["v2"]
+    description = description_of(files, version)
+    bare = replace_in(version, thresholds=())
+    text = card_text(small_loop(), bare, description, None)
+    assert "| Language | unknown: the loop file says none |" in text
+    assert "| License | unknown: the loop file says none; base model and data have their own |" in text
+    assert "What thresholds are worth is unknown: none were measured." in text
+    assert "license:" not in text
+    known = replace_in(
+        version,
+        thresholds=(
+            Threshold(below=0.0, precision=0.8, answered=1.0),
+            Threshold(below=0.625, precision=0.96, answered=0.7),
+        ),
+    )
+    said = small_loop(license="apache-2.0", language=["en", "de"], deploy={"abstain": {"precision": 0.95}})
+    text = card_text(said, known, description, None)
+    assert "license: apache-2.0" in text
+    assert "language:\n- en\n- de" in text
+    assert "Answers less probable than 0.6250 are held back, by `deploy.abstain`" in text
+    assert "| 0.0000 | 80.0 % | 100.0 % |\n| 0.6250 | 96.0 % | 70.0 % |" in text
+
+
+def replace_in(version: ModelVersion, **card: Any) -> ModelVersion:
+    return version.model_copy(update={"card": version.card.model_copy(update=card)})
 
 
 def test_a_card_is_kept_as_it_was_and_made_for_a_version_of_before(context: StageContext) -> None:
@@ -198,11 +230,11 @@ def test_a_card_is_kept_as_it_was_and_made_for_a_version_of_before(context: Stag
     def asked() -> None:
         raise AssertionError("a card that is kept is not made again")
 
-    assert kept_card(files, "small", version, asked) == kept
+    assert kept_card(files, small_loop(), version, asked) == kept
     files.remove("cards/v2")
-    without = kept_card(files, "small", version, lambda: None)
+    without = kept_card(files, small_loop(), version, lambda: None)
     assert "On the same" not in without
-    assert kept_card(files, "small", version, asked) == without
+    assert kept_card(files, small_loop(), version, asked) == without
 
 
 def test_a_version_is_exported_with_a_network_in_eight_bits_that_its_test_rows_agree_with(
@@ -211,7 +243,7 @@ def test_a_version_is_exported_with_a_network_in_eight_bits_that_its_test_rows_a
     files, version = context.lake.files, Registry(context.lake).read().versions["v2"]
     rows = functools.partial(held_back, files, version.card.dataset_digest, context.loop.task, 5)
     assert len(rows()) == 5
-    export_version(files, "small", version, lambda: None, tmp_path / "out", (rows, 1.0))
+    export_version(files, small_loop(), version, lambda: None, tmp_path / "out", (rows, 1.0))
     found = json.loads((tmp_path / "out/int8/check.json").read_text())
     assert (found["rows"], found["agreement"], found["of"]) == (5, 1.0, version.digest)
     assert (tmp_path / "out/README.md").read_text() == files.read("cards/v2", "README.md").decode()

@@ -16,9 +16,10 @@ from tests.support.small_loop import LABELS
     [
         ({"MODEL": "int9"}, 64, "MODEL=int9: no such folder; expected: one of artifact"),
         ({"MODEL": "empty"}, 65, "empty"),
-        ({"PORT": "80a"}, 64, "PORT=80a: wrong value; expected: a whole number from 1 to 65535"),
+        ({"PORT": "80a"}, 64, "PORT=80a: wrong value; expected: a whole number from 0 to 65535"),
         ({"PORT": "65536"}, 64, "PORT=65536: wrong value"),
         ({"TEXTS": "-1"}, 64, "TEXTS=-1: wrong value"),
+        ({"TEXTS": "0"}, 64, "TEXTS=0: wrong value; expected: a whole number from 1"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(

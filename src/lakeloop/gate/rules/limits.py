@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from lakeloop.evidence import Evidence, ModelEvidence
 from lakeloop.gate.rules.base import EXACTNESS, Requirement
-from lakeloop.measures.base import shown
 from lakeloop.measures.registry import limited
 from lakeloop.spec.loop import LoopSpec
 
@@ -17,7 +16,7 @@ class Limits:
     def asks(self, loop: LoopSpec) -> Iterator[str]:
         known = limited(loop.task.kind)
         for name, worst in loop.gate.limits.items():
-            yield f"{known[name].title} {known[name].bound} {shown(worst)}"
+            yield f"{known[name].title} {known[name].bound} {known[name].told(worst)}"
 
     def check(self, candidate: ModelEvidence, evidence: Evidence, loop: LoopSpec) -> Iterator[Requirement]:  # noqa: ARG002
         known = limited(loop.task.kind)
@@ -26,8 +25,8 @@ class Limits:
             yield Requirement(
                 name=f"limit of {name}",
                 passed=score is not None and metric.advantage(score, worst) >= -EXACTNESS,
-                expected=f"{metric.title} {metric.bound} {shown(worst)}",
+                expected=f"{metric.title} {metric.bound} {metric.told(worst)}",
                 found=candidate.left_out.get(name, "not measured: evaluate again")
                 if score is None
-                else shown(score),
+                else metric.told(score),
             )

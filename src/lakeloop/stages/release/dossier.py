@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lakeloop.evidence import Comparison, SliceChange
 from lakeloop.measures.base import shown
+from lakeloop.measures.registry import told
 from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.release.approval import Question
@@ -53,7 +54,12 @@ def _scores(question: Question) -> list[str]:
     for name in question.candidate.scores:
         values = [model.scores.get(name) for model in models]
         lines.append(
-            _row([titles.get(name, name), *("none" if value is None else shown(value) for value in values)])
+            _row(
+                [
+                    titles.get(name, name),
+                    *("none" if value is None else told(name, value) for value in values),
+                ]
+            )
         )
     return lines
 

@@ -213,7 +213,7 @@ def _keep_card(stage: StageSession, version: ModelVersion, evidence: Evidence) -
     from lakeloop.registry.card import kept_card
 
     try:
-        kept_card(stage.context.lake.files, stage.context.loop.name, version, lambda: evidence)
+        kept_card(stage.context.lake.files, stage.context.loop, version, lambda: evidence)
     except ConfigurationError as error:
         log.warning("the model card of %s is made when it is asked for: %s", version.name, error)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from lakeloop.durable import FileState, sha256_file
@@ -21,6 +21,7 @@ from lakeloop.records import StageRecord, fingerprint
 from lakeloop.spec.days import DAY_IN_PATH
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.paths import SCORE_SOURCE, SCORE_TO, confine
+from lakeloop.spec.reading.nearest import nearest
 from lakeloop.spec.score import OF_THE_LAKE
 from lakeloop.stages.frame.missing import run_first
 from lakeloop.stages.frame.pending import Pending, Standing
@@ -133,7 +134,14 @@ def _nothing_there(stage: StageSession, made_by: str) -> StageRecord:
         reason = f"{context.loop.score.source} has no rows of {day}"
         return stage.skipped(reason, to_do=run_first(context, made_by, day))
     path = str(context.loop.score.path).replace(DAY_IN_PATH, day)
-    return stage.skipped(f"there is no file {path}", to_do="put it there, or name another: score.source")
+    meant = table_meant(path)
+    hint = f"did you mean the table {meant}? Else put it there" if meant else "put it there"
+    return stage.skipped(f"there is no file {path}", to_do=f"{hint}, or name another: score.source")
+
+
+def table_meant(source: str) -> str:
+    """The table whose name a path may be, with a mistake in it; empty where it looks like a path."""
+    return "" if PurePath(source).suffix or re.search(r"[/*?{]", source) else nearest(source, OF_THE_LAKE)
 
 
 def _files(context: StageContext, day: str) -> tuple[_File, ...]:

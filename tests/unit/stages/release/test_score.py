@@ -186,6 +186,7 @@ def test_an_attempt_that_was_overtaken_publishes_nothing(tmp_path: Path, monkeyp
         ),
         ({"source": "inbox/{partition}.csv"}, f"there is no file inbox/{DAY}.csv", "put it there"),
         ({"source": "inbox"}, "there is no file inbox", "put it there"),
+        ({"source": "martt"}, "there is no file martt", "did you mean the table mart? Else put it there"),
     ],
 )
 def test_a_day_without_rows_is_skipped(tmp_path: Path, keys: Any, skipped: str, to_do: str) -> None:
