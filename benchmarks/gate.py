@@ -12,6 +12,7 @@ worse than the day before; what is shown is how much quality is lost in the end.
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -44,6 +45,8 @@ ACCURACY = 0.9
 SHARED = 0.5
 """Share of the rows that both models find equally hard: they err on the same rows more than by chance."""
 DAYS = 100
+EACH = 100
+"""Runs after which it is told how far it is."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,9 @@ class Bench:
         self.loop = _loop(metric)
         self.task: Task = task_of(self.loop.task)
         self.metric = metric_of("classification", metric)
-        self.labels = tuple(f"c{number}" for number in range(CLASSES))
+        self.labels = tuple(
+            Label.model_construct(label=f"c{number}", score=1.0, scores={}) for number in range(CLASSES)
+        )
         self.truth = self.random.integers(0, CLASSES, rows)
         self.rows = pa.table(
             {
@@ -89,7 +94,7 @@ class Bench:
         other = (self.truth + self.random.integers(1, CLASSES, len(self.truth))) % CLASSES
         answer = np.where(luck < model.right, self.truth, other)
         outputs = np.eye(CLASSES)[answer]
-        answers = tuple(Label.model_construct(label=self.labels[n], score=1.0, scores={}) for n in answer)
+        answers = tuple(self.labels[n] for n in answer)
         contender = Contender(model.name, f"{model.name:0<64}", f"models/{model.name}", model.version)
         description = cast("ArtifactDescription", None)  # comparing reads answers alone
         return Judged(contender, description, answers, Outcomes(self.truth, answer, outputs), "a" * 64, 1.0)
@@ -150,8 +155,10 @@ def hidden(bench: Bench) -> tuple[Model, Model]:
     return Model("candidate", bench.quality(ACCURACY + 0.04, lost, ACCURACY - 0.1)), _champion(bench)
 
 
-def lost_by_small_steps(runs: int, rows: int, metric: str, *, paired: bool) -> float:
-    """Quality lost after the days, the mean of some runs."""
+def lost_by_small_steps(
+    runs: int, rows: int, metric: str, say: Callable[[str], None], *, paired: bool
+) -> float:
+    """Quality lost after the days, the mean of some runs; each is told as it comes."""
     lost = []
     for run in range(runs):
         quality, best, champion = ACCURACY, "v1", "v1"
@@ -172,6 +179,8 @@ def lost_by_small_steps(runs: int, rows: int, metric: str, *, paired: bool) -> f
                 best = decision.best or champion
                 quality = offered
         lost.append(ACCURACY - quality)
+        by = "the paired test" if paired else "two scores"
+        say(f"walk {run + 1} by {by}: lost {100 * lost[-1]:.1f} points")
     return float(np.mean(lost))
 
 
@@ -201,6 +210,29 @@ def _loop(metric: str) -> LoopSpec:
     )
 
 
+CASES: dict[str, Callable[[Bench], tuple[Model, Model]]] = {
+    "equal": equal,
+    "2 points better": better,
+    "better, 10 points worse on a slice": hidden,
+}
+SIDES = (False, True)
+"""Without and with a paired test."""
+
+
+def accepted(title: str, runs: int, rows: int, metric: str, say: Callable[[str], None]) -> list[int]:
+    """How many candidates of a case are accepted, by two scores and by the paired test; told as they come."""
+    counts, started = [0, 0], time.monotonic()
+    for run in range(runs):
+        for side, paired in enumerate(SIDES):
+            bench = Bench(rows, metric, seed=run)
+            candidate, champion = CASES[title](bench)
+            counts[side] += bench.decision(candidate, [champion], paired=paired).accepted is not None
+        if (done := run + 1) % EACH == 0 or done == runs:
+            took = time.monotonic() - started
+            say(f"{title}: of {done} {counts[0]} by two scores, {counts[1]} by the paired test, {took:.0f} s")
+    return counts
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--runs", type=int, default=1000)
@@ -212,22 +244,13 @@ def main() -> int:
     table = Table(title=f"Of {options.runs} candidates accepted, {options.rows} rows, {options.metric}")
     for column in ("candidate", "two scores", "paired test"):
         table.add_column(column, justify="left" if column == "candidate" else "right")
-    cases: dict[str, Callable[[Bench], tuple[Model, Model]]] = {
-        "equal": equal,
-        "2 points better": better,
-        "better, 10 points worse on a slice": hidden,
-    }
-    for title, case in cases.items():
-        counts = [0, 0]
-        for run in range(options.runs):
-            for side, paired in enumerate((False, True)):
-                bench = Bench(options.rows, options.metric, seed=run)
-                candidate, champion = case(bench)
-                counts[side] += bench.decision(candidate, [champion], paired=paired).accepted is not None
+    for title in CASES:
+        counts = accepted(title, options.runs, options.rows, options.metric, console.print)
         table.add_row(title, *(f"{count} ({100 * count / options.runs:.1f} %)" for count in counts))
     if options.walks:
         lost = [
-            lost_by_small_steps(options.walks, options.rows, options.metric, paired=p) for p in (False, True)
+            lost_by_small_steps(options.walks, options.rows, options.metric, console.print, paired=paired)
+            for paired in SIDES
         ]
         table.add_row(
             f"lost in {DAYS} days of half a point each", *(f"{100 * each:.2f} points" for each in lost)

@@ -6,6 +6,7 @@ Columns are those that the model reads beside the text, and those of the source 
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -108,10 +109,17 @@ def script_of(text: str) -> str:
 
     A language has one or few scripts: this tells Chinese from English, and not French from English.
     """
-    letters = [letter for letter in text[:_LETTERS] if letter.isalpha()]
-    # The name of a letter begins with its script: LATIN SMALL LETTER A, CJK UNIFIED IDEOGRAPH-4E00.
-    counts = Counter(unicodedata.name(letter, "none").split(maxsplit=1)[0] for letter in letters)
+    beginning = text[:_LETTERS]
+    if beginning.isascii():
+        return "LATIN" if any(map(str.isalpha, beginning)) else "none"
+    counts = Counter(map(_script_of_letter, filter(str.isalpha, beginning)))
     return counts.most_common(1)[0][0] if counts else "none"
+
+
+@functools.cache
+def _script_of_letter(letter: str) -> str:
+    # The name of a letter begins with its script: LATIN SMALL LETTER A, CJK UNIFIED IDEOGRAPH-4E00.
+    return unicodedata.name(letter, "none").split(maxsplit=1)[0]
 
 
 def _by_value(column: str, values: Sequence[Any]) -> Iterator[Slice]:

@@ -47,6 +47,8 @@ class Draws:
     """From these numbers to float64 [draws]; NaN where a draw has no score."""
     most: Callable[[Outcomes], int] | None = None
     """Draws that are made at most, where one takes long."""
+    alike: Callable[[Outcomes], NDArray[Any]] | None = None
+    """Of outcomes, int [rows]: rows with the same number are one and the same to the score; None: no two."""
 
 
 @dataclass(frozen=True)
