@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from lakeloop.evaluation.mistakes import excerpt
 from lakeloop.spec.tasks.base import in_words
 from lakeloop.tasks.reading import instances_of
 
@@ -30,6 +31,8 @@ _MOST_VALUES = 200
 _FEW_NUMBERS = 10
 """A column of numbers with no more values is sliced by each of them, else by thirds."""
 _LETTERS = 500
+_LONGEST_NAME = 80
+"""Characters of a value that name its slice: a column may hold whole texts."""
 _THIRDS = ("low", "middle", "high")
 _LENGTHS = ("short", "middle", "long")
 
@@ -127,8 +130,13 @@ def _by_value(column: str, values: Sequence[Any]) -> Iterator[Slice]:
     if len(counts) > _MOST_VALUES:
         return
     found = np.array(values, dtype=object)
+    names: set[str] = set()
     for value in sorted(counts):
-        yield Slice(f"{column} {value}", found == value, column)
+        name = f"{column} {value if len(value) <= _LONGEST_NAME else excerpt(value, _LONGEST_NAME)}"
+        if name in names:  # long values that begin alike
+            name = f"{name} ({len(names) + 1})"
+        names.add(name)
+        yield Slice(name, found == value, column)
 
 
 def _by_third(column: str, values: Sequence[float | None], names: Sequence[str]) -> Iterator[Slice]:

@@ -172,12 +172,13 @@ def percentiles(
 ) -> Interval | None:
     """The middle 95 % of the scores of draws, moved by how far their mean is from `score`, and in its range.
 
-    None where less than half of the draws have a score.
+    None where less than half of the draws have a score, or all of them the same one: that rows are all right,
+    or all wrong, is no promise that others are, and an interval without a width would be one.
     """
     import numpy as np
 
     known = drawn[np.isfinite(drawn)]
-    if 2 * len(known) < len(drawn):
+    if 2 * len(known) < len(drawn) or not np.ptp(known):
         return None
     ends = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]) - (known.mean() - score)
     low, high = np.clip(ends, lowest, highest)

@@ -94,7 +94,7 @@ def test_one_row_and_scores_that_few_draws_have_get_no_interval() -> None:
     one = classes(1)
     assert intervals_of(metrics, one, {"macro_f1": 1.0}) == {}
     assert percentiles(np.array([1.0, np.nan, np.nan]), 1.0) is None
-    assert percentiles(np.array([1.0, 1.0, np.nan]), 1.0) == (1.0, 1.0)
+    assert percentiles(np.array([0.5, 1.0, np.nan]), 0.75) is not None
 
 
 def test_draws_that_are_off_on_the_whole_are_moved_and_stay_in_the_range() -> None:
@@ -211,3 +211,13 @@ def two_models(rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     truth = random.choice(5, rows, p=[0.4, 0.3, 0.2, 0.09, 0.01])
     answers = [np.where(random.random(rows) < 0.8, truth, random.integers(-1, 5, rows)) for _ in range(2)]
     return truth, *answers
+
+
+def test_rows_that_are_all_right_do_not_promise_that_all_others_are() -> None:
+    truth = np.arange(30) % 3
+    found = Outcomes(truth, truth, np.eye(3)[truth])
+    metrics = [metric_of("classification", name) for name in ("macro_f1", "accuracy")]
+    ends = intervals_of(metrics, found, {"macro_f1": 1.0, "accuracy": 1.0})
+    assert list(ends) == ["accuracy"], "an interval of no width is none"
+    assert ends["accuracy"][0] == pytest.approx(wilson(30, 30)[0])
+    assert ends["accuracy"][0] < 0.9
