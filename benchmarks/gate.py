@@ -1,17 +1,19 @@
 """What the gate lets through: models of known quality, answered at random, judged and decided upon for real.
 
-    python -m benchmarks.gate [--runs 1000] [--rows 3000] [--metric accuracy]
+    python -m benchmarks.gate [--runs 1000] [--rows 3000] [--metric accuracy] [--case equal]
 
 The answers are drawn, all that follows is the product's: `evaluation.paired` compares, `gate.decide` decides.
 Beside it the gate without a paired test, which compares two scores. `equal`: a candidate as good as the
-champion, of the same days and size. `better`: 2 points better. `hidden`: better on the whole, 10 points
-worse on a slice of a tenth of the rows. `worse`: a hundred days, each with a newer candidate half a point
-worse than the day before; what is shown is how much quality is lost in the end.
+champion, of the same days and size; also the best of five such. `better`: 2 points better, alone and beside
+one that is not. `hidden`: better on the whole, 10 points worse on a slice of a tenth of the rows. At the end
+a hundred days, each with a newer candidate half a point worse than the champion; what is shown is how much
+quality is lost.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -26,7 +28,7 @@ from benchmarks.sides import machine
 from lakeloop.evaluation.judge import Contender, Judged
 from lakeloop.evaluation.paired import compare_all
 from lakeloop.evidence import Evidence, ModelEvidence
-from lakeloop.gate.decide import Decision, decide
+from lakeloop.gate.decide import Decision, best_of, decide
 from lakeloop.measures.base import Outcomes
 from lakeloop.measures.registry import metric_of
 from lakeloop.records import now
@@ -44,6 +46,8 @@ ACCURACY = 0.9
 SHARED = 0.5
 """Share of the rows that both models find equally hard: they err on the same rows more than by chance."""
 DAYS = 100
+EACH = 100
+"""Runs after which it is told how far it is."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,9 @@ class Bench:
         self.loop = _loop(metric)
         self.task: Task = task_of(self.loop.task)
         self.metric = metric_of("classification", metric)
-        self.labels = tuple(f"c{number}" for number in range(CLASSES))
+        self.labels = tuple(
+            Label.model_construct(label=f"c{number}", score=1.0, scores={}) for number in range(CLASSES)
+        )
         self.truth = self.random.integers(0, CLASSES, rows)
         self.rows = pa.table(
             {
@@ -89,34 +95,37 @@ class Bench:
         other = (self.truth + self.random.integers(1, CLASSES, len(self.truth))) % CLASSES
         answer = np.where(luck < model.right, self.truth, other)
         outputs = np.eye(CLASSES)[answer]
-        answers = tuple(Label.model_construct(label=self.labels[n], score=1.0, scores={}) for n in answer)
+        answers = tuple(self.labels[n] for n in answer)
         contender = Contender(model.name, f"{model.name:0<64}", f"models/{model.name}", model.version)
         description = cast("ArtifactDescription", None)  # comparing reads answers alone
         return Judged(contender, description, answers, Outcomes(self.truth, answer, outputs), "a" * 64, 1.0)
 
-    def decision(self, candidate: Model, others: Sequence[Model], *, paired: bool = True) -> Decision:
-        """What the gate says of `candidate` beside the champion and, if there is one, the best version."""
-        judged = [self.judged(model) for model in (candidate, *others)]
-        found = {
-            model.name: self._evidence(model, each)
-            for model, each in zip((candidate, *others), judged, strict=True)
-        }
-        compared = compare_all(judged[0], judged, self.rows, self.task, self.metric) if paired else ()
+    def decision(
+        self, candidates: Sequence[Model], others: Sequence[Model], *, paired: bool = True
+    ) -> Decision:
+        """What the gate says of the best of `candidates` beside the champion and any best version."""
+        models = (*candidates, *others)
+        judged = {model.name: self.judged(model) for model in models}
+        found = {model.name: self._evidence(model, judged[model.name]) for model in models}
+        offered = tuple(found[model.name] for model in candidates)
+        leader = best_of(offered, self.metric).name
+        every = tuple(judged.values())
+        compared = compare_all(judged[leader], every, self.rows, self.task, self.metric) if paired else ()
         return decide(
             Evidence(
                 loop=self.loop.name,
-                partition=candidate.day,
+                partition=candidates[0].day,
                 task="classification",
                 metric=self.metric.name,
                 dataset="datasets/d",
                 dataset_digest="d" * 64,
                 rows=self.rows.num_rows,
                 rows_digest="a" * 64,
-                candidates=(found[candidate.name],),
+                candidates=offered,
                 champion=found[CHAMPION],
                 best=found.get(BEST) if paired else None,
                 comparisons=compared,
-                leader=candidate.name,
+                leader=leader,
                 made_at=now(),
                 run_id="benchmark",
             ),
@@ -137,21 +146,31 @@ class Bench:
         )
 
 
-def equal(bench: Bench) -> tuple[Model, Model]:
-    return Model("candidate", bench.quality(ACCURACY)), _champion(bench)
+def equal(bench: Bench) -> list[Model]:
+    return [Model("candidate", bench.quality(ACCURACY))]
 
 
-def better(bench: Bench) -> tuple[Model, Model]:
-    return Model("candidate", bench.quality(ACCURACY + 0.02)), _champion(bench)
+def five_equal(bench: Bench) -> list[Model]:
+    return [Model(f"candidate-{number}", bench.quality(ACCURACY)) for number in range(5)]
 
 
-def hidden(bench: Bench) -> tuple[Model, Model]:
+def better(bench: Bench) -> list[Model]:
+    return [Model("candidate", bench.quality(ACCURACY + 0.02))]
+
+
+def better_and_equal(bench: Bench) -> list[Model]:
+    return [*better(bench), Model("baseline", bench.quality(ACCURACY))]
+
+
+def hidden(bench: Bench) -> list[Model]:
     lost = bench.truth == 0  # a tenth of the rows
-    return Model("candidate", bench.quality(ACCURACY + 0.04, lost, ACCURACY - 0.1)), _champion(bench)
+    return [Model("candidate", bench.quality(ACCURACY + 0.04, lost, ACCURACY - 0.1))]
 
 
-def lost_by_small_steps(runs: int, rows: int, metric: str, *, paired: bool) -> float:
-    """Quality lost after the days, the mean of some runs."""
+def lost_by_small_steps(
+    runs: int, rows: int, metric: str, say: Callable[[str], None], *, paired: bool
+) -> float:
+    """Quality lost after the days, the mean of some runs; each is told as it comes."""
     lost = []
     for run in range(runs):
         quality, best, champion = ACCURACY, "v1", "v1"
@@ -165,18 +184,16 @@ def lost_by_small_steps(runs: int, rows: int, metric: str, *, paired: bool) -> f
             candidate = Model(
                 "candidate", bench.quality(offered), day=f"2026-{1 + day // 28:02}-{1 + day % 28:02}"
             )
-            decision = bench.decision(candidate, others, paired=paired)
+            decision = bench.decision([candidate], others, paired=paired)
             if decision.accepted:
                 champion = f"v{day + 1}"
                 versions[champion] = (offered, candidate.day)
                 best = decision.best or champion
                 quality = offered
         lost.append(ACCURACY - quality)
+        by = "the paired test" if paired else "two scores"
+        say(f"walk {run + 1} by {by}: lost {100 * lost[-1]:.1f} points")
     return float(np.mean(lost))
-
-
-def _champion(bench: Bench) -> Model:
-    return Model(CHAMPION, bench.quality(ACCURACY), "v1")
 
 
 def _loop(metric: str) -> LoopSpec:
@@ -201,33 +218,52 @@ def _loop(metric: str) -> LoopSpec:
     )
 
 
+CASES: dict[str, Callable[[Bench], list[Model]]] = {
+    "equal": equal,
+    "the best of five, all equal": five_equal,
+    "2 points better": better,
+    "2 points better, beside an equal one": better_and_equal,
+    "better, 10 points worse on a slice": hidden,
+}
+SIDES = (False, True)
+"""Without and with a paired test."""
+
+
+def accepted(title: str, runs: int, rows: int, metric: str, say: Callable[[str], None]) -> list[int]:
+    """How many candidates of a case are accepted, by two scores and by the paired test; told as they come."""
+    counts, started = [0, 0], time.monotonic()
+    for run in range(runs):
+        for side, paired in enumerate(SIDES):
+            bench = Bench(rows, metric, seed=run)
+            champion = Model(CHAMPION, bench.quality(ACCURACY), "v1")
+            counts[side] += (
+                bench.decision(CASES[title](bench), [champion], paired=paired).accepted is not None
+            )
+        if (done := run + 1) % EACH == 0 or done == runs:
+            took = time.monotonic() - started
+            say(f"{title}: of {done} {counts[0]} by two scores, {counts[1]} by the paired test, {took:.0f} s")
+    return counts
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--rows", type=int, default=3000)
     parser.add_argument("--metric", default="accuracy")
+    parser.add_argument("--case", choices=CASES, action="append", help="default: all")
     parser.add_argument("--walks", type=int, default=10, help="walks of a hundred days; 0: none")
     options = parser.parse_args()
     console = Console()
     table = Table(title=f"Of {options.runs} candidates accepted, {options.rows} rows, {options.metric}")
     for column in ("candidate", "two scores", "paired test"):
         table.add_column(column, justify="left" if column == "candidate" else "right")
-    cases: dict[str, Callable[[Bench], tuple[Model, Model]]] = {
-        "equal": equal,
-        "2 points better": better,
-        "better, 10 points worse on a slice": hidden,
-    }
-    for title, case in cases.items():
-        counts = [0, 0]
-        for run in range(options.runs):
-            for side, paired in enumerate((False, True)):
-                bench = Bench(options.rows, options.metric, seed=run)
-                candidate, champion = case(bench)
-                counts[side] += bench.decision(candidate, [champion], paired=paired).accepted is not None
+    for title in options.case or CASES:
+        counts = accepted(title, options.runs, options.rows, options.metric, console.print)
         table.add_row(title, *(f"{count} ({100 * count / options.runs:.1f} %)" for count in counts))
     if options.walks:
         lost = [
-            lost_by_small_steps(options.walks, options.rows, options.metric, paired=p) for p in (False, True)
+            lost_by_small_steps(options.walks, options.rows, options.metric, console.print, paired=paired)
+            for paired in SIDES
         ]
         table.add_row(
             f"lost in {DAYS} days of half a point each", *(f"{100 * each:.2f} points" for each in lost)

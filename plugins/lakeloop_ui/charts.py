@@ -82,7 +82,7 @@ def draw(title: str, series: Sequence[Series], x_names: Sequence[str] = ()) -> C
         words="; ".join(_in_words(one) for one in kept),
         lines=tuple(_line(number, one, across, upward) for number, one in enumerate(kept)),
         x_ticks=tuple(_named(x_names, across) if x_names else _numbers(across)),
-        y_ticks=tuple(Tick(upward.at(value), _short(value)) for value in _nice(low, high, 4)),
+        y_ticks=tuple(_ticks(_nice(low, high, 4), high - low, upward)),
     )
 
 
@@ -166,8 +166,15 @@ def _nice(low: float, high: float, most: int) -> list[float]:
 
 
 def _numbers(axis: _Axis) -> Iterator[Tick]:
-    for value in _nice(axis.low, axis.high, 5):
-        yield Tick(axis.at(value), _short(value))
+    yield from _ticks(_nice(axis.low, axis.high, 5), axis.high - axis.low, axis)
+
+
+def _ticks(values: Sequence[float], span: float, axis: _Axis) -> Iterator[Tick]:
+    """A tick for each value, with as many digits as tell it from the next: of 0.99995 it is not 1."""
+    largest = max(map(abs, values), default=0.0)
+    needed = math.ceil(math.log10(largest / span)) + 2 if span and largest else 0
+    for value in values:
+        yield Tick(axis.at(value), _short(value, max(_DIGITS, min(needed, _MOST_DIGITS))))
 
 
 def _named(names: Sequence[str], axis: _Axis) -> Iterator[Tick]:
@@ -182,10 +189,14 @@ def _named(names: Sequence[str], axis: _Axis) -> Iterator[Tick]:
     yield Tick(axis.at(last), names[last], "end")
 
 
-def _short(value: float) -> str:
+_DIGITS, _MOST_DIGITS = 4, 15
+
+
+def _short(value: float, digits: int) -> str:
     if abs(value) >= 1e4:
-        return f"{value / 1e3:g}k" if abs(value) < 1e6 else f"{value / 1e6:g}M"
-    return f"{value:.4g}"
+        digits = max(digits, 6)
+        return f"{value / 1e3:.{digits}g}k" if abs(value) < 1e6 else f"{value / 1e6:.{digits}g}M"
+    return f"{value:.{digits}g}"
 
 
 def _in_words(series: Series) -> str:

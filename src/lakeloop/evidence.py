@@ -104,8 +104,18 @@ class Comparison(Frozen):
     """Chance of such an advantage, or a larger one, between two models that are equally good."""
     p_worse: float
     """Chance of such an advantage, or a smaller one, between two models that are equally good."""
+    candidates: int = Field(default=1, exclude_if=lambda count: count == 1)
+    """How many the leader is the best of, by the same rows."""
     slices: tuple[SliceChange, ...] = Field(default=(), repr=False)
     """The largest loss first."""
+
+    @property
+    def chance(self) -> float:
+        """Chance that the best of as many candidates shows such an advantage where all are equally good.
+
+        At most: corrected for their number (Bonferroni). The best of five equal ones is often ahead by luck.
+        """
+        return min(1.0, self.p_better * self.candidates)
 
 
 class Mistake(Frozen):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 
 from lakeloop.evaluation.judge import Judged
@@ -11,6 +13,8 @@ from lakeloop.tasks.base import Task
 from lakeloop.tasks.reading import instances_of
 
 EXCERPT_CHARACTERS = 280
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
+"""Characters that no page may have; those that are blanks are not among them."""
 _WORD_CHARACTERS = 40
 
 
@@ -39,7 +43,7 @@ def worst_mistakes(judged: Judged, rows: pa.Table, task: Task, count: int) -> tu
 
 def excerpt(text: str, characters: int = EXCERPT_CHARACTERS) -> str:
     """The beginning of `text`, cut at a space, with an ellipsis when something is left out."""
-    text = " ".join(text.split())
+    text = " ".join(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text).split())
     if len(text) <= characters:
         return text
     return f"{text[:characters].rsplit(' ', 1)[0]} …"

@@ -21,9 +21,15 @@ if TYPE_CHECKING:
 
 
 def compare(
-    leader: Judged, other: Judged, rows: pa.Table, task: Task, metric: MetricSpec, slices: Sequence[Slice]
+    leader: Judged,
+    other: Judged,
+    rows: pa.Table,
+    task: Task,
+    metric: MetricSpec,
+    slices: Sequence[Slice],
+    candidates: int = 1,
 ) -> Comparison:
-    """The leader beside another model, both judged on `rows`."""
+    """The leader, the best of so many candidates, beside another model, both judged on `rows`."""
     truths = task.truths(rows)
     ours, theirs = (task.errors(model.answers, truths) for model in (leader, other))
     by_rightness = task.right_or_wrong or metric.of_right_rows
@@ -41,6 +47,7 @@ def compare(
         rows=rows.num_rows,
         gained=gained,
         lost=lost,
+        candidates=candidates,
         slices=slice_changes(change, slices),
         **found._asdict(),
     )
@@ -53,8 +60,8 @@ def compare_all(
     others = [model for model in judged if model.contender.version is not None]
     if not others or not rows.num_rows:
         return ()
-    slices = slices_of(rows, task)
-    return tuple(compare(leader, other, rows, task, metric, slices) for other in others)
+    slices, candidates = slices_of(rows, task), len(judged) - len(others)
+    return tuple(compare(leader, other, rows, task, metric, slices, candidates) for other in others)
 
 
 def slice_changes(change: NDArray[Any], slices: Sequence[Slice]) -> tuple[SliceChange, ...]:

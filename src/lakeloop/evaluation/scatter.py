@@ -32,7 +32,8 @@ class Scatter:
         """The scatter of `grid`, whose rows begin with two numbers, with some room around the dots."""
         points = tuple((float(str(row[0])), float(str(row[1]))) for row in grid.rows)
         values = [value for point in points for value in point] or [0.0]
-        room = (max(values) - min(values)) * 0.04 or 0.5
+        # Of one large number half of one more or less is nothing.
+        room = (max(values) - min(values)) * 0.04 or max(0.5, abs(max(values)) * 0.05)
         across, up = grid.columns[:2]
         return cls(across, up, points, min(values) - room, max(values) + room)
 

@@ -6,6 +6,7 @@ Columns are those that the model reads beside the text, and those of the source 
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from lakeloop.evaluation.mistakes import excerpt
 from lakeloop.spec.tasks.base import LANGUAGE, in_words
 from lakeloop.tasks.reading import instances_of
 
@@ -29,6 +31,8 @@ _MOST_VALUES = 200
 _FEW_NUMBERS = 10
 """A column of numbers with no more values is sliced by each of them, else by thirds."""
 _LETTERS = 500
+_LONGEST_NAME = 80
+"""Characters of a value that name its slice: a column may hold whole texts."""
 _THIRDS = ("low", "middle", "high")
 _LENGTHS = ("short", "middle", "long")
 
@@ -110,10 +114,17 @@ def script_of(text: str) -> str:
 
     A language has one or few scripts: this tells Chinese from English, and not French from English.
     """
-    letters = [letter for letter in text[:_LETTERS] if letter.isalpha()]
-    # The name of a letter begins with its script: LATIN SMALL LETTER A, CJK UNIFIED IDEOGRAPH-4E00.
-    counts = Counter(unicodedata.name(letter, "none").split(maxsplit=1)[0] for letter in letters)
+    beginning = text[:_LETTERS]
+    if beginning.isascii():
+        return "LATIN" if any(map(str.isalpha, beginning)) else "none"
+    counts = Counter(map(_script_of_letter, filter(str.isalpha, beginning)))
     return counts.most_common(1)[0][0] if counts else "none"
+
+
+@functools.cache
+def _script_of_letter(letter: str) -> str:
+    # The name of a letter begins with its script: LATIN SMALL LETTER A, CJK UNIFIED IDEOGRAPH-4E00.
+    return unicodedata.name(letter, "none").split(maxsplit=1)[0]
 
 
 def _by_value(column: str, values: Sequence[Any]) -> Iterator[Slice]:
@@ -121,8 +132,13 @@ def _by_value(column: str, values: Sequence[Any]) -> Iterator[Slice]:
     if len(counts) > _MOST_VALUES:
         return
     found = np.array(values, dtype=object)
+    names: set[str] = set()
     for value in sorted(counts):
-        yield Slice(f"{column} {value}", found == value, column)
+        name = f"{column} {value if len(value) <= _LONGEST_NAME else excerpt(value, _LONGEST_NAME)}"
+        if name in names:  # long values that begin alike
+            name = f"{name} ({len(names) + 1})"
+        names.add(name)
+        yield Slice(name, found == value, column)
 
 
 def _by_third(column: str, values: Sequence[float | None], names: Sequence[str]) -> Iterator[Slice]:

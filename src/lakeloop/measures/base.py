@@ -47,6 +47,8 @@ class Draws:
     """From these numbers to float64 [draws]; NaN where a draw has no score."""
     most: Callable[[Outcomes], int] | None = None
     """Draws that are made at most, where one takes long."""
+    alike: Callable[[Outcomes], NDArray[Any]] | None = None
+    """Of outcomes, int [rows]: rows with the same number are one and the same to the score; None: no two."""
 
 
 @dataclass(frozen=True)
@@ -120,11 +122,15 @@ class MetricSpec:
 
 
 _DIGITS = 5
+_SMALLEST, _LARGEST = 1e-9, 1e15
+"""Numbers beyond are written with a power of ten: nobody counts zeros."""
 
 
 def shown(score: float) -> str:
     """A score for people: four decimals, or five digits where four decimals show too few or too many."""
     size = abs(score)
+    if 0 < size < _SMALLEST or _LARGEST <= size < math.inf:
+        return f"{score:.{_DIGITS - 1}g}"
     if size == 0 or 1e-3 <= size < 1e3 or not math.isfinite(score):
         return f"{score:.4f}"
     return f"{score:.{max(0, _DIGITS - 1 - math.floor(math.log10(size)))}f}"

@@ -7,6 +7,7 @@ that was answered, -1 for an answer that is none of the classes (a model that wa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lakeloop.measures.base import Draws, MetricSpec, Outcomes
@@ -154,12 +155,22 @@ def _one_class(found: Outcomes) -> str:
 
 
 def _counts(found: Outcomes) -> NDArray[Any]:
-    """Of each row, for each class: is it, is it answered, both. Float32 [rows, 3 n]."""
+    """Of each row, for each class: is it, is it answered, both. Sparse float64 [rows, 3 n]."""
     import numpy as np
+    from scipy.sparse import csr_array
 
-    classes = np.eye(found.outputs.shape[1] + 1, dtype=np.float32)[:, :-1]
-    truth, answer = classes[found.truth], classes[found.answer]
-    return np.concatenate([truth, answer, truth * answer], axis=1)
+    size, rows = found.outputs.shape[1], np.arange(found.rows)
+    known, right = found.answer >= 0, found.answer == found.truth
+    row = np.concatenate([rows, rows[known], rows[right]])
+    column = np.concatenate([found.truth, found.answer[known] + size, found.truth[right] + 2 * size])
+    counts: NDArray[Any] = csr_array((np.ones(len(row)), (row, column)), shape=(found.rows, 3 * size))
+    return counts
+
+
+def _truth_and_answer(found: Outcomes) -> NDArray[Any]:
+    """Of each row a number for its right answer and the one it got."""
+    numbers: NDArray[Any] = found.truth * (found.outputs.shape[1] + 1) + found.answer + 1
+    return numbers
 
 
 def _in_three(sums: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -215,9 +226,15 @@ def _calibration_error(sums: NDArray[Any]) -> NDArray[Any]:
 
 
 _OF_COUNTS = sums_of(_counts)
+
+
+def _of_counts(score: Callable[[NDArray[Any]], NDArray[Any]]) -> Draws:
+    return Draws(_OF_COUNTS, score, alike=_truth_and_answer)
+
+
 _OF_RANKS = ranking(_one_against_the_rest)
 CLASSIFICATION = (
-    MetricSpec("macro_f1", "macro F1", macro_f1, bar=0.8, draws=Draws(_OF_COUNTS, _macro_f1)),
+    MetricSpec("macro_f1", "macro F1", macro_f1, bar=0.8, draws=_of_counts(_macro_f1)),
     MetricSpec(
         "accuracy", "accuracy", accuracy, bar=0.8, of_right_rows=True,
         draws=Draws(mean_of(lambda found: found.answer == found.truth), mean_score),
@@ -227,11 +244,11 @@ CLASSIFICATION = (
         draws=Draws(mean_of(_log_losses), mean_score),
     ),
     MetricSpec(
-        "weighted_f1", "weighted F1", weighted_f1, evaluation_only=True, draws=Draws(_OF_COUNTS, _weighted_f1)
+        "weighted_f1", "weighted F1", weighted_f1, evaluation_only=True, draws=_of_counts(_weighted_f1)
     ),
     MetricSpec(
         "mcc", "Matthews correlation", mcc, lowest=-1.0, evaluation_only=True, undefined=_one_class,
-        draws=Draws(_OF_COUNTS, _mcc),
+        draws=_of_counts(_mcc),
     ),
     MetricSpec(
         "roc_auc", "ROC AUC", roc_auc, evaluation_only=True, undefined=_one_class,

@@ -23,12 +23,17 @@ _FEWEST_DRAWS = 200
 
 
 def sums_of(parts: Callable[[Outcomes], Floats]) -> Callable[[Outcomes], Callable[[Floats], Floats]]:
-    """For `Draws.prepare`: the sums over the rows of `parts`, float [rows, n], n numbers of each row."""
+    """For `Draws.prepare`: the sums over the rows of `parts`, float [rows, n], n numbers of each row.
+
+    Where most of them are 0 they come as an array of `scipy.sparse`, and only the others are held.
+    """
 
     def prepare(found: Outcomes) -> Callable[[Floats], Floats]:
         import numpy as np
 
-        table = np.asarray(parts(found), dtype=np.float64)
+        table = parts(found)
+        if isinstance(table, np.ndarray):
+            table = table.astype(np.float64, copy=False)
         return lambda weights: weights @ table
 
     return prepare

@@ -6,8 +6,10 @@ Outcomes: `truth` and `answer` are arrays of objects [rows], texts; `outputs` is
 
 from __future__ import annotations
 
+import functools
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,12 +27,19 @@ _BY_CHARACTER = re.compile(f"[{_HAN}{_KANA}]")
 """Scripts without blanks between words: Chinese, Japanese."""
 _LARGEST_LOSS = 700
 """Nats, whose exp is still a number."""
-_TOKEN = re.compile(rf"[{_HAN}{_KANA}]|(?:(?![{_HAN}{_KANA}])[^\W_])+")
+
+
+@functools.cache
+def _token() -> re.Pattern[str]:
+    # Vowels of Hindi and Thai are marks, as are accents that stand for themselves: no letters by Unicode,
+    # and no end of a word either.
+    marks = "".join(chr(code) for code in range(0x10000) if unicodedata.category(chr(code))[0] == "M")
+    return re.compile(rf"[{_HAN}{_KANA}]|(?:(?![{_HAN}{_KANA}])[^\W_][{marks}]*)+")
 
 
 def tokens_of(text: str) -> list[str]:
     """Words of letters and digits in small letters; of Chinese and Japanese each character."""
-    return _TOKEN.findall(text.lower())
+    return _token().findall(text.lower())
 
 
 def chrf(found: Outcomes) -> float:

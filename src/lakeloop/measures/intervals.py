@@ -70,26 +70,42 @@ def scores_of_draws(
 
     A metric whose draws take long has fewer: the first of them. NaN where a draw has no score.
     """
-    import numpy as np
-
-    prepared: dict[Any, Callable[[NDArray[Any]], NDArray[Any]]] = {}
-    parts: dict[str, list[NDArray[Any]]] = {metric.name: [] for metric in metrics}
-    most = {metric.name: _most(metric, found) for metric in metrics}
-    done = 0
+    scored = _Scored(metrics, found)
     for weights in drawn_weights(found.rows, resamples):
+        scored.add(weights)
+    return scored.scores()
+
+
+class _Scored:
+    """The scores of one model by some metrics, block after block of draws of its rows."""
+
+    def __init__(self, metrics: Sequence[MetricSpec], found: Outcomes) -> None:
+        self._metrics = metrics
+        self._found = found
+        self._most = {metric.name: _most(metric, found) for metric in metrics}
+        self._prepared: dict[Any, Callable[[NDArray[Any]], NDArray[Any]]] = {}
+        self._parts: dict[str, list[NDArray[Any]]] = {metric.name: [] for metric in metrics}
+        self._done = 0
+
+    def add(self, weights: NDArray[Any]) -> None:
+        """The scores of more draws: float64 [draws, rows], how often each has each row."""
         numbers: dict[Any, NDArray[Any]] = {}
-        for metric in metrics:
-            asked, draws = weights[: max(0, most[metric.name] - done)], metric.draws
+        for metric in self._metrics:
+            asked, draws = weights[: max(0, self._most[metric.name] - self._done)], metric.draws
             if draws is None:
-                parts[metric.name].append(_one_by_one(metric, found, asked))
+                self._parts[metric.name].append(_one_by_one(metric, self._found, asked))
             elif len(asked):
-                if (key := draws.prepare) not in prepared:
-                    prepared[key] = draws.prepare(found)
+                if (key := draws.prepare) not in self._prepared:
+                    self._prepared[key] = draws.prepare(self._found)
                 if key not in numbers:
-                    numbers[key] = prepared[key](asked)
-                parts[metric.name].append(draws.score(numbers[key]))
-        done += len(weights)
-    return {name: np.concatenate(scores) for name, scores in parts.items()}
+                    numbers[key] = self._prepared[key](asked)
+                self._parts[metric.name].append(draws.score(numbers[key]))
+        self._done += len(weights)
+
+    def scores(self) -> dict[str, NDArray[Any]]:
+        import numpy as np
+
+        return {name: np.concatenate(scores) for name, scores in self._parts.items()}
 
 
 def _most(metric: MetricSpec, found: Outcomes) -> int:
@@ -99,21 +115,56 @@ def _most(metric: MetricSpec, found: Outcomes) -> int:
 
 
 def paired_advantages(metric: MetricSpec, one: Outcomes, other: Outcomes) -> NDArray[Any]:
-    """How much better `one` is than `other` in each draw of their rows, which both have in the same order."""
-    first, second = (scores_of_draws([metric], found)[metric.name] for found in (one, other))
-    advantages: NDArray[Any] = first - second if metric.higher_is_better else second - first
+    """How much better `one` is than `other` in each draw of their rows, which both have in the same order.
+
+    The draws are those of `scores_of_draws`. Where the metric does not tell some rows apart, of either model,
+    what is counted is how often such rows are drawn together: of ten classes some hundred numbers, however
+    many rows there are.
+    """
+    rows, cells = one.rows, None
+    if metric.draws is not None and metric.draws.alike is not None:
+        first, cells = _cells([metric.draws.alike(found) for found in (one, other)])
+        one, other = one.take(first), other.take(first)
+    both = [_Scored([metric], found) for found in (one, other)]
+    for weights in drawn_weights(rows, cells=cells):
+        for scored in both:
+            scored.add(weights)
+    ours, theirs = (scored.scores()[metric.name] for scored in both)
+    advantages: NDArray[Any] = ours - theirs if metric.higher_is_better else theirs - ours
     return advantages
 
 
-def drawn_weights(rows: int, resamples: int = RESAMPLES) -> Iterator[NDArray[Any]]:
-    """Blocks of float64 [draws, rows]: how often each draw has each row."""
+def _cells(alike: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Of numbers of each row, int [rows], the first row of each combination of them, and that of each row."""
+    import numpy as np
+
+    cells = np.zeros(len(alike[0]), dtype=np.int64)
+    first = cells[:1]
+    for numbers in alike:
+        # Small numbers again after each step: a product of two of them is never too large.
+        small = np.unique(numbers, return_inverse=True)[1]
+        _, first, cells = np.unique(cells * len(numbers) + small, return_index=True, return_inverse=True)
+    return first, cells
+
+
+def drawn_weights(
+    rows: int, resamples: int = RESAMPLES, *, cells: NDArray[Any] | None = None
+) -> Iterator[NDArray[Any]]:
+    """Blocks of float64 [draws, rows]: how often each draw has each row.
+
+    With `cells`, int [rows] from 0 on, float64 [draws, cells]: how often the same draws have a row of each.
+    """
     import numpy as np
 
     random, size = np.random.default_rng(_SEED), max(1, _AT_ONCE // rows)
+    width = rows if cells is None else int(cells.max()) + 1
     for first in range(0, resamples, size):
         draws = min(size, resamples - first)
-        picked = random.integers(0, rows, (draws, rows)) + rows * np.arange(draws)[:, None]
-        yield np.bincount(picked.ravel(), minlength=draws * rows).reshape(draws, rows).astype(np.float64)
+        picked = random.integers(0, rows, (draws, rows))
+        if cells is not None:
+            picked = cells[picked]
+        picked += width * np.arange(draws)[:, None]
+        yield np.bincount(picked.ravel(), minlength=draws * width).reshape(draws, width).astype(np.float64)
 
 
 def percentiles(
@@ -121,12 +172,13 @@ def percentiles(
 ) -> Interval | None:
     """The middle 95 % of the scores of draws, moved by how far their mean is from `score`, and in its range.
 
-    None where less than half of the draws have a score.
+    None where less than half of the draws have a score, or all of them the same one: that rows are all right,
+    or all wrong, is no promise that others are, and an interval without a width would be one.
     """
     import numpy as np
 
     known = drawn[np.isfinite(drawn)]
-    if 2 * len(known) < len(drawn):
+    if 2 * len(known) < len(drawn) or not np.ptp(known):
         return None
     ends = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]) - (known.mean() - score)
     low, high = np.clip(ends, lowest, highest)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lakeloop.errors import DataError
+from lakeloop.measures.intervals import wilson
 from lakeloop.tasks.base import Grid
 
 if TYPE_CHECKING:
@@ -49,26 +50,37 @@ def best_scores(scores: Mapping[str, float], most: int, named: Iterable[str]) ->
 
 
 def label_grid(labels: Sequence[str], right: NDArray[Any], rows: NDArray[Any], claimed: NDArray[Any]) -> Grid:
-    """Precision, recall and F1 of each label, the worst first.
+    """Precision, recall and F1 of each label with intervals, the worst first.
 
     Of each label int [labels]: answers that are `right`, `rows` that have it, answers where it is `claimed`.
     """
-    f1 = 2 * right / np.maximum(rows + claimed, 1)
+    there = rows + claimed
+    f1 = np.where(there > 0, 2 * right / np.maximum(there, 1), np.inf)
     return Grid(
         title="Labels",
-        columns=("label", "precision", "recall", "F1", "rows", "answers"),
+        columns=("label", *SHARES, "F1", "rows", "answers"),
         rows=tuple(
             (
                 labels[number],
-                float(right[number] / max(claimed[number], 1)),
-                float(right[number] / max(rows[number], 1)),
-                float(f1[number]),
+                *share_of(right[number], claimed[number]),
+                *share_of(right[number], rows[number]),
+                float(f1[number]) if there[number] else None,
                 int(rows[number]),
                 int(claimed[number]),
             )
-            for number in np.argsort(f1, kind="stable")
+            for number in np.argsort(f1, kind="stable").tolist()
         ),
         compared="F1",
-        note="Precision: of the answers with this label, the share that is right. Recall: of the rows"
-        " with this label, the share that is found. F1 is their harmonic mean; the worst first.",
+        note="Precision: of the answers with this label, the share that is right; none where it is never"
+        " answered. Recall: of the rows with this label, the share that is found; none where no row has it."
+        " From and to are the ends of their intervals of 95 %. F1 is their harmonic mean; the worst first.",
     )
+
+
+SHARES = ("precision", "precision from", "precision to", "recall", "recall from", "recall to")
+"""Columns of two numbers of `share_of`."""
+
+
+def share_of(right: int, of: int) -> tuple[float, float, float] | tuple[None, None, None]:
+    """A share with the ends of its interval of 95 %; three times None where there is nothing to be right."""
+    return (float(right / of), *wilson(int(right), int(of))) if of else (None, None, None)

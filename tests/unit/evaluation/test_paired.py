@@ -95,10 +95,16 @@ def test_candidates_are_compared_with_registered_versions_alone() -> None:
         *models,
         *(judged(n, labels({}), rows, loop, v) for n, v in (("champion", "v3"), ("best-version", "v1"))),
     ]
-    assert [each.other for each in compare_all(models[0], more, rows, task, metric)] == [
-        "champion",
-        "best-version",
-    ]
+    found = compare_all(models[0], more, rows, task, metric)
+    assert [each.other for each in found] == ["champion", "best-version"]
+    assert [(each.candidates, each.chance) for each in found] == [(2, 1.0)] * 2
+
+
+def test_a_comparison_from_before_candidates_were_counted_is_that_of_one() -> None:
+    found = compared("accuracy", labels({}), labels({0: 0.5}))
+    assert "candidates" not in found.model_dump_json()
+    assert found.candidates == 1
+    assert found.chance == found.p_better
 
 
 def test_slices_are_answers_columns_and_lengths_with_enough_rows() -> None:

@@ -14,7 +14,7 @@ from lakeloop.datasets.assemble import assemble
 from lakeloop.datasets.freeze import describe
 from lakeloop.evaluation.confused import examples_of
 from lakeloop.evaluation.judge import Judged
-from lakeloop.evaluation.mistakes import worst_mistakes
+from lakeloop.evaluation.mistakes import excerpt, worst_mistakes
 from lakeloop.evaluation.paired import compare_all
 from lakeloop.evaluation.probes.registry import look_at
 from lakeloop.evaluation.report import Report, render
@@ -129,7 +129,7 @@ def test_the_page_says_what_a_person_needs(report: Report) -> None:
     text = Tags(render(report)).text
     assert "The best candidate is the baseline (keywords) with macro F1 0.7778 on 4 test rows" in text
     assert "better than the champion v3." in text
-    assert "The gate refuses it: 1 of 5 checks fail (minimum score)." in text
+    assert "The gate refuses it: 2 of 5 checks fail (minimum score, reason to replace)." in text
     assert "at most 0.0100 worse than the champion, and than the best version of the loop's history" in text
     assert "The 1 of 1 wrong answers of the baseline" in text
     assert re.search(r"right answer tech \(16\.\d%\) , answer sports \(80\.\d%\) · error 0\.80\d", text)
@@ -323,7 +323,7 @@ def test_a_page_without_texts_has_no_table_of_values_of_rows_and_a_mistake_has_i
     explained = {3: (Part("sports<b>", 0.41), Part("tech", -0.02))}
     page_of = report_of([replace(confused, explained=explained), models[0]], ROWS, small_loop())
     shown, shared = render(page_of), render(page_of, texts=False)
-    assert "sports&lt;b&gt;</b>" in shown
+    assert "<b><bdi>sports&lt;b&gt;</bdi></b>" in shown
     assert "The answer hangs on" in shown
     assert "Doubtful answers</h2>" in shown
     for title in ("Doubtful answers", "Worst slices", "Words"):
@@ -332,3 +332,19 @@ def test_a_page_without_texts_has_no_table_of_values_of_rows_and_a_mistake_has_i
     assert "Calibration</h2>" in shared
     places = [int(number) for number in re.findall(r'id="grid-(\d+)"', shared)]
     assert places == list(range(1, len(places) + 1))
+
+
+def test_a_scatter_of_one_large_number_has_room_around_it() -> None:
+    plot = Scatter.of(Grid(title="t", kind="scatter", columns=("truth", "answer"), rows=((1e17, 1e17),)))
+    assert list(plot.dots) == [(MARGIN + SIDE / 2, SIDE / 2)]
+    assert len(list(plot.ticks)) > 2
+
+
+def test_a_text_with_characters_that_no_page_may_have_or_that_turn_it_round(report: Report) -> None:
+    hostile = "a\x00b\x08c \x1b[31m\x9f \u202egnp.exe " + "אב" * 200 + "x" * 100_000
+    mistake = Mistake(row_id="r", text=excerpt(hostile), expected="\u202ea", answered="\x00", error=1.0)
+    page = render(replace(report, evidence=report.evidence.model_copy(update={"mistakes": (mistake,)})))
+    assert not re.search(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]", page)
+    assert '<blockquote dir="auto">a\ufffdb\ufffdc' in page
+    assert "<bdi>\u202ea</bdi>" in page, "what turns the writing round ends where the answer ends"
+    assert Tags(page).open == []

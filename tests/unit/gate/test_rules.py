@@ -68,6 +68,21 @@ def test_better_by_the_test_is_a_reason() -> None:
     assert decision.best == ""
 
 
+def test_the_best_of_several_has_to_be_further_ahead_than_one_alone() -> None:
+    models = f1("finetune", 0.96), f1("baseline", 0.95), f1(CHAMPION, 0.95, version="v3")
+
+    def decision(p_better: float, candidates: int) -> Decision:
+        found = beside(CHAMPION, 0.01, p_better).model_copy(update={"candidates": candidates})
+        return decide(evidence(*models[:2], champion=models[2], comparisons=(found,)), rules())
+
+    assert decision(0.03, 1).accepted
+    assert decision(0.02, 2).accepted
+    refused = decision(0.03, 2)
+    assert failed(refused) == ["reason to replace"]
+    assert "p 0.030, 0.060 for the best of 2" in refused.reason
+    assert decision(0.7, 2).accepted is None
+
+
 @pytest.mark.parametrize(
     ("fields", "reigning", "words"),
     [

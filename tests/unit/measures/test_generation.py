@@ -101,3 +101,17 @@ def test_perplexity_is_of_all_tokens_together_and_left_out_where_no_loss_was_ask
     assert "not asked for" in perplexity.undefined(outcomes(["a"], ["a"]))
     hopeless = replace(found, losses=np.array([[1e6, 1.0]]))
     assert math.isfinite(perplexity.compute(hopeless))
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("हिन्दी भाषा", ["हिन्दी", "भाषा"]),
+        ("ภาษาไทยที่ดี", ["ภาษาไทยที่ดี"]),
+        ("cafe\u0301s noirs", ["cafe\u0301s", "noirs"]),
+        ("مَرْحَبًا", ["مَرْحَبًا"]),
+        ("が word", ["が", "word"]),
+    ],
+)
+def test_marks_belong_to_the_letter_before_them(text: str, tokens: list[str]) -> None:
+    assert tokens_of(text) == tokens

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -94,3 +96,13 @@ def test_an_interval_holds_the_advantage_and_stays_between_all_lost_and_all_gain
     found = difference_of_shares(gained, lost, rows)
     assert -1 <= found.low <= found.high <= 1
     assert found.low - 1 / rows <= found.advantage <= found.high + 1 / rows
+
+
+def test_mcnemar_of_a_hundred_thousand_changes_is_exact_and_takes_no_minutes() -> None:
+    started = time.process_time()
+    assert mcnemar(100_500, 99_500) == pytest.approx(
+        binomtest(100_500, 200_000, alternative="greater").pvalue, rel=1e-9
+    )
+    assert (mcnemar(0, 100_000), mcnemar(100_000, 0)) == (1.0, 0.0)
+    assert time.process_time() - started < 5
+    assert mcnemar(2600, 2401) == pytest.approx(mcnemar(2600, 2400), rel=0.2), "both ways of counting"

@@ -34,3 +34,9 @@ def test_a_measure_that_counts_is_told_as_a_whole_number(name: str, score: float
 def test_what_counts_is_said_where_the_measure_is() -> None:
     counting = {each.name for task in METRICS for each in limited(task).values() if each.counts}
     assert counting == {DOUBTFUL.name}
+
+
+def test_numbers_beyond_what_anybody_counts_the_zeros_of_have_a_power_of_ten() -> None:
+    assert shown(1e-320) == "1e-320"
+    assert shown(-3.14159e300) == "-3.142e+300"
+    assert shown(2e-9) == "0.0000000020000"

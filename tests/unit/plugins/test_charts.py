@@ -52,3 +52,12 @@ def test_one_value_is_no_line() -> None:
     drawn = spark([0.5, 0.5, 0.5])
     assert drawn is not None
     assert drawn.words == "3 evaluations, from 0.5000 to 0.5000"
+
+
+def test_numbers_on_an_axis_are_told_apart_and_are_what_they_stand_for() -> None:
+    for values in ((0.99991, 0.99995, 0.99999), (0.2, 0.9), (12345.0, 12346.0), (1e7, 1.00001e7)):
+        chart = draw("scores", [Series("a", tuple(enumerate(values)))])
+        assert chart is not None
+        words = [tick.words for tick in chart.y_ticks]
+        assert len(set(words)) == len(words), words
+        assert words != ["1"]

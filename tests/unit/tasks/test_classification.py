@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakeloop.measures.base import Outcomes
+from lakeloop.measures.intervals import wilson
 from lakeloop.measures.registry import metric_of, metrics_of
 from lakeloop.spec.tasks import Classification as Section
 from lakeloop.tasks.classification import Classification, Label
@@ -43,7 +45,9 @@ def test_scores_of_a_hand_worked_example() -> None:
     assert score("log_loss", actual, predicted) == pytest.approx(-(3 * math.log(0.8) + math.log(0.1)) / 4)
     assert confusion(outcomes(actual, predicted)) == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
     rows = {row[0]: row[1:] for row in TASK.tables(outcomes(actual, predicted))[0].rows}
-    assert rows["business"] == (1.0, 0.5, pytest.approx(2 / 3), 2, 1)
+    assert (rows["business"][0], rows["business"][3], *rows["business"][6:]) == (
+        1.0, 0.5, pytest.approx(2 / 3), 2, 1,
+    )  # fmt: skip
 
 
 def test_a_class_that_never_occurs_does_not_lower_macro_f1() -> None:
@@ -96,3 +100,20 @@ def test_a_label_that_is_not_sure_enough_is_held_back_and_still_counts_as_the_gu
     assert TASK.numbers(given) == {"mean_score": 0.65, "abstained": 0.5}
     assert TASK.numbers([sure]) == {"mean_score": 0.8}
     assert TASK.outcomes(given, ["tech", "tech"]).answer.tolist() == [2, -1]
+
+
+def test_a_label_that_no_row_has_and_no_answer_is_has_no_score_and_stands_last() -> None:
+    section = Section(kind="classification", text="text", label="label", labels=("a", "b", "c", "d"))
+    task = Classification(section)
+    outcomes = Outcomes(np.array([0, 0, 1, 1]), np.array([0, 2, 0, 0]), np.eye(4)[[0, 2, 0, 0]])
+    grid = task.tables(outcomes)[0]
+    assert grid.columns[:7] == (
+        "label", "precision", "precision from", "precision to", "recall", "recall from", "recall to",
+    )  # fmt: skip
+    rows = {row[0]: row[1:] for row in grid.rows}
+    assert list(rows)[-1] == "d"
+    assert rows["d"] == (None, None, None, None, None, None, None, 0, 0)
+    assert rows["a"][:6] == (1 / 3, *wilson(1, 3), 0.5, *wilson(1, 2))
+    assert rows["b"][:4] == (None, None, None, 0.0), "never answered: all of its rows are missed"
+    assert rows["c"][0] == 0.0
+    assert rows["c"][3] is None, "no row has it"

@@ -38,7 +38,7 @@ def test_scores_of_a_hand_worked_example() -> None:
     assert score("exact_match", found) == pytest.approx(1 / 3)
     assert score("hamming_loss", found) == pytest.approx(2 / 9)
     rows = {row[0]: row[1:] for row in TASK.tables(found)[0].rows}
-    assert rows["tech"] == (0.0, 0.0, 0.0, 1, 1)
+    assert (rows["tech"][0], rows["tech"][3], *rows["tech"][6:]) == (0.0, 0.0, 0.0, 1, 1)
 
 
 def test_nothing_to_find_and_nothing_answered_is_right() -> None:

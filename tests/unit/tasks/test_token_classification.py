@@ -10,6 +10,7 @@ import pytest
 
 from lakeloop.errors import DataError
 from lakeloop.measures.base import Outcomes
+from lakeloop.measures.intervals import wilson
 from lakeloop.measures.registry import metric_of
 from lakeloop.spec.checks import Checks
 from lakeloop.spec.tasks import TokenClassification as Section
@@ -96,7 +97,7 @@ def test_scores_of_a_hand_worked_example() -> None:
     assert score("partial_f1", outcomes) == pytest.approx(2 * 1.5 / 7), "York, overlaps York"
     assert TASK.errors(answers, truth).tolist() == [2, 2, 1]
     (grid,) = TASK.tables(outcomes)
-    assert {row[0]: row[4:] for row in grid.rows} == {
+    assert {row[0]: row[8:] for row in grid.rows} == {
         "person": (pytest.approx(2 / 3), 1, 2),
         "place": (pytest.approx(2 * 0.5 / 4), 2, 2),
     }
@@ -131,3 +132,16 @@ def test_a_scheme_says_which_tags_there_are() -> None:
     assert SECTION.all_tags == ("O", "B-person", "I-person", "B-place", "I-place")
     ends = SECTION.model_copy(update={"scheme": "BIOES", "labels": ("x",)})
     assert ends.all_tags == ("O", "B-x", "I-x", "E-x", "S-x")
+
+
+def test_a_kind_that_is_nowhere_has_no_score_and_stands_last() -> None:
+    found = [[(0, 4, "place")], []]
+    sides = np.empty(2, dtype=object), np.empty(2, dtype=object)
+    for side in sides:
+        side[:] = found
+    grid = TASK.tables(Outcomes(*sides, np.empty((2, 0))))[0]
+    rows = {row[0]: row[1:] for row in grid.rows}
+    assert rows["place"][:7] == (1.0, *wilson(1, 1), 1.0, *wilson(1, 1), 1.0)
+    last = grid.rows[-1]
+    assert last[0] != "place"
+    assert last[1:] == (None, None, None, None, None, None, None, None, 0, 0)

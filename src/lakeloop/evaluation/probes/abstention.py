@@ -62,11 +62,11 @@ def _lines(
         inside = sure >= below
         answered, hits = int(inside.sum()), int(right[inside].sum())
         said = f"{name} (deploy.abstain)" if name == chosen else name
-        if not name.startswith("below") and float(name) > best:
-            said = f"{said}, not reached"
+        # In a column of its own: other models are found by the name, and reach what they reach.
+        reached = None if name.startswith("below") else "yes" if float(name) <= best else "no"
         precision = (hits / answered, *wilson(hits, answered)) if answered else (None, None, None)
         away = (float((strangers < below).mean()),) if len(strangers) else ()
-        yield (said, below, answered / max(len(sure), 1), *precision, *away)
+        yield (said, reached, below, answered / max(len(sure), 1), *precision, *away)
 
 
 def _grid(lines: tuple[tuple[Any, ...], ...], strangers: int) -> Grid:
@@ -74,14 +74,14 @@ def _grid(lines: tuple[tuple[Any, ...], ...], strangers: int) -> Grid:
     return Grid(
         title="Abstention",
         columns=(
-            "precision asked", "probability", "answered", "precision", "from", "to",
+            "precision asked", "reached", "probability", "answered", "precision", "from", "to",
             *(("out of scope, turned away",) if strangers else ()),
         ),
         rows=lines,
         compared="answered",
         note="If answers that are less probable were held back: the share of the test rows that would get"
         " one, and the share of these that is right, with the ends of its interval of 95 %. The probability"
-        " is the lowest with which validation rows reach the precision that is asked; `deploy.abstain` says"
+        " is the lowest with which validation rows reach the precision that is asked, or come nearest to it; `deploy.abstain` says"
         f" which one the server goes by.{away}",
     )  # fmt: skip
 

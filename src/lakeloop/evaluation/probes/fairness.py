@@ -23,6 +23,7 @@ from lakeloop.tasks.base import Grid
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
+    from scipy.sparse import csr_array
 
     from lakeloop.evaluation.judge import Judged
     from lakeloop.measures.base import Outcomes
@@ -99,12 +100,12 @@ class Groups:
 
     def gaps(self) -> Iterator[Gap]:
         """Each gap that there are rows for."""
-        whole = self._rates(self._cells.sum(axis=0, keepdims=True))
-        work = max(1, self._cells.size)
+        whole = self._rates(np.ones((1, len(self.right))) @ self._cells)
+        work = max(1, self._cells.nnz)
         draws = int(np.clip(_WORK // work, _FEWEST_DRAWS, RESAMPLES))
         drawn: dict[str, list[Floats]] = {spec.name: [] for spec in FAIRNESS}
         for weights in drawn_weights(len(self.right), draws):
-            for name, rates in self._rates(weights @ self._cells).items():
+            for name, rates in self._rates(np.asarray(weights @ self._cells)).items():
                 drawn[name].append(_largest(rates))
         for name, rates in whole.items():
             size = float(_largest(rates)[0])
@@ -117,18 +118,24 @@ class Groups:
         return self.slices[0].column.partition(" ")[2]
 
     @cached_property
-    def _cells(self) -> Floats:
-        """float64 [rows, n], whose sums over rows are the counts that all rates are made of."""
-        within = np.array([part.within for part in self.slices], dtype=np.float64).T
+    def _cells(self) -> csr_array:
+        """Sparse float64 [rows, n], whose sums over rows are the counts that all rates are made of.
+
+        A row is in one group and has few answers, so that few of its numbers are not 0.
+        """
+        from scipy.sparse import csr_array, hstack
+
+        within = csr_array(np.array([part.within for part in self.slices], dtype=np.float64).T)
         truth, answer = (
-            _indicators(values, self.outcomes.outputs.shape[1])
+            csr_array(_indicators(values, self.outcomes.outputs.shape[1]))
             for values in (self.outcomes.truth, self.outcomes.answer)
         )
         by_answer = [
-            (within[:, :, None] * values[:, None, :]).reshape(len(within), -1)
+            within[:, [group]].multiply(values)
             for values in (answer, truth, answer * truth)
+            for group in range(len(self.slices))
         ]
-        return np.concatenate([within, within * self.right[:, None], *by_answer], axis=1)
+        return csr_array(hstack([within, within.multiply(self.right[:, None]), *by_answer], format="csr"))
 
     def _rates(self, sums: Floats) -> dict[str, Floats]:
         """Name of a gap -> the rates that it is between, float64 [draws, groups, n]; NaN of too few rows."""

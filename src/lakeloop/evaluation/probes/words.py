@@ -64,7 +64,7 @@ def words_of(texts: list[str], answers: NDArray[Any], count: int) -> dict[int, l
     of_texts = [sorted({word.lower() for word in WORD.findall(text[:_CHARACTERS])}) for text in texts]
     frequent = Counter(word for words in of_texts for word in words).most_common(_MOST_WORDS)
     place = {word: number for number, (word, times) in enumerate(frequent) if times >= _FEWEST}
-    if not place:
+    if len(place) <= 1:  # of a single word there is nothing that it stands against
         return {}
     counts = np.zeros((count, len(place)))
     for words, answer in zip(of_texts, answers.tolist(), strict=True):

@@ -44,15 +44,16 @@ class ReasonToReplace:
 
 def shown_better(found: Comparison) -> str:
     """That the test shows the leader better, in words; empty where it does not."""
-    return in_words(found) if found.p_better <= SIGNIFICANCE and found.advantage > 0 else ""
+    return in_words(found) if found.chance <= SIGNIFICANCE and found.advantage > 0 else ""
 
 
 def in_words(found: Comparison) -> str:
     """A comparison for people: the advantage with its interval, the chance, the rows that change."""
     sign = "better" if found.advantage >= 0 else "worse"
+    of = f", {found.chance:.3f} for the best of {found.candidates}" if found.candidates > 1 else ""
     return (
         f"{shown(abs(found.advantage))} {sign} (90 % interval {found.low:+.4f} to {found.high:+.4f},"
-        f" p {found.p_better:.3f}, {found.test}: {found.gained} rows better, {found.lost} worse)"
+        f" p {found.p_better:.3f}{of}, {found.test}: {found.gained} rows better, {found.lost} worse)"
     )
 
 

@@ -179,3 +179,14 @@ def test_a_slice_decides_scores_alone_and_its_column_has_to_be_there() -> None:
         small_loop(evaluate={"slices": ["region"]})
     with pytest.raises(ValidationError, match=r"evaluate\.slices\.0.*wrong type"):
         small_loop(source=SOURCE, evaluate={"slices": ["seen"]})
+
+
+def test_a_slice_of_a_long_value_has_a_short_name_of_its_own() -> None:
+    long = ["the same beginning of many words " * 300 + end for end in "abc"]
+    rows = pa.table(
+        {"text": ["abc"] * 90, "label": ["tech", "sports", "tech"] * 30, group("note"): [*long] * 30}
+    )
+    names = [part.name for part in slices_of(rows, task_of(small_loop().task)) if "note" in part.name]
+    assert len(set(names)) == 3
+    assert max(map(len, names)) < 100
+    assert all(name.startswith("note the same beginning of many words the same") for name in names)

@@ -50,3 +50,7 @@ def test_the_table_names_answers_and_stays_in_the_lake(models: list[Judged]) -> 
 
 def test_numbers_have_none(number_models: list[Judged]) -> None:
     assert Words().look(number_models[0], NUMBERS, NUMBER_TASK).tables == ()
+
+
+def test_a_single_word_stands_against_nothing() -> None:
+    assert words_of(["hello"] * 10, np.array([0, 1] * 5), 2) == {}
