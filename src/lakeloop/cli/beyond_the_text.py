@@ -23,14 +23,14 @@ from lakeloop.spec.train import CHAMPION
 
 
 def require_usable(loop: LoopSpec, path: Path, settings: Settings) -> None:
-    """Compile the patterns of `loop`, which is the loop of the file at `path`, and look for its base model.
+    """Compile the patterns of `loop`, of the file at `path`; look for its base model and what it needs.
 
     The patterns are compiled with DuckDB, whose RE2 will judge the rows.
 
     Raises:
-        ConfigurationError: one or more do not compile, or there is no such model; each with its line and key.
+        ConfigurationError: one or more do not compile, or something is not there; each with its line and key.
     """
-    refused = [*_patterns(loop), *_base_model(loop, settings)]
+    refused = [*_patterns(loop), *_base_model(loop, settings), *_explaining(loop)]
     if not refused:
         return
     shown_as = shown_path(path, settings)
@@ -67,6 +67,13 @@ def _refusal(regex: str) -> str:
         except duckdb.Error as error:
             return str(error).strip().splitlines()[0]
     return ""
+
+
+def _explaining(loop: LoopSpec) -> Iterator[tuple[Key, ConfigurationError]]:
+    from lakeloop.inference.explaining import not_there
+
+    if missing := not_there(loop.evaluate.explain):
+        yield tuple(missing.where.split(".")), missing
 
 
 def _base_model(loop: LoopSpec, settings: Settings) -> Iterator[tuple[Key, ConfigurationError]]:

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from lakeloop.measures.abstaining import Threshold, threshold_for
 from lakeloop.spec.base import NOTHING, RELEASE, Identifier, Mark, Section, Words, text_like
 from lakeloop.spec.columns import ColumnName
+from lakeloop.spec.explaining import OCCLUSION, Explain
 from lakeloop.spec.rules import Broken, refuse_broken
 
 SmokeText = Annotated[str, text_like(r"\S", "a text that is not blank")]
@@ -41,6 +42,10 @@ class Evaluate(Section):
     """For classification: a file, relative to the project, with texts that have none of the answers, one on
     each line (the first 2000 count). The evaluation says how many of them each threshold turns away, see
     `deploy.abstain`."""
+    explain: Annotated[Explain, Mark(("scores",))] = OCCLUSION
+    """How the words are found on which the worst mistakes hang. `occlusion`: each is left out in turn, of any
+    model. `integrated_gradients`: for classification and regression, of models that read word vectors; what
+    the words add sums up to the answer. Needs the extra `explain` where loops are evaluated."""
 
 
 class Gate(Section):

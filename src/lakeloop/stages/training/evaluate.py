@@ -137,7 +137,12 @@ def _evaluate(context: StageContext, stage: StageSession, order: EvaluationOrder
         card = read_card(dataset)
         fair = fair_rows(files, read_split(dataset, "test"), card, order.champion, task)
         fair, order = _without_best_that_knows(fair, order, files)
-        beyond = Beyond(read_split(dataset, "validation"), order.strangers, context.loop.deploy.abstain)
+        beyond = Beyond(
+            read_split(dataset, "validation"),
+            order.strangers,
+            context.loop.deploy.abstain,
+            context.loop.evaluate.explain,
+        )
         judged = _judge_all(context, order, fair.table, task, scratch, beyond)
         evidence = _evidence(context, stage, order, judged, fair, task, card)
         searches = searches_of(context, stage.partition, evidence)
@@ -268,6 +273,7 @@ def _evidence(
         leader=leader,
         wrong=wrong,
         mistakes=mistakes,
+        explained_by=of_leader.explained_by,
         examples=examples_of(of_leader, fair.table, task, named[leader].tables),
         error=task.error,
         made_at=now(),
