@@ -30,7 +30,7 @@ def require_usable(loop: LoopSpec, path: Path, settings: Settings) -> None:
     Raises:
         ConfigurationError: one or more do not compile, or something is not there; each with its line and key.
     """
-    refused = [*_patterns(loop), *_base_model(loop, settings), *_explaining(loop)]
+    refused = [*_patterns(loop), *_base_model(loop, settings), *_evaluation(loop, settings)]
     if not refused:
         return
     shown_as = shown_path(path, settings)
@@ -69,11 +69,17 @@ def _refusal(regex: str) -> str:
     return ""
 
 
-def _explaining(loop: LoopSpec) -> Iterator[tuple[Key, ConfigurationError]]:
+def _evaluation(loop: LoopSpec, settings: Settings) -> Iterator[tuple[Key, ConfigurationError]]:
+    """What an evaluation would find missing when the training is done."""
+    from lakeloop.evaluation.synonyms import synonyms_of
     from lakeloop.inference.explaining import not_there
 
     if missing := not_there(loop.evaluate.explain):
         yield tuple(missing.where.split(".")), missing
+    try:
+        synonyms_of(loop.evaluate, settings)
+    except ConfigurationError as error:
+        yield tuple(error.where.split(".")), error
 
 
 def _base_model(loop: LoopSpec, settings: Settings) -> Iterator[tuple[Key, ConfigurationError]]:

@@ -18,6 +18,7 @@ import pyarrow as pa
 from lakeloop.artifact import ArtifactDescription
 from lakeloop.errors import ArtifactError
 from lakeloop.evaluation.changes import Again, asked_again
+from lakeloop.evaluation.synonyms import Synonyms
 from lakeloop.evaluation.worst import worst_places
 from lakeloop.inference.explaining import explained
 from lakeloop.inference.occlusion import Part, parts_of, strongest
@@ -76,6 +77,7 @@ class Beyond:
     """Texts that have none of the answers."""
     abstain: Abstain = NEVER
     explain: Explain = OCCLUSION
+    synonyms: Synonyms | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def judge(
         content_digest(rows),
         seconds,
         latency=_latency(predictor, asked),
-        again=asked_again(predictor, asked, each),
+        again=asked_again(predictor, asked, each, beyond.synonyms, _kept(predictor, truths)),
         bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         explained=words,
         explained_by=by,
@@ -178,6 +180,13 @@ def _explained(
     found = explained(predictor, [asked[place] for place in rows], [answers[place] for place in rows], by)
     told = {place: strongest(parts, _WORDS) for place, parts in zip(rows, found.rows, strict=True)}
     return told, found.by
+
+
+def _kept(predictor: Predictor, truths: Sequence[Any]) -> dict[int, list[tuple[int, int]]]:
+    """Place of a row -> what of its text no change may touch: the right stretches, where such are found."""
+    if not predictor.description.contract.per_token:
+        return {}
+    return {place: [(begin, end) for begin, end, _ in row] for place, row in enumerate(truths)}
 
 
 def _thresholds(predictor: Predictor, validation: pa.Table | None, task: Task) -> tuple[Threshold, ...]:

@@ -90,6 +90,7 @@ def evaluate_again(context: StageContext, partition: str) -> StageRecord | None:
     """
     from lakeloop.evaluation.judge import Contender
     from lakeloop.evaluation.stored import evidence_of
+    from lakeloop.evaluation.synonyms import synonyms_of
     from lakeloop.registry.registry import Registry
 
     refuse(context, "released")
@@ -112,6 +113,7 @@ def evaluate_again(context: StageContext, partition: str) -> StageRecord | None:
         champion=champion,
         best=history.best,
         strangers=strangers_of(context),
+        synonyms=synonyms_of(context.loop.evaluate, context.settings),
     )
     return _carry_out(context, partition, order)
 
@@ -142,6 +144,7 @@ def _evaluate(context: StageContext, stage: StageSession, order: EvaluationOrder
             order.strangers,
             context.loop.deploy.abstain,
             context.loop.evaluate.explain,
+            order.synonyms,
         )
         judged = _judge_all(context, order, fair.table, task, scratch, beyond)
         evidence = _evidence(context, stage, order, judged, fair, task, card)
