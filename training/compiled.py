@@ -15,7 +15,7 @@ import torch
 from torch._dynamo import config
 
 from lakeloop.errors import ConfigurationError, LakeloopError
-from training.layers import layers_of
+from lakeloop.inference.encoders.layers import layers_of
 from training.network import Network
 
 log = logging.getLogger(__name__)

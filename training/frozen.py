@@ -22,9 +22,9 @@ from torch import nn
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
+from lakeloop.inference.encoders.layers import layers_of
 from training.data import Batch, Tokens, sorted_batches
 from training.device import Device
-from training.layers import layers_of
 from training.memory import unlearnt
 from training.network import Network
 from training.probe import alike

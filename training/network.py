@@ -2,36 +2,31 @@
 
 Methods differ in which of these weights they move, tasks in what the last layer gives and how it is judged;
 the shape is one, so that everything after training treats all candidates alike. What some methods add lies in
-the encoder (`training.parts`).
+the encoder (`lakeloop.inference.encoders.parts`).
 """
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from lakeloop.base_model import BaseModel
-from lakeloop.bases.files import read_json
+from lakeloop.bases.files import WEIGHTS, read_json
 from lakeloop.bases.fit import without_vectors
 from lakeloop.bases.vocabulary import read_vocabulary
 from lakeloop.errors import ConfigurationError
-from training.parts import add_again
+from lakeloop.inference.encoders.reading import embedding, hidden_states
+from lakeloop.inference.encoders.sealed import encoder_of, sealed
 from training.probe import (
-    embedding,
-    hidden_states,
     keep_nothing,
     require_finite,
     require_own_answers,
     require_reads,
 )
-
-ENCODER = "encoder."
-"""Begins the names of the encoder's weights in those of a network."""
 
 
 class TokenNetwork(nn.Module):
@@ -96,12 +91,12 @@ def load_encoder(base: BaseModel, max_tokens: int) -> PreTrainedModel:
     """
     where = f"{base.name} ({base.folder})"
     try:
-        model, missing = _sealed(base) if base.sealed else _published(base)
+        model, missing = sealed(base.config, base.folder / WEIGHTS) if base.sealed else _published(base)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise ConfigurationError(
             "base model cannot be loaded", where=where, found=str(error).strip().splitlines()[0]
         ) from error
-    encoder = _encoder_of(model)
+    encoder = encoder_of(model)
     used = {id(weight) for weight in encoder.parameters()}
     if lacking := sorted(name for name, weight in missing.items() if id(weight) in used):
         raise ConfigurationError(
@@ -137,24 +132,6 @@ def _published(base: BaseModel) -> tuple[Any, dict[str, torch.Tensor]]:
     return model, {name: weights[name] for name in loading["missing_keys"] if name in weights}
 
 
-def _sealed(base: BaseModel) -> tuple[Any, dict[str, torch.Tensor]]:
-    """The same of the network of an artifact."""
-    told = read_json(base.config)
-    config = AutoConfig.for_model(**told)
-    model = AutoModel.from_config(config, dtype=torch.float32)
-    encoder = _encoder_of(model)
-    add_again(encoder)
-    saved = load_file(base.folder / "model.safetensors")
-    weights = {name.removeprefix(ENCODER): w for name, w in saved.items() if name.startswith(ENCODER)}
-    own = dict(encoder.named_parameters(remove_duplicate=False))
-    loading = encoder.load_state_dict(weights, strict=False)
-    # Of weights that are one, one is saved.
-    there = {id(own[name]) for name in weights if name in own}
-    return model, {
-        name: own[name] for name in loading.missing_keys if name in own and id(own[name]) not in there
-    }
-
-
 def _require_vectors(encoder: PreTrainedModel, base: BaseModel) -> None:
     """As `bases.fit` does, where config.json leaves open how many word vectors there are."""
     vectors = encoder.config.vocab_size
@@ -162,13 +139,3 @@ def _require_vectors(encoder: PreTrainedModel, base: BaseModel) -> None:
         return
     if beyond := read_vocabulary(base.tokenizer).above(vectors):
         raise without_vectors(beyond, vectors, base.name)
-
-
-def _encoder_of(model: Any) -> PreTrainedModel:
-    """`model`, or of one with a decoder (BART, T5) its encoder: texts are read here, none is written."""
-    encoder = model.get_encoder() if hasattr(model, "decoder") else model
-    encoder = encoder if isinstance(encoder, PreTrainedModel) else model
-    if getattr(encoder, "pooler", None) is not None:
-        # Its output is not used here, and many published models leave its weights out.
-        encoder.pooler = None
-    return cast("PreTrainedModel", encoder)

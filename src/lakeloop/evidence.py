@@ -13,6 +13,7 @@ from pydantic import Field
 
 from lakeloop.measures.abstaining import Threshold
 from lakeloop.records import Formatted, Frozen
+from lakeloop.spec.explaining import OCCLUSION, Explain
 from lakeloop.tasks.base import Grid
 
 FORMAT = 1
@@ -128,7 +129,7 @@ class Mistake(Frozen):
     answered: str
     error: float
     words: tuple[tuple[str, float], ...] = Field(default=(), exclude_if=lambda words: not words)
-    """Words on which the answer hangs most, with how much less the model says it without them."""
+    """Words on which the answer hangs most, with how much the model says it by them."""
 
 
 class Example(Frozen):
@@ -179,6 +180,8 @@ class Evidence(Formatted):
     """Rows that the leader got wrong, of which `mistakes` are the worst."""
     mistakes: tuple[Mistake, ...] = Field(default=(), repr=False)
     """Mistakes of the leader, the worst first."""
+    explained_by: Explain = Field(default=OCCLUSION, exclude_if=lambda by: by == OCCLUSION)
+    """How their words were weighed."""
     examples: tuple[Example, ...] = Field(default=(), repr=False)
     """A row of each of the leader's most frequent confusions, where a page shows these and no matrix."""
     error: str = "error"

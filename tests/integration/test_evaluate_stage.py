@@ -283,6 +283,23 @@ assert not loaded, loaded
 """
 
 
+def test_texts_are_asked_in_other_words_and_another_list_is_another_evaluation(tmp_path: Path) -> None:
+    context = small_context(tmp_path, small_loop(evaluate={"synonyms": "words.csv"}))
+    (tmp_path / "words.csv").write_text("sports, games\n")
+    publish(context, DAY, mart_rows(DAY, 240))
+    dataset(context, DAY)
+    trained(context, "baseline", DAY)
+    record = evaluate(context, DAY)
+    (model,) = evidence_of(context.lake.files, record).models
+    (changed,) = (grid for grid in model.tables if grid.title == "Changed texts")
+    (line,) = (row for row in changed.rows if row[0] == "synonyms")
+    assert line[2] == 0.0  # a model of key words knows no others
+    assert "synonyms" in Path(record.links["report"]).read_text()
+    assert evaluate(context, DAY).status == "unchanged"
+    (tmp_path / "words.csv").write_text("sports, athletics\n")
+    assert evaluate(context, DAY).status == "done"
+
+
 @pytest.mark.slow
 def test_evaluation_needs_no_torch(context: StageContext, root: Path) -> None:
     trained(context, "baseline", DAY)

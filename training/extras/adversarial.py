@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from lakeloop.inference.encoders.layers import layers_of
 from lakeloop.spec.extras import Fgm, Off, Pgd
-from training.layers import layers_of
 from training.network import Network
 
 Compute = Callable[[], torch.Tensor]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lakeloop.inference.encoders.parts import add, weights_of
 from training.methods.base import Opened, trainable
 from training.network import Network
-from training.parts import add, weights_of
 
 
 @dataclass(frozen=True)

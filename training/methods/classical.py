@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix, issparse
 from torch import nn
 from transformers import PreTrainedModel
 
+from lakeloop.inference.encoders.reading import embedding
 from lakeloop.spec import methods as spec
 from training.characters import PER_TOKEN, CharacterCounts, character_tokenizer, places, runs_of
 from training.data import tokenise
@@ -23,7 +24,6 @@ from training.job import Job, Trained
 from training.methods.base import Method
 from training.methods.head import embeddings_of, fit_head, row_weights_of
 from training.network import Network, TokenNetwork, load_encoder
-from training.probe import embedding
 from training.tasks.base import Inputs, TrainingTask
 from training.trees import Trees, as_trees
 from training.validation import Scores

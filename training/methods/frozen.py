@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from lakeloop.errors import ConfigurationError
+from lakeloop.inference.encoders.layers import layers_of
 from lakeloop.spec import methods as spec
 from training.gradient import Gradient
-from training.layers import layers_of
 from training.methods.base import Method, Opened, trainable
 from training.methods.top_layers import TopLayers
 from training.network import Network

@@ -12,12 +12,12 @@ from typing import cast
 import torch
 from torch import nn
 
+from lakeloop.inference.encoders.parts import Prompt, before_texts, stand_before
 from lakeloop.spec import methods as spec
 from training.gradient import Gradient
 from training.methods.added import Added
 from training.methods.base import Method, Opened, trainable
 from training.network import Network
-from training.parts import Prompt, before_texts, stand_before
 
 
 def p_tuning(section: spec.PTuning) -> Method:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lakeloop.errors import ConfigurationError
+from lakeloop.inference.encoders.layers import layers_of
 from lakeloop.spec import methods as spec
 from training.gradient import Gradient
-from training.layers import layers_of
 from training.methods.base import Method, Opened, trainable
 from training.network import Network
 

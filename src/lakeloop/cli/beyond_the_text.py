@@ -27,7 +27,7 @@ from lakeloop.stages.training.evaluation_order import strangers_of
 
 
 def require_usable(loop: LoopSpec, path: Path, settings: Settings) -> None:
-    """Compile the patterns of `loop`, the loop of the file at `path`, and look for the files it names.
+    """Compile the patterns of `loop`, of the file at `path`; look for its base model and what it needs.
 
     The patterns are compiled with DuckDB, whose RE2 will judge the rows.
 
@@ -35,7 +35,12 @@ def require_usable(loop: LoopSpec, path: Path, settings: Settings) -> None:
         ConfigurationError: one or more do not compile, or a file is not there or none that can be used; each
             with its line and key.
     """
-    refused = [*_patterns(loop), *_base_model(loop, settings), *_files_beside(loop, settings)]
+    refused = [
+        *_patterns(loop),
+        *_base_model(loop, settings),
+        *_files_beside(loop, settings),
+        *_evaluation(loop, settings),
+    ]
     if not refused:
         return
     shown_as = shown_path(path, settings)
@@ -72,6 +77,19 @@ def _refusal(regex: str) -> str:
         except duckdb.Error as error:
             return str(error).strip().splitlines()[0]
     return ""
+
+
+def _evaluation(loop: LoopSpec, settings: Settings) -> Iterator[tuple[Key, ConfigurationError]]:
+    """What an evaluation would find missing when the training is done."""
+    from lakeloop.evaluation.synonyms import synonyms_of
+    from lakeloop.inference.explaining import not_there
+
+    if missing := not_there(loop.evaluate.explain):
+        yield tuple(missing.where.split(".")), missing
+    try:
+        synonyms_of(loop.evaluate, settings)
+    except ConfigurationError as error:
+        yield tuple(error.where.split(".")), error
 
 
 def _base_model(loop: LoopSpec, settings: Settings) -> Iterator[tuple[Key, ConfigurationError]]:

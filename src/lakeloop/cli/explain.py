@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
 from lakeloop.cli.arguments import LoopName
 from lakeloop.errors import ConfigurationError
+from lakeloop.spec.explaining import GRADIENTS, OCCLUSION, Explain
+
+if TYPE_CHECKING:
+    from lakeloop.inference.occlusion import Part
 
 app = typer.Typer()
+_HEADINGS = {OCCLUSION: ("without", "says so much less"), GRADIENTS: ("word", "adds")}
 
 
 @app.command(rich_help_panel="Models")
@@ -23,16 +29,21 @@ def explain(
     version: Annotated[
         str | None, typer.Option(metavar="VERSION", help="Of the registry; default: the champion.")
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(get_args(Explain)), help="Default: `evaluate.explain` of the loop file."
+        ),
+    ] = None,
 ) -> None:
-    """Answer a text, and say how much less the model would say that without each of its words."""
-    from rich.table import Table
-    from rich.text import Text
+    """Answer a text, and say which of its words the answer hangs on.
 
+    By occlusion: how much less the model says it without each; by integrated gradients: what each adds.
+    """
     from lakeloop.cli.running import open_loop, working
     from lakeloop.cli.score import version_of
-    from lakeloop.inference.occlusion import effects
+    from lakeloop.inference.explaining import explained
     from lakeloop.inference.predictor import Predictor
-    from lakeloop.local.status_view import console_for_people
     from lakeloop.scratch.folder import passing_folder
     from lakeloop.tasks.reading import Instance
     from lakeloop.tasks.registry import task_class
@@ -43,6 +54,7 @@ def explain(
                 "no text", where=f"lakeloop explain {loop} {name}", expected="one that is not blank"
             )
     context = open_loop(loop, {})
+    way = _way(by or context.loop.evaluate.explain)
     found, row = version_of(context, version), Instance(text, pair)
     with passing_folder(context.settings.home, "explain") as scratch, working("asking the model"):
         folder = context.lake.files.fetch(found.folder_name, scratch / "model")
@@ -52,14 +64,34 @@ def explain(
                 "the model reads something else", where=key, expected=expected, found=fault
             )
         (answer,) = predictor.predict([row])
-        (parts,) = effects(predictor, [row], [answer])
+        (parts,), taken = explained(predictor, [row], [answer], way)
     typer.echo(f"{found.name}: {task_class(predictor.description.contract.kind).shown(answer)}")
     if not parts:
         typer.echo("no word of it can be left out, or answers of this kind are not weighed")
         return
+    if taken != way:
+        typer.echo(f"explained by {taken}: this model has no gradients")
+    _show(parts, taken)
+
+
+def _show(parts: Iterable[Part], by: Explain) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from lakeloop.local.status_view import console_for_people
+
+    word, effect = _HEADINGS[by]
     table = Table(box=None, pad_edge=False)
-    table.add_column("without", overflow="fold")
-    table.add_column("says so much less", justify="right")
+    table.add_column(word, overflow="fold")
+    table.add_column(effect, justify="right")
     for part in parts:
         table.add_row(Text(part.text), f"{part.effect:+.4f}")
     console_for_people().print(table)
+
+
+def _way(said: str) -> Explain:
+    if said not in get_args(Explain):
+        raise ConfigurationError(
+            "no such way to explain", where="--by", expected=", ".join(get_args(Explain)), found=said
+        )
+    return cast("Explain", said)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import random
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from lakeloop.inference.occlusion import WORD
 
 if TYPE_CHECKING:
+    from lakeloop.evaluation.synonyms import Synonyms
     from lakeloop.inference.predictor import Predictor
     from lakeloop.tasks.base import Answer
     from lakeloop.tasks.reading import Instance
@@ -28,6 +29,7 @@ _WORD = re.compile(r"[^\W\d_]{4,}")
 _FEWER = 4
 """Of texts that may say something else, a quarter is asked."""
 _FEWEST_WORDS = 4
+NOTHING_KEPT: Mapping[int, Sequence[tuple[int, int]]] = {}
 _TYPOS = 0.1
 """Share of the words with four letters or more that get a typo; one at least."""
 
@@ -97,23 +99,34 @@ CHANGES = (
     Change("capital letters", in_capitals),
     Change("small letters", in_small_letters),
     Change("no punctuation", without_punctuation, keeps_places=False),
-    # No list of synonyms comes with the product, and each language needs its own: a word less needs none.
     Change("a word left out", without_a_word, keeps_places=False, same_meaning=False),
 )
 
 
-def asked_again(predictor: Predictor, asked: Sequence[Instance], seconds: float) -> tuple[Again, ...]:
+def asked_again(
+    predictor: Predictor,
+    asked: Sequence[Instance],
+    seconds: float,
+    synonyms: Synonyms | None = None,
+    kept: Mapping[int, Sequence[tuple[int, int]]] = NOTHING_KEPT,
+) -> tuple[Again, ...]:
     """What `predictor` answers to some of the rows `asked` with each change; a row took it `seconds`.
 
     Rows that a change leaves as they are say nothing, and rows that it leaves without a text cannot be asked.
-    Of a model whose answers are places in the text, only changes that keep these are asked.
+    Of a model whose answers are places in the text, only changes that keep these are asked, and `synonyms`:
+    what is `kept` of a row, from and up to a character, they leave, and its answers are put back to where
+    they stand in the text before.
     """
     in_time = int(_SECONDS / len(CHANGES) / max(seconds, 1e-9))
     if in_time < min(_FEWEST_ROWS, len(asked)):
         return ()
     places_matter = predictor.description.contract.per_token
     changes = [each for each in CHANGES if each.keeps_places or not places_matter]
-    return tuple(_asked(predictor, asked, changes, min(in_time, _MOST_ROWS)))
+    most = min(in_time, _MOST_ROWS)
+    found = _asked(predictor, asked, changes, most)
+    if synonyms is None:
+        return tuple(found)
+    return (*found, *_in_other_words(predictor, asked, synonyms, kept, most))
 
 
 def _asked(
@@ -122,9 +135,27 @@ def _asked(
     for change in changes:
         changed = {place: change.apply(row.text) for place, row in enumerate(asked)}
         told = [place for place, text in changed.items() if text.strip() and text != asked[place].text]
-        # Spread evenly: neighbours are of one day.
-        count = min(most if change.same_meaning else most // _FEWER, len(told))
-        picked = [told[number * len(told) // count] for number in range(count)]
-        if picked:
+        if picked := _spread(told, most if change.same_meaning else most // _FEWER):
             answers = predictor.predict([asked[place]._replace(text=changed[place]) for place in picked])
             yield Again(change.name, tuple(picked), tuple(answers), change.same_meaning)
+
+
+def _in_other_words(
+    predictor: Predictor,
+    asked: Sequence[Instance],
+    synonyms: Synonyms,
+    kept: Mapping[int, Sequence[tuple[int, int]]],
+    most: int,
+) -> Iterator[Again]:
+    changed = {place: synonyms.rewritten(row.text, kept.get(place, ())) for place, row in enumerate(asked)}
+    told = [place for place, found in changed.items() if found.text != asked[place].text]
+    if picked := _spread(told, most if synonyms.same_meaning else most // _FEWER):
+        answers = predictor.predict([asked[place]._replace(text=changed[place].text) for place in picked])
+        placed = [answer.moved(changed[place].back) for place, answer in zip(picked, answers, strict=True)]
+        yield Again("synonyms", tuple(picked), tuple(placed), synonyms.same_meaning)
+
+
+def _spread(places: Sequence[int], most: int) -> list[int]:
+    """`most` of `places`, evenly: neighbours are of one day."""
+    count = min(most, len(places))
+    return [places[number * len(places) // count] for number in range(count)]

@@ -18,13 +18,16 @@ import pyarrow as pa
 from lakeloop.artifact import ArtifactDescription
 from lakeloop.errors import ArtifactError
 from lakeloop.evaluation.changes import Again, asked_again
+from lakeloop.evaluation.synonyms import Synonyms
 from lakeloop.evaluation.worst import worst_places
-from lakeloop.inference.occlusion import Part, effects, parts_of, strongest
+from lakeloop.inference.explaining import explained
+from lakeloop.inference.occlusion import Part, parts_of, strongest
 from lakeloop.inference.predictor import Predictor
 from lakeloop.lake.digest import content_digest
 from lakeloop.measures.abstaining import Threshold, thresholds_of
 from lakeloop.measures.base import Outcomes
 from lakeloop.measures.registry import ABSTAINING, CERTAINTIES
+from lakeloop.spec.explaining import GRADIENTS, OCCLUSION, Explain
 from lakeloop.spec.release import NEVER, Abstain
 from lakeloop.tasks.base import Answer, Task
 from lakeloop.tasks.reading import Instance, instances_of
@@ -35,8 +38,11 @@ if TYPE_CHECKING:
 _ALONE = 50
 """Rows that are asked one by one."""
 _MOST_EXPLAINED = 6
-"""Mistakes whose words are left out one by one."""
-_EXPLAINED_SECONDS = 1.0
+"""Mistakes of which the words are weighed."""
+_EXPLAINED_SECONDS = {OCCLUSION: 1.0, GRADIENTS: 15.0}
+"""Who asks for gradients waits for them."""
+_OF_GRADIENTS = 100
+"""Times that an answer's gradients on all their points take longer than the answer."""
 _WORDS = 5
 """That are told of each."""
 _MOST_VALIDATION = 1000
@@ -70,6 +76,8 @@ class Beyond:
     strangers: tuple[str, ...] = ()
     """Texts that have none of the answers."""
     abstain: Abstain = NEVER
+    explain: Explain = OCCLUSION
+    synonyms: Synonyms | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,7 @@ class Judged:
     """Its answers to some of the rows with changed texts."""
     explained: Mapping[int, tuple[Part, ...]] = field(default_factory=dict)
     """Place of a row that it got wrong -> the words on which the answer hangs most; of the worst few."""
+    explained_by: Explain = OCCLUSION
     thresholds: tuple[Threshold, ...] = ()
     """By which its answers can be held back."""
     strangers: tuple[Answer, ...] = ()
@@ -129,6 +138,7 @@ def judge(
     truths = task.truths(rows)
     outcomes = replace(task.outcomes(answers, truths), losses=predictor.losses(asked, truths))
     each = seconds / max(1, len(asked))
+    words, by = _explained(predictor, asked, answers, task.errors(answers, truths), each, beyond.explain)
     return Judged(
         contender,
         predictor.description,
@@ -137,9 +147,10 @@ def judge(
         content_digest(rows),
         seconds,
         latency=_latency(predictor, asked),
-        again=asked_again(predictor, asked, each),
+        again=asked_again(predictor, asked, each, beyond.synonyms, _kept(predictor, truths)),
         bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
-        explained=_explained(predictor, asked, answers, task.errors(answers, truths), each),
+        explained=words,
+        explained_by=by,
         thresholds=contender.thresholds or _thresholds(predictor, beyond.validation, task),
         strangers=tuple(predictor.predict(beyond.strangers)) if beyond.strangers else (),
         abstain=beyond.abstain,
@@ -152,16 +163,30 @@ def _explained(
     answers: Sequence[Answer],
     errors: NDArray[Any],
     seconds: float,
-) -> dict[int, tuple[Part, ...]]:
-    """The worst mistakes of a model that takes `seconds` for a row: as many as there is time for."""
-    rows, left, read = [], _EXPLAINED_SECONDS, predictor.description.max_tokens
+    by: Explain,
+) -> tuple[dict[int, tuple[Part, ...]], Explain]:
+    """The worst mistakes of a model that takes `seconds` for a row: as many as there is time for.
+
+    And how they were explained.
+    """
+    rows, left, read = [], _EXPLAINED_SECONDS[by], predictor.description.max_tokens
     for place in worst_places(errors, _MOST_EXPLAINED):
-        left -= seconds * len(parts_of(asked[place].text, read))
+        left -= seconds * (_OF_GRADIENTS if by == GRADIENTS else len(parts_of(asked[place].text, read)))
         if left < 0:
             break
         rows.append(place)
-    found = effects(predictor, [asked[place] for place in rows], [answers[place] for place in rows])
-    return {place: strongest(parts, _WORDS) for place, parts in zip(rows, found, strict=True)}
+    if not rows:
+        return {}, by
+    found = explained(predictor, [asked[place] for place in rows], [answers[place] for place in rows], by)
+    told = {place: strongest(parts, _WORDS) for place, parts in zip(rows, found.rows, strict=True)}
+    return told, found.by
+
+
+def _kept(predictor: Predictor, truths: Sequence[Any]) -> dict[int, list[tuple[int, int]]]:
+    """Place of a row -> what of its text no change may touch: the right stretches, where such are found."""
+    if not predictor.description.contract.per_token:
+        return {}
+    return {place: [(begin, end) for begin, end, _ in row] for place, row in enumerate(truths)}
 
 
 def _thresholds(predictor: Predictor, validation: pa.Table | None, task: Task) -> tuple[Threshold, ...]:

@@ -45,11 +45,11 @@ class Predictor:
                 what its description says.
         """
         artifact = open_artifact(folder, expect)
-        self.folder = folder
+        self.folder, self.threads = folder, threads
         self.digest: str = artifact.digest
         self.description: ArtifactDescription = artifact.description
         self._tokenizer = _open_tokenizer(folder / TOKENIZER, artifact.description.max_tokens)
-        self._pad = pad_id_of(self._tokenizer)
+        self.pad = pad_id_of(self._tokenizer)
         # Padding is ours, by batch; a tokenizer.json may carry its own, to a fixed length.
         self._tokenizer.no_padding()
         self._prompts: Prompts | None = None
@@ -85,7 +85,7 @@ class Predictor:
             self._engine,
             contract,
             [each.ids for each in encoded],
-            self._pad,
+            self.pad,
             self.description.reads.numbers(instances),
         )
         if not contract.per_token:
@@ -115,7 +115,7 @@ class Predictor:
         found: dict[int, Written] = {}
         for batch in length_batches([len(row) for row in ids]):
             yield len(batch) * (len(ids[batch[-1]]) + prompts.most_written)
-            written = self._engine.run(pad([ids[index] for index in batch], self._pad))
+            written = self._engine.run(pad([ids[index] for index in batch], self.pad))
             found.update(zip(batch, map(prompts.written, written), strict=True))
         return self._decode(self.description.contract, [found[index] for index in range(len(ids))])
 
@@ -131,6 +131,17 @@ class Predictor:
             inputs_of(instances, self.description.reads),
             placed=self.description.contract.per_token,
         )
+
+    def read(self, rows: Sequence[Instance]) -> list[tuple[Instance, Encoding]]:
+        """`rows` after cleaning, each with the tokens that the network reads and where they stand."""
+        cleaned = self._cleaned(rows)
+        texts = inputs_of(cleaned, self.description.reads)
+        return list(zip(cleaned, encode(self._tokenizer, texts, placed=True), strict=True))
+
+    def token(self, name: str) -> int | None:
+        """The id of the token called `name`; None where there is none."""
+        found: int | None = self._tokenizer.token_to_id(name)
+        return found
 
     def losses(self, rows: Sequence[Instance], right: Sequence[str]) -> NDArray[np.float64] | None:
         """How unlikely the model takes the answers `right` to be: float64 [rows, 2].

@@ -54,6 +54,8 @@ CERTAINTIES: Mapping[str, Callable[[Outcomes], tuple[NDArray[Any], NDArray[Any]]
 """Kind of task whose answers have probabilities -> of each answer its probability and whether it is right."""
 ABSTAINING = ("classification",)
 """Kinds of task whose answer can be held back as a whole where it is not sure enough."""
+WEIGHED = ("classification", "regression")
+"""Kinds of task with one answer to a row, which is weighed: by its probability, or as a number."""
 TEXTS_PER_SECOND = _measured(
     "texts_per_second", "texts a second", "Rows answered in a second, many at once, where it was evaluated."
 )

@@ -18,6 +18,7 @@ from lakeloop.spec.checks import Checks, OneOf, RowCheck
 from lakeloop.spec.clean import Clean
 from lakeloop.spec.columns import ColumnType
 from lakeloop.spec.contract import column_rule
+from lakeloop.spec.explaining import wrong_explaining
 from lakeloop.spec.languages import UNDETERMINED
 from lakeloop.spec.methods import methods_for
 from lakeloop.spec.release import Approval, Deploy, Evaluate, Gate
@@ -92,6 +93,7 @@ class LoopSpec(Section):
                 *self._slices_without_column(),
                 *self._smoke_rows_that_are_not_read(),
                 *self._wrong_abstaining(),
+                *self._wrong_explaining(),
             ]
         )
         return self
@@ -189,6 +191,10 @@ class LoopSpec(Section):
             if said:
                 kinds = f"no such key; it is for {', '.join(ABSTAINING)}"
                 yield Broken(key, "such answers are not held back", kinds, self.task.kind)
+
+    def _wrong_explaining(self) -> Iterator[Broken]:
+        methods = [(each.name, each.method) for each in self.train.all_candidates]
+        return wrong_explaining(self.task.kind, self.evaluate.explain, methods)
 
     def _slices_without_column(self) -> Iterator[Broken]:
         for number, name in enumerate(self.evaluate.slices):

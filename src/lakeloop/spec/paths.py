@@ -158,20 +158,18 @@ def confine_all(loop: LoopSpec, settings: Settings) -> list[ConfigurationError]:
         base_model_folder(loop.train, settings)
     except ConfigurationError as error:
         errors.append(error)
-    beside = {
-        key: path
+    beside: dict[str, str | None] = {
+        f"train.{key}": path
         for candidate in loop.train.all_candidates
         for key, path in loop.train.folders_for(candidate.method).items()
         if path != CHAMPION
     }
+    beside["evaluate.out_of_scope"] = loop.evaluate.out_of_scope
+    beside["evaluate.synonyms"] = loop.evaluate.synonyms
     for key, path in beside.items():
         try:
-            confine(path, settings, f"train.{key}")
-        except ConfigurationError as error:
-            errors.append(error)
-    if (strangers := loop.evaluate.out_of_scope) is not None:
-        try:
-            confine(strangers, settings, "evaluate.out_of_scope")
+            if path is not None:
+                confine(path, settings, key)
         except ConfigurationError as error:
             errors.append(error)
     patterns = {SCORE_SOURCE: loop.score.path, SCORE_TO: loop.score.to}

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from lakeloop.measures.abstaining import Threshold, threshold_for
 from lakeloop.spec.base import NOTHING, RELEASE, Identifier, Mark, Section, Words, text_like
 from lakeloop.spec.columns import ColumnName
+from lakeloop.spec.explaining import OCCLUSION, Explain
 from lakeloop.spec.rules import Broken, refuse_broken
 
 VisibleText = Annotated[str, text_like(r"\S", "a text that is not blank")]
@@ -41,6 +42,14 @@ class Evaluate(Section):
     """For classification: a file, relative to the project, with texts that have none of the answers, one on
     each line (the first 2000 count). The evaluation says how many of them each threshold turns away, see
     `deploy.abstain`."""
+    synonyms: Annotated[Words | None, Mark(("scores",))] = None
+    """Words of one meaning, by which texts are asked again: a file, relative to the project, with a group on
+    each line and commas between its words, such as `car, automobile`; or a folder with the files of WordNet
+    (`/usr/share/wordnet` of the Debian package wordnet-base), whose words are shown beside `invariance`."""
+    explain: Annotated[Explain, Mark(("scores",))] = OCCLUSION
+    """How the words are found on which the worst mistakes hang. `occlusion`: each is left out in turn, of any
+    model. `integrated_gradients`: for classification and regression, of models that read word vectors; what
+    the words add sums up to the answer. Needs the extra `explain` where loops are evaluated."""
 
 
 class Gate(Section):

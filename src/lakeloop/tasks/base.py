@@ -59,6 +59,10 @@ class Answer(Frozen):
         """How much this answer says what `said` says: a probability, or a number; None: it cannot be told."""
         return None
 
+    def moved(self, back: Callable[[int, int], tuple[int, int]]) -> Answer:  # noqa: ARG002 - for those with places
+        """The answer with its places, from and up to a character, where `back` puts them."""
+        return self
+
     def unless_unsure(self, below: float) -> Answer:  # noqa: ARG002 - for those that have a probability
         """The answer, or that there is none: where it is less probable than `below`."""
         return self

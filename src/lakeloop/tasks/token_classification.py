@@ -78,6 +78,14 @@ class Entities(Answer):
         found = [each.model_copy(update={"text": read[each.start : each.end]}) for each in self.entities]
         return self.model_copy(update={"entities": found, "text": None if self.text is None else read})
 
+    def moved(self, back: Callable[[int, int], tuple[int, int]]) -> Answer:
+        places = [back(each.start, each.end) for each in self.entities]
+        found = [
+            each.model_copy(update={"start": start, "end": end})
+            for each, (start, end) in zip(self.entities, places, strict=True)
+        ]
+        return self.model_copy(update={"entities": found})
+
 
 class Proposed:
     """Tags are not told from other texts by a look at them: they have to be named."""

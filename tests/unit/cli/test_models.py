@@ -155,6 +155,9 @@ def test_explain_answers_a_text_and_weighs_its_words(run: Run, context: StageCon
     assert max(effects, key=lambda word: effects[word]) == "tech"
     assert run("explain", "tickets", "tech", "--version", "v1").out.startswith("v1: tech")
     assert "no word of it can be left out" in run("explain", "tickets", "tech").out
+    other = run("explain", "tickets", "a story about tech", "--by", "integrated_gradients")
+    assert (other.code, "explained by occlusion: this model has no gradients" in other.out) == (0, True)
+    assert run("explain", "tickets", "tech", "--by", "gradients").code == 64
     refused = run("explain", "tickets", "tech", "--pair", "sports")
     assert (refused.code, "reads something else" in refused.err) == (64, True)
     assert run("explain", "tickets", "tech", "--version", "v9").code == 64

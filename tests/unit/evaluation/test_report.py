@@ -51,6 +51,7 @@ def report_of(models: Sequence[Judged], rows: pa.Table, loop: LoopSpec) -> Repor
             rows=rows.num_rows,
             wrong=wrong,
             mistakes=mistakes,
+            explained_by=models[0].explained_by,
             error=task.error,
             comparisons=compare_all(models[0], models, rows, task, loop.metric),
             examples=examples_of(models[0], rows, task, found[0].tables),
@@ -325,6 +326,9 @@ def test_a_page_without_texts_has_no_table_of_values_of_rows_and_a_mistake_has_i
     shown, shared = render(page_of), render(page_of, texts=False)
     assert "<b><bdi>sports&lt;b&gt;</bdi></b>" in shown
     assert "The answer hangs on" in shown
+    assert "when the word is left out" in shown
+    by = replace(confused, explained=explained, explained_by="integrated_gradients")
+    assert "by integrated gradients" in render(report_of([by, models[0]], ROWS, small_loop()))
     assert "Doubtful answers</h2>" in shown
     for title in ("Doubtful answers", "Worst slices", "Words"):
         assert f"{title}</h2>" not in shared

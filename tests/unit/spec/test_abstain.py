@@ -62,5 +62,6 @@ def test_texts_out_of_scope_decide_scores_alone_and_lie_in_the_project(tmp_path:
     assert identity(plain, "scores") != identity(asked, "scores")
     settings = Settings(root=tmp_path)
     assert confine_all(asked, settings) == []
-    (error,) = confine_all(small_loop(evaluate={"out_of_scope": "/etc/passwd"}), settings)
-    assert "evaluate.out_of_scope" in str(error)
+    for key in ("out_of_scope", "synonyms"):
+        (error,) = confine_all(small_loop(evaluate={key: "/etc/passwd"}), settings)
+        assert f"evaluate.{key}" in str(error)

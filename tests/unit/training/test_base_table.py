@@ -13,6 +13,7 @@ from lakeloop.base_model import BaseModel, find_base_model
 from lakeloop.bases import fit
 from lakeloop.bases.families import TESTED, Family
 from lakeloop.errors import ConfigurationError
+from lakeloop.inference.encoders.reading import embedding
 from lakeloop.spec.methods import METHODS as SECTIONS
 from lakeloop.spec.methods import kind_of
 from lakeloop.tracking.tracker import NoopTracker
@@ -26,7 +27,7 @@ from training.device import open_device
 from training.frozen import can_replay
 from training.job import open_job
 from training.network import Network, load_encoder
-from training.probe import embedding, fitting
+from training.probe import fitting
 from training.train import train
 
 TOLD = json.loads(TABLE.read_text())

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import nn
 
+from lakeloop.inference.encoders.layers import layers_of
 from tests.support.rerun import CAPTURED, FEW_WIDTHS, Rerun
 from training import compiled, steps
 from training.compiled import compiled_layers, is_long
 from training.gradient import Fit
 from training.job import Job, Trained
-from training.layers import layers_of
 from training.network import Network, load_encoder
 from training.plan import ON_A_CPU, Plan
 from training.train import train

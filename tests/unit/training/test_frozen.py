@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from lakeloop.base_model import BaseModel, find_base_model
+from lakeloop.inference.encoders.layers import layers_of
 from tests.support.rerun import CAPTURED, Rerun
 from tests.support.tiny_bert import make_base_model, make_rows
 from training import frozen, steps
 from training.data import Tokens, load_tokenizer, tokenise
 from training.device import Device, open_device
 from training.frozen import FrozenLayers, worth_keeping
-from training.layers import layers_of
 from training.network import Network, load_encoder
 
 LAYERS = 4

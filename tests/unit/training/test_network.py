@@ -13,9 +13,9 @@ from transformers import RobertaConfig, RobertaModel
 
 from lakeloop.base_model import BaseModel
 from lakeloop.errors import ConfigurationError
+from lakeloop.inference.encoders.layers import layers_of
 from tests.support.tiny_bert import MAX_POSITIONS, make_rows
 from training.data import Tokens, load_tokenizer, tokenise
-from training.layers import layers_of
 from training.network import Network, load_encoder
 
 

@@ -14,6 +14,8 @@ import torch
 from lakeloop.base_model import BaseModel, find_base_model, misfits_of
 from lakeloop.bases.parts import KEY
 from lakeloop.errors import ConfigurationError
+from lakeloop.inference.encoders.layers import layers_of
+from lakeloop.inference.encoders.parts import Prompt, add, before_texts, parts_in
 from lakeloop.spec.methods import ADAPTER, PREFIX, PROMPT
 from lakeloop.spec.train import CHAMPION, Train
 from tests.support.sealed import sealed
@@ -21,9 +23,7 @@ from tests.support.tiny_bases import FAMILIES
 from tests.support.tiny_bert import MAX_POSITIONS
 from training.graph import graph_of
 from training.job import Job
-from training.layers import layers_of
 from training.network import Network, load_encoder
-from training.parts import Prompt, add, before_texts, parts_in
 from training.train import train
 
 IDS = torch.tensor([[5, 6, 7, 8, 9], [9, 6, 5, 0, 0]])

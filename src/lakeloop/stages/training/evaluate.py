@@ -90,6 +90,7 @@ def evaluate_again(context: StageContext, partition: str) -> StageRecord | None:
     """
     from lakeloop.evaluation.judge import Contender
     from lakeloop.evaluation.stored import evidence_of
+    from lakeloop.evaluation.synonyms import synonyms_of
     from lakeloop.registry.registry import Registry
 
     refuse(context, "released")
@@ -112,6 +113,7 @@ def evaluate_again(context: StageContext, partition: str) -> StageRecord | None:
         champion=champion,
         best=history.best,
         strangers=strangers_of(context.loop, context.settings),
+        synonyms=synonyms_of(context.loop.evaluate, context.settings),
     )
     return _carry_out(context, partition, order)
 
@@ -137,7 +139,13 @@ def _evaluate(context: StageContext, stage: StageSession, order: EvaluationOrder
         card = read_card(dataset)
         fair = fair_rows(files, read_split(dataset, "test"), card, order.champion, task)
         fair, order = _without_best_that_knows(fair, order, files)
-        beyond = Beyond(read_split(dataset, "validation"), order.strangers, context.loop.deploy.abstain)
+        beyond = Beyond(
+            read_split(dataset, "validation"),
+            order.strangers,
+            context.loop.deploy.abstain,
+            context.loop.evaluate.explain,
+            order.synonyms,
+        )
         judged = _judge_all(context, order, fair.table, task, scratch, beyond)
         evidence = _evidence(context, stage, order, judged, fair, task, card)
         searches = searches_of(context, stage.partition, evidence)
@@ -268,6 +276,7 @@ def _evidence(
         leader=leader,
         wrong=wrong,
         mistakes=mistakes,
+        explained_by=of_leader.explained_by,
         examples=examples_of(of_leader, fair.table, task, named[leader].tables),
         error=task.error,
         made_at=now(),

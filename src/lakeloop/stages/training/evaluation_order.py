@@ -20,6 +20,7 @@ from lakeloop.stages.training.frozen import newest_dataset
 
 if TYPE_CHECKING:
     from lakeloop.evaluation.judge import Contender
+    from lakeloop.evaluation.synonyms import Synonyms
     from lakeloop.evidence import Evidence
     from lakeloop.registry.history import ModelVersion
     from lakeloop.search.found import SearchFound
@@ -46,6 +47,8 @@ class EvaluationOrder:
     """The best version of the loop's history, where it is not the champion and can answer."""
     strangers: tuple[str, ...] = ()
     """Texts of `evaluate.out_of_scope`."""
+    synonyms: Synonyms | None = None
+    """Words of `evaluate.synonyms`."""
 
     @property
     def contenders(self) -> tuple[Contender, ...]:
@@ -63,7 +66,8 @@ class EvaluationOrder:
     def inputs(self) -> dict[str, str]:
         models = {each.name: each.digest for each in self.contenders}
         strangers = {"out_of_scope": fingerprint(texts=self.strangers)} if self.strangers else {}
-        return {**models, "dataset": self.dataset_digest, **strangers}
+        words = {"synonyms": self.synonyms.fingerprint} if self.synonyms else {}
+        return {**models, "dataset": self.dataset_digest, **strangers, **words}
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ def config_now(context: StageContext) -> dict[str, Any]:
 def new_order(context: StageContext, partition: str) -> EvaluationOrder | Missing:
     """The evaluation of the newest candidates, or why there is none; in an experiment, of its own."""
     from lakeloop.evaluation.judge import Contender
+    from lakeloop.evaluation.synonyms import synonyms_of
     from lakeloop.registry.registry import Registry
 
     ledger = context.lake.ledger
@@ -112,6 +117,7 @@ def new_order(context: StageContext, partition: str) -> EvaluationOrder | Missin
         champion=history.alias("champion"),
         best=history.best,
         strangers=strangers_of(context.loop, context.settings),
+        synonyms=synonyms_of(context.loop.evaluate, context.settings),
     )
 
 

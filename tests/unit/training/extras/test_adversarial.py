@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+from lakeloop.inference.encoders.layers import layers_of
 from lakeloop.spec.extras import Fgm, Off
 from training import frozen
 from training.extras.adversarial import Adversary, Plain, learner_of
 from training.job import Job
-from training.layers import layers_of
 from training.network import Network, load_encoder
 from training.train import train
 

@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 import torch
 
+from lakeloop.cleaning.wordnet import read_wordnet
 from lakeloop.errors import ConfigurationError
 from lakeloop.spec.extras import MaskedWords, Synonyms
 from tests.support.augmenting import write_masked, write_translator, write_wordnet
 from tests.support.training_jobs import NUMBERS
 from training.extras import masked, synonyms
 from training.extras.augment import MAKERS, augmented
-from training.extras.synonyms import read_synonyms
 from training.job import Job, run
 from training.train import train
 
 MakeJob = Callable[..., Job]
+WHERE = "train.augment.folder"
 MEANINGS = [
     ["goal", "aim"], ["Team", "squad"], ["market", "market_place", "bazaar"], ["chip", "crisp"],
     ["goal", "end"], ["phone", "telephone"], ["shares", "stakes"],
@@ -40,7 +41,7 @@ def make_augmented(make_job: MakeJob, tmp_path: Path) -> Callable[..., Job]:
 
 
 def test_words_share_their_usual_meaning_and_are_single(tmp_path: Path) -> None:
-    known = read_synonyms(write_wordnet(tmp_path / "wordnet", MEANINGS))
+    known = read_wordnet(write_wordnet(tmp_path / "wordnet", MEANINGS), WHERE)
     assert known["goal"] == ("aim",)
     assert known["team"] == ("squad",)
     assert known["market"] == ("bazaar",)
@@ -48,7 +49,7 @@ def test_words_share_their_usual_meaning_and_are_single(tmp_path: Path) -> None:
 
 
 def test_a_share_of_the_words_is_replaced_and_what_is_around_them_stays(tmp_path: Path) -> None:
-    maker = synonyms.Synonyms(read_synonyms(write_wordnet(tmp_path / "wordnet", MEANINGS)), 1.0)
+    maker = synonyms.Synonyms(read_wordnet(write_wordnet(tmp_path / "wordnet", MEANINGS), WHERE), 1.0)
     random = np.random.default_rng(1)
     assert maker.texts(["A Team's goal!", "nothing"], random) == ["A Squad's aim!", "nothing"]
     few = synonyms.Synonyms({"goal": ("aim",)}, 0.25)
@@ -58,7 +59,7 @@ def test_a_share_of_the_words_is_replaced_and_what_is_around_them_stays(tmp_path
 
 def test_a_folder_without_wordnet_says_where_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no WordNet") as raised:
-        read_synonyms(tmp_path)
+        read_wordnet(tmp_path, WHERE)
     assert "wordnet-base" in raised.value.remedy
 
 

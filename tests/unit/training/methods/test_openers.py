@@ -11,10 +11,10 @@ from pydantic import TypeAdapter
 
 from lakeloop.base_model import BaseModel, find_base_model
 from lakeloop.errors import ConfigurationError
+from lakeloop.inference.encoders.layers import layers_of
 from lakeloop.spec.methods import Method
 from tests.support.tiny_bases import FAMILIES
 from training.gradient import Gradient
-from training.layers import layers_of
 from training.methods.base import Opener
 from training.methods.registry import method_of
 from training.methods.top_layers import TopLayers

@@ -1,7 +1,7 @@
 """What a method adds to an encoder and leaves there: adapters behind its layers, vectors before its texts.
 
 The parts lie in the encoder, so that their weights are saved and loaded as its own, and its config says which
-there are (`bases.parts`). Vectors before a text are read by `training.probe`, which runs encoders.
+there are (`bases.parts`). Vectors before a text are read by `reading`, which runs encoders.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from lakeloop.bases.parts import KEY
+from lakeloop.inference.encoders.layers import layers_of
 from lakeloop.spec.methods import ADAPTER, PREFIX, PROMPT
-from training.layers import layers_of
 
 _BEFORE = "before_texts"
 """Name of the part of an encoder that stands before its texts."""
