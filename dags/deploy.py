@@ -2,19 +2,21 @@
 
 **Purpose.** `release` judges the evaluated candidates: good enough, no worse than the champion on the same
 rows, a reason to replace it? Where the loop file says `approval: human`, task `approve` asks a person
-first. The winner becomes a version of the registry and its champion, by compare-and-swap; where the loop
-file has `deploy.shadow` or `deploy.canary` it is put beside the champion instead, and `trial` walks it from
-the shadow through each share into the champion's place, or takes it back. Between its looks `trial` is
-deferred: it waits for requests, for days if need be, in no slot of a worker. `rollout` waits until the model
-server answers with the champion, and sends it the loop file's smoke texts.
+first; a newer candidate ends the question about an older one. The winner becomes a version of the registry
+and its champion, by compare-and-swap; where the loop file has `deploy.shadow` or `deploy.canary` it is put
+beside the champion instead, and `trial` walks it from the shadow through each share into the champion's
+place, or takes it back. Between its looks `trial` is deferred: it waits for requests, for days if need be, in
+no slot of a worker. `rollout` waits until the model server answers with the champion, and sends it the loop
+file's smoke texts.
 
 **Schedule.** Whenever `train` evaluated candidates (asset `lakeloop.<loop>.candidate`). Can be triggered
 by hand, with other rules for the gate, for the partition of an evaluation.
 
 **Inputs and outputs.** In: the evaluated candidates, the champion. Out: a model version, the alias
 `champion`, asset `lakeloop.<loop>.champion`. A refused candidate is a result: `release` ends green and
-says why; the champion stays. So is a version that is taken back: `trial` ends green, with the numbers. A
-newer candidate waits for the end of a trial. `lakeloop rollback` ends one at once, `lakeloop promote` too.
+says why; the champion stays. So is a question that was superseded: `approve` and `release` end skipped, and
+say by which day. So is a version that is taken back: `trial` ends green, with the numbers. A newer candidate
+waits for the end of a trial. `lakeloop rollback` ends one at once, `lakeloop promote` too.
 
 **When it fails.** `release`: `FenceError` means that another release was first; the retry judges anew.
 `trial`: clear it at any time, it looks at the same tables again; a trial that nobody looks at any more is

@@ -14,7 +14,7 @@ from lakeloop.gate.decide import Decision
 from lakeloop.lake.files import LakeFiles
 from lakeloop.measures.base import MetricSpec
 from lakeloop.records import StageRecord
-from lakeloop.registry.decisions import decision_of
+from lakeloop.registry.decisions import SUPERSEDED, decision_of, is_decided
 from lakeloop.settings import Settings
 from lakeloop_ui.charts import Chart, Series, draw
 
@@ -47,7 +47,8 @@ class Decided:
 
     day: str
     at: datetime
-    accepted: bool
+    word: str
+    """What became of the candidate: accepted, refused, or superseded by a newer one."""
     reason: str
     version: str
     """That it became; empty for a refusal."""
@@ -113,19 +114,20 @@ def chart_of(evaluated: Sequence[Evaluated], title: str) -> Chart | None:
 
 def decisions(entries: Sequence[StageRecord], files: LakeFiles) -> Iterator[Decided]:
     """The newest decisions of the gate, newest first."""
-    releases = [
-        entry for entry in entries if entry.stage == "release" and entry.status in ("done", "refused")
-    ]
+    releases = [entry for entry in entries if is_decided(entry)]
     for entry in releases[::-1][:SHOWN]:
         yield Decided(
             day=entry.partition,
             at=entry.provenance.finished_at,
-            accepted=entry.status == "done",
+            word="superseded" if SUPERSEDED in entry.outputs else _WORDS[entry.status],
             reason=entry.reason,
             version=entry.outputs.get("version", ""),
             run_id=entry.provenance.run_id,
             decision=_decision(files, entry),
         )
+
+
+_WORDS = {"done": "accepted", "refused": "refused"}
 
 
 def _is_evaluation(entry: StageRecord) -> bool:

@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     gpu_slots: int = Field(default=1, ge=1)
     """Slots of Airflow's pool `gpu`: how many devices trainings have together that Airflow orders at once."""
     trial_look_seconds: float = Field(default=30.0, ge=1)
-    """Between two looks of Airflow's triggerer at a version that is tried."""
+    """Between two looks of Airflow's triggerer at a version that is tried, or a question that is open."""
     studies: SecretStr | None = None
     """Address of the PostgreSQL that keeps the trials of searches, for workers on several hosts (default:
     files below <home>/studies)."""

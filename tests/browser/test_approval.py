@@ -1,4 +1,4 @@
-"""A person at Airflow's page of required actions: approves a candidate, rejects one, answers too late."""
+"""A person at Airflow's required actions: approves, rejects, is too late, is asked about a newer one."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def answered(page: Page, stack: RunningStack, context: StageContext, day: str, b
     dag_id = f"{context.loop.name}.deploy"
     with stack.api() as api:
         run_id = api.trigger(dag_id, conf={"partition": day})
-        until(lambda: state_of(api, dag_id, run_id, "approve") == "awaiting_input")
+        until(lambda: state_of(api, dag_id, run_id, "approve") == "deferred")
         page.goto(f"{stack.stack.airflow_url}/dags/{dag_id}/runs/{run_id}/tasks/approve/required_actions")
         expect(page.get_by_text(f"{context.loop.name} {day}: baseline as champion").first).to_be_visible()
         expect(page.get_by_role("heading", name="Scores on the same rows")).to_be_visible()
@@ -91,6 +91,12 @@ def answered(page: Page, stack: RunningStack, context: StageContext, day: str, b
     record = context.lake.ledger.latest("release", day)
     assert record is not None
     return record
+
+
+def waiting(api: AirflowApi, dag_id: str) -> list[str]:
+    """Subjects of the required actions of a DAG, as the page of all of them asks for them."""
+    found = api._get(f"/api/v2/dags/{dag_id}/dagRuns/~/hitlDetails", response_received=False)
+    return [each["subject"] for each in found["hitl_details"]]
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +134,35 @@ def test_who_answers_too_late_has_rejected(stack: RunningStack, late: str) -> No
     assert record is not None
     assert record.status == "refused"
     assert record.reason.startswith("rejected by nobody in time: approval.otherwise of the loop file")
+
+
+def test_a_newer_candidate_is_asked_about_in_the_place_of_an_older_one(
+    page: Page, stack: RunningStack
+) -> None:
+    context = asking(stack, "newer")
+    judged(context, DAYS[0], seed=1)
+    with stack.api() as api:
+        older = api.trigger("newer.deploy", conf={"partition": DAYS[0]})
+        until(lambda: state_of(api, "newer.deploy", older, "approve") == "deferred")
+        assert waiting(api, "newer.deploy") == [f"newer {DAYS[0]}: baseline as champion?"]
+    judged(context, DAYS[1], seed=2)
+    released = answered(page, stack, context, DAYS[1], "Approve")
+    assert (released.status, released.outputs["version"]) == ("done", "v1")
+    with stack.api() as api:
+        assert state_of(api, "newer.deploy", older, "approve") == "skipped"
+        assert state_of(api, "newer.deploy", older, "release") == "skipped"
+        assert {run["state"] for run in api.runs(["newer.deploy"]) if run["dag_run_id"] == older} == {
+            "success"
+        }
+        assert waiting(api, "newer.deploy") == []
+    record = context.lake.ledger.latest("release", DAYS[0])
+    assert record is not None
+    title = f"superseded by the candidate of {DAYS[1]}"
+    assert record.reason.startswith(f"{title}, automatically; neither approved nor rejected")
+    ended, said = Registry(context.lake).read().answers
+    assert (ended.title, said.reason) == (title, "approve by the test")
+    page.goto(f"{stack.stack.airflow_url}/lakeloop/loops/newer#decisions")
+    expect(page.get_by_text(title)).to_be_visible()
+    page.goto(f"{stack.stack.airflow_url}/dags/newer.deploy/runs/{older}/tasks/approve/required_actions")
+    expect(page.get_by_text(f"newer {DAYS[0]}: baseline as champion").first).to_be_visible()
+    expect(page.get_by_role("button", name="Approve", exact=True)).to_be_disabled()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lakeloop.errors import ConfigurationError
+from lakeloop.records import StageRecord
+from lakeloop.registry.decisions import decision_of
 from lakeloop.registry.registry import Registry
 from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.session import StageContext
-from lakeloop.stages.release.approval import Question, answer, newest_question
+from lakeloop.stages.release.approval import Question, answer, newest_question, over, take_turn
 from lakeloop.stages.release.dossier import dossier, subject_of
 from lakeloop.stages.release.release import release
 from lakeloop.stages.training.dataset import dataset
@@ -114,6 +118,141 @@ def test_an_answer_is_to_one_comparison_and_another_champion_asks_anew(context: 
     record = stage_named("release").function(context, DAYS[1])
     assert record.reason.startswith("waits for a person")
     assert asked(context, DAYS[1]).answer is None
+
+
+_FILE = {
+    "name": "small",
+    "source": {
+        "kind": "files",
+        "path": "drops/{partition}.jsonl",
+        "key": "id",
+        "columns": {"id": "string", "text": "string", "label": "string"},
+    },
+    "task": {"text": "text", "label": "label", "labels": ["business", "sports", "tech"]},
+    "train": {"min_rows": 30, "min_new_rows": 20},
+    "gate": {"min_score": 0.8, "max_regression": 0.01},
+    "approval": "human",
+}
+
+
+def released(context: StageContext, day: str) -> StageRecord:
+    record: StageRecord = stage_named("release").function(context, day)
+    return record
+
+
+def is_over(context: StageContext, question: Question) -> str:
+    return over(context, question.evaluation.fingerprint, question.candidate.digest)
+
+
+def test_a_newer_candidate_that_the_gate_lets_in_ends_the_question_about_an_older_one(
+    context: StageContext,
+) -> None:
+    older = asked(context)
+    assert is_over(context, older) == ""
+    judged(context, DAYS[1], seed=18)
+    assert is_over(context, older) == f"a newer candidate, of {DAYS[1]}, is asked about"
+    assert is_over(context, asked(context, DAYS[1])) == ""
+    assert Registry(context.lake).read().answers == ()  # to look is to write nothing
+    record = released(context, DAYS[0])
+    assert record.status == "skipped"
+    title = f"superseded by the candidate of {DAYS[1]}"
+    assert record.reason.startswith(f"{title}, automatically; neither approved nor rejected: finetune with")
+    assert record.outputs["superseded_by"] == DAYS[1]
+    decision = decision_of(context.lake.files, record)
+    assert decision is not None
+    assert decision.accepted is not None
+    (ended,) = Registry(context.lake).read().answers
+    assert (ended.title, ended.by, ended.approved) == (title, "", False)
+    assert is_over(context, older) == title
+    assert released(context, DAYS[1]).reason.startswith("waits for a person")
+    assert asked(context, DAYS[1]).open
+    assert [step.partition for step in work_left(context) if step.stage == "release"] == [DAYS[1]]
+    answer(context, asked(context, DAYS[1]), approved=True, by="ada", reason="the newer")
+    assert released(context, DAYS[1]).outputs["version"] == "v1"
+
+
+def test_the_release_of_the_newer_day_ends_the_older_questions_too(context: StageContext) -> None:
+    judged(context, DAYS[1], seed=18)
+    assert released(context, DAYS[1]).reason.startswith("waits for a person")
+    (ended,) = Registry(context.lake).read().answers
+    assert (ended.superseded_by, ended.candidate) == (DAYS[1], asked(context).candidate.digest)
+
+
+def test_a_candidate_that_the_gate_refuses_or_that_is_rejected_supersedes_nothing(
+    context: StageContext,
+) -> None:
+    judged(context, DAYS[1], seed=18, wrong=True)
+    older = asked(context)
+    assert (newest_question(context, DAYS[1]), is_over(context, older)) == (None, "")
+    assert take_turn(context, older) is None
+    judged(context, DAYS[2], seed=19)
+    answer(context, asked(context, DAYS[2]), approved=False, by="ada", reason="odd")
+    assert is_over(context, older) == ""
+    assert released(context, DAYS[0]).reason.startswith("waits for a person")
+
+
+def test_what_one_run_changed_of_the_gate_lets_no_other_day_in(context: StageContext) -> None:
+    file = context.settings.loop_file("small")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(_FILE))  # which is YAML, too
+    judged(context, DAYS[1], seed=18, wrong=True)
+    lax = small_loop(approval="human", gate={"min_score": 0.1})
+    changed = replace(context, loop=lax, changes={"gate.min_score": 0.1})
+    assert take_turn(changed, asked(changed)) is None
+
+
+@pytest.mark.parametrize("approved", [True, False])
+def test_an_answer_that_was_first_stands(context: StageContext, *, approved: bool) -> None:
+    older = asked(context)
+    judged(context, DAYS[1], seed=18)
+    said = answer(context, older, approved=approved, by="ada", reason="as I said")
+    newer = asked(context, DAYS[1])
+    for standing in (
+        Registry(context.lake).supersede(
+            older.evaluation.fingerprint,
+            older.candidate.digest,
+            newer=newer.evaluation.fingerprint,
+            day=DAYS[1],
+        ),
+        answer(context, older, approved=not approved, by="", reason="approval.otherwise"),
+    ):
+        assert standing == said
+    assert take_turn(context, newer) is None
+    assert Registry(context.lake).read().answers == (said,)
+    assert released(context, DAYS[0]).status == ("done" if approved else "refused")
+
+
+def test_an_answer_after_the_question_was_superseded_is_none_until_the_newer_was_rejected(
+    context: StageContext,
+) -> None:
+    older = asked(context)
+    judged(context, DAYS[1], seed=18)
+    ended = take_turn(context, older)
+    assert ended is not None
+    assert answer(context, older, approved=True, by="ada", reason="too late") == ended
+    assert answer(context, older, approved=True, by="", reason="approval.otherwise") == ended
+    answer(context, asked(context, DAYS[1]), approved=False, by="ada", reason="odd")
+    said = answer(context, older, approved=True, by="ada", reason="then the older")
+    assert said.title == "approved by ada: then the older"
+    assert released(context, DAYS[0]).outputs["version"] == "v1"
+
+
+def test_of_an_answer_and_a_newer_candidate_at_one_moment_one_is_kept(context: StageContext) -> None:
+    older = asked(context)
+    judged(context, DAYS[1], seed=18)
+    with ThreadPoolExecutor(2) as both:
+        said = both.submit(answer, context, older, approved=True, by="ada", reason="yes")
+        ended = both.submit(take_turn, context, older)
+    (kept,) = Registry(context.lake).read().answers
+    assert said.result() == ended.result() == kept
+
+
+def test_a_question_about_another_champion_is_over(context: StageContext) -> None:
+    judged(context, DAYS[1], seed=18)
+    newer = asked(context, DAYS[1])
+    answer(context, asked(context), approved=True, by="ada", reason="the older")
+    released(context, DAYS[0])
+    assert is_over(context, newer) == "another model became champion meanwhile"
 
 
 def test_the_dossier_says_what_a_person_needs(context: StageContext) -> None:

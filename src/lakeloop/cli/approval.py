@@ -72,6 +72,15 @@ def _answer(loop: str, reason: str, partition: str | None, *, approved: bool) ->
             remedy=f"lakeloop why {loop} says what the gate decided",
         )
     said = answer(context, question, approved=approved, by=getpass.getuser(), reason=reason)
+    if said.superseded_by:
+        raise ConfigurationError(
+            "this question is closed",
+            where=f"{loop} {day}",
+            expected="the question about the newest candidate, or one that no newer candidate ended",
+            found=said.title,
+            remedy=f"answer to that one: lakeloop dossier {loop} --partition {said.superseded_by}; when it"
+            " was rejected, this one can be approved",
+        )
     typer.echo(f"{subject_of(question)} {said.title}")
     typer.echo(f"next: lakeloop release {loop} --partition {day}")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lakeloop.evidence import Evidence
     from lakeloop.lake.files import LakeFiles
     from lakeloop.registry.compare import Compared, Comparison
-    from lakeloop.registry.history import ModelVersion, Move
+    from lakeloop.registry.history import Answer, ModelVersion, Move
     from lakeloop.registry.lineage import Lineage, Step
     from lakeloop.registry.listing import Listing
     from lakeloop.stages.frame.session import StageContext
@@ -60,6 +60,8 @@ def models(
         typer.echo(found.model_dump_json(indent=2))
     elif not found.versions:
         typer.echo(f"{loop} has no version yet; a release makes one: lakeloop run {loop}")
+        if found.superseded:
+            _print(Text(), _superseded(found.superseded))
     else:
         _show_listing(found)
         if tried:
@@ -268,6 +270,15 @@ def _show_listing(found: Listing) -> None:
             for end in found.trial_ends
         ]
         _print(Text(), _table(("when (UTC)", "trial ended", "by", "why"), ends))
+    if found.superseded:
+        _print(Text(), _superseded(found.superseded))
+
+
+def _superseded(ended: Sequence[Answer]) -> Table:
+    rows = [
+        (f"{each.answered_at:%Y-%m-%d %H:%M}", each.candidate[:12], "automatic", each.title) for each in ended
+    ]
+    return _table(("when (UTC)", "question about", "by", "how it ended"), rows)
 
 
 def _moves(moves: Sequence[Move]) -> Table:

@@ -81,7 +81,7 @@ def why(
 
 def _decision(context: StageContext) -> Iterator[RenderableType]:
     """What became of the last trial, and the gate's last decision with each thing that it asked for."""
-    from lakeloop.registry.decisions import decision_of
+    from lakeloop.registry.decisions import SUPERSEDED, decision_of, is_decided
     from lakeloop.registry.registry import Registry
     from lakeloop.stages.release.standing import last_told, trial_standing
 
@@ -90,10 +90,11 @@ def _decision(context: StageContext) -> Iterator[RenderableType]:
         yield Text(f"\ntrial: {tried.sentence}")
     elif last := last_told(history):
         yield Text(f"\nlast trial: {last}")
-    record = ledger.latest("release", status=("done", "refused"))
+    record = next(filter(is_decided, reversed(ledger.entries("release"))), None)
     if record is None:
         return
-    yield Text(f"\nlast decision of the gate, {record.partition} ({record.status}): {record.reason}")
+    how = "superseded" if SUPERSEDED in record.outputs else record.status
+    yield Text(f"\nlast decision of the gate, {record.partition} ({how}): {record.reason}")
     decision = decision_of(context.lake.files, record)
     if decision is None or not decision.checks:
         return

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 OUTPUT = "decision"
 """Among the outputs of the record of a release: the folder in the lake that has the decision."""
+SUPERSEDED = "superseded_by"
+"""Among the outputs of a release that decided nothing because a person is asked about a newer candidate: the
+day of that one."""
 _FILE = "decision.json"
 
 
@@ -25,6 +28,12 @@ def store_decision(files: LakeFiles, decision: Decision, scratch: Path) -> str:
     write_atomically(scratch / _FILE, content)
     files.put(scratch, name)
     return name
+
+
+def is_decided(entry: StageRecord) -> bool:
+    """Whether this is the record of a release that ended a candidate's standing before the gate."""
+    decided = entry.status in ("done", "refused") or SUPERSEDED in entry.outputs
+    return entry.stage == "release" and decided
 
 
 def decision_of(files: LakeFiles, release: StageRecord) -> Decision | None:

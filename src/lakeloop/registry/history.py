@@ -47,13 +47,20 @@ class Answer(Frozen):
     """Digest of its artifact."""
     approved: bool
     by: str
-    """The user who answered; empty where nobody did in time."""
+    """The user who answered; empty where nobody did: the time ended, or a newer candidate came."""
     reason: str
     answered_at: datetime
+    superseded_by: str = Field(default="", exclude_if=lambda day: not day)
+    """Day of the newer candidate that a person is asked about instead: an end of the question that neither
+    approves nor rejects. Empty for an answer."""
+    newer: str = Field(default="", exclude_if=lambda evaluation: not evaluation)
+    """Fingerprint of the evaluation of that candidate."""
 
     @property
     def title(self) -> str:
         """For people: who said what, and why."""
+        if self.superseded_by:
+            return f"superseded by the candidate of {self.superseded_by}"
         verdict = "approved" if self.approved else "rejected"
         return f"{verdict} by {self.by or 'nobody in time'}: {self.reason}"
 
@@ -169,6 +176,17 @@ class History:
         """The newest answer in this evaluation, to the candidate with this digest where one is named."""
         of_evaluation = (answer for answer in reversed(self.answers) if answer.evaluation == evaluation)
         return next((answer for answer in of_evaluation if candidate in ("", answer.candidate)), None)
+
+    def is_closed(self, answer: Answer) -> bool:
+        """Whether a person can no longer answer what `answer` ended.
+
+        A question that a newer candidate ended stays so until a person, or the end of the time, has rejected
+        that one. Any other answer can be followed by another.
+        """
+        if not answer.superseded_by:
+            return False
+        newer = self.answer_to(answer.newer)
+        return newer is None or newer.approved or self.is_closed(newer)
 
     def alias(self, alias: Alias) -> ModelVersion | None:
         """The version that `alias` points at now; None before its first move."""

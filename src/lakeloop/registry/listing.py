@@ -7,7 +7,7 @@ from datetime import datetime
 
 from lakeloop.measures.base import MetricSpec
 from lakeloop.records import Frozen, StageRecord
-from lakeloop.registry.history import History, Move
+from lakeloop.registry.history import Answer, History, Move
 from lakeloop.registry.trials import Trial, TrialEnd
 
 
@@ -42,6 +42,8 @@ class Listing(Frozen):
     """Of a version beside the champion, that goes on."""
     trial_ends: tuple[TrialEnd, ...] = ()
     """Of versions that did not become champion, oldest first."""
+    superseded: tuple[Answer, ...] = ()
+    """Questions to a person that a newer candidate ended, oldest first."""
 
 
 def list_versions(loop: str, history: History, metric: MetricSpec, entries: Iterable[StageRecord]) -> Listing:
@@ -70,6 +72,7 @@ def list_versions(loop: str, history: History, metric: MetricSpec, entries: Iter
         moves=moves,
         trial=history.trial,
         trial_ends=history.trial_ends,
+        superseded=tuple(answer for answer in history.answers if answer.superseded_by),
     )
 
 

@@ -162,7 +162,10 @@ class Registry(Trying):
 
     @in_turn
     def answer(self, evaluation: str, candidate: str, *, approved: bool, by: str, reason: str) -> Answer:
-        """Keep what a person says to a candidate that the gate lets in; returns it.
+        """Keep what a person says to a candidate that the gate lets in; returns what stands.
+
+        That is what was kept, unless somebody was first: the end of the time is no word against a person's,
+        and a question that a newer candidate ended is closed (`History.is_closed`).
 
         Args:
             evaluation: fingerprint of the evaluation.
@@ -177,18 +180,46 @@ class Registry(Trying):
         """
         require_reason(reason, f"{'approve' if approved else 'reject'} {self._lake.loop}")
         history = self.read()
+        standing = history.answer_to(evaluation, candidate)
+        if standing and (not by or history.is_closed(standing)):
+            return standing
+        said = {"evaluation": evaluation, "approved": approved}
+        return self._keep_answer(history, candidate, said, reason, by)
+
+    @in_turn
+    def supersede(self, evaluation: str, candidate: str, *, newer: str, day: str) -> Answer:
+        """End the question about a candidate because a person is asked about a newer one.
+
+        Returns what stands: an answer, where there is one already.
+
+        Args:
+            evaluation: fingerprint of the evaluation.
+            candidate: digest of the candidate's artifact.
+            newer: fingerprint of the evaluation that the newer candidate stood in.
+            day: of that evaluation.
+
+        Raises:
+            FenceError: another writer changed the registry meanwhile.
+        """
+        history = self.read()
+        if standing := history.answer_to(evaluation, candidate):
+            return standing
+        said = {"evaluation": evaluation, "approved": False, "superseded_by": day, "newer": newer}
+        return self._keep_answer(history, candidate, said, f"a person is asked about {day} instead")
+
+    def _keep_answer(
+        self, history: History, candidate: str, said: Mapping[str, object], reason: str, by: str = ""
+    ) -> Answer:
         event = {
             "event": ANSWERED,
             "version": "",
             "digest": candidate,
             "reason": reason,
-            "record": json.dumps({"evaluation": evaluation, "approved": approved}),
+            "record": json.dumps(said),
             "moved_by": by or None,
         }
         self._append(history, [event])
-        found = self.read().answer_to(evaluation, candidate)
-        assert found is not None
-        return found
+        return self.read().answers[-1]
 
     @in_turn
     def forget(self, reasons: Mapping[str, str]) -> None:

@@ -82,7 +82,8 @@ class Approval(Section):
 
     kind: Annotated[Literal["none", "human"], NOTHING] = "none"
     """`none`: the gate's word is enough. `human`: a person is asked, by the task `approve` of the deploy DAG,
-    or answers by `lakeloop approve`; until then the champion stays."""
+    or answers by `lakeloop approve`; until then the champion stays. A newer candidate that the gate lets in
+    ends the question about an older one."""
     users: Annotated[tuple[VisibleText, ...], NOTHING] = ()
     """Who may answer, by their names in Airflow and on this machine. Default: everybody."""
     hours: Annotated[float, NOTHING] = Field(default=72, gt=0, le=8760)

@@ -170,7 +170,7 @@ STAGES = (
     Stage(
         "release", "release", "deploy", decides="release", links=(REPORT, VERSION), settable=True,
         after="evaluate", asks=True,
-        before="lakeloop.stages.training.evaluate:evaluate_again",
+        before="lakeloop.stages.release.approval:prepare",
         help="Let the gate decide; register the better candidate and make it the champion, or refuse it.",
     ),
     Stage(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lakeloop.registry.decisions import SUPERSEDED
 from lakeloop.registry.registry import Registry
 from lakeloop.settings import get_settings
 from lakeloop.stages.frame.session import StageContext
@@ -89,6 +90,23 @@ def test_a_trial_is_shown_with_what_is_known_and_a_rollback_ends_it(run: Run, tr
     assert "last trial: v3, canary of 10% of the requests: its trial was ended by ada: odd answers" in (
         " ".join(run("why", "tickets").out.split())
     )
+
+
+def test_a_question_that_a_newer_candidate_ended_is_told(run: Run, project: Path) -> None:
+    context = StageContext.open("tickets", get_settings(root=project))
+    Registry(context.lake).supersede("e1", "5" * 64, newer="e2", day="2026-11-18")
+    title = "superseded by the candidate of 2026-11-18"
+    with context.stage("release", "2026-11-17") as stage:
+        stage.skipped(title, outputs={SUPERSEDED: "2026-11-18"})
+    shown = " ".join(run("models", "tickets").out.split())
+    assert "tickets has no version yet" in shown
+    assert f"{'5' * 12} automatic {title}" in shown
+    promote(context, 1)
+    assert title in " ".join(run("models", "tickets").out.split())
+    (ended,) = json.loads(run("models", "tickets", "--json").out)["superseded"]
+    assert (ended["superseded_by"], ended["approved"]) == ("2026-11-18", False)
+    said = " ".join(run("why", "tickets").out.split())
+    assert f"last decision of the gate, 2026-11-17 (superseded): {title}" in said
 
 
 def test_a_person_makes_the_version_on_trial_champion(run: Run, tried: StageContext) -> None:

@@ -15,7 +15,7 @@ from lakeloop.errors import DataError
 from lakeloop.gate.decide import Decision
 from lakeloop.gate.rules.base import Requirement
 from lakeloop.records import Counts, StageRecord
-from lakeloop.registry.decisions import OUTPUT, store_decision
+from lakeloop.registry.decisions import OUTPUT, SUPERSEDED, store_decision
 from lakeloop.spec.identity import identity
 from lakeloop.stages.frame.session import StageContext
 from tests.support.records import provenance
@@ -213,6 +213,21 @@ def test_decisions_are_shown_check_by_check_newest_first(
     assert part.index("too low by 0.1") < part.index("v1 became champion")
     assert "0.8 &lt;low&gt;" in part
     assert '<a href="/lakeloop/models/news/v1">v1</a>' in part
+
+
+def test_a_question_that_a_newer_candidate_ended_is_neither_accepted_nor_refused(
+    client: TestClient, ran: StageContext
+) -> None:
+    with ran.stage("release", "2026-11-17") as stage:
+        stage.skipped("superseded by the candidate of 2026-11-18", outputs={SUPERSEDED: "2026-11-18"})
+    with ran.stage("release", "2026-11-18") as stage:
+        stage.skipped("waits for a person")
+    part = client.get("/loops/news").text.partition('id="decisions"')[2].partition("</section>")[0]
+    assert re.findall(r'<span class="badge (\w+)">(\w+)</span> <b>2026-11-17</b>', part) == [
+        ("skipped", "superseded")
+    ]
+    assert "superseded by the candidate of 2026-11-18" in part
+    assert "waits for a person" not in part
 
 
 def test_every_page_has_a_way_back(client: TestClient, ran: StageContext) -> None:

@@ -270,3 +270,23 @@ def test_the_move_that_an_evaluation_asked_for_is_found_also_when_a_person_went_
     assert move is not None
     assert move.version == "v2"
     assert registry.read().made_champion_by("e3") is None
+
+
+def test_the_first_word_on_a_candidate_stands_against_what_nobody_said(registry: Registry) -> None:
+    said = registry.answer("e1", "d1", approved=True, by="ada", reason="yes")
+    assert registry.answer("e1", "d1", approved=False, by="", reason="too late") == said
+    assert registry.supersede("e1", "d1", newer="e2", day="2026-11-17") == said
+    again = registry.answer("e1", "d1", approved=False, by="bob", reason="looked again")
+    assert (again.by, registry.read().answer_to("e1", "d1")) == ("bob", again)
+
+
+def test_a_question_that_newer_ones_ended_is_closed_until_the_newest_is_rejected(registry: Registry) -> None:
+    first = registry.supersede("e1", "d1", newer="e2", day="2026-11-17")
+    assert (first.approved, first.by, first.title) == (False, "", "superseded by the candidate of 2026-11-17")
+    second = registry.supersede("e2", "d2", newer="e3", day="2026-11-18")
+    assert registry.answer("e1", "d1", approved=True, by="ada", reason="this one") == first
+    registry.answer("e3", "d3", approved=True, by="ada", reason="the newest")
+    assert registry.answer("e2", "d2", approved=True, by="ada", reason="this one") == second
+    registry.answer("e3", "d3", approved=False, by="ada", reason="no, not the newest")
+    assert registry.answer("e1", "d1", approved=True, by="ada", reason="this one").approved
+    assert registry.read().answer_to("e2") == second

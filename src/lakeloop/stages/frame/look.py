@@ -67,7 +67,7 @@ class _LookingSession(StageSession):
     def unchanged(self) -> NoReturn:
         raise _StoppedError(Look(self))
 
-    def skipped(self, reason: str, *, to_do: str = "") -> StageRecord:  # noqa: ARG002 - as it is called
+    def skipped(self, reason: str, **_: Any) -> StageRecord:
         raise _StoppedError(Look(self, reason))
 
     def claim(self) -> Fence:

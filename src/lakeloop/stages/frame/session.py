@@ -275,12 +275,20 @@ class StageSession:
         """
         return self._end("done", reason, outputs, counts, metrics, links, settings, examples)
 
-    def skipped(self, reason: str, *, to_do: str = "") -> StageRecord:
+    def skipped(
+        self,
+        reason: str,
+        *,
+        to_do: str = "",
+        outputs: Mapping[str, str] | None = None,
+        links: Mapping[str, str] | None = None,
+    ) -> StageRecord:
         """End without work: there was nothing to do, and `reason` says why.
 
         `to_do` is for a person who asked for the stage before its time: what is to be run or done first.
         """
-        return self._end("skipped", reason, {TO_DO: to_do} if to_do else None, None, None, None)
+        said = {TO_DO: to_do} if to_do else {}
+        return self._end("skipped", reason, {**(outputs or {}), **said}, None, None, links)
 
     def refused(
         self,

@@ -41,13 +41,14 @@ def release(context: StageContext, partition: str) -> StageRecord:
     """Carry out the gate's decision on the newest evaluation of `partition`.
 
     Done with outputs version, digest, candidate, decision; refused with the gate's reason; skipped when
-    nothing was evaluated. Released or refused before with the same outcome: unchanged.
+    nothing was evaluated, while a person is asked, and, with outputs decision and superseded_by, when a newer
+    candidate is asked about instead. Released or refused before with the same outcome: unchanged.
 
     Raises:
         ConfigurationError: asked of an experiment.
         ArtifactError: the accepted artifact is not whole, or the evidence is not what was stored.
         FenceError: another model became champion since the evaluation, or another release moved the champion
-            at this moment: `evaluate_again`, then release, as the catalogue's function does.
+            at this moment: `approval.prepare`, then release, as the catalogue's function does.
     """
     from lakeloop.registry.registry import Registry
 
@@ -59,20 +60,41 @@ def release(context: StageContext, partition: str) -> StageRecord:
                 f"no candidate was evaluated for {partition}", to_do=run_first(context, "evaluate", partition)
             )
         question = question_of(context, evaluation)
-        if question and question.answer is None:
+        if question and question.open:
             # Without the evaluation among its inputs: it still waits for a decision.
             return stage.skipped(
                 f"waits for a person: {question.decision.reason}", to_do=_to_ask(context, partition)
             )
         registry = Registry(context.lake, context.attempt)
         history = registry.read()
+        answer = history.answer_to(evaluation.fingerprint)
+        said = {"answer": str(answer.sequence)} if answer else {}
+        made_from = {"evaluation": evaluation.fingerprint, "dataset": evaluation.inputs["dataset"], **said}
+        if answer and answer.superseded_by:
+            stage.inputs(**made_from)
+            return _ended(stage, evaluation, answer)
         if (trial := history.trial) and _is_later(context, evaluation, trial):
             # Without the evaluation among its inputs, too.
             return stage.skipped(f"waits until the trial of {trial.version} ends", to_do=to_end(context))
-        answer = history.answer_to(evaluation.fingerprint)
-        said = {"answer": str(answer.sequence)} if answer else {}
-        stage.inputs(evaluation=evaluation.fingerprint, dataset=evaluation.inputs["dataset"], **said)
+        stage.inputs(**made_from)
         return stage.unchanged() or _carry_out(stage, registry, history, evaluation, answer)
+
+
+def _ended(stage: StageSession, evaluation: StageRecord, answer: Answer) -> StageRecord:
+    """End a release whose question a newer candidate ended: nothing is decided about its candidate."""
+    from lakeloop.evaluation.stored import evidence_of
+    from lakeloop.gate.decide import decide
+    from lakeloop.registry.decisions import SUPERSEDED
+
+    decision = decide(evidence_of(stage.context.lake.files, evaluation), stage.context.loop)
+    day, loop = answer.superseded_by, stage.context.loop.name
+    return stage.skipped(
+        f"{answer.title}, automatically; neither approved nor rejected: {decision.reason}",
+        to_do=f"answer to that one: lakeloop dossier {loop} --partition {day}; when it was rejected, this one"
+        f' can be approved: lakeloop approve {loop} --partition {evaluation.partition} --reason "…"',
+        outputs={SUPERSEDED: day, **_stored(stage, decision)},
+        links=evaluation.links,
+    )
 
 
 def _is_later(context: StageContext, evaluation: StageRecord, trial: Trial) -> bool:
