@@ -27,26 +27,44 @@ _DETAIL_CHARACTERS = 2000
 _SHOWN_ANSWERS = 20
 
 
+Reason = Annotated[str | None, typer.Option(help="Only rows with this reason code.")]
+Day = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Only rows of this day.")]
+Column = Annotated[str | None, typer.Option(help="Only rows with a reason about this column.")]
+Stage = Annotated[
+    str | None, typer.Option(metavar="STAGE", help="Only rows that this stage refused: ingest, validate.")
+]
+Show = Annotated[int, typer.Option(metavar="N", min=0, help="Show the first N of the rows, whole.")]
+To = Annotated[
+    Path | None,
+    typer.Option(
+        "--export", metavar="FILE", dir_okay=False, help="Write the rows there: .jsonl, .csv or .parquet."
+    ),
+]
+Edit = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        dir_okay=False,
+        help="Write the rows there by their columns, to be edited: .jsonl or .csv. readmit --edited takes"
+        " them back.",
+    ),
+]
+Unknown = Annotated[bool, typer.Option("--unknown", help="List the answers that the task does not know.")]
+Json = Annotated[bool, typer.Option("--json", help="Print it as JSON, for other programs.")]
+
+
 @app.command(rich_help_panel=_PANEL)
 def quarantine(
     loop: LoopName,
-    reason: Annotated[str | None, typer.Option(help="Only rows with this reason code.")] = None,
-    day: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Only rows of this day.")] = None,
-    column: Annotated[str | None, typer.Option(help="Only rows with a reason about this column.")] = None,
-    stage: Annotated[
-        str | None, typer.Option(metavar="STAGE", help="Only rows that this stage refused: ingest, validate.")
-    ] = None,
-    show: Annotated[int, typer.Option(metavar="N", min=0, help="Show the first N of the rows, whole.")] = 0,
-    to: Annotated[
-        Path | None,
-        typer.Option(
-            "--export", metavar="FILE", dir_okay=False, help="Write the rows there: .jsonl, .csv or .parquet."
-        ),
-    ] = None,
-    unknown: Annotated[
-        bool, typer.Option("--unknown", help="List the right answers that the task does not know.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print it as JSON, for other programs.")] = False,
+    reason: Reason = None,
+    day: Day = None,
+    column: Column = None,
+    stage: Stage = None,
+    show: Show = 0,
+    to: To = None,
+    edit: Edit = None,
+    unknown: Unknown = False,
+    json: Json = False,
 ) -> None:
     """Show what was set aside, by reason, column and day; --show shows the rows, --export copies them."""
     if unknown:
@@ -67,6 +85,7 @@ def quarantine(
         counted = reasons(lake, wanted)
         first = rows(lake, wanted, limit=show) if show else []
         written = export(lake, wanted, to) if to else 0
+        to_edit = _write_to_edit(loop, wanted, edit) if edit else 0
     if json:
         parts = {
             "counts": [one.model_dump() for one in counted],
@@ -77,6 +96,19 @@ def quarantine(
         console_for_people().print(_view(counted, first) if counted else _nothing(lake, wanted))
     if to:
         typer.echo(f"{written} row(s) written to {to}", err=True)
+    if edit:
+        typer.echo(
+            f"{to_edit} row(s) written to {edit}; edited, they come in with:"
+            f" lakeloop readmit {loop} --edited {edit} --why TEXT",
+            err=True,
+        )
+
+
+def _write_to_edit(loop: str, wanted: Wanted, file: Path) -> int:
+    from lakeloop.cli.running import open_loop
+    from lakeloop.stages.frame.edited import write_to_edit
+
+    return write_to_edit(open_loop(loop, {}, looking=True), wanted, file)
 
 
 def _unknown_answers(loop: str, *, as_json: bool) -> None:

@@ -104,6 +104,8 @@ class Row(Frozen):
     raw_form: str | None
     """How `raw` is said: see table `quarantine`."""
     row_key: str | None
+    readmitted: bool | None = None
+    """It is what a correction made of the record."""
 
     @property
     def form(self) -> str:

@@ -233,9 +233,20 @@ def reject(
         )
 
 
+def mark_readmitted(connection: duckdb.DuckDBPyConnection, places: Iterable[tuple[str, int]]) -> None:
+    """Say of the bad rows at these files and lines that they are what corrections made of their records."""
+    for file, line in places:
+        connection.execute(
+            f"update {REJECTED} set readmitted = true where source_file = ? and source_line = ?", [file, line]
+        )
+
+
 def typed_places(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
-    """`source_file` and `source_line` of the bad rows that are to be kept as ingest read them."""
-    typed = f"select source_file, source_line from {REJECTED} where raw_form = 'row'"
+    """`source_file` and `source_line` of the bad rows that are to be kept as they were delivered.
+
+    A corrected one is not: it was delivered otherwise.
+    """
+    typed = f"select source_file, source_line from {REJECTED} where raw_form = 'row' and not readmitted"
     return connection.sql(typed).to_arrow_reader(_BATCH_ROWS)
 
 

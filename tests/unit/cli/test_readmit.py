@@ -85,3 +85,26 @@ def test_a_day_that_fails_tells_it_and_ends_so(
     ended = run("readmit", "tickets")
     assert ended.code == 65
     assert "the day stays as it was: a check failed" in ended.out
+
+
+def test_edited_rows_are_taken_back_by_command(run: Run, project: Path) -> None:
+    put(project, {"id": "1", "text": "one", "team": "billing"}, {"id": "2", "text": "two", "team": "sales"})
+    run_day(run)
+    file = project / "rows.jsonl"
+    ended = run("quarantine", "tickets", "--reason", "label_unknown", "--edit", str(file))
+    assert "1 row(s) written" in ended.err
+    assert run("readmit", "tickets", "--edited", str(file)).code == 64, "a reason is kept with each change"
+    command = ("readmit", "tickets", "--edited", str(file), "--why", "she said so")
+    assert "1 left as they were" in run(*command).err
+    row = json.loads(file.read_text())
+    file.write_text(json.dumps(row | {"team": "marketing"}))
+    ended = run(*command)
+    assert ended.code == 65
+    assert f"{DAY}, data/{DAY}.jsonl, line 2" in ended.out
+    assert "label_unknown: expected one of billing, technical, found marketing" in ended.out
+    file.write_text(json.dumps(row | {"team": "technical"}))
+    assert "1 row(s) to take in" in run(*command, "--dry-run").err
+    assert "Nothing is in quarantine." not in run("quarantine", "tickets").out
+    assert "1 row(s) came in" in run(*command).out
+    assert run("quarantine", "tickets").out == "Nothing is in quarantine.\n"
+    assert "1 taken in before" in run(*command).err

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from lakeloop.errors import EXIT_DATA, LakeloopError
+from lakeloop.faults import reach
 from lakeloop.records import RECORD_FORMAT, StageRecord
 from lakeloop.spec.base import Effect
 from lakeloop.spec.identity import identity
@@ -21,6 +22,7 @@ from lakeloop.stages.frame.run import RunEvent
 from lakeloop.stages.frame.session import StageContext
 
 if TYPE_CHECKING:
+    from lakeloop.lake.corrections import Correction
     from lakeloop.quality.quarantine import Place, Wanted
     from lakeloop.sources.base import Delivery
 
@@ -54,6 +56,8 @@ class DayFate:
     """What a person has to know of the day: that its delivery is gone, that a stage failed."""
     exit_code: int = 0
     """Of a failure, as a command ends with it; 0: all went well."""
+    corrections: list[Correction] = field(default_factory=list)
+    """Of records whose delivery is gone, and that the loop file reads now: kept before the day is done."""
     fates: dict[Cause, Fate] = field(default_factory=lambda: defaultdict(Fate))
 
     @property
@@ -101,21 +105,60 @@ def readmit(
     wanted: Wanted,
     days: Sequence[DayFate],
     on_event: Callable[[RunEvent], None],
+    by: str = "",
 ) -> list[DayFate]:
     """Do the days of `look` anew that have rows to let in, and say what became of the rows that fit `wanted`.
 
-    A day that fails keeps what it had, and keeps no other day back.
+    A day that fails keeps what it had, and keeps no other day back. `by` is who asks for it.
     """
-    return [_done_anew(context, wanted, day, on_event) for day in days if day.is_due]
+    from lakeloop.lake.corrections import correct as keep
+    from lakeloop.quality.quarantine import places
+
+    read = [one.model_copy(update={"corrected_by": by}) for day in days for one in day.corrections]
+    if read:
+        keep(context.lake, read, context.attempt)
+    due = [day for day in days if day.is_due]
+    return [
+        _done_anew(context, day, places(context.lake, replace(wanted, partition=day.partition)), on_event)
+        for day in due
+    ]
 
 
-def _done_anew(
-    context: StageContext, wanted: Wanted, day: DayFate, on_event: Callable[[RunEvent], None]
-) -> DayFate:
+def correct(
+    context: StageContext, corrections: Sequence[Correction], on_event: Callable[[RunEvent], None]
+) -> list[DayFate]:
+    """Keep `corrections` and do their days anew; what became of the rows that they are of.
+
+    Killed in between, what was kept makes its days due.
+
+    Raises:
+        FenceError: somebody else corrects at this moment; nothing was kept.
+    """
+    from lakeloop.lake.corrections import correct as keep
     from lakeloop.quality.quarantine import Wanted as Rows
     from lakeloop.quality.quarantine import places
 
-    before = [one for one in places(context.lake, wanted) if one.partition == day.partition]
+    keep(context.lake, corrections, context.attempt)
+    reach("readmit.after-corrections")
+    spots = {one.spot for one in corrections}
+    done = []
+    for day in sorted({one.partition for one in corrections}):
+        mine = [
+            place
+            for place in places(context.lake, Rows(partition=day))
+            if (place.partition, place.source_file, place.source_line) in spots
+        ]
+        done.append(_done_anew(context, DayFate(day, "ingest"), mine, on_event))
+    return done
+
+
+def _done_anew(
+    context: StageContext, day: DayFate, before: Sequence[Place], on_event: Callable[[RunEvent], None]
+) -> DayFate:
+    """Do a day anew, and say what became of those of its rows that were set aside at `before`."""
+    from lakeloop.quality.quarantine import Wanted as Rows
+    from lakeloop.quality.quarantine import places
+
     note, exit_code = _run_from(context, day, on_event)
     # A line that ingest takes in now may be refused by validate: it is in quarantine all the same.
     after = {_where(one): one.reason for one in places(context.lake, Rows(partition=day.partition))}
@@ -185,9 +228,15 @@ def _look_at_refused(context: StageContext, day: Day, found: Sequence[Place], fa
         _stay_as_they_are(found, fate)
         return
     if delivery is None:
-        fate.note = "its drop is not there any more: put it back as it was, or edit the rows"
+        from lakeloop.stages.frame.gone import GONE, read_records
+
+        fate.corrections, refused = read_records(context, day.ingest, set(map(_where, found)))
         for place in found:
-            fate.add(place, "its drop is gone")
+            fate.add(place, refused.get(_where(place), ""))
+        fate.first = "ingest" if fate.corrections else ""
+        fate.note = "its drop is not there any more: records are read as quarantine has them"
+        if GONE in refused.values():
+            fate.note += "; of some that does not do: put the drop back, or edit them"
         return
     fate.first = "ingest"
     try:

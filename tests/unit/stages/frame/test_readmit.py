@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from lakeloop.attempt import Attempt
+from lakeloop.lake.corrections import corrections_of
 from lakeloop.quality.quarantine import Wanted
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.stages.catalogue import STAGES
+from lakeloop.stages.frame.gone import GONE, WHY
 from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.readmit import OPEN, DayFate, look, readmit
 from lakeloop.stages.frame.run import RunEvent
@@ -128,7 +130,7 @@ def test_who_asks_for_one_reason_is_told_of_that(folder: Path) -> None:
     assert look(mended, Wanted(partition=NEXT)) == []
 
 
-def test_a_drop_that_is_gone_or_another_is_told(folder: Path) -> None:
+def test_a_drop_that_is_another_one_by_now_is_told(folder: Path) -> None:
     put(folder, line("a"), line("b", extra=1))
     run_day(opened(folder, source=STRICT))
     put(folder, line("a"), line("b", extra=1), line("z"))
@@ -140,10 +142,47 @@ def test_a_drop_that_is_gone_or_another_is_told(folder: Path) -> None:
         1,
         {OPEN: 1},
     )
+
+
+def test_records_of_a_drop_that_is_gone_are_read_as_quarantine_has_them(folder: Path) -> None:
+    put(folder, line("a"), line("b", extra=1), line("c", label="cooking", extra=2), "broken")
+    run_day(opened(folder, source=STRICT))
     (folder / f"drops/{DAY}.jsonl").unlink()
+    mended = opened(folder)
+    seen = look(mended, Wanted())
+    assert counts(seen) == {
+        (DAY, "extra_field"): (2, 1, {"label_unknown": 1}),
+        (DAY, "broken_json"): (1, 0, {"broken_json": 1}),
+    }
+    assert "not there any more" in seen[0].note
+    assert counts(readmit(mended, Wanted(), seen, nothing, "ann")) == {
+        (DAY, "extra_field"): (2, 1, {"extra_field": 1}),
+        (DAY, "broken_json"): (1, 0, {"broken_json": 1}),
+    }
+    assert ids(mended) == ["a", "b"]
+    (kept,) = corrections_of(mended.lake, DAY)
+    assert (kept.corrected_by, kept.why) == ("ann", WHY)
+    (day,) = loop_status(mended).partitions
+    assert (day.read, day.accepted, day.quarantined, day.reconciled) == (4, 2, 2, True)
+    assert not any(one.is_due for one in look(mended, Wanted()))
+
+
+def test_lines_of_a_csv_that_is_gone_are_left_to_a_person(folder: Path) -> None:
+    csv = {
+        **small_loop().source.model_dump(exclude_none=True),
+        "path": "drops/{partition}.csv",
+        "format": "csv",
+    }
+    file = folder / f"drops/{DAY}.csv"
+    file.parent.mkdir()
+    file.write_text("id,text,label\na,one,tech\n,two,tech\n")
+    run_day(opened(folder, source=csv))
+    file.unlink()
+    mended = opened(folder, source={**csv, "key": None, "key_from": "content"})
     (day,) = look(mended, Wanted())
     assert not day.is_due
-    assert "not there any more" in day.note
+    assert dict(day.fates["ingest", "null_key", "id"].stay) == {GONE: 1}
+    assert "put the drop back, or edit them" in day.note
 
 
 def test_a_day_that_fails_stays_and_keeps_no_other_back(folder: Path) -> None:
