@@ -27,23 +27,25 @@ _SHOWN_DAYS = 20
 _SHOWN_REASONS = 3
 
 
+Edited = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        dir_okay=False,
+        help="Take rows in that were edited in this file, which quarantine --edit wrote.",
+    ),
+]
+Why = Annotated[str, typer.Option(metavar="TEXT", help="Why they are right as they were edited; it is kept.")]
+
+
 @app.command(rich_help_panel=_PANEL)
 def readmit(
     loop: LoopName,
     reason: Reason = None,
     day: Day = None,
     column: Column = None,
-    edited: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            dir_okay=False,
-            help="Take rows in that were edited in this file, which quarantine --edit wrote.",
-        ),
-    ] = None,
-    why: Annotated[
-        str, typer.Option(metavar="TEXT", help="Why they are right as they were edited; it is kept.")
-    ] = "",
+    edited: Edited = None,
+    why: Why = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would come in.")] = False,
     json: Json = False,
 ) -> None:

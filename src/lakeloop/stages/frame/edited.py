@@ -120,6 +120,14 @@ def to_edit(each: _Editable, source: SourceBase) -> dict[str, Any]:
     return {**place, **shown, **{column.found: each.fields.get(column.found) for column in source.fields}}
 
 
+def editable_row(context: StageContext, day: str, file: str, line: int) -> dict[str, Any] | None:
+    """One row as a person edits it, each value as a cell has it; None when it is not in quarantine."""
+    found = next(_editable(context, Wanted(partition=day), [(file, line)]), None)
+    if found is None:
+        return None
+    return {name: _as_text(value) for name, value in to_edit(found, context.loop.source).items()}
+
+
 def read_edits(context: StageContext, file: Path) -> list[Edit]:
     """The rows of a file that was written by `write_to_edit` and edited.
 

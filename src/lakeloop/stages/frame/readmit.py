@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from lakeloop.errors import EXIT_DATA, LakeloopError
 from lakeloop.faults import reach
-from lakeloop.records import RECORD_FORMAT, StageRecord
-from lakeloop.spec.base import Effect
-from lakeloop.spec.identity import identity
+from lakeloop.records import StageRecord
 from lakeloop.stages.catalogue import STAGES, stage_named
 from lakeloop.stages.frame.progress import Day, days_of
+from lakeloop.stages.frame.rules import models_digest, same_build, same_rules, same_verdict
 from lakeloop.stages.frame.run import RunEvent
 from lakeloop.stages.frame.session import StageContext
 
@@ -97,7 +96,8 @@ def look(context: StageContext, wanted: Wanted) -> list[DayFate]:
     found: dict[str, list[Place]] = defaultdict(list)
     for place in places(context.lake, wanted):
         found[place.partition].append(place)
-    return [_look_at(context, days[name], found[name]) for name in sorted(found) if name in days]
+    dbt = models_digest(context)
+    return [_look_at(context, days[name], found[name], dbt) for name in sorted(found) if name in days]
 
 
 def readmit(
@@ -188,7 +188,7 @@ def _where(place: Place) -> Where:
     return place.source_file, place.source_line
 
 
-def _look_at(context: StageContext, day: Day, found: Sequence[Place]) -> DayFate:
+def _look_at(context: StageContext, day: Day, found: Sequence[Place], dbt: str) -> DayFate:
     fate = DayFate(day.partition)
     by_stage: Mapping[str, list[Place]] = {
         name: [place for place in found if place.stage == name] for name in ("ingest", "validate")
@@ -196,18 +196,8 @@ def _look_at(context: StageContext, day: Day, found: Sequence[Place]) -> DayFate
     if by_stage["ingest"]:
         _look_at_refused(context, day, by_stage["ingest"], fate)
     if by_stage["validate"]:
-        _look_at_judged(context, day, by_stage["validate"], fate)
+        _look_at_judged(context, day, by_stage["validate"], fate, dbt)
     return fate
-
-
-def _same_rules(context: StageContext, record: StageRecord, effect: Effect) -> bool:
-    """Whether the loop file says the same as when `record` was made."""
-    stage = stage_named(record.stage)
-    return (
-        record.format == RECORD_FORMAT
-        and record.version == stage.version
-        and record.config == identity(context.loop, effect)
-    )
 
 
 def _stay_as_they_are(found: Iterable[Place], fate: DayFate) -> None:
@@ -224,7 +214,7 @@ def _look_at_refused(context: StageContext, day: Day, found: Sequence[Place], fa
         for place in found:
             fate.add(place, OPEN)
         return
-    if _same_rules(context, day.ingest, "raw"):
+    if same_rules(context, day.ingest, "raw"):
         _stay_as_they_are(found, fate)
         return
     if delivery is None:
@@ -317,28 +307,19 @@ def _judged(context: StageContext, rows: Sequence[Mapping[str, Any]]) -> dict[Wh
     }
 
 
-def _look_at_judged(context: StageContext, day: Day, found: Sequence[Place], fate: DayFate) -> None:
+def _look_at_judged(context: StageContext, day: Day, found: Sequence[Place], fate: DayFate, dbt: str) -> None:
     """Rows that validate refused: staging has them, and they are judged again where the rules changed."""
-    built_anew = day.transform is None or _is_built_anew(context, day.transform)
-    if not built_anew and day.validate and _same_rules(context, day.validate, "mart"):
+    if same_verdict(context, day, dbt):
         _stay_as_they_are(found, fate)
         return
     fate.first = fate.first or "transform"
-    if day.transform is None or built_anew:
+    if day.transform is None or not same_build(context, day.transform, dbt):
         for place in found:
             fate.add(place, OPEN)
         return
     refused = _judge_again(context, day.transform)
     for place in found:
         fate.add(place, refused.get(_where(place), ""))
-
-
-def _is_built_anew(context: StageContext, transformed: StageRecord) -> bool:
-    from lakeloop.transform.models import models_of, project_digest
-
-    models = models_of(context.settings.dbt, context.loop)
-    now = f"sha256:{project_digest(context.settings.dbt, models)}"
-    return now != transformed.inputs.get("dbt") or not _same_rules(context, transformed, "built")
 
 
 def _judge_again(context: StageContext, transformed: StageRecord) -> dict[Where, str]:
