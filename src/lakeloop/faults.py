@@ -16,6 +16,7 @@ POINTS = (
     "ingest.before-commit",
     "ingest.after-commit",
     "ingest.after-ledger",
+    "readmit.after-corrections",
     "transform.before-commit",
     "transform.after-commit",
     "validate.before-publish",

@@ -178,6 +178,9 @@ class StageRecord(Formatted):
     examples: tuple[str, ...] = ()
     """Some of the records that were refused, each with where and why, for who looks at the record: the lake,
     the command and the log of the task have them, and no tracker, for they hold texts of rows."""
+    unknown: dict[str, int] = Field(default_factory=dict)
+    """Right answers that the task does not know -> rows that were quarantined for nothing else, the most
+    frequent: when the loop file knows one, they come in. No tracker has it, for it is text of rows."""
     provenance: Provenance
 
     @property

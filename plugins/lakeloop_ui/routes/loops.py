@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
@@ -17,23 +17,10 @@ from lakeloop_ui.loop_page import loop_page
 from lakeloop_ui.opened import Installation
 from lakeloop_ui.overview import overview, totals
 from lakeloop_ui.predict import MOST_CHARACTERS, Asked, ask, fields_of
-from lakeloop_ui.quarantine import quarantine_page
 from lakeloop_ui.rendering import HERE, render
 from lakeloop_ui.why import why_page
 
 router = APIRouter()
-_Filter = Annotated[str | None, Query(max_length=1000)]
-
-
-@dataclass(frozen=True)
-class _Chosen:
-    """Which rows of a quarantine are asked for."""
-
-    day: _Filter = None
-    stage: _Filter = None
-    reason: _Filter = None
-    column: _Filter = None
-    offset: Annotated[int, Query(ge=0, le=10**9)] = 0
 
 
 @dataclass(frozen=True)
@@ -112,13 +99,3 @@ def _loop(
 def why(request: Request, loop: LoopName, settings: Installation) -> HTMLResponse:
     """The next training beside the last: what is equal, what is not, and what follows. Runs nothing."""
     return render(request, "why.html.j2", name=loop, found=why_page(settings, loop))
-
-
-@router.get("/quarantine/{loop}")
-def quarantine(
-    request: Request, loop: LoopName, settings: Installation, chosen: Annotated[_Chosen, Depends()]
-) -> HTMLResponse:
-    """What was set aside and why: counts that can be narrowed down, and the rows, a page at a time."""
-    wanted = {name: value for name, value in asdict(chosen).items() if value is not None and name != "offset"}
-    view = quarantine_page(settings, loop, wanted, chosen.offset)
-    return render(request, "quarantine.html.j2", name=loop, view=view)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import getpass
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -74,13 +73,13 @@ def promote(loop: LoopName, version: Version, reason: Reason) -> None:
 
     Model servers take it within seconds. It is a promotion: a rollback goes back to what it replaced.
     """
-    from lakeloop.cli.running import open_loop
+    from lakeloop.cli.running import open_loop, user
     from lakeloop.registry.registry import Registry
     from lakeloop.stages.release.telling import tell_move
 
     context = open_loop(loop, {})
     registry = Registry(context.lake, context.attempt)
-    promoted = registry.promote_by_hand(version, reason=reason, by=_user())
+    promoted = registry.promote_by_hand(version, reason=reason, by=user())
     history = registry.read()
     tell_move(context, history)
     before = history.previous
@@ -104,14 +103,14 @@ def rollback(
     That is the version whose place the champion took by a promotion: twice goes two versions back. While
     another version is tried beside the champion its trial ends instead, and the champion stays.
     """
-    from lakeloop.cli.running import open_loop
+    from lakeloop.cli.running import open_loop, user
     from lakeloop.registry.registry import Registry
     from lakeloop.stages.release.telling import tell_move
 
     context = open_loop(loop, {})
     registry = Registry(context.lake, context.attempt)
     ended = len(registry.read().trial_ends)
-    version = registry.rollback(reason, to=to, by=_user())
+    version = registry.rollback(reason, to=to, by=user())
     history = registry.read()
     before = history.previous
     if ends := history.trial_ends[ended:]:
@@ -237,14 +236,6 @@ def _show_card(context: StageContext, name: str, *, as_json: bool) -> None:
     version = registry.require(registry.read(), name)
     text = kept_card(files, context.loop, version, _evidence(files, version))
     typer.echo(version.model_dump_json(indent=2) if as_json else text)
-
-
-def _user() -> str:
-    """Who asks, for the history: the user of the operating system."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container may run as a number that has no name
-        return ""
 
 
 def _show_listing(found: Listing) -> None:

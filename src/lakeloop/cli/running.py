@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -93,3 +94,11 @@ def overrides(assignments: Sequence[str]) -> dict[str, Any]:
             )
         changes[key.strip()] = scalar(value.strip())
     return changes
+
+
+def user() -> str:
+    """Who asks, for the history: the user of the operating system."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container may run as a number that has no name
+        return ""

@@ -35,11 +35,31 @@ QUARANTINE = pa.schema(
         ("byte_offset", pa.int64()),  # of the line's first byte in the file
         ("raw", pa.string()),  # the whole record, in the form that raw_form says
         ("row_key", pa.string()),
-        ("readmitted", pa.bool_()),
+        ("readmitted", pa.bool_()),  # it is what a correction made of the record, and refused all the same
         ("raw_form", pa.string()),  # line: as it stands in the file | row: as it was read, built: as it was
         # built, both as JSON | null: an earlier version wrote it, without saying so
     ]
 )
+CORRECTIONS = pa.schema(
+    [
+        ("sequence", pa.int64()),  # from 1; of several of one record the last one counts
+        ("partition", pa.string()),
+        ("source_file", pa.string()),
+        ("source_line", pa.int64()),
+        ("stage", pa.string()),  # ingest | validate: which had refused the record
+        ("drop", pa.string()),  # identity of the delivery that it was read from
+        (
+            "before",
+            pa.string(),
+        ),  # the record: ingest, as in quarantine; validate, JSON as it was read
+        ("record", pa.string()),  # what is read in its place, JSON by declared field; null: it is discarded
+        ("why", pa.string()),
+        ("corrected_by", pa.string()),
+        ("corrected_at", TIMESTAMP),
+        ("digest", pa.string()),  # of place, before and record
+    ]
+)
+"""Records of deliveries that people mended: nothing is ever taken out."""
 PREDICTIONS = pa.schema(
     [
         ("partition", pa.string()),
@@ -233,6 +253,7 @@ def mart_schema(spec: LoopSpec) -> pa.Schema:
 
 FIXED_TABLES = (
     TableSpec("quarantine", QUARANTINE, ("source_line",), ("partition", "stage")),
+    TableSpec("corrections", CORRECTIONS, ("sequence",), ()),
     TableSpec("predictions", PREDICTIONS, ("batch_id", "predicted_at")),
     TableSpec("observations", OBSERVATIONS, ("batch_id", "observed_at")),
     TableSpec("feedback", FEEDBACK, ("batch_id", "received_at")),

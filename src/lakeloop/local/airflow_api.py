@@ -21,6 +21,7 @@ from lakeloop.errors import ServiceError
 
 ACTIVE_STATES = frozenset({"queued", "running"})
 
+_LONGEST_NOTE = 1000
 _START_IT = "was it stopped? Start it: lakeloop up (or make up); else see the api-server's log"
 
 
@@ -93,9 +94,17 @@ class AirflowApi:
         if answer.status_code != httpx.codes.CONFLICT:  # somebody was faster
             _require_ok(answer)
 
-    def trigger(self, dag_id: str, partition: str | None = None, conf: dict[str, Any] | None = None) -> str:
-        """Start a run (of `partition`) and return its id."""
+    def trigger(
+        self,
+        dag_id: str,
+        partition: str | None = None,
+        conf: dict[str, Any] | None = None,
+        note: str = "",
+    ) -> str:
+        """Start a run (of `partition`) and return its id; people see `note` beside it."""
         body: dict[str, Any] = {"logical_date": None, "conf": conf or {}}
+        if note:
+            body["note"] = note[:_LONGEST_NOTE]
         if partition is not None:
             body["partition_key"] = partition
         run_id: str = self._send("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"]

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
 
@@ -31,6 +31,8 @@ _FORMATS = {".jsonl": "format json", ".csv": "format csv, header", ".parquet": "
 _FORMS = {"line": "as it stands in the file", "row": "as it was read", "built": "as it was built"}
 _MOST_REASONS = 3
 _DETAIL_CHARACTERS = 160
+_SAID_CHARACTERS = 100
+"""Of an answer, enough to know it by."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ class Row(Frozen):
     raw_form: str | None
     """How `raw` is said: see table `quarantine`."""
     row_key: str | None
+    readmitted: bool | None = None
+    """It is what a correction made of the record."""
 
     @property
     def form(self) -> str:
@@ -155,6 +159,44 @@ def rows(lake: Lake, wanted: Wanted, *, limit: int, offset: int = 0) -> list[Row
             [*values, limit, offset],
         ).fetchall()
     return [Row.of(dict(zip(names, row, strict=True))) for row in found]
+
+
+class Place(NamedTuple):
+    """Where a row of the quarantine is from, and why it is there."""
+
+    partition: str
+    stage: str
+    source_file: str
+    source_line: int | None
+    reason: str
+    column: str | None
+
+
+def places(lake: Lake, wanted: Wanted) -> list[Place]:
+    """The places of the rows that fit `wanted`, by file and line; memory is that of some words for each.
+
+    Raises:
+        ConfigurationError: the loop has no tables yet.
+    """
+    names = ", ".join(f'"{name}"' for name in Place._fields)
+    with _reading(lake, wanted) as (connection, condition, values):
+        query = f"select {names} from quarantine where {condition} {_ORDER}"
+        return [Place(*row) for row in connection.execute(query, values).fetchall()]
+
+
+def first_with(lake: Lake, partition: str, codes: Sequence[str], answer: str) -> Row | None:
+    """The first row of a day that `validate` refused for one of `codes`, and of which `answer` was said."""
+    names = list(Row.model_fields)
+    columns = ", ".join(f'"{name}"' for name in names)
+    said = answer[:_SAID_CHARACTERS]
+    with _reading(lake, Wanted(partition, "validate")) as (connection, condition, values):
+        found = connection.execute(
+            f"select {columns} from quarantine where {condition} and list_contains(?, reason)"
+            " and contains(detail, ?)"
+            " order by not ends_with(detail, ', found ' || ?), source_file, source_line limit 1",
+            [*values, list(codes), said, said],
+        ).fetchone()
+    return Row.of(dict(zip(names, found, strict=True))) if found else None
 
 
 def export(lake: Lake, wanted: Wanted, file: Path) -> int:

@@ -9,6 +9,7 @@ good rows are compared is in `alike`; checks of the day as a whole are in `expec
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -23,7 +24,7 @@ from lakeloop.quality.alike import DUPLICATES, EACH_ROW, NOTED, PASSED, PLACE, R
 from lakeloop.quality.kinds.base import Rule
 from lakeloop.quality.kinds.registry import rules_of
 from lakeloop.scratch.duckdb import count, literal, view_files
-from lakeloop.spec.checks import NotNull
+from lakeloop.spec.checks import EachOf, NotNull, OneOf
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import identifier
 
@@ -50,6 +51,8 @@ _TAKEN_IN = "taken_in"
 _BATCH_ROWS = 16_384
 KEY_REPEATED = "row_id_repeated"
 _FOUND_CHARACTERS = 200
+_MOST_UNKNOWN = 200
+"""Answers that are counted one by one; files that are no data may have a million."""
 """Characters of a bad value that are quoted; the whole row is kept beside them."""
 
 
@@ -138,6 +141,53 @@ def _judge_each(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> None:
     )
 
 
+def reasons_alone(
+    connection: duckdb.DuckDBPyConnection, rows: pa.Table, loop: LoopSpec
+) -> dict[int, list[dict[str, str]]]:
+    """Number of a row, from 0 -> the reasons (`code`, `column`, `detail`) that lie in itself.
+
+    Rows without any are left out. `rows` have the columns of the mart.
+
+    Raises:
+        ConfigurationError: a check cannot be evaluated.
+    """
+    numbered = rows.set_column(
+        rows.schema.get_field_index("source_line"), "source_line", pa.array(range(len(rows)), pa.int64())
+    )
+    _take_in(connection, numbered)
+    _judge_each(connection, loop)
+    found = connection.execute(f"select source_line, reasons from {NOTED} where len(reasons) > 0")
+    return dict(found.fetchall())
+
+
+def bad_places(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, int | None], str]:
+    """File and line of each bad row -> its reason code."""
+    found = connection.execute(f"select source_file, source_line, reasons[1].code from {BAD}").fetchall()
+    return {(file, line): code for file, line, code in found}
+
+
+def unknown_answers(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> dict[str, int]:
+    """Right answers that the task does not know -> bad rows with nothing else wrong; the most frequent."""
+    task, codes = loop.task, answer_codes(loop)
+    if not codes:
+        return {}
+    other = f"list_filter(reasons, lambda reason: reason.code not in ({', '.join(map(literal, codes))}))"
+    counted: Counter[str] = Counter()
+    found = connection.execute(
+        f"select {identifier(task.target)}, count(*) from {BAD} where len({other}) = 0 group by all"
+    )
+    for value, times in found.fetchall():
+        counted += Counter(dict.fromkeys(task.unknown([value], normalise=False), times))
+    return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:_MOST_UNKNOWN])
+
+
+def answer_codes(loop: LoopSpec) -> list[str]:
+    """Reason codes of rows whose right answer the task does not know; none where every answer is one."""
+    checks = [check for check in loop.task.row_checks() if check.column == loop.task.target]
+    known = [check for check in checks if isinstance(check, OneOf | EachOf)]
+    return [rule.code for check in known for rule in rules_of(check)]
+
+
 def duplicates(connection: duckdb.DuckDBPyConnection) -> int:
     """Good rows that are left out because an earlier row with the same text stays."""
     return count(connection, DUPLICATES)
@@ -183,9 +233,20 @@ def reject(
         )
 
 
+def mark_readmitted(connection: duckdb.DuckDBPyConnection, places: Iterable[tuple[str, int]]) -> None:
+    """Say of the bad rows at these files and lines that they are what corrections made of their records."""
+    for file, line in places:
+        connection.execute(
+            f"update {REJECTED} set readmitted = true where source_file = ? and source_line = ?", [file, line]
+        )
+
+
 def typed_places(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
-    """`source_file` and `source_line` of the bad rows that are to be kept as ingest read them."""
-    typed = f"select source_file, source_line from {REJECTED} where raw_form = 'row'"
+    """`source_file` and `source_line` of the bad rows that are to be kept as they were delivered.
+
+    A corrected one is not: it was delivered otherwise.
+    """
+    typed = f"select source_file, source_line from {REJECTED} where raw_form = 'row' and not readmitted"
     return connection.sql(typed).to_arrow_reader(_BATCH_ROWS)
 
 

@@ -80,6 +80,12 @@ class Intake:
         """The rejected records, in the order of the delivery, once."""
         return pa.RecordBatchReader.from_batches(QUARANTINE, gathered(self._quarantine.batches()))
 
+    def with_duplicates(self, more: int) -> Self:
+        """The same, with some more records that were equal to one before."""
+        counts = self.counts
+        added = {"read": counts.read + more, "duplicates": counts.duplicates + more}
+        return replace(self, counts=counts.model_copy(update=added)) if more else self
+
     def __enter__(self) -> Self:
         return self
 
@@ -184,12 +190,12 @@ def _quarantine_rows(rejects: Sequence[Reject], source_file: str, partition: str
         "partition": partition,
         "stage": "ingest",
         "source_file": source_file,
-        "readmitted": False,
     }
     columns: dict[str, Any]
     if isinstance(rejects, EmptyLines):
         numbers = np.arange(len(rejects))
         constants |= {"reason": Reason.BLANK_LINE.value, "detail": NOTHING, "raw": "", "raw_form": "line"}
+        constants["readmitted"] = False
         columns = {
             "source_line": pa.array(rejects.line + numbers),
             "byte_offset": pa.array(rejects.byte_offset + rejects.line_end * numbers),
@@ -206,6 +212,7 @@ def _quarantine_rows(rejects: Sequence[Reject], source_file: str, partition: str
             "raw": [reject.raw for reject in rejects],
             "row_key": [reject.row_key for reject in rejects],
             "raw_form": [reject.raw_form for reject in rejects],
+            "readmitted": [reject.readmitted for reject in rejects],
         }
     for name, value in constants.items():
         columns[name] = pa.repeat(pa.scalar(value, QUARANTINE.field(name).type), len(rejects))

@@ -41,6 +41,8 @@ class Reason(StrEnum):
     """A byte that is none of the encoding that the loop file declares."""
     NUL_BYTE = "nul_byte"
     LINE_TOO_LONG = "line_too_long"
+    DISCARDED = "discarded"
+    """A person said that the record is to be left out for good."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Reject:
     row_key: str | None = None
     raw_form: Literal["line", "row"] = "line"
     """`row` where there is no text to keep: `raw` is then the record as JSON."""
+    readmitted: bool = False
+    """It is what a correction made of the record."""
 
 
 @dataclass(frozen=True)

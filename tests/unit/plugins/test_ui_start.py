@@ -6,15 +6,20 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
+import pyarrow as pa
 import pytest
 from airflow.api_fastapi.app import init_auth_manager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from lakeloop.attempt import Attempt
+from lakeloop.lake.tables import QUARANTINE
 from lakeloop.local.airflow_api import AirflowApi
+from lakeloop.records import Counts
 from lakeloop.settings import Settings
 from lakeloop.stages.catalogue import DAGS
+from lakeloop.stages.frame.session import StageContext
 from tests.support.airflow import make_database, store_dags
 
 pytestmark = pytest.mark.slow
@@ -141,3 +146,25 @@ def test_days_that_are_none_are_said_on_the_page(admin: TestClient) -> None:
     assert page.status_code == 200
     assert "not a range of days" in page.text
     assert "Start news</button>" not in page.text
+
+
+def test_days_of_a_quarantine_are_done_anew_in_the_name_of_the_user_and_with_the_reason(
+    admin: TestClient, settings: Settings
+) -> None:
+    day = "2026-11-18"
+    context = StageContext.open("news", settings, Attempt("news.ingest:manual__1"))
+    values = {"partition": day, "stage": "ingest", "reason": "wrong_type", "source_file": "drop.jsonl"}
+    rows = pa.Table.from_pylist([{**values, "source_line": 1, "raw": "x", "readmitted": False}], QUARANTINE)
+    with context.stage("ingest", day, config={"source": "of before"}) as stage:
+        fence = stage.claim()
+        context.lake.replace("quarantine", rows, where={"partition": day, "stage": "ingest"}, fence=fence)
+        stage.done(reason="", outputs={"raw": "0" * 64}, counts=Counts(read=1, accepted=0, quarantined=1))
+    token = token_of(admin.get("/lakeloop/quarantine/news").text)
+    done = admin.post("/lakeloop/quarantine/news/readmit", data={"token": token, "why": "the type was wrong"})
+    assert done.status_code == 200, done.text
+    run = api_of(admin).runs(["news.ingest"])[-1]
+    assert (run["conf"], run["note"], run["triggering_user_name"]) == (
+        {"partition": day},
+        "re-admission: the type was wrong",
+        "ada",
+    )

@@ -140,7 +140,10 @@ class BlockMaker:
             raise LineError(Reason.NUL_BYTE, f"a NUL at byte {content.index(0)}")
         if not text.strip(self._blanks):
             raise LineError(Reason.BLANK_LINE, NOTHING)
-        row = parser.parse_record(text)
+        return self.checked(parser.parse_record(text))
+
+    def checked(self, row: dict[str, Value | None]) -> dict[str, Value | None]:
+        """`row`, when it has what no row may lack and nothing that none may have. Raises LineError."""
         for name, value in row.items():
             if isinstance(value, str) and "\0" in value:
                 raise LineError(Reason.NUL_BYTE, f"{name}: has an escaped NUL", name)

@@ -25,7 +25,9 @@ from lakeloop.stages.frame.session import StageContext, StageSession
 if TYPE_CHECKING:
     from lakeloop.lake.draft import Published
     from lakeloop.sources.base import Delivery, Source
+    from lakeloop.sources.corrected import CorrectedDelivery
     from lakeloop.sources.intake import Intake
+    from lakeloop.sources.kept import KeptDelivery
 
 
 _SHOWN_FIELDS = 5
@@ -46,43 +48,73 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
         FenceError: a newer attempt took over.
         TransientError: the delivery changed while it was read; nothing was published.
     """
-    from lakeloop.sources.intake import read_delivery
+    from lakeloop.lake.corrections import corrections_of, digest_of_day
+    from lakeloop.sources.corrected import CorrectedDelivery
     from lakeloop.sources.registry import open_source
 
     require_day(partition)
     with context.stage("ingest", partition, config=identity(context.loop, "raw")) as stage:
         source = open_source(context.loop, context.settings)
-        delivery = _found(context, source, partition)
+        corrections = corrections_of(context.lake, partition)
+        mended = digest_of_day(corrections)
+        delivery = _found(context, source, partition) or _kept(context, stage, mended)
         if delivery is None:
             return stage.skipped(source.absence(partition), to_do=_TO_DO.format(context.loop.name))
-        stage.inputs(drop=delivery.identity)
+        stage.inputs(drop=delivery.identity, **({"corrections": mended} if mended else {}))
         if done := stage.unchanged():
             return done
-        lake, fence, day = context.lake, stage.claim(), {"partition": partition}
-        draft = lake.draft("raw", where=day, fence=fence)
-        with draft, read_delivery(delivery, context.loop, partition, stage.work, draft) as intake:
-            reach("ingest.before-quarantine")
-            bad, of_stage = intake.quarantine(), {**day, "stage": "ingest"}
-            quarantine = lake.replace("quarantine", bad, where=of_stage, fence=fence)
-            reach("ingest.before-commit")
-            raw = draft.publish(intake.raw_digest)
-            reach("ingest.after-commit")
-        _track(stage, intake, delivery, raw)
-        record = stage.done(
-            reason=_reason(intake, delivery),
-            outputs={
-                "raw": raw.digest,
-                "raw_version": str(raw.version),
-                "quarantine": quarantine.digest,
-                "quarantine_version": str(quarantine.version),
-            },
-            counts=intake.counts,
-            metrics=_metrics(intake),
-            links={"drop": delivery.where},
-            examples=_examples(intake),
-        )
-        reach("ingest.after-ledger")
-        return record
+        left_out = getattr(delivery, "left_out", 0)
+        found = CorrectedDelivery(delivery, corrections, context.loop.source)
+        return _ingest(context, stage, found, left_out)
+
+
+def _ingest(
+    context: StageContext, stage: StageSession, delivery: CorrectedDelivery, left_out: int
+) -> StageRecord:
+    """Read the delivery and publish it; `left_out` duplicates of it are known by their number alone."""
+    from lakeloop.sources.intake import read_delivery
+
+    lake, fence, day = context.lake, stage.claim(), {"partition": stage.partition}
+    draft = lake.draft("raw", where=day, fence=fence)
+    with draft, read_delivery(delivery, context.loop, stage.partition, stage.work, draft) as intake:
+        reach("ingest.before-quarantine")
+        bad, of_stage = intake.quarantine(), {**day, "stage": "ingest"}
+        quarantine = lake.replace("quarantine", bad, where=of_stage, fence=fence)
+        reach("ingest.before-commit")
+        raw = draft.publish(intake.raw_digest)
+        reach("ingest.after-commit")
+    intake = intake.with_duplicates(left_out)
+    _track(stage, intake, delivery, raw)
+    record = stage.done(
+        reason=_reason(intake, delivery) + _corrected(delivery),
+        outputs={
+            "raw": raw.digest,
+            "raw_version": str(raw.version),
+            "quarantine": quarantine.digest,
+            "quarantine_version": str(quarantine.version),
+        },
+        counts=intake.counts,
+        metrics=_metrics(intake),
+        links={"drop": delivery.where},
+        examples=_examples(intake),
+    )
+    reach("ingest.after-ledger")
+    return record
+
+
+def _kept(context: StageContext, stage: StageSession, corrections: str) -> KeptDelivery | None:
+    """What the lake has of a delivery that is gone, when there is something to be corrected in it.
+
+    Its rows stay as they were read: by the loop file of that time, as the record goes on saying.
+    """
+    from lakeloop.stages.data.kept import KEPT, kept_delivery
+
+    kept = kept_delivery(context, stage.partition, corrections)
+    ingested = context.lake.ledger.latest("ingest", stage.partition, "done")
+    if kept and ingested:
+        stage.config = dict(ingested.config)
+        stage.inputs(**{KEPT: "in the lake"})
+    return kept
 
 
 def _found(context: StageContext, source: Source, partition: str) -> Delivery | None:
@@ -111,6 +143,11 @@ def pending(standing: Standing) -> Iterator[Pending]:
             yield Pending("ingest", day, f"the drop of {day} was never ingested")
         elif day in standing.days_changed:
             yield Pending("ingest", day, f"the drop of {day} is another one since it was ingested")
+    for known in standing.days:
+        mended = standing.corrections.get(known.partition)
+        if mended and known.ingest and known.ingest.inputs.get("corrections") != mended.digest:
+            words = f"{mended.rows} row(s) of {known.partition} were corrected since it was ingested"
+            yield Pending("ingest", known.partition, words)
 
 
 def _reason(intake: Intake, delivery: Delivery) -> str:
@@ -122,6 +159,15 @@ def _reason(intake: Intake, delivery: Delivery) -> str:
         f"{counts.quarantined} quarantined{f' ({reasons})' if reasons else ''}, "
         f"{counts.duplicates} exact duplicate(s) dropped{_undeclared(intake)}{_empty(intake)}"
     )
+
+
+def _corrected(delivery: CorrectedDelivery) -> str:
+    """How many records were read as people corrected them, for the end of a sentence."""
+    if not delivery.corrections:
+        return ""
+    away = delivery.corrections - delivery.applied
+    gone = f", {away} correction(s) of records that are not there any more" if away else ""
+    return f"; {delivery.applied} as they were corrected{gone}"
 
 
 def _examples(intake: Intake) -> list[str]:

@@ -22,6 +22,7 @@ from lakeloop.faults import reach
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.days import require_day
 from lakeloop.spec.identity import identity
+from lakeloop.spec.quoting import quote
 from lakeloop.stages.data.whole import keep_whole
 from lakeloop.stages.frame.missing import run_first
 from lakeloop.stages.frame.pending import Pending, Standing
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from lakeloop.quality.alike import Conflicts
     from lakeloop.quality.checkpoint import Audit
     from lakeloop.quality.quarantine import Row, SetAside
+    from lakeloop.spec.loop import LoopSpec
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +75,19 @@ def pending(standing: Standing) -> Iterator[Pending]:
             rows = day.transform.counts.accepted if day.transform.counts else 0
             reason = f"{rows} rows of {day.partition} are built, not published"
             yield Pending("validate", day.partition, reason)
+        elif day.validate and (known := known_now(day.validate, standing.loop)):
+            rows, names = sum(known.values()), ", ".join(map(quote, known))
+            reason = f"{rows} row(s) of {day.partition} wait for re-admission: {names} is known now"
+            yield Pending("validate", day.partition, reason)
+
+
+def known_now(record: StageRecord, loop: LoopSpec) -> dict[str, int]:
+    """Of the answers that were unknown when the day was judged, those that `loop` knows -> their rows."""
+    return {
+        answer: rows
+        for answer, rows in record.unknown.items()
+        if not loop.task.unknown([answer], normalise=False)
+    }
 
 
 def _made(context: StageContext, partition: str) -> tuple[StageRecord, StageRecord]:
@@ -116,6 +131,8 @@ class _CheckedRows:
 
     reasons: dict[str, int]
     """Rows that are quarantined here, by reason, most frequent first."""
+    unknown: dict[str, int]
+    """Answers that the task does not know -> rows that are quarantined for nothing else."""
     set_aside: tuple[SetAside, ...]
     """By ingest and here."""
     examples: tuple[Row, ...]
@@ -169,6 +186,7 @@ def _validate(
         counts=judged.counts,
         metrics=metrics,
         links={"data_docs": str(page)},
+        unknown=judged.unknown,
     )
 
 
@@ -237,6 +255,7 @@ def _judge(
         first = rows.rejected(connection, _SHOWN_ROWS).read_all().to_pylist()
         return _CheckedRows(
             reasons=reasons,
+            unknown=rows.unknown_answers(connection, context.loop) if reasons else {},
             set_aside=(*refused, *quarantine.tally(connection, rows.REJECTED)),
             examples=(*quarantine.rows(context.lake, before, limit=_SHOWN_ROWS), *map(Row.of, first)),
             conflicts=alike.conflicts(connection),

@@ -49,9 +49,35 @@ def keep_whole(context: StageContext, ingested: StageRecord, connection: duckdb.
         return context.lake.scan("raw", version=version, columns=columns, partition=ingested.partition)
 
     rows.reject(connection, context.loop, raw(["source_file", "source_line"]))
+    rows.mark_readmitted(connection, _corrected(context, ingested, raw()))
     keep_as_delivered(context, ingested, connection)
     if count(connection, f"{rows.REJECTED} where raw_form = 'row'"):
         rows.put_values(connection, context.loop, raw())
+
+
+def _corrected(
+    context: StageContext, ingested: StageRecord, raw: pa.RecordBatchReader
+) -> Iterator[tuple[str, int]]:
+    """File and line of each row of `raw` that is what a correction made of its record."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from lakeloop.lake.corrections import corrections_of
+    from lakeloop.sources.corrected import fields_of
+
+    mended = {
+        (one.source_file, one.source_line): one.fields
+        for one in corrections_of(context.lake, ingested.partition)
+        if one.record is not None
+    }
+    lines = pa.array(sorted({line for _, line in mended}), pa.int64())
+    for batch in raw if mended else ():
+        for row in batch.filter(pc.is_in(batch["source_line"], value_set=lines)).to_pylist():
+            spot = row["source_file"], row["source_line"]
+            now = fields_of(row, context.loop.source)
+            wanted = mended.get(spot)
+            if wanted is not None and wanted == {name: now.get(name) for name in wanted}:
+                yield spot
 
 
 def keep_as_delivered(

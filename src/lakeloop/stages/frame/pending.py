@@ -7,8 +7,8 @@ a record was made from with what the stage before it left.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +23,7 @@ from lakeloop.stages.frame.session import StageContext
 from lakeloop.tracking.activity import Activity, activities_of
 
 if TYPE_CHECKING:
+    from lakeloop.lake.corrections import OfADay
     from lakeloop.registry.history import History, ModelVersion
     from lakeloop.registry.trials import Trial
 
@@ -57,6 +58,8 @@ class Standing:
     """What trainings without a result have cost."""
     trial: Trial | None = None
     """Of a version beside the champion."""
+    corrections: Mapping[str, OfADay] = field(default_factory=dict)
+    """Day -> the corrections of its records."""
 
     @cached_property
     def days(self) -> list[Day]:
@@ -107,6 +110,7 @@ def standing_of(
     `patience` seconds in all; rows of the mart are, when a day that was trained on was published again.
     """
     from lakeloop.datasets.news import new_rows_in
+    from lakeloop.lake.corrections import digests
     from lakeloop.sources.days import whole_days
     from lakeloop.sources.seen import changed_days
 
@@ -132,6 +136,7 @@ def standing_of(
         news,
         unfinished(context.settings, context.loop.name),
         history.trial,
+        digests(context.lake),
     )
 
 

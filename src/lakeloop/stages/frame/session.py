@@ -266,6 +266,7 @@ class StageSession:
         links: Mapping[str, str] | None = None,
         settings: Mapping[str, Any] | None = None,
         examples: Sequence[str] = (),
+        unknown: Mapping[str, int] | None = None,
     ) -> StageRecord:
         """End with an output.
 
@@ -273,7 +274,7 @@ class StageSession:
             CountsError: `counts` do not reconcile.
             FenceError: a newer attempt claimed this work; nothing is recorded.
         """
-        return self._end("done", reason, outputs, counts, metrics, links, settings, examples)
+        return self._end("done", reason, outputs, counts, metrics, links, settings, examples, unknown)
 
     def skipped(
         self,
@@ -331,6 +332,7 @@ class StageSession:
         links: Mapping[str, str] | None,
         settings: Mapping[str, Any] | None = None,
         examples: Sequence[str] = (),
+        unknown: Mapping[str, int] | None = None,
     ) -> StageRecord:
         where = f"{self.context.loop.name} {self.name} {self.partition}"
         record = StageRecord(
@@ -351,6 +353,7 @@ class StageSession:
             parts=self._parts,
             settings=dict(settings or {}),
             examples=tuple(examples),
+            unknown=dict(unknown or {}),
             provenance=self.context.provenance(self.started_at),
         )
         record.write(self.work / "record.json")

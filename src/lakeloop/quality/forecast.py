@@ -1,0 +1,54 @@
+"""What `validate` would say of single rows of raw, before they are built.
+
+A forecast: the row checks look at columns as they are built by the models that are generated; models that a
+person took over may build something else. Rows are not compared with others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from lakeloop.cleaning.steps import clean_texts, steps_of
+from lakeloop.lake.tables import mart_schema
+from lakeloop.quality.rows import reasons_alone
+from lakeloop.spec.loop import LoopSpec
+from lakeloop.spec.normal import normalised
+from lakeloop.spec.tasks.base import TEXT, Role, in_words
+
+
+def forecast(rows: Sequence[Mapping[str, Any]], loop: LoopSpec) -> dict[int, list[dict[str, str]]]:
+    """Number of a row, from 0 -> why it would be refused: `code`, `column`, `detail`. Good rows are left out.
+
+    `rows` have the declared columns, under their stored names.
+
+    Raises:
+        ConfigurationError: a check cannot be evaluated.
+    """
+    if not rows:
+        return {}
+    built = pa.Table.from_pylist([_built(row, loop) for row in rows], mart_schema(loop))
+    with duckdb.connect() as connection:
+        return reasons_alone(connection, built, loop)
+
+
+def _built(row: Mapping[str, Any], loop: LoopSpec) -> dict[str, Any]:
+    source, key = loop.source, loop.source.key_column
+    columns = {
+        name: _value(row[source.stored(role.column)], name, role, loop)
+        for name, role in loop.task.roles().items()
+    }
+    named = "row" if key is None else row[key.stored]
+    return {"row_id": None if named is None else str(named), **columns, "text_key": ""}
+
+
+def _value(value: Any, name: str, role: Role, loop: LoopSpec) -> Any:
+    if value is None or role.kept_as == "number":
+        return value
+    if name == TEXT:
+        return clean_texts([in_words(value)], steps_of(loop.clean))[0]
+    words = normalised(in_words(value)) if loop.clean.normalise else in_words(value)
+    return words or None
