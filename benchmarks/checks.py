@@ -63,7 +63,6 @@ _IMPORTS = {
     "transform": ("dbt.cli.main", "dbt.adapters.duckdb", "lakeloop.transform.dbt"),
     "validate": (
         "great_expectations",
-        "great_expectations.checkpoint.actions",
         "great_expectations.expectations.core",
         "lakeloop.quality.adapter",
         "lakeloop.quality.page",

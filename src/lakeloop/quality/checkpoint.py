@@ -1,13 +1,13 @@
-"""Runs the checks of a day with Great Expectations on a DuckDB file, and writes its Data Docs.
+"""Runs the checks of a day with Great Expectations on a DuckDB file.
 
-The context lives in memory and writes nothing but the pages; the checks come from `expectations`, the page
-that we show from `page`. Great Expectations is imported inside functions: it takes three seconds.
+The context lives in memory and writes nothing: Great Expectations' own pages have their styles and scripts
+from the net, so `page` shows what they would. The checks come from `expectations`. Great Expectations is
+imported inside functions: it takes three seconds.
 """
 
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lakeloop.errors import ConfigurationError
 from lakeloop.quality.expectations import Check
 from lakeloop.scratch.duckdb import limits
+from lakeloop.spec.checks import Severity
 
 if TYPE_CHECKING:
     from great_expectations import Checkpoint, ValidationDefinition
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 EXAMPLES = 20
 """Failing values that GX collects for each check."""
-_SITE = "day"
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class CheckResult:
     success: bool
     expected: str
     found: str
+    severity: Severity = "batch"
+    mostly: float | None = None
 
 
 @dataclass(frozen=True)
@@ -48,17 +50,31 @@ class Audit:
 
     @property
     def failed(self) -> tuple[CheckResult, ...]:
-        return tuple(check for check in self.checks if not check.success)
+        """What stops the day."""
+        return tuple(check for check in self.checks if not check.success and check.severity != "warn")
+
+    @property
+    def warned(self) -> tuple[CheckResult, ...]:
+        """What failed and does not stop it."""
+        return tuple(check for check in self.checks if not check.success and check.severity == "warn")
+
+    @property
+    def words(self) -> str:
+        """How many passed, for a person; the checks that warn by their names."""
+        passed = len(self.checks) - len(self.failed) - len(self.warned)
+        warned = ", ".join(check.name for check in self.warned)
+        return f"{passed} of {len(self.checks)} checks passed" + (
+            f", {len(self.warned)} warn: {warned}" if warned else ""
+        )
 
 
-def run_checks(database: Path, checks: Sequence[Check], *, name: str, pages: Path) -> Audit:
+def run_checks(database: Path, checks: Sequence[Check], *, name: str) -> Audit:
     """Evaluate `checks` on their tables in the DuckDB file `database`.
 
     Args:
         database: no connection that writes may be open to it.
         checks: of any tables of the file.
-        name: name of the suite in the pages.
-        pages: folder for GX's own pages; replaced.
+        name: name of the suite.
 
     Returns:
         What each check found, in the order of `checks`.
@@ -68,8 +84,7 @@ def run_checks(database: Path, checks: Sequence[Check], *, name: str, pages: Pat
     """
     from lakeloop.quality.adapter import url
 
-    shutil.rmtree(pages, ignore_errors=True)
-    context = _context(pages)
+    context = _context()
     source = context.data_sources.add_sql("duckdb", connection_string=url(database, limits(database)))
     try:
         result = _checkpoint(context, source, checks, name).run()
@@ -77,11 +92,10 @@ def run_checks(database: Path, checks: Sequence[Check], *, name: str, pages: Pat
         # Both hold a connection, and DuckDB's lock on the file goes with the last one.
         source.get_execution_engine().close()
         source.get_engine().dispose()
-    _remove_decoration(pages)
     return Audit(tuple(_results(result, checks)), _plain(result))
 
 
-def _context(pages: Path) -> EphemeralDataContext:
+def _context() -> EphemeralDataContext:
     from great_expectations import get_context
     from great_expectations.data_context.types.base import (
         DataContextConfig,
@@ -91,14 +105,9 @@ def _context(pages: Path) -> EphemeralDataContext:
 
     # GX sets this logger to INFO when it is imported; at INFO it writes every default into a task's log.
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
-    site = {
-        "class_name": "SiteBuilder",
-        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(pages)},
-    }
     config = DataContextConfig(
         store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
-        data_docs_sites={_SITE: site},
+        data_docs_sites={},
         progress_bars=ProgressBarsConfig(globally=False),
         analytics_enabled=False,
     )
@@ -109,7 +118,6 @@ def _checkpoint(
     context: EphemeralDataContext, source: SQLDatasource, checks: Sequence[Check], name: str
 ) -> Checkpoint:
     from great_expectations import Checkpoint
-    from great_expectations.checkpoint.actions import UpdateDataDocsAction
 
     tables = dict.fromkeys(check.table for check in checks)
     validations = [
@@ -120,7 +128,6 @@ def _checkpoint(
         Checkpoint(
             name=name,
             validation_definitions=validations,
-            actions=[UpdateDataDocsAction(name="pages", site_names=[_SITE])],
             result_format={"result_format": "SUMMARY", "partial_unexpected_count": EXAMPLES},
         )
     )
@@ -138,13 +145,6 @@ def _validation(
     )
 
 
-def _remove_decoration(pages: Path) -> None:
-    """Fonts and animations: four megabytes a day, of use only together with files from the net."""
-    shutil.rmtree(pages / "static" / "fonts", ignore_errors=True)
-    for animation in (pages / "static" / "images").glob("*.gif"):
-        animation.unlink()
-
-
 def _results(result: CheckpointResult, checks: Sequence[Check]) -> Iterator[CheckResult]:
     evaluated: dict[str, Any] = {
         one["expectation_config"]["meta"]["check"]: one
@@ -154,7 +154,14 @@ def _results(result: CheckpointResult, checks: Sequence[Check]) -> Iterator[Chec
     for check in checks:
         one = evaluated[check.name]
         _refuse_exception(check, one.exception_info)
-        yield CheckResult(check.name, bool(one.success), check.expected, check.found(one.result))
+        yield CheckResult(
+            check.name,
+            bool(one.success),
+            check.expected,
+            check.found(one.result),
+            check.severity,
+            check.mostly,
+        )
 
 
 def _refuse_exception(check: Check, info: Mapping[str, Any]) -> None:

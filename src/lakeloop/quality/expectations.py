@@ -7,12 +7,13 @@ decided before, in `rows`; running the expectations is `checkpoint`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from lakeloop.quality.kinds.base import Found, bad_values, catalogue
+from lakeloop.quality.kinds.base import Found, bad_values, catalogue, share_expectation
 from lakeloop.quality.kinds.registry import KINDS, rules_of
+from lakeloop.spec.checks import RowCheck, Severity
 from lakeloop.spec.loop import LoopSpec
 
 if TYPE_CHECKING:
@@ -32,11 +33,15 @@ class Check:
     expectation: Expectation
     found: Found
     """Words for what GX observed."""
+    severity: Severity = "batch"
+    """row: rows that fail it are in quarantine already, so that none is left. warn: it stops no day."""
+    mostly: float | None = None
+    """Share of the rows that has to pass, where the check is of that."""
 
 
 def checks_of(loop: LoopSpec) -> tuple[Check, ...]:
     """All checks of a day of `loop`, in the order in which a person wants to read them."""
-    return (*_day_checks(loop), *_key_checks(), *_row_checks(loop))
+    return tuple(_named_apart((*_day_checks(loop), *_key_checks(), *_row_checks(loop))))
 
 
 def _day_checks(loop: LoopSpec) -> Iterator[Check]:
@@ -81,13 +86,30 @@ def _key_checks() -> Iterator[Check]:
 
 
 def _row_checks(loop: LoopSpec) -> Iterator[Check]:
-    taken: dict[str, int] = {}
     for check in loop.row_checks:
+        if not check.quarantines:
+            yield _share_check(check)
+            continue
         for rule in rules_of(check):
             expectation, found = KINDS[check.kind].expectation(check, rule)
-            times = taken[rule.code] = taken.get(rule.code, 0) + 1
-            name = f"no_{rule.code}" if times == 1 else f"no_{rule.code}_{times}"
-            yield _check(name, f"{rule.column}: {rule.expected}", expectation, found)
+            expected = f"{rule.column}: {rule.expected}"
+            yield _check(f"no_{rule.code}", expected, expectation, found, severity="row")
+
+
+def _share_check(check: RowCheck) -> Check:
+    """The gate of a check that sets no row aside: all its rules are one check of the day."""
+    rules = rules_of(check)
+    expectation, found = share_expectation(rules, check.mostly)
+    words = " and ".join(rule.expected for rule in rules)
+    share = f", in at least {check.mostly:.5g} of the rows" if check.mostly < 1 else ", in all rows"
+    return _check(
+        f"{check.column}_{check.kind}",
+        f"{check.column}: {words}{share}",
+        expectation,
+        found,
+        severity=check.severity,
+        mostly=check.mostly,
+    )
 
 
 def _check(
@@ -96,6 +118,18 @@ def _check(
     expectation: Expectation,
     found: Found,
     table: Literal["good", "account"] = "good",
+    severity: Severity = "batch",
+    mostly: float | None = None,
 ) -> Check:
-    expectation.meta = {"check": name}
-    return Check(name, table, expected, expectation, found)
+    return Check(name, table, expected, expectation, found, severity, mostly)
+
+
+def _named_apart(checks: Iterable[Check]) -> Iterator[Check]:
+    """`checks`, each with a name of its own, which its expectation has too."""
+    taken: dict[str, int] = {}
+    for check in checks:
+        times = taken[check.name] = taken.get(check.name, 0) + 1
+        name = check.name if times == 1 else f"{check.name}_{times}"
+        check.expectation.meta = {"check": name}
+        check.expectation.severity = "warning" if check.severity == "warn" else "critical"
+        yield replace(check, name=name)

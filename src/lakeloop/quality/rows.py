@@ -57,9 +57,9 @@ _MOST_UNKNOWN = 200
 
 
 def rules(loop: LoopSpec) -> tuple[Rule, ...]:
-    """All rules for a row of `loop`; the first that a row violates is its reason code."""
+    """All rules by which a row of `loop` is quarantined; the first that it violates is its reason code."""
     checks = (NotNull(kind="not_null", column="row_id"), *loop.row_checks)
-    return tuple(rule for check in checks for rule in rules_of(check))
+    return tuple(rule for check in checks if check.quarantines for rule in rules_of(check))
 
 
 def give_verdicts(

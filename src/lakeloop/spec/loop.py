@@ -145,6 +145,14 @@ class LoopSpec(Section):
             there = ", ".join(f"{name}: {each}" for name, each in types.items())
             wanted = f"one of {', '.join(fitting)}" if fitting else f"a {check.of_type}; there are {there}"
             yield Broken(key, message, wanted, check.column, fitting)
+        for number, check in enumerate(self.checks.rows):
+            for key, name in check.others.items():
+                if name not in types:
+                    known = tuple(types)
+                    wanted = f"one of {', '.join(known)}"
+                    yield Broken(
+                        f"checks.rows.{number}.{key}", "no such column of the mart", wanted, name, known
+                    )
 
     def _methods_that_do_not_fit(self) -> Iterator[Broken]:
         for number, candidate in enumerate(self.train.all_candidates):

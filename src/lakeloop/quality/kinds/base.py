@@ -5,7 +5,7 @@ One wording serves both: the verdict on rows (`quality.rows`) and the checks of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from lakeloop.spec.checks import CheckBase
 
+FOUND = "lakeloop_found"
+"""Column of a query for bad rows: what such a row has instead."""
+_FOUND_CHARACTERS = 100
 _EXAMPLES = 5
 C_contra = TypeVar("C_contra", bound="CheckBase", contravariant=True)
 
@@ -63,10 +66,27 @@ def value_of(check: CheckBase) -> str:
 
 def rows_expectation(rule: Rule) -> tuple[Expectation, Found]:
     """The gate of `rule` as a query for bad rows, for what GX's own expectations cannot say on DuckDB."""
-    query = "select * from {batch} where " + _braces_doubled(rule.violated)  # noqa: S608 - quoted in the rule
     description = f"{rule.column}: {rule.expected}"
+    query = bad_rows_query([rule])
     found = catalogue().UnexpectedRowsExpectation(unexpected_rows_query=query, description=description)
     return found, bad_rows
+
+
+def share_expectation(rules: Sequence[Rule], mostly: float) -> tuple[Expectation, Found]:
+    """At least the share `mostly` of the rows violates none of `rules`, the rules of one check."""
+    from lakeloop.quality.kinds.share_of_rows import ExpectShareOfRowsToPass
+
+    query = bad_rows_query(rules)
+    return ExpectShareOfRowsToPass(unexpected_rows_query=query, mostly=mostly), share_of_rows
+
+
+def bad_rows_query(rules: Sequence[Rule]) -> str:
+    """A query of GX for the rows that violate one of `rules`, with what each has instead as `FOUND`."""
+    found = " ".join(f"when {rule.violated} then cast({rule.found} as varchar)" for rule in rules)
+    violated = " or ".join(f"({rule.violated})" for rule in rules)
+    # Quoted in the rules.
+    query = f"select *, left(case {found} end, {_FOUND_CHARACTERS}) as {FOUND} from "  # noqa: S608
+    return _braces_doubled(query) + "{batch} where " + _braces_doubled(violated)
 
 
 def bad_values(result: Mapping[str, Any]) -> str:
@@ -79,6 +99,14 @@ def bad_values(result: Mapping[str, Any]) -> str:
 def bad_rows(result: Mapping[str, Any]) -> str:
     """Words for a query for bad rows: how many it found."""
     return f"{result.get('observed_value') or 0} row(s) fail"
+
+
+def share_of_rows(result: Mapping[str, Any]) -> str:
+    """Words for `ExpectShareOfRowsToPass`: how many rows fail, of how many, with some of what they have."""
+    bad, of = result["observed_value"], result["element_count"]
+    values = list(dict.fromkeys(map(str, result.get("partial_unexpected_list") or ())))[:_EXAMPLES]
+    share = f" ({bad / of:.2%})" if bad else ""
+    return f"{bad} of {of} row(s) fail{share}" + (f": {', '.join(values)}" if values else "")
 
 
 def _braces_doubled(condition: str) -> str:

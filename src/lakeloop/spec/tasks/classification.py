@@ -91,7 +91,7 @@ class Classification(RowTask):
         """Labels that are not as `clean.normalise` leaves those of the rows: all of their rows would go."""
         named = {f"task.labels.{n}": label for n, label in enumerate(self.labels)}
         for number, check in enumerate(checks.rows):
-            if isinstance(check, OneOf) and check.column == "label":
+            if isinstance(check, OneOf) and check.column == "label" and check.quarantines:
                 named |= {f"checks.rows.{number}.values.{n}": label for n, label in enumerate(check.values)}
         for key, label in named.items():
             if (form := normalised(label)) != label:

@@ -172,11 +172,12 @@ def _validate(
         reach("validate.after-publish")
         database.unlink()  # mart and quarantine have what is in it; of a day that is stopped it stays
     _track_mart(stage, mart)
+    for check in audit.warned:
+        log.warning("%s %s: expected %s", context.loop.name, check.name, check.expected)
     if absence := _absence(context):
         log.warning("%s: %s", context.loop.name, absence)
     return stage.done(
-        reason=f"{judged.words}; {len(audit.checks)} of {len(audit.checks)} checks passed"
-        + (f"; {absence}" if absence else ""),
+        reason=f"{judged.words}; {audit.words}" + (f"; {absence}" if absence else ""),
         outputs={
             "mart": mart.digest,
             "mart_version": str(mart.version),
@@ -205,7 +206,8 @@ def _absence(context: StageContext) -> str:
 
 def _metrics(judged: _CheckedRows, audit: Audit) -> dict[str, float]:
     return {
-        "checks/passed": float(len(audit.checks) - len(audit.failed)),
+        "checks/passed": float(len(audit.checks) - len(audit.failed) - len(audit.warned)),
+        "checks/warned": float(len(audit.warned)),
         "checks/total": float(len(audit.checks)),
         "quarantined_share": judged.account.quarantined_share,
         "conflicts/texts": float(judged.conflicts.texts),
@@ -288,8 +290,8 @@ def _audit(
     from lakeloop.quality.expectations import checks_of
     from lakeloop.quality.page import DayReport
 
-    loop, pages = context.loop, folder / "gx"
-    audit = run_checks(folder / "audit.duckdb", checks_of(loop), name=loop.name, pages=pages)
+    loop = context.loop
+    audit = run_checks(folder / "audit.duckdb", checks_of(loop), name=loop.name)
     docs = context.settings.docs(loop.name) / stage.partition
     report = DayReport(
         loop=loop.name,
@@ -302,8 +304,7 @@ def _audit(
         conflicts=judged.conflicts,
     )
     page = report.write(docs)
-    shutil.rmtree(docs / "gx", ignore_errors=True)
-    shutil.move(pages, docs / "gx")
+    shutil.rmtree(docs / "gx", ignore_errors=True)  # pages that earlier versions wrote of the day
     return audit, page
 
 
