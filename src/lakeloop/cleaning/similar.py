@@ -138,7 +138,8 @@ def _sharing(band: Numbers) -> npt.NDArray[np.int64]:
     begins = np.append(True, keys[1:] != keys[:-1])
     first = order[np.maximum.accumulate(np.where(begins, np.arange(len(keys)), 0))]
     asked = ~begins & (keys != 0)
-    return first[asked] * len(band) + order[asked]
+    pairs: npt.NDArray[np.int64] = first[asked] * len(band) + order[asked]
+    return pairs
 
 
 def _are_alike(

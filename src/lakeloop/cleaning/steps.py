@@ -47,6 +47,10 @@ STEPS: Mapping[str, Callable[[pa.Array, str], pa.Array]] = {
 what the step is told: `mask:phone,GB`. A step changes nothing in texts that went through all of them."""
 
 
+_LEAVE_PLAIN = frozenset({"invisible", "normalise"})
+"""Steps that change nothing in a plain text."""
+
+
 def steps_of(clean: Clean, *, keep_length: bool = False) -> tuple[str, ...]:
     """The steps that a text of the loop goes through, in order.
 
@@ -92,6 +96,8 @@ def clean_texts(texts: Sequence[str], steps: Sequence[str], where: str = "") -> 
     """
     if not steps or not texts:
         return list(texts)
+    if _LEAVE_PLAIN.issuperset(steps) and all(map(_plain, texts)):
+        return list(texts)  # a call of Arrow takes as long as a short text in the tokenizer
     import pyarrow as pa
 
     array = pa.array(texts, pa.large_string())
@@ -99,3 +105,8 @@ def clean_texts(texts: Sequence[str], steps: Sequence[str], where: str = "") -> 
         array = run_step(array, step, where)
     cleaned: list[str] = array.to_pylist()
     return cleaned
+
+
+def _plain(text: str) -> bool:
+    """Printable ASCII, one blank between words."""
+    return text.isascii() and text.isprintable() and "  " not in text and text == text.strip(" ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
@@ -11,6 +12,33 @@ from lakeloop.cleaning.steps import clean_texts
 from lakeloop.tasks.base import Tokenised
 from lakeloop.tasks.features import CategoricalFeature, Feature, as_value
 from lakeloop.tasks.reading import Instance, Reading
+
+
+@dataclass(frozen=True)
+class Read:
+    """Rows that were cleaned and tokenised, for one model to answer."""
+
+    sent: Sequence[Instance]
+    cleaned: Sequence[Instance]
+    ids: Sequence[Sequence[int]]
+    """Of the tokens of each row."""
+    encodings: Sequence[Encoding] = ()
+    """Of each row, where an encoder reads them: where each token stands in its text."""
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row."""
+        return max(map(len, self.ids), default=0)
+
+    @staticmethod
+    def joined(parts: Sequence[Read]) -> Read:
+        """The rows of all `parts`, one after the other."""
+        return Read(
+            sent=[row for part in parts for row in part.sent],
+            cleaned=[row for part in parts for row in part.cleaned],
+            ids=[row for part in parts for row in part.ids],
+            encodings=[row for part in parts for row in part.encodings],
+        )
 
 
 def clean_instances(

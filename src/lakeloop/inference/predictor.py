@@ -18,7 +18,7 @@ from lakeloop.inference.batches import length_batches, pad, pad_id_of
 from lakeloop.inference.engines.onnx_encoder import REMEDY
 from lakeloop.inference.engines.registry import open_engine
 from lakeloop.inference.engines.running import run_pieces
-from lakeloop.inference.instances import clean_instances, encode, inputs_of, tokenised
+from lakeloop.inference.instances import Read, clean_instances, encode, inputs_of, tokenised
 from lakeloop.inference.pieces import Pieces, done, reading_parts
 from lakeloop.inference.writing import Prompts
 from lakeloop.tasks.base import Answer, Written
@@ -74,44 +74,49 @@ class Predictor:
 
         A batch of texts that are written is one piece, however long they get.
         """
-        if not rows:
-            return []
+        read = yield from self.reading(rows)
+        return (yield from self.answering(read))
+
+    def reading(self, rows: Sequence[str] | Sequence[Instance]) -> Pieces[Read]:
+        """The first half of `pieces`: `rows` as this model reads them.
+
+        Nothing is yielded before the first part of them, which costs less than any call of a network.
+        """
         sent = as_instances(rows)
+        cleaned: list[Instance] = []
+        encodings: list[Encoding] = []
+        ids: list[list[int]] = []
+        for number, (part, cost) in enumerate(reading_parts(sent)):
+            if number:
+                yield cost
+            instances = self._cleaned(part)
+            cleaned += instances
+            if self._prompts is not None:
+                ids += self._prompts.ids([each.text for each in instances])
+            else:
+                encoded = self._encoded(instances)
+                encodings += encoded
+                ids += [each.ids for each in encoded]
+        return Read(sent, cleaned, ids, encodings)
+
+    def answering(self, read: Read) -> Pieces[list[Answer]]:
+        """The second half: the answers to rows that this model has read, of one request or of several."""
+        if not read.sent:
+            return []
         if self._prompts is not None:
-            return (yield from self._writing(self._prompts, sent))
-        instances, encoded = yield from self._reading(sent)
+            return (yield from self._writing(self._prompts, read.ids))
         contract = self.description.contract
-        outputs = yield from run_pieces(
-            self._engine,
-            contract,
-            [each.ids for each in encoded],
-            self.pad,
-            self.description.reads.numbers(instances),
-        )
+        numbers = self.description.reads.numbers(read.cleaned)
+        outputs = yield from run_pieces(self._engine, contract, read.ids, self.pad, numbers)
         if not contract.per_token:
             return self._decode(contract, outputs, ())
-        read = [
+        texts = [
             tokenised(asked.text, row.text, each)
-            for asked, row, each in zip(sent, instances, encoded, strict=True)
+            for asked, row, each in zip(read.sent, read.cleaned, read.encodings, strict=True)
         ]
-        return self._decode(contract, outputs, read)
+        return self._decode(contract, outputs, texts)
 
-    def _reading(self, sent: Sequence[Instance]) -> Pieces[tuple[list[Instance], list[Encoding]]]:
-        """Rows as they are after cleaning, and their tokens."""
-        instances: list[Instance] = []
-        encoded: list[Encoding] = []
-        for part, cost in reading_parts(sent):
-            yield cost
-            cleaned = self._cleaned(part)
-            instances += cleaned
-            encoded += self._encoded(cleaned)
-        return instances, encoded
-
-    def _writing(self, prompts: Prompts, sent: Sequence[Instance]) -> Pieces[list[Answer]]:
-        ids: list[list[int]] = []
-        for part, cost in reading_parts(sent):
-            yield cost
-            ids += prompts.ids([each.text for each in self._cleaned(part)])
+    def _writing(self, prompts: Prompts, ids: Sequence[Sequence[int]]) -> Pieces[list[Answer]]:
         found: dict[int, Written] = {}
         for batch in length_batches([len(row) for row in ids]):
             yield len(batch) * (len(ids[batch[-1]]) + prompts.most_written)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio.to_thread
-from fastapi import BackgroundTasks, FastAPI, Path, Request, Response
+from fastapi import APIRouter, BackgroundTasks, FastAPI, Path, Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -42,6 +42,7 @@ from lakeloop.serving.messages import (
 from lakeloop.serving.metrics import ServerMetrics, Timing
 from lakeloop.serving.openapi import SHORT_FORMS, describe
 from lakeloop.serving.page import start_page
+from lakeloop.serving.route import PredictRoute
 from lakeloop.serving.router import named, only
 from lakeloop.serving.watcher import Watcher
 from lakeloop.tasks.reading import Instance
@@ -198,15 +199,19 @@ def _add_predict(app: FastAPI, service: Service, asking: Asking) -> None:
     async def mirror(exchange: Exchange) -> None:  # a coroutine, so that it needs no thread
         asking.mirror(exchange)
 
-    @app.post(f"{_LOOP}/predict", tags=["model"], responses=responses, summary="Answer texts")
+    router = APIRouter(route_class=PredictRoute, tags=["model"])
+
+    @router.post(f"{_LOOP}/predict", responses=responses, summary="Answer texts")
     async def predict(
         request: PredictRequest, http: Request, after: BackgroundTasks, loop: str = _IN_PATH
     ) -> PredictResponse:
         return await ask(named(service.loops, loop), request, http, after)
 
-    @app.post(SHORT_FORMS[0], tags=["model"], responses=responses, summary="Answer texts: the only loop")
+    @router.post(SHORT_FORMS[0], responses=responses, summary="Answer texts: the only loop")
     async def predict_only(request: PredictRequest, http: Request, after: BackgroundTasks) -> PredictResponse:
         return await ask(only(service.loops, "predict"), request, http, after)
+
+    app.include_router(router)
 
 
 def _require_fits(rows: Sequence[Instance], limits: Limits) -> None:

@@ -13,7 +13,7 @@ import time
 
 from lakeloop.inference.pieces import Pieces
 from lakeloop.records import now
-from lakeloop.serving.exchange import Exchange
+from lakeloop.serving.exchange import ByChampion, Exchange
 from lakeloop.serving.guard.limits import Limits
 from lakeloop.serving.guard.problems import TIMEOUT, ProblemError
 from lakeloop.serving.lanes import InferenceQueue
@@ -144,9 +144,9 @@ class Asking:
         asked = time.monotonic() if stepped_in else exchange.started
         seconds = exchange.left if stepped_in else exchange.seconds
         try:
-            joint = None if stepped_in else exchange.joint  # who waited for another has less time
-            pieces = exchange.by_champion(asked)
-            response = await self._champions.run(pieces, seconds, exchange.size, joint)
+            request = ByChampion(exchange, asked)
+            joint = None if stepped_in else request  # who waited for another has less time
+            response = await self._champions.run(request.pieces(), seconds, exchange.size, joint)
         except ProblemError as problem:
             # Of one that stepped in, with half of the time, the other version used up what was missing.
             if problem.detail.code == TIMEOUT and not stepped_in:

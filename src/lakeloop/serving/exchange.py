@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from lakeloop.inference.instances import Read
 from lakeloop.inference.pieces import Pieces, reading_cost
 from lakeloop.records import now
 from lakeloop.serving.guard.problems import ProblemError
@@ -73,55 +74,7 @@ class Exchange:
             ArtifactError: the network fails on the texts.
         """
         self.require_readable(model.predictor.description.reads)
-        return (yield from _asked(model, self.rows))
-
-    def by_champion(self, asked: float) -> Pieces[PredictResponse]:
-        """Ask the champion, and log what it says, as a request of its that began at `asked` (monotonic).
-
-        One model answers all of it, also when another becomes champion between two pieces.
-
-        Raises:
-            ProblemError: 503, the loop has no model; 422, its model does not read such rows.
-            ArtifactError: the network fails on the texts.
-        """
-        model = answering(self.served.slots)
-        answers = yield from self.answers_of(model)
-        return self.told(model, answers, asked)
-
-    @property
-    def key(self) -> object:
-        """Requests of one loop can be answered together."""
-        return self.served.name
-
-    @property
-    def joint(self) -> Exchange | None:
-        """Itself, where the answer to a text does not depend on what is read beside it.
-
-        In a network of int8 it does: the scale of a whole batch is measured when it is read.
-        """
-        model = self.served.slots.champion.model
-        joins = model is not None and "quantise" not in model.predictor.description.settings
-        return self if joins and self.rows else None
-
-    def together(self, others: Sequence[Exchange]) -> Pieces[list[PredictResponse | ProblemError]]:
-        """As `by_champion`, for several requests of one loop: each has its answer, or its own error."""
-        found: dict[int, PredictResponse | ProblemError] = {}
-        by_model: dict[int, tuple[ServedModel, list[int]]] = {}
-        for number, each in enumerate(others):
-            model = answering(each.served.slots)
-            try:
-                each.require_readable(model.predictor.description.reads)
-            except ProblemError as problem:
-                found[number] = problem
-            else:
-                by_model.setdefault(id(model), (model, []))[1].append(number)
-        for model, numbers in by_model.values():
-            answers = yield from _asked(model, [row for n in numbers for row in others[n].rows])
-            rest = iter(answers)
-            for number in numbers:
-                each = others[number]
-                found[number] = each.told(model, list(islice(rest, len(each.rows))), each.started)
-        return [found[number] for number in range(len(others))]
+        return _as_released(model, (yield from model.predictor.pieces(self.rows)))
 
     def told(self, model: ServedModel, answers: Sequence[Answer], asked: float) -> PredictResponse:
         """Log the answers to a request that began at `asked` (monotonic), and say them."""
@@ -172,8 +125,49 @@ class Exchange:
                 )
 
 
-def _asked(model: ServedModel, rows: Sequence[Instance]) -> Pieces[Sequence[Answer]]:
+class ByChampion:
+    """A request to the champion. As soon as its texts are read it can be answered together with others."""
+
+    def __init__(self, exchange: Exchange, asked: float) -> None:
+        """What began at `asked` (monotonic)."""
+        self.key: object = None
+        self.length = 0
+        self._exchange, self._asked = exchange, asked
+        self._read: tuple[ServedModel, Read] | None = None
+
+    def pieces(self) -> Pieces[PredictResponse]:
+        """Ask the champion, and log what it says.
+
+        One model answers all of it, also when another becomes champion between two pieces.
+
+        Raises:
+            ProblemError: 503, the loop has no model; 422, its model does not read such rows.
+            ArtifactError: the network fails on the texts.
+        """
+        exchange, model = self._exchange, answering(self._exchange.served.slots)
+        description = model.predictor.description
+        exchange.require_readable(description.reads)
+        read = yield from model.predictor.reading(exchange.rows)
+        # Not in a network of int8: the scale of a whole batch is measured when it is read, and so the answer
+        # to a text depends on what is read beside it.
+        if exchange.rows and "quantise" not in description.settings:
+            self._read, self.key, self.length = (model, read), id(model), read.longest
+        answers = _as_released(model, (yield from model.predictor.answering(read)))
+        return exchange.told(model, answers, self._asked)
+
+    def together(self, others: Sequence[ByChampion]) -> Pieces[list[PredictResponse]]:
+        """The rest of `pieces`, for several requests that one model has read."""
+        each = [other._read for other in others if other._read]  # noqa: SLF001
+        model, _ = each[0]
+        read_by_all = Read.joined([read for _, read in each])
+        answers = iter(_as_released(model, (yield from model.predictor.answering(read_by_all))))
+        return [
+            other._exchange.told(model, list(islice(answers, len(read.ids))), other._asked)  # noqa: SLF001
+            for other, (_, read) in zip(others, each, strict=True)
+        ]
+
+
+def _as_released(model: ServedModel, answers: Sequence[Answer]) -> Sequence[Answer]:
     """What the model says to each row, or that it is unsure."""
-    answers = yield from model.predictor.pieces(rows)
     below = model.release.below
     return [answer.unless_unsure(below) for answer in answers] if below else answers

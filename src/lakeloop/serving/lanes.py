@@ -114,12 +114,15 @@ class InferenceQueue:
             if self._closed:
                 return None
             work = self._turns.take(short=short)
+            joint = work.joint
             others = self._turns.join(work) if short and not work.over else []
-        return _joined([work, *others]) if others else work
+        return _joined(joint, [work, *others]) if joint and others else work
 
     def _advance(self, work: Work) -> bool:
         """Do the next piece; whether there is one more."""
         try:
+            if work.members and not work.had:
+                work.had = next(work.pieces)  # it is their turn already
             work.cost = next(work.pieces)
         except StopIteration as end:
             found = end.value if work.members else [end.value]
@@ -164,11 +167,9 @@ def lower_priority(niceness: int) -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
-def _joined(works: Sequence[Work]) -> Work:
-    """One piece of work that answers all of `works`."""
-    first = works[0].joint
-    assert first is not None
-    pieces = first.together([work.joint for work in works])
+def _joined(first: Joint, works: Sequence[Work]) -> Work:
+    """One piece of work that answers all of `works`, those that are joined to the `first`."""
+    pieces = first.together([first, *(work.joint for work in works[1:])])
     return Work(pieces, Future(), sum(work.size for work in works), members=works)
 
 

@@ -186,6 +186,7 @@ def _config(app: FastAPI, service: Service, *, backlog: int) -> uvicorn.Config:
         log_config=None,
         access_log=False,  # /metrics counts; a line a request would cost more than the answer
         server_header=False,
+        proxy_headers=False,  # who asks, and by which scheme, decides nothing here
         timeout_keep_alive=limits.idle_seconds,  # type: ignore[arg-type]  # only handed to call_later
         timeout_graceful_shutdown=round(limits.drain_seconds),
     )

@@ -1,7 +1,8 @@
 """Whose turn it is: the order in which pieces of requests are worked on, by the tokens that they cost.
 
 Short work (a request's first tokens) and long work (all after that) have a queue each, and each queue has
-threads of its own, so that neither waits for the other. Short work is done as it comes. Of long work the next
+threads of its own, so that neither waits for the other. Short work is done as it comes, together with what is
+of its length. Of long work the next
 piece is that of the request which would be through first if all were dealt the same tokens (the fair sojourn
 protocol, Friedman and Henderson 2003): none is through later than then, one that asks for much waits for
 itself, and when there is too much to do some are answered and not all late.
@@ -23,17 +24,22 @@ SHORT_TOKENS = 256
 """A request is short until it has had so many tokens: one text of the usual length, or twenty sentences."""
 MOST_TOGETHER = 32
 """Requests that one call of a model may answer; more gain nothing on a CPU."""
+CLOSE_TOKENS = 2
+"""Requests whose texts differ by so much are answered together. In one call they cost less than in two, with
+their padding, and the others are left to choose from at the next turn: of 32 clients with a question each, a
+text costs 11 % more than in one pass over all texts, sorted, and 15 % with all that wait (simulated)."""
 
 
 class Joint(Protocol):
-    """A request that can be answered together with others."""
+    """A request that can be answered together with others, once its texts are read."""
 
-    @property
-    def key(self) -> object:
-        """Of those with the same one some are taken together."""
+    key: object
+    """Of those with the same one some are taken together; None while it cannot be."""
+    length: int
+    """Tokens of its longest text."""
 
     def together(self, others: Sequence[Any]) -> Pieces[list[Any]]:
-        """What each of `others`, itself among them, is answered: a result, or the error that it ends with.
+        """What each of `others`, itself among them, is answered; their next piece is its first.
 
         What it raises befalls all of them; each is then worked on alone.
         """
@@ -50,13 +56,13 @@ class Work:
     had: int = 0
     """Tokens that were spent on it."""
     cost: int = 0
-    """Tokens that its next piece costs."""
+    """Tokens that its next piece costs; 0 before its texts are read, which costs less than any call."""
     number: int = 0
     """Of equals the first one goes first."""
     end: float | None = None
     """When it would be through, by the count of `Turns`; None until it is long."""
     joint: Joint | None = None
-    """What others can be joined to, until it begins."""
+    """What others can be joined to, until a network has begun with it."""
     members: Sequence[Work] = ()
     """The requests that this is all of, where it is several."""
 
@@ -82,6 +88,8 @@ class Work:
 class Turns:
     """The work that waits. Not safe to use from several threads at once."""
 
+    _new: deque[Work] = field(default_factory=deque)
+    """Short ones whose texts are not read yet; they go first, so that there is more to choose from."""
     _short: deque[Work] = field(default_factory=deque)
     _long: list[tuple[float, int, Work]] = field(default_factory=list)
     _count: float = 0
@@ -90,12 +98,17 @@ class Turns:
 
     def has(self, *, short: bool) -> bool:
         """Whether there is short work, or else long."""
-        return bool(self._short if short else self._long)
+        return bool((self._new or self._short) if short else self._long)
 
     def add(self, work: Work) -> bool:
         """Work whose next piece, of `work.cost` tokens, may be done now; returns whether it is short."""
         if work.had + work.cost <= work.allowance:
-            self._short.append(work)
+            if work.short and not work.cost:
+                self._new.append(work)
+            elif work.members:
+                self._short.appendleft(work)  # the rest of a call: it was taken in its turn
+            else:
+                self._short.append(work)
             return True
         if work.end is None:
             work.end = self._count + max(work.size, work.had + work.cost)
@@ -111,7 +124,7 @@ class Turns:
             IndexError: there is none.
         """
         if short:
-            work = self._short.popleft()
+            work = (self._new or self._short).popleft()
         else:
             _, _, work = heapq.heappop(self._long)
             self._count += work.cost / (len(self._long) + 1)
@@ -119,26 +132,32 @@ class Turns:
         return work
 
     def join(self, work: Work) -> list[Work]:
-        """Take the short work that can be answered together with `work`, which was just taken."""
-        if work.joint is None or work.had:
-            return []
-        found: list[Work] = []
+        """Take the short work that is to be answered together with `work`, which was just taken."""
+        joint, found, cost = work.joint, list[Work](), work.cost
+        if joint is None or joint.key is None:
+            return found
         left: deque[Work] = deque()
-        size = work.size
         for other in self._short:
-            fits = len(found) + 1 < MOST_TOGETHER and size + other.size <= MAX_BATCH_TOKENS
-            begun = other.had or other.over
-            if fits and not begun and other.joint and other.joint.key == work.joint.key:
+            fits = len(found) + 1 < MOST_TOGETHER and cost + other.cost <= MAX_BATCH_TOKENS
+            if fits and not other.over and _alike(joint, other.joint):
                 found.append(other)
-                size += other.size
+                cost += other.cost
             else:
                 left.append(other)
         self._short = left
+        work.joint = None  # it begins
         return found
 
     def clear(self) -> list[Work]:
         """Take all of it."""
-        left = [*self._short, *(work for _, _, work in self._long)]
+        left = [*self._new, *self._short, *(work for _, _, work in self._long)]
+        self._new.clear()
         self._short.clear()
         self._long.clear()
         return left
+
+
+def _alike(one: Joint, other: Joint | None) -> bool:
+    if other is None or other.key != one.key:
+        return False
+    return abs(other.length - one.length) <= CLOSE_TOKENS

@@ -226,7 +226,7 @@ def test_a_failing_model_is_500_without_our_insides(server: Server, monkeypatch:
     def fail(*_: object) -> None:
         raise RuntimeError("secret text")
 
-    monkeypatch.setattr(Predictor, "pieces", fail)
+    monkeypatch.setattr(Predictor, "answering", fail)
     answer = server.client.post("/v1/predict", json={"texts": ["tech"]})
 
     assert answer.status_code == 500
@@ -242,13 +242,13 @@ def test_a_busy_server_refuses_soon_says_when_to_come_back_and_stays_healthy(
     release = threading.Event()
     with server.client:
         server.await_version("v1")
-        real = Predictor.pieces
+        real = Predictor.answering
 
         def slow(self: Predictor, texts: list[str]) -> Any:
             release.wait(5)
             return (yield from real(self, texts))
 
-        monkeypatch.setattr(Predictor, "pieces", slow)
+        monkeypatch.setattr(Predictor, "answering", slow)
         answers = []
         callers = [
             threading.Thread(

@@ -152,18 +152,17 @@ class Single:
     sizes: list[int]
     fails: bool = False
     alone: int = 0
-
-    @property
-    def key(self) -> object:
-        return "news"
+    length: int = 10
+    key: object = None
 
     def pieces(self) -> Generator[int, None, str]:
-        yield 1
+        self.key = "news"
+        yield self.length
         self.alone += 1
         return self.name
 
     def together(self, others: Sequence[Single]) -> Generator[int, None, list[str | Exception]]:
-        yield 1
+        yield self.length * len(others)
         self.sizes.append(len(others))
         if any(other.fails for other in others):
             raise RuntimeError("the network fails on one of them")
@@ -213,3 +212,23 @@ def test_those_that_fail_together_are_answered_alone(metrics: ServerMetrics) -> 
     assert answers == ["a", "b", "c"]
     assert [each.alone for each in singles] == [1, 1, 1]
     assert sizes == [3]
+
+
+def test_those_of_one_length_are_answered_together_the_first_that_came_and_its_like_first(
+    metrics: ServerMetrics,
+) -> None:
+    queue = InferenceQueue(1, 100, metrics)
+    sizes: list[int] = []
+    order: list[str] = []
+
+    class Noted(Single):
+        def together(self, others: Sequence[Single]) -> Generator[int, None, list[str | Exception]]:
+            order.append("".join(other.name for other in others))
+            return (yield from super().together(others))
+
+    lengths = {"a": 10, "b": 40, "c": 12, "d": 41, "e": 13, "f": 9, "g": 15}
+    answers = _asked(queue, [Noted(name, sizes, length=length) for name, length in lengths.items()])
+    queue.close()
+
+    assert answers == list(lengths)
+    assert order == ["acf", "bd", "eg"]

@@ -272,7 +272,7 @@ def test_a_failure_of_the_champion_is_seen_as_such(server: Server, monkeypatch: 
     def fail(*_: object) -> None:
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(Predictor, "pieces", fail)
+    monkeypatch.setattr(Predictor, "answering", fail)
     assert ask(server, request_id="mine").status_code == 500
 
     await_that(lambda: len(server.observed) == 1)

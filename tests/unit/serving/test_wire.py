@@ -132,7 +132,7 @@ def test_every_error_is_problem_details_with_the_id_of_its_request(
     def fail(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(Predictor, "pieces", fail)
+    monkeypatch.setattr(Predictor, "answering", fail)
     answers[500] = client.post("/v1/predict", json={"texts": ["tech"]}, headers=of_id)
     server.slot.model = None
     answers[503] = client.post("/v1/predict", json={"texts": ["tech"]}, headers=of_id)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lakeloop.inference.batches import MAX_BATCH_TOKENS, length_batches, pad
+from lakeloop.inference.batches import cheapest_batches, pad
 from lakeloop.inference.engines.base import Engine
 from lakeloop.inference.pieces import Pieces, done
 from lakeloop.tasks.base import OutputContract
@@ -46,7 +46,7 @@ def run_pieces(
     lengths = [len(row) for row in ids]
     whole = np.empty((0 if contract.per_token else len(ids), contract.width), dtype=np.float64)
     each: list[NDArray[np.float64]] = [whole] * len(ids)
-    for batch in length_batches(lengths, MAX_BATCH_TOKENS):
+    for batch in cheapest_batches(lengths):
         yield len(batch) * lengths[batch[-1]]
         padded = pad([ids[index] for index in batch], pad_id)
         if features is not None:

@@ -19,14 +19,17 @@ async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     Raises:
         ProblemError: 499, it went away; nobody gets this answer.
     """
-    working, going = asyncio.ensure_future(work), asyncio.ensure_future(_gone(receive))
+    working, going = asyncio.current_task(), asyncio.ensure_future(_gone(receive))
+    assert working is not None
+    going.add_done_callback(cancel := lambda _: working.cancel())
     try:
-        await asyncio.wait({working, going}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise ProblemError(CLIENT_GONE, "client_gone", "the client went away before its answer")
+        return await work
+    except asyncio.CancelledError:
+        if not going.done() or working.uncancel():  # somebody else cancelled it, too
+            raise
+        raise ProblemError(CLIENT_GONE, "client_gone", "the client went away before its answer") from None
     finally:
-        working.cancel()
+        going.remove_done_callback(cancel)
         going.cancel()
 
 
