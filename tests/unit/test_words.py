@@ -58,6 +58,8 @@ OTHERWISE = {
     "src/lakeloop/evaluation/templates/search.html.j2": "HTML calls the name of a picture so",
     "plugins/lakeloop_ui/templates/base.html.j2": "HTML calls the name of a field so",
     "plugins/lakeloop_ui/templates/_parts.html.j2": "HTML calls the name of a field so",
+    "plugins/lakeloop_ui/templates/quarantine.html.j2": "HTML calls the name of a link so",
+    "plugins/lakeloop_ui/templates/quarantine_row.html.j2": "HTML calls the name of a field so",
     "src/lakeloop/serving/templates/start.html.j2": "HTML calls the name of a field so",
     "src/lakeloop/lake/tables.py": "a column of answers has the name that people look for",
     "src/lakeloop/serving/metrics.py": "Prometheus calls its dimensions so",
