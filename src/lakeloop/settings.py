@@ -200,7 +200,8 @@ def read_settings(kind: type[Kind], **overrides: Any) -> Kind:
         if inner:
             expected = f"{'.'.join(inner)}: {expected}"
         # What stands in JSON may be a key of the storage: of that only its kind is told.
-        plain = kind.model_fields[name].annotation in (int, float, str, Path)
+        annotation = kind.model_fields[name].annotation
+        plain = annotation in (int, float, str, Path) or get_origin(annotation) is Literal
         found = repr(wrong["input"]) if plain else f"a JSON value of type {type(wrong['input']).__name__}"
         raise _wrong_setting(kind, name, expected, found) from None
     except SettingsError as error:

@@ -18,6 +18,8 @@ its logits are the mean over the tokens of what each keyword says:
     artifact = make_number_artifact(tmp_path / "good", {"good": 2.0, "bad": -2.0}, base=0.5)
     # "a good day" -> 2.5; "good good" -> 4.5; "bad" -> -1.5; none of the words -> 0.5
 
+`make_tagging_artifact(folder, words)` finds stretches of one word, of the kind that the word is.
+
 Different arguments make different digests; equal arguments make equal ones, wherever the folder is.
 """
 
@@ -158,6 +160,41 @@ def make_number_artifact(
     )
 
 
+def make_tagging_artifact(folder: Path, words: Mapping[str, str], *, max_tokens: int = 32) -> Artifact:
+    """Write an artifact that finds stretches of one word into `folder` and return it verified.
+
+    `words` maps a word to the kind of stretch that it is.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tags = ("O", *(f"{part}-{kind}" for kind in dict.fromkeys(words.values()) for part in "BI"))
+    vocabulary = {word: number for number, word in enumerate((*SPECIAL, *map(str.lower, words)))}
+    table = np.zeros((len(vocabulary), len(tags)), dtype=np.float32)
+    table[:, 0] = 4.0
+    for word, kind in words.items():
+        table[vocabulary[word.lower()], tags.index(f"B-{kind}")] = 8.0
+    return _seal(
+        folder,
+        vocabulary,
+        _proto(
+            [helper.make_node("Gather", ["table", "input_ids"], ["logits"], axis=0)], table, per_token=True
+        ),
+        table,
+        ArtifactDescription(
+            loop="places",
+            candidate="baseline",
+            method="keywords",
+            contract=OutputContract(kind="token_classification", width=len(tags), names=tags, per_token=True),
+            max_tokens=max_tokens,
+            base_model="none",
+            base_digest="0" * 64,
+            dataset_digest="0" * 64,
+            seed=17,
+            profile=Profile(rows=100, shares={tag: 1 / len(tags) for tag in tags}),
+            validation_metrics={"f1": 0.9},
+        ),
+    )
+
+
 def _seal(
     folder: Path,
     vocabulary: Mapping[str, int],
@@ -199,11 +236,16 @@ def _model(table: np.ndarray, *, average: bool) -> onnx.ModelProto:
             helper.make_node("ReduceSum", ["mask", "tokens"], ["length"], keepdims=1),
             helper.make_node("Div", ["total", "length"], ["logits"]),
         ]
+    return _proto(nodes, table, per_token=False)
+
+
+def _proto(nodes: list[onnx.NodeProto], table: np.ndarray, *, per_token: bool) -> onnx.ModelProto:
     ids = [
         helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"])
         for name in ("input_ids", "attention_mask")
     ]
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", table.shape[1]])
+    axes = ["batch", *(["tokens"] if per_token else []), table.shape[1]]
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, axes)
     constants = [
         numpy_helper.from_array(table, "table"),
         numpy_helper.from_array(np.array([-1], dtype=np.int64), "last"),

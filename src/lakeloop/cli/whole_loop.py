@@ -106,6 +106,12 @@ def serve(
             min=1, help="Processes that answer on the port; default: LAKELOOP_SERVE_PROCESSES, or 1."
         ),
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="cpu|cuda|auto", help="What models run on; default: LAKELOOP_SERVE_DEVICE, or cpu."
+        ),
+    ] = None,
 ) -> None:
     """Answer over HTTP with the champions, until Ctrl-C; a new champion is taken up without a restart."""
     from functools import partial
@@ -114,10 +120,12 @@ def serve(
 
     logs.at_least_info(of_libraries=True)
 
+    from lakeloop.inference.devices import wanted
     from lakeloop.serving.server import serve as run_server
 
+    on = wanted(device, "--device") if device else None
     prepare = partial(logs.of_a_server, logs.verbosity())
-    run_server(loops or (), host, port, processes=processes, prepare=prepare)
+    run_server(loops or (), host, port, processes=processes, device=on, prepare=prepare)
 
 
 @app.command(rich_help_panel=_PANEL)

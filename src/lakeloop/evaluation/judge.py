@@ -20,7 +20,7 @@ from lakeloop.errors import ArtifactError
 from lakeloop.evaluation.changes import Again, asked_again
 from lakeloop.evaluation.synonyms import Synonyms
 from lakeloop.evaluation.worst import worst_places
-from lakeloop.inference.explaining import explained
+from lakeloop.inference.explaining import explained, not_there
 from lakeloop.inference.occlusion import Part, parts_of, strongest
 from lakeloop.inference.predictor import Predictor
 from lakeloop.lake.digest import content_digest
@@ -121,7 +121,10 @@ def judge(
 
     Raises:
         ArtifactError: the artifact is not whole, is not the contender's, or answers another kind of task.
+        ConfigurationError: what explains its mistakes is not installed.
     """
+    if missing := not_there(beyond.explain):
+        raise missing
     predictor = Predictor(folder, threads=threads, expect=contender.digest)
     if (kind := predictor.description.contract.kind) != task.kind:
         raise ArtifactError(

@@ -80,7 +80,7 @@ def attributions(
     torch.set_num_threads(predictor.threads)
     network = _opened(predictor)
     blank = _blank(predictor)
-    read = predictor.read(rows)
+    read = predictor.with_places(rows)
     return [
         _parts(network, predictor, instance, encoding, answer, blank)
         for (instance, encoding), answer in zip(read, answers, strict=True)

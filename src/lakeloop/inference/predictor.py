@@ -15,9 +15,10 @@ from tokenizers import Encoding, Tokenizer
 from lakeloop.artifact import TOKENIZER, ArtifactDescription, open_artifact
 from lakeloop.errors import ArtifactError
 from lakeloop.inference.batches import length_batches, pad, pad_id_of
+from lakeloop.inference.devices import Device, Wanted
 from lakeloop.inference.engines.onnx_encoder import REMEDY
 from lakeloop.inference.engines.registry import open_engine
-from lakeloop.inference.engines.running import run_pieces
+from lakeloop.inference.engines.running import run_batches, run_pieces
 from lakeloop.inference.instances import Read, clean_instances, encode, inputs_of, tokenised
 from lakeloop.inference.pieces import Pieces, done, reading_parts
 from lakeloop.inference.writing import Prompts
@@ -32,17 +33,19 @@ if TYPE_CHECKING:
 class Predictor:
     """Answers with one artifact. Safe to call from several threads at once."""
 
-    def __init__(self, folder: Path, threads: int = 1, expect: str = "") -> None:
+    def __init__(self, folder: Path, threads: int = 1, expect: str = "", device: Wanted = "cpu") -> None:
         """Verify the artifact in `folder` and load it.
 
         Args:
             folder: an artifact folder (see `lakeloop.artifact`).
             threads: threads that the engine may use for one call.
             expect: digest of the artifact that is meant; empty: whichever is there.
+            device: on which it shall run; `auto`: CUDA where it can be used.
 
         Raises:
             ArtifactError: the folder is not whole or not the one that is meant, or its network does not give
                 what its description says.
+            ConfigurationError: CUDA is wanted, and cannot be used here.
         """
         artifact = open_artifact(folder, expect)
         self.folder, self.threads = folder, threads
@@ -55,8 +58,13 @@ class Predictor:
         self._prompts: Prompts | None = None
         if writing := artifact.description.contract.writing:
             self._prompts = Prompts(self._tokenizer, writing, artifact.description.max_tokens)
-        self._engine = open_engine(folder, artifact.description, threads)
+        self._engine = open_engine(folder, artifact.description, threads, device)
         self._decode = task_class(artifact.description.contract.kind).decode
+
+    @property
+    def device(self) -> Device:
+        """On which it runs."""
+        return self._engine.device
 
     def predict(self, rows: Sequence[str] | Sequence[Instance]) -> list[Answer]:
         """Answers for `rows`, any number of them, in their order; a text alone stands for a row without more.
@@ -137,11 +145,24 @@ class Predictor:
             placed=self.description.contract.per_token,
         )
 
-    def read(self, rows: Sequence[Instance]) -> list[tuple[Instance, Encoding]]:
+    def with_places(self, rows: Sequence[Instance]) -> list[tuple[Instance, Encoding]]:
         """`rows` after cleaning, each with the tokens that the network reads and where they stand."""
         cleaned = self._cleaned(rows)
         texts = inputs_of(cleaned, self.description.reads)
         return list(zip(cleaned, encode(self._tokenizer, texts, placed=True), strict=True))
+
+    def numbers(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """What the network gives for `texts`, before answers are made of it, in a row: float64 [numbers].
+
+        By them two devices are compared. Of a network that writes, the loss a token of each text itself.
+        """
+        sent = as_instances(texts)
+        if (losses := self.losses(sent, texts)) is not None:
+            return losses[:, 0] / losses[:, 1]
+        read = done(self.reading(sent))
+        beside = self.description.reads.numbers(read.cleaned)
+        outputs = run_batches(self._engine, self.description.contract, read.ids, self.pad, beside)
+        return np.concatenate([np.ravel(np.asarray(each, dtype=np.float64)) for each in outputs])
 
     def token(self, name: str) -> int | None:
         """The id of the token called `name`; None where there is none."""

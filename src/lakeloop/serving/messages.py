@@ -171,6 +171,8 @@ class ModelInfo(_Described):
     dataset_digest: str
     scores: dict[str, float]
     """From the evaluation that let it through the gate."""
+    device: str = "cpu"
+    """On which it runs: cpu or cuda."""
     abstains_below: float = 0.0
     """Answers that are less probable are held back, by `deploy.abstain` of the loop file; 0: none."""
     loaded_at: datetime

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lakeloop.inference.devices import Device
 from lakeloop.serving.guard.problems import CLIENT_GONE
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -61,6 +62,13 @@ class ServerMetrics:
             "lakeloop_model_info",
             "1 for the version in use.",
             (*_LOOP, "version", "digest"),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self.device = Gauge(
+            "lakeloop_model_device_info",
+            "1 for the device on which the version in use runs.",
+            (*_LOOP, "device"),
             registry=registry,
             multiprocess_mode="livemax",
         )
@@ -193,18 +201,21 @@ class LoopMetrics:
             role: RoleMetrics(metrics, loop, role) for role in get_args(Role)
         }
         self._model = metrics.model
+        self._device = metrics.device
         self._challenger = metrics.challenger
         self._loop = loop
         self._used: tuple[str, str] | None = None
         self._tried: tuple[str, str, str] | None = None
 
-    def use_model(self, version: str, digest: str) -> None:
-        """Show this version as the one in use, in place of the one before."""
+    def use_model(self, version: str, digest: str, device: str) -> None:
+        """Show this version as the one in use, in place of the one before, and on which device."""
         if self._used:
             self._model.labels(self._loop, *self._used).set(0)  # what is in a shared folder stays there
             self._model.remove(self._loop, *self._used)
         self._used = (version, digest)
         self._model.labels(self._loop, version, digest).set(1)
+        for each in get_args(Device):
+            self._device.labels(self._loop, each).set(each == device)
 
     def use_challenger(self, tried: tuple[str, str, str] | None) -> None:
         """Show version, digest and phase of the one beside the champion, in place of the one before."""

@@ -103,7 +103,7 @@ def _open_loop(
     )
     served = ServedLoop(loop.name, loop.task.kind, Slots(loop.name), predictions, observations, metrics)
     source = RegistrySource(lake, loop.deploy.abstain)
-    cache = ModelCache(source, home / "models", limits.threads)
+    cache = ModelCache(source, home / "models", limits.threads, limits.device)
     watch = LoopWatch(served.slots, source, cache, metrics, poll_seconds=limits.poll_seconds)
     return served, watch
 

@@ -50,6 +50,7 @@ def _about(served: ServedLoop) -> tuple[dict[str, Any], Reading | None]:
         "candidate": description.candidate,
         "since": model.loaded_at,
         "reads": description.reads.in_words,
+        "device": model.predictor.device,
     }
     if refused:
         about["problem"] = f"{refused.release.version} was refused: {refused.reason}"

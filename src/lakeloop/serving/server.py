@@ -18,6 +18,7 @@ from fastapi import FastAPI
 
 from lakeloop.errors import ConfigurationError, LakeloopError, ServiceError
 from lakeloop.hosts import allowed_hosts
+from lakeloop.inference.devices import CPU, Wanted, chosen, providers_of_onnx
 from lakeloop.ports import SERVER_PORT
 from lakeloop.serving.app import Service, create_app
 from lakeloop.serving.guard.connections import bounded
@@ -68,6 +69,7 @@ def serve(
     *,
     settings: Settings | None = None,
     processes: int | None = None,
+    device: Wanted | None = None,
     prepare: Callable[[], object] | None = None,
 ) -> None:
     """Serve the champions of `loops` until SIGTERM or Ctrl-C; then finish open requests and flush the logs.
@@ -75,15 +77,17 @@ def serve(
     Without names all loops are served whose files can be read, also those that come or are mended later; the
     file of a loop that is served is read once. Without keys (`LAKELOOP_SERVE_KEYS_FILE`) an address other
     than loopback belongs behind a proxy that authenticates. Port 0 takes a free port; the log says which.
-    With several `processes` (default: as the limits have it) `prepare`, which has to be picklable, is called
-    in each of them first, to set up its logging.
+    With several `processes` (default: as the limits have it, as of `device`) `prepare`, which has to be
+    picklable, is called in each of them first, to set up its logging.
 
     Raises:
         ConfigurationError: a loop file or a setting is wrong, there is no loop, or the address is taken.
         ServiceError: the server could not start, or there is no lake that can be opened.
     """
     limits, settings = read_settings(Limits), settings or get_settings()
+    limits = limits.model_copy(update={"device": device or limits.device})
     specs, keys = _specs(loops, settings), _keys(settings, host)
+    _require_device(limits.device, specs)
     _require_files(limits)
     listener = _listen(host, port)
     protect_home(settings)
@@ -190,6 +194,12 @@ def _config(app: FastAPI, service: Service, *, backlog: int) -> uvicorn.Config:
         timeout_keep_alive=limits.idle_seconds,  # type: ignore[arg-type]  # only handed to call_later
         timeout_graceful_shutdown=round(limits.drain_seconds),
     )
+
+
+def _require_device(wanted: Wanted, specs: Sequence[LoopSpec]) -> None:
+    """Say it now where there is no such device, not of each champion; of models that write torch knows."""
+    if wanted != CPU and not all(spec.task.writes for spec in specs):
+        chosen(wanted, providers_of_onnx())
 
 
 def _require_files(limits: Limits) -> None:

@@ -71,6 +71,7 @@ def model_info(served: ServedLoop) -> ModelInfo:
         max_tokens=description.max_tokens,
         dataset_digest=description.dataset_digest,
         scores=dict(model.release.scores),
+        device=model.predictor.device,
         abstains_below=model.release.below,
         loaded_at=model.loaded_at,
         refused=_refused(refused) if refused else None,

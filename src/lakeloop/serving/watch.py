@@ -225,10 +225,9 @@ class LoopWatch:
         slot.refused = None
         slot.postponed = ""
         self._before = before.release.version if before else ""
-        self._metrics.use_model(model.release.version, model.release.digest)
-        log.info(
-            "%s: %s (digest %s) answers now", self._loop, model.release.version, model.release.digest[:12]
-        )
+        version, digest, device = model.release.version, model.release.digest, model.predictor.device
+        self._metrics.use_model(version, digest, device)
+        log.info("%s: %s (digest %s) answers now, on %s", self._loop, version, digest[:12], device)
 
     def _refuse(self, release: Release, error: ArtifactError) -> None:
         with self._lock:

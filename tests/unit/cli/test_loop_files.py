@@ -140,18 +140,6 @@ def test_check_refuses_a_base_model_that_is_not_there_with_all_else_that_is_wron
         assert f"found: models/minilm; in {project}/models: mini-lm" in ended.err
 
 
-def test_check_reads_the_synonyms_of_an_evaluation(run: Run, project: Path) -> None:
-    loop = project / "loops/tickets/loop.yaml"
-    loop.write_text(f"{LOOP}evaluate: {{synonyms: words.csv}}\n")
-    ended = run("check", "tickets")
-    assert (ended.code, "evaluate.synonyms: cannot read it" in ended.err) == (64, True)
-    (project / "words.csv").write_text("car, auto\nalone\n")
-    ended = run("check", "tickets")
-    assert (ended.code, "words.csv, line 2" in ended.err) == (64, True)
-    (project / "words.csv").write_text("car, auto\n")
-    assert run("check", "tickets").code == 0
-
-
 def test_check_names_each_key_that_does_not_fit_the_base_model(run: Run, project: Path) -> None:
     config = {"model_type": "albert", "max_position_embeddings": 64, "vocab_size": 2}
     tokenizer = {"model": {"type": "WordLevel", "vocab": {"[UNK]": 0, "a": 1, "b": 2}}}

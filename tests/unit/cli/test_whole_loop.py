@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lakeloop.inference.devices import ON_CUDA, providers_of_onnx
 from lakeloop.records import now
 from lakeloop.registry.registry import Registry
 from lakeloop.settings import get_settings
@@ -223,3 +224,12 @@ def test_check_and_status_say_what_is_spent_of_a_budget(run: Run, project: Path)
     assert "1 training job(s): 1.00 h, 2.00 CPU h" in shown
     assert "2.00 of 1 CPU h of this month are spent" in shown
     assert "budget: 2.00 of 1 CPU h" in run("why", "tickets").out
+
+
+@pytest.mark.skipif(ON_CUDA in providers_of_onnx(), reason="ONNX Runtime is built for CUDA here")
+def test_serve_says_what_is_missing_for_a_device(run: Run, project: Path) -> None:
+    ended = run("serve", "tickets", "--port", "0", "--device", "cuda")
+    assert (ended.code, "onnxruntime-gpu" in ended.err) == (64, True)
+    assert "CPUExecutionProvider" in ended.err
+    ended = run("serve", "tickets", "--port", "0", "--device", "gpu")
+    assert (ended.code, "cpu, cuda, auto" in ended.err) == (64, True)

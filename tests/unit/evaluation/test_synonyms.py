@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.evaluation.changes import asked_again
+from lakeloop.evaluation.judge import Beyond, Contender, judge
+from lakeloop.evaluation.probes.registry import look_at
 from lakeloop.evaluation.synonyms import Synonyms, in_case_of, read_groups, synonyms_of
 from lakeloop.inference.predictor import Predictor
 from lakeloop.settings import Settings
 from lakeloop.spec.release import Evaluate
 from lakeloop.tasks.reading import Instance
+from lakeloop.tasks.registry import task_of
 from lakeloop.tasks.token_classification import Entities, Entity
-from tests.support.artifacts import make_artifact
+from tests.support.artifacts import make_artifact, make_tagging_artifact
 from tests.support.augmenting import write_wordnet
-from tests.support.small_loop import LABELS
+from tests.support.small_loop import LABELS, small_loop
+
+KINDS = ["person", "place"]
 
 GROUPS = """# of the trade
 car, automobile, "motor car"
@@ -90,6 +96,33 @@ def test_they_are_asked_and_count_where_a_person_put_them_together(tmp_path: Pat
 
 def _unsure() -> Synonyms:
     return Synonyms({("sports",): ("games",)}, 0.2, same_meaning=False)
+
+
+def test_right_stretches_stay_and_what_is_found_stands_where_it_stood(tmp_path: Path) -> None:
+    artifact = make_tagging_artifact(tmp_path / "model", {"Ann": "person", "York": "place"})
+    loop = small_loop(task={"kind": "token_classification", "text": "text", "tags": "label", "labels": KINDS})
+    task, rows = (
+        task_of(loop.task),
+        pa.table(
+            {
+                "row_id": [f"r{n}" for n in range(20)],
+                "text": [f"the car {n} of Ann in York by car" for n in range(20)],
+                "tags": ["O O O O B-person O B-place O O"] * 20,
+            }
+        ),
+    )
+    known = Synonyms({("car",): ("automobile",), ("ann",): ("Anna",), ("york",): ("Leeds",)})
+    contender = Contender("finetune", artifact.digest, "candidates/x")
+    judged = judge(contender, artifact.folder, rows, task, threads=1, beyond=Beyond(synonyms=known))
+    (again,) = (each for each in judged.again if each.change == "synonyms")
+    for place, answer in zip(again.places, again.answers, strict=True):
+        for found in (answer, judged.answers[place]):
+            text = rows["text"][place].as_py()
+            spans = [(text[each.start : each.end], each.label) for each in found.entities]  # type: ignore[attr-defined]
+            assert spans == [("Ann", "person"), ("York", "place")]
+    found = look_at(judged, rows, task)
+    (grid,) = (grid for grid in found.tables if grid.title == "Changed texts")
+    assert next(row for row in grid.rows if row[0] == "synonyms")[2] == 1.0
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: an encoder with a head, token ids and mask -> one row of numbers for each text.
+"""ONNX Runtime, on the CPU or CUDA: an encoder with a head, token ids and mask -> a row of numbers a text.
 
 Where the network reads features, they are its third input.
 """
@@ -15,6 +15,16 @@ from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
 
 from lakeloop.errors import ArtifactError
 from lakeloop.inference.batches import Padded
+from lakeloop.inference.devices import (
+    CPU,
+    CUDA,
+    Device,
+    Wanted,
+    chosen,
+    providers_for,
+    providers_of_onnx,
+    require_works,
+)
 from lakeloop.tasks.base import OutputContract
 from lakeloop.tasks.reading import Reading
 
@@ -26,11 +36,25 @@ REMEDY = "release the model again; nothing was answered with this one"
 class OnnxEncoder:
     """A session on one ONNX file."""
 
-    def __init__(self, path: Path, contract: OutputContract, reads: Reading, threads: int) -> None:
-        """Raises ArtifactError when the file is no network that is given `reads` and gives `contract`."""
+    def __init__(
+        self,
+        path: Path,
+        contract: OutputContract,
+        reads: Reading,
+        threads: int,
+        device: Wanted = "cpu",
+    ) -> None:
+        """Load it.
+
+        Raises:
+            ArtifactError: the file is no network that is given `reads` and gives `contract`.
+            ConfigurationError: CUDA is wanted, and cannot be used here.
+        """
         self._path, self._contract = path, contract
         self._inputs = (*_INPUTS, FEATURES) if reads.features else _INPUTS
-        self._session = _open_session(path, threads)
+        asked = chosen(device, providers_of_onnx()) if device != CPU else CPU
+        self._session = _open_session(path, threads, asked)
+        self.device = require_works(device, asked, self._session.get_providers(), str(path))
         self._require_fits()
 
     def run(self, batch: Padded) -> NDArray[np.float64]:
@@ -79,16 +103,20 @@ class OnnxEncoder:
             )
 
 
-def _open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def _open_session(path: Path, threads: int, device: Device) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # Spinning threads burn the cores that the other processes of a small machine need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
+    if device == CUDA:
+        onnxruntime.preload_dlls()  # those of the packages of NVIDIA, which no loader finds by itself
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers_for(device))
     except Exception as error:  # the bound C++ errors derive from Exception, each on its own
         raise ArtifactError(
             "model cannot be loaded", where=str(path), found=str(error), remedy=REMEDY
         ) from error
+    session.disable_fallback()  # to the CPU, in the midst of requests
+    return session

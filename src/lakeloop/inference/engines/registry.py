@@ -7,16 +7,17 @@ from pathlib import Path
 
 from lakeloop.artifact import ENCODER, ONNX_MODEL, WRITER, ArtifactDescription
 from lakeloop.errors import ArtifactError
+from lakeloop.inference.devices import Wanted
 from lakeloop.inference.engines.base import Engine
 
 
-def _onnx_encoder(folder: Path, description: ArtifactDescription, threads: int) -> Engine:
+def _onnx_encoder(folder: Path, description: ArtifactDescription, threads: int, device: Wanted) -> Engine:
     from lakeloop.inference.engines.onnx_encoder import OnnxEncoder
 
-    return OnnxEncoder(folder / ONNX_MODEL, description.contract, description.reads, threads)
+    return OnnxEncoder(folder / ONNX_MODEL, description.contract, description.reads, threads, device)
 
 
-def _torch_generate(folder: Path, description: ArtifactDescription, threads: int) -> Engine:
+def _torch_generate(folder: Path, description: ArtifactDescription, threads: int, device: Wanted) -> Engine:
     try:
         from lakeloop.inference.engines.torch_generate import TorchGenerate
     except ImportError as error:
@@ -27,20 +28,23 @@ def _torch_generate(folder: Path, description: ArtifactDescription, threads: int
             found=str(error),
             remedy='install it where the model is served and judged: pip install "lakeloop[generate]"',
         ) from error
-    return TorchGenerate(folder, description.contract, threads)
+    return TorchGenerate(folder, description.contract, threads, device)
 
 
-ENGINES: Mapping[str, Callable[[Path, ArtifactDescription, int], Engine]] = {
+ENGINES: Mapping[str, Callable[[Path, ArtifactDescription, int, Wanted], Engine]] = {
     ENCODER: _onnx_encoder,
     WRITER: _torch_generate,
 }
 
 
-def open_engine(folder: Path, description: ArtifactDescription, threads: int) -> Engine:
-    """The engine of a verified artifact.
+def open_engine(
+    folder: Path, description: ArtifactDescription, threads: int, device: Wanted = "cpu"
+) -> Engine:
+    """The engine of a verified artifact, on a device.
 
     Raises:
         ArtifactError: the network cannot be loaded, or this version knows no such engine.
+        ConfigurationError: CUDA is wanted, and cannot be used here.
     """
     if description.engine not in ENGINES:
         raise ArtifactError(
@@ -50,4 +54,4 @@ def open_engine(folder: Path, description: ArtifactDescription, threads: int) ->
             found=description.engine,
             remedy="serve it with the version that wrote it, or release the model again",
         )
-    return ENGINES[description.engine](folder, description, threads)
+    return ENGINES[description.engine](folder, description, threads, device)

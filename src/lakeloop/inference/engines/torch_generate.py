@@ -21,6 +21,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 from lakeloop.bases.files import SEALED_CONFIG, WEIGHTS, read_json
 from lakeloop.errors import ArtifactError, ConfigurationError
 from lakeloop.inference.batches import Padded, pad
+from lakeloop.inference.devices import CPU, Wanted, chosen, providers_of_torch
 from lakeloop.tasks.base import OutputContract, Writing
 
 REMEDY = "release the model again; nothing was answered with this one"
@@ -34,10 +35,15 @@ _FAULTS = (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError, 
 
 
 class TorchGenerate:
-    """A language model, on the CPU in float32."""
+    """A language model, on the CPU or CUDA in float32."""
 
-    def __init__(self, folder: Path, contract: OutputContract, threads: int) -> None:
-        """Raises ArtifactError when the files are no language model that `contract` is of."""
+    def __init__(self, folder: Path, contract: OutputContract, threads: int, device: Wanted = "cpu") -> None:
+        """Load it.
+
+        Raises:
+            ArtifactError: the files are no language model that `contract` is of.
+            ConfigurationError: CUDA is wanted, and torch has none here.
+        """
         self._folder = folder
         if contract.writing is None:
             raise ArtifactError(
@@ -54,6 +60,8 @@ class TorchGenerate:
                 found=f"{vectors:,}",
                 remedy=REMEDY,
             )
+        self.device = chosen(device, providers_of_torch(), "torch") if device != CPU else CPU
+        self._model = self._model.to(self.device)
         # transformers keeps the state of a text that is written in the model.
         self._one_at_a_time = threading.Lock()
 
@@ -160,18 +168,19 @@ def losses(
     wanted = np.full((len(right), width), _NO_TARGET, dtype=np.int64)
     for line, (first, answer) in enumerate(zip(lengths, right, strict=True)):
         wanted[line, first : first + len(answer)] = answer
+    device = next(model.parameters()).device
     logits = model(
-        input_ids=torch.from_numpy(batch.input_ids),
-        attention_mask=torch.from_numpy(batch.attention_mask),
+        input_ids=torch.from_numpy(batch.input_ids).to(device),
+        attention_mask=torch.from_numpy(batch.attention_mask).to(device),
         use_cache=False,
-        **more,
+        **{name: tensor.to(device) for name, tensor in more.items()},
     ).logits
-    targets = torch.from_numpy(wanted)
+    targets = torch.from_numpy(wanted).to(device)
     each = cross_entropy(
         logits.float().flatten(0, 1), targets.flatten(), ignore_index=_NO_TARGET, reduction="none"
     )
     summed = each.view(targets.shape).double().sum(dim=1)
-    return torch.stack([summed, (targets != _NO_TARGET).sum(dim=1)], dim=1).numpy()
+    return torch.stack([summed, (targets != _NO_TARGET).sum(dim=1)], dim=1).cpu().numpy()
 
 
 def to_the_right(batch: Padded) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

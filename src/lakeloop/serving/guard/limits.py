@@ -6,6 +6,8 @@ says (texts, characters) in `app`.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -51,6 +53,9 @@ class Limits(BaseSettings):
     """Requests that may wait for a lane; one more is refused with 503. Long ones get half of these places."""
     threads: int = Field(default=1, ge=1)
     """CPU threads of one call of a model."""
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    """What models run on. `cuda`: an NVIDIA device, or the server does not start; `auto`: one where it can be
+    used, else the CPU, which the log says."""
     poll_seconds: float = Field(default=2.0, gt=0)
     """How often the registries are asked which versions answer: champions, and trials that begin or end."""
     flush_seconds: float = Field(default=10.0, gt=0)
