@@ -181,7 +181,7 @@ def test_a_page_on_numbers_has_a_scatter_and_residuals_and_says_that_less_is_bet
     assert tags.all.count("svg") == 3
     assert tags.all.count("circle") == 2 * NUMBERS.num_rows + 1
     assert "mean absolute error, champion v3" in tags.text
-    assert "The 2 of 2 wrong answers of the baseline with the largest error (absolute error)" in tags.text
+    assert "The 2 of 2 inexact answers of the baseline with the largest error (absolute error)" in tags.text
     assert re.search(r"deviation( [0-9.]+){3}", tags.text)
 
 
@@ -332,3 +332,10 @@ def test_a_page_without_texts_has_no_table_of_values_of_rows_and_a_mistake_has_i
     assert "Calibration</h2>" in shared
     places = [int(number) for number in re.findall(r'id="grid-(\d+)"', shared)]
     assert places == list(range(1, len(places) + 1))
+
+
+def test_of_a_number_no_answer_is_called_wrong(number_report: Report) -> None:
+    page = render(number_report, texts=False)
+    assert "test rows are answered not exactly by the" in page
+    assert "answered wrong" not in page
+    assert "wrong answers" not in render(number_report)
