@@ -28,6 +28,7 @@ from lakeloop.measures.base import MetricSpec, shown, shown_interval
 from lakeloop.measures.registry import NEEDED, limited, metrics_of, told
 from lakeloop.search.found import SearchFound
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.tasks.registry import task_class
 
 MOST_DAYS = 60
 MOST_MISTAKES = 20
@@ -132,6 +133,11 @@ class Report:
     def meaning(self) -> str:
         """What the metric that decides says."""
         return meaning_of(self.metric)
+
+    @property
+    def right_or_wrong(self) -> bool:
+        """Whether an answer is right or wrong, rather than more or less exact."""
+        return task_class(self.evidence.task).right_or_wrong
 
     @property
     def meanings(self) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,7 @@ from lakeloop.measures.registry import ABSTAINING, told
 from lakeloop.registry.history import ModelVersion
 from lakeloop.registry.stored import description_of
 from lakeloop.spec.loop import LoopSpec
+from lakeloop.tasks.registry import task_class
 
 CARD = "README.md"
 _PRECISIONS = (0.0, 0.8, 0.9, 0.95, 0.98, 0.99)
@@ -202,7 +203,7 @@ def _shown(model: ModelEvidence, name: str) -> str:
 
 def _limits(description: ArtifactDescription, evidence: Evidence | None) -> str:
     lines = [f"- What follows the first {description.max_tokens} tokens of a text is not read."]
-    if evidence:
+    if evidence and task_class(description.contract.kind).right_or_wrong:
         wrong = f"{evidence.wrong} of {evidence.rows} test rows"
         lines.append(f"- {wrong} were answered wrong by the best candidate.")
     return "\n".join(lines)

@@ -131,7 +131,7 @@ def _quantise(source: Path, target: Path) -> None:
     if not _in_whole_numbers(onnx.load(target)):
         raise ConfigurationError(
             "there is nothing in this network that gets smaller in eight bits",
-            where=str(source),
+            where=f"--int8, {source.name}",
             expected="a product of matrices, as encoders and heads on embeddings have",
             remedy="export it without --int8",
         )

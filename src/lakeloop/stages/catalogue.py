@@ -124,6 +124,7 @@ class Stage:
             before(context, partition)
             return function(context, partition, **options)
 
+        both.__name__ = self.name  # what people read of the work
         return both
 
     def zone(self, loop: LoopSpec) -> str:

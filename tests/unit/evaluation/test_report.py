@@ -182,7 +182,7 @@ def test_a_page_on_numbers_has_a_scatter_and_residuals_and_says_that_less_is_bet
     assert tags.all.count("svg") == 3
     assert tags.all.count("circle") == 2 * NUMBERS.num_rows + 1
     assert "mean absolute error, champion v3" in tags.text
-    assert "The 2 of 2 wrong answers of the baseline with the largest error (absolute error)" in tags.text
+    assert "The 2 of 2 inexact answers of the baseline with the largest error (absolute error)" in tags.text
     assert re.search(r"deviation( [0-9.]+){3}", tags.text)
 
 
@@ -352,3 +352,10 @@ def test_a_text_with_characters_that_no_page_may_have_or_that_turn_it_round(repo
     assert '<blockquote dir="auto">a\ufffdb\ufffdc' in page
     assert "<bdi>\u202ea</bdi>" in page, "what turns the writing round ends where the answer ends"
     assert Tags(page).open == []
+
+
+def test_of_a_number_no_answer_is_called_wrong(number_report: Report) -> None:
+    page = render(number_report, texts=False)
+    assert "test rows are answered not exactly by the" in page
+    assert "answered wrong" not in page
+    assert "wrong answers" not in render(number_report)

@@ -77,7 +77,7 @@ def trained(tmp_path: Path, base: BaseModel, monkeypatch: pytest.MonkeyPatch) ->
 
 def without_words(predictor: Predictor, row: Instance) -> np.ndarray:
     """Outputs of the network that is served for as many masks as the text has tokens; float [width]."""
-    ((_, encoding),) = predictor.read([row])
+    ((_, encoding),) = predictor.with_places([row])
     ids = [
         predictor.pad if own == 0 else token
         for own, token in zip(encoding.sequence_ids, encoding.ids, strict=True)

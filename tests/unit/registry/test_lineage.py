@@ -188,6 +188,11 @@ def test_the_card_of_a_version_has_what_its_evidence_found(context: StageContext
     assert f"On the same {evidence.rows} test rows" in text
     assert "| Score | baseline | finetune | champion v1 |" in text
     assert version.card.decision.reason in text
+    assert f"- {evidence.wrong} of {evidence.rows} test rows were answered wrong by the best" in text
+    number = description_of(files, version)
+    contract = number.contract.model_copy(update={"kind": "regression"})
+    of_a_number = card_text(small_loop(), version, number.model_copy(update={"contract": contract}), evidence)
+    assert "answered wrong" not in of_a_number, "it is more or less exact"
     assert f"revision: {version.card.dataset_digest}" in text
 
 

@@ -26,6 +26,7 @@ def test_every_stage_has_a_function_that_takes_what_its_row_says(stage: Stage) -
     taken = set(inspect.signature(stage.function).parameters)
     wanted = {"context", "partition", *(option.keyword for option in stage.options)}
     assert wanted | ({"candidate"} if stage.per == "candidate" else set()) <= taken
+    assert stage.function.__name__ == stage.name, "errors and progress call the work so"
     assert stage.pool in {"default_pool", *POOLS}
 
 
