@@ -81,8 +81,8 @@ def _grid(lines: tuple[tuple[Any, ...], ...], strangers: int) -> Grid:
         compared="answered",
         note="If answers that are less probable were held back: the share of the test rows that would get"
         " one, and the share of these that is right, with the ends of its interval of 95 %. The probability"
-        " is the lowest with which validation rows reach the precision that is asked, or come nearest to it; `deploy.abstain` says"
-        f" which one the server goes by.{away}",
+        " is the lowest with which validation rows reach the precision that is asked, or come nearest to it;"
+        f" `deploy.abstain` says which one the server goes by.{away}",
     )  # fmt: skip
 
 
