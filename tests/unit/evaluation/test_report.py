@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -19,7 +20,7 @@ from lakeloop.evaluation.paired import compare_all
 from lakeloop.evaluation.probes.registry import look_at
 from lakeloop.evaluation.report import Report, render
 from lakeloop.evaluation.scatter import MARGIN, SIDE, Scatter
-from lakeloop.evidence import Evidence, Mistake
+from lakeloop.evidence import Evidence, Mistake, ModelEvidence
 from lakeloop.inference.occlusion import Part
 from lakeloop.lake.tables import mart_schema
 from lakeloop.search.found import SearchFound, TrialFound
@@ -348,3 +349,38 @@ def test_a_text_with_characters_that_no_page_may_have_or_that_turn_it_round(repo
     assert '<blockquote dir="auto">a\ufffdb\ufffdc' in page
     assert "<bdi>\u202ea</bdi>" in page, "what turns the writing round ends where the answer ends"
     assert Tags(page).open == []
+
+
+def test_labels_of_a_thousand_characters_do_not_make_the_page_larger_than_half_a_megabyte() -> None:
+    end = "y" * 970
+
+    def longer(value: Any) -> Any:
+        return value + end if isinstance(value, str) and value.startswith("class ") else value
+
+    def long(each: ModelEvidence) -> ModelEvidence:
+        grids = [
+            grid.model_copy(
+                update={
+                    "rows": tuple(tuple(map(longer, row)) for row in grid.rows),
+                    "columns": tuple(map(longer, grid.columns)),
+                }
+            )
+            for grid in each.tables
+        ]
+        rows = tuple((longer(f"class {n:03d}"), 300, "printer, invoice, network, reset") for n in range(150))
+        words = Grid(title="Words", columns=("answer", "rows", "words that go with it"), rows=rows)
+        return each.model_copy(update={"tables": (*grids, words)})
+
+    assert MANY.champion
+    assert MANY.best
+    found = MANY.model_copy(
+        update={
+            "candidates": tuple(map(long, MANY.candidates)),
+            "champion": long(MANY.champion),
+            "best": long(MANY.best),
+        }
+    )
+    names = tuple(str(row[0]) for row in found.candidates[0].tables[1].rows)
+    loop = small_loop(task={"text": "text", "label": "label", "labels": names})
+    page = render(Report(found, loop, card_of(task_of(loop.task), names * 20, days=1000)))
+    assert len(page.encode()) <= 500_000
