@@ -15,7 +15,7 @@ from lakeloop.tasks.base import Grid
 MOST_ROWS = 200
 """Rows of a table that are shown, of those that are ordered the worst first."""
 LONGEST = 240
-"""Characters of a cell: labels may have a thousand, and there may be hundreds of them."""
+"""Characters of a cell: the name of an answer may have a thousand, and there may be hundreds of them."""
 TALL = 20
 """A table of more rows scrolls within its own box."""
 
