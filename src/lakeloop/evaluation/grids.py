@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakeloop.evaluation.confused import Confusions, is_large
+from lakeloop.evaluation.mistakes import excerpt
 from lakeloop.evidence import Evidence, ModelEvidence
 from lakeloop.measures.base import shown
 from lakeloop.tasks.base import Grid
 
 MOST_ROWS = 200
 """Rows of a table that are shown, of those that are ordered the worst first."""
+LONGEST = 240
+"""Characters of a cell: the name of an answer may have a thousand, and there may be hundreds of them."""
 TALL = 20
 """A table of more rows scrolls within its own box."""
 
@@ -84,9 +87,9 @@ def side_by_side(grid: Grid, leader: ModelEvidence, others: Sequence[tuple[Model
 
 
 def cell(value: Any) -> str:
-    """One value of a table, as text."""
+    """One value of a table, as text; of a name as long as a text the beginning."""
     if value is None:
         return "none"
     if isinstance(value, float):
         return f"{value:.3f}" if abs(value) < 1000 else shown(value)
-    return str(value)
+    return excerpt(str(value), LONGEST)

@@ -23,7 +23,7 @@ from lakeloop.evaluation.scatter import Scatter
 from lakeloop.evaluation.searches import SearchFigures
 from lakeloop.evidence import Evidence, ModelEvidence
 from lakeloop.gate.decide import Decision, asked, decide
-from lakeloop.gate.rules.base import Requirement
+from lakeloop.gate.rules.base import EXACTNESS, Requirement
 from lakeloop.measures.base import MetricSpec, shown, shown_interval
 from lakeloop.measures.registry import NEEDED, limited, metrics_of, told
 from lakeloop.search.found import SearchFound
@@ -83,7 +83,9 @@ class Report:
         if champion is None:
             return f"{sentence}. There was no champion to compare with."
         lead = self.metric.advantage(score, champion.scores[self.metric.name])
-        compared = f"{shown(abs(lead))} {'better' if lead >= 0 else 'worse'} than" if lead else "as good as"
+        compared = f"{shown(abs(lead))} {'better' if lead >= 0 else 'worse'} than"
+        if abs(lead) <= EXACTNESS:
+            compared = "as good as"
         return f"{sentence}: {compared} the {champion.title}."
 
     @property

@@ -190,9 +190,9 @@ class TokenClassification:
                 rows=tuple(sorted(rows, key=_of_f1)),
                 compared="F1",
                 note="Of the stretches of a kind: precision is the share of the answered ones that are right"
-                " in place and kind, recall the share of the right ones that is found; none where there is"
-                " none to be right. From and to are the ends of their intervals of 95 %. In the partial F1"
-                " one that overlaps a right one counts half. The worst first.",
+                " in place and kind, recall the share of the right ones that is found; none where there are"
+                " none. From and to are the ends of their intervals of 95 %. In the partial F1 one that"
+                " overlaps a right one counts half. The worst first.",
             ),
         )
 

@@ -22,12 +22,11 @@ from lakeloop.evaluation.scatter import MARGIN, SIDE, Scatter
 from lakeloop.evidence import Evidence, Mistake
 from lakeloop.inference.occlusion import Part
 from lakeloop.lake.tables import mart_schema
-from lakeloop.search.found import SearchFound, TrialFound
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.split import Split
 from lakeloop.tasks.base import Grid
 from lakeloop.tasks.registry import task_of
-from tests.support.evidence import card_of, evidence, model, of_many_classes
+from tests.support.evidence import evidence, model
 from tests.support.number_loop import number_loop, number_rows
 from tests.support.small_loop import mart_rows, small_loop
 from tests.unit.evaluation.conftest import NUMBERS, ROWS
@@ -248,57 +247,6 @@ def test_the_page_says_which_test_rows_were_left_out(report: Report) -> None:
     assert "Of the test rows" not in render(report)
     noted = report.evidence.model_copy(update={"note": "3 of 12 test rows were left out"})
     assert "Of the test rows: 3 of 12 test rows were left out." in render(replace(report, evidence=noted))
-
-
-MANY = of_many_classes(150)
-"""150 classes, five models, 3000 rows."""
-
-
-@pytest.fixture
-def many() -> Report:
-    names = tuple(str(row[0]) for row in MANY.candidates[0].tables[1].rows)
-    loop = small_loop(task={"text": "text", "label": "label", "labels": names})
-    trials = tuple(
-        TrialFound(number=n, state="complete", score=n / 1000, values={"learning_rate": 1e-5 * (n + 1)})
-        for n in range(1000)
-    )
-    search = SearchFound(
-        candidate="finetune",
-        metric="macro_f1",
-        higher_is_better=True,
-        sampler="tpe",
-        asked=1000,
-        trials=trials,
-    )
-    return Report(MANY, loop, card_of(task_of(loop.task), names * 20, days=1000), (search,))
-
-
-def test_a_page_for_150_classes_five_models_1000_days_and_1000_trials_is_below_half_a_megabyte(
-    many: Report,
-) -> None:
-    page = render(many)
-    assert len(page.encode()) <= 500_000
-    assert Tags(page).open == []
-    for words in (
-        "The 30 most frequent of 256 pairs",
-        "Of 150 slices of the test rows 49 are lost. The 50 with the largest losses are shown.",
-        "The newest 60.",
-        "The 100 best are shown",
-    ):
-        assert words in page
-
-
-def test_the_worst_classes_stand_first_and_other_models_beside_them(many: Report) -> None:
-    labels, confusion = many.sections
-    assert labels.grid.columns[-4:] == (
-        "F1, lora", "F1, baseline", "F1, champion v12", "F1, best version v9",
-    )  # fmt: skip
-    at = labels.grid.columns.index("F1, finetune")
-    of_leader = [float(str(row[at])) for row in labels.grid.rows]
-    assert of_leader == sorted(of_leader)
-    assert len(of_leader) == 150
-    assert (labels.others, confusion.others) == ((), ()), "no table is there twice"
-    assert confusion.confusions is not None
 
 
 def test_a_small_matrix_stays_a_matrix(report: Report) -> None:

@@ -12,6 +12,7 @@ import pytest
 from lakeloop.measures.base import Outcomes
 from lakeloop.measures.generation import longest_common, perplexity_of, tokens_of
 from lakeloop.measures.registry import learning_metrics_of, metric_of
+from tests.unit.measures.outcomes import texts
 
 
 def outcomes(truth: Sequence[str], answer: Sequence[str]) -> Outcomes:
@@ -115,3 +116,14 @@ def test_perplexity_is_of_all_tokens_together_and_left_out_where_no_loss_was_ask
 )
 def test_marks_belong_to_the_letter_before_them(text: str, tokens: list[str]) -> None:
     assert tokens_of(text) == tokens
+
+
+def test_bleu_and_chrf_of_random_texts_are_those_of_sacrebleu() -> None:
+    import sacrebleu
+
+    found = texts(60, seed=5)
+    hypotheses, references = [*found.answer], [[*found.truth]]
+    chrf = sacrebleu.corpus_chrf(hypotheses, references).score / 100
+    bleu = sacrebleu.corpus_bleu(hypotheses, references, tokenize="zh").score / 100
+    assert metric_of("seq2seq", "chrf").compute(found) == pytest.approx(chrf)
+    assert metric_of("seq2seq", "bleu").compute(found) == pytest.approx(bleu)

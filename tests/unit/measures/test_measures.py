@@ -13,7 +13,7 @@ from lakeloop.measures.base import Outcomes
 from lakeloop.measures.registry import METRICS, learning_metrics_of, metric_of, metrics_of
 from lakeloop.spec.shape import kinds_of
 from lakeloop.spec.tasks import Task
-from tests.unit.measures.outcomes import OF_KIND, classes, labels
+from tests.unit.measures.outcomes import OF_KIND, classes, labels, stretches
 
 
 def classified(truth: list[int], answer: list[int], size: int = 3) -> Outcomes:
@@ -168,3 +168,35 @@ def test_trainings_choose_by_what_they_always_chose_by() -> None:
 def test_a_metric_that_the_task_does_not_have_is_refused_with_those_it_has() -> None:
     with pytest.raises(ConfigurationError, match="mae, rmse, r2, spearman"):
         metric_of("regression", "macro_f1")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_stretches_are_scored_as_by_counting_each_one(seed: int) -> None:
+    from scipy.optimize import linear_sum_assignment
+
+    found = stretches(25, seed)
+    kinds: dict[str, list[int]] = {}
+    credit = 0.0
+    for truth, answer in zip(found.truth, found.answer, strict=True):
+        for kind in {kind for *_, kind in [*truth, *answer]}:
+            there, claimed = ({each for each in side if each[2] == kind} for side in (truth, answer))
+            counts = len(there & claimed), len(there), len(claimed)
+            kinds[kind] = [a + b for a, b in zip(kinds.get(kind, [0, 0, 0]), counts, strict=True)]
+            # Each with the one that it is worth most with, over all ways to put them together.
+            worth = np.array(
+                [
+                    [1.0 if one == two else 0.5 * (one[0] < two[1] and two[0] < one[1]) for two in claimed]
+                    for one in there
+                ]
+            ).reshape(len(there), len(claimed))
+            credit += worth[linear_sum_assignment(-worth)].sum()
+    right, there_all, claimed_all = np.array(list(kinds.values())).sum(axis=0)
+    expected = {
+        "entity_f1": 2 * right / (there_all + claimed_all),
+        "entity_macro_f1": np.mean([2 * r / (t + c) for r, t, c in kinds.values()]),
+        "partial_f1": 2 * credit / (there_all + claimed_all),
+        "precision": right / claimed_all,
+        "recall": right / there_all,
+    }
+    for name, score in expected.items():
+        assert metric_of("token_classification", name).compute(found) == pytest.approx(score), name

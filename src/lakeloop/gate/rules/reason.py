@@ -47,12 +47,17 @@ def shown_better(found: Comparison) -> str:
     return in_words(found) if found.chance <= SIGNIFICANCE and found.advantage > 0 else ""
 
 
+def signed(value: float) -> str:
+    """A difference with its sign, in as many digits as its unit needs."""
+    return f"{'-' if value < 0 else '+'}{shown(abs(value))}"
+
+
 def in_words(found: Comparison) -> str:
     """A comparison for people: the advantage with its interval, the chance, the rows that change."""
     sign = "better" if found.advantage >= 0 else "worse"
     of = f", {found.chance:.3f} for the best of {found.candidates}" if found.candidates > 1 else ""
     return (
-        f"{shown(abs(found.advantage))} {sign} (90 % interval {found.low:+.4f} to {found.high:+.4f},"
+        f"{shown(abs(found.advantage))} {sign} (90 % interval {signed(found.low)} to {signed(found.high)},"
         f" p {found.p_better:.3f}{of}, {found.test}: {found.gained} rows better, {found.lost} worse)"
     )
 

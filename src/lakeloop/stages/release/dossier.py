@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lakeloop.evidence import Comparison, SliceChange
+from lakeloop.gate.rules.reason import signed
 from lakeloop.measures.base import shown
 from lakeloop.measures.registry import told
 from lakeloop.stages.catalogue import stage_named
@@ -73,7 +74,7 @@ def _change(question: Question, found: Comparison) -> Iterator[str]:
     better = "better" if found.advantage >= 0 else "worse"
     yield (
         f"* Beside the {other}: {shown(abs(found.advantage))} {better} by {found.metric} (90 % interval"
-        f" {found.low:+.4f} to {found.high:+.4f}), {found.gained} rows better, {found.lost} worse."
+        f" {signed(found.low)} to {signed(found.high)}), {found.gained} rows better, {found.lost} worse."
     )
     lost = [each for each in found.slices if each.loss > 0]
     won = [each for each in reversed(found.slices) if each.loss < 0]
