@@ -1,6 +1,9 @@
 """How often a version beside the champion is taken back: one that is as good, and one that is worse.
 
     python -m benchmarks.canary [--runs 200] [--requests 300] [--share 0.1]
+    python -m benchmarks.canary --rows 1000000
+
+With `--rows`, what one look costs instead (`benchmarks.look`).
 
 Requests are drawn, all that follows is the product's (`monitoring.canary`). It is looked at after every
 request, which is the most that can be: to look less often finds the same evidence, later. `clients`: not each
@@ -21,6 +24,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import look
 from benchmarks.sides import machine
 from lakeloop.monitoring.canary import Action, Name, Plan, Seen, verdict
 
@@ -60,9 +64,9 @@ WORLDS = (
 )
 
 
-def drawn(world: World, requests: int, share: float, rng: np.random.Generator) -> dict[Name, list[Seen]]:
+def drawn(world: World, requests: int, share: float, rng: np.random.Generator) -> dict[Name, Seen]:
     """Requests until the version that is tried has had so many; in the shadow (share 0) pairs."""
-    found: dict[Name, list[Seen]] = {"failures": [], "latency": [], "unsure": [], "wrong": []}
+    found: dict[Name, list[tuple[bool, float]]] = {"failures": [], "latency": [], "unsure": [], "wrong": []}
     sides, harder = _clients(world, share, rng)
     had = 0
     while had < requests:
@@ -74,13 +78,13 @@ def drawn(world: World, requests: int, share: float, rng: np.random.Generator) -
         milliseconds = 20 * np.exp(0.5 * rng.standard_normal())
         told = rng.random() < world.feedback
         for our in ours:
-            found["failures"].append(Seen(our, float(rng.random() < world.failures[our] * times)))
-            found["latency"].append(Seen(our, float(milliseconds * (world.slower if our else 1))))
-            found["unsure"].append(Seen(our, float(rng.random() < min(world.unsure[our] * times, 0.95))))
+            found["failures"].append((our, float(rng.random() < world.failures[our] * times)))
+            found["latency"].append((our, float(milliseconds * (world.slower if our else 1))))
+            found["unsure"].append((our, float(rng.random() < min(world.unsure[our] * times, 0.95))))
             if told:
-                found["wrong"].append(Seen(our, float(rng.random() < min(world.wrong[our] * times, 0.95))))
+                found["wrong"].append((our, float(rng.random() < min(world.wrong[our] * times, 0.95))))
             had += our
-    return found
+    return {name: Seen.of(pairs) for name, pairs in found.items()}
 
 
 def _clients(
@@ -106,7 +110,7 @@ def tried(world: World, requests: int, share: float, rng: np.random.Generator) -
     if not share:
         del found["latency"]  # nobody waits for a shadow
     plan = Plan(requests, 24, "go_on", share, STEPS)
-    champion = sum(not each.our for each in found["failures"])
+    champion = int((~found["failures"].our).sum())
     said = verdict(found, plan, 1.0, champion=champion)
     over = (count for count, each in said.path if any(each[s.name] >= s.enough for s in said.signals))
     return said.action, next(over, said.ours)
@@ -118,7 +122,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--requests", type=int, default=300)
     parser.add_argument("--share", type=float, default=0.1)
+    parser.add_argument("--rows", type=int, default=0)
     given = parser.parse_args(argv)
+    if given.rows:
+        look.measure(given.rows)
+        return
     table = Table(title=f"{given.runs} runs of {given.requests} requests each; {machine()}")
     for name in (
         "version",

@@ -10,6 +10,7 @@ import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -269,7 +270,7 @@ class Lake:
         **equals: str,
     ) -> pa.Table:
         """The rows of a version (default: the newest) where the columns of `equals` have these values."""
-        return self.scan(table, version=version, columns=columns, **equals).read_all()
+        return self.scan(table, version=version, columns=columns, since=None, **equals).read_all()
 
     @contextmanager
     def turn(self, table: str) -> Iterator[None]:
@@ -296,10 +297,14 @@ class Lake:
         *,
         version: int | None = None,
         columns: Sequence[str] | None = None,
+        since: Mapping[str, datetime] | None = None,
         **equals: str,
     ) -> pa.RecordBatchReader:
-        """The rows of `read` as a stream of record batches, for tables that do not fit in memory."""
-        return self._store.stream(table, version, equals, columns)
+        """The rows of `read` as a stream of record batches, for tables that do not fit in memory.
+
+        `since` is column -> moment from which on rows are wanted: what has only earlier ones is not read.
+        """
+        return self._store.stream(table, version, equals, columns, since)
 
     def dataset(self, table: str, *, version: int | None = None, **equals: str) -> ds.Dataset:
         """The files that may hold the rows of `read`, as an Arrow dataset: other rows are in them too."""
@@ -333,7 +338,7 @@ class Lake:
 
         `like` is a digest of before, for one that can be compared with it; default: as it is written now.
         """
-        return digest_of(table, self.scan(table, version=version, **equals), like)
+        return digest_of(table, self._store.stream(table, version, equals), like)
 
     def same_rows(self, table: str, one: int, other: int, **equals: str) -> bool:
         """Whether two versions hold the same files of these rows, and so the same rows, without reading them.

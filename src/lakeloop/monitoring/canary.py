@@ -8,13 +8,13 @@ tolerated is not held against a version: see `SIGNALS`.
 
 from __future__ import annotations
 
-import bisect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Literal, NamedTuple
 
-from lakeloop.monitoring.odds import Bet, Sizes
+import numpy as np
+
+from lakeloop.monitoring.odds import Bet, Bools, Floats, bet, bet_on_sizes
 from lakeloop.records import Frozen
 
 FALSE_ALARMS = 0.01
@@ -26,13 +26,26 @@ Name = Literal["failures", "latency", "unsure", "wrong"]
 Action = Literal["wait", "go_on", "end"]
 
 
-class Seen(NamedTuple):
-    """What was seen of one request, in the order of time."""
+MOST_SHOWN = 500
+"""Of the path of the evidence, so many places at most."""
 
-    our: bool
-    """It was answered, or failed to be, by the version that is tried; else by the champion."""
-    number: float
-    """What was measured; 1 and 0 where something happened or not."""
+
+class Seen(NamedTuple):
+    """What was seen of requests, in the order in which it became known."""
+
+    our: Bools
+    """[n]: it was answered, or failed to be, by the version that is tried; else by the champion."""
+    number: Floats
+    """[n]: what was measured; 1 and 0 where something happened or not."""
+
+    @classmethod
+    def of(cls, requests: Iterable[tuple[bool, float]] = ()) -> Seen:
+        """From one pair a request."""
+        pairs = list(requests)
+        return cls(
+            np.array([our for our, _ in pairs], dtype=np.bool_),
+            np.array([number for _, number in pairs], dtype=np.float64),
+        )
 
 
 @dataclass(frozen=True)
@@ -48,9 +61,9 @@ class Signal:
     plus: float = 0.0
     """Of numbers: so much larger than the champion's is tolerated, whichever is more."""
 
-    def stretched(self, number: float) -> float:
-        """What is tolerated in the place of a number of the champion's."""
-        return max(number * self.times, number + self.plus)
+    def stretched(self, numbers: Floats) -> Floats:
+        """What is tolerated in the place of numbers of the champion's."""
+        return np.maximum(numbers * self.times, numbers + self.plus)
 
 
 SIGNALS: Mapping[Name, Signal] = {
@@ -149,7 +162,7 @@ class Plan:
 
 
 def verdict(
-    seen: Mapping[Name, Sequence[Seen]],
+    seen: Mapping[Name, Seen],
     plan: Plan,
     hours: float,
     *,
@@ -159,24 +172,23 @@ def verdict(
     """What follows from what was seen of the requests of a step that goes on for `hours`.
 
     Args:
-        seen: signal -> of each request, in the order in which it became known; `failures` has all requests,
-            the others those of which there is something to know.
+        seen: signal -> what was seen; `failures` has all requests, the others those of which there is
+            something to know.
         plan: of the step.
         hours: since it began.
         champion: requests that it had since then, also those that are not compared.
         measured: feedback says how wrong an answer is, not whether.
     """
     found: list[SignalFound] = []
-    paths: dict[Name, list[tuple[int, float]]] = {}
+    bets: dict[Name, Bet] = {}
     enough = plan.steps * len(SIGNALS) / FALSE_ALARMS
     for name, usual in SIGNALS.items():
         signal = MEASURED if measured and name == "wrong" else usual
-        bet = _bet(signal, seen.get(name, ()))
-        paths[name] = bet.path
-        counts = {"ours": bet.ours, "theirs": bet.theirs}
-        bad = {"bad_ours": bet.bad_ours, "bad_theirs": bet.bad_theirs}
+        one = bets[name] = _bet(signal, seen.get(name) or Seen.of())
+        counts = {"ours": one.ours, "theirs": one.theirs}
+        bad = {"bad_ours": one.bad_ours, "bad_theirs": one.bad_theirs}
         found.append(
-            SignalFound(name=name, title=signal.title, **counts, **bad, evidence=bet.highest, enough=enough)
+            SignalFound(name=name, title=signal.title, **counts, **bad, evidence=one.highest, enough=enough)
         )
     all_requests = found[0]
     action, reason = _follows(found, plan, hours, champion)
@@ -187,20 +199,21 @@ def verdict(
         theirs=champion,
         wanted=plan.requests,
         signals=tuple(found),
-        path=tuple(_sampled(paths, all_requests.ours)),
+        path=tuple(_sampled(bets, all_requests.ours)),
     )
 
 
-def _bet(signal: Signal, seen: Sequence[Seen]) -> Bet:
-    bet = Bet(signal.tolerated)
+def _bet(signal: Signal, seen: Seen) -> Bet:
     if signal.quantile is None:
-        for one in seen:
-            bet.add(our=one.our, bad=one.number > 0)
-        return bet
-    sizes = Sizes(signal.quantile, signal.stretched, LEAST, bet)
-    for one in seen:
-        sizes.add(our=one.our, number=one.number)
-    return bet
+        return bet(seen.our, seen.number > 0, signal.tolerated)
+    return bet_on_sizes(
+        seen.our,
+        seen.number,
+        quantile=signal.quantile,
+        stretched=signal.stretched,
+        least=LEAST,
+        tolerated=signal.tolerated,
+    )
 
 
 def _follows(found: Sequence[SignalFound], plan: Plan, hours: float, champion: int) -> tuple[Action, str]:
@@ -231,10 +244,10 @@ def _follows(found: Sequence[SignalFound], plan: Plan, hours: float, champion: i
     return plan.otherwise, f"{missing}, {known}; by `otherwise: {plan.otherwise}` of the loop file {what}"
 
 
-def _sampled(
-    paths: Mapping[Name, Sequence[tuple[int, float]]], ours: int, every: int = LEAST
-) -> Iterator[tuple[int, dict[Name, float]]]:
+def _sampled(bets: Mapping[Name, Bet], ours: int) -> Iterator[tuple[int, dict[Name, float]]]:
     """The evidence of each signal after every so many of its requests."""
-    for count in range(every, ours + 1, every):
-        places = {name: bisect.bisect_right(path, count, key=itemgetter(0)) for name, path in paths.items()}
-        yield count, {name: paths[name][place - 1][1] if place else 1.0 for name, place in places.items()}
+    every = LEAST * max(1, -(-ours // (LEAST * MOST_SHOWN)))
+    counts = np.arange(every, ours + 1, every, dtype=np.int64)
+    paths = {name: one.evidence_at(counts).tolist() for name, one in bets.items()}
+    for place, count in enumerate(counts.tolist()):
+        yield count, {name: path[place] for name, path in paths.items()}

@@ -16,22 +16,34 @@ has two values, and what the capital is multiplied by is a fraction.
 
 Assumed is that within a block the outcomes of the two versions do not hang together otherwise: which version
 a request goes to says nothing of how hard it is. Of pairs, the same request to both, nothing is assumed.
+
+All outcomes are given at once, as arrays: a look at a trial counts them anew from the tables, a million in a
+second.
 """
 
 from __future__ import annotations
 
-import bisect
-import math
+import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 RATIOS = (2.0, 4.0, 16.0, 256.0)
 """What is bet on, with a quarter of the capital each: that bad outcomes are so many times more frequent than
 is tolerated, as odds against odds."""
+_LARGEST_LOG = 700.0
+"""The capital of a bet is counted up to about 1e304."""
 
 
-def multiplied(ours: int, theirs: int, bad: int, bad_ours: int, tolerated: float, ratio: float) -> float:
-    """What the capital of one bet is multiplied by, after a block.
+def multiplied(ours: Any, theirs: Any, bad: Any, bad_ours: Any, tolerated: float, ratio: float) -> Any:
+    """What the capital of one bet is multiplied by, after a block; numbers, or arrays of a number a block.
 
     Its expectation is at most 1 where the odds of a bad outcome of ours are at most `tolerated` times theirs.
 
@@ -43,94 +55,126 @@ def multiplied(ours: int, theirs: int, bad: int, bad_ours: int, tolerated: float
         tolerated: odds ratio up to which the bet is not won on average.
         ratio: how many times larger it is by the bet.
     """
-    if ours == 1:
-        good = theirs - bad + 1
-        won, base = bad_ours, (good + bad * tolerated) / (good + bad * tolerated * ratio)
-    else:
-        good = ours - bad + 1
-        won = bad_ours - (bad - 1)
-        base = (good * tolerated + bad) / (good * tolerated * ratio + bad)
-    return base * ratio**won
+    single = np.equal(ours, 1)
+    good = np.where(single, theirs, ours) - bad + 1
+    won = bad_ours - np.where(single, 0, bad - 1)
+    if_ours, if_theirs = np.where(single, bad, good) * tolerated, np.where(single, good, bad)
+    return (if_theirs + if_ours) / (if_theirs + if_ours * ratio) * ratio**won
 
 
-@dataclass
+@dataclass(frozen=True)
 class Bet:
-    """The evidence that bad outcomes of ours are more frequent than theirs, outcome by outcome."""
+    """The evidence that bad outcomes of ours are more frequent than theirs."""
 
-    tolerated: float = 1.0
-    ours: int = 0
-    """Outcomes so far."""
-    theirs: int = 0
-    bad_ours: int = 0
-    bad_theirs: int = 0
-    evidence: float = 1.0
-    """The capital now."""
-    highest: float = 1.0
-    """That it ever had: what the decision follows from."""
-    path: list[tuple[int, float]] = field(default_factory=list)
-    """After each block: outcomes of ours so far, the evidence."""
-    _logs: list[float] = field(default_factory=lambda: [0.0] * len(RATIOS))
-    _block: list[tuple[bool, bool]] = field(default_factory=list)
-    _sides: set[bool] = field(default_factory=set)
-
-    def add(self, *, our: bool, bad: bool) -> bool:
-        """Take one outcome; true when it ended a block."""
-        if our:
-            self.ours, self.bad_ours = self.ours + 1, self.bad_ours + bad
-        else:
-            self.theirs, self.bad_theirs = self.theirs + 1, self.bad_theirs + bad
-        self._block.append((our, bad))
-        self._sides.add(our)
-        if len(self._sides) < 2:
-            return False
-        self._settle()
-        return True
-
-    def _settle(self) -> None:
-        ours = sum(our for our, _ in self._block)
-        bad_ours = sum(our and bad for our, bad in self._block)
-        bad, size = sum(bad for _, bad in self._block), len(self._block)
-        self._block, self._sides = [], set()
-        if 0 < bad < size:  # else it is known which version had them, and nothing can be won
-            for place, ratio in enumerate(RATIOS):
-                factor = multiplied(ours, size - ours, bad, bad_ours, self.tolerated, ratio)
-                self._logs[place] += math.log(factor)
-            self.evidence = sum(math.exp(min(log, 700.0)) for log in self._logs) / len(RATIOS)
-            self.highest = max(self.highest, self.evidence)
-        self.path.append((self.ours, self.evidence))
-
-
-@dataclass
-class Sizes:
-    """As `Bet`, of numbers such as latencies: bad is one beyond a bound that theirs of before set.
-
-    The bound is a quantile of their numbers in the blocks before, each `stretched` to what would be tolerated
-    in its place; until there are `least` of them nothing is bet.
-    """
-
-    quantile: float
-    stretched: Callable[[float], float]
-    least: int
-    bet: Bet = field(default_factory=Bet)
-    _before: list[float] = field(default_factory=list)
-    _block: list[float] = field(default_factory=list)
-
-    def add(self, *, our: bool, number: float) -> None:
-        """Take one number."""
-        stretched = number if our else self.stretched(number)
-        if not our:
-            self._block.append(stretched)
-        learning = len(self._before) < self.least
-        if learning or self.bet.add(our=our, bad=stretched > self.bound):
-            self._learn()
+    ours: int
+    """Outcomes."""
+    theirs: int
+    bad_ours: int
+    bad_theirs: int
+    highest: float
+    """That the capital ever was, 1 at the beginning: what the decision follows from."""
+    path_ours: Ints
+    """Of each block: outcomes of ours by then."""
+    path: Floats
+    """Of each block: the evidence after it, the capital."""
 
     @property
-    def bound(self) -> float:
-        """Beyond it a number is bad."""
-        place = math.ceil(self.quantile * len(self._before)) - 1
-        return self._before[max(place, 0)]
+    def evidence(self) -> float:
+        """The capital now."""
+        return float(self.path[-1]) if len(self.path) else 1.0
 
-    def _learn(self) -> None:
-        for number in self._block:
-            bisect.insort(self._before, number)
-        self._block = []
+    def evidence_at(self, ours: Ints) -> Floats:
+        """The evidence when so many outcomes of ours were known, of each number."""
+        known: Floats = np.concatenate([[1.0], self.path])
+        return known[np.searchsorted(self.path_ours, ours, side="right")]
+
+
+def bet(our: Bools, bad: Bools, tolerated: float = 1.0) -> Bet:
+    """The bet on outcomes, in the order in which they came.
+
+    Args:
+        our: [n], of the version in question, or of the other.
+        bad: [n].
+        tolerated: odds ratio up to which the bet is not won on average.
+    """
+    ends = block_ends(our)
+    bad_ours = our & bad
+    block_size, block_ours, block_bad, block_bad_ours = (
+        _per_block(each, ends) for each in (np.ones_like(our), our, bad, bad_ours)
+    )
+    # Where none or all are bad it is known which version had them, and nothing can be won.
+    played = (block_bad > 0) & (block_bad < block_size)
+    ours, theirs = block_ours[played], (block_size - block_ours)[played]
+    many, many_ours = block_bad[played], block_bad_ours[played]
+    capital = np.zeros(len(ours))
+    for ratio in RATIOS:
+        logs = np.cumsum(np.log(multiplied(ours, theirs, many, many_ours, tolerated, ratio)))
+        capital += np.exp(np.minimum(logs, _LARGEST_LOG))
+    capital /= len(RATIOS)
+    return Bet(
+        ours=int(our.sum()),
+        theirs=int((~our).sum()),
+        bad_ours=int(bad_ours.sum()),
+        bad_theirs=int((bad & ~our).sum()),
+        highest=float(capital.max(initial=1.0)),
+        path_ours=np.cumsum(block_ours),
+        path=np.concatenate([[1.0], capital])[np.cumsum(played)],
+    )
+
+
+def bet_on_sizes(
+    our: Bools,
+    numbers: Floats,
+    *,
+    quantile: float,
+    stretched: Callable[[Floats], Floats],
+    least: int,
+    tolerated: float = 1.0,
+) -> Bet:
+    """As `bet`, of numbers such as latencies: bad is one beyond a bound that theirs of before set.
+
+    The bound is a quantile of their numbers in the blocks before, each `stretched` to what would be tolerated
+    in its place; until there are `least` of them nothing is bet, and nothing is counted.
+    """
+    theirs = np.flatnonzero(~our)
+    if len(theirs) < least:
+        return bet(our[:0], our[:0], tolerated)
+    first = int(theirs[least - 1]) + 1
+    bounds_of = running_quantiles(stretched(numbers[theirs]), quantile)
+    numbers = np.where(our, numbers, stretched(numbers))[first:]
+    our = our[first:]
+    ends = block_ends(our)
+    starts = np.concatenate([[0], ends + 1])
+    known = least + np.concatenate([[0], np.cumsum(~our)])[starts]
+    bounds = np.repeat(bounds_of[known - 1], np.diff(starts, append=len(our)))
+    return bet(our, numbers > bounds, tolerated)
+
+
+def block_ends(our: Bools) -> Ints:
+    """Places of the last outcome of each whole block."""
+    ends, start = [], 0
+    for change in (np.flatnonzero(our[1:] != our[:-1]) + 1).tolist():
+        if change > start:  # else it lies between two blocks
+            ends.append(change)
+            start = change + 1
+    return np.array(ends, dtype=np.int64)
+
+
+def _per_block(flags: Bools, ends: Ints) -> Ints:
+    """How many are set in each block."""
+    return np.diff(np.cumsum(flags, dtype=np.int64)[ends], prepend=0)
+
+
+def running_quantiles(numbers: Floats, quantile: float) -> Floats:
+    """Of the first, the first two, ... of `numbers`: the smallest that is no less than this share of them."""
+    ranks = np.maximum(np.ceil(quantile * np.arange(1, len(numbers) + 1)), 1).astype(np.int64)
+    low: list[float] = []  # the smallest ones up to the rank, negated: a heap whose first is the quantile
+    high: list[float] = []
+    found = []
+    for number, rank in zip(numbers.tolist(), ranks.tolist(), strict=True):
+        if len(low) < rank:
+            heapq.heappush(low, -heapq.heappushpop(high, number))
+        else:
+            heapq.heappush(high, -heapq.heappushpop(low, -number))
+        found.append(-low[0])
+    return np.array(found, dtype=np.float64)

@@ -8,18 +8,16 @@ champion's answer is not counted: it was asked because the other failed. Smoke t
 
 from __future__ import annotations
 
-import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import ValidationError
+import numpy as np
 
+from lakeloop.monitoring.asked import Asked, asked_since, says_certainty
 from lakeloop.monitoring.canary import Name, Seen
-from lakeloop.records import now
-from lakeloop.tasks.registry import answer_type, logged_answer, task_of
+from lakeloop.monitoring.odds import Bools, Ints
+from lakeloop.tasks.registry import answer_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,35 +26,17 @@ if TYPE_CHECKING:
     from lakeloop.registry.history import ModelVersion
     from lakeloop.registry.trials import Trial
     from lakeloop.spec.loop import LoopSpec
-    from lakeloop.tasks.base import Answer
 
-SMOKE = "smoke-"
-"""How the ids of requests of a roll-out begin."""
 _RARELY = 0.1
 """A version is unsure where it is less sure than it was of this share of its answers on the test rows, ..."""
 _LESS = 0.05
 """... by more than this."""
-_PREDICTED = ["request_id", "predicted_at", "model_version", "answer", "latency_ms"]
-_OBSERVED = ["request_id", "observed_at", "model_version", "role", "answer", "error", "latency_ms"]
-
-
-@dataclass
-class Asked:
-    """One request to one version."""
-
-    request_id: str
-    at: datetime
-    version: str
-    latency_ms: float | None = None
-    failed: bool = False
-    answers: list[Answer] = field(default_factory=list)
-    """Of its texts; empty where it failed."""
 
 
 class Known(NamedTuple):
     """All that `canary.verdict` is given."""
 
-    seen: Mapping[Name, Sequence[Seen]]
+    seen: Mapping[Name, Seen]
     champion: int
     """Requests that the champion had."""
 
@@ -73,81 +53,55 @@ def requests_of(
         versions: by name, at least that in trial and the champion that it is beside.
         evaluated: the day of the evaluation that let it in, whose table has answers of both to its test rows.
     """
-    over = trial.over or ""
-    predicted = [*_folded(_rows(lake, "predictions", _PREDICTED, "predicted_at", trial.began_at), loop)]
-    observed = [*_folded(_rows(lake, "observations", _OBSERVED, "observed_at", trial.began_at), loop)]
+    bounds = _sure_bounds(
+        lake, loop, [versions[name] for name in (trial.version, trial.over or "")], evaluated
+    )
+    asked = asked_since(lake, loop, trial, certain=len(bounds) == 2)
     shadow = trial.phase == "shadow"
-    ours = [each for each in (*predicted, *observed) if each.version == trial.version]
-    answered = [each for each in predicted if each.version == over]
-    answered = answered if shadow else list(_without_fallbacks(answered, ours))
-    theirs = [*answered, *(each for each in observed if each.version == over)]
-    asked = list(_pairs(ours, theirs)) if shadow else sorted((*ours, *theirs), key=lambda each: each.at)
-    bounds = _sure_bounds(lake, loop, [versions[name] for name in (trial.version, over)], evaluated)
-    seen: dict[Name, Sequence[Seen]] = {
-        "failures": [Seen(each.version == trial.version, float(each.failed)) for each in asked],
-        "unsure": list(_unsure(asked, trial.version, bounds, pairs=shadow)),
-        "wrong": list(_wrong(lake, loop, asked, trial, pairs=shadow)),
+    asked = asked if shadow else asked.take(~_is_fallback(asked))
+    champion = int((~asked.our).sum())
+    # Of requests at one moment ours come first, and those that were answered.
+    order = _pairs(asked) if shadow else np.lexsort((asked.observed, ~asked.our, asked.at))
+    asked = asked.take(order)
+    seen: dict[Name, Seen] = {
+        "failures": Seen(asked.our, asked.failed.astype(np.float64)),
+        "unsure": _unsure(asked, bounds, trial, pairs=shadow),
+        "wrong": _wrong(asked, pairs=shadow),
     }
     if not shadow:  # nobody waits for a shadow, which is asked when there is time
-        seen["latency"] = [
-            Seen(each.version == trial.version, each.latency_ms)
-            for each in asked
-            if each.latency_ms is not None and not each.failed
-        ]
-    return Known(seen, len(theirs))
+        timed = ~np.isnan(asked.latency) & ~asked.failed
+        seen["latency"] = Seen(asked.our[timed], asked.latency[timed])
+    return Known(seen, champion)
 
 
-def _rows(
-    lake: Lake, table: str, columns: Sequence[str], at: str, since: datetime
-) -> Iterator[dict[str, Any]]:
-    """Rows of a table since then, from the days that may have them."""
-    there = [name for name in columns if name in lake.columns(table).names]
-    day, today = since.date(), now().date() + timedelta(days=1)  # the clock of another machine may be ahead
-    while day <= today:
-        for batch in lake.scan(table, columns=there, partition=day.isoformat()):
-            for row in batch.to_pylist():
-                if row[at] >= since and not row["request_id"].startswith(SMOKE):
-                    yield {**row, "at": row[at]}
-        day += timedelta(days=1)
+def _is_fallback(asked: Asked) -> Bools:
+    """Which requests the champion was asked because the other version had failed."""
+    failed = np.bincount(asked.request[asked.our & asked.failed], minlength=asked.request.max(initial=-1) + 1)
+    theirs = np.flatnonzero(~asked.our & ~asked.observed)
+    found = np.zeros(len(asked), dtype=np.bool_)
+    found[theirs] = _turns(asked.request[theirs]) < failed[asked.request[theirs]]
+    return found
 
 
-def _folded(rows: Iterable[Mapping[str, Any]], loop: LoopSpec) -> Iterator[Asked]:
-    """Requests, in the order of time; texts of one have its id, its version and its moment."""
-    of_kind = answer_type(loop.task.kind)
-    found: dict[tuple[str, datetime, str], Asked] = {}
-    for row in rows:
-        key = (row["request_id"], row["at"], row["model_version"])
-        one = found.setdefault(key, Asked(*key))
-        one.latency_ms = row.get("latency_ms")
-        if row.get("error"):
-            one.failed = True
-            continue
-        try:
-            one.answers.append(of_kind.model_validate_json(logged_answer(row)))
-        except (ValidationError, ValueError):
-            continue  # of a version with another task, before the loop file changed
-    yield from sorted(found.values(), key=lambda one: one.at)
+def _pairs(asked: Asked) -> Ints:
+    """Places of requests that both versions were asked, the champion's before the other's; no others."""
+    sides = [np.flatnonzero(~asked.our), np.flatnonzero(asked.our)]
+    most = len(asked) + 1
+    keys = [asked.request[side] * most + _turns(asked.request[side]) for side in sides]
+    _, theirs, ours = np.intersect1d(keys[0], keys[1], assume_unique=True, return_indices=True)
+    order = np.argsort(ours)  # by the time at which ours was asked
+    return np.stack([sides[0][theirs[order]], sides[1][ours[order]]], axis=1).reshape(-1)
 
 
-def _without_fallbacks(theirs: Sequence[Asked], ours: Iterable[Asked]) -> Iterator[Asked]:
-    """The champion's requests without those that it was asked because the other version had failed."""
-    failed = Counter(one.request_id for one in ours if one.failed)
-    for one in theirs:
-        if failed[one.request_id] > 0:
-            failed[one.request_id] -= 1
-        else:
-            yield one
-
-
-def _pairs(ours: Iterable[Asked], theirs: Iterable[Asked]) -> Iterator[Asked]:
-    """Requests that both versions were asked, the champion's before the other's; others are left out."""
-    waiting: dict[str, list[Asked]] = defaultdict(list)
-    for one in sorted(theirs, key=lambda one: one.at, reverse=True):
-        waiting[one.request_id].append(one)
-    for one in sorted(ours, key=lambda one: one.at):
-        if waiting[one.request_id]:
-            yield waiting[one.request_id].pop()
-            yield one
+def _turns(requests: Ints) -> Ints:
+    """Of each id, how often it came before."""
+    order = np.argsort(requests, kind="stable")
+    ordered = requests[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]) if len(ordered) else ordered)
+    counts = np.diff(starts, append=len(ordered))
+    turns = np.empty(len(ordered), dtype=np.int64)
+    turns[order] = np.arange(len(ordered)) - np.repeat(starts, counts)
+    return turns
 
 
 _BOUNDS: dict[tuple[str, str, str], float] = {}
@@ -159,7 +113,7 @@ def _sure_bounds(
     lake: Lake, loop: LoopSpec, versions: Sequence[ModelVersion], evaluated: str
 ) -> dict[str, float]:
     """Version -> the certainty below which it is unsure; without those whose test answers are gone."""
-    if not evaluated:
+    if not evaluated or not says_certainty(loop):
         return {}
     keys = {version.name: (lake.uri("evaluations"), evaluated, version.digest) for version in versions}
     if not _BOUNDS.keys() >= set(keys.values()):
@@ -182,54 +136,22 @@ def _of_models(batches: Iterable[pa.RecordBatch], digests: set[str]) -> Iterator
         yield from (row for row in batch.to_pylist() if row["model_digest"] in digests)
 
 
-def _unsure(
-    asked: Iterable[Asked], tried: str, bounds: Mapping[str, float], *, pairs: bool
-) -> Iterator[Seen]:
+def _unsure(asked: Asked, bounds: Mapping[str, float], trial: Trial, *, pairs: bool) -> Seen:
     """Whether the version was unsure, by the first text of each request whose answer says it."""
     if len(bounds) < 2:
-        return
-    known: list[Seen | None] = []
-    for one in asked:
-        certainty = one.answers[0].certainty if one.answers else None
-        unsure = None if certainty is None else float(certainty < bounds[one.version])
-        known.append(None if unsure is None else Seen(one.version == tried, unsure))
-    yield from _whole_pairs(known) if pairs else filter(None, known)
+        return Seen.of()
+    known = _whole(~np.isnan(asked.certainty), pairs=pairs)
+    bound = np.where(asked.our, bounds[trial.version], bounds[trial.over or ""])
+    return Seen(asked.our[known], (asked.certainty < bound)[known].astype(np.float64))
 
 
-def _wrong(
-    lake: Lake, loop: LoopSpec, asked: Sequence[Asked], trial: Trial, *, pairs: bool
-) -> Iterator[Seen]:
-    """How wrong answers were, in the order in which it became known.
-
-    Feedback does not tell the texts of a request apart: requests with several are left out.
-    """
-    truths: dict[str, tuple[datetime, Any]] = {}
-    columns = ["request_id", "received_at", "truth"]
-    for row in _rows(lake, "feedback", columns, "received_at", trial.began_at):
-        truths[row["request_id"]] = (row["received_at"], json.loads(row["truth"]))
-    if not truths:
-        return
-    task = task_of(loop.task)
-    known: list[tuple[datetime, Seen] | None] = []
-    for one in asked:
-        at, truth = truths.get(one.request_id, (None, None))
-        error = _error(task, one, truth) if at else None
-        known.append((at, Seen(one.version == trial.version, error)) if at and error is not None else None)
-    whole = list(_whole_pairs(known) if pairs else filter(None, known))
-    yield from (seen for _, seen in sorted(whole, key=lambda each: each[0]))
+def _wrong(asked: Asked, *, pairs: bool) -> Seen:
+    """How wrong answers were, in the order in which it became known."""
+    known = np.flatnonzero(_whole(~np.isnan(asked.error), pairs=pairs))
+    known = known[np.argsort(asked.told_at[known], kind="stable")]
+    return Seen(asked.our[known], asked.error[known])
 
 
-def _error(task: Any, one: Asked, truth: Any) -> float | None:
-    if len(one.answers) != 1:
-        return None
-    try:
-        return float(task.errors(one.answers, [truth])[0])
-    except (TypeError, ValueError, KeyError, AttributeError):  # what was sent is no answer of this task
-        return None
-
-
-def _whole_pairs(known: Sequence[Any]) -> Iterator[Any]:
-    """Of pairs, one behind the other, those of which both are known."""
-    for first, second in zip(known[::2], known[1::2], strict=True):
-        if first is not None and second is not None:
-            yield from (first, second)
+def _whole(known: Bools, *, pairs: bool) -> Bools:
+    """Of `pairs`, one behind the other, those of which both are known; else what is known."""
+    return np.repeat(known[::2] & known[1::2], 2) if pairs else known

@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 
-from lakeloop.monitoring.odds import RATIOS, Bet, Sizes, multiplied
+from lakeloop.monitoring.odds import RATIOS, Bet, bet, bet_on_sizes, multiplied, running_quantiles
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(1, 1), (1, 9), (6, 1)])
@@ -38,21 +41,22 @@ def test_a_bet_is_fair_at_what_is_tolerated_and_unfavourable_below(
                 assert value / mass == pytest.approx(1.0)
 
 
+def taken(outcomes: Iterable[tuple[bool, bool]], tolerated: float = 1.0) -> Bet:
+    pairs = np.array(list(outcomes), dtype=np.bool_).reshape(-1, 2)
+    return bet(pairs[:, 0], pairs[:, 1], tolerated)
+
+
 def test_without_outcomes_there_is_no_evidence() -> None:
-    bet = Bet()
-    assert (bet.evidence, bet.highest, bet.path) == (1.0, 1.0, [])
-    for _ in range(50):
-        bet.add(our=True, bad=True)  # of one version alone nothing can be said
-    assert (bet.highest, bet.bad_ours) == (1.0, 50)
+    none = taken([])
+    assert (none.evidence, none.highest, len(none.path)) == (1.0, 1.0, 0)
+    alone = taken([(True, True)] * 50)  # of one version alone nothing can be said
+    assert (alone.highest, alone.bad_ours) == (1.0, 50)
 
 
 def test_a_bad_outcome_more_of_ours_is_more_evidence_and_one_of_theirs_is_less() -> None:
     def after(ours_bad: int, theirs_bad: int) -> float:
-        bet = Bet()
-        for number in range(40):
-            bet.add(our=False, bad=number < theirs_bad)
-            bet.add(our=True, bad=number >= 40 - ours_bad)
-        return bet.evidence
+        pairs = [((False, number < theirs_bad), (True, number >= 40 - ours_bad)) for number in range(40)]
+        return taken(itertools.chain.from_iterable(pairs)).evidence
 
     evidence = [after(bad, 2) for bad in range(12)]
     assert evidence == sorted(evidence)
@@ -61,22 +65,71 @@ def test_a_bad_outcome_more_of_ours_is_more_evidence_and_one_of_theirs_is_less()
 
 def test_what_is_tolerated_is_not_held_against_a_version() -> None:
     rng = random.Random(3)
-    strict, lenient = Bet(), Bet(2.0)
+    outcomes = []
     for number in range(4000):
         our = number % 2 == 1
-        bad = rng.random() < (0.18 if our else 0.1)  # odds 1.98 times
-        strict.add(our=our, bad=bad)
-        lenient.add(our=our, bad=bad)
-    assert strict.highest > 1000
-    assert lenient.highest < 20
+        outcomes.append((our, rng.random() < (0.18 if our else 0.1)))  # odds 1.98 times
+    assert taken(outcomes).highest > 1000
+    assert taken(outcomes, 2.0).highest < 20
 
 
 def test_the_bound_of_numbers_is_set_by_those_of_the_other_before() -> None:
-    sizes = Sizes(0.9, lambda number: number * 1.5, 20)
-    for number in range(20):
-        sizes.add(our=False, number=float(number + 1))
-    assert sizes.bound == 18 * 1.5
-    assert sizes.bet.theirs == 0  # they were needed to learn
-    sizes.add(our=True, number=27.0)
-    sizes.add(our=True, number=27.1)
-    assert (sizes.bet.ours, sizes.bet.bad_ours) == (2, 1)
+    theirs = [(False, float(number + 1)) for number in range(20)]
+    learnt = on_sizes(theirs)
+    assert learnt.theirs == 0  # they were needed to learn
+    assert running_quantiles(np.arange(1.0, 21.0) * 1.5, 0.9)[-1] == 18 * 1.5
+    found = on_sizes([*theirs, (True, 27.0), (True, 27.1)])
+    assert (found.ours, found.bad_ours) == (2, 1)
+
+
+def on_sizes(pairs: Sequence[tuple[bool, float]]) -> Bet:
+    our = np.array([our for our, _ in pairs], dtype=np.bool_)
+    numbers = np.array([number for _, number in pairs], dtype=np.float64)
+    return bet_on_sizes(our, numbers, quantile=0.9, stretched=lambda some: some * 1.5, least=20)
+
+
+@dataclass
+class OneByOne:
+    """The bet as it is told: outcome after outcome, block after block."""
+
+    capitals: list[float] = field(default_factory=lambda: [1.0] * len(RATIOS))
+    block: list[tuple[bool, bool]] = field(default_factory=list)
+    path: list[float] = field(default_factory=list)
+
+    def add(self, our: bool, bad: bool) -> bool:
+        """True when it ended a block."""
+        self.block.append((our, bad))
+        if len({side for side, _ in self.block}) < 2:
+            return False
+        size, ours = len(self.block), sum(side for side, _ in self.block)
+        many, many_ours = sum(one for _, one in self.block), sum(side and one for side, one in self.block)
+        if 0 < many < size:
+            for place, ratio in enumerate(RATIOS):
+                self.capitals[place] *= multiplied(ours, size - ours, many, many_ours, 1.0, ratio)
+        self.block = []
+        self.path.append(sum(self.capitals) / len(RATIOS))
+        return True
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
+@pytest.mark.parametrize("worse", [0.1, 0.3])
+def test_all_at_once_is_as_outcome_after_outcome(share: float, worse: float) -> None:
+    rng = np.random.default_rng(11)
+    our = rng.random(700) < share
+    bad = rng.random(700) < np.where(our, worse, 0.1)
+    slow = OneByOne()
+    for one in zip(our.tolist(), bad.tolist(), strict=True):
+        slow.add(*one)
+    assert bet(our, bad).path.tolist() == pytest.approx(slow.path)
+    numbers = rng.exponential(20.0, 700).round(1) * np.where(our, 1.0 + worse, 1.0)
+    slow = OneByOne()
+    before: list[float] = []
+    block: list[float] = []
+    for one, number in zip(our.tolist(), numbers.tolist(), strict=True):
+        block += [] if one else [number * 1.5]
+        bound = sorted(before)[math.ceil(0.9 * len(before)) - 1] if before else 0.0
+        if len(before) < 20 or slow.add(one, (number if one else number * 1.5) > bound):
+            before, block = before + block, []
+    assert on_sizes([*zip(our.tolist(), numbers.tolist(), strict=True)]).path.tolist() == pytest.approx(
+        slow.path
+    )

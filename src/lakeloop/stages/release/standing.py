@@ -40,8 +40,9 @@ class TrialStanding:
     @property
     def sentence(self) -> str:
         """For people: which version is where, and what of it is known."""
-        known = "; ".join(signal.sentence for signal in self.verdict.signals)
-        return f"{self.where}: {self.verdict.reason}{self.waits}. {known}"
+        reason = self.verdict.reason
+        known = "; ".join(each.sentence for each in self.verdict.signals if each.sentence not in reason)
+        return f"{self.where}: {reason}{self.waits}{f'. {known}' if known else ''}"
 
     @property
     def waits(self) -> str:
@@ -122,8 +123,9 @@ def last_told(history: History) -> str:
     if not history.trials or history.trial:
         return ""
     trial = history.trials[-1]
-    end = history.end_of(trial)
-    return f"{trial.version}, {title_of(trial)}: {told(end)}" if end else ""
+    end, where = history.end_of(trial), title_of(trial)
+    # A stage says in its reason where that was: once is enough.
+    return f"{trial.version}, {where}: {told(end).replace(f': {where}: ', ': ', 1)}" if end else ""
 
 
 def to_end(context: StageContext) -> str:
