@@ -99,6 +99,7 @@ def edit_row(settings: Settings, loop: str, edit: Edit, why: str, user: BaseUser
     """
     _require_why(why, loop)
     context = StageContext.open(loop, settings, Attempt.local())
+    edit = edit._replace(fields=_as_typed(context, edit))
     found = look_at_edits(context, [edit], why, user.get_name())
     if found.problems:
         raise DataError(
@@ -117,6 +118,20 @@ def edit_row(settings: Settings, loop: str, edit: Edit, why: str, user: BaseUser
             f"It is kept, and maintenance does its day anew: Airflow does not start it now ({error.message})"
         )
     return f"It is kept, and {edit.partition} is done anew."
+
+
+def _as_typed(context: StageContext, edit: Edit) -> dict[str, str]:
+    """The fields without what a browser makes of line ends: what nobody touched is as it was shown."""
+    shown = editable_row(context, edit.partition, edit.source_file, edit.source_line) or {}
+    return {
+        name: shown[name] if name in shown and _sent(shown[name]) == _sent(value) else _sent(value)
+        for name, value in edit.fields.items()
+    }
+
+
+def _sent(text: str) -> str:
+    """A text as a browser has it, whatever it sends: it drops the line end at the beginning of a box."""
+    return text.replace("\r\n", "\n").removeprefix("\n")
 
 
 def _require_why(why: str, loop: str) -> None:

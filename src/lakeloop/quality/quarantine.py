@@ -145,8 +145,12 @@ def tally(connection: duckdb.DuckDBPyConnection, relation: str, values: Sequence
     return [SetAside(**dict(zip(SetAside.model_fields, row, strict=True))) for row in found]
 
 
-def rows(lake: Lake, wanted: Wanted, *, limit: int, offset: int = 0) -> list[Row]:
+def rows(
+    lake: Lake, wanted: Wanted, *, limit: int, offset: int = 0, lines: Sequence[int] | None = None
+) -> list[Row]:
     """The rows that fit `wanted`, newest day first, then by stage, file and line: `limit` behind `offset`.
+
+    With `lines` only those that stand in lines of these numbers.
 
     Raises:
         ConfigurationError: the loop has no tables yet.
@@ -154,9 +158,10 @@ def rows(lake: Lake, wanted: Wanted, *, limit: int, offset: int = 0) -> list[Row
     names = list(Row.model_fields)
     columns = ", ".join(f'"{name}"' for name in names)
     with _reading(lake, wanted) as (connection, condition, values):
+        only = "" if lines is None else "and source_line in (select unnest(?::bigint[]))"
         found = connection.execute(
-            f"select {columns} from quarantine where {condition} {_ORDER} limit ? offset ?",
-            [*values, limit, offset],
+            f"select {columns} from quarantine where {condition} {only} {_ORDER} limit ? offset ?",
+            [*values, *([] if lines is None else [list(lines)]), limit, offset],
         ).fetchall()
     return [Row.of(dict(zip(names, row, strict=True))) for row in found]
 

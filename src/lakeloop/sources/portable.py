@@ -19,7 +19,10 @@ _LARGEST = 1 << 31
 
 def reject_line(file: str | None, reject: Reject) -> bytes:
     """A rejected record of a file as a line of JSON."""
-    return json.dumps({"file": file, "reject": asdict(reject)}).encode() + b"\n"
+    fields = asdict(reject)
+    if not fields["readmitted"]:
+        del fields["readmitted"]  # digests are made of such lines: those of before stay the same
+    return json.dumps({"file": file, "reject": fields}).encode() + b"\n"
 
 
 def reject_of(line: bytes) -> tuple[str | None, Reject]:

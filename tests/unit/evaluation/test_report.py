@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pyarrow as pa
 import pytest
@@ -27,6 +26,7 @@ from lakeloop.spec.split import Split
 from lakeloop.tasks.base import Grid
 from lakeloop.tasks.registry import task_of
 from tests.support.evidence import evidence, model
+from tests.support.html import Tags
 from tests.support.number_loop import number_loop, number_rows
 from tests.support.small_loop import mart_rows, small_loop
 from tests.unit.evaluation.conftest import NUMBERS, ROWS
@@ -68,41 +68,6 @@ def report(models: list[Judged]) -> Report:
 @pytest.fixture
 def number_report(number_models: list[Judged]) -> Report:
     return report_of(number_models, NUMBERS, number_loop())
-
-
-class Tags(HTMLParser):
-    """Tags that are open when the page ends, and what it would load."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.all: list[str] = []
-        self.loads: list[str] = []
-        self.parts: list[str] = []
-        self.feed(page)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.parts).split())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.loads += [
-            f"{tag} {value}"
-            for name, value in attrs
-            if name in ("src", "href", "action") and not (value or "").startswith("#")
-        ]
-        self.all.append(tag)
-        if tag not in ("meta", "br"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.all.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.parts.append(data)
 
 
 def test_a_text_of_a_row_is_no_markup(report: Report) -> None:

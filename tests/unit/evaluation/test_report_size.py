@@ -12,6 +12,7 @@ from lakeloop.search.found import SearchFound, TrialFound
 from lakeloop.tasks.base import Grid
 from lakeloop.tasks.registry import task_of
 from tests.support.evidence import card_of, of_many_classes
+from tests.support.html import Tags
 from tests.support.small_loop import small_loop
 
 MANY = of_many_classes(150)

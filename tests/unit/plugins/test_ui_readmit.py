@@ -62,7 +62,7 @@ def project(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("LAKELOOP_ROOT", str(root))
     quick(monkeypatch, root / "dbt")
     (root / "loops/tickets/loop.yaml").write_text(LOOP)
-    rows = [{"id": "1", "text": "one", "team": "billing"}, {"id": "2", "text": "two <b>", "team": "sales"}]
+    rows = [{"id": "1", "text": "one", "team": "billing"}, {"id": "2", "text": "two\r\n<b>", "team": "sales"}]
     lines = [*map(json.dumps, rows), "broken"]
     (root / FILE).write_text("".join(f"{line}\n" for line in lines))
     run_day(opened())
@@ -128,7 +128,7 @@ def test_one_row_is_edited_and_its_day_done_anew(editor: TestClient, project: Pa
     )
     page = editor.get(link.removeprefix("/lakeloop").replace("&amp;", "&"))
     assert page.status_code == 200
-    assert "two &lt;b&gt;</textarea>" in page.text
+    assert "two\r\n&lt;b&gt;</textarea>" in page.text
     form = {
         "token": token_of(page.text),
         "name": ["id", "text", "team"],
@@ -138,7 +138,7 @@ def test_one_row_is_edited_and_its_day_done_anew(editor: TestClient, project: Pa
     assert wrong.status_code == 409
     assert "expected one of billing, technical, found marketing" in wrong.text
     assert ">marketing</textarea>" in wrong.text, "what was typed is still there"
-    form["value"] = ["2", "two <b>", "technical"]
+    form["value"] = ["2", "two\n<b>", "technical"]
     assert (
         "needs a reason" in editor.post("/quarantine/tickets/row", params=SPOT, data={**form, "why": ""}).text
     )
@@ -151,6 +151,8 @@ def test_one_row_is_edited_and_its_day_done_anew(editor: TestClient, project: Pa
     assert (kept.corrected_by, kept.why, kept.fields["team"]) == ("ada", "asked her", "technical")
     run_day(opened())
     assert opened().lake.read("mart", partition=DAY).num_rows == 2
+    texts = opened().lake.read("raw", partition=DAY)["text"].to_pylist()
+    assert "two\r\n<b>" in texts, "what was not touched is as it was delivered"
     assert editor.get("/quarantine/tickets/row", params=SPOT).status_code == 404
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from lakeloop.lake.corrections import Correction
 from lakeloop.sources.corrected import CorrectedDelivery, as_json, fields_of, row_of
 from lakeloop.sources.delivery import FileDelivery
-from lakeloop.sources.rejects import EmptyLines, LineError
+from lakeloop.sources.portable import reject_line, reject_of
+from lakeloop.sources.rejects import EmptyLines, LineError, Reason, Reject
 from lakeloop.spec.source import FilesSource
 
 SOURCE = FilesSource.model_validate(
@@ -135,3 +137,15 @@ def test_values_are_read_as_text_or_as_they_are(fields: dict[str, Any], expected
 def test_a_value_of_another_type_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(LineError, match="expected"):
         row_of(fields, SOURCE)
+
+
+def test_the_line_of_a_rejected_record_is_that_of_before_where_nobody_corrected_it() -> None:
+    reject = Reject(3, 17, Reason.WRONG_TYPE, "n: expected integer", '{"n": "x"}', "n", "k3")
+    line = reject_line("drop.jsonl", reject)
+    assert line == (
+        b'{"file": "drop.jsonl", "reject": {"line": 3, "byte_offset": 17, "reason": "wrong_type", '
+        b'"detail": "n: expected integer", "raw": "{\\"n\\": \\"x\\"}", "column": "n", "row_key": "k3", '
+        b'"raw_form": "line"}}\n'
+    ), "days of files with many days have digests of such lines"
+    for each in (reject, replace(reject, readmitted=True)):
+        assert reject_of(reject_line("drop.jsonl", each)) == ("drop.jsonl", each)

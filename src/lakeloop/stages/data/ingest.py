@@ -50,6 +50,7 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
     """
     from lakeloop.lake.corrections import corrections_of, digest_of_day
     from lakeloop.sources.corrected import CorrectedDelivery
+    from lakeloop.sources.kept import KeptDelivery
     from lakeloop.sources.registry import open_source
 
     require_day(partition)
@@ -63,7 +64,7 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
         stage.inputs(drop=delivery.identity, **({"corrections": mended} if mended else {}))
         if done := stage.unchanged():
             return done
-        left_out = getattr(delivery, "left_out", 0)
+        left_out = delivery.left_out if isinstance(delivery, KeptDelivery) else 0
         found = CorrectedDelivery(delivery, corrections, context.loop.source)
         return _ingest(context, stage, found, left_out)
 
@@ -109,11 +110,11 @@ def _kept(context: StageContext, stage: StageSession, corrections: str) -> KeptD
     """
     from lakeloop.stages.data.kept import KEPT, kept_delivery
 
-    kept = kept_delivery(context, stage.partition, corrections)
-    ingested = context.lake.ledger.latest("ingest", stage.partition, "done")
-    if kept and ingested:
-        stage.config = dict(ingested.config)
-        stage.inputs(**{KEPT: "in the lake"})
+    if (found := kept_delivery(context, stage.partition, corrections)) is None:
+        return None
+    kept, ingested = found
+    stage.config = dict(ingested.config)
+    stage.inputs(**{KEPT: "in the lake"})
     return kept
 
 

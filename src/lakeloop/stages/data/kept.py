@@ -14,8 +14,12 @@ KEPT = "kept"
 """The input of ingest that says that the lake was read, and not the delivery."""
 
 
-def kept_delivery(context: StageContext, partition: str, corrections: str) -> KeptDelivery | None:
-    """What the lake has of the day; None where it has nothing, or nothing to be corrected in it.
+def kept_delivery(
+    context: StageContext, partition: str, corrections: str
+) -> tuple[KeptDelivery, StageRecord] | None:
+    """What the lake has of the day, and the record of its ingest.
+
+    None where it has nothing, or where nothing is to be corrected in it.
 
     `corrections` is the digest of those of the day.
     """
@@ -28,7 +32,7 @@ def kept_delivery(context: StageContext, partition: str, corrections: str) -> Ke
 
     versions = {table: _version(context, table, ingested) for table in ("raw", "quarantine")}
     day: dict[str, Any] = {"partition": partition}
-    return KeptDelivery(
+    kept = KeptDelivery(
         partition,
         ingested.inputs.get("drop", ""),
         context.lake.uri("raw"),
@@ -41,6 +45,7 @@ def kept_delivery(context: StageContext, partition: str, corrections: str) -> Ke
             .to_batches()
         ),
     )
+    return kept, ingested
 
 
 def _version(context: StageContext, table: str, ingested: StageRecord) -> int:

@@ -83,11 +83,10 @@ def pending(standing: Standing) -> Iterator[Pending]:
 
 def known_now(record: StageRecord, loop: LoopSpec) -> dict[str, int]:
     """Of the answers that were unknown when the day was judged, those that `loop` knows -> their rows."""
-    return {
-        answer: rows
-        for answer, rows in record.unknown.items()
-        if not loop.task.unknown([answer], normalise=False)
-    }
+    if not record.unknown:
+        return {}
+    still = loop.task.unknown(record.unknown, normalise=False)
+    return {answer: rows for answer, rows in record.unknown.items() if answer not in still}
 
 
 def _made(context: StageContext, partition: str) -> tuple[StageRecord, StageRecord]:

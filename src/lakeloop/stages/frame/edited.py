@@ -41,6 +41,8 @@ DISCARD = "quarantine.discard"
 _SHOWN = ("quarantine.reason", "quarantine.detail", "quarantine.record")
 OURS = (DAY, FILE, LINE, DISCARD, *_SHOWN)
 _ALL = 1_000_000_000
+_LONGEST_CELL = 64 << 20
+"""Characters; records are kept whole."""
 _YES, _NO = ("true", "yes", "x", "1"), ("", "false", "no", "0")
 Spot = tuple[str, int]
 """File and line of a record of a day."""
@@ -134,6 +136,7 @@ def read_edits(context: StageContext, file: Path) -> list[Edit]:
     Raises:
         ConfigurationError: no such file, a line that is no row, or a column that is not declared.
     """
+    csv.field_size_limit(max(_LONGEST_CELL, csv.field_size_limit()))
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             found = list(csv.DictReader(stream) if file.suffix == ".csv" else _json_lines(stream, file))
@@ -247,7 +250,8 @@ def _editable(
     """The rows that fit `wanted` and stand in a line; only those at `lines` (file and line) where given."""
     only = None if lines is None else set(lines)
     days: dict[str, list[Row]] = defaultdict(list)
-    for row in rows(context.lake, wanted, limit=_ALL):
+    numbers = None if only is None else sorted({line for _, line in only})
+    for row in rows(context.lake, wanted, limit=_ALL, lines=numbers):
         if row.source_line is not None and (only is None or (row.source_file, row.source_line) in only):
             days[row.partition].append(row)
     for day, found in days.items():

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from lakeloop.errors import EXIT_DATA, LakeloopError
+from lakeloop.errors import EXIT_DATA, FenceError, LakeloopError
 from lakeloop.faults import reach
 from lakeloop.records import StageRecord
 from lakeloop.stages.catalogue import STAGES, stage_named
@@ -317,7 +317,12 @@ def _look_at_judged(context: StageContext, day: Day, found: Sequence[Place], fat
         for place in found:
             fate.add(place, OPEN)
         return
-    refused = _judge_again(context, day.transform)
+    try:
+        refused = _judge_again(context, day.transform)
+    except FenceError as error:  # the day is being built at this moment
+        fate.first, fate.note = "", error.message
+        _stay_as_they_are(found, fate)
+        return
     for place in found:
         fate.add(place, refused.get(_where(place), ""))
 

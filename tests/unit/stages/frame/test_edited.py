@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.lake.corrections import corrections_of
@@ -18,6 +20,7 @@ from lakeloop.stages.frame.readmit import correct
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.frame.status import loop_status
 from tests.support.quick_stages import quick
+from tests.support.small_loop import small_loop
 from tests.unit.stages.frame.test_readmit import DAY, counts, ids, line, nothing, opened, put, run_day
 
 BROKEN = '{"id": "c", "te'
@@ -277,3 +280,42 @@ def test_a_run_that_was_killed_between_its_tables_loses_no_row_of_a_drop_that_is
     assert ids(context) == ["a", "c"]
     (day,) = loop_status(context).partitions
     assert (day.read, day.accepted, day.quarantined, day.reconciled) == (3, 2, 1, True)
+
+
+@pytest.mark.slow
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.permutations(["label", "broken", "mend", "redeliver", "again"]))
+def test_any_order_of_correcting_mending_and_redelivering_ends_in_the_same_tables(
+    folder: Path, order: list[str]
+) -> None:
+    """Each thing is done by somebody at some time, and the day is done anew after it."""
+    home = folder / "-".join(order)
+    (home / "dbt").mkdir(parents=True, exist_ok=True)
+    (home / "dbt/dbt_project.yml").touch()
+    strict = {**small_loop().source.model_dump(exclude_none=True), "undeclared": "refuse"}
+    lines = [line("a"), line("b", "cooking"), line("x", more=1), BROKEN, line("d", "gardening")]
+    changes = {"label": (2, {"label": "tech"}), "broken": (4, {"id": "c", "text": "c", "label": "sports"})}
+    sections: dict[str, Any] = {"source": strict}
+    put(home, *lines)
+    run_day(opened(home, **sections))
+    for step in order:
+        if step == "mend":
+            sections = {}
+        elif step == "redeliver":
+            put(home, *lines, line("e"))
+        elif step in changes:
+            number, change = changes[step]
+            context = opened(home, **sections)
+            rows = {row["quarantine.line"]: row for row in exported(context, home)}
+            correct(context, taken(context, home, [rows[number] | change]).corrections, nothing)
+        run_day(opened(home, **sections))
+    context = opened(home)
+    assert ids(context) == ["a", "b", "c", "e", "x"]
+    tables = {table: context.lake.digest(table, partition=DAY) for table in ("raw", "quarantine", "mart")}
+    assert _FIRST.setdefault("tables", tables) == tables
+    (day,) = loop_status(context).partitions
+    assert (day.read, day.accepted, day.quarantined, day.reconciled) == (6, 5, 1, True)
+
+
+_FIRST: dict[str, dict[str, str]] = {}
+"""The tables of the first order that was tried."""
