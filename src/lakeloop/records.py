@@ -178,6 +178,8 @@ class StageRecord(Formatted):
     examples: tuple[str, ...] = ()
     """Some of the records that were refused, each with where and why, for who looks at the record: the lake,
     the command and the log of the task have them, and no tracker, for they hold texts of rows."""
+    profile: str = ""
+    """Of rows that were published, as JSON: what later days are compared with. See `quality.profile`."""
     provenance: Provenance
 
     @property

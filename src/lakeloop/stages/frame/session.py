@@ -266,6 +266,7 @@ class StageSession:
         links: Mapping[str, str] | None = None,
         settings: Mapping[str, Any] | None = None,
         examples: Sequence[str] = (),
+        profile: str = "",
     ) -> StageRecord:
         """End with an output.
 
@@ -273,7 +274,7 @@ class StageSession:
             CountsError: `counts` do not reconcile.
             FenceError: a newer attempt claimed this work; nothing is recorded.
         """
-        return self._end("done", reason, outputs, counts, metrics, links, settings, examples)
+        return self._end("done", reason, outputs, counts, metrics, links, settings, examples, profile)
 
     def skipped(self, reason: str, *, to_do: str = "") -> StageRecord:
         """End without work: there was nothing to do, and `reason` says why.
@@ -323,6 +324,7 @@ class StageSession:
         links: Mapping[str, str] | None,
         settings: Mapping[str, Any] | None = None,
         examples: Sequence[str] = (),
+        profile: str = "",
     ) -> StageRecord:
         where = f"{self.context.loop.name} {self.name} {self.partition}"
         record = StageRecord(
@@ -343,6 +345,7 @@ class StageSession:
             parts=self._parts,
             settings=dict(settings or {}),
             examples=tuple(examples),
+            profile=profile,
             provenance=self.context.provenance(self.started_at),
         )
         record.write(self.work / "record.json")
