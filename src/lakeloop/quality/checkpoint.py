@@ -65,12 +65,13 @@ class Audit:
     @property
     def words(self) -> str:
         """How many passed, for a person; the checks that warn by their names."""
-        passed = len(self.checks) - len(self.failed) - len(self.warned)
+        unjudged = self.not_judged
+        passed = len(self.checks) - len(self.failed) - len(self.warned) - len(unjudged)
         warned = ", ".join(check.name for check in self.warned)
         return (
-            f"{passed - len(self.not_judged)} of {len(self.checks)} checks passed"
+            f"{passed} of {len(self.checks)} checks passed"
             + (f", {len(self.warned)} warn: {warned}" if warned else "")
-            + (f", {len(self.not_judged)}: {self.not_judged[0].found}" if self.not_judged else "")
+            + (f", {len(unjudged)} not judged ({unjudged[0].found})" if unjudged else "")
         )
 
     @property

@@ -6,6 +6,7 @@ anything wrong that are told of all the same is dealt out over all that is compa
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -84,6 +85,8 @@ class Aspect:
 
 
 _Days = Sequence[tuple[str, Profile]]
+_Known = Sequence[tuple[int, int] | None]
+"""Of each day, how many of how many; None where that is not known."""
 
 
 def compare(day: str, profile: Profile, before: _Days, rules: History) -> tuple[Aspect, ...]:
@@ -141,12 +144,26 @@ def _asked(profile: Profile, before: _Days, rules: History) -> Iterator[_Asked]:
 
 
 def _asked_of_nulls(profile: Profile, before: _Days) -> Iterator[_Asked]:
-    for name in profile.nulls:
-        known = [(day, past) for day, past in before if past.rows and name in past.nulls]
+    there = [(day, past) for day, past in before if past.rows]
+    counts = {
+        name: [(past.nulls[name], past.rows) if name in past.nulls else None for _, past in there]
+        for name in profile.nulls
+    }
 
-        def bounds(day: date, outside: float, name: str = name, known: _Days = known) -> tuple[Compared, ...]:
-            return _share(lambda one: (one.nulls[name], one.rows), profile, known, day, outside)
+    @functools.cache
+    def of_all(day: date, outside: float) -> list[Bounds]:
+        every = _counts(list(counts.values()), there)
+        return bounds_of_counts(every, profile.rows, day.weekday(), outside * len(counts))
 
+    for number, (name, found) in enumerate(counts.items()):
+
+        def bounds(
+            day: date, outside: float, number: int = number, name: str = name, found: _Known = found
+        ) -> tuple[Compared, ...]:
+            within = of_all(day, outside)[number]
+            return (_as_share("", profile.nulls[name], profile.rows, within, found),)
+
+        known = [each for each, count in zip(there, found, strict=True) if count is not None]
         yield _Asked(f"history_nulls_{name}", f"share of rows without {name}", known, bounds)
 
 
@@ -206,14 +223,12 @@ def _values(name: str, profile: Profile, before: _Days, day: date, outside: floa
     return tuple(sorted(compared, key=lambda one: (not one.unusual, not one.new, -one.value, one.of)))
 
 
-def _counts(known: Sequence[Sequence[tuple[int, int] | None]], days: _Days) -> Counts:
+def _counts(known: Sequence[_Known], days: _Days) -> Counts:
     numbers = np.asarray([[one or (0, 0) for one in counts] for counts in known], dtype=float)
     return Counts(numbers[:, :, 0], numbers[:, :, 1], np.asarray(_weekdays(days)))
 
 
-def _as_share(
-    name: str, count: int, of: int, bounds: Bounds, before: Sequence[tuple[int, int] | None]
-) -> Compared:
+def _as_share(name: str, count: int, of: int, bounds: Bounds, before: _Known) -> Compared:
     # Half a row on each side: shares are compared as such by Great Expectations, too.
     low, high = max((bounds.low - 0.5) / of, 0.0), min((bounds.high + 0.5) / of, 1.0)
     past = [None if one is None else one[0] / one[1] for one in before]

@@ -146,7 +146,9 @@ def bounds_of_counts(before: Counts, rows: int, weekday: int, outside: float) ->
         pairs = zip((share, correlation, freedom, known), own, strict=True)
         share, correlation, freedom, known = (np.where(weekly, two, one) for one, two in pairs)
     # How much days differ is known better of all things together than of one that is rare.
-    correlation = np.maximum(correlation, np.median(correlation) if things > 1 else 0.0)
+    frequent = share * float(np.median(before.rows[before.rows > 0])) >= 1.0
+    shared = float(np.median(correlation[frequent])) if frequent.any() else 0.0
+    correlation = np.maximum(correlation, shared)
     normal = NormalDist().inv_cdf(1.0 - tail)
     counted = min(rows, _MOST_COUNTED)
     bounds = []
