@@ -181,6 +181,8 @@ class StageRecord(Formatted):
     unknown: dict[str, int] = Field(default_factory=dict)
     """Right answers that the task does not know -> rows that were quarantined for nothing else, the most
     frequent: when the loop file knows one, they come in. No tracker has it, for it is text of rows."""
+    profile: str = ""
+    """Of rows that were published, as JSON: what later days are compared with. See `quality.profile`."""
     provenance: Provenance
 
     @property

@@ -43,8 +43,8 @@ def test_a_loop_that_was_begun_with_new_runs_to_the_mart(project: Path) -> None:
     rows.append({**rows[0], "id": "r9", "text": "text NUMBER 0!"})
     (project / "data/reviews").mkdir(parents=True)
     (project / f"data/reviews/{DAY}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with (project / "loops/reviews/loop.yaml").open("a") as file:
-        file.write("checks:\n  max_quarantined_share: 0.5\n")
+    file = project / "loops/reviews/loop.yaml"
+    file.write_text(file.read_text().replace("checks:\n", "checks:\n  max_quarantined_share: 0.5\n"))
 
     ran = lakeloop(project, "run", "reviews", "--to", DAY, "--json")
     counts = {record["stage"]: record["counts"] for record in json.loads(ran.out)}
@@ -103,8 +103,9 @@ def test_a_loop_of_numbers_that_was_begun_with_new_runs_to_the_mart(project: Pat
     (project / f"data/ratings/{DAY}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     file = project / "loops/ratings/loop.yaml"
     file.write_text(
-        file.read_text().replace("  value: value #", "  maximum: 2.5\n  value: value #")
-        + "checks:\n  max_quarantined_share: 0.5\n"
+        file.read_text()
+        .replace("  value: value #", "  maximum: 2.5\n  value: value #")
+        .replace("checks:\n", "checks:\n  max_quarantined_share: 0.5\n")
     )
 
     ran = lakeloop(project, "run", "ratings", "--to", DAY, "--json")
@@ -118,7 +119,7 @@ def test_a_loop_of_numbers_that_was_begun_with_new_runs_to_the_mart(project: Pat
 def test_a_lake_is_moved_to_columns_of_other_types_and_the_mart_is_made_of_them(project: Path) -> None:
     lakeloop(project, "new", "reviews")
     file, other_day = project / "loops/reviews/loop.yaml", "2026-11-21"
-    typed = file.read_text() + "checks:\n  max_quarantined_share: 0.5\n"
+    typed = file.read_text().replace("checks:\n", "checks:\n  max_quarantined_share: 0.5\n")
     assert typed.count("created_at: timestamp") == typed.count("  event_time: created_at") == 1
     as_text = typed.replace("created_at: timestamp", "created_at: string").replace(
         "  event_time: created_at", "  # event_time: created_at"

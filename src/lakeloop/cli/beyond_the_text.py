@@ -13,7 +13,7 @@ from lakeloop.bases.quantised import NotUnpackedError
 from lakeloop.errors import ConfigurationError
 from lakeloop.hub import HUB, offline
 from lakeloop.settings import Settings
-from lakeloop.spec.checks import Matches
+from lakeloop.spec.checks import Matches, NotMatches
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.paths import beside_folder
 from lakeloop.spec.quoting import Key, plain, quote
@@ -56,7 +56,7 @@ def require_usable(loop: LoopSpec, path: Path, settings: Settings) -> None:
 
 def _patterns(loop: LoopSpec) -> Iterator[tuple[Key, ConfigurationError]]:
     for number, check in enumerate(loop.checks.rows):
-        if isinstance(check, Matches) and (reason := _refusal(check.regex)):
+        if isinstance(check, Matches | NotMatches) and (reason := _refusal(check.regex)):
             yield (
                 ("checks", "rows", number, "regex"),
                 ConfigurationError(

@@ -83,6 +83,20 @@ class Ledger:
         """The newest partition that `stage` has done; None before the first."""
         return max((row["partition"] for row in self._rows(stage, None, "done")), default=None)
 
+    def days_before(self, stage: str, partition: str, most: int) -> list[StageRecord]:
+        """What `stage` has done last of each day before `partition`, the newest `most` days, oldest first.
+
+        Records are read of these days only, however many there are.
+        """
+        rows = _since_reset(self._all_rows({"stage": stage}, ("done", "reset"), whole=False))
+        done = {row["partition"] for row in rows if row["status"] == "done" and row["partition"] < partition}
+        days = sorted(done)[-most:]
+        newest: dict[str, str] = {}
+        for row in _since_reset(self._all_rows({"stage": stage}, ("done", "reset"), days=days)):
+            if row["status"] == "done":
+                newest[row["partition"]] = row["record"]
+        return [StageRecord.model_validate_json(newest[day]) for day in days]
+
     def digest_before(self, stage: str, partition: str, table: str) -> str:
         """The digest that `stage` recorded last of its rows of the day in `table`; empty when it never did.
 
@@ -121,13 +135,24 @@ class Ledger:
         counted = _since_reset(self._all_rows(equals, None if allowed is None else (*allowed, "reset")))
         return [row for row in counted if allowed is None or row["status"] in allowed]
 
-    def _all_rows(self, equals: Mapping[str, str], status: Sequence[str] | None) -> list[dict[str, Any]]:
-        """Rows of the matching entries, oldest first; of any status where none is given."""
+    def _all_rows(
+        self,
+        equals: Mapping[str, str],
+        status: Sequence[str] | None,
+        *,
+        days: Sequence[str] | None = None,
+        whole: bool = True,
+    ) -> list[dict[str, Any]]:
+        """Rows of the matching entries, oldest first, without the record where they are not to be `whole`.
+
+        Of any status where none is given, and of any day.
+        """
         condition = matching(equals)
-        if status is not None:
-            by_status = ds.field("status").isin(sorted(status))
-            condition = by_status if condition is None else condition & by_status
-        columns = ["stage", "partition", "status", "finished_at", "record"]
+        for name, values in (("status", status), ("partition", days)):
+            if values is not None:
+                among = ds.field(name).isin(sorted(values))
+                condition = among if condition is None else condition & among
+        columns = ["stage", "partition", "status", "finished_at", *(["record"] if whole else [])]
         rows = self._store.dataset("ledger", None, equals).to_table(columns=columns, filter=condition)
         return sorted(rows.to_pylist(), key=itemgetter("finished_at"))
 

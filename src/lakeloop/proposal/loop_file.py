@@ -106,9 +106,10 @@ class Proposal:
             least = max(len(self.sample.rows) // 3, 2)
             yield f"  min_rows: {least} # there are few records yet; the default is {usual.min_rows}"
             yield f"  min_new_rows: {max(len(self.sample.rows) // 5, 1)}"
+        yield "checks:"
+        yield "  history: true # a day unlike those before it is told of; `severity: batch` would stop it"
         if self.partition_by or self.lacking > _LACKING:
             share = min(1.0, round(max(0.5, 2 * self.lacking), 1))
-            yield "checks:"
             why = f"records that lack what they need: {self.lacking:.0%}; small days vary"
             yield f"  max_quarantined_share: {share:g} # {why}"
 

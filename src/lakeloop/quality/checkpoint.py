@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.quality.expectations import Check
+from lakeloop.quality.history import Compared
 from lakeloop.scratch.duckdb import limits
 from lakeloop.spec.checks import Severity
 
@@ -38,6 +39,9 @@ class CheckResult:
     found: str
     severity: Severity = "batch"
     mostly: float | None = None
+    compared: tuple[Compared, ...] = ()
+    judged: bool = True
+    """False: there was nothing yet to judge by."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,19 @@ class Audit:
     @property
     def words(self) -> str:
         """How many passed, for a person; the checks that warn by their names."""
-        passed = len(self.checks) - len(self.failed) - len(self.warned)
+        unjudged = self.not_judged
+        passed = len(self.checks) - len(self.failed) - len(self.warned) - len(unjudged)
         warned = ", ".join(check.name for check in self.warned)
-        return f"{passed} of {len(self.checks)} checks passed" + (
-            f", {len(self.warned)} warn: {warned}" if warned else ""
+        return (
+            f"{passed} of {len(self.checks)} checks passed"
+            + (f", {len(self.warned)} warn: {warned}" if warned else "")
+            + (f", {len(unjudged)} not judged ({unjudged[0].found})" if unjudged else "")
         )
+
+    @property
+    def not_judged(self) -> tuple[CheckResult, ...]:
+        """Comparisons for which there are too few days."""
+        return tuple(check for check in self.checks if not check.judged)
 
 
 def run_checks(database: Path, checks: Sequence[Check], *, name: str) -> Audit:
@@ -161,6 +173,8 @@ def _results(result: CheckpointResult, checks: Sequence[Check]) -> Iterator[Chec
             check.found(one.result),
             check.severity,
             check.mostly,
+            check.compared,
+            check.judged,
         )
 
 

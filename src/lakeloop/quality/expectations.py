@@ -1,18 +1,20 @@
 """What must hold before a day is published, as Great Expectations built from the loop file.
 
-Two things are looked at: the rows that are about to be published (each row check once more, now as a gate),
-and the account of the day (how many rows there were and what became of them). Which rows are quarantined is
+Looked at are the rows that are about to be published (each row check once more, now as a gate), the account
+of the day (how many rows there were and what became of them), and its figures beside those of the days
+before (`history`). Which rows are quarantined is
 decided before, in `rows`; running the expectations is `checkpoint`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from lakeloop.quality.history import Aspect, Compared, wanted_of
 from lakeloop.quality.kinds.base import Found, bad_values, catalogue, share_expectation
-from lakeloop.quality.kinds.registry import KINDS, rules_of
+from lakeloop.quality.kinds.registry import BATCH_KINDS, KINDS, rules_of
 from lakeloop.spec.checks import RowCheck, Severity
 from lakeloop.spec.loop import LoopSpec
 
@@ -28,7 +30,7 @@ class Check:
     """One check of a day: an expectation, and words for it."""
 
     name: str
-    table: Literal["good", "account"]
+    table: Literal["good", "account", "figures"]
     expected: str
     expectation: Expectation
     found: Found
@@ -37,23 +39,37 @@ class Check:
     """row: rows that fail it are in quarantine already, so that none is left. warn: it stops no day."""
     mostly: float | None = None
     """Share of the rows that has to pass, where the check is of that."""
+    compared: tuple[Compared, ...] = ()
+    """The numbers that it compares with the days before."""
+    judged: bool = True
+    """False: there is nothing yet to judge by."""
 
 
-def checks_of(loop: LoopSpec) -> tuple[Check, ...]:
-    """All checks of a day of `loop`, in the order in which a person wants to read them."""
-    return tuple(_named_apart((*_day_checks(loop), *_key_checks(), *_row_checks(loop))))
+def checks_of(loop: LoopSpec, aspects: Sequence[Aspect] = ()) -> tuple[Check, ...]:
+    """All checks of a day of `loop`, in the order in which a person wants to read them.
+
+    `aspects` are what the day is compared by with the days before.
+    """
+    of_rows = (*_row_checks(loop), *_batch_checks(loop))
+    checks = (*_day_checks(loop), *_key_checks(), *_history_checks(loop, aspects), *of_rows)
+    return tuple(_named_apart(checks))
 
 
 def _day_checks(loop: LoopSpec) -> Iterator[Check]:
     gxe = catalogue()
 
     limits = loop.checks
-    yield _check(
-        "day_min_rows",
-        f"at least {limits.min_rows} row(s) pass",
-        gxe.ExpectTableRowCountToBeBetween(min_value=limits.min_rows),
-        lambda result: f"{result.get('observed_value') or 0} row(s)",
-    )
+    for name, words, limit in (
+        ("min", "at least", limits.min_rows),
+        ("max", "at most", limits.max_rows),
+    ):
+        if limit is not None:
+            yield _check(
+                f"day_{name}_rows",
+                f"{words} {limit} row(s) pass",
+                gxe.ExpectTableRowCountToBeBetween(**{f"{name}_value": limit}),
+                lambda result: f"{result.get('observed_value') or 0} row(s)",
+            )
     if least := loop.task.least_targets:
         target = loop.task.target
         yield _check(
@@ -94,6 +110,29 @@ def _row_checks(loop: LoopSpec) -> Iterator[Check]:
             expectation, found = KINDS[check.kind].expectation(check, rule)
             expected = f"{rule.column}: {rule.expected}"
             yield _check(f"no_{rule.code}", expected, expectation, found, severity="row")
+
+
+def _batch_checks(loop: LoopSpec) -> Iterator[Check]:
+    for check in loop.checks.batch:
+        for one in BATCH_KINDS[check.kind].wanted(check):
+            yield _check(one.name, one.expected, one.expectation, one.found, severity=check.severity)
+
+
+def _history_checks(loop: LoopSpec, aspects: Sequence[Aspect]) -> Iterator[Check]:
+    rules = loop.checks.history
+    for aspect in aspects:
+        assert rules is not None, "days are compared by its rules"
+        one = wanted_of(aspect, rules.least_days)
+        yield Check(
+            one.name,
+            "figures",
+            one.expected,
+            one.expectation,
+            one.found,
+            rules.severity,
+            compared=aspect.compared,
+            judged=bool(aspect.compared),
+        )
 
 
 def _share_check(check: RowCheck) -> Check:

@@ -6,14 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 
 from lakeloop.durable import write_atomically
 from lakeloop.quality.alike import Conflicts
-from lakeloop.quality.checkpoint import Audit
+from lakeloop.quality.checkpoint import Audit, CheckResult
 from lakeloop.quality.quarantine import Row, SetAside
+from lakeloop.quality.spark import spark
 
 _NUMBERS = {
     "lines_read": "lines read",
@@ -21,6 +22,48 @@ _NUMBERS = {
     "quarantined": "quarantined, by any stage",
     "duplicates": "duplicates",
 }
+
+
+SHOWN_VALUES = 40
+"""Values of one comparison that the page lists, the unusual ones first; `result.json` has all."""
+_LONG = 120
+"""Characters of what is expected or found that are shown unfolded."""
+_MANY = 8
+"""Checks of a group that has passed from which it is folded."""
+
+
+class Group(NamedTuple):
+    """Checks that are read together."""
+
+    title: str
+    checks: Sequence[CheckResult]
+    open: bool
+
+
+def _groups(audit: Audit) -> list[Group]:
+    """What failed, what warns, then what passed, by what it looks at; groups without a check are left out."""
+    passed = [check for check in audit.checks if check.success]
+    beside = [check for check in passed if check.compared or not check.judged]
+    rows = [check for check in passed if check.severity == "row" or check.mostly is not None]
+    day = [check for check in passed if check not in rows and check not in beside]
+    groups = (
+        ("Failed", audit.failed),
+        ("Warnings", audit.warned),
+        ("Of the day", day),
+        ("Beside the days before", beside),
+        ("Of its rows", rows),
+    )
+    return [
+        Group(title, checks, len(checks) <= _MANY or title in ("Failed", "Warnings"))
+        for title, checks in groups
+        if checks
+    ]
+
+
+def severity(check: CheckResult) -> str:
+    """Severity and share of a check, in words."""
+    share = f", {check.mostly:.5g} of the rows" if check.mostly is not None else ""
+    return f"{check.severity}{share}"
 
 
 @dataclass(frozen=True)
@@ -56,12 +99,15 @@ class DayReport:
             autoescape=True,
             undefined=jinja2.StrictUndefined,
         )
+        environment.filters |= {"spark": spark, "severity": severity}
         return environment.get_template("page.html.j2").render(
             loop=self.loop,
             partition=self.partition,
             attempt=self.attempt,
             passed=not self.audit.failed,
-            checks=self.audit.checks,
+            groups=_groups(self.audit),
+            shown=SHOWN_VALUES,
+            long=_LONG,
             words=self.audit.words,
             numbers=[(words, self.account[name]) for name, words in _NUMBERS.items()],
             set_aside=self.set_aside,

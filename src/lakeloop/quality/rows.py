@@ -115,8 +115,9 @@ def _columns(loop: LoopSpec) -> str:
 
 def _judge_each(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> None:
     """Make the table `NOTED`, of the rows that have reasons in themselves, and the view `PASSED`."""
-    reasons = ",\n    ".join(_reason(rule) for rule in rules(loop))
-    flawed = " or ".join(f"({rule.violated})" for rule in rules(loop))
+    each = [rule for rule in rules(loop) if not rule.once]
+    reasons = ",\n    ".join(_reason(rule) for rule in each)
+    flawed = " or ".join(f"({rule.violated})" for rule in each)
     try:
         # What is said of a row is put together for bad rows only.
         connection.execute(
@@ -138,6 +139,29 @@ def _judge_each(connection: duckdb.DuckDBPyConnection, loop: LoopSpec) -> None:
     bad = f"(select {PLACE} from {NOTED} where len(reasons) > 0) as flawed"
     connection.execute(
         f"create or replace view {PASSED} as select * from {EACH_ROW} anti join {bad} using ({PLACE})"
+    )
+    for rule in rules(loop):
+        if rule.once:
+            _note_later(connection, rule)
+
+
+def _note_later(connection: duckdb.DuckDBPyConnection, rule: Rule) -> None:
+    """Note the rows of `PASSED` whose values an earlier one of them has: none is bad for one that is bad."""
+    connection.execute(
+        f"""
+        create or replace temp table later as
+        select {PLACE}, [{_reason(rule)}] as again from {PASSED} where {rule.violated} {rule.later}
+        """
+    )
+    connection.execute(
+        f"update {NOTED} as noted set reasons = later.again from later where noted.{PLACE} = later.{PLACE}"
+    )
+    connection.execute(
+        f"""
+        insert into {NOTED}
+        select each.*, later.again from {EACH_ROW} as each join later using ({PLACE})
+        where each.{PLACE} not in (select {PLACE} from {NOTED})
+        """
     )
 
 

@@ -6,7 +6,7 @@ that a first loop file is about 15 lines. A docstring follows each field: it is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Self
 
 from pydantic import field_validator, model_validator
@@ -120,7 +120,8 @@ class LoopSpec(Section):
         if self.clean.languages:
             known = (*self.clean.languages, UNDETERMINED)
             own = [OneOf(kind="one_of", column=LANGUAGE, values=known)]
-        return (*self.task.row_checks(), *own, *self.checks.rows)
+        zone = self.schedule.timezone
+        return (*self.task.row_checks(), *own, *(check.in_zone(zone) for check in self.checks.rows))
 
     def _wrong_columns(self) -> Iterator[Broken]:
         taken: dict[str, str] = {}
@@ -136,23 +137,13 @@ class LoopSpec(Section):
         if self.clean.tags_language:
             types[LANGUAGE] = "string"
         for number, check in enumerate(self.checks.rows):
-            found = types.get(check.column)
-            if found and check.of_type in (None, found):
-                continue
-            fitting = tuple(name for name, each in types.items() if check.of_type in (None, each))
-            message = "a column of the wrong type" if found else "no such column of the mart"
-            key = f"checks.rows.{number}.column"
-            there = ", ".join(f"{name}: {each}" for name, each in types.items())
-            wanted = f"one of {', '.join(fitting)}" if fitting else f"a {check.of_type}; there are {there}"
-            yield Broken(key, message, wanted, check.column, fitting)
-        for number, check in enumerate(self.checks.rows):
-            for key, name in check.others.items():
-                if name not in types:
-                    known = tuple(types)
-                    wanted = f"one of {', '.join(known)}"
-                    yield Broken(
-                        f"checks.rows.{number}.{key}", "no such column of the mart", wanted, name, known
-                    )
+            key = f"checks.rows.{number}"
+            yield from _wrong_in_mart(f"{key}.column", check.column, check.of_type, types)
+            of_type = types.get(check.column) if check.same_type else None
+            for other, name in check.others.items():
+                yield from _wrong_in_mart(f"{key}.{other}", name, of_type, types)
+        for number, of_day in enumerate(self.checks.batch):
+            yield from _wrong_in_mart(f"checks.batch.{number}.column", of_day.column, of_day.of_type, types)
 
     def _methods_that_do_not_fit(self) -> Iterator[Broken]:
         for number, candidate in enumerate(self.train.all_candidates):
@@ -227,3 +218,15 @@ class LoopSpec(Section):
             yield Broken("gate.min_score", "wrong value", f"at least {metric.lowest:g}", f"{score:g}")
         if score is not None and metric.highest is not None and score > metric.highest:
             yield Broken("gate.min_score", "wrong value", f"at most {metric.highest:g}", f"{score:g}")
+
+
+def _wrong_in_mart(key: str, name: str, of_type: str | None, types: Mapping[str, str]) -> Iterator[Broken]:
+    """`name` is to be a column of the mart of `of_type` (None: any), whose columns are `types`."""
+    found = types.get(name)
+    if found and of_type in (None, found):
+        return
+    fitting = tuple(column for column, each in types.items() if of_type in (None, each))
+    message = "a column of the wrong type" if found else "no such column of the mart"
+    there = ", ".join(f"{column}: {each}" for column, each in types.items())
+    wanted = f"one of {', '.join(fitting)}" if fitting else f"a {of_type}; there are {there}"
+    yield Broken(key, message, wanted, name, fitting)

@@ -32,3 +32,12 @@ def refuse_broken(broken: Sequence[Broken]) -> None:
     if broken:
         text = "; ".join(f"{b.key}: {b.message}, expected {b.expected}, found {b.found}" for b in broken)
         raise PydanticCustomError(BROKEN_RULE, "{text}", {"text": text, "broken": tuple(broken)})
+
+
+def broken_limits(lowest: float | None, highest: float | None) -> list[Broken]:
+    """A rule of keys `min` and `max`: one of them is given, and a number can be within."""
+    if lowest is None and highest is None:
+        return [Broken("min", "no limit is given", "min, max or both", "neither")]
+    if lowest is not None and highest is not None and highest < lowest:
+        return [Broken("max", "no number can pass", f"at least min ({lowest:g})", f"{highest:g}")]
+    return []

@@ -1,4 +1,7 @@
-"""Checks of a text: `length`, `one_of`, `each_of`, `as_many_words`, `matches`."""
+"""Checks of a text.
+
+Kinds `length`, `one_of`, `not_one_of`, `each_of`, `as_many_words`, `matches`, `not_matches`, `json`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,16 @@ from typing import TYPE_CHECKING
 
 from lakeloop.quality.kinds.base import Found, Rule, bad_values, catalogue, rows_expectation, value_of
 from lakeloop.scratch.duckdb import literal
-from lakeloop.spec.checks import AsManyWords, EachOf, Length, Matches, OneOf
+from lakeloop.spec.checks import (
+    AsManyWords,
+    EachOf,
+    IsJson,
+    Length,
+    Matches,
+    NotMatches,
+    NotOneOf,
+    OneOf,
+)
 from lakeloop.spec.quoting import identifier
 
 if TYPE_CHECKING:
@@ -59,6 +71,19 @@ class OneOfKind:
         return catalogue().ExpectColumnValuesToBeInSet(column=check.column, value_set=values), bad_values
 
 
+class NotOneOfKind:
+    """Kind `not_one_of`."""
+
+    def rules(self, check: NotOneOf) -> tuple[Rule, ...]:
+        value, refused = value_of(check), ", ".join(literal(refused) for refused in check.values)
+        expected = f"none of {', '.join(check.values)}"
+        return (Rule(f"{check.column}_refused", check.column, expected, f"{value} in ({refused})", value),)
+
+    def expectation(self, check: NotOneOf, rule: Rule) -> tuple[Expectation, Found]:  # noqa: ARG002
+        values = list(check.values)
+        return catalogue().ExpectColumnValuesToNotBeInSet(column=check.column, value_set=values), bad_values
+
+
 class EachOfKind:
     """Kind `each_of`. No value at all is none that is unknown."""
 
@@ -100,3 +125,27 @@ class MatchesKind:
 
     def expectation(self, check: Matches, rule: Rule) -> tuple[Expectation, Found]:  # noqa: ARG002
         return rows_expectation(rule)  # GX knows no regular expressions on DuckDB
+
+
+class NotMatchesKind:
+    """Kind `not_matches`."""
+
+    def rules(self, check: NotMatches) -> tuple[Rule, ...]:
+        value, expected = value_of(check), f"nothing that matches {check.regex}"
+        violated = f"regexp_matches({value}, {literal(check.regex)})"
+        matched = f"regexp_extract({value}, {literal(check.regex)})"
+        return (Rule(f"{check.column}_match", check.column, expected, violated, matched),)
+
+    def expectation(self, check: NotMatches, rule: Rule) -> tuple[Expectation, Found]:  # noqa: ARG002
+        return rows_expectation(rule)  # GX knows no regular expressions on DuckDB
+
+
+class IsJsonKind:
+    """Kind `json`."""
+
+    def rules(self, check: IsJson) -> tuple[Rule, ...]:
+        value = value_of(check)
+        return (Rule(f"{check.column}_no_json", check.column, "JSON", f"not json_valid({value})", value),)
+
+    def expectation(self, check: IsJson, rule: Rule) -> tuple[Expectation, Found]:  # noqa: ARG002
+        return rows_expectation(rule)  # GX reads JSON with pandas only

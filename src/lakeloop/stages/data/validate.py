@@ -29,11 +29,15 @@ from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
 
 if TYPE_CHECKING:
+    import duckdb
+
     from lakeloop.lake.claims import Fence
     from lakeloop.lake.draft import Published
     from lakeloop.quality.account import Account
     from lakeloop.quality.alike import Conflicts
     from lakeloop.quality.checkpoint import Audit
+    from lakeloop.quality.history import Aspect
+    from lakeloop.quality.profile import Profile
     from lakeloop.quality.quarantine import Row, SetAside
     from lakeloop.spec.loop import LoopSpec
 
@@ -139,6 +143,9 @@ class _CheckedRows:
     conflicts: Conflicts
     counts: Counts
     account: Account
+    profile: Profile
+    aspects: tuple[Aspect, ...]
+    """By which the day is compared with those before."""
 
     @property
     def words(self) -> str:
@@ -187,6 +194,7 @@ def _validate(
         metrics=metrics,
         links={"data_docs": str(page)},
         unknown=judged.unknown,
+        profile=judged.profile.json(),
     )
 
 
@@ -205,7 +213,7 @@ def _absence(context: StageContext) -> str:
 
 def _metrics(judged: _CheckedRows, audit: Audit) -> dict[str, float]:
     return {
-        "checks/passed": float(len(audit.checks) - len(audit.failed) - len(audit.warned)),
+        "checks/passed": float(len([check for check in audit.checks if check.success and check.judged])),
         "checks/warned": float(len(audit.warned)),
         "checks/total": float(len(audit.checks)),
         "quarantined_share": judged.account.quarantined_share,
@@ -222,12 +230,9 @@ def _judge(
     database: Path,
 ) -> _CheckedRows:
     """Part the rows by the row checks, in a DuckDB file that the day's checks then read."""
-    import pyarrow as pa
-
     from lakeloop.quality import alike, quarantine, rows
-    from lakeloop.quality.expectations import ACCOUNT
     from lakeloop.quality.quarantine import Row, Wanted
-    from lakeloop.scratch.duckdb import count, fill, open_duckdb
+    from lakeloop.scratch.duckdb import count, open_duckdb
 
     where = f"{context.loop.name} validate {stage.partition}"
     version = context.lake.version("staging")
@@ -251,8 +256,7 @@ def _judge(
         refused = quarantine.reasons(context.lake, before)
         account = _account(ingested, transformed, counts, refused)
         account.require_balanced(where)
-        line = {**asdict(account), "quarantined_share": account.quarantined_share}
-        fill(connection, "main", ACCOUNT, pa.Table.from_pylist([line]))
+        profile, aspects = _compared(context, stage.partition, connection, account)
         first = rows.rejected(connection, _SHOWN_ROWS).read_all().to_pylist()
         return _CheckedRows(
             reasons=reasons,
@@ -262,7 +266,37 @@ def _judge(
             conflicts=alike.conflicts(connection),
             counts=counts,
             account=account,
+            profile=profile,
+            aspects=aspects,
         )
+
+
+def _compared(
+    context: StageContext, partition: str, connection: duckdb.DuckDBPyConnection, account: Account
+) -> tuple[Profile, tuple[Aspect, ...]]:
+    """The day beside those published before it, as far as the loop file asks for that; and its numbers.
+
+    The tables that the day's checks read beside the rows are filled.
+    """
+    import pyarrow as pa
+
+    from lakeloop.quality.expectations import ACCOUNT
+    from lakeloop.quality.history import FIGURES, compare, figures
+    from lakeloop.quality.profile import Profile, take_profile
+    from lakeloop.scratch.duckdb import fill
+
+    lines = {"lines": account.lines_read, "quarantined": account.quarantined}
+    profile = take_profile(connection, context.loop, partition, **lines)
+    aspects: tuple[Aspect, ...] = ()
+    days = 0
+    if rules := context.loop.checks.history:
+        published = context.lake.ledger.days_before("validate", partition, rules.days)
+        before = [(one.partition, kept) for one in published if (kept := Profile.of(one.profile))]
+        aspects, days = compare(partition, profile, before, rules), len(before)
+    fill(connection, "main", FIGURES, pa.Table.from_pylist([figures(aspects, days)]))
+    line = {**asdict(account), "quarantined_share": account.quarantined_share}
+    fill(connection, "main", ACCOUNT, pa.Table.from_pylist([line]))
+    return profile, aspects
 
 
 def _account(
@@ -290,7 +324,7 @@ def _audit(
     from lakeloop.quality.page import DayReport
 
     loop = context.loop
-    audit = run_checks(folder / "audit.duckdb", checks_of(loop), name=loop.name)
+    audit = run_checks(folder / "audit.duckdb", checks_of(loop, judged.aspects), name=loop.name)
     docs = context.settings.docs(loop.name) / stage.partition
     report = DayReport(
         loop=loop.name,

@@ -267,6 +267,7 @@ class StageSession:
         settings: Mapping[str, Any] | None = None,
         examples: Sequence[str] = (),
         unknown: Mapping[str, int] | None = None,
+        profile: str = "",
     ) -> StageRecord:
         """End with an output.
 
@@ -274,7 +275,9 @@ class StageSession:
             CountsError: `counts` do not reconcile.
             FenceError: a newer attempt claimed this work; nothing is recorded.
         """
-        return self._end("done", reason, outputs, counts, metrics, links, settings, examples, unknown)
+        return self._end(
+            "done", reason, outputs, counts, metrics, links, settings, examples, unknown, profile
+        )
 
     def skipped(
         self,
@@ -333,6 +336,7 @@ class StageSession:
         settings: Mapping[str, Any] | None = None,
         examples: Sequence[str] = (),
         unknown: Mapping[str, int] | None = None,
+        profile: str = "",
     ) -> StageRecord:
         where = f"{self.context.loop.name} {self.name} {self.partition}"
         record = StageRecord(
@@ -354,6 +358,7 @@ class StageSession:
             settings=dict(settings or {}),
             examples=tuple(examples),
             unknown=dict(unknown or {}),
+            profile=profile,
             provenance=self.context.provenance(self.started_at),
         )
         record.write(self.work / "record.json")

@@ -298,14 +298,6 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
             id="a check without a limit",
         ),
         pytest.param(
-            ("checks:", "checks:\n  rows: [{kind: one_off, column: text}]"),
-            "checks.rows[0].kind: wrong value\n"
-            "    expected: not_null, length, one_of, each_of, as_many_words, matches or between\n"
-            '    found: "one_off" (text)\n'
-            "    did you mean: one_of",
-            id="an unknown check",
-        ),
-        pytest.param(
             ("checks:", "checks:\n  rows: [{kind: not_null, column: desk}]"),
             "checks.rows[0].column: no such column of the mart\n"
             "    expected: one of row_id, event_time, text, label\n",
