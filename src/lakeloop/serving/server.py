@@ -184,7 +184,6 @@ def _config(app: FastAPI, service: Service, *, backlog: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=bounded(limits, service.metrics),
-        h11_max_incomplete_event_size=limits.head_bytes,
         ws="none",
         backlog=backlog,
         log_config=None,

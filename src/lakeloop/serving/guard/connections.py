@@ -1,25 +1,22 @@
 """What a connection may do before, between and after its requests: uvicorn's protocol with bounds around it.
 
-uvicorn itself bounds the head of a request (`h11_max_incomplete_event_size`) and idle connections
-(`timeout_keep_alive`). It waits without end for the rest of a head, for the first byte, for the rest of a
-body that was refused and for a client that does not read its answer; and its bound on connections
-(`limit_concurrency`) counts when a head is complete. Here each of these has a time, and the number of
-connections holds from the first: when they are too many, the one that has waited longest for a head makes
-room.
+uvicorn itself bounds idle connections (`timeout_keep_alive`). It waits without end for the rest of a head,
+however large, for the first byte, for the rest of a body that was refused and for a client that does not read
+its answer; and its bound on connections (`limit_concurrency`) counts when a head is complete. Here each of
+these has a time, a head has its bytes, and the number of connections holds from the first: when they are too
+many, the one that has waited longest for a head makes room.
 
-Built on uvicorn's protocol of h11 and not of httptools, which may be installed or not, and which reads a
-header of any size.
+Built on uvicorn's protocol of httptools, the parser of Node in C, and not of h11: that takes as long for a
+request as all that is between it and the model.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
 from functools import partial
 from typing import Any
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from lakeloop.serving.guard.limits import Limits
 from lakeloop.serving.guard.problems import ProblemError, head_too_large, unavailable
@@ -29,8 +26,6 @@ LINGER_SECONDS = 5.0
 """So long may a client that was answered before its body was whole go on sending, so that it comes to read
 its answer; and so long may what was sent last take to go out of a connection that is closed."""
 LINGER_BYTES = 64 << 20
-_TOO_LARGE = 431
-_UNANSWERED = (h11.IDLE, h11.SEND_RESPONSE)
 
 
 class Crowd:
@@ -70,7 +65,7 @@ class Crowd:
         self._waiting.pop(connection, None)
 
 
-class BoundedProtocol(H11Protocol):
+class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
     def __init__(self, crowd: Crowd, **uvicorn: Any) -> None:
@@ -82,6 +77,12 @@ class BoundedProtocol(H11Protocol):
         """What the timer is for; empty: it is not set."""
         self._lingered = 0
         """Bytes that came behind the answer to their request."""
+        self._running: RequestResponseCycle | None = None
+        """The request that is answered, or was last; `cycle` is the one that was read last."""
+        self._part = ""
+        """What is arriving: the `head` or the `body` of a request; empty: neither."""
+        self._head_bytes = 0
+        """Of the head that is arriving."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -94,6 +95,8 @@ class BoundedProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._set("")
         self._crowd.leave(self)
+        if self._running is not None:
+            self._give_up(self._running)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -102,8 +105,29 @@ class BoundedProtocol(H11Protocol):
             if self._lingered > LINGER_BYTES:
                 self.cut("endless")
                 return
+        if self._part != "body":
+            self._head_bytes += len(data)
         super().data_received(data)
+        if self._part == "head" and self._head_bytes > self._limits.head_bytes:
+            self._say(head_too_large(f"at most {self._limits.head_bytes} bytes"))
+            return
         self._settle()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._part = "head"
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._part, self._head_bytes = "body", 0
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._part = ""
 
     def on_response_complete(self) -> None:
         self._lingered = 0
@@ -127,12 +151,8 @@ class BoundedProtocol(H11Protocol):
         self._settle()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer to what is no HTTP, or too much of it; called by uvicorn while it handles h11's error."""
-        error = sys.exc_info()[1]
-        if isinstance(error, h11.RemoteProtocolError) and error.error_status_hint == _TOO_LARGE:
-            self._say(head_too_large(f"at most {self._limits.head_bytes} bytes"))
-        else:
-            self._say(ProblemError(400, "bad_request", msg))
+        """Answer to what is no HTTP; called by uvicorn."""
+        self._say(ProblemError(400, "bad_request", msg))
 
     def cut(self, why: str) -> None:
         """End the connection now, whatever it is at."""
@@ -143,12 +163,12 @@ class BoundedProtocol(H11Protocol):
 
     @property
     def _works(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
+        return self._running is not None and not self._running.response_complete
 
     @property
     def _lingers(self) -> bool:
         """The answer is sent, and the body of its request is not whole."""
-        return not self._works and self.conn.their_state is h11.SEND_BODY
+        return not self._works and self._part == "body"
 
     def _settle(self) -> None:
         """Set the one timer that fits what the connection is at, unless it runs already."""
@@ -176,28 +196,32 @@ class BoundedProtocol(H11Protocol):
 
     def _late(self) -> None:
         why, self._why = self._why, ""
-        if why == "slow_head" and self.conn.trailing_data[0]:
+        if why == "slow_head" and self._part == "head":
             self._crowd.count(why)
             self._say(ProblemError(408, "head_timeout", f"no head within {self._limits.head_seconds:g} s"))
         else:
             self.cut(why)
 
     def _say(self, problem: ProblemError) -> None:
-        """Answer a connection that has no request yet, and close it."""
+        """Answer a connection on which no answer has begun, and close it."""
         self._crowd.leave(self)
-        if self.conn.our_state not in _UNANSWERED:
-            self.transport.abort()
-            return
+        if self._running is not None and self._works:
+            if self._running.response_started or self.pipeline:
+                self.transport.abort()
+                return
+            self._give_up(self._running)
         said = problem.response()
         headers = [*said.raw_headers, (b"connection", b"close")]
-        for event in (
-            h11.Response(status_code=problem.status, headers=headers),
-            h11.Data(data=bytes(said.body)),
-            h11.EndOfMessage(),
-        ):
-            self.transport.write(self.conn.send(event))
+        lines = [STATUS_LINE[problem.status], *(b"%b: %b\r\n" % header for header in headers), b"\r\n"]
+        self.transport.write(b"".join([*lines, said.body]))
         self.transport.close()
         self._set("unread", LINGER_SECONDS)
+
+    @staticmethod
+    def _give_up(cycle: RequestResponseCycle) -> None:
+        """Nobody gets an answer to this request any more, because it is not whole or its client is gone."""
+        cycle.disconnected = not cycle.response_complete
+        cycle.message_event.set()
 
 
 def bounded(limits: Limits, metrics: ServerMetrics) -> Any:
