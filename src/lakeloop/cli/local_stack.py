@@ -22,7 +22,7 @@ def up() -> None:
 
 @app.command(rich_help_panel=_PANEL)
 def down() -> None:
-    """Stop Airflow and the model server."""
+    """Stop Airflow and the model server; one that was started by `lakeloop serve` is named and left alone."""
     from lakeloop.local import demo as local
 
     local.down()

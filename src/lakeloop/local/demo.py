@@ -18,6 +18,7 @@ from lakeloop.attempt import Attempt
 from lakeloop.errors import ConfigurationError
 from lakeloop.local import stack as stacks
 from lakeloop.local.airflow_api import AirflowApi
+from lakeloop.local.by_hand import servers_by_hand
 from lakeloop.local.drive import Outcome, drive
 from lakeloop.local.reporter import Reporter
 from lakeloop.local.state import Stack
@@ -43,9 +44,12 @@ def up() -> None:
 
 
 def down() -> None:
-    """Stop what `up` or the demo started from this home."""
-    stopped = stacks.stop(get_settings())
-    Console().print("stopped" if stopped else "nothing was running")
+    """Stop what `up` or the demo started from this home, and say which model servers are not of these."""
+    settings, console = get_settings(), Console()
+    stopped = stacks.stop(settings)
+    console.print("stopped" if stopped else "nothing was running")
+    for server in servers_by_hand(settings):
+        console.print(server.sentence, soft_wrap=True, highlight=False)
 
 
 def demo(*, once: bool = False, loop: str = DEMO_LOOP) -> bool:
