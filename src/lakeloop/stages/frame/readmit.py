@@ -206,16 +206,19 @@ def _stay_as_they_are(found: Iterable[Place], fate: DayFate) -> None:
 
 
 def _look_at_refused(context: StageContext, day: Day, found: Sequence[Place], fate: DayFate) -> None:
-    """Rows that ingest refused: they are read again where the rules of reading, or the delivery, changed."""
+    """Rows that ingest refused: they are read again where the rules of reading changed.
+
+    Another delivery by the same rules is nothing to look for here: it is due as it is.
+    """
     assert day.ingest is not None, "days begin with their ingest"
+    if same_rules(context, day.ingest, "raw"):
+        _stay_as_they_are(found, fate)
+        return
     delivery, other = _delivery(context, day.ingest)
     if other:
         fate.first, fate.note = "ingest", f"its drop is another one since {_when(day.ingest)}"
         for place in found:
             fate.add(place, OPEN)
-        return
-    if same_rules(context, day.ingest, "raw"):
-        _stay_as_they_are(found, fate)
         return
     if delivery is None:
         from lakeloop.stages.frame.gone import GONE, read_records
