@@ -12,12 +12,13 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from lakeloop.cleaning.language import language_of
 from lakeloop.cleaning.steps import clean_texts, steps_of
 from lakeloop.lake.tables import mart_schema
 from lakeloop.quality.rows import reasons_alone
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.normal import normalised
-from lakeloop.spec.tasks.base import TEXT, Role, in_words
+from lakeloop.spec.tasks.base import LANGUAGE, TEXT, Role, in_words
 
 
 def forecast(rows: Sequence[Mapping[str, Any]], loop: LoopSpec) -> dict[int, list[dict[str, str]]]:
@@ -41,6 +42,8 @@ def _built(row: Mapping[str, Any], loop: LoopSpec) -> dict[str, Any]:
         name: _value(row[source.stored(role.column)], name, role, loop)
         for name, role in loop.task.roles().items()
     }
+    if loop.clean.tags_language:
+        columns[LANGUAGE] = None if columns[TEXT] is None else language_of(columns[TEXT])
     named = "row" if key is None else row[key.stored]
     return {"row_id": None if named is None else str(named), **columns, "text_key": ""}
 
@@ -48,7 +51,8 @@ def _built(row: Mapping[str, Any], loop: LoopSpec) -> dict[str, Any]:
 def _value(value: Any, name: str, role: Role, loop: LoopSpec) -> Any:
     if value is None or role.kept_as == "number":
         return value
-    if name == TEXT:
-        return clean_texts([in_words(value)], steps_of(loop.clean))[0]
+    if name in loop.task.texts:
+        steps = steps_of(loop.clean, keep_length=loop.task.placed)
+        return clean_texts([in_words(value)], steps)[0]
     words = normalised(in_words(value)) if loop.clean.normalise else in_words(value)
     return words or None
