@@ -88,11 +88,14 @@ class Ledger:
 
         Records are read of these days only, however many there are.
         """
-        rows = _since_reset(self._all_rows({"stage": stage}, ("done", "reset"), whole=False))
+        entries, counted = self._store.dataset("ledger", None, {"stage": stage}), ("done", "reset")
+        rows = _since_reset(self._all_rows({"stage": stage}, counted, entries=entries, whole=False))
         done = {row["partition"] for row in rows if row["status"] == "done" and row["partition"] < partition}
         days = sorted(done)[-most:]
+        if not days:
+            return []
         newest: dict[str, str] = {}
-        for row in _since_reset(self._all_rows({"stage": stage}, ("done", "reset"), days=days)):
+        for row in _since_reset(self._all_rows({"stage": stage}, counted, entries=entries, days=days)):
             if row["status"] == "done":
                 newest[row["partition"]] = row["record"]
         return [StageRecord.model_validate_json(newest[day]) for day in days]
@@ -140,12 +143,13 @@ class Ledger:
         equals: Mapping[str, str],
         status: Sequence[str] | None,
         *,
+        entries: ds.Dataset | None = None,
         days: Sequence[str] | None = None,
         whole: bool = True,
     ) -> list[dict[str, Any]]:
         """Rows of the matching entries, oldest first, without the record where they are not to be `whole`.
 
-        Of any status where none is given, and of any day.
+        Of any status where none is given, and of any day; `entries` are those that are there, if opened.
         """
         condition = matching(equals)
         for name, values in (("status", status), ("partition", days)):
@@ -153,7 +157,9 @@ class Ledger:
                 among = ds.field(name).isin(sorted(values))
                 condition = among if condition is None else condition & among
         columns = ["stage", "partition", "status", "finished_at", *(["record"] if whole else [])]
-        rows = self._store.dataset("ledger", None, equals).to_table(columns=columns, filter=condition)
+        if entries is None:
+            entries = self._store.dataset("ledger", None, equals)
+        rows = entries.to_table(columns=columns, filter=condition)
         return sorted(rows.to_pylist(), key=itemgetter("finished_at"))
 
 

@@ -181,3 +181,20 @@ def test_records_of_one_stage_are_one_commit_and_those_that_are_there_are_left_o
     assert both[0] == first
     assert lake.version("ledger") == version + 1
     assert lake.read("ledger").num_rows == 2
+
+
+def test_of_the_days_before_one_the_newest_result_of_each_comes_back_oldest_first(lake: Lake) -> None:
+    days = [f"2026-11-{number}" for number in range(10, 20)]
+    lake.ledger.record_all([record(partition=day, profile=day) for day in days])
+    lake.ledger.record(record(minute=1, partition=days[3], profile="again"))
+    lake.ledger.record(record(minute=2, partition=days[4], status="reset"))
+    lake.ledger.record(record(minute=3, partition=days[2], status="skipped"))
+    lake.ledger.record(record(minute=4, partition=days[1], stage="ingest"))
+    found = lake.ledger.days_before("validate", days[6], 4)
+    assert [(one.partition, one.profile) for one in found] == [
+        (days[1], days[1]),
+        (days[2], days[2]),
+        (days[3], "again"),
+        (days[5], days[5]),
+    ]
+    assert lake.ledger.days_before("validate", days[0], 4) == []
