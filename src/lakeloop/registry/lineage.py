@@ -121,7 +121,7 @@ def lineage_of(lake: Lake, history: History, version: ModelVersion) -> Lineage:
         dataset=_step(frozen),
         dataset_digest=version.card.dataset_digest,
         days=tuple(_days(entries, frozen)) if frozen else (),
-        answers=_answers(lake, version.name),
+        answers=answers_of(lake, version.name),
     )
 
 
@@ -217,7 +217,7 @@ def _step(record: StageRecord | None) -> Step | None:
     )
 
 
-def _answers(lake: Lake, version: str) -> dict[str, int]:
+def answers_of(lake: Lake, version: str) -> dict[str, int]:
     """Day -> answers of the version, counted batch by batch."""
     found: Counter[str] = Counter()
     for batch in lake.scan("predictions", columns=["partition"], model_version=version):
