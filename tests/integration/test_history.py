@@ -57,7 +57,7 @@ def test_an_unusual_day_is_published_with_a_warning_and_leaves_its_own_numbers(t
     )
     page = Path(record.links["data_docs"]).read_text()
     assert "as on the 8 days before" in page
-    assert 'aria-label="8 days before: 300 to 300; this day 30"' in page
+    assert "<title>8 days before: 300 to 300; this day 30</title>" in page
 
 
 def test_an_unusual_day_stops_where_the_file_says_so(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ def spark(one: Compared) -> Markup:
         f"{len(there)} days before: {one.say(min(seen))} to {one.say(max(seen))}" if seen else "no day before"
     )
     return Markup(
-        '<svg class="spark" role="img" viewBox="0 0 {width:.0f} {height:.0f}" '
-        'aria-label="{words}; this day {now}">'
+        '<svg class="spark" role="img" viewBox="0 0 {width:.0f} {height:.0f}">'
+        "<title>{words}; this day {now}</title>"
         '<rect x="0" y="{above:.1f}" width="{width:.0f}" height="{band:.1f}"/>'
         '<polyline points="{line}"/><circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="3"/></svg>'
     ).format(

@@ -311,7 +311,7 @@ def test_a_new_loop_passes_check_and_is_short(run: Run, project: Path) -> None:
     assert not list((project / "dbt").iterdir())
     text = (project / "loops/complaints/loop.yaml").read_text()
     assert text.startswith("# yaml-language-server: $schema=../loop.schema.json\nname: complaints\n")
-    assert len(text.splitlines()) <= 16
+    assert len(text.splitlines()) <= 18
     assert run("check", "complaints").out.startswith("ok  complaints  files source, classification")
 
 

@@ -55,6 +55,6 @@ def test_what_cannot_be_judged_yet_is_neither_passed_nor_failed() -> None:
 
 def test_a_drawing_says_in_words_what_it_shows() -> None:
     drawn = spark(Compared("", 300.0, 500.0, 700.0, 600.0, (590.0, 610.0), "rows"))
-    assert 'aria-label="2 days before: 590 to 610; this day 300"' in drawn
+    assert "<title>2 days before: 590 to 610; this day 300</title>" in drawn
     assert 'class="odd"' in drawn
     assert "nan" not in spark(Compared("", 0.0, 0.0, 0.0, 0.0, (0.0, 0.0), "share"))
