@@ -51,7 +51,7 @@ def _title(edition: Edition, number: int, count: int) -> Text:
     return Text.assemble(
         (f"{number} of {count}", "bold"),
         f"  {edition.published_at:%Y-%m-%d %H:%M} UTC, {until}: {edition.rows:,} rows "
-        f"({edition.digest[:12]}), {edition.quarantined:,} in quarantine{drop}",
+        f"({edition.digest.rpartition(':')[2][:12]}), {edition.quarantined:,} in quarantine{drop}",
     )
 
 
