@@ -17,7 +17,7 @@ from airflow.triggers.base import TriggerEvent
 
 from lakeloop.attempt import Attempt
 from lakeloop_airflow.forms import DRY_RUN
-from lakeloop_airflow.links import urls
+from lakeloop_airflow.links import ASK, urls
 from lakeloop_airflow.loops import installation
 from lakeloop_airflow.stage_task import open_context
 from lakeloop_airflow.window import partition_in
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from lakeloop.stages.release.approval import Question
 
 APPROVE, REJECT = "Approve", "Reject"
-ASK = "approve"
-"""The id of the task."""
-
 
 WITHDRAWN = "Withdrawn"
 """Stands in Airflow where a person's choice would, of a question that nobody needs to answer any more."""

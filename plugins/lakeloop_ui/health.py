@@ -55,6 +55,8 @@ def _failing(status: LoopStatus) -> Iterator[str]:
 
 
 def _lacking(status: LoopStatus) -> Iterator[str]:
+    if asked := status.asked:
+        yield f"An approval waits: {asked.what}."
     if status.budget and status.budget.exhausted:
         yield f"Over its budget: {status.budget.sentence}."
     if standing := [day.partition for day in status.partitions if day.standing]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lakeloop_ui.health import health_of
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.records import StageRecord
@@ -16,6 +17,7 @@ from lakeloop.registry.registry import Registry
 from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.frame.status import loop_status
 from lakeloop.stages.release.approval import Question, answer, newest_question, over, take_turn
 from lakeloop.stages.release.dossier import dossier, subject_of
 from lakeloop.stages.release.release import release
@@ -270,3 +272,22 @@ def test_the_dossier_says_what_a_person_needs(context: StageContext) -> None:
     assert f"* The champion: data set `{question.champion.card.dataset_digest[:12]}`" in text  # type: ignore[union-attr]
     assert "* `seed`: 17 → 18" in text or "* `settings.seed`: 17 → 18" in text
     assert "* report: " in text
+
+
+def test_a_question_that_waits_is_what_the_status_says_and_not_work_that_is_left(
+    context: StageContext,
+) -> None:
+    status = loop_status(context)
+    assert status.asked is not None
+    assert (status.asked.partition, status.asked.candidate, status.asked.over) == (DAYS[0], "finetune", "")
+    assert "release" not in {step.stage for step in status.pending}
+    (reason,) = (each for each in health_of(status).reasons if each.startswith("An approval waits"))
+    assert f"{DAYS[0]}, candidate finetune, no champion yet, since 20" in reason
+    answer(context, asked(context), approved=True, by="ada", reason="looks right")
+    status = loop_status(context)
+    assert status.asked is None
+    assert "release" in {step.stage for step in status.pending}, "what was answered is to be carried out"
+    release(context, DAYS[0])
+    judged(context, DAYS[1], seed=18)
+    assert (found := loop_status(context).asked)
+    assert "beside champion v1, since" in found.what

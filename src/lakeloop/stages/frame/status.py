@@ -24,6 +24,7 @@ from lakeloop.stages.frame.progress import Day, days_of, newest
 from lakeloop.stages.frame.queue import QueuedTraining, queue_of
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.frame.tried import TrialStatus, ended_trial, trial_status
+from lakeloop.stages.release.asked import Asked, asked_now
 
 if TYPE_CHECKING:
     from lakeloop.evidence import Evidence
@@ -156,6 +157,8 @@ class LoopStatus(Frozen):
     trial_ended: str = ""
     """How the newest trial ended, where its version was taken out and nothing has happened since."""
     decision: DecisionStatus | None
+    asked: Asked | None = None
+    """What a person is to answer; its release is then not among `pending`."""
     pending: tuple[Pending, ...]
     misfit: str = ""
     """Why no stage can run: which table has other columns than the loop file says; empty when all fit."""
@@ -189,6 +192,7 @@ def loop_status(context: StageContext, entries: Sequence[StageRecord] | None = N
     standing = standing_of(context, entries, history, _PATIENCE)
     failures = failed(standing.activities, entries)
     failed_on = {one.partition: one.stage for one in failures if stage_named(one.stage).phase == "data"}
+    asked = asked_now(context)
     partitions = tuple(_partition(day, failed_on.get(day.partition, "")) for day in days_of(entries))
     return LoopStatus(
         loop=context.loop.name,
@@ -210,7 +214,8 @@ def loop_status(context: StageContext, entries: Sequence[StageRecord] | None = N
         trial=trial_status(history),
         trial_ended=ended_trial(history),
         decision=_decision(entries),
-        pending=tuple(pending_work(standing)),
+        asked=asked,
+        pending=tuple(step for step in pending_work(standing) if not _is_asked(step, asked)),
         misfit=context.lake.misfit(context.loop),
         left_alone=standing.left_alone,
         running=running(standing.activities),
@@ -222,6 +227,11 @@ def loop_status(context: StageContext, entries: Sequence[StageRecord] | None = N
         refused_runs=_refused_runs(context),
         links=_links(context, entries),
     )
+
+
+def _is_asked(step: Pending, asked: Asked | None) -> bool:
+    """Whether what this step waits for is a person."""
+    return asked is not None and (step.stage, step.partition) == ("release", asked.partition)
 
 
 def _stages(context: StageContext, entries: Sequence[StageRecord]) -> tuple[StageStatus, ...]:
