@@ -100,7 +100,7 @@ class ChampionStatus(Frozen):
     reason: str
     """The reason of the move that made it champion."""
     rolled_out: bool
-    """The last roll-out was of this model."""
+    """The last roll-out was of this model, or the model server says that it answers with it."""
 
 
 class DecisionStatus(Frozen):
@@ -215,7 +215,7 @@ def loop_status(context: StageContext, entries: Sequence[StageRecord] | None = N
         trial_ended=ended_trial(history),
         decision=_decision(entries),
         asked=asked,
-        pending=tuple(step for step in pending_work(standing) if not _is_asked(step, asked)),
+        pending=tuple(step for step in pending_work(standing) if _is_left(step, asked, champion)),
         misfit=context.lake.misfit(context.loop),
         left_alone=standing.left_alone,
         running=running(standing.activities),
@@ -229,9 +229,11 @@ def loop_status(context: StageContext, entries: Sequence[StageRecord] | None = N
     )
 
 
-def _is_asked(step: Pending, asked: Asked | None) -> bool:
-    """Whether what this step waits for is a person."""
-    return asked is not None and (step.stage, step.partition) == ("release", asked.partition)
+def _is_left(step: Pending, asked: Asked | None, champion: ChampionStatus | None) -> bool:
+    """Whether a run has to do this step: no person is asked first, and no server does it by itself."""
+    if step.stage == "rollout":
+        return champion is None or not champion.rolled_out
+    return asked is None or (step.stage, step.partition) != ("release", asked.partition)
 
 
 def _stages(context: StageContext, entries: Sequence[StageRecord]) -> tuple[StageStatus, ...]:
@@ -282,6 +284,8 @@ def _partition(day: Day, failed: str) -> PartitionStatus:
 def _champion(
     context: StageContext, entries: Sequence[StageRecord], history: History
 ) -> ChampionStatus | None:
+    from lakeloop.stages.release.rollout import answers_now
+
     version, move = history.alias("champion"), history.last_move("champion")
     if version is None or move is None:
         return None
@@ -296,7 +300,8 @@ def _champion(
         score=version.card.metrics.get(metric.name),
         since=move.moved_at,
         reason=move.reason,
-        rolled_out=rollout is not None and rollout.outputs.get("digest") == version.digest,
+        rolled_out=(rollout is not None and rollout.outputs.get("digest") == version.digest)
+        or answers_now(context, version),
     )
 
 
