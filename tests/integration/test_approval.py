@@ -21,6 +21,7 @@ from lakeloop.stages.frame.status import loop_status
 from lakeloop.stages.release.approval import Question, answer, newest_question, over, take_turn
 from lakeloop.stages.release.dossier import dossier, subject_of
 from lakeloop.stages.release.release import release
+from lakeloop.stages.release.unasked import question_now, to_answer
 from lakeloop.stages.training.dataset import dataset
 from lakeloop.stages.training.evaluate import evaluate
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop, trained
@@ -291,3 +292,24 @@ def test_a_question_that_waits_is_what_the_status_says_and_not_work_that_is_left
     judged(context, DAYS[1], seed=18)
     assert (found := loop_status(context).asked)
     assert "beside champion v1, since" in found.what
+
+
+def test_an_answer_is_to_what_is_asked_and_looking_evaluates_nothing(context: StageContext) -> None:
+    assert to_answer(context, DAYS[0]).open
+    answer(context, asked(context), approved=False, by="ada", reason="sports looks odd")
+    with pytest.raises(ConfigurationError, match="nothing is asked") as refused:
+        to_answer(context, DAYS[0])
+    assert refused.value.found.startswith(f"{DAYS[0]} was rejected by ada at 20")
+    assert "--anew" in refused.value.remedy
+    assert question_now(context, DAYS[0]).answer
+    assert to_answer(context, DAYS[0], anew=True).answer
+    judged(context, DAYS[1], seed=18)
+    answer(context, asked(context, DAYS[1]), approved=True, by="ada", reason="better")
+    release(context, DAYS[1])
+    before = [entry.fingerprint for entry in context.lake.ledger.entries("evaluate")]
+    with pytest.raises(ConfigurationError, match="by now the champion is another, v1") as refused:
+        question_now(context, DAYS[0])
+    assert refused.value.remedy.endswith(f"lakeloop release small --partition {DAYS[0]}")
+    with pytest.raises(ConfigurationError, match="made v1 champion"):
+        to_answer(context, DAYS[1])
+    assert [entry.fingerprint for entry in context.lake.ledger.entries("evaluate")] == before
