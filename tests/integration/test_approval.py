@@ -266,6 +266,10 @@ def test_the_dossier_says_what_a_person_needs(context: StageContext) -> None:
     judged(context, DAYS[1], seed=18)
     question = asked(context, DAYS[1])
     assert subject_of(question) == f"small {DAYS[1]}: finetune as champion in place of v1?"
+    tried = replace(question, tried_first=True)
+    assert subject_of(tried) == f"small {DAYS[1]}: begin the trial of finetune beside v1?"
+    told = dossier(context, question, {"Evaluation report": "[Evaluation report](/report)"})
+    assert told.endswith("### More\n* [Evaluation report](/report)")
     text = dossier(context, question)
     assert "| macro F1 | 1.0000 | 1.0000 |" in text
     assert "* Beside the champion v1: 0.0000 better by macro_f1 (90 % interval +0.0000 to +0.0000)" in text

@@ -40,6 +40,8 @@ class Question:
     champion: ModelVersion | None
     answer: Answer | None
     """The newest; None before the first."""
+    tried_first: bool = False
+    """It is tried beside the champion before it takes its place, see `deploy`."""
 
     @property
     def day(self) -> str:
@@ -77,7 +79,8 @@ def _question(context: StageContext, evaluation: StageRecord, history: History) 
         return None
     candidate = evidence.model(decision.accepted.name)
     answer = history.answer_to(evaluation.fingerprint, candidate.digest)
-    return Question(evaluation, evidence, decision, candidate, champion, answer)
+    tried_first = champion is not None and context.loop.deploy.tried_first
+    return Question(evaluation, evidence, decision, candidate, champion, answer, tried_first)
 
 
 def _compared_with(champion: ModelVersion | None, evidence: Evidence) -> bool:
