@@ -48,11 +48,7 @@ def explain(
     from lakeloop.tasks.reading import Instance
     from lakeloop.tasks.registry import task_class
 
-    for name, said in (("TEXT", text), ("--pair", pair)):
-        if said is not None and not said.strip():
-            raise ConfigurationError(
-                "no text", where=f"lakeloop explain {loop} {name}", expected="one that is not blank"
-            )
+    _require_texts(loop, text, pair)
     context = open_loop(loop, {})
     way = _way(by or context.loop.evaluate.explain)
     found, row = version_of(context, version), Instance(text, pair)
@@ -74,6 +70,14 @@ def explain(
     if taken != way:
         typer.echo(f"explained by {taken}: this model has no gradients")
     _show(parts, taken)
+
+
+def _require_texts(loop: str, text: str, pair: str | None) -> None:
+    for name, said in (("TEXT", text), ("--pair", pair)):
+        if said is not None and not said.strip():
+            raise ConfigurationError(
+                "no text", where=f"lakeloop explain {loop} {name}", expected="one that is not blank"
+            )
 
 
 def _show(parts: Iterable[Part], by: Explain) -> None:
