@@ -5,8 +5,9 @@ replaces the day's rows of table `scores`: each has the version, what names the 
 it could not be asked. With `score.to` a Parquet file gets them too.
 
 **Schedule.** By hand, unless the loop file says when (`score.when`): daily for the day before, whenever the
-day's rows were published (asset `lakeloop.<loop>.mart` or `.raw`), whenever a version became champion (asset
-`lakeloop.<loop>.champion`). The form has the source and the file; empty: those of the loop file.
+day's rows were published (asset `lakeloop.<loop>.mart` or `.raw`), whenever a release was rolled out (asset
+`lakeloop.<loop>.champion`). After a move of the champion by button or command `maintenance` has it done. The
+form has the source and the file; empty: those of the loop file.
 
 **Inputs and outputs.** In: rows of the day, the champion. Out: the day's rows of table `scores`, a Parquet
 file. The same rows with the same champion are skipped, and so is a day without rows or files.

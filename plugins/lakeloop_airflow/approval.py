@@ -17,7 +17,7 @@ from airflow.triggers.base import TriggerEvent
 
 from lakeloop.attempt import Attempt
 from lakeloop_airflow.forms import DRY_RUN
-from lakeloop_airflow.links import urls
+from lakeloop_airflow.links import ASK, urls
 from lakeloop_airflow.loops import installation
 from lakeloop_airflow.stage_task import open_context
 from lakeloop_airflow.window import partition_in
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from lakeloop.stages.release.approval import Question
 
 APPROVE, REJECT = "Approve", "Reject"
-ASK = "approve"
-"""The id of the task."""
-
 
 WITHDRAWN = "Withdrawn"
 """Stands in Airflow where a person's choice would, of a question that nobody needs to answer any more."""
@@ -109,13 +106,14 @@ class AskOperator(HITLOperator):
             task_id=ASK,
             subject=f"{loop.name}: a new champion?",
             options=[APPROVE, REJECT],
-            defaults=APPROVE if asked.otherwise == "approve" else REJECT,
             params={"reason": Param("", type=["null", "string"], description="Why; kept in the registry.")},
             assigned_users=[HITLUser(id=name, name=name) for name in asked.users] or None,
             response_timeout=timedelta(hours=asked.hours),
             **options,
         )
         self.loop = loop.name
+        # Not among Airflow's `defaults`: its page makes those the main button, and nobody is to be led.
+        self.otherwise = [APPROVE if asked.otherwise == "approve" else REJECT]
 
     def execute(self, context: Context) -> None:
         if context["params"].get(DRY_RUN):
@@ -164,7 +162,7 @@ class AskOperator(HITLOperator):
         if ended := take_turn(opened, question):
             raise AirflowSkipException(ended.title)
         pages = urls(question.evaluation, opened.settings)
-        links = {title: f"[{title.lower()}]({url})" for title, url in pages.items()}
+        links = {title: f"[{title}]({url})" for title, url in pages.items()}
         self.subject, self.body = subject_of(question), dossier(opened, question, links)
         asked = question.evaluation.fingerprint
         try:
@@ -177,7 +175,7 @@ class AskOperator(HITLOperator):
                 ti_id=context["ti"].id,
                 options=self.options,
                 params=self.serialized_params,
-                defaults=self.defaults,
+                defaults=self.otherwise,
                 timeout_datetime=utcnow() + parked.timeout,
                 poke_interval=installation().trial_look_seconds,
             )

@@ -19,6 +19,9 @@ from lakeloop.stages import catalogue
 MOUNT = "/lakeloop"
 """Where the API server serves the Lakeloop page and the files it links to (plugins/lakeloop_ui)."""
 
+ASK = "approve"
+"""The id of the task that asks a person."""
+
 WANDB_RUN = "W&B run"
 DATA_DOCS = "Data Docs"
 REPORT = "Evaluation report"

@@ -50,14 +50,18 @@ class StageOperator(BaseOperator):
 
     def work(self, context: Context) -> StageRecord:
         """Run the stage, and keep what its links lead to."""
+        from lakeloop.stages.frame.early import kept_failure
+
         if context["params"].get(DRY_RUN):
             raise AirflowSkipException(f"dry run: {self.stage} is left out")
         stage_context = open_context(self.loop, context)
         lend_connection(stage_context.loop)
         partition = partition_in(context, stage_named(self.stage).zone(stage_context.loop))
-        self.urls[WANDB_RUN] = wandb_page(stage_context, stage_context.record_name(self.stage), partition)
+        name = stage_context.record_name(self.stage)
+        self.urls[WANDB_RUN] = wandb_page(stage_context, name, partition)
         try:
-            record: StageRecord = stage_named(self.stage).function(stage_context, partition)
+            with kept_failure(stage_context, name, partition):
+                record: StageRecord = stage_named(self.stage).function(stage_context, partition)
         except LakeloopError:
             self.urls |= failure_links(stage_context.settings, self.loop, self.stage, partition)
             raise

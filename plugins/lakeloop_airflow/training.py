@@ -110,15 +110,18 @@ class TrainOperator(ResumableJobMixin, BaseOperator):
         settle(self, self._train(context), context)
 
     def _train(self, context: Context) -> StageRecord:
+        from lakeloop.stages.frame.early import kept_failure
         from lakeloop.stages.training.train import finish, prepare, stored
 
         opened = open_context(self.loop, context)
         partition = partition_in(context, opened.loop.schedule.timezone)
-        self.urls[WANDB_RUN] = wandb_page(opened, opened.record_name("train", self.candidate), partition)
-        if not stored(opened, partition, self.candidate):
-            self.job = prepare(opened, partition, self.candidate)
-            self.execute_resumable(context)
-        record = finish(opened, partition, self.candidate, self.job_id)
+        name = opened.record_name("train", self.candidate)
+        self.urls[WANDB_RUN] = wandb_page(opened, name, partition)
+        with kept_failure(opened, name, partition):
+            if not stored(opened, partition, self.candidate):
+                self.job = prepare(opened, partition, self.candidate)
+                self.execute_resumable(context)
+            record = finish(opened, partition, self.candidate, self.job_id)
         if journal := training_journal(record):
             self.urls[WANDB_RUN] = page("wandb", self.loop, *journal.parts[-3:-1], journal.stem)
             self.urls[CURVES] = curves_page(self.loop, journal)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lakeloop_airflow.links import DATA_DOCS, REPORT, page, published
 
@@ -12,11 +12,13 @@ from lakeloop.registry.history import History
 from lakeloop.registry.listing import Listing, list_versions
 from lakeloop.registry.registry import Registry
 from lakeloop.settings import Settings
+from lakeloop.stages.frame.pending import Pending
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.frame.status import LoopStatus
+from lakeloop_ui.active import Run, active_runs
 from lakeloop_ui.charts import Chart
 from lakeloop_ui.days import Calendar, OneDay, calendar_of, one_day
-from lakeloop_ui.health import Health, health_of
+from lakeloop_ui.health import Health, health_of, left
 from lakeloop_ui.opened import open_to_look, recorded, status_of
 from lakeloop_ui.release import Release, release_of
 from lakeloop_ui.scores import SHOWN, Decided, Evaluated, chart_of, decisions, evaluations
@@ -40,6 +42,10 @@ class LoopPage:
     health: Health
     status: LoopStatus | None = None
     """None when nothing ran yet."""
+    runs: tuple[Run, ...] = ()
+    """Of its DAGs, at work now."""
+    left: tuple[Pending, ...] = ()
+    """Work that none of them is about to do."""
     calendar: Calendar | None = None
     day: OneDay | None = None
     """The day that was asked for."""
@@ -67,10 +73,12 @@ def loop_page(settings: Settings, loop: str, *, day: str = "", month: str = "") 
     description = context.loop.description
     entries = recorded(context)
     status = status_of(context, entries)
+    runs = active_runs([loop]).get(loop, ())
     if entries is None or status is None:
-        return LoopPage(loop, description, health_of(None))
+        return LoopPage(loop, description, health_of(None, runs=runs), runs=runs)
     history = Registry(context.lake, context.attempt).read()
-    return _filled(context, status, entries, history, day, month)
+    page = _filled(context, status, entries, history, day, month)
+    return replace(page, health=health_of(status, runs=runs), runs=runs, left=left(status, runs))
 
 
 def _filled(

@@ -12,7 +12,7 @@ from fastapi import Request, status
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from lakeloop_airflow.links import airflow_page, page
+from lakeloop_airflow.links import ASK, airflow_page, page
 from starlette.exceptions import HTTPException
 
 from lakeloop.measures.base import shown
@@ -29,6 +29,11 @@ def dag_page(loop: str, stage: str = "ingest") -> str:
         return airflow_page("dags", f"{loop}.{stage_named(stage).dag}")
     except KeyError:
         return ""
+
+
+def asked_page(loop: str) -> str:
+    """Airflow's page on which the open question of a loop is answered."""
+    return airflow_page("dags", f"{loop}.deploy", "tasks", ASK, "required_actions")
 
 
 def run_page_of(run_id: str) -> str:
@@ -50,6 +55,7 @@ _templates.env.filters |= {"shown": shown, "shortened": shortened}
 _templates.env.globals |= {
     "page": page,
     "airflow_page": airflow_page,
+    "asked_page": asked_page,
     "dag_page": dag_page,
     "dags": DAGS,
     "run_page_of": run_page_of,

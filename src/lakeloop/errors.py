@@ -70,6 +70,10 @@ class DataError(TerminalError):
     exit_code = EXIT_DATA
 
 
+class TooEarlyError(DataError):
+    """A stage was asked for before its time: what it works on is not there yet. Nothing went wrong."""
+
+
 class CountsError(DataError):
     """Rows were lost or doubled: what was read is not what was accounted for."""
 

@@ -46,6 +46,18 @@ def test_it_says_what_is_served_and_answers_by_keyboard_alone(server: ServerProc
     assert said == [], "nothing is refused by the page's own policy"
 
 
+def test_an_answer_that_is_held_back_is_told_as_unsure(server: ServerProcess, page: Page) -> None:
+    scores = {"sports": 0.32, "tech": 0.3}
+    held = {"label": None, "score": 0.32, "scores": scores, "abstained": True}
+    said = {"predictions": [held], "model_version": "v1", "request_id": "1"}
+    page.route("**/predict", lambda route: route.fulfill(json=said))
+    page.goto(server.url)
+    page.get_by_label("Text").first.fill("neither")
+    page.get_by_role("button", name="Ask").click()
+
+    expect(page.locator("#answer strong")).to_have_text("unsure, perhaps sports (32.0 %)")
+
+
 def test_an_error_is_told_in_words(server: ServerProcess, page: Page) -> None:
     page.goto(server.url)
     page.get_by_label("Text").first.fill("   ")

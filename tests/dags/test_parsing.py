@@ -118,5 +118,6 @@ def test_a_loop_that_asks_a_person_has_a_task_for_it_before_the_release(loops: P
     assert release.trigger_rule == "none_failed"
     assert isinstance(ask, AskOperator)
     assert list(ask.serialized_params) == ["reason"]
-    assert (ask.defaults, ask.response_timeout) == (["Approve"], timedelta(hours=2))
+    assert (ask.otherwise, ask.response_timeout) == (["Approve"], timedelta(hours=2))
+    assert ask.defaults is None, "no answer is the main button of Airflow's page"
     assert ask.assigned_users == [{"id": "ada", "name": "ada"}]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lakeloop_ui.health import health_of
 
 from lakeloop.errors import ConfigurationError
 from lakeloop.records import StageRecord
@@ -16,9 +17,11 @@ from lakeloop.registry.registry import Registry
 from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.frame.status import loop_status
 from lakeloop.stages.release.approval import Question, answer, newest_question, over, take_turn
 from lakeloop.stages.release.dossier import dossier, subject_of
 from lakeloop.stages.release.release import release
+from lakeloop.stages.release.unasked import question_now, to_answer
 from lakeloop.stages.training.dataset import dataset
 from lakeloop.stages.training.evaluate import evaluate
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop, trained
@@ -263,6 +266,10 @@ def test_the_dossier_says_what_a_person_needs(context: StageContext) -> None:
     judged(context, DAYS[1], seed=18)
     question = asked(context, DAYS[1])
     assert subject_of(question) == f"small {DAYS[1]}: finetune as champion in place of v1?"
+    tried = replace(question, tried_first=True)
+    assert subject_of(tried) == f"small {DAYS[1]}: begin the trial of finetune beside v1?"
+    told = dossier(context, question, {"Evaluation report": "[Evaluation report](/report)"})
+    assert told.endswith("### More\n* [Evaluation report](/report)")
     text = dossier(context, question)
     assert "| macro F1 | 1.0000 | 1.0000 |" in text
     assert "* Beside the champion v1: 0.0000 better by macro_f1 (90 % interval +0.0000 to +0.0000)" in text
@@ -270,3 +277,43 @@ def test_the_dossier_says_what_a_person_needs(context: StageContext) -> None:
     assert f"* The champion: data set `{question.champion.card.dataset_digest[:12]}`" in text  # type: ignore[union-attr]
     assert "* `seed`: 17 → 18" in text or "* `settings.seed`: 17 → 18" in text
     assert "* report: " in text
+
+
+def test_a_question_that_waits_is_what_the_status_says_and_not_work_that_is_left(
+    context: StageContext,
+) -> None:
+    status = loop_status(context)
+    assert status.asked is not None
+    assert (status.asked.partition, status.asked.candidate, status.asked.over) == (DAYS[0], "finetune", "")
+    assert "release" not in {step.stage for step in status.pending}
+    (reason,) = (each for each in health_of(status).reasons if each.startswith("An approval waits"))
+    assert f"{DAYS[0]}, candidate finetune, no champion yet, since 20" in reason
+    answer(context, asked(context), approved=True, by="ada", reason="looks right")
+    status = loop_status(context)
+    assert status.asked is None
+    assert "release" in {step.stage for step in status.pending}, "what was answered is to be carried out"
+    release(context, DAYS[0])
+    judged(context, DAYS[1], seed=18)
+    assert (found := loop_status(context).asked)
+    assert "beside champion v1, since" in found.what
+
+
+def test_an_answer_is_to_what_is_asked_and_looking_evaluates_nothing(context: StageContext) -> None:
+    assert to_answer(context, DAYS[0]).open
+    answer(context, asked(context), approved=False, by="ada", reason="sports looks odd")
+    with pytest.raises(ConfigurationError, match="nothing is asked") as refused:
+        to_answer(context, DAYS[0])
+    assert refused.value.found.startswith(f"{DAYS[0]} was rejected by ada at 20")
+    assert "--anew" in refused.value.remedy
+    assert question_now(context, DAYS[0]).answer
+    assert to_answer(context, DAYS[0], anew=True).answer
+    judged(context, DAYS[1], seed=18)
+    answer(context, asked(context, DAYS[1]), approved=True, by="ada", reason="better")
+    release(context, DAYS[1])
+    before = [entry.fingerprint for entry in context.lake.ledger.entries("evaluate")]
+    with pytest.raises(ConfigurationError, match="by now the champion is another, v1") as refused:
+        question_now(context, DAYS[0])
+    assert refused.value.remedy.endswith(f"lakeloop release small --partition {DAYS[0]}")
+    with pytest.raises(ConfigurationError, match="made v1 champion"):
+        to_answer(context, DAYS[1])
+    assert [entry.fingerprint for entry in context.lake.ledger.entries("evaluate")] == before

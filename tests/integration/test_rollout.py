@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from lakeloop.registry.registry import Registry
 from lakeloop.settings import get_settings
 from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.frame.status import loop_status
 from lakeloop.stages.release.rollout import rollout
 from tests.support.serving import SMOKE_TEXTS, ServerProcess, open_project, promote, register
 
@@ -137,3 +139,20 @@ def test_a_champion_that_the_server_refused_is_not_waited_for(context: StageCont
     promote(context, 3)
     with pytest.raises(ArtifactError, match="refused v3 and stays with v2"):
         rollout(context, DAY)
+
+
+def test_a_champion_that_the_server_took_up_by_itself_is_no_work_that_is_left(context: StageContext) -> None:
+    for number in (1, 2):
+        promote(context, number)
+        rollout(context, DAY)
+    back = Registry(context.lake).rollback("answers oddly", by="ada")
+    deadline = time.monotonic() + 20
+    while not ((status := loop_status(context)).champion and status.champion.rolled_out):
+        assert time.monotonic() < deadline, "the server takes it up within seconds"
+        time.sleep(0.1)
+    assert status.champion.version == back.name == "v1"
+    assert "rollout" not in {step.stage for step in status.pending}
+    away = replace(context, settings=context.settings.model_copy(update={"server_url": "http://127.0.0.1:9"}))
+    found = loop_status(away).champion
+    assert found
+    assert not found.rolled_out

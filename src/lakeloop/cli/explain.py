@@ -61,7 +61,9 @@ def explain(
             )
         (answer,) = predictor.predict([row])
         (parts,), taken = explained(predictor, [row], [answer], way)
-    typer.echo(f"{found.name}: {task_class(predictor.description.contract.kind).shown(answer)}")
+    below = context.loop.deploy.abstain.threshold(found.card.thresholds)
+    said = answer.unless_unsure(below) if below else answer
+    typer.echo(f"{found.name}: {task_class(predictor.description.contract.kind).shown(said)}")
     if not parts:
         typer.echo("no word of it can be left out, or answers of this kind are not weighed")
         return

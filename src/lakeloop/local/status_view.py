@@ -160,6 +160,8 @@ def _named_facts(status: LoopStatus) -> Iterator[tuple[str, str]]:
 
 
 def _decided(status: LoopStatus) -> Iterator[tuple[str, str]]:
+    if asked := status.asked:
+        yield "approval", f"waits: {asked.what}; answer in Airflow (Required Actions) or by {asked.command}"
     if trial := status.trial:
         yield "trial", f"{trial.where}: {trial.reason}"
     elif status.trial_ended:

@@ -39,13 +39,18 @@ class Answers:
 
 
 class ModelServer:
-    """The part of the server at `url` that serves one loop; `key` is shown to a server that has keys."""
+    """The part of the server at `url` that serves one loop; `key` is shown to a server that has keys.
 
-    def __init__(self, url: str, loop: str, key: str | None = None) -> None:
+    Each request is given `seconds`.
+    """
+
+    def __init__(
+        self, url: str, loop: str, key: str | None = None, *, seconds: float = REQUEST_SECONDS
+    ) -> None:
         self.url = url.rstrip("/")
         self.path = f"/v1/loops/{loop}"
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(base_url=self.url, timeout=REQUEST_SECONDS, headers=headers)
+        self._http = httpx.Client(base_url=self.url, timeout=seconds, headers=headers)
 
     def __enter__(self) -> Self:
         return self

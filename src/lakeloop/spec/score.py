@@ -29,8 +29,8 @@ class Score(Section):
     """Keep so many scores of each answer. Default: all."""
     when: Annotated[tuple[Literal["day", "input", "champion"], ...], NOTHING] = ()
     """When the DAG starts by itself: `day`, with `schedule.cron`, for the day before, where the source is
-    files; `input`, when the day's rows of the table were published; `champion`, when a version became
-    champion, for the newest day that it was trained on. Default: by hand only."""
+    files; `input`, when the day's rows of the table were published; `champion`, when a release was rolled out
+    or, by maintenance, the champion was moved by hand: for the newest day. Default: by hand only."""
 
     @model_validator(mode="after")
     def _can_be_done(self) -> Self:

@@ -198,6 +198,9 @@ STAGES = (
     ),
 )  # fmt: skip
 
+DATA = tuple(stage.name for stage in STAGES if stage.phase == "data")
+"""The stages that bring a day into the mart, in order."""
+
 DAGS: tuple[str, ...] = tuple(dict.fromkeys(stage.dag for stage in STAGES))
 """The DAGs of a loop, in the order of the loop. Each listens to those before it."""
 

@@ -53,14 +53,15 @@ def _activity(stage: str, partition: str, journals: list[tuple[float, Path]]) ->
     for modified, path in journals:
         if has_writer(path):
             return Activity(stage, partition, "running", _utc(modified))
-    if not journals:
-        return None
-    modified, path = journals[0]
-    end = _end(path)
-    if end and end["exit_code"] == 0:
-        return None
-    reason = str(end.get("error") or _SILENT) if end else _KILLED
-    return Activity(stage, partition, "failed", _utc(modified), reason)
+    for modified, path in journals:
+        end = _end(path)
+        if end.get("early"):  # asked for before its time: that says nothing of the work
+            continue
+        if end and end["exit_code"] == 0:
+            return None
+        reason = str(end.get("error") or _SILENT) if end else _KILLED
+        return Activity(stage, partition, "failed", _utc(modified), reason)
+    return None
 
 
 def _newest_first(folder: Path) -> list[tuple[float, Path]]:

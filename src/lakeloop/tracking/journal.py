@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, get_args
 
 from lakeloop.durable import fsync_directory
-from lakeloop.errors import DataError, FenceError
+from lakeloop.errors import DataError, FenceError, TooEarlyError
 from lakeloop.locks import is_locked, take
 from lakeloop.redaction import known_secrets, scrub
 from lakeloop.tracking.footprint import footprint
@@ -100,7 +100,8 @@ class JournalTracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close(0 if kind is None else 1, f"{error}" if isinstance(error, Exception) else "")
+        early = isinstance(error, TooEarlyError)
+        self.close(0 if kind is None else 1, f"{error}" if isinstance(error, Exception) else "", early=early)
 
     def config(self, values: Mapping[str, Any]) -> None:
         self._append("config", dict(values))
@@ -131,14 +132,16 @@ class JournalTracker:
     def summary(self, values: Mapping[str, Any]) -> None:
         self._append("summary", dict(values))
 
-    def close(self, exit_code: int = 0, error: str = "") -> None:
+    def close(self, exit_code: int = 0, error: str = "", *, early: bool = False) -> None:
         """Write the last line, with the `error` that ended the work, and let go of the file.
 
+        `early`: nothing was at work, it was asked for before its time.
         Closing again does nothing. The error stays on this machine.
         """
         if self._descriptor < 0:
             return
-        why = {"error": error[:_LONGEST_ERROR]} if error else {}
+        why: dict[str, Any] = {"error": error[:_LONGEST_ERROR]} if error else {}
+        why |= {"early": True} if early else {}
         try:
             self._append("close", {"exit_code": exit_code, **why})
         finally:

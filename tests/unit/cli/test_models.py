@@ -181,6 +181,12 @@ def test_explain_answers_a_text_and_weighs_its_words(run: Run, context: StageCon
     assert run("explain", "tickets", "tech", "--version", "v9").code == 64
 
 
+def test_explain_says_that_a_label_is_held_back(run: Run, context: StageContext, project: Path) -> None:
+    file = project / "loops/tickets/loop.yaml"
+    file.write_text(file.read_text() + "deploy: {abstain: {below: 0.9999}}\n")
+    assert run("explain", "tickets", "a story about tech").out.startswith("v2: unsure, perhaps tech (")
+
+
 @pytest.mark.parametrize("asked", [("",), (" \n",), ("tech", "--pair", "")])
 def test_explain_needs_a_text(run: Run, context: StageContext, asked: tuple[str, ...]) -> None:
     ended = run("explain", "tickets", *asked)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lakeloop.errors import DataError
+from lakeloop.errors import DataError, TooEarlyError
 from lakeloop.tracking.activity import Activity, activities_of
 from lakeloop.tracking.journal import JournalIdentity, JournalTracker
 
@@ -80,3 +80,12 @@ def test_a_process_that_was_killed_has_failed(tmp_path: Path) -> None:
     assert found == Activity(
         "train-finetune-job", DAY, "failed", found.at, "its process was killed, or the machine stopped"
     )
+
+
+def test_what_was_asked_for_before_its_time_neither_fails_nor_mends(tmp_path: Path) -> None:
+    early = TooEarlyError("2026-11-20 was not transformed")
+    fail(tmp_path, "first", early)
+    assert seen(tmp_path) == []
+    fail(tmp_path, "second", DataError("two checks failed"))
+    fail(tmp_path, "third", early)
+    assert seen(tmp_path) == [("validate", DAY, "failed", "two checks failed")]

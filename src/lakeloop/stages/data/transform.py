@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakeloop.errors import DataError
+from lakeloop.errors import TooEarlyError
 from lakeloop.faults import reach
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.days import require_day
@@ -39,7 +39,8 @@ def transform(context: StageContext, partition: str) -> StageRecord:
         ConfigurationError: `partition` is no day, or a model or its contract is wrong.
         CountsError: raw rows are not staging rows + duplicates that the mart model dropped; nothing was
             written.
-        DataError: the day was not ingested, a data test of dbt failed, or a value does not fit.
+        TooEarlyError: the day was not ingested.
+        DataError: a data test of dbt failed, or a value does not fit.
         FenceError: a newer attempt took over, or the day is being ingested at this moment.
     """
     from lakeloop.transform.models import models_of, project_digest
@@ -75,7 +76,7 @@ def _ingested(context: StageContext, partition: str) -> StageRecord:
     ledger = context.lake.ledger
     record = ledger.latest("ingest", partition, "done") or ledger.latest("ingest", partition, "skipped")
     if record is None:
-        raise DataError(
+        raise TooEarlyError(
             f"{partition} was not ingested",
             where=f"{context.loop.name} transform {partition}",
             expected="an entry of ingest in the ledger",

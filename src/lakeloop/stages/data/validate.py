@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakeloop.durable import write_atomically
-from lakeloop.errors import DataError
+from lakeloop.errors import DataError, TooEarlyError
 from lakeloop.faults import reach
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.days import require_day
@@ -54,7 +54,8 @@ def validate(context: StageContext, partition: str) -> StageRecord:
     Raises:
         ConfigurationError: `partition` is no day, or a check cannot be evaluated.
         CountsError: a line was lost or doubled between ingest and here; nothing was published.
-        DataError: a check of the day failed, nothing was published; or the day was not transformed.
+        DataError: a check of the day failed, nothing was published.
+        TooEarlyError: the day was not transformed as it is.
         FenceError: a newer attempt took over, or the day is being ingested or transformed at this moment.
     """
     require_day(partition)
@@ -97,7 +98,7 @@ def _made(context: StageContext, partition: str) -> tuple[StageRecord, StageReco
     """The newest records of ingest and transform, proved to belong together.
 
     Raises:
-        DataError: one is missing, or the day was ingested again since it was transformed.
+        TooEarlyError: one is missing, or the day was ingested again since it was transformed.
     """
     ledger, where = context.lake.ledger, f"{context.loop.name} validate {partition}"
     remedy = f"lakeloop transform {context.loop.name} --partition {partition}"
@@ -106,14 +107,14 @@ def _made(context: StageContext, partition: str) -> tuple[StageRecord, StageReco
         ledger.latest("transform", partition, "done"),
     )
     if ingested is None or transformed is None:
-        raise DataError(
+        raise TooEarlyError(
             f"{partition} was not transformed",
             where=where,
             expected="entries of ingest and transform in the ledger",
             remedy=remedy,
         )
     if transformed.inputs["raw"] != ingested.outputs["raw"]:
-        raise DataError(
+        raise TooEarlyError(
             f"{partition} was ingested again since it was transformed",
             where=where,
             expected=f"rows made from raw {ingested.outputs['raw'][:12]}",

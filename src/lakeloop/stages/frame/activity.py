@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from lakeloop.records import EXPERIMENT, Frozen, StageRecord, experiment_of
-from lakeloop.stages.catalogue import Stage, stage_named
+from lakeloop.stages.catalogue import DATA, Stage, stage_named
 from lakeloop.tracking.activity import Activity
 from lakeloop.tracking.journal import JOB, TRIAL
 
@@ -38,13 +38,18 @@ def running(found: Iterable[Activity]) -> tuple[StageActivity, ...]:
 def failed(found: Iterable[Activity], entries: Sequence[StageRecord]) -> tuple[StageActivity, ...]:
     """The failures with no later end of the same work in the ledger (`entries`), oldest first.
 
-    The work of a stage on a day is done for that day; that of a training, a release or a look is overtaken
-    by the same on any later day, and that of an experiment by production's too.
+    The work of a stage on a day is done for that day, or is to be done anew after a reset of it; that of a
+    training, a release or a look is overtaken by the same on any later day, and that of an experiment by
+    production's too.
     """
     ended: dict[tuple[str, str], datetime] = {}
     for entry in entries:
-        for partition in (entry.partition, ""):
-            key = (entry.stage, partition)
+        reset = DATA if entry.status == "reset" else ()  # of a day, whatever of it was recorded
+        for key in (
+            (entry.stage, entry.partition),
+            (entry.stage, ""),
+            *((name, entry.partition) for name in reset),
+        ):
             ended[key] = max(ended.get(key, entry.provenance.finished_at), entry.provenance.finished_at)
     failures = []
     for activity in found:

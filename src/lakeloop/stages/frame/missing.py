@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lakeloop.records import StageRecord
-from lakeloop.stages.catalogue import STAGES, stage_named
+from lakeloop.stages.catalogue import DATA, stage_named
 
 if TYPE_CHECKING:
     from lakeloop.stages.frame.session import StageContext
@@ -24,8 +24,7 @@ def run_first(context: StageContext, stage: str, partition: str, record: str = "
     not done the day either, the first of them is named.
     """
     done = context.lake.ledger.latest
-    data = [each.name for each in STAGES if each.phase == "data"]
-    steps = data[: data.index(stage) + 1] if stage in data else [stage]
+    steps = [*DATA[: DATA.index(stage) + 1]] if stage in DATA else [stage]
     while len(steps) > 1 and done(steps[0], partition, "done"):
         steps = steps[1:]
     verb = f"lakeloop {steps[0]} {context.loop.name} --partition {partition}"

@@ -18,10 +18,10 @@ from lakeloop.lake.reshape import CLEARED
 from lakeloop.lake.tables import QUARANTINE, mart_schema, raw_schema
 from lakeloop.records import RECORD_FORMAT, StageRecord, now
 from lakeloop.sources.registry import open_source
-from lakeloop.stages.catalogue import STAGES
+from lakeloop.stages.catalogue import DATA
+from lakeloop.stages.frame.activity import failed
 from lakeloop.stages.frame.session import StageContext
-
-_STAGES = tuple(stage.name for stage in STAGES if stage.phase == "data")
+from lakeloop.tracking.activity import activities_of
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Clearance:
     """What a reset takes away."""
 
     days: tuple[str, ...]
-    """Those that have rows, or entries in the ledger; oldest first."""
+    """Those that have rows, entries in the ledger or a failure; oldest first."""
     rows: Mapping[str, Mapping[str, int]]
     """Table -> day -> rows."""
     recorded: Mapping[str, tuple[str, ...]]
-    """Stage -> the days of which the ledger has something."""
+    """Stage -> the days of which the ledger has something, or on which it failed last."""
     without_drop: tuple[str, ...]
     """Days whose delivery is not there now: nothing can make their rows again."""
     everything: bool
@@ -51,10 +51,14 @@ def to_clear(context: StageContext, days: Sequence[str] | None) -> Clearance:
     Raises:
         ConfigurationError: there is no lake of this loop yet.
     """
-    entries = [entry for entry in context.lake.ledger.entries() if entry.stage in _STAGES]
+    entries = [entry for entry in context.lake.ledger.entries() if entry.stage in DATA]
+    failures = failed(activities_of(context.settings.journals, context.loop.name), entries)
     recorded = {
-        stage: {entry.partition for entry in entries if entry.stage == stage and entry.status != "reset"}
-        for stage in _STAGES
+        stage: {
+            *(entry.partition for entry in entries if entry.stage == stage and entry.status != "reset"),
+            *(failure.partition for failure in failures if failure.stage == stage),
+        }
+        for stage in DATA
     }
     rows = {table: context.lake.rows_by_partition(table) for table in CLEARED}
     known = set().union(*recorded.values(), *rows.values())
@@ -109,7 +113,7 @@ def _clear(context: StageContext, clearance: Clearance) -> None:
 def _clear_day(context: StageContext, day: str, recorded: Sequence[str]) -> None:
     """Clear one day, under the fences of all its stages: what they are doing now is not published."""
     lake = context.lake
-    fences = {stage: lake.claim(stage, day, context.attempt) for stage in _STAGES}
+    fences = {stage: lake.claim(stage, day, context.attempt) for stage in DATA}
     for stage in recorded:
         _record(context, stage, (day,), "its rows were cleared", fences[stage])
     raw, built = raw_schema(context.loop).empty_table(), mart_schema(context.loop).empty_table()

@@ -24,6 +24,7 @@ from lakeloop.stages.frame.progress import Day, days_of, newest
 from lakeloop.stages.frame.queue import QueuedTraining, queue_of
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.frame.tried import TrialStatus, ended_trial, trial_status
+from lakeloop.stages.release.asked import Asked, asked_now
 
 if TYPE_CHECKING:
     from lakeloop.evidence import Evidence
@@ -99,7 +100,7 @@ class ChampionStatus(Frozen):
     reason: str
     """The reason of the move that made it champion."""
     rolled_out: bool
-    """The last roll-out was of this model."""
+    """The last roll-out was of this model, or the model server says that it answers with it."""
 
 
 class DecisionStatus(Frozen):
@@ -156,6 +157,8 @@ class LoopStatus(Frozen):
     trial_ended: str = ""
     """How the newest trial ended, where its version was taken out and nothing has happened since."""
     decision: DecisionStatus | None
+    asked: Asked | None = None
+    """What a person is to answer; its release is then not among `pending`."""
     pending: tuple[Pending, ...]
     misfit: str = ""
     """Why no stage can run: which table has other columns than the loop file says; empty when all fit."""
@@ -189,6 +192,7 @@ def loop_status(context: StageContext, entries: Sequence[StageRecord] | None = N
     standing = standing_of(context, entries, history, _PATIENCE)
     failures = failed(standing.activities, entries)
     failed_on = {one.partition: one.stage for one in failures if stage_named(one.stage).phase == "data"}
+    asked = asked_now(context)
     partitions = tuple(_partition(day, failed_on.get(day.partition, "")) for day in days_of(entries))
     return LoopStatus(
         loop=context.loop.name,
@@ -210,7 +214,8 @@ def loop_status(context: StageContext, entries: Sequence[StageRecord] | None = N
         trial=trial_status(history),
         trial_ended=ended_trial(history),
         decision=_decision(entries),
-        pending=tuple(pending_work(standing)),
+        asked=asked,
+        pending=tuple(step for step in pending_work(standing) if _is_left(step, asked, champion)),
         misfit=context.lake.misfit(context.loop),
         left_alone=standing.left_alone,
         running=running(standing.activities),
@@ -222,6 +227,13 @@ def loop_status(context: StageContext, entries: Sequence[StageRecord] | None = N
         refused_runs=_refused_runs(context),
         links=_links(context, entries),
     )
+
+
+def _is_left(step: Pending, asked: Asked | None, champion: ChampionStatus | None) -> bool:
+    """Whether a run has to do this step: no person is asked first, and no server does it by itself."""
+    if step.stage == "rollout":
+        return champion is None or not champion.rolled_out
+    return asked is None or (step.stage, step.partition) != ("release", asked.partition)
 
 
 def _stages(context: StageContext, entries: Sequence[StageRecord]) -> tuple[StageStatus, ...]:
@@ -272,6 +284,8 @@ def _partition(day: Day, failed: str) -> PartitionStatus:
 def _champion(
     context: StageContext, entries: Sequence[StageRecord], history: History
 ) -> ChampionStatus | None:
+    from lakeloop.stages.release.rollout import answers_now
+
     version, move = history.alias("champion"), history.last_move("champion")
     if version is None or move is None:
         return None
@@ -286,7 +300,8 @@ def _champion(
         score=version.card.metrics.get(metric.name),
         since=move.moved_at,
         reason=move.reason,
-        rolled_out=rollout is not None and rollout.outputs.get("digest") == version.digest,
+        rolled_out=(rollout is not None and rollout.outputs.get("digest") == version.digest)
+        or answers_now(context, version),
     )
 
 

@@ -40,6 +40,8 @@ class Question:
     champion: ModelVersion | None
     answer: Answer | None
     """The newest; None before the first."""
+    tried_first: bool = False
+    """It is tried beside the champion before it takes its place, see `deploy`."""
 
     @property
     def day(self) -> str:
@@ -77,7 +79,8 @@ def _question(context: StageContext, evaluation: StageRecord, history: History) 
         return None
     candidate = evidence.model(decision.accepted.name)
     answer = history.answer_to(evaluation.fingerprint, candidate.digest)
-    return Question(evaluation, evidence, decision, candidate, champion, answer)
+    tried_first = champion is not None and context.loop.deploy.tried_first
+    return Question(evaluation, evidence, decision, candidate, champion, answer, tried_first)
 
 
 def _compared_with(champion: ModelVersion | None, evidence: Evidence) -> bool:
@@ -175,8 +178,25 @@ def over(context: StageContext, evaluation: str, candidate: str) -> str:
     return f"a newer candidate, of {newer.day}, is asked about" if newer else ""
 
 
+def open_question(context: StageContext) -> Question | None:
+    """The newest question of a loop that nobody has answered; None without one. Nothing is evaluated."""
+    return next(_open(context, lambda _: True), None)
+
+
 def _open_questions(context: StageContext, evaluation: StageRecord, *, newer: bool) -> Iterator[Question]:
-    """Open questions of other candidates than those of `evaluation`, the newest first.
+    """Open questions of other candidates than those of `evaluation`, the newest first."""
+    ours = evaluation.partition
+    return _open(
+        context,
+        lambda other: (
+            other.fingerprint != evaluation.fingerprint
+            and (other.partition >= ours if newer else other.partition < ours)
+        ),
+    )
+
+
+def _open(context: StageContext, wanted: Callable[[StageRecord], bool]) -> Iterator[Question]:
+    """Open questions about `wanted` evaluations, the newest day first.
 
     A day has that of its newest evaluation. Most have been decided upon, which the ledger says: the evidence
     of the others alone is read.
@@ -189,10 +209,9 @@ def _open_questions(context: StageContext, evaluation: StageRecord, *, newer: bo
     history, ledger = _registry(context).read(), context.lake.ledger
     decided = {entry.inputs.get("evaluation") for entry in ledger.entries("release")}
     newest = {entry.partition: entry for entry in ledger.entries("evaluate", status="done")}
-    ours = evaluation.partition
-    for day in sorted((day for day in newest if (day >= ours if newer else day < ours)), reverse=True):
+    for day in sorted(newest, reverse=True):
         other = newest[day]
-        if other.fingerprint in {*decided, evaluation.fingerprint}:
+        if other.fingerprint in decided or not wanted(other):
             continue
         try:
             found = _question(context, other, history)

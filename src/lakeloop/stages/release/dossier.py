@@ -22,15 +22,18 @@ _SLICES = 5
 
 def subject_of(question: Question) -> str:
     """The question in one line."""
-    beside = f" in place of {question.champion.name}" if question.champion else ""
     loop, day = question.evidence.loop, question.evidence.partition
+    if question.champion and question.tried_first:
+        return f"{loop} {day}: begin the trial of {question.candidate.name} beside {question.champion.name}?"
+    beside = f" in place of {question.champion.name}" if question.champion else ""
     return f"{loop} {day}: {question.candidate.name} as champion{beside}?"
 
 
 def dossier(context: StageContext, question: Question, links: Mapping[str, str] | None = None) -> str:
     """Scores, what changes row by row, data, settings, drift and cost, and where to read more.
 
-    `links` are title -> address of pages; default: where the evaluation's files are.
+    `links` are title -> address of pages, or a link in Markdown that says its title itself;
+    default: where the evaluation's files are.
     """
     parts = [
         ("", [question.decision.reason]),
@@ -130,7 +133,7 @@ def _cost(context: StageContext, question: Question) -> list[str]:
 
 
 def _links(links: Mapping[str, str]) -> list[str]:
-    return [f"* {name}: {link}" for name, link in links.items()]
+    return [f"* {link}" if link.startswith("[") else f"* {name}: {link}" for name, link in links.items()]
 
 
 def _row(cells: Sequence[str]) -> str:

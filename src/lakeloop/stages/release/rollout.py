@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 STAGE = "rollout"
 _LOOK_EVERY_SECONDS = 0.5
+_GLANCE_SECONDS = 1.0
+"""For the server's answer to who only shows a loop: a page waits."""
 
 
 def rollout(context: StageContext, partition: str, *, timeout_seconds: float = 120.0) -> StageRecord:
@@ -60,6 +62,23 @@ def rollout(context: StageContext, partition: str, *, timeout_seconds: float = 1
         if newer := _await(server, registry, champion, loop, started + timeout_seconds):
             return stage.skipped(f"{champion.name} was overtaken by {newer.name}, which has its own roll-out")
         return _prove(stage, server, champion, time.monotonic() - started)
+
+
+def answers_now(context: StageContext, champion: ModelVersion) -> bool:
+    """Whether the model server says, at once, that it answers with `champion`; it is sent no text.
+
+    A move by hand is taken up within seconds, long before a roll-out proves it.
+    """
+    from lakeloop.serving.client import ModelServer
+    from lakeloop.serving.keys import own_key
+
+    settings = context.settings
+    try:
+        key = own_key(settings.serve_keys_file)
+    except ConfigurationError:
+        return False
+    with ModelServer(settings.server_url, context.loop.name, key, seconds=_GLANCE_SECONDS) as server:
+        return _serves(server.model(), champion)
 
 
 def pending(standing: Standing) -> Iterator[Pending]:

@@ -75,8 +75,8 @@ def score(context: StageContext, partition: str) -> StageRecord:
     config: dict[str, Any] = {"source": wanted.source}
     if wanted.top is not None:
         config["top"] = wanted.top
-    target = _target(context, partition)
     with context.stage(STAGE, partition, config=config) as stage:
+        target = _target(context, partition)
         champion = _champion(context)
         if champion is None:
             return stage.skipped(f"{loop} has no champion yet", to_do=f"lakeloop run {loop}")

@@ -72,3 +72,10 @@ def test_the_failure_of_an_experiment_is_overtaken_by_production_and_not_the_oth
     assert failed([tried], [record("train-baseline@fast", NEXT)]) == ()
     assert len(failed([tried, broken], [record("train-baseline@slow", NEXT)])) == 2
     assert failed([broken], [record("train-baseline@fast", NEXT)])[0].stage == "train-baseline"
+
+
+def test_after_a_reset_of_its_day_a_failure_is_none_whatever_stage_it_was() -> None:
+    broken = [Activity("validate", day, "failed", BEFORE, "checks failed") for day in (DAY, NEXT)]
+    reset = record("ingest", DAY).model_copy(update={"status": "reset"})
+    assert [each.partition for each in failed(broken, [reset])] == [NEXT]
+    assert len(failed([Activity("validate", DAY, "failed", AFTER)], [reset])) == 1

@@ -17,6 +17,7 @@ from lakeloop.records import StageRecord
 from lakeloop.registry.registry import Registry
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.frame.status import loop_status
 from lakeloop.stages.release.score import pending, score, source_name
 from tests.support.artifacts import make_artifact
 from tests.support.small_loop import DAYS, LABELS, mart_rows, publish, small_context, small_loop
@@ -144,6 +145,7 @@ def test_the_file_is_written_again_when_it_is_gone_and_over_no_other(tmp_path: P
     pq.write_table(pa.table({"mine": [1]}), target)
     with pytest.raises(ConfigurationError, match="there is another file"):
         score(context, DAY)
+    assert [each.stage for each in loop_status(context).failed] == ["score"], "it is told as a failure"
     assert pq.read_table(target).to_pylist() == [{"mine": 1}]
 
 
