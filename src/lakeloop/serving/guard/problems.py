@@ -85,11 +85,14 @@ class ProblemError(Exception):
         expected: str | None = None,
         found: str | None = None,
         headers: Mapping[str, str] | None = None,
+        repeated: Sequence[tuple[str, str]] = (),
     ) -> None:
+        """`repeated`: headers that come more than once, each a line of its own."""
         super().__init__(message)
         self.status = status
         self.detail = ErrorDetail(code=code, message=message, expected=expected, found=found)
         self.headers = dict(headers or {})
+        self.repeated = tuple(repeated)
 
     def response(self) -> JSONResponse:
         """The answer to the client, in the one shape."""
@@ -104,7 +107,10 @@ class ProblemError(Exception):
         )
         headers = {**self.headers, **({REQUEST_ID: identity} if identity else {})}
         content = body.model_dump(exclude_none=True)
-        return JSONResponse(content, self.status, headers=headers, media_type=PROBLEM_JSON)
+        response = JSONResponse(content, self.status, headers=headers, media_type=PROBLEM_JSON)
+        for name, value in self.repeated:
+            response.headers.append(name, value)
+        return response
 
 
 def _phrase(status: int) -> str:
