@@ -91,6 +91,11 @@ def own_key(file: Path | None) -> str | None:
     )
 
 
+def bearer(key: str | None) -> dict[str, str]:
+    """The header in which a program shows a key (RFC 6750); none where there is none."""
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
 def _entries(file: Path) -> Iterator[tuple[str, str, str]]:
     """Name, key and hash of each line; the key or the hash is empty. Of a wrong line its number is told."""
     try:
