@@ -16,6 +16,7 @@ from lakeloop_airflow.links import airflow_page, page
 from starlette.exceptions import HTTPException
 
 from lakeloop.measures.base import shown
+from lakeloop.plural import counted
 from lakeloop.stages.catalogue import DAGS, stage_named
 from lakeloop.stages.frame.why import shortened
 from lakeloop_ui.files import HARMLESS
@@ -35,11 +36,6 @@ def run_page_of(run_id: str) -> str:
     """Airflow's page of the run that a record names, `<dag>:<run>`; empty for work without Airflow."""
     dag, _, run = run_id.partition(":")
     return airflow_page("dags", dag, "runs", run) if run else ""
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """A number and what it counts, for people: `1 day`, `2 days`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 _templates = Jinja2Templates(

@@ -129,6 +129,7 @@ def status(
 ) -> None:
     """Show where each loop stands: last stages, rows, champion, latest decision, what is due."""
     from lakeloop.cli.running import working
+    from lakeloop.local.stack import find
     from lakeloop.local.status_view import console_for_people, status_panel
     from lakeloop.settings import get_settings
     from lakeloop.spec.reading.load import loop_names
@@ -141,6 +142,8 @@ def status(
     else:
         for found in statuses:
             console_for_people().print(status_panel(found))
+        if running := find(get_settings()):
+            typer.echo(running.server_line)
     for error in errors:
         err.print(printable(str(error)), style="red", markup=False, highlight=False, soft_wrap=True)
     if errors:

@@ -38,7 +38,7 @@ def up() -> None:
     with Reporter(console) as reporter:
         reporter.step("starting Airflow and the model server")
         stack = stacks.start(settings, say=reporter.say)
-    console.print(f"Airflow      {stack.airflow_url}\nModel server {stack.server_url}/docs\nStop: make down")
+    console.print(f"Airflow      {stack.airflow_url}\n{stack.server_line}\nStop: make down", highlight=False)
     console.print("DAGs start paused: switch them on in the web UI (`make demo` does it for its loop).")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lakeloop.durable import write_atomically
 from lakeloop.local.processes import Component
+from lakeloop.plural import counted
 from lakeloop.records import Frozen
 from lakeloop.settings import Settings
 
@@ -22,6 +23,22 @@ class Stack(Frozen):
     airflow_url: str
     server_url: str
     components: tuple[Component, ...]
+    key_names: int | None = None
+    """Keys that the model server had when it was started, 0: none; None: an earlier version started it."""
+
+    @property
+    def keys(self) -> str:
+        """Who may ask the model server, for people; empty where it is not known."""
+        if self.key_names is None:
+            return ""
+        if not self.key_names:
+            return "keys: off, open to everybody who reaches it"
+        return f"keys: on ({counted(self.key_names, 'name')})"
+
+    @property
+    def server_line(self) -> str:
+        """Where the model server answers, and whom."""
+        return ", ".join(part for part in (f"Model server {self.server_url}/docs", self.keys) if part)
 
     @property
     def alive(self) -> bool:
