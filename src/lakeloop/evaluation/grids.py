@@ -13,6 +13,8 @@ from lakeloop.tasks.base import Grid
 
 MOST_ROWS = 200
 """Rows of a table that are shown, of those that are ordered the worst first."""
+_LONGEST_NAME = 60
+"""Characters: what is longer is a text."""
 TALL = 20
 """A table of more rows scrolls within its own box."""
 
@@ -79,8 +81,18 @@ def side_by_side(grid: Grid, leader: ModelEvidence, others: Sequence[tuple[Model
             *(f"{grid.compared}, {model.title}" for model, _ in others),
         ),
         rows=tuple(map(tuple, rows)),
-        note=f"{grid.note} Where no model is named, it is the {leader.title}.".strip(),
+        note=f"{grid.note} Where no model is named, it is {leader.called}.".strip(),
     )
+
+
+def holdings(grid: Grid) -> list[str]:
+    """What each column of a table holds: "text", which wraps; "name", short words; "" for numbers."""
+    kinds = []
+    for place in range(len(grid.columns)):
+        words = [row[place] for row in grid.rows if isinstance(row[place], str)]
+        longest = max(map(len, words), default=0)
+        kinds.append("" if not words else "text" if longest > _LONGEST_NAME else "name")
+    return kinds
 
 
 def cell(value: Any) -> str:

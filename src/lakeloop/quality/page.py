@@ -11,10 +11,13 @@ from typing import Any
 import jinja2
 
 from lakeloop.durable import write_atomically
+from lakeloop.plural import counted
 from lakeloop.quality.alike import Conflicts
 from lakeloop.quality.checkpoint import Audit
 from lakeloop.quality.quarantine import Row, SetAside
 
+_LONG = 200
+"""Characters of a value from which on only its beginning is shown, and the rest on demand."""
 _NUMBERS = {
     "lines_read": "lines read",
     "good": "rows to publish",
@@ -67,6 +70,8 @@ class DayReport:
             set_aside=self.set_aside,
             examples=self.examples,
             conflicts=self.conflicts,
+            counted=counted,
+            LONG=_LONG,
         )
 
     def _plain(self) -> dict[str, Any]:

@@ -29,6 +29,13 @@ _SHOWN_ERRORS = 5
 _SHOWN_CHARACTERS = 60
 _REQUEST = '{"texts": ["...", ...], "request_id": "..." (optional)}'
 
+_FIELDS = {
+    "top_k": "top_k: a whole number, 1 or more; without it all",
+    "request_id": "request_id: 1 to 128 characters of printable ASCII without spaces",
+    "instances": '{"instances": [{"text": "...", "text_pair": "...", "features": {...}}, ...]}',
+}
+"""Field of a request -> what it expects; of others the whole request is told."""
+
 _TYPE = "urn:lakeloop:problem:"
 CLIENT_GONE = 499
 """nginx's code for a client that went away before its answer."""
@@ -209,11 +216,16 @@ def _invalid(errors: Sequence[Any]) -> ProblemError:
         422,
         "invalid_request",
         "; ".join(shown),
-        expected=_REQUEST,
+        expected=_REQUEST if first["type"] == "extra_forbidden" else _expected_at(first["loc"]),
         found=None
         if first["type"] in ("missing", NOTHING_ASKED, ASKED_TWICE)
         else _short(first.get("input")),
     )
+
+
+def _expected_at(location: Sequence[Any]) -> str:
+    """What the field at a place of the body, `("body", "top_k")`, expects."""
+    return next((_FIELDS[part] for part in location[1:2] if part in _FIELDS), _REQUEST)
 
 
 def _said(error: Mapping[str, Any]) -> str:
