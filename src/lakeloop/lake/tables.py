@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -60,6 +61,9 @@ CORRECTIONS = pa.schema(
     ]
 )
 """Records of deliveries that people mended: nothing is ever taken out."""
+SMOKE = "smoke-"
+"""How the ids of the requests of a roll-out begin: a check of our own, which is no use of the model. They are
+in the table, and counted nowhere."""
 PREDICTIONS = pa.schema(
     [
         ("partition", pa.string()),
@@ -294,3 +298,14 @@ def tables_of(spec: LoopSpec) -> tuple[TableSpec, ...]:
         TableSpec("mart", mart, ("source_line",), given=roles, come_and_go=COMING_AND_GOING, keys=keys),
         *FIXED_TABLES,
     )
+
+
+Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
+
+
+def without_smoke(predictions: Rows) -> Rows:
+    """The rows of the prediction log but those to smoke texts; they need their `request_id`."""
+    import pyarrow.compute as pc
+
+    ours = pc.fill_null(pc.starts_with(predictions["request_id"], SMOKE), False)
+    return predictions.filter(pc.invert(ours))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
+from lakeloop.lake.tables import SMOKE
 from lakeloop.monitoring.canary import Name, Seen
 from lakeloop.records import now
 from lakeloop.tasks.registry import answer_type, logged_answer, task_of
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from lakeloop.spec.loop import LoopSpec
     from lakeloop.tasks.base import Answer
 
-SMOKE = "smoke-"
-"""How the ids of requests of a roll-out begin."""
 _RARELY = 0.1
 """A version is unsure where it is less sure than it was of this share of its answers on the test rows, ..."""
 _LESS = 0.05
