@@ -78,7 +78,8 @@ def start(
     spec, settings = known_loop(loop)
     days = days_to_run(spec, settings, first, last)
     running = stacks.find(settings)
-    with AirflowApi(running.airflow_url if running else settings.airflow_url) as api:
+    url, login = (running.airflow_url, running.login) if running else (settings.airflow_url, None)
+    with AirflowApi(url, login=login) as api:
         with err.status(f"asking Airflow at {api.url}") as status:
             api.health()
             wait_for_dags(api, loop, status.update)
