@@ -89,7 +89,7 @@ def holdings(grid: Grid) -> list[str]:
     """What each column of a table holds: "text", which wraps; "name", short words; "" for numbers."""
     kinds = []
     for place in range(len(grid.columns)):
-        words = [row[place] for row in grid.rows if isinstance(row[place], str)]
+        words = [value for row in grid.rows if isinstance(value := row[place], str)]
         longest = max(map(len, words), default=0)
         kinds.append("" if not words else "text" if longest > _LONGEST_NAME else "name")
     return kinds

@@ -117,8 +117,14 @@ given, and in rows of before there were such columns."""
 SCORED = pa.schema(
     [
         ("source_file", pa.string()),
-        ("row", pa.int64()),  # from 1, without a header; of a row of the lake its line in that file
-        ("key", pa.string()),  # what the loop file's source.key names; null where there is none
+        (
+            "row",
+            pa.int64(),
+        ),  # the line where it begins, from 1, a header counted; in Parquet the row
+        (
+            "key",
+            pa.string(),
+        ),  # source.key; without one: of the lake what raw or mart call it, else null
         ("answer", pa.string()),  # JSON, as the model server answers; null for a row that could not be asked
         ("fault", pa.string()),  # why it could not; null where it could
         ("model_version", pa.string()),
