@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 from pydantic import ValidationError
 
+from lakeloop.errors import ConfigurationError
+from lakeloop.serving.keys import NO_KEY, VARIABLE, bearer, own_key
 from lakeloop.settings import Settings
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.tasks.base import TEXT_PAIR
@@ -71,8 +73,12 @@ def ask(settings: Settings, loop: LoopSpec, text: str, filled: Mapping[str, str]
         if response.is_success:
             return _answered(loop, asked, body)
         problem = str(body.get("detail") or body)
+        if body.get("error", {}).get("code") == NO_KEY:
+            problem = f"{problem}: set {VARIABLE} for Airflow to a file that begins with a key of the server."
     except _NotANumberError as error:
         problem = f"{error} is not a number."
+    except ConfigurationError as error:
+        problem = str(error)
     except httpx.TimeoutException:
         problem = f"The model server did not answer within {SECONDS:g} seconds."
     except httpx.HTTPError as error:
@@ -92,7 +98,7 @@ def _post(settings: Settings, loop: LoopSpec, request: dict[str, Any]) -> httpx.
     timeout = httpx.Timeout(SECONDS, connect=_CONNECT_SECONDS)
     # What proxies and netrc of this machine say is not for a server of our own.
     with httpx.Client(timeout=timeout, trust_env=False) as client:
-        return client.post(path, json=request)
+        return client.post(path, json=request, headers=bearer(own_key(settings.serve_keys_file)))
 
 
 def _request(loop: LoopSpec, text: str, filled: Mapping[str, str]) -> dict[str, Any]:

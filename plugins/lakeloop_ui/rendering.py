@@ -16,8 +16,9 @@ from lakeloop_airflow.links import ASK, airflow_page, page
 from starlette.exceptions import HTTPException
 
 from lakeloop.measures.base import shown
+from lakeloop.plural import counted
 from lakeloop.stages.catalogue import DAGS, stage_named
-from lakeloop.stages.frame.why import shortened
+from lakeloop.stages.frame.why import beside, shortened
 from lakeloop_ui.files import HARMLESS
 
 HERE = Path(__file__).parent
@@ -42,16 +43,11 @@ def run_page_of(run_id: str) -> str:
     return airflow_page("dags", dag, "runs", run) if run else ""
 
 
-def counted(number: int, one: str, many: str = "") -> str:
-    """A number and what it counts, for people: `1 day`, `2 days`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 _templates = Jinja2Templates(
     # Escapes always: by default only templates are escaped whose name ends in .html.
     env=Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined)
 )
-_templates.env.filters |= {"shown": shown, "shortened": shortened}
+_templates.env.filters |= {"shown": shown, "shortened": shortened, "beside": beside}
 _templates.env.globals |= {
     "page": page,
     "airflow_page": airflow_page,

@@ -60,6 +60,11 @@ class ModelEvidence(Frozen):
         """For people: `finetune`, `champion v3`, or `best version v1`."""
         return f"{self.name.replace('-', ' ')} {self.version}" if self.version else self.name
 
+    @property
+    def called(self) -> str:
+        """For sentences, where a candidate's name could be any word: `the candidate finetune`."""
+        return f"the {self.title}" if self.version else f"the candidate {self.title}"
+
 
 class SliceChange(Frozen):
     """What changes for a part of the rows, where one model takes the place of another."""

@@ -68,8 +68,8 @@ class Settings(BaseSettings):
     server_link: str = ""
     """Where a person's browser finds it, when that is another address; for links only."""
     serve_keys_file: Path | None = None
-    """File with the keys of the model server, a line `NAME: KEY` for each; without it the server has none.
-    What asks the server from here shows the first."""
+    """File with the keys of the model server, a line `NAME: KEY` for each (default: <home>/keys, where there
+    is one; else the server has none). What asks the server from here shows the first."""
     airflow_url: str = f"http://127.0.0.1:{AIRFLOW_PORT}"
     """Where Airflow's web UI and API answer."""
     allowed_hosts: tuple[str, ...] = ()
@@ -106,7 +106,9 @@ class Settings(BaseSettings):
         values["loops"] = _below(root, values.get("loops") or "loops")
         values["dbt"] = _below(root, values.get("dbt") or "dbt")
         keys = values.get("serve_keys_file")
-        values["serve_keys_file"] = _below(root, keys) if keys else None
+        # Found without a variable, else the next start in another shell would be open to everybody.
+        usual = home / "keys"
+        values["serve_keys_file"] = _below(root, keys) if keys else usual if usual.exists() else None
         if isinstance(roots := values.get("data_roots"), list | tuple):
             values["data_roots"] = tuple(_below(root, path) for path in roots)
         return values

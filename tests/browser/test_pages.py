@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import statistics
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,17 +11,23 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from lakeloop.errors import DataError
+from lakeloop.evaluation.report import Report, render
 from lakeloop.evaluation.stored import OUTPUT, store
+from lakeloop.quality.checkpoint import Audit, CheckResult
+from lakeloop.quality.page import DayReport
 from lakeloop.records import Counts
 from lakeloop.registry.registry import Registry
 from lakeloop.stages.frame.session import StageContext
+from lakeloop.tasks.registry import task_of
 from lakeloop.tracking.journal import JournalIdentity, JournalTracker
-from tests.support.evidence import evidence, model
+from tests.support.evidence import card_of, evidence, model, of_many_classes
 from tests.support.pages import USER, Pages, serving_pages
 from tests.support.serving import ServerProcess, add_numbers, open_project, promote
+from tests.support.small_loop import small_loop
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -153,6 +161,42 @@ def test_a_person_rolls_back_for_a_reason(site: Site, browser: Browser) -> None:
     assert champion.name == "v1"
     page.goto(f"{site.pages.url}models/news/v2")
     expect(page.get_by_role("button", name="Make champion: v2")).to_be_visible()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_what_a_frame_shows_can_be_read_in_both_schemes(site: Site, browser: Browser, dark: bool) -> None:
+    names = tuple(f"label number {number}" for number in range(77))
+    checks = (
+        CheckResult("day_mi/n_rows", success=True, expected="at least 20 row(s) pass", found="400 row(s)"),
+        CheckResult("labels", success=False, expected=f"one of {', '.join(names)}", found="3 of 400"),
+    )
+    account = {"lines_read": 3, "good": 3, "quarantined": 0, "duplicates": 0}
+    written = DayReport("news", "read", "run#1", Audit(checks, {}), account, (), ())
+    written.write(site.context.settings.docs("news") / "read")
+    found = of_many_classes(9)
+    loop = small_loop(task={"text": "text", "label": "label", "labels": ("a", "b")})
+    report = site.context.settings.reports("news") / "read" / "index.html"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    card = card_of(task_of(loop.task), ("a", "b"))
+    report.write_text(render(Report(found, loop, card)))
+    page = site.open(browser, dark=dark)
+    for kind in ("docs", "reports"):
+        page.goto(f"{site.pages.url}view/{kind}/news/read/index.html")
+        frame = page.frame_locator("iframe")
+        expect(frame.locator("h1")).to_be_visible()
+        shown = Image.open(io.BytesIO(page.locator("iframe").screenshot())).convert("L")
+        low, high = shown.getextrema()
+        ground = statistics.mode(shown.resize((200, 200)).tobytes())
+        assert (ground < 60) == dark, kind
+        assert high - low > 150, kind
+    page.goto(f"{site.pages.url}view/docs/news/read/index.html")
+    name = page.frame_locator("iframe").get_by_text("day_mi/n_rows").bounding_box()
+    value = page.frame_locator("iframe").locator("td.value summary").bounding_box()
+    assert name is not None
+    assert value is not None
+    assert name["height"] < 30, "a name stays on one line"
+    assert value["height"] < 200
+    page.context.close()
 
 
 PATHS = (

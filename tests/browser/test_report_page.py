@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from lakeloop.evaluation.report import Report, render
+from lakeloop.tasks.base import Grid
 from lakeloop.tasks.registry import task_of
 from tests.support.evidence import card_of, of_many_classes
 from tests.support.small_loop import small_loop
@@ -79,3 +80,32 @@ def test_without_a_script_the_headings_are_headings(browser: Browser, address: s
     assert page.get_by_role("button").count() == 0
     expect(page.get_by_role("columnheader", name="F1, finetune")).to_have_count(1)
     context.close()
+
+
+def test_a_column_of_texts_has_room_and_one_of_names_wraps(browser: Browser, tmp_path: Path) -> None:
+    text = "The printer on the third floor does not answer, and nobody knows why that is so. " * 2
+    grid = Grid(
+        title="Doubtful answers",
+        columns=("text", "right answer", "its probability", "probably", "its probability "),
+        rows=((text, "verify_source_of_funds_of_a_card", 0.01, "card_payment_not_recognised_by_me", 0.9),),
+        of_rows=True,
+    )
+    empty = Grid(
+        title="Worst slices", columns=("slice", "rows"), rows=(), note="None is worse.", of_rows=True
+    )
+    found = of_many_classes(3)
+    leader = found.candidates[0].model_copy(update={"tables": (grid, empty)})
+    found = found.model_copy(update={"candidates": (leader, *found.candidates[1:])})
+    loop = small_loop(task={"text": "text", "label": "label", "labels": ("a", "b")})
+    path = tmp_path / "index.html"
+    path.write_text(render(Report(found, loop, card_of(task_of(loop.task), ("a", "b")))))
+    page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+    page.goto(path.as_uri())
+    region = page.get_by_role("region", name="Doubtful answers", exact=True)
+    box = region.locator("tbody th").bounding_box()
+    assert box is not None
+    assert box["width"] > 230
+    assert region.evaluate("box => box.scrollWidth <= box.clientWidth")
+    expect(page.get_by_role("heading", name="Worst slices")).to_be_visible()
+    expect(page.get_by_role("region", name="Worst slices", exact=True)).to_have_count(0)
+    page.context.close()

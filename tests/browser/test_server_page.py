@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -82,3 +83,38 @@ def test_it_fits_a_phone_in_both_schemes(server: ServerProcess, browser: Browser
 
     assert widest == 390
     assert ground == {"light": "rgb(247, 249, 252)", "dark": "rgb(15, 19, 27)"}[scheme]
+
+
+def test_a_browser_asks_its_user_for_the_key_and_shows_it_for_all_that_the_page_asks(
+    browser: Browser, tmp_path: Path
+) -> None:
+    key = "a-key-of-enough-characters"
+    keys = tmp_path / "keys"
+    keys.write_text(f"people: {key}\n")
+    keys.chmod(0o600)
+    project = open_project(tmp_path / "project")
+    promote(project, 1)
+    server = ServerProcess.start(project.settings, poll_seconds=0.05, keys_file=keys)
+    try:
+        server.await_answer("/readyz")
+        known = browser.new_context(http_credentials={"username": "anybody", "password": key})
+        page = known.new_page()
+        opened = page.goto(server.url)
+        assert opened is not None
+        assert opened.status == 200
+        page.get_by_label("Text").first.fill("A story about tech")
+        page.get_by_role("button", name="Ask").click()
+        expect(page.locator("#answer strong")).to_have_text("tech")
+        for path in ("/docs", "/openapi.json", "/v1/loops", "/metrics"):
+            linked = page.goto(server.url + path)
+            assert linked is not None
+            assert linked.status == 200, path
+        known.close()
+
+        stranger = browser.new_context(http_credentials={"username": "anybody", "password": "wrong"})
+        refused = stranger.new_page().goto(server.url)
+        assert refused is not None
+        assert refused.status == 401
+        stranger.close()
+    finally:
+        server.kill()

@@ -68,6 +68,7 @@ ROOMS = (
         "garbage",
         "ports",
         "extras",
+        "plural",
         "redaction",
     ),
     ("records", "settings", "hosts", "hub"),

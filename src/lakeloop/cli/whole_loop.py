@@ -78,7 +78,8 @@ def start(
     spec, settings = known_loop(loop)
     days = days_to_run(spec, settings, first, last)
     running = stacks.find(settings)
-    with AirflowApi(running.airflow_url if running else settings.airflow_url) as api:
+    url, login = (running.airflow_url, running.login) if running else (settings.airflow_url, None)
+    with AirflowApi(url, login=login) as api:
         with err.status(f"asking Airflow at {api.url}") as status:
             api.health()
             wait_for_dags(api, loop, status.update)
@@ -137,6 +138,7 @@ def status(
 ) -> None:
     """Show where each loop stands: last stages, rows, champion, latest decision, what is due."""
     from lakeloop.cli.running import working
+    from lakeloop.local.stack import find
     from lakeloop.local.status_view import console_for_people, status_panel
     from lakeloop.settings import get_settings
     from lakeloop.spec.reading.load import loop_names
@@ -149,6 +151,8 @@ def status(
     else:
         for found in statuses:
             console_for_people().print(status_panel(found))
+        if running := find(get_settings()):
+            typer.echo(running.server_line)
     for error in errors:
         err.print(printable(str(error)), style="red", markup=False, highlight=False, soft_wrap=True)
     if errors:

@@ -136,14 +136,15 @@ def _shown(found: Why) -> Iterator[RenderableType]:
 
 
 def _table(fields: Sequence[Field]) -> Table:
-    from lakeloop.stages.frame.why import shortened
+    from lakeloop.stages.frame.why import beside
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("", "field", "then", "now"):
         table.add_column(name, overflow="fold")
     for each in fields:
         mark, style = {True: ("=", "dim"), False: ("≠", ""), None: ("?", "")}[each.equal]
-        then = "not recorded" if each.then is None else shortened(each.then)
-        now = "not known yet" if each.now is None else shortened(each.now)
-        table.add_row(f"  {mark}", each.name, Text(then), Text(now), style=style)
+        then, now = beside(each)
+        table.add_row(
+            f"  {mark}", each.name, Text(then or "not recorded"), Text(now or "not known yet"), style=style
+        )
     return table

@@ -16,6 +16,8 @@ MOST_ROWS = 200
 """Rows of a table that are shown, of those that are ordered the worst first."""
 LONGEST = 240
 """Characters of a cell: the name of an answer may have a thousand, and there may be hundreds of them."""
+_LONGEST_NAME = 60
+"""Characters: what is longer is a text."""
 TALL = 20
 """A table of more rows scrolls within its own box."""
 
@@ -82,8 +84,18 @@ def side_by_side(grid: Grid, leader: ModelEvidence, others: Sequence[tuple[Model
             *(f"{grid.compared}, {model.title}" for model, _ in others),
         ),
         rows=tuple(map(tuple, rows)),
-        note=f"{grid.note} Where no model is named, it is the {leader.title}.".strip(),
+        note=f"{grid.note} Where no model is named, it is {leader.called}.".strip(),
     )
+
+
+def holdings(grid: Grid) -> list[str]:
+    """What each column of a table holds: "text", which wraps; "name", short words; "" for numbers."""
+    kinds = []
+    for place in range(len(grid.columns)):
+        words = [value for row in grid.rows if isinstance(value := row[place], str)]
+        longest = max(map(len, words), default=0)
+        kinds.append("" if not words else "text" if longest > _LONGEST_NAME else "name")
+    return kinds
 
 
 def cell(value: Any) -> str:

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lakeloop.datasets.freeze import DatasetCard
 from lakeloop.evaluation.beside import Beside, shown_signed
-from lakeloop.evaluation.grids import MOST_ROWS, TALL, Section, cell, sections_of
+from lakeloop.evaluation.grids import MOST_ROWS, TALL, Section, cell, holdings, sections_of
 from lakeloop.evaluation.mistakes import excerpt
 from lakeloop.evaluation.probes.registry import titles_of
 from lakeloop.evaluation.scatter import Scatter
@@ -26,6 +26,7 @@ from lakeloop.gate.decide import Decision, asked, decide
 from lakeloop.gate.rules.base import EXACTNESS, Requirement
 from lakeloop.measures.base import MetricSpec, shown, shown_interval
 from lakeloop.measures.registry import NEEDED, limited, metrics_of, told
+from lakeloop.plural import counted
 from lakeloop.search.found import SearchFound
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.tasks.registry import task_class
@@ -236,6 +237,7 @@ def render(report: Report, *, texts: bool = True) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
+        holdings=holdings,
         shown=shown,
         signed=shown_signed,
         cell=cell,
@@ -245,6 +247,7 @@ def render(report: Report, *, texts: bool = True) -> str:
         capitalize_first=lambda text: f"{text[:1].upper()}{text[1:]}",
     )
     environment.globals.update(
+        counted=counted,
         TALL=TALL,
         MOST_ROWS=MOST_ROWS,
         MOST_MISTAKES=MOST_MISTAKES,

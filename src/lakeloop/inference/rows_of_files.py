@@ -54,7 +54,7 @@ class Asked(NamedTuple):
     file: str
     """What the file is called."""
     number: int
-    """From 1."""
+    """The line of the file where it begins, from 1, a header counted; in Parquet the row. As in `raw`."""
     key: str | None
     instance: Instance | None
     """None for a row that the model cannot be asked."""
@@ -86,10 +86,8 @@ def pieces_of(path: Path, columns: Columns, reads: Reading, named: str) -> Itera
         DataError: the file is none that can be read, or lacks a column that the model reads.
     """
     rows = _rows(path, columns)
-    for first in itertools.count(1, PIECE):
-        if not (piece := list(itertools.islice(rows, PIECE))):
-            return
-        yield [as_asked(row, columns, reads, named, number) for number, row in enumerate(piece, first)]
+    while piece := list(itertools.islice(rows, PIECE)):
+        yield [as_asked(row, columns, reads, named, number) for number, row in piece]
 
 
 def as_asked(row: Row | str, columns: Columns, reads: Reading, file: str, number: int) -> Asked:
@@ -125,11 +123,11 @@ def _value(value: Any, numeric: bool) -> float | str | None:
     return float(value) if numeric else str(value)
 
 
-def _rows(path: Path, columns: Columns) -> Iterator[Row | str]:
-    """Each row by column, or what is wrong with it."""
+def _rows(path: Path, columns: Columns) -> Iterator[tuple[int, Row | str]]:
+    """The number of each row, and the row by column, or what is wrong with it."""
     match suffix_of(path).removesuffix(".gz"):
         case ".parquet":
-            yield from _of_parquet(path, columns)
+            yield from enumerate(_of_parquet(path, columns), start=1)
         case ".csv":
             yield from _of_csv(path, columns)
         case ".jsonl":
@@ -154,29 +152,31 @@ def _of_parquet(path: Path, columns: Columns) -> Iterator[Row]:
         raise DataError("the file cannot be read", where=str(path), found=str(error)) from error
 
 
-def _of_csv(path: Path, columns: Columns) -> Iterator[Row | str]:
+def _of_csv(path: Path, columns: Columns) -> Iterator[tuple[int, Row | str]]:
     with _opened(path) as file:
         reader = csv.reader(file)
         names = next(reader, [])
         _require(path, columns, names)
+        line = reader.line_num + 1
         for cells in reader:
             if len(cells) == len(names):
-                yield dict(zip(names, cells, strict=True))
+                yield line, dict(zip(names, cells, strict=True))
             elif cells:
-                yield f"expected {len(names)} cells, found {len(cells)}"
+                yield line, f"expected {len(names)} cells, found {len(cells)}"
+            line = reader.line_num + 1  # a cell may have several lines
 
 
-def _of_json_lines(path: Path) -> Iterator[Row | str]:
+def _of_json_lines(path: Path) -> Iterator[tuple[int, Row | str]]:
     with _opened(path) as file:
-        for line in file:
+        for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             try:
                 row = json.loads(line)
             except ValueError as error:
-                yield f"not JSON: {error}"
+                yield number, f"not JSON: {error}"
                 continue
-            yield row if isinstance(row, dict) else f"expected an object, found {line.strip():.50}"
+            yield number, row if isinstance(row, dict) else f"expected an object, found {line.strip():.50}"
 
 
 @contextmanager

@@ -66,7 +66,7 @@ class Scored:
         self.abstained += sum(answer is not None and not answer.given for answer in answers)
         self.answered += sum(answer is not None and answer.given for answer in answers)
         room = max(0, _FAULTS_SHOWN - len(self.faults))
-        self.faults += [f"{Path(each.file).name} row {each.number}: {each.fault}" for each in wrong[:room]]
+        self.faults += [f"{Path(each.file).name}:{each.number}: {each.fault}" for each in wrong[:room]]
 
 
 def answers(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -60,6 +61,9 @@ CORRECTIONS = pa.schema(
     ]
 )
 """Records of deliveries that people mended: nothing is ever taken out."""
+SMOKE = "smoke-"
+"""How the ids of the requests of a roll-out begin: a check of our own, which is no use of the model. They are
+in the table, and counted nowhere."""
 PREDICTIONS = pa.schema(
     [
         ("partition", pa.string()),
@@ -113,8 +117,14 @@ given, and in rows of before there were such columns."""
 SCORED = pa.schema(
     [
         ("source_file", pa.string()),
-        ("row", pa.int64()),  # from 1, without a header; of a row of the lake its line in that file
-        ("key", pa.string()),  # what the loop file's source.key names; null where there is none
+        (
+            "row",
+            pa.int64(),
+        ),  # the line where it begins, from 1, a header counted; in Parquet the row
+        (
+            "key",
+            pa.string(),
+        ),  # source.key; without one: of the lake what raw or mart call it, else null
         ("answer", pa.string()),  # JSON, as the model server answers; null for a row that could not be asked
         ("fault", pa.string()),  # why it could not; null where it could
         ("model_version", pa.string()),
@@ -294,3 +304,14 @@ def tables_of(spec: LoopSpec) -> tuple[TableSpec, ...]:
         TableSpec("mart", mart, ("source_line",), given=roles, come_and_go=COMING_AND_GOING, keys=keys),
         *FIXED_TABLES,
     )
+
+
+Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
+
+
+def without_smoke(predictions: Rows) -> Rows:
+    """The rows of the prediction log but those to smoke texts; they need their `request_id`."""
+    import pyarrow.compute as pc
+
+    ours = pc.fill_null(pc.starts_with(predictions["request_id"], SMOKE), False)
+    return predictions.filter(pc.invert(ours))

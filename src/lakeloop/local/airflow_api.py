@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -30,15 +30,22 @@ class AirflowApi:
 
     It asks for the token that an Airflow without log-in gives to everybody. With `session`, an HTTP client
     that carries the credentials of a person who is logged in, it acts as that person and asks for no token.
+    Where people have to log in, `login` says as whom it asks: name and password, read when they are needed.
 
     Raises:
         ServiceError: in all methods, Airflow does not answer or refuses.
     """
 
-    def __init__(self, url: str, session: httpx.Client | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        session: httpx.Client | None = None,
+        login: Callable[[], tuple[str, str] | None] | None = None,
+    ) -> None:
         self.url = url
         self._client = session or httpx.Client(base_url=url, timeout=30.0)
         self._logs_in = session is None
+        self._login = login or (lambda: None)
         self._token = ""
 
     def __enter__(self) -> Self:
@@ -202,12 +209,17 @@ class AirflowApi:
         return answer
 
     def _new_token(self) -> str:
-        answer = self._client.get("/auth/token")
+        if login := self._login():
+            named = {"username": login[0], "password": login[1]}
+            answer = self._client.post("/auth/token", json=named)
+        else:
+            answer = self._client.get("/auth/token")
         if not answer.is_success:
+            asker = f"of {login[0]}" if login else "without a name"
             raise ServiceError(
                 "Airflow wants to know who asks",
                 where=self.url,
-                found=f"{answer.status_code} to a request for a token without a name",
+                found=f"{answer.status_code} to a request for a token {asker}",
                 remedy="log in to its web UI: the page Lakeloop does the same with your rights",
             )
         token: str = answer.json()["access_token"]

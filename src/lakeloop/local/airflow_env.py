@@ -10,11 +10,39 @@ import os
 import secrets
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from lakeloop.durable import write_atomically
-from lakeloop.errors import ServiceError
+from lakeloop.errors import ConfigurationError, ServiceError
 from lakeloop.settings import Settings
+
+ALL_ADMINS = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"
+USERS = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"
+PASSWORDS_FILE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
+_YES = ("true", "t", "1")
+"""What Airflow takes for yes, in small letters."""
+
+
+def admin_in(environment: Mapping[str, str]) -> str:
+    """The first user with the role `admin`, as whom commands act; empty where nobody has to log in.
+
+    Raises:
+        ConfigurationError: people have to log in, and none of the users is an admin.
+    """
+    if environment[ALL_ADMINS].strip().lower() in _YES:
+        return ""
+    for user in environment[USERS].split(","):
+        name, _, role = user.strip().partition(":")
+        if name and role.lower() == "admin":
+            return name
+    raise ConfigurationError(
+        "no user of Airflow is an admin",
+        where=USERS,
+        expected="NAME:ROLE, with commas between; one role at least is admin",
+        found=environment[USERS] or "nothing",
+        remedy="add one: commands such as lakeloop start act as that user",
+    )
 
 
 def airflow_environment(settings: Settings, airflow_url: str, server_url: str) -> dict[str, str]:
@@ -35,8 +63,10 @@ def airflow_environment(settings: Settings, airflow_url: str, server_url: str) -
         "AIRFLOW__CORE__PARALLELISM": str(3 * max(2, os.cpu_count() or 2)),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{airflow_url}/execution/",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
-        # One person on the loopback address: no log-in.
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        # One person on the loopback address: no log-in, unless the caller wants users.
+        ALL_ADMINS: os.environ.get(ALL_ADMINS, "True"),
+        USERS: os.environ.get(USERS, "admin:admin"),
+        PASSWORDS_FILE: os.environ.get(PASSWORDS_FILE) or str(home / "passwords.json"),
         # The executor's log server; the default port would collide with another Airflow on this machine.
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": f"{__name__}.{hostname.__name__}",

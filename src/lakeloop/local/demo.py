@@ -39,7 +39,9 @@ def up() -> None:
     with Reporter(console) as reporter:
         reporter.step("starting Airflow and the model server")
         stack = stacks.start(settings, say=reporter.say)
-    console.print(f"Airflow      {stack.airflow_url}\nModel server {stack.server_url}/docs\nStop: make down")
+    console.print(
+        f"{stack.airflow_line}\n{stack.server_line}\nStop: make down", highlight=False, soft_wrap=True
+    )
     console.print("DAGs start paused: switch them on in the web UI (`make demo` does it for its loop).")
 
 
@@ -102,7 +104,7 @@ def _drive(
     # The stack may answer on other ports than the settings say.
     settings = settings.model_copy(update={"airflow_url": stack.airflow_url, "server_url": stack.server_url})
     context = StageContext.open(spec.name, settings, Attempt.local())
-    with AirflowApi(stack.airflow_url) as api:
+    with AirflowApi(stack.airflow_url, login=stack.login) as api:
         outcome = drive(
             api,
             spec.name,

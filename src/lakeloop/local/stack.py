@@ -19,10 +19,11 @@ from lakeloop import jobs
 from lakeloop.errors import ServiceError
 from lakeloop.local import processes
 from lakeloop.local.airflow_api import AirflowApi
-from lakeloop.local.airflow_env import airflow_environment, free_port
+from lakeloop.local.airflow_env import PASSWORDS_FILE, admin_in, airflow_environment, free_port
 from lakeloop.local.processes import Component
 from lakeloop.local.state import WATCHER, Stack, StackFile
 from lakeloop.ports import AIRFLOW_PORT, SERVER_PORT
+from lakeloop.serving.keys import own_key, read_keys
 from lakeloop.settings import Settings, protect_home
 from lakeloop.stages.catalogue import GPU, POOLS
 
@@ -48,8 +49,11 @@ def start(settings: Settings, *, say: Say, ports: tuple[int, int] | None = None)
     8080 and 8100, or free ones when these are taken.
 
     Raises:
+        ConfigurationError: the file of the server's keys is wrong, or no user of Airflow is an admin;
+            nothing was started.
         ServiceError: a process ended by itself or did not answer in time; everything was stopped again.
     """
+    key_names = _key_names(settings)
     if running := find(settings):
         say(f"already running: Airflow at {running.airflow_url}")
         return running if running.watched else _watch_again(settings, running)
@@ -59,7 +63,14 @@ def start(settings: Settings, *, say: Say, ports: tuple[int, int] | None = None)
     airflow_port, server_port = ports or (free_port(AIRFLOW_PORT), free_port(SERVER_PORT))
     urls = f"http://127.0.0.1:{airflow_port}", f"http://127.0.0.1:{server_port}"
     env = airflow_environment(settings, *urls)
-    stack = Stack(airflow_url=urls[0], server_url=urls[1], components=())
+    stack = Stack(
+        airflow_url=urls[0],
+        server_url=urls[1],
+        components=(),
+        key_names=key_names,
+        admin=admin_in(env),
+        passwords=env[PASSWORDS_FILE],
+    )
     try:
         say("preparing Airflow's database")
         _migrate(settings, env)
@@ -72,6 +83,14 @@ def start(settings: Settings, *, say: Say, ports: tuple[int, int] | None = None)
     except BaseException:
         processes.stop(stack.components)
         raise
+
+
+def _key_names(settings: Settings) -> int:
+    """How many keys the model server will have, after a look at their file by both of its sides."""
+    if settings.serve_keys_file is None:
+        return 0
+    own_key(settings.serve_keys_file)
+    return len(read_keys(settings.serve_keys_file).hashes)
 
 
 def _watch_again(settings: Settings, stack: Stack) -> Stack:
@@ -200,6 +219,6 @@ def _not_ready(stack: Stack) -> list[str]:
 
 
 def _make_pools(stack: Stack, gpu_slots: int) -> None:
-    with AirflowApi(stack.airflow_url) as api:
+    with AirflowApi(stack.airflow_url, login=stack.login) as api:
         for name, (slots, purpose) in POOLS.items():
             api.set_pool(name, gpu_slots if name == GPU else slots, purpose)

@@ -5,10 +5,13 @@ One process at a time writes the file: the one that starts the stack, the watche
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from lakeloop.durable import write_atomically
+from lakeloop.errors import ServiceError
 from lakeloop.local.processes import Component
+from lakeloop.plural import counted
 from lakeloop.records import Frozen
 from lakeloop.settings import Settings
 
@@ -22,6 +25,52 @@ class Stack(Frozen):
     airflow_url: str
     server_url: str
     components: tuple[Component, ...]
+    key_names: int | None = None
+    """Keys that the model server had when it was started, 0: none; None: an earlier version started it."""
+
+    admin: str = ""
+    """The user of Airflow as whom commands act; empty where nobody has to log in."""
+    passwords: str = ""
+    """Airflow's file with the passwords of its users."""
+
+    def login(self) -> tuple[str, str] | None:
+        """Name and password of `admin`; None where nobody has to log in.
+
+        Raises:
+            ServiceError: the file with the passwords cannot be read, or has none of that user.
+        """
+        if not self.admin:
+            return None
+        try:
+            return self.admin, str(json.loads(Path(self.passwords).read_bytes())[self.admin])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ServiceError(
+                "the password of Airflow's user is not known",
+                where=self.passwords,
+                expected=f"a JSON object with the password of {self.admin}",
+                found=f"{type(error).__name__}: {error}",
+                remedy="mend it; or take it away, and stop and start: Airflow writes it anew",
+            ) from None
+
+    @property
+    def airflow_line(self) -> str:
+        """Where Airflow answers, and who may log in."""
+        users = f", users log in: passwords in {self.passwords}" if self.admin else ""
+        return f"Airflow      {self.airflow_url}{users}"
+
+    @property
+    def keys(self) -> str:
+        """Who may ask the model server, for people; empty where it is not known."""
+        if self.key_names is None:
+            return ""
+        if not self.key_names:
+            return "keys: off, open to everybody who reaches it"
+        return f"keys: on ({counted(self.key_names, 'name')})"
+
+    @property
+    def server_line(self) -> str:
+        """Where the model server answers, and whom."""
+        return ", ".join(part for part in (f"Model server {self.server_url}/docs", self.keys) if part)
 
     @property
     def alive(self) -> bool:

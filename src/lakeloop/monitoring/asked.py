@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import TypeAdapter, ValidationError
 
+from lakeloop.lake.tables import without_smoke
 from lakeloop.monitoring.odds import Bools, Floats, Ints
 from lakeloop.records import now
 from lakeloop.tasks.base import Answer
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from lakeloop.registry.trials import Trial
     from lakeloop.spec.loop import LoopSpec
 
-SMOKE = "smoke-"
-"""How the ids of requests of a roll-out begin."""
 _NEVER = np.iinfo(np.int64).min
 """The moment of feedback that was not given."""
 
@@ -90,7 +89,7 @@ def _batches(
     day, today = since.date(), now().date() + timedelta(days=1)  # the clock of another machine may be ahead
     while day <= today:
         for batch in lake.scan(table, columns=there, since={at: since}, partition=day.isoformat()):
-            kept = batch.filter(pc.invert(pc.starts_with(batch["request_id"], SMOKE)))
+            kept = without_smoke(batch)
             if kept.num_rows:
                 yield kept
         day += timedelta(days=1)

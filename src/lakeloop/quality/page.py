@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jinja2
 
 from lakeloop.durable import write_atomically
+from lakeloop.plural import counted
 from lakeloop.quality.alike import Conflicts
 from lakeloop.quality.checkpoint import Audit, CheckResult
 from lakeloop.quality.quarantine import Row, SetAside
@@ -113,6 +114,7 @@ class DayReport:
             set_aside=self.set_aside,
             examples=self.examples,
             conflicts=self.conflicts,
+            counted=counted,
         )
 
     def _plain(self) -> dict[str, Any]:

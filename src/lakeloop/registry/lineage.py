@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from lakeloop.lake.files import LakeFiles
 from lakeloop.lake.store import Lake
+from lakeloop.lake.tables import without_smoke
 from lakeloop.records import Counts, Frozen, StageRecord
 from lakeloop.registry.history import History, ModelVersion, Move
 from lakeloop.search.stored import search_of
@@ -218,9 +219,10 @@ def _step(record: StageRecord | None) -> Step | None:
 
 
 def answers_of(lake: Lake, version: str) -> dict[str, int]:
-    """Day -> answers of the version, counted batch by batch."""
+    """Day -> answers of the version, counted batch by batch, without those to smoke texts of a roll-out."""
     found: Counter[str] = Counter()
-    for batch in lake.scan("predictions", columns=["partition"], model_version=version):
+    for every in lake.scan("predictions", columns=["partition", "request_id"], model_version=version):
+        batch = without_smoke(every)
         found.update(_counted(pc.value_counts(batch["partition"]).to_pylist()))
     return dict(sorted(found.items()))
 

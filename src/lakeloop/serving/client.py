@@ -10,6 +10,7 @@ from typing import Any, Self
 import httpx
 
 from lakeloop.errors import ServiceError
+from lakeloop.serving.keys import bearer
 from lakeloop.tasks.base import Answer
 from lakeloop.tasks.reading import Instance, as_instances
 from lakeloop.tasks.registry import task_class
@@ -49,8 +50,7 @@ class ModelServer:
     ) -> None:
         self.url = url.rstrip("/")
         self.path = f"/v1/loops/{loop}"
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(base_url=self.url, timeout=seconds, headers=headers)
+        self._http = httpx.Client(base_url=self.url, timeout=seconds, headers=bearer(key))
 
     def __enter__(self) -> Self:
         return self

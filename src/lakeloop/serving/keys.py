@@ -1,8 +1,8 @@
 """The keys of the model server: a file of names and keys, of which the server keeps the hashes alone.
 
-The file is the one setting of both sides (`LAKELOOP_SERVE_KEYS_FILE`): the server takes all its keys, and
-what asks the server from here, such as the stage `rollout`, shows the first. A key is in no environment and
-no command line, where other programs could read it.
+The file is the one setting of both sides (`LAKELOOP_SERVE_KEYS_FILE`, or `keys` in the home): the server
+takes all its keys, and what asks the server from here, such as the stage `rollout`, shows the first. A key is
+in no environment and no command line, where other programs could read it.
 """
 
 from __future__ import annotations
@@ -91,6 +91,11 @@ def own_key(file: Path | None) -> str | None:
     )
 
 
+def bearer(key: str | None) -> dict[str, str]:
+    """The header in which a program shows a key (RFC 6750); none where there is none."""
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
 def _entries(file: Path) -> Iterator[tuple[str, str, str]]:
     """Name, key and hash of each line; the key or the hash is empty. Of a wrong line its number is told."""
     try:
@@ -101,7 +106,7 @@ def _entries(file: Path) -> Iterator[tuple[str, str, str]]:
             "the file of the server's keys cannot be read",
             where=str(file),
             found=reason,
-            remedy=f"mend it, or unset {VARIABLE}: then everybody who reaches the server can ask",
+            remedy=f"mend it; without it, and without {VARIABLE}, everybody who reaches the server can ask",
         ) from None
     for number, line in enumerate(lines, start=1):
         if not (stripped := line.strip()) or stripped.startswith("#"):

@@ -96,7 +96,7 @@ def test_the_page_says_what_a_person_needs(report: Report) -> None:
     assert "better than the champion v3." in text
     assert "The gate refuses it: 2 of 5 checks fail (minimum score, reason to replace)." in text
     assert "at most 0.0100 worse than the champion, and than the best version of the loop's history" in text
-    assert "The 1 of 1 wrong answers of the baseline" in text
+    assert "The wrong answer of the candidate baseline with the largest error" in text
     assert re.search(r"right answer tech \(16\.\d%\) , answer sports \(80\.\d%\) · error 0\.80\d", text)
     for name, count in report.card.rows.items():
         assert f"{name}, {count} rows" in text
@@ -146,7 +146,10 @@ def test_a_page_on_numbers_has_a_scatter_and_residuals_and_says_that_less_is_bet
     assert tags.all.count("svg") == 3
     assert tags.all.count("circle") == 2 * NUMBERS.num_rows + 1
     assert "mean absolute error, champion v3" in tags.text
-    assert "The 2 of 2 inexact answers of the baseline with the largest error (absolute error)" in tags.text
+    assert (
+        "The 2 of 2 inexact answers of the candidate baseline with the largest error (absolute error)"
+        in tags.text
+    )
     assert re.search(r"deviation( [0-9.]+){3}", tags.text)
 
 
@@ -189,7 +192,7 @@ def test_a_first_evaluation_has_no_champion_and_may_have_no_mistakes(report: Rep
 def test_the_page_of_an_older_evidence_says_what_that_has(report: Report) -> None:
     old = report.evidence.model_dump(exclude={"comparisons", "best", "untested", "leaked", "examples"})
     page = render(replace(report, evidence=Evidence.model_validate(old)))
-    assert "The 1 of 1 wrong answers" in page
+    assert "The wrong answer of the candidate baseline" in page
     assert "Beside the" not in page
 
 
@@ -204,7 +207,9 @@ def test_the_page_names_answers_without_test_rows_and_a_leak(report: Report) -> 
 def test_a_page_without_texts_has_none_and_the_same_numbers(report: Report) -> None:
     page = render(report, texts=False)
     assert "alert" not in page
-    assert "1 of 4 test rows are answered wrong by the baseline. Their texts stay in the lake." in page
+    assert (
+        "1 of 4 test rows is answered wrong by the candidate baseline. Their texts stay in the lake." in page
+    )
     assert "0.7778" in page
 
 

@@ -57,7 +57,8 @@ def test_each_format_gives_the_answers_of_the_texts_alone(
     assert (done.rows, done.answered, done.first_fault) == (30, 30, "")
     table = pq.read_table(tmp_path / "out.parquet")
     assert table.schema.equals(SCORED)
-    assert table["row"].to_pylist() == list(range(1, 31))
+    first = 2 if ".csv" in name else 1  # its header is a line
+    assert table["row"].to_pylist() == list(range(first, first + 30))
     assert table["key"].to_pylist() == [row["id"] for row in ROWS]
     assert set(table["model_version"].to_pylist()) == {"v3"}
     assert set(table["model_digest"].to_pylist()) == {predictor.digest}
@@ -73,7 +74,7 @@ def test_rows_that_cannot_be_asked_stay_in_the_table_with_the_reason(
     )
     done = score(predictor, file, tmp_path / "out.parquet", COLUMNS, version="v3")
     assert (done.rows, done.answered) == (6, 2)
-    assert done.first_fault.startswith("a.jsonl row 2: not JSON")
+    assert done.first_fault.startswith("a.jsonl:2: not JSON")
     table = pq.read_table(tmp_path / "out.parquet").to_pylist()
     assert [row["answer"] is None for row in table] == [False, True, True, True, True, False]
     assert table[3]["fault"] == "body: expected a text, found None"
@@ -87,6 +88,17 @@ def test_a_line_of_csv_with_another_number_of_cells_is_told(predictor: Predictor
     assert faults == [None, "expected 3 cells, found 4", "expected 3 cells, found 1", None]
 
 
+def test_a_row_is_numbered_by_the_line_where_it_begins(predictor: Predictor, tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text('id,body,other\n1,"two\nlines",x\n\n2,one,x\n')
+    score(predictor, file, tmp_path / "csv.parquet", COLUMNS, version="v3")
+    assert pq.read_table(tmp_path / "csv.parquet")["row"].to_pylist() == [2, 5]
+    lines = tmp_path / "a.jsonl"
+    lines.write_text('{"body": "one"}\n\n{"body": "three"}\n')
+    score(predictor, lines, tmp_path / "lines.parquet", COLUMNS, version="v3")
+    assert pq.read_table(tmp_path / "lines.parquet")["row"].to_pylist() == [1, 3]
+
+
 def test_a_folder_is_its_files_by_name_and_an_answer_can_be_cut(predictor: Predictor, tmp_path: Path) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
@@ -96,7 +108,7 @@ def test_a_folder_is_its_files_by_name_and_an_answer_can_be_cut(predictor: Predi
     score(predictor, folder, tmp_path / "out.parquet", COLUMNS, version="v3", most=1)
     table = pq.read_table(tmp_path / "out.parquet").to_pylist()
     assert [(row["source_file"], row["row"]) for row in table] == [
-        ("a.csv", 1),
+        ("a.csv", 2),
         ("b.jsonl", 1),
         ("b.jsonl", 2),
     ]

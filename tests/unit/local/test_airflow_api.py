@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx
 import pytest
 
 from lakeloop.errors import ServiceError
 from lakeloop.local.airflow_api import AirflowApi
+from lakeloop.local.state import Stack
 
 
 def test_an_airflow_that_is_gone_is_named_and_not_a_traceback_of_the_client() -> None:
@@ -84,3 +87,31 @@ def test_a_run_that_airflow_could_not_begin_for_a_moment_is_asked_for_again(
         with pytest.raises(ServiceError, match="Airflow answered 500"):
             api.trigger("news.ingest", "2026-11-20")
     assert len(requests) == asked
+
+
+def test_where_people_log_in_commands_act_as_the_admin_of_the_stack(tmp_path: Path) -> None:
+    passwords = tmp_path / "passwords.json"
+    stack = Stack(airflow_url="http://x", server_url="", components=(), admin="ada", passwords=str(passwords))
+    asked: list[tuple[str, str, str]] = []
+
+    def airflow(request: httpx.Request) -> httpx.Response:
+        shown = request.headers.get("Authorization", "")
+        asked.append((request.method, request.url.path, shown))
+        if request.url.path == "/auth/token":
+            known = json.loads(request.content) == {"username": "ada", "password": "secret"}
+            return httpx.Response(201 if known else 401, json={"access_token": "t"})
+        return httpx.Response(200, json={"dags": []})
+
+    def api() -> AirflowApi:
+        found = AirflowApi("http://x", login=stack.login)
+        found._client = httpx.Client(base_url="http://x", transport=httpx.MockTransport(airflow))
+        return found
+
+    with pytest.raises(ServiceError, match="password of Airflow's user is not known"):
+        api().paused_of("news")
+    passwords.write_text('{"ada": "wrong"}')
+    with pytest.raises(ServiceError, match="401 to a request for a token of ada"):
+        api().paused_of("news")
+    passwords.write_text('{"ada": "secret"}')
+    assert api().paused_of("news") == {}
+    assert asked[-2:] == [("POST", "/auth/token", ""), ("GET", "/api/v2/dags", "Bearer t")]

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lakeloop.local.airflow_env import airflow_environment
+from lakeloop.errors import ConfigurationError
+from lakeloop.local.airflow_env import ALL_ADMINS, PASSWORDS_FILE, USERS, admin_in, airflow_environment
 from lakeloop.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -65,3 +66,22 @@ def test_a_lost_task_is_noticed_within_a_minute_and_an_api_server_may_be_away_ne
     assert (times - 1) * (1 + asked_again) / 2 > lost_after
     # Who ends a task is the scheduler, which starts it anew, and not the task itself.
     assert in_vain * times > 2 * lost_after
+
+
+def test_users_of_airflow_are_those_that_the_caller_wants(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (ALL_ADMINS, USERS, PASSWORDS_FILE):
+        monkeypatch.delenv(name, raising=False)
+    usual = airflow_environment(settings, *URLS)
+    assert usual[ALL_ADMINS] == "True"
+    assert admin_in(usual) == ""
+
+    monkeypatch.setenv(ALL_ADMINS, "False")
+    monkeypatch.setenv(USERS, "bob:viewer, ada:admin")
+    wanted = airflow_environment(settings, *URLS)
+    assert admin_in(wanted) == "ada"
+    assert Path(wanted[PASSWORDS_FILE]).is_relative_to(settings.home)
+    monkeypatch.setenv(USERS, "bob:viewer")
+    with pytest.raises(ConfigurationError, match="no user of Airflow is an admin"):
+        admin_in(airflow_environment(settings, *URLS))

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +34,8 @@ class Server:
     status: int = 200
     body: str = json.dumps(ANSWER)
     asked: list[tuple[str, Any]] = field(default_factory=list)
+    shown: list[str | None] = field(default_factory=list)
+    """The header `Authorization` of each question."""
 
 
 @pytest.fixture
@@ -43,6 +46,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             told.asked.append((self.path, json.loads(body)))
+            told.shown.append(self.headers["Authorization"])
             self.send_response(told.status)
             self.send_header("Content-Type", "application/json")
             self.end_headers()
@@ -108,6 +112,28 @@ def test_a_problem_of_the_server_is_told_in_words(
 def test_a_server_that_is_not_there_is_named(question: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAKELOOP_SERVER_URL", "http://127.0.0.1:9")
     assert "The model server at http://127.0.0.1:9 cannot be asked" in question("a text")
+
+
+def test_a_server_with_keys_is_shown_the_one_that_tasks_show(
+    server: Server, question: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question("without")
+    keys = tmp_path / "keys"
+    keys.write_text(f"people: sha256:{'0' * 64}\nloop: {'k3y' * 10}\n")
+    keys.chmod(0o600)
+    monkeypatch.setenv("LAKELOOP_SERVE_KEYS_FILE", str(keys))
+    assert ">sport" in question("with")
+    assert server.shown == [None, f"Bearer {'k3y' * 10}"]
+
+    keys.unlink()
+    assert "the server&#39;s keys cannot be read" in question("a file that is gone")
+    assert len(server.asked) == 2
+
+
+def test_a_server_that_does_not_know_the_key_is_told_with_what_to_set(server: Server, question: Ask) -> None:
+    server.status = 401
+    server.body = json.dumps({"detail": "no key", "error": {"code": "no_key"}})
+    assert "no key: set LAKELOOP_SERVE_KEYS_FILE for Airflow" in question("a text")
 
 
 def test_the_form_of_another_site_asks_nothing(server: Server, client: TestClient) -> None:

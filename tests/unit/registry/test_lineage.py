@@ -71,8 +71,8 @@ def _build(context: StageContext, day: str) -> None:
         )
 
 
-def answer(context: StageContext, day: str, version: str, count: int) -> None:
-    row = dict.fromkeys(PREDICTIONS.names)
+def answer(context: StageContext, day: str, version: str, count: int, request: str = "r") -> None:
+    row = dict.fromkeys(PREDICTIONS.names) | {"request_id": request}
     row |= {"partition": day, "model_version": version, "predicted_at": now(), "batch_id": f"{day}-{version}"}
     rows = pa.Table.from_pylist([row] * count, PREDICTIONS)
     context.lake.append_once("predictions", rows, batch_id=f"{day}-{version}")
@@ -141,6 +141,12 @@ def test_answers_are_counted_by_day_for_each_version(context: StageContext) -> N
     answer(context, DAYS[1], "v2", 2)
     assert lineage(context, "v1").answers == {DAYS[0]: 3, DAYS[1]: 1}
     assert lineage(context, "v2").answers == {DAYS[1]: 2}
+
+
+def test_answers_to_the_smoke_texts_of_a_roll_out_are_not_counted(context: StageContext) -> None:
+    answer(context, DAYS[0], "v1", 1)
+    answer(context, DAYS[1], "v1", 3, request=f"smoke-{DAYS[1]}-v1")
+    assert lineage(context, "v1").answers == {DAYS[0]: 1}
 
 
 def test_a_listing_has_scores_days_and_aliases_the_newest_first(context: StageContext) -> None:

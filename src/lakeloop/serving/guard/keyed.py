@@ -18,7 +18,9 @@ from lakeloop.serving.metrics import ServerMetrics
 
 OPEN = frozenset({"/healthz", "/readyz"})
 """What is answered to everybody: load balancers have no key."""
-_CHALLENGE = 'Bearer realm="lakeloop", Basic realm="lakeloop", charset="UTF-8"'
+CHALLENGES = ('Bearer realm="lakeloop"', 'Basic realm="lakeloop", charset="UTF-8"')
+"""A header for each: RFC 9110 allows one list of both, but browsers read the first scheme of a header only,
+and then never ask for the key."""
 
 
 class KeyGuard:
@@ -65,5 +67,5 @@ def _refusal(*, shown: bool) -> ProblemError:
         if shown
         else "this server answers only to those who have a key",
         expected="Authorization: Bearer KEY",
-        headers={"WWW-Authenticate": _CHALLENGE},
+        repeated=tuple(("WWW-Authenticate", challenge) for challenge in CHALLENGES),
     )

@@ -29,6 +29,13 @@ _SHOWN_ERRORS = 5
 _SHOWN_CHARACTERS = 60
 _REQUEST = '{"texts": ["...", ...], "request_id": "..." (optional)}'
 
+_FIELDS = {
+    "top_k": "top_k: a whole number, 1 or more; without it all",
+    "request_id": "request_id: 1 to 128 characters of printable ASCII without spaces",
+    "instances": '{"instances": [{"text": "...", "text_pair": "...", "features": {...}}, ...]}',
+}
+"""Field of a request -> what it expects; of others the whole request is told."""
+
 _TYPE = "urn:lakeloop:problem:"
 CLIENT_GONE = 499
 """nginx's code for a client that went away before its answer."""
@@ -85,11 +92,14 @@ class ProblemError(Exception):
         expected: str | None = None,
         found: str | None = None,
         headers: Mapping[str, str] | None = None,
+        repeated: Sequence[tuple[str, str]] = (),
     ) -> None:
+        """`repeated`: headers that come more than once, each a line of its own."""
         super().__init__(message)
         self.status = status
         self.detail = ErrorDetail(code=code, message=message, expected=expected, found=found)
         self.headers = dict(headers or {})
+        self.repeated = tuple(repeated)
 
     def response(self) -> JSONResponse:
         """The answer to the client, in the one shape."""
@@ -104,7 +114,10 @@ class ProblemError(Exception):
         )
         headers = {**self.headers, **({REQUEST_ID: identity} if identity else {})}
         content = body.model_dump(exclude_none=True)
-        return JSONResponse(content, self.status, headers=headers, media_type=PROBLEM_JSON)
+        response = JSONResponse(content, self.status, headers=headers, media_type=PROBLEM_JSON)
+        for name, value in self.repeated:
+            response.headers.append(name, value)
+        return response
 
 
 def _phrase(status: int) -> str:
@@ -203,11 +216,16 @@ def _invalid(errors: Sequence[Any]) -> ProblemError:
         422,
         "invalid_request",
         "; ".join(shown),
-        expected=_REQUEST,
+        expected=_REQUEST if first["type"] == "extra_forbidden" else _expected_at(first["loc"]),
         found=None
         if first["type"] in ("missing", NOTHING_ASKED, ASKED_TWICE)
         else _short(first.get("input")),
     )
+
+
+def _expected_at(location: Sequence[Any]) -> str:
+    """What the field at a place of the body, `("body", "top_k")`, expects."""
+    return next((_FIELDS[part] for part in location[1:2] if part in _FIELDS), _REQUEST)
 
 
 def _said(error: Mapping[str, Any]) -> str:

@@ -143,9 +143,45 @@ def named(fields: Sequence[str]) -> str:
 
 
 def shortened(value: str) -> str:
-    """A digest's beginning; other values as they are."""
+    """A digest's beginning, of a long list the number and the first; other values as they are."""
     bare = value.removeprefix("sha256:")
-    return bare[:_SHORT] if len(bare) == 64 and bare.isalnum() else value
+    if len(bare) == 64 and bare.isalnum():
+        return bare[:_SHORT]
+    entries = _entries(value)
+    return value if entries is None else f"{len(entries)}: {named(entries)}"
+
+
+def beside(found: Field) -> tuple[str | None, str | None]:
+    """Then and now of a field for people: what is equal is said once, of long lists only what differs."""
+    then, now = found.then, found.now
+    if then is None or now is None:
+        return then and shortened(then), now and shortened(now)
+    if found.equal:
+        return shortened(then), "the same"
+    before, after = _entries(then), _entries(now)
+    if before is None or after is None:
+        return shortened(then), shortened(now)
+    gone = [entry for entry in before if entry not in set(after)]
+    new = [entry for entry in after if entry not in set(before)]
+    if not gone and not new:
+        return f"{len(before)}", f"{len(after)}, in another order"
+    return _differing(before, "not now", gone), _differing(after, "new", new)
+
+
+def _differing(entries: Sequence[str], word: str, differing: Sequence[str]) -> str:
+    """The number of entries of a list, and those that the other one has not."""
+    return f"{len(entries)}" + (f"; {word}: {named(differing)}" if differing else "")
+
+
+def _entries(value: str) -> list[str] | None:
+    """The entries of a list that is too long to be shown; None of anything else."""
+    if not value.startswith("["):
+        return None
+    try:
+        found = json.loads(value)
+    except ValueError:
+        return None
+    return [_value(entry) for entry in found] if len(found) > _NAMED else None
 
 
 def _files(name: str, then: Mapping[str, str] | None, now: Mapping[str, str]) -> Iterator[Field]:

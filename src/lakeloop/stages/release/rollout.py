@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from lakeloop.errors import ArtifactError, ConfigurationError, ServiceError
+from lakeloop.plural import counted
 from lakeloop.records import StageRecord
 from lakeloop.stages.catalogue import REPORT
 from lakeloop.stages.frame.pending import Pending, Standing
@@ -105,12 +106,14 @@ def _was_last(context: StageContext, champion: ModelVersion) -> bool:
 
 def _prove(stage: StageSession, server: ModelServer, champion: ModelVersion, seconds: float) -> StageRecord:
     """Send the smoke texts and end the stage with the answers; the server was awaited for `seconds`."""
+    from lakeloop.lake.tables import SMOKE
+
     rows = smoke_instances(stage.context.loop)
     metrics = {"rollout/seconds_to_serve": seconds, "rollout/smoke_texts": float(len(rows))}
     answers: list[dict[str, Any]] = []
     if rows:
         started = time.monotonic()
-        told = server.ask(rows, request_id=f"smoke-{stage.partition}-{champion.name}")
+        told = server.ask(rows, request_id=f"{SMOKE}{stage.partition}-{champion.name}")
         metrics["rollout/smoke_ms"] = (time.monotonic() - started) * 1000
         metrics |= {f"rollout/smoke_{name}": number for name, number in told.numbers.items()}
         _require_version(server, told.version, champion)
@@ -123,7 +126,8 @@ def _prove(stage: StageSession, server: ModelServer, champion: ModelVersion, sec
     stage.tracker.log(metrics)
     page = stage.context.settings.server_link.rstrip("/") or server.url
     return stage.done(
-        reason=f"{champion.name} answers at {server.url} after {seconds:.1f} s; {len(rows)} texts answered",
+        reason=f"{champion.name} answers at {server.url} after {seconds:.1f} s;"
+        f" {counted(len(rows), 'text')} answered",
         outputs={
             "version": champion.name,
             "digest": champion.digest,

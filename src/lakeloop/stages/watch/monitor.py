@@ -1,7 +1,8 @@
 """Stage `monitor`: what the model answered on one day, beside what it was trained on. It decides nothing.
 
-Counted is every logged prediction of the day, roll-out smoke texts included (their request ids begin with
-`smoke-`). How answers are dealt into shares is the task's, the arithmetic is in `lakeloop.monitoring`.
+Counted is every logged prediction of the day but those to smoke texts of a roll-out: these are chosen by a
+person, and on a quiet day they would be most of what was asked. How answers are dealt into shares is the
+task's, the arithmetic is in `lakeloop.monitoring`.
 """
 
 from __future__ import annotations
@@ -57,10 +58,12 @@ def monitor(context: StageContext, partition: str) -> StageRecord:
 
 
 def _predictions(context: StageContext, partition: str) -> pa.Table:
+    from lakeloop.lake.tables import without_smoke
+
     # The columns that the table has: in a lake of an earlier version answers are in columns of their own.
     schema = context.lake.dataset("predictions", partition=partition).schema
     columns = [name for name in schema.names if name not in _NOT_READ]
-    return context.lake.read("predictions", columns=columns, partition=partition)
+    return without_smoke(context.lake.read("predictions", columns=columns, partition=partition))
 
 
 def _record(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from lakeloop.stages.catalogue import STAGES, stage_named
 from lakeloop.stages.data.ingest import ingest
 from lakeloop.stages.frame.look import look_at
-from lakeloop.stages.frame.why import why
+from lakeloop.stages.frame.why import beside, field, shortened, why
 from tests.support.small_loop import DAYS, small_context, small_loop
 
 DAY = DAYS[0]
@@ -60,3 +61,28 @@ def test_a_day_without_a_drop_is_nothing_to_do(project: Path) -> None:
 def test_a_stage_that_looks_at_more_than_its_inputs_is_not_asked(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="more than its inputs"):
         look_at(small_context(tmp_path), stage_named(name), DAY)
+
+
+def test_of_a_long_list_the_number_is_shown_and_what_differs() -> None:
+    labels = [f"label {number}" for number in range(77)]
+    now = [*labels[1:], "new one"]
+    assert shortened(json.dumps(labels)) == (
+        "77: label 0, label 1, label 2, label 3, label 4, label 5 and 71 more"
+    )
+    assert beside(field("labels", json.dumps(labels), json.dumps(labels))) == (
+        "77: label 0, label 1, label 2, label 3, label 4, label 5 and 71 more",
+        "the same",
+    )
+    assert beside(field("labels", json.dumps(labels), json.dumps(now))) == (
+        "77; not now: label 0",
+        "77; new: new one",
+    )
+    assert beside(field("labels", json.dumps(labels), json.dumps(labels[::-1]))) == (
+        "77",
+        "77, in another order",
+    )
+    assert beside(field("labels", json.dumps(labels[:2]), json.dumps(labels))) == (
+        '["label 0", "label 1"]',
+        "77: label 0, label 1, label 2, label 3, label 4, label 5 and 71 more",
+    )
+    assert beside(field("text", "[not a list", None)) == ("[not a list", None)

@@ -111,7 +111,7 @@ def test_rows_of_raw_are_answered_before_any_check_saw_them(tmp_path: Path) -> N
         None,
         "text: expected a text, found None",
     )
-    assert done.examples == ("x.jsonl row 1: text: expected a text, found None",)
+    assert done.examples == ("x.jsonl:1: text: expected a text, found None",)
 
 
 def test_files_of_the_day_are_answered_and_every_line_is_accounted_for(tmp_path: Path) -> None:

@@ -98,6 +98,18 @@ def test_a_day_without_predictions_is_skipped_and_says_so(context: StageContext)
     assert (record.status, record.reason) == ("skipped", f"no predictions on {DAY}")
 
 
+def test_smoke_texts_of_a_roll_out_are_no_use_of_the_model(context: StageContext) -> None:
+    promote(context, 1, {"sports": 0.5, "tech": 0.5})
+    log_predictions(context, f"smoke-{DAY}-v1", ["sports"] * 2)
+    assert monitor(context, DAY).reason == f"no predictions on {DAY}"
+
+    log_predictions(context, "a", ["tech"] * 4)
+    record = monitor(context, DAY)
+    assert record.metrics["monitor/predictions"] == 4
+    assert record.metrics["monitor/requests"] == 4
+    assert record.metrics["monitor/share/tech"] == 1
+
+
 def test_without_a_champion_there_is_nothing_to_compare_with(context: StageContext) -> None:
     log_predictions(context, "a", ["tech"])
 

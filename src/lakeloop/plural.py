@@ -1,0 +1,8 @@
+"""Numbers and what they count, in words for people."""
+
+from __future__ import annotations
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number and what it counts: `1 day`, `2 days`; `many` where it is not `one` and an s."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
