@@ -19,6 +19,7 @@ from lakeloop.stages.frame.status import (
     PartitionStatus,
     StageStatus,
 )
+from lakeloop.stages.release.asked import Asked
 from tests.support.records import NOON
 
 REASON = "finetune with macro F1 0.9793 (baseline 0.9765) passes: at least 0.9000 asked; no champion yet"
@@ -104,6 +105,13 @@ def test_it_says_everything_that_the_end_of_the_demo_has_to_say() -> None:
         "/reports/index.html",
     ):
         assert part in text
+
+
+def test_a_person_who_is_asked_is_told_what_and_how_to_answer() -> None:
+    asked = Asked(loop="news", partition="2026-11-20", candidate="finetune", over="v1", since=NOON)
+    text = "\n".join(drawn(loop_status().model_copy(update={"asked": asked}), 250))
+    assert "waits: 2026-11-20, candidate finetune beside champion v1, since " in text
+    assert "lakeloop approve news --partition 2026-11-20" in text
 
 
 def test_rows_that_went_missing_are_not_called_accounted_for() -> None:

@@ -10,12 +10,16 @@ import pytest
 from fastapi.testclient import TestClient
 
 from lakeloop.attempt import Attempt
-from lakeloop.errors import DataError
+from lakeloop.errors import DataError, TooEarlyError
 from lakeloop.evaluation.stored import OUTPUT, store
 from lakeloop.settings import Settings
+from lakeloop.stages.data.validate import validate
+from lakeloop.stages.frame import status
 from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.release.asked import Asked
 from tests.support.airflow import ROOT
 from tests.support.evidence import evidence, model
+from tests.support.records import NOON
 from tests.support.released import released
 
 ATTEMPT = Attempt("news.ingest:manual__1")
@@ -52,6 +56,27 @@ def test_a_card_says_how_a_loop_is_and_why(client: TestClient, ran: StageContext
 
 def test_a_loop_that_never_ran_says_so(client: TestClient, settings: Settings) -> None:
     assert health_of(client) == "never ran"
+
+
+def test_a_stage_that_was_asked_for_before_its_time_changes_no_health(
+    client: TestClient, settings: Settings
+) -> None:
+    context = StageContext.open("news", settings, ATTEMPT)
+    with pytest.raises(TooEarlyError):
+        validate(context, DAY)
+    assert health_of(client) == "never ran"
+
+
+def test_a_question_that_waits_leads_to_where_it_is_answered(
+    client: TestClient, ran: StageContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Asked(loop="news", partition=DAY, candidate="finetune", over="v1", since=NOON)
+    monkeypatch.setattr(status, "asked_now", lambda context: asked)  # evaluating takes its time
+    for address in ("/", "/loops/news"):
+        page = client.get(address).text
+        assert f"An approval waits: {DAY}, candidate finetune beside champion v1, since 20" in page
+        assert 'href="/dags/news.deploy/tasks/approve/required_actions"' in page
+        assert f"lakeloop approve news --partition {DAY}" in page
 
 
 def test_a_card_shows_champion_and_scores_over_time(

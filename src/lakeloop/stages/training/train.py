@@ -15,7 +15,7 @@ from typing import Any
 from lakeloop.artifact import candidate_folder, open_artifact
 from lakeloop.base_model import require_fit
 from lakeloop.durable import write_atomically
-from lakeloop.errors import ConfigurationError, DataError, JobError
+from lakeloop.errors import ConfigurationError, JobError, TooEarlyError
 from lakeloop.faults import reach
 from lakeloop.jobs import AT_WORK, JobSpec, cancel, result, status, submit, wait
 from lakeloop.jobs.leftovers import remove_job
@@ -191,12 +191,12 @@ def order_of(context: StageContext, partition: str, name: str) -> Training:
     """The training of a candidate on the newest data set of `partition`.
 
     Raises:
-        DataError: none was frozen.
+        TooEarlyError: none was frozen.
         ConfigurationError: see `training_on`.
     """
     dataset = newest_dataset(context, partition)
     if dataset is None:
-        raise DataError(
+        raise TooEarlyError(
             "no data set to train on",
             where=f"{context.loop.name} {partition}",
             expected="a data set frozen for this partition",
