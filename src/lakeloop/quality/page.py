@@ -19,10 +19,10 @@ from lakeloop.quality.quarantine import Row, SetAside
 _LONG = 200
 """Characters of a value from which on only its beginning is shown, and the rest on demand."""
 _NUMBERS = {
-    "lines_read": "lines read",
-    "good": "rows to publish",
-    "quarantined": "quarantined, by any stage",
-    "duplicates": "duplicates",
+    "lines_read": ("line read", "lines read"),
+    "good": ("row to publish", "rows to publish"),
+    "quarantined": ("quarantined, by any stage", "quarantined, by any stage"),
+    "duplicates": ("duplicate", "duplicates"),
 }
 
 
@@ -66,7 +66,10 @@ class DayReport:
             passed=not self.audit.failed,
             checks=self.audit.checks,
             words=self.audit.words,
-            numbers=[(words, self.account[name]) for name, words in _NUMBERS.items()],
+            numbers=[
+                (one if self.account[name] == 1 else many, self.account[name])
+                for name, (one, many) in _NUMBERS.items()
+            ],
             set_aside=self.set_aside,
             examples=self.examples,
             conflicts=self.conflicts,
