@@ -128,7 +128,7 @@ def test_a_model_that_drops_duplicates_itself_is_counted(context: StageContext) 
     _, transformed, validated = run_all(context)
     assert transformed.counts == Counts(read=17, accepted=16, duplicates=1)
     assert validated.counts == Counts(read=16, accepted=12, quarantined=4)
-    assert "16 built, 1 dropped as duplicates by the model" in transformed.reason
+    assert "16 built, 1 duplicate dropped by the model" in transformed.reason
 
 
 def test_a_bad_row_is_kept_as_it_was_read_when_its_drop_is_not_there_any_more(context: StageContext) -> None:

@@ -55,6 +55,7 @@ OTHERWISE = {
     "src/lakeloop/evaluation/templates/beside.html.j2": "HTML calls the name of a picture so",
     "src/lakeloop/evaluation/templates/grids.html.j2": "HTML calls the name of a picture so",
     "src/lakeloop/evaluation/templates/report.html.j2": "HTML calls the name of a list of links so",
+    "src/lakeloop/quality/page.html.j2": "HTML calls the name of a box so",
     "src/lakeloop/evaluation/templates/search.html.j2": "HTML calls the name of a picture so",
     "plugins/lakeloop_ui/templates/base.html.j2": "HTML calls the name of a field so",
     "plugins/lakeloop_ui/templates/_parts.html.j2": "HTML calls the name of a field so",

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lakeloop.local.status_view import COLOURS
+from lakeloop.plural import counted
 from lakeloop.records import StageRecord
 
 _MOST_METRICS = 12
@@ -49,7 +50,7 @@ def _counts(record: StageRecord) -> str:
     assert counts is not None
     return (
         f"{counts.read} read = {counts.accepted} accepted + {counts.quarantined} quarantined + "
-        f"{counts.duplicates} duplicates"
+        f"{counted(counts.duplicates, 'duplicate')}"
     )
 
 

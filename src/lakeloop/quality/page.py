@@ -18,10 +18,10 @@ from lakeloop.quality.quarantine import Row, SetAside
 from lakeloop.quality.spark import spark
 
 _NUMBERS = {
-    "lines_read": "lines read",
-    "good": "rows to publish",
-    "quarantined": "quarantined, by any stage",
-    "duplicates": "duplicates",
+    "lines_read": ("line read", "lines read"),
+    "good": ("row to publish", "rows to publish"),
+    "quarantined": ("quarantined, by any stage", "quarantined, by any stage"),
+    "duplicates": ("duplicate", "duplicates"),
 }
 
 
@@ -110,7 +110,10 @@ class DayReport:
             shown=SHOWN_VALUES,
             long=_LONG,
             words=self.audit.words,
-            numbers=[(words, self.account[name]) for name, words in _NUMBERS.items()],
+            numbers=[
+                (one if self.account[name] == 1 else many, self.account[name])
+                for name, (one, many) in _NUMBERS.items()
+            ],
             set_aside=self.set_aside,
             examples=self.examples,
             conflicts=self.conflicts,

@@ -21,6 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 import lakeloop
 from lakeloop.hosts import HostGuard, Hosts
+from lakeloop.plural import counted
 from lakeloop.serving import state
 from lakeloop.serving.asking import Asking
 from lakeloop.serving.exchange import Exchange, ServedLoop
@@ -220,8 +221,8 @@ def _require_fits(rows: Sequence[Instance], limits: Limits) -> None:
             413,
             "too_many_texts",
             "too many texts in one request; send them in several",
-            expected=f"at most {limits.texts} texts",
-            found=f"{len(rows)} texts",
+            expected=f"at most {counted(limits.texts, 'text')}",
+            found=counted(len(rows), "text"),
         )
     for index, row in enumerate(rows):
         longest = max(map(len, row.words))

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from lakeloop.plural import counted
 from lakeloop.serving.exchange import ServedLoop
 from lakeloop.serving.guard.identity import CLIENT_ID, PATTERN, REQUEST_ID
 from lakeloop.serving.guard.keyed import OPEN
@@ -112,7 +113,7 @@ def _description(names: list[str], limits: Limits) -> str:
     short = "" if len(names) > 1 else " `/v1/predict` and `/v1/model` are short forms for the one loop."
     champions = ", ".join(f"`{name}`" for name in names)
     return (
-        f"Answers texts with the champions of: {champions}.{short} A request may have {limits.texts} texts of"
-        f" {limits.characters} characters and {limits.body_bytes} bytes, which may come in gzip. Answers are"
-        " logged to the lake. Every error has the same shape (RFC 9457)."
+        f"Answers texts with the champions of: {champions}.{short} A request may have"
+        f" {counted(limits.texts, 'text')} of {limits.characters} characters and {limits.body_bytes} bytes,"
+        " which may come in gzip. Answers are logged to the lake. Every error has the same shape (RFC 9457)."
     )

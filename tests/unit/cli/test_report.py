@@ -45,7 +45,7 @@ def test_every_status_is_shown_with_its_reason(root: Path, status: Status) -> No
 
 def test_counts_are_shown_as_the_sum_that_they_are(root: Path) -> None:
     counts = Counts(read=9, accepted=6, quarantined=2, duplicates=1)
-    assert "9 read = 6 accepted + 2 quarantined + 1 duplicates" in shown(root, counts=counts)
+    assert "9 read = 6 accepted + 2 quarantined + 1 duplicate" in shown(root, counts=counts)
 
 
 def test_links_metrics_and_short_outputs_are_listed(root: Path) -> None:

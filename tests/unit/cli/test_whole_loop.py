@@ -221,7 +221,7 @@ def test_check_and_status_say_what_is_spent_of_a_budget(run: Run, project: Path)
         stage.done(reason="trained", metrics={"seconds": 3600.0, "cpu_seconds": 7200.0})
     assert "warning: over its budget: 2.00 of 1 CPU h" in run("check", "tickets").out
     shown = run("status", "tickets").out
-    assert "1 training job(s): 1.00 h, 2.00 CPU h" in shown
+    assert "1 training job: 1.00 h, 2.00 CPU h" in shown
     assert "2.00 of 1 CPU h of this month are spent" in shown
     assert "budget: 2.00 of 1 CPU h" in run("why", "tickets").out
 

@@ -55,7 +55,7 @@ def test_the_next_training_is_shown_beside_the_last(client: TestClient, ran: Sta
     assert f"{row}<code>17 (default)</code></td>" in page
     overview = client.get("/loops/news").text
     assert 'href="/lakeloop/why/news"' in overview
-    assert "1 training job(s): 0.50 h, 1.00 CPU h, at most 1.0 GB" in overview
+    assert "1 training job: 0.50 h, 1.00 CPU h, at most 1.0 GB" in overview
 
 
 def test_experiments_are_shown_apart_with_their_reports(client: TestClient, ran: StageContext) -> None:

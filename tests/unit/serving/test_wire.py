@@ -68,6 +68,7 @@ def test_a_number_of_scores_that_is_none_is_refused(server: Server, top_k: Any) 
 
     assert answer.status_code == 422
     assert "body.top_k is" in answer.json()["detail"]
+    assert answer.json()["error"]["expected"] == "top_k: a whole number, 1 or more; without it all"
 
 
 def test_the_scores_of_what_is_answered_are_always_there() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakeloop.errors import TooEarlyError
 from lakeloop.faults import reach
+from lakeloop.plural import counted
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.days import require_day
 from lakeloop.spec.identity import identity
@@ -107,7 +108,7 @@ def _transform(
     stage.tracker.table(
         "dbt", ["node", "kind", "status", "seconds"], [list(vars(node).values()) for node in nodes]
     )
-    dropped = f", {counts.duplicates} dropped as duplicates by the model" if counts.duplicates else ""
+    dropped = f", {counted(counts.duplicates, 'duplicate')} dropped by the model" if counts.duplicates else ""
     return stage.done(
         reason=f"{counts.read} raw row(s): {counts.accepted} built{dropped}{cleaned.words}; "
         f"{tests} dbt test(s) passed",

@@ -12,12 +12,17 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from lakeloop.jobs.state import Workdir
+from lakeloop.plural import counted
 from lakeloop.records import Frozen, StageRecord, now
 from lakeloop.settings import Settings
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.stages.catalogue import stage_named
 
 _HOUR = 3600.0
+_MINUTE = 60.0
+_SMALL_HOURS = 0.1
+_SMALL_KWH = 0.01
+"""Below these a smaller unit is told."""
 
 
 class Unfinished(Frozen):
@@ -50,16 +55,26 @@ class Spent(Frozen):
     @property
     def sentence(self) -> str:
         """For people."""
-        parts = [f"{self.trainings} training job(s): {self.wall_hours:.2f} h, {self.cpu_hours:.2f} CPU h"]
+        jobs = counted(self.trainings, "training job")
+        parts = [f"{jobs}: {_told(self.wall_hours)}", _told(self.cpu_hours, "CPU ")]
         if self.gpu_hours:
-            parts.append(f"{self.gpu_hours:.2f} GPU h")
+            parts.append(_told(self.gpu_hours, "GPU "))
         if self.peak_memory_mb is not None:
             parts.append(f"at most {self.peak_memory_mb / 1024:.1f} GB")
         if self.energy_kwh is not None:
-            parts.append(f"{self.energy_kwh:.3f} kWh")
+            small = self.energy_kwh < _SMALL_KWH
+            parts.append(f"{self.energy_kwh * 1000:.2g} Wh" if small else f"{self.energy_kwh:.3f} kWh")
         if self.unfinished_hours:
-            parts.append(f"{self.unfinished_hours:.2f} h of it in jobs without a result")
+            parts.append(f"{_told(self.unfinished_hours)} of it in jobs without a result")
         return ", ".join(parts)
+
+
+def _told(hours: float, of: str = "") -> str:
+    """A time in the unit that shows its digits: `1.50 h`, `4.2 min`, `12 CPU s`."""
+    if hours >= _SMALL_HOURS:
+        return f"{hours:.2f} {of}h"
+    seconds = hours * _HOUR
+    return f"{seconds / 60:.1f} {of}min" if seconds >= _MINUTE else f"{seconds:.3g} {of}s"
 
 
 class BudgetStatus(Frozen):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from lakeloop.datasets.published import PublishedPartition, describe_days, published_partitions
 from lakeloop.durable import write_atomically
 from lakeloop.errors import ArtifactError, FenceError
+from lakeloop.plural import counted
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.identity import identity
 from lakeloop.stages.frame.beside import require_same_columns
@@ -74,7 +75,7 @@ def _freeze(
     sizes = ", ".join(f"{name} {count}" for name, count in card.rows.items())
     return stage.done(
         reason=f"{assembled.rows} rows of {len(published)} day(s), {days}: {sizes};"
-        f" {assembled.duplicates} repeated texts left out"
+        f" {counted(assembled.duplicates, 'repeated text')} left out"
         + (f", {assembled.similar} much like an earlier one" if assembled.similar else ""),
         outputs={
             "dataset": card.folder_name,

@@ -16,7 +16,7 @@ from lakeloop.settings import Settings
 from lakeloop.spec.identity import training_identity, weights_of
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.train import Train
-from lakeloop.stages.frame.cost import budget_status, spent, unfinished
+from lakeloop.stages.frame.cost import Spent, budget_status, spent, unfinished
 from tests.support.records import provenance
 from tests.support.small_loop import DAYS, small_loop
 
@@ -53,10 +53,10 @@ def test_the_costs_of_all_trainings_are_summed_and_what_is_not_known_is_left_out
     cost = spent([old, new, taken_again, other])
     assert (cost.trainings, cost.wall_hours, cost.cpu_hours, cost.gpu_hours) == (2, 2, 3, 0.5)
     assert (cost.peak_memory_mb, cost.energy_kwh) == (2048, 1)
-    assert cost.sentence == "2 training job(s): 2.00 h, 3.00 CPU h, 0.50 GPU h, at most 2.0 GB, 1.000 kWh"
+    assert cost.sentence == "2 training jobs: 2.00 h, 3.00 CPU h, 0.50 GPU h, at most 2.0 GB, 1.000 kWh"
     without = spent([old])
     assert (without.peak_memory_mb, without.energy_kwh) == (None, None)
-    assert without.sentence == "1 training job(s): 1.00 h, 2.00 CPU h"
+    assert without.sentence == "1 training job: 1.00 h, 2.00 CPU h"
 
 
 def test_what_jobs_without_a_result_have_cost_counts_until_the_ledger_says_it(tmp_path: Path) -> None:
@@ -118,3 +118,20 @@ def test_a_budget_decides_nothing_of_what_a_training_makes() -> None:
     candidate = plain.train.candidate("finetune")
     assert weights_of(rich, candidate) == weights_of(plain, candidate)
     assert Train().settings_of(candidate).keys() == rich.train.settings_of(candidate).keys()
+
+
+@pytest.mark.parametrize(
+    ("hours", "told"),
+    [
+        (0.0, "0 s, 0 CPU s"),
+        (0.001, "3.6 s, 3.6 CPU s"),
+        (0.05, "3.0 min, 3.0 CPU min"),
+        (0.5, "0.50 h, 0.50 CPU h"),
+    ],
+)
+def test_a_small_cost_is_told_in_a_unit_that_shows_it(hours: float, told: str) -> None:
+    assert Spent(trainings=1, wall_hours=hours, cpu_hours=hours).sentence == f"1 training job: {told}"
+
+
+def test_a_small_energy_is_told_in_watt_hours() -> None:
+    assert Spent(trainings=1, energy_kwh=0.00042).sentence.endswith("0.42 Wh")
