@@ -55,8 +55,8 @@ def active_runs(loops: Sequence[str]) -> dict[str, tuple[Run, ...]]:
                 loop, _, dag = dag_id.rpartition(".")
                 if loop in loops:
                     found[loop].append(Run(dag, partition))
-    except SQLAlchemyError:
-        log.warning("the runs of Airflow cannot be read", exc_info=True)
+    except SQLAlchemyError as error:
+        log.warning("the runs of Airflow cannot be read: %s", error)
         return {}
     return {loop: tuple(runs) for loop, runs in found.items()}
 

@@ -191,7 +191,7 @@ def test_what_a_frame_shows_can_be_read_in_both_schemes(site: Site, browser: Bro
         assert high - low > 150, kind
     page.goto(f"{site.pages.url}view/docs/news/read/index.html")
     name = page.frame_locator("iframe").get_by_text("day_mi/n_rows").bounding_box()
-    value = page.frame_locator("iframe").locator("td.value summary").bounding_box()
+    value = page.frame_locator("iframe").locator(".checks summary").bounding_box()
     assert name is not None
     assert value is not None
     assert name["height"] < 30, "a name stays on one line"

@@ -50,22 +50,19 @@ def serving_pages(**environment: str) -> Iterator[Pages]:
 
 
 def main() -> None:
-    from tests.support.airflow import prepare_airflow
+    from tests.support.airflow import make_database, prepare_airflow
 
     prepare_airflow()
 
     import uvicorn
-    from airflow import settings
     from airflow.api_fastapi.app import init_auth_manager
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-    from airflow.models.revoked_token import RevokedToken
     from fastapi import FastAPI
     from lakeloop_airflow.links import MOUNT, page
     from lakeloop_ui.app import create_app
 
     manager = init_auth_manager()
-    # All that a check of a token needs of Airflow's database.
-    RevokedToken.__table__.create(settings.engine, checkfirst=True)
+    make_database()
     token = manager.generate_jwt(SimpleAuthManagerUser(username=USER, role="user"))
     root = FastAPI()
     root.mount(MOUNT, create_app())
@@ -73,6 +70,8 @@ def main() -> None:
     url = f"http://127.0.0.1:{listening.getsockname()[1]}{page('')}"
     sys.stdout.write(json.dumps({"url": url, "token": token}) + "\n")
     sys.stdout.flush()
+    # Nobody reads on: a log that fills the pipe would stop the pages.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     uvicorn.Server(uvicorn.Config(root, log_level="warning")).run([listening])
 
 

@@ -13,7 +13,8 @@ import transformers as hf
 
 from lakeloop.base_model import BaseModel
 from lakeloop.errors import ConfigurationError
-from training import graph, probe
+from lakeloop.inference.encoders import reading
+from training import graph
 from training.graph import graph_of
 from training.network import Network, load_encoder
 from training.probe import keep_nothing, require_own_answers
@@ -130,6 +131,6 @@ def test_an_architecture_that_reckons_with_its_mask_as_numbers_is_written_as_a_g
     require_own_answers(encoder, "xlnet")
     wanted = Network(encoder, 3).eval()
     assert_alike(graph_of(wanted, tmp_path), wanted)
-    monkeypatch.setattr(probe, "_FLOAT_MASK", frozenset())
+    monkeypatch.setattr(reading, "_FLOAT_MASK", frozenset())
     with pytest.raises(ConfigurationError, match="cannot be written as ONNX"):
         graph.traced(wanted)
