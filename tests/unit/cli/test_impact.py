@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from rich.console import Console
 
 from lakeloop.cli.impact import _made_of, _sum, _title
-from lakeloop.local.status_view import console_for_people
 from lakeloop.stages.frame.session import StageContext
 from tests.support.command import DAY, Run
 from tests.support.small_loop import DAYS
@@ -31,7 +31,7 @@ def test_each_state_is_shown_with_its_models_and_what_is_outdated_is_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     found = impact(context, DAYS[0])
-    console = console_for_people()
+    console = Console(width=160)
     for number, edition in enumerate(found.editions, start=1):
         console.print(_title(edition, number, 2), _made_of(edition))
     console.print(_sum(found))
