@@ -5,13 +5,15 @@ A day that is delivered again is published again; what was made of the rows of b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
+from lakeloop.lake.files import LakeFiles
 from lakeloop.lake.store import Lake
 from lakeloop.records import EXPERIMENT, Frozen, StageRecord
 from lakeloop.registry.history import History
-from lakeloop.registry.lineage import answers_of
+from lakeloop.registry.lineage import answers_by_version
 from lakeloop.search.stored import search_of
 
 
@@ -80,6 +82,16 @@ class Impact(Frozen):
         return tuple(one for name, one in sorted(old.items()) if name not in now)
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What the ledger, the registry and the prediction log say, read once."""
+
+    files: LakeFiles
+    history: History
+    entries: Sequence[StageRecord]
+    answers: Mapping[str, int]
+
+
 def impact_of(lake: Lake, history: History, day: str) -> Impact:
     """Everything that was made of the rows of `day`, from the records of the ledger.
 
@@ -90,13 +102,13 @@ def impact_of(lake: Lake, history: History, day: str) -> Impact:
     published = list(
         _changes(entry for entry in entries if (entry.stage, entry.partition) == ("validate", day))
     )
+    known = _Known(lake.files, history, entries, answers_by_version(lake))
     ends = [entry.provenance.finished_at for entry in published[1:]]
     return Impact(
         loop=lake.loop,
         day=day,
         editions=tuple(
-            _edition(lake, history, entries, entry, end)
-            for entry, end in zip(published, [*ends, None], strict=False)
+            _edition(known, entry, end) for entry, end in zip(published, [*ends, None], strict=False)
         ),
     )
 
@@ -115,14 +127,12 @@ def _bare(digest: str) -> str:
     return digest.removeprefix("sha256:")
 
 
-def _edition(
-    lake: Lake, history: History, entries: Sequence[StageRecord], published: StageRecord, end: datetime | None
-) -> Edition:
+def _edition(known: _Known, published: StageRecord, end: datetime | None) -> Edition:
     digest, counts = _bare(published.outputs["mart"]), published.counts
     name = f"mart/{published.partition}"
     using = [
         entry
-        for entry in entries
+        for entry in known.entries
         if entry.stage.partition(EXPERIMENT)[0] == "dataset" and _bare(entry.inputs.get(name, "")) == digest
     ]
     return Edition(
@@ -131,9 +141,9 @@ def _edition(
         replaced_at=end,
         rows=counts.accepted if counts else 0,
         quarantined=counts.quarantined if counts else 0,
-        drop=_drop(entries, published),
+        drop=_drop(known.entries, published),
         run_id=published.provenance.run_id,
-        datasets=tuple(_dataset(lake, history, entries, one) for one in _each_once(using)),
+        datasets=tuple(_dataset(known, one) for one in _each_once(using)),
     )
 
 
@@ -166,11 +176,11 @@ def _drop(entries: Sequence[StageRecord], published: StageRecord) -> str:
     )
 
 
-def _dataset(lake: Lake, history: History, entries: Sequence[StageRecord], frozen: StageRecord) -> Snapshot:
+def _dataset(known: _Known, frozen: StageRecord) -> Snapshot:
     digest = frozen.outputs["digest"]
     trained = [
         entry
-        for entry in entries
+        for entry in known.entries
         if entry.stage.startswith("train-") and _bare(entry.inputs.get("dataset", "")) == _bare(digest)
     ]
     return Snapshot(
@@ -178,15 +188,15 @@ def _dataset(lake: Lake, history: History, entries: Sequence[StageRecord], froze
         days=frozen.outputs.get("partitions", ""),
         frozen_at=frozen.provenance.finished_at,
         rows=int(frozen.outputs.get("rows", 0)),
-        trainings=tuple(one for entry in trained for one in _learnt(lake, history, entry)),
+        trainings=tuple(one for entry in trained for one in _learnt(known, entry)),
     )
 
 
-def _learnt(lake: Lake, history: History, trained: StageRecord) -> Iterator[Learnt]:
+def _learnt(known: _Known, trained: StageRecord) -> Iterator[Learnt]:
     """The models of a training: one, or those that a search kept."""
-    search = search_of(lake.files, trained)
+    search = search_of(known.files, trained)
     digests = [model.digest for model in search.kept] if search else [trained.outputs.get("digest", "")]
-    versions = {version.digest: version.name for version in history.versions.values()}
+    versions = {version.digest: version.name for version in known.history.versions.values()}
     for digest in digests:
         version = versions.get(digest, "")
         yield Learnt(
@@ -196,6 +206,6 @@ def _learnt(lake: Lake, history: History, trained: StageRecord) -> Iterator[Lear
             digest=digest,
             experiment=trained.experiment,
             version=version,
-            aliases=history.aliases_of(version) if version else (),
-            answers=sum(answers_of(lake, version).values()) if version else 0,
+            aliases=known.history.aliases_of(version) if version else (),
+            answers=known.answers.get(version, 0),
         )

@@ -122,7 +122,7 @@ def lineage_of(lake: Lake, history: History, version: ModelVersion) -> Lineage:
         dataset=_step(frozen),
         dataset_digest=version.card.dataset_digest,
         days=tuple(_days(entries, frozen)) if frozen else (),
-        answers=answers_of(lake, version.name),
+        answers=_answers(lake, version.name),
     )
 
 
@@ -218,7 +218,15 @@ def _step(record: StageRecord | None) -> Step | None:
     )
 
 
-def answers_of(lake: Lake, version: str) -> dict[str, int]:
+def answers_by_version(lake: Lake) -> Counter[str]:
+    """Version -> answers that were given with it, as `_answers` counts them, in one reading of the log."""
+    found: Counter[str] = Counter()
+    for batch in lake.scan("predictions", columns=["model_version", "request_id"]):
+        found.update(_counted(pc.value_counts(without_smoke(batch)["model_version"]).to_pylist()))
+    return found
+
+
+def _answers(lake: Lake, version: str) -> dict[str, int]:
     """Day -> answers of the version, counted batch by batch, without those to smoke texts of a roll-out."""
     found: Counter[str] = Counter()
     for every in lake.scan("predictions", columns=["partition", "request_id"], model_version=version):
