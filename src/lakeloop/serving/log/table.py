@@ -51,6 +51,8 @@ class TableLog:
         self._flush_seconds = flush_seconds
         self._stopping = threading.Event()
         self._wake = threading.Event()
+        # A batch stays in the spool until the lake has it: two that publish at once would take the same one.
+        self._publishing = threading.Lock()
         self._publisher = threading.Thread(target=self._run, name=f"log-{self.table}", daemon=True)
         self._metrics.backlog.set(spool.rows)
 
@@ -75,16 +77,17 @@ class TableLog:
         return spooled
 
     def flush(self) -> None:
-        """Publish everything that waits.
+        """Publish everything that waits. A second thread waits for the first, and then finds less to do.
 
         Raises:
             Exception: the lake's error is passed on; the batch stays, and `flush` can be called again.
         """
         # The open batch is cut once, and only when the lake takes batches: rows that come meanwhile wait for
         # the next flush, else a busy server would publish every row in a commit of its own.
-        self._publish_closed()
-        self._spool.cut()
-        self._publish_closed()
+        with self._publishing:
+            self._publish_closed()
+            self._spool.cut()
+            self._publish_closed()
 
     def _publish_closed(self) -> None:
         while batch := self._spool.oldest():

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -164,6 +166,34 @@ def test_only_a_full_batch_is_published_before_its_time(tmp_path: Path, metrics:
     assert table.calls == 2
     log.stop(5)
     assert value(metrics, "lakeloop_predictions_backlog_rows", loop="news") == 1
+
+
+def test_two_threads_that_flush_at_once_publish_each_batch_once(
+    tmp_path: Path, metrics: ServerMetrics
+) -> None:
+    table = Table()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(rows: pa.Table, batch_id: str) -> None:
+        begun.set()
+        go_on.wait(10)
+        table.append_once(rows, batch_id)
+
+    spool = Spool(tmp_path, batch_rows=1, backlog_bytes=1 << 20)
+    log = PredictionLog(spool, slow, metrics.of_loop("news"), flush_seconds=60)
+    log.record(answered(0))
+    log.record(answered(1))
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(log.flush)
+        begun.wait(10)
+        second = pool.submit(log.flush)
+        wait([second], timeout=0.1)
+        go_on.set()
+        first.result(10)
+        second.result(10)
+
+    assert (table.calls, len(table.rows)) == (2, 2)
+    assert value(metrics, "lakeloop_predictions_published_total", loop="news") == 2
 
 
 def test_while_the_lake_is_away_rows_wait_and_then_all_arrive(tmp_path: Path, metrics: ServerMetrics) -> None:
