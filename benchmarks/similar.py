@@ -6,6 +6,8 @@ Texts are of 40 words out of 50,000, drawn by a power law. A hundredth of the ne
 history in which some words were changed. Whether such a pair is to be found (0.7 or more of its word pairs
 shared) is known from the words themselves. Both sides look at `peer-rows` new ones on as many of before; the
 whole is then run by our side alone. datasketch is taken from the environment, and left out where it is not.
+Each run is a process of its own: its CPU seconds are those of the search, its memory has the texts in it, and
+the pages of the file of signatures that the system keeps in memory.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import random
-import resource
 import time
 from itertools import pairwise
 
@@ -23,11 +24,12 @@ import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.sides import machine
+from benchmarks.sides import cpu_seconds, in_a_process, machine, report_cost
 from lakeloop.cleaning.similar import similar
 
 LEAST = 0.7
 _WORDS, _LENGTH, _CHANGED = 50_000, 40, 3
+_SIDES = ("lakeloop", "datasketch")
 Found = npt.NDArray[np.bool_]
 
 
@@ -37,38 +39,52 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--history", type=int, default=5_000_000)
     parser.add_argument("--peer-rows", type=int, default=100_000)
+    parser.add_argument("--side", choices=_SIDES, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    table = Table("side", "rows", "planted", "found", "others", "CPU s", "CPU s a million", "most memory, MB")
-    small = _made(asked.peer_rows, asked.peer_rows)
-    _side(table, "lakeloop", *small)
-    if importlib.util.find_spec("datasketch"):
-        _side(table, "datasketch", *small, by_peer=True)
-    share, seconds = _side(table, "lakeloop", *_made(asked.rows, asked.history))
-    Console().print(table, machine())
+    if asked.side:
+        return _run(asked.side, asked.rows, asked.history)
+    columns = ("side", "rows", "planted", "found", "others", "CPU s", "CPU s a million", "s", "MB for texts")
+    table = Table(*columns, "most MB")
+    for side in _SIDES if importlib.util.find_spec("datasketch") else _SIDES[:1]:
+        _measure(table, side, asked.peer_rows, asked.peer_rows)
+    share, seconds = _measure(table, "lakeloop", asked.rows, asked.history)
+    Console(width=120).print(table, machine())
     return int(share < 0.98 or seconds > 25)
 
 
-def _side(
-    table: Table, name: str, texts: pa.Array, planted: Found, *, by_peer: bool = False
-) -> tuple[float, float]:
-    """Run one side and add its line; the share that was found, CPU seconds a million rows."""
-    started = time.process_time()
-    found = _peer(texts.to_pylist()) if by_peer else similar(texts, LEAST)
-    seconds = time.process_time() - started
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    hit, others = int((found & planted).sum()), int((found & ~planted).sum())
-    million = seconds / len(texts) * 1e6
-    numbers = (f"{len(texts):,}", f"{planted.sum():,}", f"{hit:,}", f"{others:,}")
-    table.add_row(name, *numbers, f"{seconds:.1f}", f"{million:.1f}", f"{most:,.0f}")
-    return hit / max(int(planted.sum()), 1), million
+def _measure(table: Table, side: str, rows: int, history: int) -> tuple[float, float]:
+    """Run one side in a process of its own and add its line; the share found, CPU seconds a million texts."""
+    sizes = ("--rows", str(rows), "--history", str(history))
+    cost = in_a_process("benchmarks.similar", ["--side", side, *sizes], {})
+    found, million = cost.found, cost.work_seconds / (rows + history) * 1e6
+    counts = (rows + history, found["planted"], found["hit"], found["others"])
+    times = (f"{cost.work_seconds:.1f}", f"{million:.1f}", f"{found['seconds']:.0f}")
+    memory = (f"{found['texts_mb']:,.0f}", f"{cost.peak_mb:,.0f}")
+    table.add_row(side, *(f"{count:,}" for count in counts), *times, *memory)
+    return found["hit"] / max(found["planted"], 1), million
 
 
-def _made(rows: int, history: int) -> tuple[pa.Array, Found]:
+def _run(side: str, rows: int, history: int) -> int:
+    texts, planted = _made(rows, history)
+    before, began = cpu_seconds(), time.monotonic()
+    found = similar(texts, LEAST) if side == "lakeloop" else _peer(texts.to_pylist())
+    told = {
+        "planted": int(planted.sum()),
+        "hit": int((found & planted).sum()),
+        "others": int((found & ~planted).sum()),
+        "seconds": time.monotonic() - began,
+        "texts_mb": texts.nbytes / 1e6,
+    }
+    report_cost(before, told)
+    return 0
+
+
+def _made(rows: int, history: int) -> tuple[pa.ChunkedArray, Found]:
     """Texts, those of the history first, and which are to be found (bool [texts])."""
     draw, few = np.random.default_rng(1), random.Random(1)  # noqa: S311
     chunks, planted = [], np.zeros(history + rows, dtype=np.bool_)
     words = np.array([f"w{number:x}" for number in range(_WORDS)])
-    before: list[list[str]] = []
+    before: list[list[str]] = []  # those that are copied
     for start in range(0, history + rows, 50_000):
         count = min(50_000, history + rows - start)
         shape = (count, _LENGTH)
@@ -85,7 +101,7 @@ def _made(rows: int, history: int) -> tuple[pa.Array, Found]:
                 texts[place] = " ".join(changed)
                 planted[start + place] = _shared(original, changed) >= LEAST
         chunks.append(pa.array(texts, pa.large_string()))
-    return pa.concat_arrays(chunks), planted
+    return pa.chunked_array(chunks), planted
 
 
 def _shared(one: list[str], other: list[str]) -> float:

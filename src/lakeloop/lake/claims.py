@@ -28,7 +28,7 @@ class Fence:
     partition: str
     attempt: Attempt
     claim_id: str
-    pinned: dict[str, DeltaTable] = field(repr=False)
+    pinned: dict[str, int] = field(repr=False)
     """Name of a table -> its version at the claim, then after each commit that this attempt made."""
 
     @property
@@ -66,7 +66,7 @@ class Claims:
         for turn in contended():
             with turn:
                 claims = self._store.open("claims")
-                self._refuse_older_try(scope, partition, attempt, claims.version())
+                self._refuse_older_try(scope, partition, attempt, claims)
                 self._store.commit(
                     "claims",
                     claims,
@@ -75,12 +75,13 @@ class Claims:
                     metadata={**provenance(attempt), "stage": scope},
                 )
         # Pinned after the claim: from here on every commit of another writer is a conflict.
-        pinned = {name: self._store.open(name) for name in REPLACEABLE}
+        pinned = {name: self._store.version(name) for name in REPLACEABLE}
         return Fence(scope, partition, attempt, claim_id, pinned)
 
     def check(self, fence: Fence) -> None:
         """Raises FenceError when a newer attempt has claimed this work."""
-        holder = self._holder(fence.scope, fence.partition)
+        with self._store.reading("claims") as claims:
+            holder = self._holder(fence.scope, fence.partition, claims)
         if holder is None or holder["claim_id"] != fence.claim_id:
             raise FenceError(
                 "a newer attempt took over",
@@ -90,13 +91,14 @@ class Claims:
                 remedy="the newer one goes on; what this attempt had still to write was not written",
             )
 
-    def _holder(self, scope: str, partition: str, version: int | None = None) -> dict[str, object] | None:
+    def _holder(self, scope: str, partition: str, claims: DeltaTable) -> dict[str, object] | None:
         equals = {"scope": scope, "partition": partition}
-        rows = self._store.dataset("claims", version, equals).to_table(filter=matching(equals)).to_pylist()
+        found = self._store.files_of("claims", claims, equals)
+        rows = found.to_table(filter=matching(equals)).to_pylist()
         return rows[0] if rows else None
 
-    def _refuse_older_try(self, scope: str, partition: str, attempt: Attempt, version: int) -> None:
-        holder = self._holder(scope, partition, version)
+    def _refuse_older_try(self, scope: str, partition: str, attempt: Attempt, claims: DeltaTable) -> None:
+        holder = self._holder(scope, partition, claims)
         if holder is None or holder["run_id"] != attempt.run_id:
             return
         if int(str(holder["try_number"])) > attempt.try_number:

@@ -36,6 +36,8 @@ def create_tables(store: DeltaStore, spec: LoopSpec) -> None:
     """
     for table in tables_of(spec):
         try:
+            if _is_as_declared(store, table):
+                continue
             existing = store.open(table.name)
         except ConfigurationError:
             _create(store, table)
@@ -51,6 +53,17 @@ def create_tables(store: DeltaStore, spec: LoopSpec) -> None:
             _set_statistics(store, table, existing)
 
 
+def _is_as_declared(store: DeltaStore, table: TableSpec) -> bool:
+    """Whether nothing is to be done about a table that is there: it is then not opened to be changed.
+
+    Raises:
+        ConfigurationError: it is not there.
+    """
+    with store.reading(table.name) as existing:
+        statistics = existing.metadata().configuration.get(_STATISTICS)
+        return _columns(existing) == _columns(table.schema) and statistics == ",".join(table.statistics)
+
+
 def require_same_columns(store: DeltaStore, spec: LoopSpec, tables: Collection[str]) -> None:
     """Compare those of `tables` that hold rows; columns that `create_tables` would add are none of it.
 
@@ -61,6 +74,8 @@ def require_same_columns(store: DeltaStore, spec: LoopSpec, tables: Collection[s
         if table.name not in tables:
             continue
         try:
+            if _is_as_declared(store, table):
+                continue
             existing = store.open(table.name)
         except ConfigurationError:
             continue  # it is created with the declared columns when the loop is opened

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import reduce
 from operator import and_
@@ -30,6 +31,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from lakeloop.durable import fsync_directory, fsync_file
 from lakeloop.errors import ConfigurationError
+from lakeloop.lake.newest import Newest
 from lakeloop.lake.parquet import DataFile, FilesWriter, write_files
 from lakeloop.lake.row_files import RowFiles
 
@@ -57,14 +59,14 @@ def contended() -> Retrying:
 class DeltaStore:
     """The tables below one folder or URI.
 
-    Stateless: safe to share between threads and cheap to make. A table is opened anew for each call, so
-    every call without a version sees the newest one.
+    Safe to share between threads and cheap to make. Every call without a version sees the newest one.
     """
 
     def __init__(self, base: str, storage_options: Mapping[str, str] | None = None) -> None:
         self.local = local_path(base)
         self.base = str(self.local) if self.local else base.rstrip("/")
         self.storage_options = dict(storage_options or {})
+        self._newest = Newest(self.local, self.open)
 
     def uri(self, table: str) -> str:
         return f"{self.base}/{table}"
@@ -84,9 +86,28 @@ class DeltaStore:
                 remedy="create the loop's tables: Lake.bootstrap(spec); StageContext.open does it",
             ) from error
 
+    @contextmanager
+    def reading(self, table: str, version: int | None = None) -> Iterator[DeltaTable]:
+        """`table` at `version` (default: the newest), to be looked at in the block and never committed to.
+
+        The newest is read from where the last look at it ended: opening a table reads all of its log, which
+        takes longer for each day that it has.
+
+        Raises:
+            ConfigurationError: the table is not there.
+        """
+        with self._newest.of(table) as newest:
+            yield newest if version in (None, newest.version()) else self.open(table, version)
+
+    def version(self, table: str) -> int:
+        """The newest version."""
+        with self.reading(table) as newest:
+            return newest.version()
+
     def dataset(self, table: str, version: int | None, equals: Mapping[str, str]) -> ds.Dataset:
         """The rows of a version as an Arrow dataset; files are left out that hold no row with `equals`."""
-        return self.files_of(table, self.open(table, version), equals)
+        with self.reading(table, version) as snapshot:
+            return self.files_of(table, snapshot, equals)
 
     def files_of(self, table: str, snapshot: DeltaTable, equals: Mapping[str, str]) -> ds.Dataset:
         """The rows of `snapshot`, a version of `table`, as `dataset` gives them.
@@ -103,12 +124,12 @@ class DeltaStore:
         That is: `equals` does not name all partition columns, there are no rows, they are not on a local
         disk, or a column was added or changed since a file was written.
         """
-        snapshot = self.open(table, version)
-        if self.local is None or set(equals) != set(snapshot.metadata().partition_columns):
-            return None
-        columns = pa.schema(snapshot.schema().to_arrow())
+        with self.reading(table, version) as snapshot:
+            if self.local is None or set(equals) != set(snapshot.metadata().partition_columns):
+                return None
+            columns = pa.schema(snapshot.schema().to_arrow())
+            files = list(self.files_of(table, snapshot, equals).get_fragments())
         written = {field.name: field.type for field in columns if field.name not in equals}
-        files = list(self.files_of(table, snapshot, equals).get_fragments())
         found = [{field.name: field.type for field in file.physical_schema} for file in files]
         if not files or any(one != written for one in found):
             return None
@@ -118,10 +139,15 @@ class DeltaStore:
     def same_files(self, table: str, one: int, other: int, equals: Mapping[str, str]) -> bool:
         """Whether two versions have the same files of these rows; False when one of them is not known now."""
         try:
-            snapshots = [self.open(table, version) for version in (one, other)]
+            paths = [self.paths(table, version, equals) for version in (one, other)]
         except DeltaError:
             return False
-        return _paths(snapshots[0], equals) == _paths(snapshots[1], equals)
+        return paths[0] == paths[1]
+
+    def paths(self, table: str, version: int | None, equals: Mapping[str, str]) -> set[str]:
+        """Where the files are that may hold rows of a version with `equals`, columns of partitions."""
+        with self.reading(table, version) as snapshot:
+            return _paths(snapshot, equals)
 
     def stream(
         self,
@@ -222,7 +248,7 @@ class DeltaStore:
         *,
         replace: Mapping[str, str],
         metadata: Mapping[str, str],
-    ) -> DeltaTable:
+    ) -> int:
         """Replace the rows where `replace` holds by those of `files` in one commit; durable when it returns.
 
         Commits of others are tolerated as long as the replaced files are those of `snapshot`.
@@ -235,7 +261,7 @@ class DeltaStore:
             metadata: kept with the commit in the table's history.
 
         Returns:
-            The table at the version that was written.
+            The version that was written.
 
         Raises:
             PartitionChangedError: another writer changed these rows; nothing was committed.
@@ -247,7 +273,7 @@ class DeltaStore:
         properties = CommitProperties(custom_metadata=dict(metadata), max_commit_retries=0)
         for turn in contended():
             with turn:
-                newest = self.open(table)
+                newest = snapshot if self.version(table) == snapshot.version() else self.open(table)
                 if _paths(newest, replace) != _paths(snapshot, replace):
                     raise PartitionChangedError(f"version {newest.version()} holds other files of it")
                 if newest.schema() != snapshot.schema():
@@ -262,7 +288,7 @@ class DeltaStore:
                 )
         version = newest.version() + 1
         self.make_durable(table, range(snapshot.version() + 1, version + 1))
-        return self.open(table, version)
+        return version
 
     def _files(self, table: str) -> FileSystem:
         """The folder of `table` as a file system to write to."""

@@ -130,13 +130,16 @@ class Draft:
         fence = self._fence
         metadata = {**provenance(fence.attempt), "stage": fence.scope, "partition": fence.partition}
         if files:
-            fence.pinned[self._table] = self._store.commit_files(
+            version = self._store.commit_files(
                 self._table, self._snapshot, files, replace=self._where, metadata=metadata
             )
         else:
             nothing = self._conformer.schema.empty_table()
-            self._store.commit(self._table, self._snapshot, nothing, replace=self._where, metadata=metadata)
-        return fence.pinned[self._table].version()
+            version = self._store.commit(
+                self._table, self._snapshot, nothing, replace=self._where, metadata=metadata
+            )
+        fence.pinned[self._table] = version
+        return version
 
     def __enter__(self) -> Self:
         return self

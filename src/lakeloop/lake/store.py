@@ -124,7 +124,8 @@ class Lake:
 
     def columns(self, table: str, *, version: int | None = None) -> pa.Schema:
         """The columns of a version, with what the table keeps about each."""
-        return _schema(self._store.open(table, version))
+        with self._store.reading(table, version) as snapshot:
+            return _schema(snapshot)
 
     def claim(self, scope: str, partition: str, attempt: Attempt) -> Fence:
         """Take over the work of a stage (`scope`) on a partition; the newest claim wins.
@@ -288,8 +289,8 @@ class Lake:
 
     def read_newest(self, table: str) -> tuple[pa.Table, int]:
         """All rows of the newest version, for a small table, and which version that is."""
-        snapshot = self._store.open(table)
-        return self._store.files_of(table, snapshot, {}).to_table(), snapshot.version()
+        with self._store.reading(table) as snapshot:
+            return self._store.files_of(table, snapshot, {}).to_table(), snapshot.version()
 
     def scan(
         self,
@@ -328,7 +329,7 @@ class Lake:
 
     def version(self, table: str) -> int:
         """The newest version; pin it to read the same rows again."""
-        return self._store.open(table).version()
+        return self._store.version(table)
 
     def uri(self, table: str) -> str:
         return self._store.uri(table)
@@ -353,9 +354,9 @@ class Lake:
         return present - self._written[table] if table in self._written else frozenset()
 
     def _pinned(self, table: str, where: Mapping[str, str], fence: Fence) -> DeltaTable:
-        snapshot = fence.pinned.get(table)
-        if snapshot is None:
+        if table not in fence.pinned:
             raise ValueError(f"table {table!r} is not one that is replaced: {', '.join(fence.pinned)}")
+        snapshot = self._store.open(table, fence.pinned[table])
         allowed = snapshot.metadata().partition_columns
         if not set(where) <= set(allowed) or where.get("partition") != fence.partition:
             raise ValueError(
