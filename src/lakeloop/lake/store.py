@@ -29,6 +29,7 @@ from lakeloop.lake.draft import Draft, Published
 from lakeloop.lake.files import LakeFiles
 from lakeloop.lake.ledger import Ledger
 from lakeloop.lake.marks import PREFIX, MarkedDigest, digest_of, running_digest
+from lakeloop.lake.remote import options_of
 from lakeloop.lake.reshape import EVOLVE, empty_tables, retype
 from lakeloop.lake.row_files import RowFiles
 from lakeloop.lake.tables import written_columns
@@ -47,7 +48,7 @@ class Lake:
     """The tables and folders of one loop, below `<root_uri>/<loop>`.
 
     Args:
-        root_uri: a path or URI (`file:`, `s3:`, `gs:`, `abfs:`).
+        root_uri: a path or URI (`file:`, `s3:`).
         storage_options: credentials and options of the object store; not needed for a local disk.
     """
 
@@ -62,15 +63,18 @@ class Lake:
     @classmethod
     def from_settings(cls, settings: Settings, loop: LoopSpec) -> Lake:
         """The lake of `loop` at the address that `settings` hold; nothing is opened or created."""
-        return cls(settings.lake, loop.name, settings.storage_options)
+        return cls(settings.lake, loop.name, options_of(settings))
 
     def bootstrap(self, spec: LoopSpec) -> None:
         """Create all tables of the loop that are missing; cheap when they are there.
 
         Raises:
-            ConfigurationError: the columns of the loop file are not those of the existing table.
+            ConfigurationError: the columns of the loop file are not those of the existing table, or the
+                object store lets nobody in.
+            ServiceError: the object store is away.
         """
-        create_tables(self._store, spec)
+        with self._store.told():
+            create_tables(self._store, spec)
         self._written = written_columns(spec)
 
     def require_same_columns(self, spec: LoopSpec, *tables: str) -> None:
