@@ -29,7 +29,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from lakeloop.durable import fsync_directory, fsync_file
 from lakeloop.errors import ConfigurationError
 from lakeloop.lake.parquet import DataFile, FilesWriter, write_files
-from lakeloop.lake.remote import Remote
+from lakeloop.lake.remote import local_path, remote_of
 from lakeloop.lake.row_files import RowFiles
 
 RETRY_SECONDS = 60.0
@@ -63,7 +63,7 @@ class DeltaStore:
     def __init__(self, base: str, storage_options: Mapping[str, str] | None = None) -> None:
         self.local = local_path(base)
         self.base = str(self.local) if self.local else base.rstrip("/")
-        self.remote = None if self.local else Remote(self.base, storage_options or {})
+        self.remote = remote_of(self.base, storage_options)
         self.storage_options = self.remote.of_tables if self.remote else {}
 
     def uri(self, table: str) -> str:
@@ -284,14 +284,6 @@ class DeltaStore:
         if self.local:
             _sync(self.local / table, versions)
             fsync_directory(self.local)
-
-
-def local_path(uri: str) -> Path | None:
-    """The path when `uri` is on a local file system (a plain path or file:), else None."""
-    scheme, separator, rest = uri.partition("://")
-    if not separator:
-        scheme, rest = "file", uri.removeprefix("file:")
-    return Path(rest).expanduser().absolute() if scheme in ("file", "local") else None
 
 
 def require_safe(values: Mapping[str, str]) -> None:

@@ -19,11 +19,10 @@ from pathlib import Path
 
 from lakeloop.durable import fsync_directory, fsync_tree
 from lakeloop.errors import ArtifactError, ConfigurationError
-from lakeloop.lake.delta import local_path
 from lakeloop.lake.disk_folders import DiskFolders
 from lakeloop.lake.folders import Folders, Found, Stored, digests_below
 from lakeloop.lake.object_folders import ObjectFolders
-from lakeloop.lake.remote import Remote
+from lakeloop.lake.remote import local_path, remote_of
 
 __all__ = ["LakeFiles", "Stored"]
 
@@ -40,11 +39,9 @@ class LakeFiles:
     """
 
     def __init__(self, base: str, storage_options: Mapping[str, str] | None = None) -> None:
-        folder = local_path(base)
-        self._base = str(folder) if folder else base.rstrip("/")
-        self._folders: Folders = (
-            DiskFolders(folder) if folder else ObjectFolders(Remote(self._base, storage_options or {}))
-        )
+        remote, folder = remote_of(base, storage_options), local_path(base)
+        self._base = remote.base if remote else str(folder)
+        self._folders: Folders = ObjectFolders(remote) if remote else DiskFolders(Path(self._base))
 
     def uri(self, name: str) -> str:
         """Address of a folder, there or not."""

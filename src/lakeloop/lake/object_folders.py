@@ -22,7 +22,7 @@ from lakeloop.errors import ArtifactError
 from lakeloop.faults import reach
 from lakeloop.lake.folders import MANIFEST, Found, Intact, Stored, as_json, require_copied
 from lakeloop.lake.remote import Remote
-from lakeloop.object_store import Fault, fault_in, parts_of_object
+from lakeloop.object_store import parts_of_object
 from lakeloop.records import now
 
 _PLACE = re.compile(r"(?P<name>.+)/(?P<place>[0-9a-f]{32})/")
@@ -53,7 +53,7 @@ class ObjectFolders:
             try:
                 client.head(store, name + MANIFEST)
             except FileNotFoundError as error:
-                _require_bucket(error)
+                self._remote.require_there(error)
                 return False
         return True
 
@@ -62,7 +62,7 @@ class ObjectFolders:
             try:
                 content = json.loads(self._get(name + MANIFEST))
             except FileNotFoundError as error:
-                _require_bucket(error)
+                self._remote.require_there(error)
                 return None
         return Found(content["files"], f"{name}/{content['at']}")
 
@@ -115,7 +115,7 @@ class ObjectFolders:
                 for part in parts_of_object(client, store, path, size):
                     out.write(part)
             except FileNotFoundError as error:
-                _require_bucket(error)
+                self._remote.require_there(error)
                 raise
 
     def read(self, found: Found, file: str) -> bytes:
@@ -191,12 +191,6 @@ class ObjectFolders:
         if gone := list(paths):
             with self._remote.told():
                 client.delete(store, gone)
-
-
-def _require_bucket(error: FileNotFoundError) -> None:
-    """Nothing is in a bucket that is not there, but that is not what was asked."""
-    if fault_in(error) is Fault.NO_BUCKET:
-        raise error
 
 
 def _blocks_of(path: Path) -> Iterator[bytes]:

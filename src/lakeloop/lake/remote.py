@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -179,7 +180,7 @@ class Remote:
             raise ConfigurationError(
                 "the client of the store gave up",
                 where=self.base,
-                found=self._hidden(error),
+                found=self.hidden(error),
                 remedy=f"look at {OPTIONS}",
             ) from None
 
@@ -189,13 +190,32 @@ class Remote:
             f"the lake cannot be reached: {fault.value}",
             where=self.base,
             expected=f"a store at {self.endpoint or 'AWS'} that can be read and written",
-            found=self._hidden(error),
+            found=self.hidden(error),
             remedy=_TO_DO[fault],
         )
 
-    def _hidden(self, error: BaseException) -> str:
+    def require_there(self, error: Exception) -> None:
+        """Raise `error` again when it is about the store, and not about an object that is not in it."""
+        if fault_in(error) is not None:
+            raise error
+
+    def hidden(self, error: BaseException) -> str:
+        """The words of a client in short, without secrets."""
         secrets = tuple(value for name in _KEYS if (value := self._options.get(name)))
         return redacted(in_short(error), (*secrets, *known_secrets()))[:300]
+
+
+def local_path(uri: str) -> Path | None:
+    """The path when `uri` is on a local file system (a plain path or file:), else None."""
+    scheme, separator, rest = uri.partition("://")
+    if not separator:
+        scheme, rest = "file", uri.removeprefix("file:")
+    return Path(rest).expanduser().absolute() if scheme in ("file", "local") else None
+
+
+def remote_of(uri: str, options: Mapping[str, str] | None) -> Remote | None:
+    """How the object store at `uri` is asked; None when it is a folder."""
+    return None if local_path(uri) else Remote(uri.rstrip("/"), dict(options or {}))
 
 
 def options_of(settings: Settings) -> dict[str, str]:
