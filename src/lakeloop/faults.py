@@ -29,6 +29,7 @@ POINTS = (
     "train.before-manifest",
     "train.after-artifact",
     "train.before-ledger",
+    "put.before-manifest",
     "remove.after-manifest",
     "release.before-alias",
     "release.after-alias",

@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     home: Path = Path()
     """Everything made at run time (default: <root>/.lakeloop)."""
     lake: str = ""
-    """Root of the lake, a path or a URI (default: <home>/lake)."""
+    """Root of the lake, a path or `s3://BUCKET/PREFIX` (default: <home>/lake)."""
     cache: Path = Path()
     """What other runs find again: parsed dbt projects, embeddings of texts, graphs of architectures, unpacked
     base models (default: <home>/cache)."""
@@ -62,7 +62,8 @@ class Settings(BaseSettings):
     data_roots: tuple[Path, ...] = ()
     """Folders, besides the project's own, that a loop file may read from (JSON list)."""
     storage_options: dict[str, str] = Field(default_factory=dict)
-    """Options for object storage, handed to delta-rs and fsspec (JSON object)."""
+    """Options for a lake on S3, by the names of delta-rs and obstore (JSON object); the variables AWS_* say
+    what they do not."""
     server_url: str = f"http://127.0.0.1:{SERVER_PORT}"
     """Where the model server answers."""
     server_link: str = ""
@@ -76,7 +77,7 @@ class Settings(BaseSettings):
     """Names, besides those of loopback and of the addresses above, under which the servers answer (JSON
     list); "*" is any."""
     plain_http_hosts: tuple[str, ...] = ()
-    """Hosts, besides this machine, that sources may ask over http (JSON list)."""
+    """Hosts, besides this machine, that sources and the lake may ask over http (JSON list)."""
     training_threads: int = Field(default=0, ge=0)
     """CPU threads of a training process; 0 means all cores."""
     gpu_slots: int = Field(default=1, ge=1)

@@ -51,24 +51,50 @@ def put(store: Any, path: str, content: bytes | str) -> None:
     obstore.put(store, path, content.encode() if isinstance(content, str) else content)
 
 
+class ServerProcess:
+    """The server on a free port of loopback; what it keeps, it keeps in `folder`, also when it is killed."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.s3 = S3(free.getsockname()[1])
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        environment = {**os.environ, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.s3.port)}
+        environment |= {"SERVICES": "s3", "IOT_MTLS_ENABLED": "false", "SFTP_ENABLED": "false"}
+        environment |= {"S3_PERSIST": "1", "S3_DATA_DIR": str(self._folder / "data")}
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "ministack"],
+                env={**environment, "TMPDIR": str(self._folder)},
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+            )
+        _await(self.s3.port, self._process, self._folder / "log")
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(timeout=60)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=60)
+
+
 @contextlib.contextmanager
 def s3_server(folder: Path) -> Iterator[S3]:
-    """The server on a free port of loopback, until the block ends."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "SERVICES": "s3"}
-    environment |= {"IOT_MTLS_ENABLED": "false", "SFTP_ENABLED": "false", "TMPDIR": str(folder)}
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ministack"], env=environment, stdout=log, stderr=log, cwd=folder
-        )
+    """The server, until the block ends."""
+    server = ServerProcess(folder)
     try:
-        _await(port, process, folder / "log")
-        yield S3(port)
+        server.start()
+        yield server.s3
     finally:
-        process.terminate()
-        process.wait(timeout=60)
+        server.stop()
 
 
 def _await(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -71,7 +71,7 @@ ROOMS = (
         "plural",
         "redaction",
     ),
-    ("records", "settings", "hosts", "hub"),
+    ("records", "settings", "hosts", "hub", "object_store"),
     ("measures",),
     ("spec",),
     ("lake", "tracking", "jobs", "scratch"),

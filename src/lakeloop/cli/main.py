@@ -17,6 +17,7 @@ from lakeloop import __version__
 from lakeloop.cli import (
     approval,
     begin,
+    doctor,
     examples,
     explain,
     impact,
@@ -64,6 +65,7 @@ for group in (
     impact,
     lake,
     mirror,
+    doctor,
     local_stack,
 ):
     app.add_typer(group.app)

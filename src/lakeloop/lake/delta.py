@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from functools import reduce
 from operator import and_
@@ -22,17 +22,15 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction, RemoveAction
-from fsspec.core import url_to_fs
-from fsspec.utils import get_protocol
-from pyarrow.fs import FileSystem, LocalFileSystem, PyFileSystem, SubTreeFileSystem
+from pyarrow.fs import FileSystem, LocalFileSystem, SubTreeFileSystem
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from lakeloop.durable import fsync_directory, fsync_file
 from lakeloop.errors import ConfigurationError
 from lakeloop.lake.newest import Newest
 from lakeloop.lake.parquet import DataFile, FilesWriter, write_files
+from lakeloop.lake.remote import local_path, remote_of
 from lakeloop.lake.row_files import RowFiles
 
 RETRY_SECONDS = 60.0
@@ -65,7 +63,8 @@ class DeltaStore:
     def __init__(self, base: str, storage_options: Mapping[str, str] | None = None) -> None:
         self.local = local_path(base)
         self.base = str(self.local) if self.local else base.rstrip("/")
-        self.storage_options = dict(storage_options or {})
+        self.remote = remote_of(self.base, storage_options)
+        self.storage_options = self.remote.of_tables if self.remote else {}
         self._newest = Newest(self.local, self.open)
 
     def uri(self, table: str) -> str:
@@ -75,10 +74,14 @@ class DeltaStore:
         """`table` at `version` (default: the newest), as a snapshot that commits of others do not change.
 
         Raises:
-            ConfigurationError: the table is not there.
+            ConfigurationError: the table is not there, or the object store lets nobody in.
+            ServiceError: the object store is away.
         """
         try:
-            return DeltaTable(self.uri(table), version=version, storage_options=self.storage_options or None)
+            with self.told():
+                return DeltaTable(
+                    self.uri(table), version=version, storage_options=self.storage_options or None
+                )
         except TableNotFoundError as error:
             raise ConfigurationError(
                 f"the lake has no table {table!r}",
@@ -112,11 +115,12 @@ class DeltaStore:
     def files_of(self, table: str, snapshot: DeltaTable, equals: Mapping[str, str]) -> ds.Dataset:
         """The rows of `snapshot`, a version of `table`, as `dataset` gives them.
 
-        A local disk is read by Arrow itself: through delta-rs's Python file system, 1 process in 3 to 25
-        that had read a table was aborted when it ended, by one of Arrow's threads.
+        They are read by Arrow itself: through delta-rs's Python file system, 1 process in 3 to 25 that had
+        read a table was aborted when it ended, by one of Arrow's threads.
         """
-        filesystem = self._local_files(table)
-        return snapshot.to_pyarrow_dataset(filesystem=filesystem, file_pruning_predicate=pruning(equals))
+        return snapshot.to_pyarrow_dataset(
+            filesystem=self.files(table), file_pruning_predicate=pruning(equals)
+        )
 
     def row_files(self, table: str, version: int | None, equals: Mapping[str, str]) -> RowFiles | None:
         """The files with the rows where `equals` holds; None where a reader of files would not read the same.
@@ -234,11 +238,11 @@ class DeltaStore:
         Raises:
             DataError: a partition column has no value.
         """
-        return write_files(self._files(table), batches, snapshot.metadata().partition_columns)
+        return write_files(self.files(table), batches, snapshot.metadata().partition_columns)
 
     def writer(self, table: str, snapshot: DeltaTable, same: Mapping[str, str]) -> FilesWriter:
         """As `write`, for rows that come one batch after the other; `same` is of partition columns."""
-        return FilesWriter(self._files(table), snapshot.metadata().partition_columns, same)
+        return FilesWriter(self.files(table), snapshot.metadata().partition_columns, same)
 
     def commit_files(
         self,
@@ -290,29 +294,21 @@ class DeltaStore:
         self.make_durable(table, range(snapshot.version() + 1, version + 1))
         return version
 
-    def _files(self, table: str) -> FileSystem:
-        """The folder of `table` as a file system to write to."""
-        return self._local_files(table) or PyFileSystem(
-            DeltaStorageHandler(self.uri(table), self.storage_options or None)
-        )
+    def files(self, table: str) -> FileSystem:
+        """The folder of `table` as a file system of Arrow's own."""
+        if self.remote:
+            return self.remote.files(table)
+        return SubTreeFileSystem(f"{self.base}/{table}", LocalFileSystem())
 
-    def _local_files(self, table: str) -> FileSystem | None:
-        """The folder of `table` as a file system; None when it is not on a local disk."""
-        return SubTreeFileSystem(str(self.local / table), LocalFileSystem()) if self.local else None
+    def told(self) -> AbstractContextManager[None]:
+        """Errors of an object store, raised in the block, as ours; see `Remote.told`."""
+        return self.remote.told() if self.remote else nullcontext()
 
     def make_durable(self, table: str, versions: range) -> None:
         """On a local disk, sync the last of `versions` with its data, and the log entries of all of them."""
         if self.local:
             _sync(self.local / table, versions)
             fsync_directory(self.local)
-
-
-def local_path(uri: str) -> Path | None:
-    """The path when `uri` is on a local file system (a plain path or file:), else None."""
-    if get_protocol(uri) not in ("file", "local"):
-        return None
-    _, path = url_to_fs(uri)
-    return Path(path)
 
 
 def require_safe(values: Mapping[str, str]) -> None:

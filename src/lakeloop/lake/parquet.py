@@ -161,7 +161,8 @@ class _PartitionWriter:
         self._held, self._held_bytes = [], 0
         if self._open is None:
             folder = "/".join(f"{name}={_plain(value)}" for name, value in self._partition.items())
-            self._filesystem.create_dir(folder, recursive=True)
+            if _has_folders(self._filesystem):
+                self._filesystem.create_dir(folder, recursive=True)
             path = f"{folder}/part-{uuid.uuid4()}.zstd.parquet"
             self._open = _OpenFile(self._filesystem, path, group)
         if self._open.write(group) >= FILE_BYTES:
@@ -206,6 +207,13 @@ class _OpenFile:
         size = int(self._sink.tell())
         self._sink.close()
         return size, int(self._writer.writer.metadata.num_rows)
+
+
+def _has_folders(filesystem: pafs.FileSystem) -> bool:
+    """In an object store a folder would be an object of its own, which nothing needs."""
+    if isinstance(filesystem, pafs.SubTreeFileSystem):
+        filesystem = filesystem.base_fs
+    return not isinstance(filesystem, pafs.S3FileSystem)
 
 
 def _repetitive(rows: pa.Table) -> list[str]:

@@ -29,6 +29,8 @@ from lakeloop.lake.draft import Draft, Published
 from lakeloop.lake.files import LakeFiles
 from lakeloop.lake.ledger import Ledger
 from lakeloop.lake.marks import PREFIX, MarkedDigest, digest_of, running_digest
+from lakeloop.lake.probe import require_kept
+from lakeloop.lake.remote import options_of, remote_of
 from lakeloop.lake.reshape import EVOLVE, empty_tables, retype
 from lakeloop.lake.row_files import RowFiles
 from lakeloop.lake.tables import written_columns
@@ -44,16 +46,16 @@ _MANY_FILES = 32
 
 
 class Lake:
-    """The tables and folders of one loop, below `<root_uri>/<loop>`.
+    """The tables and folders of one loop, below `<root_uri>/<loop>`; `root_uri` is a path, file: or s3:.
 
-    Args:
-        root_uri: a path or URI (`file:`, `s3:`, `gs:`, `abfs:`).
-        storage_options: credentials and options of the object store; not needed for a local disk.
+    `storage_options` are credentials and options of the object store. `told` is that of `DeltaStore`.
     """
 
     def __init__(self, root_uri: str, loop: str, storage_options: Mapping[str, str] | None = None) -> None:
         self.loop = loop
         self._store = DeltaStore(f"{root_uri.rstrip('/')}/{loop}", storage_options)
+        self._root = remote_of(root_uri, storage_options)
+        self.told = self._store.told
         self._claims = Claims(self._store)
         self._written = written_columns(None)
         self.ledger = Ledger(self._store, self._holds)
@@ -62,15 +64,19 @@ class Lake:
     @classmethod
     def from_settings(cls, settings: Settings, loop: LoopSpec) -> Lake:
         """The lake of `loop` at the address that `settings` hold; nothing is opened or created."""
-        return cls(settings.lake, loop.name, settings.storage_options)
+        return cls(settings.lake, loop.name, options_of(settings))
 
     def bootstrap(self, spec: LoopSpec) -> None:
         """Create all tables of the loop that are missing; cheap when they are there.
 
         Raises:
-            ConfigurationError: the columns of the loop file are not those of the existing table.
+            ConfigurationError: the columns of the loop file are not those of the existing table; or a store
+                lets nobody in, or several win (`probe`).
+            ServiceError: the store is away.
         """
-        create_tables(self._store, spec)
+        require_kept(self._root)
+        with self._store.told():
+            create_tables(self._store, spec)
         self._written = written_columns(spec)
 
     def require_same_columns(self, spec: LoopSpec, *tables: str) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from deltalake.exceptions import CommitFailedError
-from fsspec.core import url_to_fs
+from pyarrow.fs import FileType
 
 from lakeloop.durable import fsync_tree
 from lakeloop.lake.delta import DeltaStore
@@ -58,9 +58,9 @@ def _vacuum(store: DeltaStore, table: str, retention: timedelta) -> int:
     # Full: files of killed writers are in no version, so that the short way would never find them.
     # Not enforced: the table's own limit is the default of `retention`, and the caller's choice counts.
     listed = snapshot.vacuum(hours, full=True, enforce_retention_duration=False)
-    files, root = url_to_fs(store.uri(table), **store.storage_options)
     # Files that an earlier vacuum deleted are listed as long as the log names them.
-    if not (present := [name for name in listed if files.exists(f"{root}/{unquote(name)}")]):
+    found = store.files(table).get_file_info([unquote(name) for name in listed])
+    if not (present := [file for file in found if file.type is not FileType.NotFound]):
         return 0
     snapshot.vacuum(hours, dry_run=False, full=True, enforce_retention_duration=False)
     return len(present)

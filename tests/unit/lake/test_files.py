@@ -14,13 +14,16 @@ import pytest
 import lakeloop.lake.files
 from lakeloop.errors import ArtifactError, ConfigurationError
 from lakeloop.lake.files import LakeFiles
+from tests.support.object_store import S3
 
 
 @pytest.fixture(params=["disk", "object store"])
 def files(request: pytest.FixtureRequest, tmp_path: Path) -> LakeFiles:
-    return LakeFiles(
-        str(tmp_path / "files") if request.param == "disk" else f"memory://{uuid.uuid4().hex}/files"
-    )
+    if request.param == "disk":
+        return LakeFiles(str(tmp_path / "files"))
+    s3: S3 = request.getfixturevalue("s3")
+    s3.bucket(bucket := f"files-{uuid.uuid4().hex[:12]}")
+    return LakeFiles(f"s3://{bucket}/lake/files", s3.variables)
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from lakeloop.attempt import Attempt
 from lakeloop.durable import fsync_directory, fsync_file
 from lakeloop.errors import ConfigurationError, CountsError, DataError, FenceError
 from lakeloop.lake import delta as delta_module
-from lakeloop.lake.delta import DeltaStore
 from lakeloop.lake.digest import content_digest
 from lakeloop.lake.marks import PREFIX
 from lakeloop.lake.store import Lake
@@ -196,16 +195,6 @@ def test_a_commit_of_another_day_in_between_is_no_conflict(
     published = lake.replace("mart", rows(count=2), where={"partition": DAY}, fence=fence)
     assert published.version == 3
     assert [lake.read("mart", partition=day).num_rows for day in (DAY, OTHER_DAY, "2026-11-18")] == [2, 3, 3]
-
-
-def test_a_file_of_a_lake_elsewhere_is_written_through_its_own_file_system(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(DeltaStore, "_local_files", lambda self, table: None)
-    published = publish(lake)
-    assert len(list(Path(lake.uri("mart")).rglob("*.parquet"))) == 1
-    monkeypatch.undo()
-    assert lake.digest("mart", partition=DAY) == published.digest
 
 
 def test_maintenance_makes_one_file_of_the_days_of_a_stream(lake: Lake) -> None:

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from lakeloop.errors import ConfigurationError, LakeloopError, ServiceError, TransientError
-from lakeloop.extras import not_installed
+from lakeloop.object_store import Fault, fault_in, open_store, parts_of_object
 from lakeloop.sources.objects.credentials import VARIABLES, Access
 from lakeloop.spec.address import parts_of
 
-_PART_BYTES = 16 << 20
 _MOST_OBJECTS = 1_000_000
-_PATIENCE = timedelta(seconds=60)
-_PART_TIMEOUT = "300s"
-_NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|bucket does not exist", re.IGNORECASE)
-_REFUSED = re.compile(
-    r"\b40[013] |AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|AuthenticationFailed"
-)
-_NOWHERE = re.compile(r"metadata|169\.254|missing credentials|account must be specified", re.IGNORECASE)
-"""Without credentials, a client looks for those of a machine in a cloud."""
+_NOT_LET_IN = {Fault.NO_BUCKET, Fault.REFUSED, Fault.NO_CREDENTIALS}
 
 
 @dataclass(frozen=True)
@@ -55,19 +46,7 @@ class Bucket:
         scheme, bucket, _ = parts_of(address)
         self.root = f"{scheme}://{bucket}"
         self._access = access
-        try:
-            import obstore
-            from obstore.store import from_url
-        except ImportError as error:
-            raise not_installed("object stores", "obstore", "stores", where=self.root, error=error) from error
-        self._client: Any = obstore
-        made: Any = from_url
-        limits = {"allow_http": access.plain, "timeout": _PART_TIMEOUT, "connect_timeout": "10s"}
-        again = {"max_retries": 5, "retry_timeout": _PATIENCE}
-        with self._told(""):
-            self._store = made(
-                self.root, config=dict(access.options), client_options=limits, retry_config=again
-            )
+        self._client, self._store = open_store(self.root, access.options, plain=access.plain)
 
     def file(self, path: str) -> StoredFile | None:
         """The file at `path`; None when there is none."""
@@ -110,11 +89,8 @@ class Bucket:
         """
         size = file.size if most is None else min(most, file.size)
         with self._told(file.path), target.open("wb") as out:
-            for start in range(0, size, _PART_BYTES):
-                options: dict[str, Any] = {"range": (start, min(start + _PART_BYTES, size))}
-                if file.tag:
-                    options["if_match"] = file.tag
-                out.write(self._client.get(self._store, file.path, options=options).bytes())
+            for part in parts_of_object(self._client, self._store, file.path, size, file.tag):
+                out.write(part)
 
     @contextmanager
     def _told(self, path: str) -> Iterator[None]:
@@ -133,9 +109,9 @@ class Bucket:
     def _error(self, error: Exception, where: str) -> LakeloopError:
         from obstore import exceptions
 
-        said, found = str(error), self._access.hide(str(error))
+        fault, found = fault_in(error), self._access.hide(str(error))
         other = isinstance(error, exceptions.PreconditionError | FileNotFoundError)
-        if other and not _NO_BUCKET.search(said):
+        if other and fault is not Fault.NO_BUCKET:
             return TransientError(
                 "the file changed while it was read",
                 where=where,
@@ -144,7 +120,7 @@ class Bucket:
                 remedy="nothing was published; this runs again",
             )
         denied = isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError)
-        if denied or _NO_BUCKET.search(said) or _REFUSED.search(said) or _NOWHERE.search(said):
+        if denied or fault in _NOT_LET_IN:
             return ConfigurationError(
                 "the store does not let us in",
                 where=where,

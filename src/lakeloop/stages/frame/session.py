@@ -148,14 +148,15 @@ class StageContext:
         Raises:
             FenceError: the same attempt is at work on this stage in another process.
             RuntimeError: the block did not end the session.
-            TransientError: a disk is full.
+            TransientError: a disk is full, or an object store is away.
         """
-        from lakeloop.lake.delta import local_path
+        from lakeloop.lake.remote import local_path
 
         work = self.work(name, partition)
         lake = local_path(self.settings.lake)
         with (
             told_when_full([work, lake] if lake else [work]),
+            self.lake.told(),
             self.tracked(name, partition, config or {}) as tracker,
         ):
             session = StageSession(self, name, partition, dict(config or {}), work, tracker)

@@ -34,15 +34,16 @@ def maintain(context: StageContext, partition: str, *, retention: timedelta = RE
     """
     from lakeloop.jobs.leftovers import remove_checkpoints
     from lakeloop.lake.delta import DeltaStore
+    from lakeloop.lake.remote import options_of
     from lakeloop.lake.tables import tables_of
     from lakeloop.lake.upkeep import remove_leftovers, tidy_tables
 
     config = {"retention_hours": retention / timedelta(hours=1)}
     with context.stage("maintain", partition, config=config) as stage:
         base = f"{context.settings.lake.rstrip('/')}/{context.loop.name}"
-        store = DeltaStore(base, context.settings.storage_options)
+        store = DeltaStore(base, options_of(context.settings))
         tidied = tidy_tables(store, [table.name for table in tables_of(context.loop)], retention)
-        leftovers = remove_leftovers(store, retention)
+        leftovers = [*remove_leftovers(store, retention), *context.lake.files.remove_leftovers(retention)]
         for name in leftovers:
             log.info("removed what a killed writer left: %s", name)
         work = context.settings.home / "work"

@@ -167,7 +167,7 @@ def test_a_bucket_that_is_not_there_and_a_store_that_is_away_are_named(
     assert SECRET not in str(caught.value)
     assert "(AWS_ACCESS_KEY_ID, " in caught.value.remedy
     assert none.partitions() == []
-    monkeypatch.setattr("lakeloop.sources.objects.store._PATIENCE", timedelta(seconds=1))
+    monkeypatch.setattr("lakeloop.object_store.PATIENCE", timedelta(seconds=1))
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(ServiceError, match="the store does not answer") as away:
         FileDrops(loop_on(f"{bucket[0]}/drops/{{partition}}/*.jsonl"), settings).find(DAYS[0])
