@@ -17,7 +17,9 @@ import pytest
 
 from lakeloop.errors import ConfigurationError, DataError, ServiceError
 from lakeloop.spec.clean import Clean
-from lakeloop.transform.dbt import NodeResult, build
+from lakeloop.transform.dbt import build
+from lakeloop.transform.page import DocsPage
+from lakeloop.transform.told import NodeResult
 from tests.support.dbt_project import MART, STAGING, raw_database, write_dbt_project
 from tests.support.small_loop import small_loop
 
@@ -40,7 +42,9 @@ class Bench:
     def write(self, **files: str) -> None:
         write_dbt_project(self.project, **files)
 
-    def build(self, database: Path | None = None, cache: Path | None = None) -> tuple[NodeResult, ...]:
+    def build(
+        self, database: Path | None = None, cache: Path | None = None, docs: DocsPage | None = None
+    ) -> tuple[NodeResult, ...]:
         return build(
             self.project,
             database or self.database,
@@ -48,6 +52,8 @@ class Bench:
             clean=Clean(),
             target=self.folder / "target",
             cache=cache or CACHE,
+            own=self.project,
+            docs=docs,
         )
 
     def rows(self, database: Path | None = None) -> Sequence[Any]:
@@ -157,7 +163,6 @@ def test_a_generated_model_that_fails_is_named_where_it_will_lie_with_the_way_to
             target=bench.folder / "target",
             cache=CACHE,
             kept_as=bench.folder / "kept" / bench.database.name,
-            generated=True,
         )
     assert caught.value.where == str(bench.folder / "kept/dbt/models/small/staging/stg_small.sql")
     assert caught.value.remedy.endswith("to change them, lakeloop eject small")
