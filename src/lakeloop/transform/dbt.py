@@ -122,7 +122,8 @@ def _build(
     with _dbt_alone(_environment(database, clean)):
         manifest = _parsed(place, arguments, cache, clean)
         # Unit tests are about the models' code, not about today's rows: they run with the project's tests.
-        selection = ["--select", f"path:models/{place.loop}", "--exclude-resource-type", "unit_test"]
+        left_out = [part for kind in ("unit_test", "exposure") for part in ("--exclude-resource-type", kind)]
+        selection = ["--select", f"path:models/{place.loop}", *left_out]
         outcome = _invoke(["build", *arguments, *selection], manifest)
         nodes = tuple(map(_result, outcome.result or ()))
         tell_nodes(nodes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -21,6 +21,8 @@ _BUILDS_NOTHING = frozenset({"version", "exposures", "unit_tests"})
 _TEXTS = ("  Caf\u00e9\u00a0\n opens ", "CAFE\u0301 -- opens!")
 _NORMALISED = ("Caf\u00e9 opens", "CAF\u00c9 -- opens!")
 _NUMBER = 1.5
+_MOST_ANSWERS = 200
+"""That are named."""
 
 
 def described(loop: LoopSpec) -> dict[str, bytes]:
@@ -45,10 +47,8 @@ def builds_nothing(content: bytes) -> bool:
 
 def _exposures(loop: LoopSpec) -> list[dict[str, Any]]:
     task, name = loop.task, loop.name
-    answers = f" with one of {len(task.answers)} answers" if task.answers else ""
+    answers = f", {len(task.answers)} answers: {_named(task.answers)}" if task.answers else ""
     common = {"depends_on": [f"ref('mart_{name}')"], "owner": {"name": _plain(loop.owner)}}
-    meta: dict[str, Any] = {"task": task.kind}
-    meta |= {"answers": ", ".join(map(_plain, task.answers))} if task.answers else {}
     return [
         {
             "name": f"{name}_training_rows",
@@ -67,10 +67,16 @@ def _exposures(loop: LoopSpec) -> list[dict[str, Any]]:
             "description": (
                 f"What `train` makes of these rows and the model server answers with: {task.kind}{answers}."
             ),
-            "meta": meta,
+            "meta": {"task": task.kind},
             **common,
         },
     ]
+
+
+def _named(answers: Sequence[str]) -> str:
+    more = len(answers) - _MOST_ANSWERS
+    named = ", ".join(f"`{answer}`" for answer in answers[:_MOST_ANSWERS])
+    return _plain(named) + (f" and {more} more" if more > 0 else "")
 
 
 def _unit_tests(loop: LoopSpec) -> list[dict[str, Any]]:

@@ -41,8 +41,7 @@ def tell_nodes(nodes: Sequence[NodeResult]) -> None:
 
     A group with something wrong comes last, where people look first.
     """
-    models = [node for node in nodes if node.kind == "model"]
-    groups = [(model, [test for test in nodes if test.of == model.name != test.name]) for model in models]
+    groups = _groups(nodes)
     told = {id(node) for model, tests in groups for node in (model, *tests)}
     rest = [node for node in nodes if id(node) not in told]
     for model, tests in sorted(groups, key=lambda group: any(map(_is_bad, (group[0], *group[1])))):
@@ -78,7 +77,13 @@ def by_model(nodes: Sequence[NodeResult], rows: Mapping[str, int]) -> tuple[Buil
             test_seconds=round(sum(test.seconds for test in tests), 3),
             warned={test.name: test.failures for test in tests if _is_bad(test)},
         )
-        for model in nodes
-        if model.kind == "model"
-        for tests in [[test for test in nodes if test.of == model.name != test.name]]
+        for model, tests in _groups(nodes)
     )
+
+
+def _groups(nodes: Sequence[NodeResult]) -> list[tuple[NodeResult, list[NodeResult]]]:
+    """Each model with the tests of it."""
+    tests = [node for node in nodes if node.kind == "test"]
+    return [
+        (node, [test for test in tests if test.of == node.name]) for node in nodes if node.kind == "model"
+    ]
