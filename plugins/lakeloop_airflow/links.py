@@ -27,8 +27,9 @@ DATA_DOCS = "Data Docs"
 REPORT = "Evaluation report"
 MODEL_VERSION = "Model version"
 CURVES = "Curves"
+DBT_DOCS = "dbt docs"
 
-_TITLES = {"data_docs": DATA_DOCS, "report": REPORT}
+_TITLES = {"data_docs": DATA_DOCS, "report": REPORT, "dbt_docs": DBT_DOCS}
 """Keys of a record's links -> what the button says."""
 
 
@@ -58,11 +59,16 @@ class CurvesLink(_StageLink):
     name = CURVES
 
 
+class DbtDocsLink(_StageLink):
+    name = DBT_DOCS
+
+
 _LINKS: dict[str, BaseOperatorLink] = {
     catalogue.DATA_DOCS: DataDocsLink(),
     catalogue.REPORT: ReportLink(),
     catalogue.VERSION: ModelVersionLink(),
     catalogue.CURVES: CurvesLink(),
+    catalogue.DBT_DOCS: DbtDocsLink(),
 }
 """What a stage links to, by the catalogue of stages -> its button."""
 
@@ -86,7 +92,7 @@ def page(*parts: str) -> str:
 def urls(record: StageRecord, settings: Settings) -> dict[str, str]:
     """The targets that `record` knows, by the name of their link.
 
-    Files below docs/ and reports/ are pages of the Lakeloop app; a file elsewhere has no URL and no link.
+    Files below docs/, reports/ and dbt-docs/ are pages of the Lakeloop app; a file elsewhere has no link.
     """
     found = {
         _TITLES[key]: published(target, settings, record.loop)
@@ -119,12 +125,13 @@ def failure_links(settings: Settings, loop: str, stage: str, partition: str) -> 
 def published(target: str, settings: Settings, loop: str) -> str:
     """Where `target`, a path or URL of a record, can be opened in a browser; empty when it cannot.
 
-    A file of ours is shown in a page that has a way back; below /docs and /reports it is served alone.
+    A file of ours is shown in a page that has a way back; below /docs, /reports and /dbt it is served alone.
     """
     if target.startswith(("http://", "https://")):
         return target
     path = Path(target.removeprefix("file://"))
-    for kind, folder in (("docs", settings.docs(loop)), ("reports", settings.reports(loop))):
+    folders = {"docs": settings.docs(loop), "reports": settings.reports(loop), "dbt": settings.dbt_docs(loop)}
+    for kind, folder in folders.items():
         if path.is_relative_to(folder):
             return page("view", kind, loop, path.relative_to(folder).as_posix())
     return ""

@@ -122,8 +122,12 @@ def _run_of(context: Context) -> str:
 
 
 def describe(record: StageRecord) -> dict[str, Any]:
-    """The part of a record that travels through Airflow: names, versions, digests and counts, no data."""
+    """The part of a record that travels through Airflow: names, versions, digests and counts, no data.
+
+    Of a stage that ran dbt also what became of each model.
+    """
     fields = {"stage", "partition", "status", "reason", "fingerprint", "counts", "links"}
+    fields |= {"models"} if record.models else set()
     return {**record.model_dump(mode="json", include=fields), "outputs": _names(record.outputs)}
 
 

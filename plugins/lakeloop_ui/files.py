@@ -20,6 +20,14 @@ HARMLESS = {
     "Cache-Control": "no-store",
 }
 
+_ALONE = {
+    # One file with all that it needs.
+    **HARMLESS,
+    "Content-Security-Policy": "sandbox allow-scripts allow-popups allow-popups-to-escape-sandbox; "
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
+    "font-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'",
+}
+
 
 def locate(folder: Path, relative: str) -> Path:
     """The existing file at `relative` below `folder`, links resolved; a folder means its index.html.
@@ -40,6 +48,6 @@ def locate(folder: Path, relative: str) -> Path:
     return path
 
 
-def serve(folder: Path, relative: str) -> FileResponse:
-    """Answer with the file at `relative` below `folder`."""
-    return FileResponse(locate(folder, relative), headers=HARMLESS)
+def serve(folder: Path, relative: str, *, alone: bool = False) -> FileResponse:
+    """Answer with the file at `relative` below `folder`; one that needs nothing else is served `alone`."""
+    return FileResponse(locate(folder, relative), headers=_ALONE if alone else HARMLESS)

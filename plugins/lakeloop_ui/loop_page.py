@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lakeloop_airflow.links import DATA_DOCS, REPORT, page, published
+from lakeloop_airflow.links import DATA_DOCS, DBT_DOCS, REPORT, page, published
 
 from lakeloop.records import StageRecord
 from lakeloop.registry.history import History
@@ -15,6 +15,7 @@ from lakeloop.settings import Settings
 from lakeloop.stages.frame.pending import Pending
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.frame.status import LoopStatus
+from lakeloop.transform.page import PAGE
 from lakeloop_ui.active import Run, active_runs
 from lakeloop_ui.charts import Chart
 from lakeloop_ui.days import Calendar, OneDay, calendar_of, one_day
@@ -121,6 +122,9 @@ def _links(status: LoopStatus, settings: Settings) -> Iterator[Link]:
     for key, title in (("report", REPORT), ("data_docs", DATA_DOCS)):
         if url := published(status.links.get(key, ""), settings, status.loop):
             yield Link(title, url)
+    models = settings.dbt_docs(status.loop) / PAGE
+    if models.is_file():
+        yield Link(DBT_DOCS, published(str(models), settings, status.loop))
     yield Link("Quarantine", page("quarantine", status.loop))
     yield Link("Next training", page("why", status.loop))
     if model := status.links.get("server"):

@@ -113,6 +113,21 @@ class Counts(Frozen):
         return self
 
 
+class BuiltModel(Frozen):
+    """What dbt did with one model of a day, and with the data tests of it."""
+
+    name: str
+    status: str
+    seconds: float
+    """Without its tests."""
+    rows: int | None = None
+    """None where they are not in a table or view of their own."""
+    tests: int = 0
+    test_seconds: float = 0.0
+    warned: dict[str, int] = Field(default_factory=dict)
+    """Test that only warns, and did -> rows that it found."""
+
+
 class Provenance(Frozen):
     """Who made something, when, from which code, with which versions."""
 
@@ -181,6 +196,8 @@ class StageRecord(Formatted):
     unknown: dict[str, int] = Field(default_factory=dict)
     """Right answers that the task does not know -> rows that were quarantined for nothing else, the most
     frequent: when the loop file knows one, they come in. No tracker has it, for it is text of rows."""
+    models: tuple[BuiltModel, ...] = ()
+    """Of a stage that ran dbt: what it did with each model, in the order in which they were built."""
     profile: str = ""
     """Of rows that were published, as JSON: what later days are compared with. See `quality.profile`."""
     provenance: Provenance

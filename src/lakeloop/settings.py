@@ -136,9 +136,18 @@ class Settings(BaseSettings):
         """Data Docs of a loop."""
         return self.home / "docs" / loop
 
+    def dbt_docs(self, loop: str) -> Path:
+        """The page that dbt makes about the models of a loop."""
+        return self.home / "dbt-docs" / loop
+
     def reports(self, loop: str) -> Path:
         """Evaluation reports of a loop."""
         return self.home / "reports" / loop
+
+    @property
+    def by_hand(self) -> Path:
+        """What a person's dbt works on, who runs it in the dbt project: `lakeloop.transform.by_hand`."""
+        return self.home / "dbt-by-hand"
 
     @property
     def journals(self) -> Path:

@@ -60,6 +60,7 @@ OTHERWISE = {
     "plugins/lakeloop_ui/templates/_parts.html.j2": "HTML calls the name of a field so",
     "src/lakeloop/serving/templates/start.html.j2": "HTML calls the name of a field so",
     "src/lakeloop/lake/tables.py": "a column of answers has the name that people look for",
+    "src/lakeloop/transform/described.py": "dbt calls the title of an exposure so",
     "src/lakeloop/serving/metrics.py": "Prometheus calls its dimensions so",
     "src/lakeloop/spec/methods.py": "names a key that only tasks with such answers may have",
     "src/lakeloop/spec/train.py": "the same key, by the name that the field knows it by",

@@ -7,7 +7,7 @@ from typing import Literal
 
 from fastapi import APIRouter, HTTPException, Request, status
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
-from lakeloop_airflow.links import DATA_DOCS, REPORT, page
+from lakeloop_airflow.links import DATA_DOCS, DBT_DOCS, REPORT, page
 
 from lakeloop.settings import Settings
 from lakeloop_ui.access import LoopName
@@ -17,8 +17,8 @@ from lakeloop_ui.opened import Installation
 from lakeloop_ui.rendering import render
 
 router = APIRouter()
-Kind = Literal["docs", "reports"]
-_TITLES: dict[Kind, str] = {"docs": DATA_DOCS, "reports": REPORT}
+Kind = Literal["docs", "reports", "dbt"]
+_TITLES: dict[Kind, str] = {"docs": DATA_DOCS, "reports": REPORT, "dbt": DBT_DOCS}
 _WORDS = {"data_docs": "checks", "report": "evaluation"}
 
 
@@ -34,24 +34,30 @@ def report(loop: LoopName, path: str, settings: Installation) -> FileResponse:
     return serve(settings.reports(loop), path)
 
 
+@router.get("/dbt/{loop}/{path:path}")
+def dbt_docs(loop: LoopName, path: str, settings: Installation) -> FileResponse:
+    """The page that dbt makes about the loop's models."""
+    return serve(settings.dbt_docs(loop), path, alone=True)
+
+
 @router.get("/view/{kind}/{loop}/{path:path}")
 def view(request: Request, kind: Kind, loop: LoopName, path: str, settings: Installation) -> HTMLResponse:
     """One of these files in a frame, below the way back to its loop."""
     locate(_folder(settings, kind, loop), path)
-    part = path.partition("/")[0]
+    part = path.partition("/")[0] if kind != "dbt" else ""
     return render(
         request,
         "view.html.j2",
         frames="'self'",
         name=loop,
-        kind=_TITLES[kind],
-        part=part,
+        title=" ".join(filter(None, (_TITLES[kind], part))),
         source=page(kind, loop, path),
     )
 
 
 def _folder(settings: Settings, kind: Kind, loop: str) -> Path:
-    return settings.docs(loop) if kind == "docs" else settings.reports(loop)
+    folders = {"docs": settings.docs, "reports": settings.reports, "dbt": settings.dbt_docs}
+    return folders[kind](loop)
 
 
 @router.get("/newest/{loop}/{kind}")

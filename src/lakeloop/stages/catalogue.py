@@ -32,6 +32,7 @@ POOLS: Mapping[str, tuple[int, str]] = {
 """Pool -> slots on one machine, and what it is for."""
 
 DATA_DOCS, REPORT, VERSION, CURVES = "data_docs", "report", "version", "curves"
+DBT_DOCS = "dbt_docs"
 """What a task of a stage links to, besides its W&B run."""
 
 
@@ -147,7 +148,7 @@ STAGES = (
         help="Read a day's drop into the table raw; every bad line goes to quarantine, whole.",
     ),
     Stage(
-        "transform", "data", "transform", decides="built", pool=WRITERS,
+        "transform", "data", "transform", decides="built", pool=WRITERS, links=(DBT_DOCS,),
         help="Build the day's mart rows from raw with dbt; nobody reads them yet.",
     ),
     Stage(

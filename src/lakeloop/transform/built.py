@@ -9,10 +9,13 @@ a model loses a row.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import duckdb
 import pyarrow as pa
 
 from lakeloop.scratch.duckdb import count
+from lakeloop.transform.told import NodeResult
 
 _BATCH_ROWS = 16_384
 
@@ -25,6 +28,11 @@ def built_rows(connection: duckdb.DuckDBPyConnection, loop: str) -> pa.RecordBat
 def built(connection: duckdb.DuckDBPyConnection, loop: str) -> int:
     """How many rows the loop's mart model has."""
     return count(connection, f"mart_{loop}")
+
+
+def rows_of(connection: duckdb.DuckDBPyConnection, nodes: Sequence[NodeResult]) -> dict[str, int]:
+    """Model -> how many rows it has, of those that are a table or view of their own."""
+    return {node.name: count(connection, node.relation) for node in nodes if node.relation}
 
 
 def dropped_duplicates(connection: duckdb.DuckDBPyConnection, loop: str) -> int:

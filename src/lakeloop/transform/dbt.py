@@ -23,7 +23,9 @@ from lakeloop.errors import ConfigurationError
 from lakeloop.records import fingerprint
 from lakeloop.scratch.duckdb import memory_limit, spill_folder
 from lakeloop.spec.clean import Clean
-from lakeloop.transform.failures import build_failure, parse_failure
+from lakeloop.transform.failures import build_failure, parse_failure, tested
+from lakeloop.transform.page import DocsPage
+from lakeloop.transform.told import NodeResult, tell_nodes
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -34,30 +36,26 @@ DATABASE_FILE = "transform.duckdb"
 """Name of the DuckDB file. dbt writes the stem into every relation's name, and so into the parsed project."""
 
 _LOADED_BY_DBT = ("dbt-core", "dbt-adapters", "dbt-duckdb")
+_WELL = frozenset({"success", "pass"})
 _TOLD = frozenset({"LogModelResult", "LogTestResult", "LogSkipBecauseError"})
 _one_build = threading.Lock()
 """dbt keeps its flags, its adapter and its environment in globals."""
 
 
 @dataclass(frozen=True)
-class NodeResult:
-    """What dbt did with one model or test."""
-
-    name: str
-    kind: str
-    """model or test"""
-    status: str
-    """success, pass or warn; everything else raised"""
-    seconds: float
-
-
-@dataclass(frozen=True)
 class _Place:
-    """Where the project is, and where a person will find it."""
+    """Where the project is, and where a person will find its models."""
 
     project: Path
     shown_as: Path
+    loop: str
     generated: bool
+
+    @property
+    def note(self) -> str:
+        """How to change a model that is wrong, where that is not plain."""
+        how = f"; the models are generated: to change them, lakeloop eject {self.loop}"
+        return how if self.generated else ""
 
 
 def build(
@@ -69,7 +67,8 @@ def build(
     target: Path,
     cache: Path,
     kept_as: Path | None = None,
-    generated: bool = False,
+    own: Path | None = None,
+    docs: DocsPage | None = None,
 ) -> tuple[NodeResult, ...]:
     """Build the models of `loop` in the DuckDB file `database` and run their data tests.
 
@@ -82,7 +81,9 @@ def build(
         target: folder for what dbt writes: compiled SQL, results, log.
         cache: folder for parsed projects, shared between partitions, loops and homes.
         kept_as: where `database` will lie when a person reads the error message, if it is going to move.
-        generated: `project` was made for this build, beside `database`, and moves with it.
+        own: the project that the models of `project` were copied from; None where they were generated, beside
+            `database`, and move with it.
+        docs: dbt's page about the project, to be made where it is due and all is well.
 
     Returns:
         What dbt did with each model and each test.
@@ -95,8 +96,8 @@ def build(
     _require_models(project, loop)
     try:
         kept_as = kept_as or database
-        place = _Place(project, kept_as.parent / project.name if generated else project, generated)
-        return _build(place, database, loop, clean, target, cache, kept_as)
+        place = _Place(project, own or kept_as.parent / project.name, loop, own is None)
+        return _build(place, database, clean, target, cache, kept_as, docs)
     finally:
         # dbt's semaphores go with its objects, which hold each other. A task ends without clearing up, and
         # the end of its log would complain of them as leaked.
@@ -104,7 +105,13 @@ def build(
 
 
 def _build(
-    place: _Place, database: Path, loop: str, clean: Clean, target: Path, cache: Path, kept_as: Path
+    place: _Place,
+    database: Path,
+    clean: Clean,
+    target: Path,
+    cache: Path,
+    kept_as: Path,
+    docs: DocsPage | None,
 ) -> tuple[NodeResult, ...]:
     arguments = [
         "--project-dir", f"{place.project}", "--profiles-dir", f"{place.project}",
@@ -115,20 +122,44 @@ def _build(
     with _dbt_alone(_environment(database, clean)):
         manifest = _parsed(place, arguments, cache, clean)
         # Unit tests are about the models' code, not about today's rows: they run with the project's tests.
-        selection = ["--select", f"path:models/{loop}", "--exclude-resource-type", "unit_test"]
+        left_out = [part for kind in ("unit_test", "exposure") for part in ("--exclude-resource-type", kind)]
+        selection = ["--select", f"path:models/{place.loop}", *left_out]
         outcome = _invoke(["build", *arguments, *selection], manifest)
-    if not outcome.success:
-        note = f"; the models are generated: to change them, lakeloop eject {loop}" if place.generated else ""
-        raise build_failure(outcome, place.shown_as, kept_as, note)
-    return tuple(
-        NodeResult(
-            name=result.node.name,
-            kind=str(result.node.resource_type),
-            status=str(result.status),
-            seconds=result.execution_time,
-        )
-        for result in outcome.result
+        nodes = tuple(map(_result, outcome.result or ()))
+        tell_nodes(nodes)
+        if not outcome.success:
+            raise build_failure(outcome, place.shown_as, kept_as, place.note)
+        if docs and docs.is_due:
+            _document(arguments, manifest, target, docs)
+    return nodes
+
+
+def _result(result: Any) -> NodeResult:
+    node = result.node
+    kind, status = str(node.resource_type), str(result.status)
+    return NodeResult(
+        name=node.name,
+        kind=kind,
+        status=status,
+        seconds=result.execution_time,
+        of=node.name if kind == "model" else tested(node),
+        relation=node.relation_name if kind == "model" else None,
+        failures=result.failures or 0,
+        message="" if status in _WELL else next(iter(str(result.message or "").splitlines()), ""),
     )
+
+
+def _document(arguments: list[str], manifest: Manifest, target: Path, docs: DocsPage) -> None:
+    """Make dbt's page of what was built. A build is no worse for one that cannot be made."""
+    # Compiled it is already; what `build` wrote of the project into `target` is what the page shows.
+    outcome = _invoke(["docs", "generate", "--static", "--no-compile", *arguments], manifest)
+    page = target / "static_index.html"
+    if outcome.success and page.is_file():
+        docs.write(page.read_bytes())
+        for copy in (page, target / "index.html"):
+            copy.unlink(missing_ok=True)
+    else:
+        log.warning("dbt could not make its page of the models: %s", outcome.exception)
 
 
 def _environment(database: Path, clean: Clean) -> dict[str, str]:
@@ -180,7 +211,7 @@ def _parsed(place: _Place, arguments: list[str], cache: Path, clean: Clean) -> M
             log.warning("%s cannot be read, the project is parsed again (%s)", file, error)
     outcome = _invoke(["parse", *arguments], None)
     if not outcome.success:
-        raise parse_failure(outcome, place.shown_as)
+        raise parse_failure(outcome, place.shown_as, place.loop, place.note)
     # Written before the build, which changes the nodes it has compiled.
     write_atomically(file, outcome.result.to_msgpack(extended_mashumaro_encoder))
     manifest: Manifest = outcome.result
@@ -197,11 +228,16 @@ def _invoke(arguments: list[str], manifest: Manifest | None) -> Any:
 
 
 def _relay(event: Any) -> None:
-    """Tell our log what a person wants to read of dbt's events, while it happens."""
+    """Tell our log what a person wants to read of dbt's events, while it happens.
+
+    What is wrong says the error that is raised, once.
+    """
     if event.info.name in _TOLD:
         log.info("dbt: %s", event.info.msg)
-    elif event.info.level in ("warn", "error"):
+    elif event.info.level == "warn":
         log.warning("dbt: %s", event.info.msg)
+    elif event.info.level == "error":
+        log.debug("dbt: %s", event.info.msg)
 
 
 @contextmanager

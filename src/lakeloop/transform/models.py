@@ -8,7 +8,8 @@ takes them over (`take_over`); from then on they are the loop's own, and no upgr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,7 @@ from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import quote
 from lakeloop.spec.tasks import Task
 from lakeloop.spec.tasks.base import LANGUAGE, TEXT
+from lakeloop.transform.described import builds_nothing, described
 
 TEMPLATES = resources.files("lakeloop.transform") / "templates"
 
@@ -39,7 +41,10 @@ _NOTICES = {".sql": f"-- {_YOURS}\n".encode(), ".yml": f"# {_YOURS}\n".encode()}
 """First line of a model that was taken over. It says nothing to dbt, and is left out of the digest."""
 
 _OF_MODELS = frozenset({".sql", ".yml", ".yaml", ".py", ".csv"})
-_NOT_LINKED = frozenset({"models", "target", "logs"})
+BY_HAND = "generated"
+"""Folder of the dbt project with the generated models, written where a person runs dbt by hand: see
+`lakeloop.transform.by_hand`."""
+_NOT_LINKED = frozenset({"models", BY_HAND, "target", "logs"})
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,10 @@ def own_folder(project: Path, loop: str) -> Path | None:
 
 
 def project_digest(project: Path, models: Models) -> str:
-    """sha256 of what decides what `models` build: their text, wherever it is from, and the shared parts."""
+    """sha256 of what decides what `models` build: their text, wherever it is from, and the shared parts.
+
+    Not of files with exposures and unit tests alone.
+    """
     return fingerprint(
         project=sha256_file(project / "dbt_project.yml"),
         macros=digest_folder(project / "macros"),
@@ -77,22 +85,40 @@ def project_digest(project: Path, models: Models) -> str:
     )
 
 
-def runnable(project: Path, models: Models, folder: Path) -> Path:
-    """The dbt project that has `models`: `project` with their own ones, else one that is made in `folder`.
+def page_digest(project: Path, models: Models) -> str:
+    """sha256 of what dbt's page about `models` says."""
+    texts = {name: hashlib.sha256(content).hexdigest() for name, content in models.files.items()}
+    return fingerprint(built=project_digest(project, models), texts=texts)
 
-    That one has the generated models of this loop alone, and links to everything else of `project`.
+
+def runnable(project: Path, models: Models, others: Collection[str], folder: Path) -> Path:
+    """The dbt project with `models`, made in `folder`: a slip in those of the loops `others` is not in it.
+
+    Everything else of `project` is linked; of its folder of models what belongs to no loop is copied.
     """
-    if not models.generated:
-        return project
     folder.mkdir(parents=True)
     for entry in project.iterdir():
         if entry.name not in _NOT_LINKED and not entry.name.startswith("."):
             (folder / entry.name).symlink_to(entry.resolve())
-    for name, content in models.files.items():
-        path = folder / "models" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    for entry in (project / "models").glob("*"):
+        if entry.name in {models.loop, *others} or (entry / f"marts/mart_{entry.name}.sql").exists():
+            continue
+        if entry.is_dir():
+            shutil.copytree(entry, folder / "models" / entry.name)
+        else:
+            (folder / "models").mkdir(exist_ok=True)
+            shutil.copy(entry, folder / "models")
+    write_models(models, folder / "models")
     return folder
+
+
+def write_models(models: Models, folder: Path) -> None:
+    """Write `models` below `folder`; a file that is as it would be is left alone."""
+    for name, content in models.files.items():
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
 
 def take_over(project: Path, loop: LoopSpec) -> list[Path]:
@@ -157,6 +183,7 @@ def _digest(files: Mapping[str, bytes]) -> str:
     digests = {
         name: hashlib.sha256(content.removeprefix(_NOTICES.get(PurePosixPath(name).suffix, b""))).hexdigest()
         for name, content in files.items()
+        if not builds_nothing(content)
     }
     return digest_named((name, digests[name]) for name in sorted(digests, key=PurePosixPath))
 
@@ -164,10 +191,10 @@ def _digest(files: Mapping[str, bytes]) -> str:
 def generated(loop: LoopSpec) -> dict[str, bytes]:
     """The models that a loop without its own ones has: file, below the folder of models -> content."""
     words = {"name": loop.name, "target": loop.task.target, **_contract(loop.task)}
-    return {
-        f"{loop.name}/{file.format(loop=loop.name)}": _filled(template, words).encode()
-        for file, template in _WRITTEN.items()
+    built = {
+        file.format(loop=loop.name): _filled(file_of, words).encode() for file, file_of in _WRITTEN.items()
     }
+    return {f"{loop.name}/{name}": content for name, content in {**described(loop), **built}.items()}
 
 
 def _contract(task: Task) -> dict[str, str]:

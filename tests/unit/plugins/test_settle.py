@@ -13,7 +13,7 @@ from lakeloop_airflow.assets import loop_assets
 from lakeloop_airflow.stage_task import StageOperator, settle
 from lakeloop_airflow.window import RECORD_KEY
 
-from lakeloop.records import Counts, StageRecord, Status
+from lakeloop.records import BuiltModel, Counts, StageRecord, Status
 from tests.support.records import provenance
 
 RAW = loop_assets("news").raw
@@ -103,3 +103,9 @@ def test_the_record_that_travels_holds_no_metrics_and_no_data() -> None:
         "stage", "partition", "status", "reason", "fingerprint", "outputs", "counts", "links",
     }  # fmt: skip
     assert task.pushed[RECORD_KEY]["outputs"] == {"raw": "d" * 64}
+
+
+def test_what_dbt_did_with_each_model_travels_with_the_record() -> None:
+    model = BuiltModel(name="stg_news", status="success", seconds=1.5, rows=449, tests=3, warned={"few": 2})
+    _, task, _ = run(record("done", stage="transform").model_copy(update={"models": (model,)}))
+    assert task.pushed[RECORD_KEY]["models"] == [model.model_dump()]

@@ -38,6 +38,20 @@ def test_a_served_page_has_no_rights_of_the_user_who_opens_it(client: TestClient
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+def test_the_page_of_dbt_needs_nothing_and_may_fetch_nothing(client: TestClient, settings: Settings) -> None:
+    page = settings.dbt_docs("news") / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("<script>dbt</script>")
+    answer = client.get("/dbt/news/index.html")
+    assert answer.text == "<script>dbt</script>"
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("sandbox ")
+    assert not {"allow-same-origin", "https:", "'unsafe-eval'", "connect-src"} & set(policy.split())
+    frame = client.get("/view/dbt/news/index.html").text
+    assert 'src="/lakeloop/dbt/news/index.html" title="dbt docs"' in frame
+    assert client.get("/view/dbt/other/index.html").status_code == 404
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -17,7 +17,9 @@ import pytest
 
 from lakeloop.errors import ConfigurationError, DataError, ServiceError
 from lakeloop.spec.clean import Clean
-from lakeloop.transform.dbt import NodeResult, build
+from lakeloop.transform.dbt import build
+from lakeloop.transform.page import DocsPage
+from lakeloop.transform.told import NodeResult, by_model
 from tests.support.dbt_project import MART, STAGING, raw_database, write_dbt_project
 from tests.support.small_loop import small_loop
 
@@ -40,7 +42,9 @@ class Bench:
     def write(self, **files: str) -> None:
         write_dbt_project(self.project, **files)
 
-    def build(self, database: Path | None = None, cache: Path | None = None) -> tuple[NodeResult, ...]:
+    def build(
+        self, database: Path | None = None, cache: Path | None = None, docs: DocsPage | None = None
+    ) -> tuple[NodeResult, ...]:
         return build(
             self.project,
             database or self.database,
@@ -48,6 +52,8 @@ class Bench:
             clean=Clean(),
             target=self.folder / "target",
             cache=cache or CACHE,
+            own=self.project,
+            docs=docs,
         )
 
     def rows(self, database: Path | None = None) -> Sequence[Any]:
@@ -157,7 +163,6 @@ def test_a_generated_model_that_fails_is_named_where_it_will_lie_with_the_way_to
             target=bench.folder / "target",
             cache=CACHE,
             kept_as=bench.folder / "kept" / bench.database.name,
-            generated=True,
         )
     assert caught.value.where == str(bench.folder / "kept/dbt/models/small/staging/stg_small.sql")
     assert caught.value.remedy.endswith("to change them, lakeloop eject small")
@@ -168,6 +173,83 @@ def test_a_project_that_cannot_be_parsed_names_the_file(bench: Bench) -> None:
     bench.write(mart="select {{ unclosed ")
     with pytest.raises(ConfigurationError, match=r"mart_small\.sql"):
         bench.build()
+
+
+SLIPS = {
+    "template": (
+        {"mart": "select *\nfrom {{{{ ref('stg_small') \n"},
+        "marts/mart_small.sql:2",
+        "end of template",
+    ),
+    "macro": (
+        {"mart": "select *\nfrom {{{{ reff('stg_small') }}}}\n"},
+        "marts/mart_small.sql:2",
+        "'reff' is",
+    ),
+    "model": ({"mart": "select *\nfrom {{{{ ref('stg_smal') }}}}\n"}, "marts/mart_small.sql:2", "stg_smal"),
+    "SQL": (
+        {"mart": "select\n *\nfrom {{{{ ref('stg_small') }}}}\nwheree row_id = 'a'\n"},
+        "marts/mart_small.sql:4",
+        "syntax error",
+    ),
+    "yml": ({"yml": "models:\n  - name: [mart_small\n  - x: y\n"}, "small.yml:3", "Syntax error"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_is_named_with_file_and_line_once(
+    bench: Bench, caplog: pytest.LogCaptureFixture, slip: str
+) -> None:
+    files, where, said = SLIPS[slip]
+    bench.write(**files)
+    with pytest.raises(ConfigurationError) as caught:
+        bench.build()
+    assert caught.value.where == f"{bench.project}/models/small/{where}"
+    assert said in caught.value.message
+    assert caught.value.remedy.startswith("correct ")
+    assert "mart_small" in caught.value.message or slip == "yml"
+    assert [record.message for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+
+
+@pytest.mark.slow
+def test_the_log_has_a_group_for_each_model_with_what_became_of_its_tests(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="lakeloop.transform.told")
+    nodes = bench.build()
+    told = [record.message for record in caplog.records if record.name == "lakeloop.transform.told"]
+    assert [line.split(",")[0] for line in told if line.startswith("::")] == [
+        "::group::dbt model stg_small: success",
+        "::endgroup::",
+        "::group::dbt model mart_small: success",
+        "::endgroup::",
+    ]
+    assert "1 of 1 test passed" in next(line for line in told if "group::dbt model mart_small" in line)
+    staged, mart = by_model(nodes, {"mart_small": 2})
+    assert (staged.name, staged.rows, staged.tests) == ("stg_small", None, 0)
+    assert (mart.name, mart.rows, mart.tests, mart.warned) == ("mart_small", 2, 1, {})
+
+    caplog.clear()
+    bench.write(mart="select * from {{{{ ref('stg_{loop}') }}}} union all from {{{{ ref('stg_{loop}') }}}}")
+    with pytest.raises(DataError):
+        bench.build()
+    assert "unique_together_mart_small_source_file__source_line: fail, " in caplog.text
+    assert "0 of 1 test passed" in caplog.text
+
+
+@pytest.mark.slow
+def test_dbts_page_is_made_when_the_models_are_others(bench: Bench) -> None:
+    page = DocsPage(bench.folder / "docs", "one")
+    bench.build(docs=page)
+    made = page.file.read_text()
+    assert "model.lakeloop.mart_small" in made
+    assert '"MANIFEST.JSON INLINE DATA"' not in made
+    page.file.write_text("as it was")
+    bench.build(docs=page)
+    assert page.file.read_text() == "as it was"
+    bench.build(docs=DocsPage(page.folder, "another"))
+    assert page.file.read_text() != "as it was"
 
 
 @pytest.mark.slow

@@ -67,19 +67,27 @@ def test_generated_models_are_made_beside_the_project_and_nothing_is_written_the
     project: Path, tmp_path: Path
 ) -> None:
     before = sorted(project.rglob("*"))
-    made = runnable(project, models_of(project, small_loop()), tmp_path / "made")
+    made = runnable(project, models_of(project, small_loop()), (), tmp_path / "made")
     assert sorted(path.name for path in (made / "models").iterdir()) == ["small"]
     assert (made / "macros/texts.sql").read_bytes() == (project / "macros/texts.sql").read_bytes()
     assert {path.name for path in made.iterdir()} == {path.name for path in project.iterdir()}
     assert sorted(project.rglob("*")) == before
 
 
-def test_models_of_its_own_are_taken_where_a_loop_has_some(project: Path, tmp_path: Path) -> None:
+def test_models_of_its_own_are_taken_where_a_loop_has_some_without_those_of_others(
+    project: Path, tmp_path: Path
+) -> None:
     write_dbt_project(project, "small", mart="select 1\n")
+    half, shared = project / "models/half/stg_half.sql", project / "models/shared/dates.sql"
+    for path in (half, shared):
+        path.parent.mkdir()
+        path.write_text("select 2")
     found = models_of(project, small_loop())
     assert not found.generated
     assert found.files["small/marts/mart_small.sql"] == b"select 1\n"
-    assert runnable(project, found, tmp_path / "made") == project
+    made = runnable(project, found, ("half", "small"), tmp_path / "made")
+    assert {path.name for path in (made / "models").iterdir()} == {"shared", "small"}
+    assert (made / "models/small/marts/mart_small.sql").read_text() == "select 1\n"
 
 
 def test_a_folder_with_nothing_for_dbt_holds_no_models(project: Path) -> None:

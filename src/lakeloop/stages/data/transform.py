@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lakeloop.errors import TooEarlyError
 from lakeloop.faults import reach
 from lakeloop.plural import counted
-from lakeloop.records import Counts, StageRecord
+from lakeloop.records import BuiltModel, Counts, StageRecord
 from lakeloop.spec.days import require_day
 from lakeloop.spec.identity import identity
 from lakeloop.stages.frame.beside import other_columns
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from lakeloop.lake.claims import Fence
     from lakeloop.lake.draft import Published
     from lakeloop.transform.cleaned import CleanedRows
-    from lakeloop.transform.dbt import NodeResult
     from lakeloop.transform.models import Models
+    from lakeloop.transform.told import NodeResult
 
 _BUILD = "build"
 """Folder, below the stage's own, with the DuckDB file and what dbt wrote."""
@@ -90,13 +90,14 @@ def _transform(
     context: StageContext, stage: StageSession, ingested: StageRecord, models: Models
 ) -> StageRecord:
     from lakeloop.scratch.folder import kept_folder
+    from lakeloop.transform.page import PAGE
 
     where = f"{context.loop.name} transform {stage.partition}"
     fence = stage.claim()
     version = context.lake.version("raw")
     context.require_as_recorded("raw", ingested, version)
     with kept_folder(stage.work, _BUILD) as folder:
-        counts, nodes = _build(context, stage, version, folder, models)
+        counts, built_models, nodes = _build(context, stage, version, folder, models)
         counts.reconcile(where)
         reach("transform.before-commit")
         staging, cleaned = _commit(context, folder, fence)
@@ -119,13 +120,17 @@ def _transform(
         },
         counts=counts,
         metrics=metrics,
-        links={"dbt": str(stage.work / _BUILD)},
+        links={
+            "dbt": str(stage.work / _BUILD),
+            "dbt_docs": str(context.settings.dbt_docs(context.loop.name) / PAGE),
+        },
+        models=built_models,
     )
 
 
 def _build(
     context: StageContext, stage: StageSession, version: int, folder: Path, models: Models
-) -> tuple[Counts, tuple[NodeResult, ...]]:
+) -> tuple[Counts, tuple[BuiltModel, ...], tuple[NodeResult, ...]]:
     """Give dbt the day's raw rows, let it build, count what is in its file.
 
     dbt is given one partition at a pinned version, and a file in which a person can run dbt again. Its delta
@@ -133,29 +138,35 @@ def _build(
     they lie; of every other store DuckDB needs extensions, which are not there offline, and gets a copy.
     """
     from lakeloop.scratch.duckdb import open_duckdb
-    from lakeloop.transform.built import built, dropped_duplicates
+    from lakeloop.spec.reading.load import loop_names
+    from lakeloop.transform.built import built, dropped_duplicates, rows_of
     from lakeloop.transform.dbt import DATABASE_FILE, build
-    from lakeloop.transform.models import runnable
+    from lakeloop.transform.models import page_digest, runnable
+    from lakeloop.transform.page import DocsPage
     from lakeloop.transform.source import hand_over
+    from lakeloop.transform.told import by_model
 
     loop, database = context.loop, folder / DATABASE_FILE
     pinned: Any = {"version": version, "partition": stage.partition}
     with open_duckdb(database) as connection:
         raw = context.lake.row_files("raw", **pinned) or context.lake.scan("raw", **pinned)
         read = hand_over(connection, loop, raw)
+    project = context.settings.dbt
     nodes = build(
-        runnable(context.settings.dbt, models, folder / "project"),
+        runnable(project, models, loop_names(context.settings), folder / "project"),
         database,
         loop=loop.name,
         clean=loop.clean,
         target=folder / "dbt",
         cache=context.settings.cache / "dbt",
         kept_as=stage.work / _BUILD / DATABASE_FILE,
-        generated=models.generated,
+        own=None if models.generated else project,
+        docs=DocsPage(context.settings.dbt_docs(loop.name), page_digest(project, models)),
     )
     with open_duckdb(database, read_only=True) as connection:
         accepted, duplicates = built(connection, loop.name), dropped_duplicates(connection, loop.name)
-    return Counts(read=read, accepted=accepted, duplicates=duplicates), nodes
+        rows = rows_of(connection, nodes)
+    return Counts(read=read, accepted=accepted, duplicates=duplicates), by_model(nodes, rows), nodes
 
 
 def _commit(context: StageContext, folder: Path, fence: Fence) -> tuple[Published, CleanedRows]:

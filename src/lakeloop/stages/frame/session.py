@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Any
 from lakeloop.attempt import Attempt
 from lakeloop.errors import ConfigurationError, FenceError
 from lakeloop.full_disk import told_when_full
-from lakeloop.records import RECORD_FORMAT, Counts, Provenance, StageRecord, Status, fingerprint, now
+from lakeloop.records import (
+    RECORD_FORMAT,
+    BuiltModel,
+    Counts,
+    Provenance,
+    StageRecord,
+    Status,
+    fingerprint,
+    now,
+)
 from lakeloop.settings import Settings, get_settings, protect_home
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.yesterday import lift_config
@@ -268,6 +277,7 @@ class StageSession:
         settings: Mapping[str, Any] | None = None,
         examples: Sequence[str] = (),
         unknown: Mapping[str, int] | None = None,
+        models: Sequence[BuiltModel] = (),
         profile: str = "",
     ) -> StageRecord:
         """End with an output.
@@ -277,7 +287,7 @@ class StageSession:
             FenceError: a newer attempt claimed this work; nothing is recorded.
         """
         return self._end(
-            "done", reason, outputs, counts, metrics, links, settings, examples, unknown, profile
+            "done", reason, outputs, counts, metrics, links, settings, examples, unknown, models, profile
         )
 
     def skipped(
@@ -337,6 +347,7 @@ class StageSession:
         settings: Mapping[str, Any] | None = None,
         examples: Sequence[str] = (),
         unknown: Mapping[str, int] | None = None,
+        models: Sequence[BuiltModel] = (),
         profile: str = "",
     ) -> StageRecord:
         where = f"{self.context.loop.name} {self.name} {self.partition}"
@@ -359,6 +370,7 @@ class StageSession:
             settings=dict(settings or {}),
             examples=tuple(examples),
             unknown=dict(unknown or {}),
+            models=tuple(models),
             profile=profile,
             provenance=self.context.provenance(self.started_at),
         )
