@@ -1,7 +1,7 @@
 """Find what was left behind, and keep the lake small.
 
-**Purpose.** `pending` asks the lake which partitions were published and never used, and the source which
-drops were never ingested, since the first day that was (they came late, or no scheduler ran), or are others
+**Purpose.** `pending` asks the lake which partitions were published and never used, and the sources which
+drops, or labels, were never ingested, since the first day that was (they came late, or no scheduler ran), or are others
 than those that were ingested; also which days have records that people corrected since, or rows that wait in
 quarantine for an answer that the loop file knows by now. `trigger` starts the DAG of each: asset events can
 get lost, the lake does not.

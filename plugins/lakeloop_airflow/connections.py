@@ -11,7 +11,7 @@ from lakeloop.spec.loop import LoopSpec
 
 
 def lend_connection(loop: LoopSpec) -> None:
-    """Put the Connections that the loop's sources name into the environment of this process: that of one task.
+    """Put the Connections that the loop's sources name into the environment of this process, that of a task.
 
     One that is there already, or that Airflow does not have, is left alone; the source says what it misses.
     """

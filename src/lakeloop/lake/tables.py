@@ -53,7 +53,7 @@ LABELS = pa.schema(
         ("source_line", pa.int64()),  # from 1
     ]
 )
-"""Answers that came apart from their rows, each that was ever given; which one counts is `transform.labels`."""
+"""Answers that came apart from their rows, all that were given; which one counts says `transform.labels`."""
 FROM_SOURCE = "source"
 """Origin of answers that section `labels` of the loop file brought."""
 CORRECTIONS = pa.schema(

@@ -24,7 +24,8 @@ from lakeloop.spec.tasks.base import LANGUAGE, TEXT, Role, in_words
 def forecast(rows: Sequence[Mapping[str, Any]], loop: LoopSpec) -> dict[int, list[dict[str, str]]]:
     """Number of a row, from 0 -> why it would be refused: `code`, `column`, `detail`. Good rows are left out.
 
-    Where answers come apart from their rows nothing is said of answers: they are not there. `rows` have the declared columns, under their stored names.
+    Where answers come apart from their rows nothing is said of answers: they are not there. `rows` have the
+    declared columns, under their stored names.
 
     Raises:
         ConfigurationError: a check cannot be evaluated.

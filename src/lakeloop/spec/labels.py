@@ -1,4 +1,4 @@
-"""Answers that come from a source of their own: what has to agree between it, the rows' source and the task."""
+"""Answers that come from a source of their own: what it, the source of the rows and the task agree in."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Answers that come apart from their rows: which of them counts for a row, and what the rows of a day have got.
+"""Answers that come apart from their rows: which of them counts for a row, and what rows of a day have got.
 
-Of several of one row the newest counts: by the time that its source gives, else by the day, file and line of its
-delivery. So whatever comes first, rows or answers, and in whatever order these do, the same ones count.
+Of several of one row the newest counts: by the time that its source gives, else by the day, file and line of
+its delivery. So whatever comes first, rows or answers, and in whatever order these do, the same ones count.
 """
 
 # Names are our own or quoted by `identifier`.

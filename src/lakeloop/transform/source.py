@@ -111,8 +111,9 @@ _DUCKDB = {"string": "varchar", "number": "double"}
 
 
 def column_of(loop: LoopSpec, name: str) -> str:
-    """The column of a role in what the source brings; a number that is kept in words as the loop file has it:
-    1.0 is "1".
+    """The column of a role in what the source brings.
+
+    A number that is kept in words is as the loop file has it: 1.0 is "1".
     """
     role = loop.task.roles()[name]
     column = identifier(loop.source.stored(role.column))

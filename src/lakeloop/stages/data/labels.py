@@ -1,7 +1,7 @@
 """Stage `labels`: answers that come apart from their rows, those of one delivery, into the table `labels`.
 
-They may be of rows of any day, of rows that are there and of others that come later. Which answer counts for a
-row is found out when its day is built (`transform`); here it is found which days have to be built anew.
+They may be of rows of any day, of rows that are there and of others that come later. Which answer counts for
+a row is found out when its day is built (`transform`); here it is found which days have to be built anew.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ def _labels(context: StageContext, stage: StageSession, loop: LoopSpec, delivery
     return stage.done(
         reason=f"{counted(counts.read, 'answer')} of {delivery.name}: {counts.accepted} accepted,"
         f" {counts.quarantined} quarantined{f' ({reasons})' if reasons else ''},"
-        f" {counts.duplicates} exact duplicate(s) dropped; of {counted(rows, 'row')} of {counted(len(days), 'day')}"
+        f" {counts.duplicates} exact duplicate(s) dropped;"
+        f" of {counted(rows, 'row')} of {counted(len(days), 'day')}"
         + (f", {waiting} wait for their row" if waiting else ""),
         outputs={
             "labels": told.digest,

@@ -36,7 +36,8 @@ _BUILD = "build"
 def transform(context: StageContext, partition: str) -> StageRecord:
     """Build the rows of the day `partition`; unchanged when raw, answers that come apart, and dbt models are.
 
-    Rows whose answer comes apart and has not come are left out and counted. Ends skipped when ingest found no drop for this day.
+    Rows whose answer comes apart and has not come are left out and counted. Ends skipped when ingest found no
+    drop for this day.
 
     Raises:
         ConfigurationError: `partition` is no day, or a model or its contract is wrong.

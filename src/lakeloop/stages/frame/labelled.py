@@ -9,7 +9,7 @@ from typing import NamedTuple
 from lakeloop.records import StageRecord
 
 DAYS = "days"
-"""The output of `labels` that says of which days the rows are: JSON, day -> digest of what its rows have got."""
+"""The output of `labels` that says of which days its rows are: JSON, day -> digest of what they have got."""
 VERSION = "labels_version"
 """The output of `labels`, and of `transform`, that says which version of table `labels` that was."""
 

@@ -61,7 +61,7 @@ class PartitionStatus(Frozen):
     duplicates: int
     """Over all stages."""
     reconciled: bool
-    """read = accepted + quarantined + duplicates + waiting, and each stage read what the one before accepted."""
+    """read = accepted + quarantined + duplicates + waiting, and each stage read what one before accepted."""
     stages: tuple[str, ...]
     """Stages that are done for what is there now: ingest, transform, validate."""
     checks_passed: int
