@@ -11,8 +11,8 @@ web UI: its dates are the days to work on, both ends included; days that are not
 passed while no scheduler ran are not caught up with by this DAG: `maintenance` finds those that have a drop.
 
 **Inputs and outputs.** In: the source of the loop file. Out: tables `raw` and `quarantine`, asset
-`lakeloop.<loop>.raw`; `labels` tells it of each day whose rows got answers. A day whose drop has not changed, and of which no record was corrected since, is
-skipped and announces nothing.
+`lakeloop.<loop>.raw`; `labels` tells it of each day whose rows got answers. A day whose drop has not
+changed, and of which no record was corrected since, is skipped and announces nothing.
 
 **When it fails.** `DataError`, `ConfigurationError`: not retried; the log says where, what was expected
 and what came. Mend the drop or the loop file, then clear the task. Anything else is retried three times.

@@ -16,7 +16,6 @@ from lakeloop.attempt import Attempt
 from lakeloop.errors import LakeloopError
 from lakeloop.records import StageRecord
 from lakeloop.stages.catalogue import stage_named
-from lakeloop.stages.frame.labelled import days_told
 from lakeloop_airflow.connections import lend_connection
 from lakeloop_airflow.forms import DRY_RUN, EXPERIMENT, changed
 from lakeloop_airflow.links import WANDB_RUN, failure_links, links_of, page, urls
@@ -104,6 +103,8 @@ def settle(task: BaseOperator, record: StageRecord, context: Context) -> None:
     own = record.provenance.run_id == _run_of(context)
     if record.status == "skipped" or (record.status == "unchanged" and not own):
         raise AirflowSkipException(f"{record.status}: {record.reason}")
+    from lakeloop.stages.frame.labelled import days_told
+
     if record.status == "refused" or record.experiment or not days_told(record):
         task.outlets = []
     announce(task.outlets, record, context)
@@ -111,6 +112,8 @@ def settle(task: BaseOperator, record: StageRecord, context: Context) -> None:
 
 def announce(outlets: Sequence[Any], record: StageRecord, context: Context) -> None:
     """Give the asset events of this task their partitions, whatever kind of run it is, and a small extra."""
+    from lakeloop.stages.frame.labelled import days_told
+
     for outlet in outlets:
         event = context["outlet_events"][outlet]
         event.add_partitions(days_told(record))
