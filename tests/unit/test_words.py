@@ -103,7 +103,7 @@ APART = {
     "src/lakeloop/transform/labels.py",
     "src/lakeloop/transform/source.py",
 }
-"""Files that name section `labels` of a loop file, whatever its task: its stage, its table, rows that wait."""
+"""Files that name section `labels` of a loop file, whatever its task: its stage, table, rows that wait."""
 
 
 def test_no_module_but_the_tasks_own_speaks_of_labels(root: Path) -> None:
