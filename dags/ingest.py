@@ -2,7 +2,8 @@
 
 **Purpose.** Read the day's drop, keep every good line typed in the table `raw`, and every bad one whole,
 with the reason, in `quarantine`. Lines read = rows + quarantined + exact duplicates, or nothing is
-published.
+published. Where the loop file has a section `labels`, task `labels` reads the answers that were delivered on
+the day, of rows of any day, into table `labels`.
 
 **Schedule.** Daily at the loop file's `schedule.cron`: the partition is the calendar day before in the time
 zone of the loop file, which is over by then. Can be triggered by hand for any day, and backfilled from the
@@ -10,8 +11,8 @@ web UI: its dates are the days to work on, both ends included; days that are not
 passed while no scheduler ran are not caught up with by this DAG: `maintenance` finds those that have a drop.
 
 **Inputs and outputs.** In: the source of the loop file. Out: tables `raw` and `quarantine`, asset
-`lakeloop.<loop>.raw`. A day whose drop has not changed, and of which no record was corrected since, is
-skipped and announces nothing.
+`lakeloop.<loop>.raw`; `labels` tells it of each day whose rows got answers. A day whose drop has not
+changed, and of which no record was corrected since, is skipped and announces nothing.
 
 **When it fails.** `DataError`, `ConfigurationError`: not retried; the log says where, what was expected
 and what came. Mend the drop or the loop file, then clear the task. Anything else is retried three times.

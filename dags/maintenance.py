@@ -1,10 +1,10 @@
 """Find what was left behind, and keep the lake small.
 
-**Purpose.** `pending` asks the lake which partitions were published and never used, and the source which
-drops were never ingested, since the first day that was (they came late, or no scheduler ran), or are others
-than those that were ingested; also which days have records that people corrected since, or rows that wait in
-quarantine for an answer that the loop file knows by now. `trigger` starts the DAG of each: asset events can
-get lost, the lake does not.
+**Purpose.** `pending` asks the lake which partitions were published and never used, and the sources which
+drops, or labels, were never ingested, since the first day that was (they came late, or no scheduler ran), or
+are others than those that were ingested; also which days have rows that got their answer since, records that
+people corrected since, or rows that wait in quarantine for an answer that the loop file knows by now.
+`trigger` starts the DAG of each: asset events can get lost, the lake does not.
 A drop that looks as it did (size and times of its file) is not read again. A day older than the first that
 was ingested is left alone, and the record of `maintain` names such days: ingest them by hand. A step that is
 started twice finds its work done. `maintain` compacts and vacuums the tables, removes weights that nobody

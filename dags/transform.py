@@ -4,13 +4,14 @@
 judges every row, quarantines the bad ones, keeps the first of near-duplicates among the good ones, has Great
 Expectations check what is left, and only then publishes the day in `mart`.
 
-**Schedule.** Whenever `ingest` published a day of raw rows (asset `lakeloop.<loop>.raw`), for that day.
+**Schedule.** Whenever `ingest` published a day of raw rows, or rows of a day got labels that come apart
+(asset `lakeloop.<loop>.raw`), for that day.
 Can be triggered by hand for any day.
 
-**Inputs and outputs.** In: table `raw`. Out: tables `staging`, `mart` and `quarantine`, the day's Data
-Docs, asset `lakeloop.<loop>.mart`. What has not changed is skipped: `validate` decides for itself, so a
-changed check is applied even when `transform` had nothing to do. When both were skipped nothing is
-announced.
+**Inputs and outputs.** In: table `raw`, and `labels`: rows without one wait. Out: tables `staging`,
+`mart` and `quarantine`, the day's Data Docs, asset `lakeloop.<loop>.mart`. What has not changed is skipped:
+`validate` decides for itself, so a changed check is applied even when `transform` had nothing to do. When
+both were skipped nothing is announced.
 
 **When it fails.** A check of the day failed: nothing was published, yesterday's mart stands; open Data
 Docs on the task `validate`, mend the source or the check, clear the task. dbt failed: the log names the

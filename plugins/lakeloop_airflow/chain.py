@@ -27,7 +27,7 @@ def stage_tasks(loop: LoopSpec, dag: str, *, inlets: Sequence[Asset] = ()) -> Ba
     """
     first: list[BaseOperator] = []
     before: list[BaseOperator] = []
-    for stage in stages_of(dag):
+    for stage in stages_of(dag, loop):
         options: dict[str, Any] = {"trigger_rule": TriggerRule.NONE_FAILED} if before else {}
         if inlets and not before:
             options["inlets"] = list(inlets)

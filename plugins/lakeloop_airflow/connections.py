@@ -11,13 +11,16 @@ from lakeloop.spec.loop import LoopSpec
 
 
 def lend_connection(loop: LoopSpec) -> None:
-    """Put the Connection that the loop's source names into the environment of this process: that of one task.
+    """Put the Connections that the loop's sources name into the environment of this process, that of a task.
 
     One that is there already, or that Airflow does not have, is left alone; the source says what it misses.
     """
-    name = getattr(loop.source, "connection", None)
-    if not name:
-        return
+    for source in (loop.source, loop.labels):
+        if name := getattr(source, "connection", None):
+            _lend(name)
+
+
+def _lend(name: str) -> None:
     variables = [f"{prefix}{name.upper()}" for prefix in ("LAKELOOP_CONN_", "AIRFLOW_CONN_")]
     if any(variable in os.environ for variable in variables):
         return

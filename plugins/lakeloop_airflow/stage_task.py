@@ -103,16 +103,20 @@ def settle(task: BaseOperator, record: StageRecord, context: Context) -> None:
     own = record.provenance.run_id == _run_of(context)
     if record.status == "skipped" or (record.status == "unchanged" and not own):
         raise AirflowSkipException(f"{record.status}: {record.reason}")
-    if record.status == "refused" or record.experiment:
+    from lakeloop.stages.frame.labelled import days_told
+
+    if record.status == "refused" or record.experiment or not days_told(record):
         task.outlets = []
     announce(task.outlets, record, context)
 
 
 def announce(outlets: Sequence[Any], record: StageRecord, context: Context) -> None:
-    """Give the asset events of this task their partition, whatever kind of run it is, and a small extra."""
+    """Give the asset events of this task their partitions, whatever kind of run it is, and a small extra."""
+    from lakeloop.stages.frame.labelled import days_told
+
     for outlet in outlets:
         event = context["outlet_events"][outlet]
-        event.add_partitions(record.partition)
+        event.add_partitions(days_told(record))
         event.extra = {"stage": record.stage, "fingerprint": record.fingerprint, **_names(record.outputs)}
 
 

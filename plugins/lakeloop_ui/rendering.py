@@ -16,7 +16,7 @@ from lakeloop_airflow.links import ASK, airflow_page, page
 from starlette.exceptions import HTTPException
 
 from lakeloop.measures.base import shown
-from lakeloop.plural import counted
+from lakeloop.plural import counted, waits_for_label
 from lakeloop.stages.catalogue import DAGS, stage_named
 from lakeloop.stages.frame.why import beside, shortened
 from lakeloop_ui.files import HARMLESS
@@ -56,6 +56,7 @@ _templates.env.globals |= {
     "dags": DAGS,
     "run_page_of": run_page_of,
     "counted": counted,
+    "waits_for_label": waits_for_label,
 }
 
 

@@ -16,6 +16,8 @@ POINTS = (
     "ingest.before-commit",
     "ingest.after-commit",
     "ingest.after-ledger",
+    "labels.before-commit",
+    "labels.after-commit",
     "readmit.after-corrections",
     "transform.before-commit",
     "transform.after-commit",

@@ -18,10 +18,20 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
 
 from lakeloop.durable import write_atomically
 from lakeloop.errors import CountsError, NewerFormatError
+from lakeloop.plural import counted
 
 Status = Literal["done", "unchanged", "skipped", "refused", "reset"]
 """`reset`: a person had the rows cleared; what the stage recorded of the day before no longer counts."""
@@ -94,20 +104,40 @@ class Counts(Frozen):
     accepted: int = Field(ge=0)
     quarantined: int = Field(default=0, ge=0)
     duplicates: int = Field(default=0, ge=0)
+    waiting: int = Field(default=0, ge=0)
+    """Rows whose label has not come yet; a day is built anew when it does."""
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, int]:
+        """Without `waiting` where nothing waits: counts are inputs of stages, and had no such field."""
+        counts: dict[str, int] = handler(self)
+        return {name: value for name, value in counts.items() if value or name != "waiting"}
+
+    @property
+    def words(self) -> str:
+        """`9 read = 6 accepted + 1 quarantined + 0 duplicates + 2 waiting for a label`."""
+        waiting = f" + {self.waiting} waiting for a label" if self.waiting else ""
+        return (
+            f"{self.read} read = {self.accepted} accepted + {self.quarantined} quarantined + "
+            f"{counted(self.duplicates, 'duplicate')}{waiting}"
+        )
 
     def reconcile(self, where: str) -> Counts:
         """Return self when every row read is accounted for exactly once.
 
         Raises:
-            CountsError: read is not accepted + quarantined + duplicates.
+            CountsError: read is not accepted + quarantined + duplicates + waiting.
         """
-        accounted = self.accepted + self.quarantined + self.duplicates
+        accounted = self.accepted + self.quarantined + self.duplicates + self.waiting
         if accounted != self.read:
             raise CountsError(
                 f"{abs(self.read - accounted)} row(s) {'lost' if accounted < self.read else 'doubled'}",
                 where=where,
-                expected=f"{self.read} rows read = accepted + quarantined + duplicates",
-                found=f"{self.accepted} + {self.quarantined} + {self.duplicates} = {accounted}",
+                expected=f"{self.read} rows read = accepted + quarantined + duplicates"
+                + (" + waiting" if self.waiting else ""),
+                found=f"{self.accepted} + {self.quarantined} + {self.duplicates}"
+                + (f" + {self.waiting}" if self.waiting else "")
+                + f" = {accounted}",
                 remedy="nothing was published; this is a defect of the reader or of a model, report it",
             )
         return self

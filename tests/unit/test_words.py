@@ -69,6 +69,43 @@ OTHERWISE = {
 }
 """Files that need one of the words, and why."""
 
+APART = {
+    "dags/ingest.py",
+    "dags/maintenance.py",
+    "dags/transform.py",
+    "plugins/lakeloop_airflow/connections.py",
+    "plugins/lakeloop_ui/rendering.py",
+    "plugins/lakeloop_ui/templates/_day.html.j2",
+    "plugins/lakeloop_ui/templates/loop.html.j2",
+    "src/lakeloop/cli/first_look.py",
+    "src/lakeloop/cli/quarantine.py",
+    "src/lakeloop/faults.py",
+    "src/lakeloop/lake/store.py",
+    "src/lakeloop/local/status_view.py",
+    "src/lakeloop/plural.py",
+    "src/lakeloop/quality/account.py",
+    "src/lakeloop/quality/forecast.py",
+    "src/lakeloop/quality/page.py",
+    "src/lakeloop/quality/quarantine.py",
+    "src/lakeloop/records.py",
+    "src/lakeloop/sources/days.py",
+    "src/lakeloop/spec/base.py",
+    "src/lakeloop/spec/labels.py",
+    "src/lakeloop/spec/loop.py",
+    "src/lakeloop/spec/paths.py",
+    "src/lakeloop/stages/catalogue.py",
+    "src/lakeloop/stages/data/labels.py",
+    "src/lakeloop/stages/data/transform.py",
+    "src/lakeloop/stages/data/unlabelled.py",
+    "src/lakeloop/stages/frame/labelled.py",
+    "src/lakeloop/stages/frame/pending.py",
+    "src/lakeloop/stages/frame/run.py",
+    "src/lakeloop/stages/frame/status.py",
+    "src/lakeloop/transform/labels.py",
+    "src/lakeloop/transform/source.py",
+}
+"""Files that name section `labels` of a loop file, whatever its task: its stage, table, rows that wait."""
+
 
 def test_no_module_but_the_tasks_own_speaks_of_labels(root: Path) -> None:
     files = sorted(
@@ -82,7 +119,7 @@ def test_no_module_but_the_tasks_own_speaks_of_labels(root: Path) -> None:
     wrong = [
         f"{file.relative_to(root)}:{number}: {line.strip()}"
         for file in files
-        if str(file.relative_to(root)) not in KNOWS | OTHERWISE.keys()
+        if str(file.relative_to(root)) not in KNOWS | APART | OTHERWISE.keys()
         for number, line in enumerate(file.read_text().splitlines(), start=1)
         if WORDS.search(line)
     ]
@@ -92,5 +129,5 @@ def test_no_module_but_the_tasks_own_speaks_of_labels(root: Path) -> None:
 
 
 def test_every_file_that_is_excused_is_there_and_needs_it(root: Path) -> None:
-    idle = [name for name in KNOWS | OTHERWISE.keys() if not WORDS.search((root / name).read_text())]
+    idle = [name for name in KNOWS | APART | OTHERWISE.keys() if not WORDS.search((root / name).read_text())]
     assert idle == []

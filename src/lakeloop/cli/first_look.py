@@ -57,6 +57,7 @@ def first_look(loop: LoopSpec, settings: Settings, *, data: bool | None = None) 
     _look_at_models(look, loop, settings)
     _look_at_budget(look, loop, settings)
     _look_at_launcher(look, loop)
+    _look_at_labels(look, loop, settings)
     try:
         source = open_source(loop, settings)
         size = source.unread_bytes()
@@ -141,6 +142,20 @@ def _look_at_launcher(look: FirstLook, loop: LoopSpec) -> None:
         look.found.append(f"trained in one process, no batches to share: {names}")
 
 
+def _look_at_labels(look: FirstLook, loop: LoopSpec, settings: Settings) -> None:
+    """Where answers come apart from their rows, what there is of them; none is read."""
+    if loop.of_labels is None:
+        return
+    try:
+        source = open_source(loop.of_labels, settings)
+        days = source.partitions()
+    except (LakeloopError, OSError) as error:
+        look.warnings.append(f"labels: {error}")
+        return
+    span = f", {' to '.join(dict.fromkeys((days[0], days[-1])))}" if days else ""
+    look.found.append(f"labels come from {source.place}: {len(days)} day(s) there{span}")
+
+
 def _look_at_data(look: FirstLook, loop: LoopSpec, settings: Settings) -> None:
     from lakeloop.proposal.preview import preview
 
@@ -165,7 +180,7 @@ def _surprises(seen: Preview, loop: LoopSpec) -> Iterator[str]:
     if seen.unknown:
         column = loop.task.roles()[loop.task.target].column
         yield f"{column} has answers that the task does not know: {_counted(seen.unknown)}"
-    if seen.accepted and (absence := loop.task.absence(seen.answers)):
+    if seen.accepted and loop.labels is None and (absence := loop.task.absence(seen.answers)):
         yield f"in the first {seen.read:,} records of {seen.days[0]}, {absence}"
     yield from surprises_of_texts(seen, loop)
 

@@ -16,10 +16,10 @@ from lakeloop.local.status_view import COLOURS
 from lakeloop.records import Status
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.quoting import printable
-from lakeloop.stages.catalogue import STAGES
+from lakeloop.stages.catalogue import DATA, STAGES
 from lakeloop.stages.frame.run import RunEvent
 
-_OF_A_DAY = sum(stage.phase == "data" for stage in STAGES)
+_OF_A_DAY = len(DATA)
 
 
 class RunView:

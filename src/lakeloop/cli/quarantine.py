@@ -31,7 +31,8 @@ Reason = Annotated[str | None, typer.Option(help="Only rows with this reason cod
 Day = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Only rows of this day.")]
 Column = Annotated[str | None, typer.Option(help="Only rows with a reason about this column.")]
 Stage = Annotated[
-    str | None, typer.Option(metavar="STAGE", help="Only rows that this stage refused: ingest, validate.")
+    str | None,
+    typer.Option(metavar="STAGE", help="Only rows that this stage refused: ingest, labels, validate."),
 ]
 Show = Annotated[int, typer.Option(metavar="N", min=0, help="Show the first N of the rows, whole.")]
 To = Annotated[

@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from lakeloop.local.status_view import COLOURS
-from lakeloop.plural import counted
 from lakeloop.records import StageRecord
 
 _MOST_METRICS = 12
@@ -32,7 +31,7 @@ def record_panel(record: StageRecord) -> Panel:
     colour = COLOURS[record.status]
     parts: list[RenderableType] = [Text(record.reason)]
     if record.counts:
-        parts += [Text(), Text(_counts(record))]
+        parts += [Text(), Text(record.counts.words)]
     if record.examples:
         parts += [Text(), *map(Text, record.examples)]
     if facts := _facts(record):
@@ -43,15 +42,6 @@ def record_panel(record: StageRecord) -> Panel:
     # An unchanged record is an earlier one's: its seconds were not spent now.
     seconds = None if record.status == "unchanged" else f"{record.provenance.seconds:.1f} s"
     return Panel(Group(*parts), title=title, title_align="left", subtitle=seconds, subtitle_align="right")
-
-
-def _counts(record: StageRecord) -> str:
-    counts = record.counts
-    assert counts is not None
-    return (
-        f"{counts.read} read = {counts.accepted} accepted + {counts.quarantined} quarantined + "
-        f"{counted(counts.duplicates, 'duplicate')}"
-    )
 
 
 def _facts(record: StageRecord) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""The newest version of each table of a store, kept open: what a look costs does not grow with a table's days.
+"""The newest version of each table of a store, kept open: a look costs no more with more days.
 
-delta-rs reads the whole log of a table that is opened, a hundred milliseconds for ten thousand files, and only
-what was committed since when a snapshot that is there is brought up to date.
+delta-rs reads the whole log of a table that is opened, a hundred milliseconds for ten thousand files, and
+only what was committed since when a snapshot that is there is brought up to date.
 """
 
 from __future__ import annotations

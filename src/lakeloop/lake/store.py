@@ -33,7 +33,7 @@ from lakeloop.lake.probe import require_kept
 from lakeloop.lake.remote import options_of, remote_of
 from lakeloop.lake.reshape import EVOLVE, empty_tables, retype
 from lakeloop.lake.row_files import RowFiles
-from lakeloop.lake.tables import written_columns
+from lakeloop.lake.tables import FROM_SOURCE, written_columns
 from lakeloop.locks import locked
 from lakeloop.records import StageRecord
 from lakeloop.settings import Settings
@@ -382,15 +382,17 @@ class Lake:
     def _holds(self, record: StageRecord) -> bool:
         """True when each table that `record.outputs` names with a digest still has that content.
 
-        Looked at are raw, quarantine, staging and mart: `outputs["raw"] = Published.digest`.
+        Looked at are raw, labels, quarantine, staging and mart: `outputs["raw"] = Published.digest`.
         """
-        for table in ("raw", "quarantine", "staging", "mart"):
+        for table in ("raw", "labels", "quarantine", "staging", "mart"):
             digest = record.outputs.get(table, "").removeprefix("sha256:")
             if len(digest.removeprefix(PREFIX)) != 64:
                 continue
             equals = {"partition": record.partition}
             if table == "quarantine":
                 equals["stage"] = record.stage
+            if table == "labels":
+                equals["origin"] = FROM_SOURCE
             if digest_of(table, self._store.stream(table, None, equals), like=digest) != digest:
                 return False
         return True

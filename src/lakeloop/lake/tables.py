@@ -27,7 +27,7 @@ ARROW_TYPES: Mapping[ColumnType, pa.DataType] = {
 QUARANTINE = pa.schema(
     [
         ("partition", pa.string()),
-        ("stage", pa.string()),  # ingest | validate
+        ("stage", pa.string()),  # ingest | labels | validate
         ("reason", pa.string()),  # a code, see sources.rejects and quality.rows
         ("detail", pa.string()),  # for a person
         ("column", pa.string()),
@@ -41,6 +41,21 @@ QUARANTINE = pa.schema(
         # built, both as JSON | null: an earlier version wrote it, without saying so
     ]
 )
+LABELS = pa.schema(
+    [
+        ("partition", pa.string()),  # of the delivery, whatever day its rows are of
+        ("origin", pa.string()),  # who gave them: source
+        ("row_key", pa.string()),  # as the mart's row_id
+        ("answer", pa.string()),  # in words; empty: none of the labels, where a task may have that; null: it
+        # says nothing
+        ("labelled_at", TIMESTAMP),  # null where the source does not say
+        ("source_file", pa.string()),
+        ("source_line", pa.int64()),  # from 1
+    ]
+)
+"""Answers that came apart from their rows, all that were given; which one counts says `transform.labels`."""
+FROM_SOURCE = "source"
+"""Origin of answers that section `labels` of the loop file brought."""
 CORRECTIONS = pa.schema(
     [
         ("sequence", pa.int64()),  # from 1; of several of one record the last one counts
@@ -263,6 +278,7 @@ def mart_schema(spec: LoopSpec) -> pa.Schema:
 
 FIXED_TABLES = (
     TableSpec("quarantine", QUARANTINE, ("source_line",), ("partition", "stage")),
+    TableSpec("labels", LABELS, ("source_line",), ("partition", "origin")),
     TableSpec("corrections", CORRECTIONS, ("sequence",), ()),
     TableSpec("predictions", PREDICTIONS, ("batch_id", "predicted_at")),
     TableSpec("observations", OBSERVATIONS, ("batch_id", "observed_at")),
@@ -275,7 +291,7 @@ FIXED_TABLES = (
     TableSpec("registry", REGISTRY, ("sequence",), ()),
 )
 
-REPLACEABLE = ("raw", "quarantine", "staging", "mart", "evaluations", "scores")
+REPLACEABLE = ("raw", "labels", "quarantine", "staging", "mart", "evaluations", "scores")
 """Tables whose partitions are replaced under a fence; the others are appended to."""
 
 

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lakeloop.measures.base import shown, shown_with
+from lakeloop.plural import waits_for_label
 from lakeloop.records import Status
 from lakeloop.spec.quoting import printable
 from lakeloop.stages.frame.status import LoopStatus, StageStatus
@@ -106,6 +107,7 @@ def _days(status: LoopStatus) -> Table:
     name = f"all {len(status.partitions)}" if hidden else "all"
     table.add_section()
     found = "every row accounted for" if all(day.reconciled for day in status.partitions) else "ROWS MISSING"
+    found += f"; {waits_for_label(total.waiting)}" if total.waiting else ""
     table.add_row(name, *map(str, sums), f"{status.checks_passed}/{status.checks_total}", found)
     for column in table.columns[1:6]:
         column.justify = "right"

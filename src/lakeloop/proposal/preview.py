@@ -83,10 +83,11 @@ def preview(loop: LoopSpec, settings: Settings, most_days: int | None = None) ->
     answers: Counter[str] = Counter()
     filled: Counter[str] = Counter()
     column = loop.source.stored(loop.task.text)
-    target = loop.source.stored(loop.task.roles()[loop.task.target].column)
+    answer = loop.task.roles()[loop.task.target].column
+    target = loop.source.stored(answer) if answer in loop.source.types else None
     for block in _blocks(source, days[:most_days]):
         undeclared.update(block.undeclared)
-        values = block.rows[target].to_pylist()
+        values = block.rows[target].to_pylist() if target else []
         unknown += loop.task.unknown(values, normalise=loop.clean.normalise)
         answers += loop.task.counted(values, normalise=loop.clean.normalise)
         for name in block.rows.schema.names:

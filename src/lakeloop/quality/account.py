@@ -20,6 +20,8 @@ class Account:
     """Rows that may be published."""
     quarantined: int
     duplicates: int
+    waiting: int = 0
+    """Rows whose label has not come yet."""
 
     @classmethod
     def of(cls, ingest: Counts, transform: Counts, *, good: int, rejected: int, duplicates: int) -> Account:
@@ -29,6 +31,7 @@ class Account:
             good=good,
             quarantined=ingest.quarantined + transform.quarantined + rejected,
             duplicates=ingest.duplicates + transform.duplicates + duplicates,
+            waiting=transform.waiting,
         )
 
     @property
@@ -37,14 +40,14 @@ class Account:
 
     def require_balanced(self, where: str) -> None:
         """Raises CountsError when a line was lost or counted twice on its way."""
-        accounted = self.good + self.quarantined + self.duplicates
+        accounted = self.good + self.quarantined + self.duplicates + self.waiting
         if accounted == self.lines_read:
             return
         happened = "lost" if accounted < self.lines_read else "doubled"
         raise CountsError(
             f"{abs(self.lines_read - accounted)} line(s) {happened} between ingest and mart",
             where=where,
-            expected=f"{self.lines_read} lines read = rows of the mart + quarantined + duplicates",
-            found=f"{self.good} + {self.quarantined} + {self.duplicates} = {accounted}",
+            expected=f"{self.lines_read} lines read = rows of the mart + quarantined + duplicates + waiting",
+            found=f"{self.good} + {self.quarantined} + {self.duplicates} + {self.waiting} = {accounted}",
             remedy="nothing was published; run the day again from ingest, and report it when it stays so",
         )

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
 
 ACCOUNT = "account"
-"""Table with one row: `lines_read`, `quarantined`, `duplicates`, `good`, `quarantined_share`."""
+"""Table with one row: `lines_read`, `quarantined`, `duplicates`, `waiting`, `good`,
+`quarantined_share`."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from lakeloop.spec.tasks.base import LANGUAGE, TEXT, Role, in_words
 def forecast(rows: Sequence[Mapping[str, Any]], loop: LoopSpec) -> dict[int, list[dict[str, str]]]:
     """Number of a row, from 0 -> why it would be refused: `code`, `column`, `detail`. Good rows are left out.
 
-    `rows` have the declared columns, under their stored names.
+    Where answers come apart from their rows nothing is said of answers: they are not there. `rows` have the
+    declared columns, under their stored names.
 
     Raises:
         ConfigurationError: a check cannot be evaluated.
@@ -33,17 +34,27 @@ def forecast(rows: Sequence[Mapping[str, Any]], loop: LoopSpec) -> dict[int, lis
         return {}
     built = pa.Table.from_pylist([_built(row, loop) for row in rows], mart_schema(loop))
     with duckdb.connect() as connection:
-        return reasons_alone(connection, built, loop)
+        found = reasons_alone(connection, built, loop)
+    if loop.labels is None:
+        return found
+    of_rows = {
+        number: [reason for reason in reasons if reason["column"] != loop.task.target]
+        for number, reasons in found.items()
+    }
+    return {number: reasons for number, reasons in of_rows.items() if reasons}
 
 
 def _built(row: Mapping[str, Any], loop: LoopSpec) -> dict[str, Any]:
     source, key = loop.source, loop.source.key_column
     columns = {
         name: _value(row[source.stored(role.column)], name, role, loop)
+        if role.column in source.types
+        else None
         for name, role in loop.task.roles().items()
     }
     if loop.clean.tags_language:
-        columns[LANGUAGE] = None if columns[TEXT] is None else language_of(columns[TEXT])
+        text = columns[TEXT]
+        columns[LANGUAGE] = None if text is None else language_of(text)
     named = "row" if key is None else row[key.stored]
     return {"row_id": None if named is None else str(named), **columns, "text_key": ""}
 

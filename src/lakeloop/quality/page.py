@@ -22,6 +22,7 @@ _NUMBERS = {
     "good": ("row to publish", "rows to publish"),
     "quarantined": ("quarantined, by any stage", "quarantined, by any stage"),
     "duplicates": ("duplicate", "duplicates"),
+    "waiting": ("row that waits for its label", "rows that wait for their labels"),
 }
 
 
@@ -113,6 +114,7 @@ class DayReport:
             numbers=[
                 (one if self.account[name] == 1 else many, self.account[name])
                 for name, (one, many) in _NUMBERS.items()
+                if name != "waiting" or self.account.get(name)
             ],
             set_aside=self.set_aside,
             examples=self.examples,

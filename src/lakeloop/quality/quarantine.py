@@ -41,7 +41,7 @@ class Wanted:
 
     partition: str | None = None
     stage: str | None = None
-    """`ingest` or `validate`."""
+    """`ingest`, `labels` or `validate`."""
     reason: str | None = None
     """A reason code."""
     column: str | None = None

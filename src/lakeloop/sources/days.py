@@ -27,16 +27,18 @@ def whole_days(loop: LoopSpec, settings: Settings, newest: str = "") -> list[str
 
 
 def days_to_run(loop: LoopSpec, settings: Settings, first: str | None, last: str | None) -> list[str]:
-    """The days from `first` to `last` that the source has; an end that is not given is that of `whole_days`.
+    """The days from `first` to `last` that the source has, or that of labels.
 
-    A day that is named is among them, there or not; so are all days where the source has none at all.
-    Deliveries of days that are not over are left to the schedule. Empty when there is no delivery and
-    neither end is given.
+    An end that is not given is that of `whole_days`. A day that is named is among them, there or not; so are
+    all days where the source has none at all. Deliveries of days that are not over are left to the schedule.
+    Empty when there is no delivery and neither end is given.
 
     Raises:
         ConfigurationError: `first` or `last` is no day, or `last` is before `first`.
     """
     there = whole_days(loop, settings)
+    if of_labels := loop.of_labels:
+        there = sorted({*there, *whole_days(of_labels, settings)})
     if not there and not (first or last):
         return []
     named, known = {first, last}, set(there)

@@ -95,10 +95,12 @@ class Intake:
         self._files.close()
 
 
-def read_delivery(delivery: Delivery, loop: LoopSpec, partition: str, folder: Path, raw: Rows) -> Intake:
+def read_delivery(
+    delivery: Delivery, loop: LoopSpec, partition: str, folder: Path, raw: Rows, stage: str = "ingest"
+) -> Intake:
     """Read a delivery, its rows into `raw`. Of rows that are equal in all declared columns the first stays.
 
-    What else is kept of it lies in files in `folder`.
+    What else is kept of it lies in files in `folder`. `stage` is the one that reads, for table quarantine.
 
     Raises:
         CountsError: a record was lost or doubled.
@@ -109,7 +111,7 @@ def read_delivery(delivery: Delivery, loop: LoopSpec, partition: str, folder: Pa
         quarantine = stack.enter_context(Spool(QUARANTINE, folder))
         tally = _Tally({column.stored for column in loop.source.fields})
         with Accepted(raw, loop, partition, folder) as rows:
-            blocks = tally.counted(_quarantining(_named(delivery), quarantine, partition))
+            blocks = tally.counted(_quarantining(_named(delivery), quarantine, partition, stage))
             for file, of_file in groupby(blocks, lambda block: str(block.file)):
                 for batch in gathered(block.rows for block in of_file):
                     rows.add(batch, file)
@@ -177,18 +179,20 @@ class _Tally:
         return self.without_value if self.rows else set()
 
 
-def _quarantining(blocks: Iterable[Block], spool: Spool, partition: str) -> Iterator[Block]:
+def _quarantining(blocks: Iterable[Block], spool: Spool, partition: str, stage: str) -> Iterator[Block]:
     """Hand `blocks` on; their rejects are put into `spool`."""
     for block in blocks:
         if block.rejects:
-            spool.append(_quarantine_rows(block.rejects, str(block.file), partition))
+            spool.append(_quarantine_rows(block.rejects, str(block.file), partition, stage))
         yield block
 
 
-def _quarantine_rows(rejects: Sequence[Reject], source_file: str, partition: str) -> pa.RecordBatch:
+def _quarantine_rows(
+    rejects: Sequence[Reject], source_file: str, partition: str, stage: str
+) -> pa.RecordBatch:
     constants: dict[str, str | bool] = {
         "partition": partition,
-        "stage": "ingest",
+        "stage": stage,
         "source_file": source_file,
     }
     columns: dict[str, Any]

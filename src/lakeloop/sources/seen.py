@@ -18,7 +18,7 @@ from lakeloop.durable import write_atomically
 from lakeloop.errors import ConfigurationError, LakeloopError
 from lakeloop.records import Frozen
 from lakeloop.settings import Settings
-from lakeloop.sources.base import Source
+from lakeloop.sources.base import Delivery, Source
 from lakeloop.sources.registry import open_source
 from lakeloop.spec.loop import LoopSpec
 
@@ -39,6 +39,15 @@ def remember(loop: LoopSpec, settings: Settings, partition: str, seen: Seen) -> 
         write_atomically(_note(loop, settings, partition), seen.model_dump_json())
     except OSError as error:  # the next look is dearer
         log.debug("%s %s: what was seen of the delivery is not kept: %s", loop.name, partition, error)
+
+
+def find(source: Source, loop: LoopSpec, settings: Settings, partition: str) -> Delivery | None:
+    """The delivery of the day, with a note on what it looked like before it was read."""
+    glance = source.glance(partition)
+    delivery = source.find(partition)
+    if delivery is not None and glance is not None:
+        remember(loop, settings, partition, Seen(glance=glance, identity=delivery.identity))
+    return delivery
 
 
 def changed_days(

@@ -40,9 +40,9 @@ PlainName = Annotated[
 Share = Annotated[float, Field(ge=0, le=1)]
 Words = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
-Effect = Literal["raw", "built", "mart", "dataset", "weights", "scores", "release"]
-"""An output of the loop: rows read, rows built, rows published, rows dealt into splits, a trained model, its
-scores, the gate's decision."""
+Effect = Literal["raw", "labels", "built", "mart", "dataset", "weights", "scores", "release"]
+"""An output of the loop: rows read, labels read, rows built, rows published, rows dealt into splits, a
+trained model, its scores, the gate's decision."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,9 @@ class Mark:
     """At its default the key does nothing, and is not said among the settings of a training."""
     of_classes: bool = False
     """The key makes sense only where the answers are classes."""
+    whole: tuple[Effect, ...] = ()
+    """Of a key that holds a section which stands elsewhere too: keys of it that decide one of these there
+    decide here what this mark says, and nothing else."""
 
 
 RAW = Mark(("raw",))

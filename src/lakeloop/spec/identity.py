@@ -44,7 +44,11 @@ def decisive(section: Section, *effects: Effect) -> dict[str, Any]:
         if isinstance(value, Section):
             if mark and mark.extra and not _is_set(info, value):
                 continue
-            if inner := decisive(value, *effects):
+            if mark and mark.whole:
+                inner = decisive(value, *mark.whole) if set(mark.decides) & set(effects) else {}
+            else:
+                inner = decisive(value, *effects)
+            if inner:
                 found[name] = inner
         elif isinstance(value, tuple) and value and all(isinstance(item, Section) for item in value):
             items = [decisive(item, *effects) for item in value]
@@ -60,7 +64,10 @@ def deciding_keys(section: Section, *effects: Effect, prefix: str = "") -> Itera
     for field, info in type(section).model_fields.items():
         name, value, mark = f"{prefix}{info.alias or field}", getattr(section, field), mark_of(info)
         if isinstance(value, Section):
-            yield from deciding_keys(value, *effects, prefix=f"{name}.")
+            if not (mark and mark.whole):
+                yield from deciding_keys(value, *effects, prefix=f"{name}.")
+            elif set(mark.decides) & set(effects):
+                yield from deciding_keys(value, *mark.whole, prefix=f"{name}.")
         elif mark and set(mark.decides) & set(effects):
             yield name
 

@@ -13,12 +13,13 @@ from pydantic import field_validator, model_validator
 
 from lakeloop.measures.base import MetricSpec
 from lakeloop.measures.registry import ABSTAINING, NEEDED, learning_metrics_of, limited, metric_of, metrics_of
-from lakeloop.spec.base import NOTHING, SMALL_NAME, Section, short_form, text_like
+from lakeloop.spec.base import NOTHING, SMALL_NAME, Mark, Section, short_form, text_like
 from lakeloop.spec.checks import Checks, OneOf, RowCheck
 from lakeloop.spec.clean import Clean
 from lakeloop.spec.columns import ColumnType
 from lakeloop.spec.contract import column_rule
 from lakeloop.spec.explaining import wrong_explaining
+from lakeloop.spec.labels import APART, types_with_labels, wrong_labels
 from lakeloop.spec.languages import UNDETERMINED
 from lakeloop.spec.methods import methods_for
 from lakeloop.spec.release import Approval, Deploy, Evaluate, Gate
@@ -58,6 +59,11 @@ class LoopSpec(Section):
     """Of the texts, by ISO 639, `[en]`: for the same cards. Default: they say that it is unknown."""
     source: Source
     """Where the rows come from, by `kind`."""
+    labels: Annotated[Source | None, Mark(("labels",), whole=("raw",))] = None
+    """Where right answers come from when they come apart from the rows, and later: another source, of any
+    `kind`. Its `key` names the row as `source` does, its column of the task's name for the answer
+    (`task.label`, `task.target` ...) has the answer, its `event_time` says when it was given. Of several of
+    a row the newest counts, without `event_time` the one that was delivered last. Rows without one wait."""
     clean: Clean = Clean()
     checks: Checks = Checks()
     task: Task
@@ -86,7 +92,8 @@ class LoopSpec(Section):
         refuse_broken(
             [
                 *self._wrong_columns(),
-                *self.task.broken_rules(self.checks, self.source.types, normalise=self.clean.normalise),
+                *wrong_labels(self.source, self.labels, self.task),
+                *self.task.broken_rules(self.checks, self.types, normalise=self.clean.normalise),
                 *self._checks_without_column(),
                 *self._methods_that_do_not_fit(),
                 *self._wrong_metric(),
@@ -97,6 +104,19 @@ class LoopSpec(Section):
             ]
         )
         return self
+
+    @property
+    def types(self) -> dict[str, ColumnType]:
+        """Declared column -> type; where answers come apart, theirs too."""
+        return types_with_labels(self.source, self.labels, self.task)
+
+    @property
+    def of_labels(self) -> LoopSpec | None:
+        """The loop as its answers are read: their source in the place of the rows'; None without such."""
+        if self.labels is None:
+            return None
+        apart = {"source": self.labels, "labels": None, "name": f"{self.name}{APART}"}
+        return self.model_copy(update=apart)
 
     @property
     def metric(self) -> MetricSpec:
@@ -126,7 +146,7 @@ class LoopSpec(Section):
     def _wrong_columns(self) -> Iterator[Broken]:
         taken: dict[str, str] = {}
         for role in self.task.roles().values():
-            yield from column_rule(f"task.{role.key}", role.column, self.source.types, role.types)
+            yield from column_rule(f"task.{role.key}", role.column, self.types, role.types)
             if role.column in taken:
                 message = f"is the {taken[role.column]} itself"
                 yield Broken(f"task.{role.key}", message, "another column", role.column)

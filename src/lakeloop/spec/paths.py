@@ -173,8 +173,9 @@ def confine_all(loop: LoopSpec, settings: Settings) -> list[ConfigurationError]:
         except ConfigurationError as error:
             errors.append(error)
     patterns = {SCORE_SOURCE: loop.score.path, SCORE_TO: loop.score.to}
-    if local := loop.source.local_path:
-        patterns[f"source.{local[0]}"] = local[1]
+    for section, source in (("source", loop.source), ("labels", loop.labels)):
+        if source and (local := source.local_path):
+            patterns[f"{section}.{local[0]}"] = local[1]
     for key, pattern in patterns.items():
         try:
             if pattern is not None:

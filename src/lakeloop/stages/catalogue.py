@@ -86,6 +86,8 @@ class Stage:
     that looks at more than its inputs, such as a server, before it knows whether there is work."""
     days_in: str = ""
     """The time zone of the days that the stage works on; empty: the loop's."""
+    section: str = ""
+    """The section of the loop file without which a loop has no such stage; empty: every loop has it."""
     version: int = 1
     """Raise it when equal inputs give other outputs than before: then the work is done again."""
 
@@ -132,6 +134,10 @@ class Stage:
         """The time zone of the days that the stage works on in `loop`."""
         return self.days_in or loop.schedule.timezone
 
+    def is_of(self, loop: LoopSpec) -> bool:
+        """Whether `loop` has the stage."""
+        return not self.section or getattr(loop, self.section) is not None
+
     def record_name(self, candidate: str = "", experiment: str = "") -> str:
         """What records of the stage are called; `candidate` counts where it runs per candidate.
 
@@ -146,6 +152,10 @@ STAGES = (
     Stage(
         "ingest", "data", "ingest", decides="raw", pool=WRITERS, announces="raw",
         help="Read a day's drop into the table raw; every bad line goes to quarantine, whole.",
+    ),
+    Stage(
+        "labels", "data", "ingest", decides="labels", pool=WRITERS, announces="raw", section="labels",
+        help="Read a day's answers that come apart from their rows; the days of these are built anew.",
     ),
     Stage(
         "transform", "data", "transform", decides="built", pool=WRITERS, links=(DBT_DOCS,),
@@ -199,16 +209,16 @@ STAGES = (
     ),
 )  # fmt: skip
 
-DATA = tuple(stage.name for stage in STAGES if stage.phase == "data")
-"""The stages that bring a day into the mart, in order."""
+DATA = tuple(stage.name for stage in STAGES if stage.phase == "data" and not stage.section)
+"""The stages that bring the rows of a day into the mart, in order."""
 
 DAGS: tuple[str, ...] = tuple(dict.fromkeys(stage.dag for stage in STAGES))
 """The DAGs of a loop, in the order of the loop. Each listens to those before it."""
 
 
-def stages_of(dag: str) -> tuple[Stage, ...]:
-    """The stages that the DAG `<loop>.<dag>` runs, in order."""
-    return tuple(stage for stage in STAGES if stage.dag == dag)
+def stages_of(dag: str, loop: LoopSpec | None = None) -> tuple[Stage, ...]:
+    """The stages that the DAG `<loop>.<dag>` runs, in order; of `loop`, those that it has."""
+    return tuple(stage for stage in STAGES if stage.dag == dag and (loop is None or stage.is_of(loop)))
 
 
 _BY_NAME = {stage.name: stage for stage in STAGES}

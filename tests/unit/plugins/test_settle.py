@@ -75,6 +75,16 @@ def test_a_stage_with_nothing_to_do_is_skipped_with_its_reason(status: Status) -
     assert not events
 
 
+def test_labels_announce_the_days_whose_rows_got_them_and_nothing_where_no_row_did() -> None:
+    told = record("done", stage="labels")
+    days = '{"2026-11-17": "1:a:b", "2026-11-11": "none"}'
+    _, _, events = run(told.model_copy(update={"outputs": {"days": days}}))
+    assert events[RAW].partition_keys == {"2026-11-11", "2026-11-17"}
+    operator, _, events = run(told.model_copy(update={"outputs": {"days": "{}"}}))
+    assert operator.outlets == []
+    assert not events
+
+
 def test_a_refusal_ends_green_and_announces_nothing() -> None:
     operator, task, events = run(record("refused"))
     assert "skipped" not in task.pushed

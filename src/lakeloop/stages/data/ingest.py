@@ -7,24 +7,23 @@ last. A run that is killed anywhere in between is simply run again, with the sam
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from lakeloop.durable import write_atomically
 from lakeloop.faults import reach
 from lakeloop.records import StageRecord
 from lakeloop.spec.days import require_day
 from lakeloop.spec.identity import identity
 from lakeloop.spec.quoting import plain
 from lakeloop.spec.reading.nearest import nearest
+from lakeloop.stages.data.published import track_rows
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.progress import reset_days
 from lakeloop.stages.frame.session import StageContext, StageSession
 
 if TYPE_CHECKING:
     from lakeloop.lake.draft import Published
-    from lakeloop.sources.base import Delivery, Source
+    from lakeloop.sources.base import Delivery
     from lakeloop.sources.corrected import CorrectedDelivery
     from lakeloop.sources.intake import Intake
     from lakeloop.sources.kept import KeptDelivery
@@ -52,13 +51,15 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
     from lakeloop.sources.corrected import CorrectedDelivery
     from lakeloop.sources.kept import KeptDelivery
     from lakeloop.sources.registry import open_source
+    from lakeloop.sources.seen import find
 
     require_day(partition)
     with context.stage("ingest", partition, config=identity(context.loop, "raw")) as stage:
         source = open_source(context.loop, context.settings)
         corrections = corrections_of(context.lake, partition)
         mended = digest_of_day(corrections)
-        delivery = _found(context, source, partition) or _kept(context, stage, mended)
+        delivery: Delivery | None = find(source, context.loop, context.settings, partition)
+        delivery = delivery or _kept(context, stage, mended)
         if delivery is None:
             return stage.skipped(source.absence(partition), to_do=_TO_DO.format(context.loop.name))
         stage.inputs(drop=delivery.identity, **({"corrections": mended} if mended else {}))
@@ -116,17 +117,6 @@ def _kept(context: StageContext, stage: StageSession, corrections: str) -> KeptD
     stage.config = dict(ingested.config)
     stage.inputs(**{KEPT: "in the lake"})
     return kept
-
-
-def _found(context: StageContext, source: Source, partition: str) -> Delivery | None:
-    """The delivery of the day, and a note on what it looked like before it was read."""
-    from lakeloop.sources.seen import Seen, remember
-
-    glance = source.glance(partition)
-    delivery = source.find(partition)
-    if delivery is not None and glance is not None:
-        remember(context.loop, context.settings, partition, Seen(glance=glance, identity=delivery.identity))
-    return delivery
 
 
 def pending(standing: Standing) -> Iterator[Pending]:
@@ -218,14 +208,5 @@ def _track(stage: StageSession, intake: Intake, delivery: Delivery, raw: Publish
         ["source_line", "reason", "column"],
         [[each.line, each.reason, each.column] for each in intake.shown],
     )
-    description = {
-        "table": raw.uri,
-        "version": raw.version,
-        "partition": stage.partition,
-        "rows": raw.rows,
-        "digest": raw.digest,
-        "drop": {"name": delivery.name, "identity": delivery.identity},
-    }
-    path = stage.work / "raw.json"
-    write_atomically(path, json.dumps(description, indent=2) + "\n")
-    stage.tracker.artifact(f"{stage.context.loop.name}-raw", "dataset", path, description)
+    drop = {"name": delivery.name, "identity": delivery.identity}
+    track_rows(stage, "raw", raw, drop=drop)

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from lakeloop.errors import TooEarlyError
 from lakeloop.faults import reach
-from lakeloop.plural import counted
+from lakeloop.plural import counted, waits_for_label
 from lakeloop.records import BuiltModel, Counts, StageRecord
 from lakeloop.spec.days import require_day
 from lakeloop.spec.identity import identity
+from lakeloop.spec.quoting import identifier
 from lakeloop.stages.frame.beside import other_columns
+from lakeloop.stages.frame.labelled import VERSION, got, lacks
 from lakeloop.stages.frame.missing import run_first
 from lakeloop.stages.frame.pending import Pending, Standing
 from lakeloop.stages.frame.session import StageContext, StageSession
@@ -32,14 +34,15 @@ _BUILD = "build"
 
 
 def transform(context: StageContext, partition: str) -> StageRecord:
-    """Build the rows of the day `partition`; unchanged when raw and the dbt models are.
+    """Build the rows of the day `partition`; unchanged when raw, answers that come apart, and dbt models are.
 
-    Ends skipped when ingest found no drop for this day.
+    Rows whose answer comes apart and has not come are left out and counted. Ends skipped when ingest found no
+    drop for this day.
 
     Raises:
         ConfigurationError: `partition` is no day, or a model or its contract is wrong.
-        CountsError: raw rows are not staging rows + duplicates that the mart model dropped; nothing was
-            written.
+        CountsError: raw rows are not staging rows + duplicates that the mart model dropped + rows that wait;
+            nothing was written.
         TooEarlyError: the day was not ingested.
         DataError: a data test of dbt failed, or a value does not fit.
         FenceError: a newer attempt took over, or the day is being ingested at this moment.
@@ -56,13 +59,19 @@ def transform(context: StageContext, partition: str) -> StageRecord:
         models = models_of(context.settings.dbt, context.loop)
         digest = project_digest(context.settings.dbt, models)
         stage.inputs(raw=ingested.outputs["raw"], dbt=f"sha256:{digest}")
+        told = context.lake.version("labels") if context.loop.labels else None
+        if told is not None:
+            from lakeloop.stages.data.labels import answers_of_day
+
+            stage.inputs(labels=answers_of_day(context, partition, told))
         if done := stage.unchanged():
             return done
-        return _transform(context, stage, ingested, models)
+        return _transform(context, stage, ingested, models, told)
 
 
 def pending(standing: Standing) -> Iterator[Pending]:
-    """Days whose raw rows are not what `staging` was built from."""
+    """Days whose raw rows, or their answers, are not what `staging` was built from."""
+    told = got(standing.entries) if standing.loop.labels else {}
     for day in standing.days:
         if day.ingest and not day.transform:
             rows = day.ingest.counts.accepted if day.ingest.counts else 0
@@ -70,6 +79,9 @@ def pending(standing: Standing) -> Iterator[Pending]:
             yield Pending("transform", day.partition, reason)
         elif day.transform and (reads := other_columns(day.transform, standing.loop)):
             yield Pending("transform", day.partition, f"{day.partition} was built when {reads}")
+        elif day.transform and lacks(day.transform, told.get(day.partition)):
+            reason = f"rows of {day.partition} got labels since they were built"
+            yield Pending("transform", day.partition, reason)
 
 
 def _ingested(context: StageContext, partition: str) -> StageRecord:
@@ -87,8 +99,9 @@ def _ingested(context: StageContext, partition: str) -> StageRecord:
 
 
 def _transform(
-    context: StageContext, stage: StageSession, ingested: StageRecord, models: Models
+    context: StageContext, stage: StageSession, ingested: StageRecord, models: Models, told: int | None
 ) -> StageRecord:
+    """`told` is the version of table `labels`, where answers come apart from their rows."""
     from lakeloop.scratch.folder import kept_folder
     from lakeloop.transform.page import PAGE
 
@@ -97,7 +110,7 @@ def _transform(
     version = context.lake.version("raw")
     context.require_as_recorded("raw", ingested, version)
     with kept_folder(stage.work, _BUILD) as folder:
-        counts, built_models, nodes = _build(context, stage, version, folder, models)
+        counts, built_models, nodes = _build(context, stage, version, folder, models, told)
         counts.reconcile(where)
         reach("transform.before-commit")
         staging, cleaned = _commit(context, folder, fence)
@@ -110,6 +123,7 @@ def _transform(
         "dbt", ["node", "kind", "status", "seconds"], [list(vars(node).values()) for node in nodes]
     )
     dropped = f", {counted(counts.duplicates, 'duplicate')} dropped by the model" if counts.duplicates else ""
+    dropped += f", {waits_for_label(counts.waiting)}" if counts.waiting else ""
     return stage.done(
         reason=f"{counts.read} raw row(s): {counts.accepted} built{dropped}{cleaned.words}; "
         f"{tests} dbt test(s) passed",
@@ -117,6 +131,7 @@ def _transform(
             "staging": staging.digest,
             "staging_version": str(staging.version),
             "raw_version": str(version),
+            **({} if told is None else {VERSION: str(told)}),
         },
         counts=counts,
         metrics=metrics,
@@ -129,7 +144,7 @@ def _transform(
 
 
 def _build(
-    context: StageContext, stage: StageSession, version: int, folder: Path, models: Models
+    context: StageContext, stage: StageSession, version: int, folder: Path, models: Models, told: int | None
 ) -> tuple[Counts, tuple[BuiltModel, ...], tuple[NodeResult, ...]]:
     """Give dbt the day's raw rows, let it build, count what is in its file.
 
@@ -137,7 +152,7 @@ def _build(
     plugin would hand it all of the table, and would ignore version 0. Files on a local disk are read where
     they lie; of every other store DuckDB needs extensions, which are not there offline, and gets a copy.
     """
-    from lakeloop.scratch.duckdb import open_duckdb
+    from lakeloop.scratch.duckdb import count, open_duckdb
     from lakeloop.spec.reading.load import loop_names
     from lakeloop.transform.built import built, dropped_duplicates, rows_of
     from lakeloop.transform.dbt import DATABASE_FILE, build
@@ -150,7 +165,9 @@ def _build(
     pinned: Any = {"version": version, "partition": stage.partition}
     with open_duckdb(database) as connection:
         raw = context.lake.row_files("raw", **pinned) or context.lake.scan("raw", **pinned)
-        read = hand_over(connection, loop, raw)
+        answers = None if told is None else context.lake.scan("labels", version=told)
+        read = hand_over(connection, loop, raw, answers)
+        waiting = 0 if told is None else read - count(connection, f"{identifier(loop.name)}.raw")
     project = context.settings.dbt
     nodes = build(
         runnable(project, models, loop_names(context.settings), folder / "project"),
@@ -166,7 +183,8 @@ def _build(
     with open_duckdb(database, read_only=True) as connection:
         accepted, duplicates = built(connection, loop.name), dropped_duplicates(connection, loop.name)
         rows = rows_of(connection, nodes)
-    return Counts(read=read, accepted=accepted, duplicates=duplicates), by_model(nodes, rows), nodes
+    counts = Counts(read=read, accepted=accepted, duplicates=duplicates, waiting=waiting)
+    return counts, by_model(nodes, rows), nodes
 
 
 def _commit(context: StageContext, folder: Path, fence: Fence) -> tuple[Published, CleanedRows]:

@@ -7,7 +7,6 @@ nor quarantine is touched.
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections import Counter
@@ -16,13 +15,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakeloop.durable import write_atomically
 from lakeloop.errors import DataError, TooEarlyError
 from lakeloop.faults import reach
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.days import require_day
 from lakeloop.spec.identity import identity
 from lakeloop.spec.quoting import quote
+from lakeloop.stages.data.published import track_rows
+from lakeloop.stages.data.unlabelled import nothing_to_publish, waits_whole
 from lakeloop.stages.data.whole import keep_whole
 from lakeloop.stages.frame.missing import run_first
 from lakeloop.stages.frame.pending import Pending, Standing
@@ -70,6 +70,8 @@ def validate(context: StageContext, partition: str) -> StageRecord:
         stage.inputs(staging=transformed.outputs["staging"], ingested=counted)
         if done := stage.unchanged():
             return done
+        if waits_whole(transformed):
+            return nothing_to_publish(context, stage, transformed)
         return _validate(context, stage, ingested, transformed)
 
 
@@ -78,6 +80,8 @@ def pending(standing: Standing) -> Iterator[Pending]:
     for day in standing.days:
         if day.transform and not day.validate:
             rows = day.transform.counts.accepted if day.transform.counts else 0
+            if day.standing is None and waits_whole(day.transform):
+                continue
             reason = f"{rows} rows of {day.partition} are built, not published"
             yield Pending("validate", day.partition, reason)
         elif day.validate and (known := known_now(day.validate, standing.loop)):
@@ -178,7 +182,7 @@ def _validate(
         quarantine, mart = _publish(context, stage.partition, database, fence)
         reach("validate.after-publish")
         database.unlink()  # mart and quarantine have what is in it; of a day that is stopped it stays
-    _track_mart(stage, mart)
+    track_rows(stage, "mart", mart)
     for check in audit.warned:
         log.warning("%s %s: expected %s", context.loop.name, check.name, check.expected)
     if absence := _absence(context):
@@ -384,16 +388,3 @@ def _track(stage: StageSession, judged: _CheckedRows, audit: Audit, metrics: dic
     )
     results = [[check.name, check.success, check.expected] for check in audit.checks]
     stage.tracker.table("checks", ["check", "success", "expected"], results)
-
-
-def _track_mart(stage: StageSession, mart: Published) -> None:
-    description = {
-        "table": mart.uri,
-        "version": mart.version,
-        "partition": stage.partition,
-        "rows": mart.rows,
-        "digest": mart.digest,
-    }
-    path = stage.work / "mart.json"
-    write_atomically(path, json.dumps(description, indent=2) + "\n")
-    stage.tracker.artifact(f"{stage.context.loop.name}-mart", "dataset", path, description)

@@ -60,6 +60,10 @@ class Standing:
     """Of a version beside the champion."""
     corrections: Mapping[str, OfADay] = field(default_factory=dict)
     """Day -> the corrections of its records."""
+    labels_there: Sequence[str] = ()
+    """The days of which answers are there that come apart from their rows, oldest first."""
+    labels_changed: Sequence[str] = ()
+    """Those of them whose answers are others than those that were read."""
 
     @cached_property
     def days(self) -> list[Day]:
@@ -117,13 +121,21 @@ def standing_of(
     schedule = context.loop.schedule
     # Of the newest day, the schedule says when it is whole: nobody is before it.
     newest = newest_due(schedule.cron, schedule.timezone, now())
-    there = whole_days(context.loop, context.settings, newest)
-    ingested = {
-        day.partition: day.ingest.inputs["drop"]
-        for day in days_of(entries)
-        if day.ingest and "drop" in day.ingest.inputs and day.partition in there
-    }
-    changed = changed_days(context.loop, context.settings, ingested, patience)
+
+    def deliveries(loop: LoopSpec, stage: str) -> tuple[list[str], list[str]]:
+        """Days that are there, and those that are others than when `stage` read them."""
+        there = whole_days(loop, context.settings, newest)
+        read = {
+            entry.partition: entry.inputs["drop"]
+            for entry in entries
+            if entry.stage == stage and entry.status == "done" and "drop" in entry.inputs
+        }
+        read = {day: drop for day, drop in read.items() if day in there}
+        return there, changed_days(loop, context.settings, read, patience)
+
+    there, changed = deliveries(context.loop, "ingest")
+    of_labels = context.loop.of_labels
+    answers = deliveries(of_labels, "labels") if of_labels else ((), ())
     news = new_rows_in(context.lake, list(context.loop.task.roles()))
     activities = activities_of(context.settings.journals, context.loop.name)
     return Standing(
@@ -137,6 +149,7 @@ def standing_of(
         unfinished(context.settings, context.loop.name),
         history.trial,
         digests(context.lake),
+        *answers,
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lakeloop.errors import EXIT_DATA, FenceError, LakeloopError
 from lakeloop.faults import reach
 from lakeloop.records import StageRecord
-from lakeloop.stages.catalogue import STAGES, stage_named
+from lakeloop.stages.catalogue import DATA, stage_named
 from lakeloop.stages.frame.progress import Day, days_of
 from lakeloop.stages.frame.rules import models_digest, same_build, same_rules, same_verdict
 from lakeloop.stages.frame.run import RunEvent
@@ -170,8 +170,7 @@ def _done_anew(
 
 def _run_from(context: StageContext, day: DayFate, on_event: Callable[[RunEvent], None]) -> tuple[str, int]:
     """Do the stages of the day from its first on; why it went no further, and the exit code of that."""
-    stages = [stage for stage in STAGES if stage.phase == "data"]
-    for stage in stages[stages.index(stage_named(day.first)) :]:
+    for stage in map(stage_named, DATA[DATA.index(day.first) :]):
         on_event(RunEvent(stage.name, day.partition, "started"))
         try:
             record: StageRecord = stage.function(context, day.partition)

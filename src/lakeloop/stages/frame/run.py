@@ -16,7 +16,8 @@ from typing import Literal
 from lakeloop.datasets.published import published_partitions
 from lakeloop.errors import DataError, LakeloopError, TransientError
 from lakeloop.records import StageRecord
-from lakeloop.stages.catalogue import STAGES, stage_named, stages_of
+from lakeloop.stages.catalogue import DATA, STAGES, stage_named, stages_of
+from lakeloop.stages.frame.labelled import got
 from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.training.plan import decide_training
@@ -80,15 +81,20 @@ def run(
         DataError: none of the days has a delivery; what was due all the same is done.
     """
     state = _Run(context, on_event or _log_failure)
-    for partition in sorted(set(partitions)):
-        _prepare(state, partition)
+    days = sorted(set(partitions))
+    told = _read_labels(state, days)
+    for partition in days:
+        _prepare(state, partition, DATA)
+    for partition in sorted(told - set(days)):  # rows of days before got their labels
+        _prepare(state, partition, DATA[1:])
     if newest := _newest_published(context):
         due = _train(state, newest)
         _release(state, newest, due=due, roll_out=roll_out)
         _name_scoring(state, newest)
     if state.failures:
         raise _summarised(context.loop.name, state.failures)
-    if partitions and all(record.status == "skipped" for record in state.records if record.stage == "ingest"):
+    read = [record for record in state.records if record.stage in ("ingest", "labels")]
+    if partitions and all(record.status == "skipped" for record in read):
         raise _nothing_there(context.loop.name, state.records)
     return state.records
 
@@ -98,10 +104,23 @@ def _log_failure(event: RunEvent) -> None:
         log.warning("%s %s failed: %s", event.stage, event.partition, event.message)
 
 
-def _prepare(state: _Run, partition: str) -> None:
-    for stage in STAGES:
-        if stage.phase != "data":
-            continue
+def _read_labels(state: _Run, partitions: Sequence[str]) -> set[str]:
+    """Read the answers of these days that come apart from their rows; the days that these are of.
+
+    Before the rows are read: so each day is built once.
+    """
+    if state.context.loop.labels is None:
+        return set()
+    work = stage_named("labels").function
+    for partition in partitions:
+        state.step("labels", partition, functools.partial(work, state.context, partition))
+    told = got(state.context.lake.ledger.entries("labels"))
+    due = {step.partition for step in work_left(state.context) if step.stage == "transform"}
+    return due & told.keys()
+
+
+def _prepare(state: _Run, partition: str, stages: Sequence[str]) -> None:
+    for stage in map(stage_named, stages):
         record = state.step(
             stage.name, partition, functools.partial(stage.function, state.context, partition)
         )

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from lakeloop.errors import ArtifactError
+from lakeloop.plural import waits_for_label
 from lakeloop.records import Counts, Frozen, StageRecord, Status, now
-from lakeloop.stages.catalogue import candidate_of, in_order, stage_named
+from lakeloop.stages.catalogue import DATA, candidate_of, in_order, stage_named
 from lakeloop.stages.frame.activity import StageActivity, failed, running
 from lakeloop.stages.frame.cost import BudgetStatus, Spent, budget_status, spent
 from lakeloop.stages.frame.pending import Pending, pending_work, standing_of
@@ -60,7 +61,7 @@ class PartitionStatus(Frozen):
     duplicates: int
     """Over all stages."""
     reconciled: bool
-    """read = accepted + quarantined + duplicates, and each stage read what the one before accepted."""
+    """read = accepted + quarantined + duplicates + waiting, and each stage read what one before accepted."""
     stages: tuple[str, ...]
     """Stages that are done for what is there now: ingest, transform, validate."""
     checks_passed: int
@@ -71,16 +72,25 @@ class PartitionStatus(Frozen):
     """Not published, and an earlier version of the day is still in the mart."""
     failed: str = ""
     """The stage that keeps the day from being published, see `LoopStatus.failed`."""
+    waiting: int = 0
+    """Rows that wait for their label."""
 
     @property
     def published(self) -> bool:
         return "validate" in self.stages
 
     @property
+    def waits(self) -> str:
+        """`3 rows wait for their label`."""
+        return waits_for_label(self.waiting)
+
+    @property
     def in_the_mart(self) -> str:
         """For people: yes, or how far the day is and what stands meanwhile."""
         if self.published:
-            return "yes"
+            return f"yes; {self.waits}" if self.waiting else "yes"
+        if self.waiting and self.waiting == self.read - self.quarantined - self.duplicates:
+            return f"no; {self.waits}"
         failed = f"; {self.failed} failed" if self.failed else ""
         return f"{'an earlier version' if self.standing else 'no'}; done: {', '.join(self.stages)}{failed}"
 
@@ -191,7 +201,7 @@ def loop_status(context: StageContext, entries: Sequence[StageRecord] | None = N
     evidence, metric = _evidence(context, entries), context.loop.metric.name
     standing = standing_of(context, entries, history, _PATIENCE)
     failures = failed(standing.activities, entries)
-    failed_on = {one.partition: one.stage for one in failures if stage_named(one.stage).phase == "data"}
+    failed_on = {one.partition: one.stage for one in failures if one.stage in DATA}
     asked = asked_now(context)
     partitions = tuple(_partition(day, failed_on.get(day.partition, "")) for day in days_of(entries))
     return LoopStatus(
@@ -205,6 +215,7 @@ def loop_status(context: StageContext, entries: Sequence[StageRecord] | None = N
             accepted=sum(p.accepted for p in partitions),
             quarantined=sum(p.quarantined for p in partitions),
             duplicates=sum(p.duplicates for p in partitions),
+            waiting=sum(p.waiting for p in partitions),
         ),
         checks_passed=sum(p.checks_passed for p in partitions),
         checks_total=sum(p.checks_total for p in partitions),
@@ -262,6 +273,7 @@ def _partition(day: Day, failed: str) -> PartitionStatus:
     read, accepted = (counted[0].read, counted[-1].accepted) if counted else (0, 0)
     quarantined = sum(counts.quarantined for counts in counted)
     duplicates = sum(counts.duplicates for counts in counted)
+    waiting = sum(counts.waiting for counts in counted)
     # Each stage must have read what the one before it left, or rows went missing in between.
     linked = all(later.read == earlier.accepted for earlier, later in itertools.pairwise(counted))
     checks = day.validate.metrics if day.validate else {}
@@ -271,13 +283,14 @@ def _partition(day: Day, failed: str) -> PartitionStatus:
         accepted=accepted,
         quarantined=quarantined,
         duplicates=duplicates,
-        reconciled=linked and read == accepted + quarantined + duplicates,
+        reconciled=linked and read == accepted + quarantined + duplicates + waiting,
         stages=tuple(record.stage for record in day.records),
         checks_passed=int(checks.get("checks/passed", 0)),
         checks_total=int(checks.get("checks/total", 0)),
         seconds=sum(record.provenance.seconds for record in day.records),
         standing=day.standing is not None,
         failed="" if day.validate else failed,
+        waiting=waiting,
     )
 
 
