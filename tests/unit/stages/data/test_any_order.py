@@ -2,12 +2,13 @@
 
 Each example takes two ways to the same last deliveries and corrections: one as it happened to come, with
 stages that ran in between, and one in order of the calendar. Real Delta tables; transform and validate are
-those of `quick_stages`. `HYPOTHESIS_PROFILE=deep` takes many more ways.
+those of `quick_stages`. `LAKELOOP_TEST_WAYS=200` tries so many.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lakeloop.attempt import Attempt
 from lakeloop.errors import TooEarlyError
+from lakeloop.lake.corrections import Correction, Spot, all_corrections
 from lakeloop.lake.corrections import correct as keep
 from lakeloop.quality.quarantine import Wanted
 from lakeloop.stages.catalogue import STAGES, stage_named
@@ -31,6 +33,8 @@ from tests.support.small_loop import DAYS, small_context, small_loop
 
 pytestmark = pytest.mark.slow
 
+EXAMPLES = int(os.environ.get("LAKELOOP_TEST_WAYS", "6"))
+"""Each takes three seconds."""
 TABLES = ("raw", "staging", "mart", "quarantine")
 DATA = [stage.name for stage in STAGES if stage.phase == "data"]
 MOST_STEPS = 4 * len(DAYS) * len(DATA)
@@ -159,24 +163,28 @@ def as_it_came(way: Way, history: list[list[Delivery]], taken: list[Step]) -> No
 
 
 def in_order(way: Way, history: list[list[Delivery]], other: Way) -> None:
-    """The last deliveries alone, day after day, with all that people mended on the other way known before."""
-    kept = other.context.lake.read("corrections").to_pylist()
-    from lakeloop.lake.corrections import Correction
+    """The last deliveries alone, day after day, with all that people mended on the other way known before.
 
-    known = [
-        Correction(**{name: row[name] for name in Correction.model_fields})
-        for row in sorted(kept, key=lambda row: row["sequence"])
-    ]
-    for each in known:
-        keep(way.context.lake, [each], way.context.attempt)
-    for day, each in zip(DAYS, history, strict=True):
-        way.deliver(day, each[-1])
+    They mended one record after the other, and here in the opposite order.
+    """
+    records: dict[tuple[Spot, str], list[Correction]] = {}
+    for _, each, _ in all_corrections(other.context.lake):
+        records.setdefault((each.spot, each.before), []).append(each)
+    for corrections in reversed(records.values()):
+        for each in corrections:
+            keep(way.context.lake, [each], way.context.attempt)
+    for day, deliveries in zip(DAYS, history, strict=True):
+        way.deliver(day, deliveries[-1])
         for stage in DATA:
             way.run(stage, day)
 
 
 @given(history=histories, taken=steps)
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(  # another record at the place of one that was mended, which comes back
+    history=[[[(0, "unknown")], [(1, "odd")], [(0, "unknown")]], [[]], [[]]],
+    taken=[("deliver", 0, 0), ("day", 0, 0), ("mend", 0, 0)] * 2,
+)
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_days_end_in_the_same_tables_however_they_came(
     history: list[list[Delivery]], taken: list[Step], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
