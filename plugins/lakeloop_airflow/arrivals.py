@@ -1,7 +1,7 @@
 """Days on their way into the mart: a training that is due waits for them, and takes them all.
 
 Without that a backfill of thirty days starts a training with each few of them, and all but the last are of
-no use. Runs of Airflow say what is queued, the ledger what lies between two DAGs: an event that is no run yet.
+no use. Runs of Airflow say what is queued, the ledger what lies between two DAGs, of which no run is yet.
 """
 
 from __future__ import annotations
