@@ -20,8 +20,9 @@ from tests.support.object_store import S3, s3_server
 from tests.support.postgres import Server, binaries, postgres
 
 for name in [name for name in os.environ if name.startswith(("LAKELOOP_", "AIRFLOW_"))]:
-    # Where data for tests lie, which is no setting; and what the process that deals out the tests has set.
-    if name == "LAKELOOP_TEST_DATA" or (name == "LAKELOOP_CACHE" and "PYTEST_XDIST_WORKER" in os.environ):
+    # Where data for tests lie, how much is tried: no settings. And what the process that deals them out set.
+    ours = name.startswith("LAKELOOP_TEST_")
+    if ours or (name == "LAKELOOP_CACHE" and "PYTEST_XDIST_WORKER" in os.environ):
         continue
     del os.environ[name]
 os.environ.update(

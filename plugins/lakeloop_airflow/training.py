@@ -7,6 +7,7 @@ job's own folder when Airflow lost the id.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from airflow.sdk import BaseOperator, ResumableJobMixin, SkipMixin
 from lakeloop import jobs
 from lakeloop.faults import reach
 from lakeloop.jobs.log_lines import teller
+from lakeloop_airflow.arrivals import DAGS, DaysTrigger, days_coming, described
 from lakeloop_airflow.forms import FORCE
 from lakeloop_airflow.links import CURVES, REPORT, WANDB_RUN, curves_page, links_of, page, report_of
 from lakeloop_airflow.stage_task import open_context, settle, wandb_page
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 _ENDED_BY_A_PERSON = frozenset({"failed", "success", "skipped", "removed"})
 """States that a running task is never given by Airflow itself."""
+_LOOKS, _A_MOMENT = 4, 1.5
+"""Looks for a run that is ending, and seconds between them."""
 
 
 class PlanOperator(BaseOperator, SkipMixin):
@@ -40,6 +44,9 @@ class PlanOperator(BaseOperator, SkipMixin):
     they train all the same, and then on the days up to the run's own. Where no training is due and a
     candidate that was trained by hand waits for its evaluation, that alone is done. An experiment is always
     trained: on the day that the form names, else on the newest published one.
+
+    A training that is due waits for days that are on their way, in the triggerer and in no slot: a backfill
+    ends in one training of all its days.
     """
 
     inherits_from_skipmixin = True
@@ -49,6 +56,30 @@ class PlanOperator(BaseOperator, SkipMixin):
         self.loop = loop
 
     def execute(self, context: Context) -> None:
+        self._plan(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> None:  # noqa: ARG002  (Airflow's)
+        """Go on where no day is on its way any more."""
+        self._plan(context, waited=True)
+
+    def _wait_for_days(self, context: Context) -> None:
+        """Return when no day is on its way into the mart; else give the slot back until then.
+
+        Of a DAG that is paused nothing comes.
+        """
+        task = context["ti"]
+        dags = [name for name in DAGS if not task.get_dag(f"{self.loop}.{name}").is_paused]
+        for _ in range(_LOOKS):
+            coming = days_coming(self.loop, task.get_dr_count, dags)
+            if sum(coming) != 1:
+                break
+            # Most often the run whose event started this one, which has only to be marked as ended.
+            time.sleep(_A_MOMENT)
+        if any(coming):
+            self.log.info("a training is due, and waits, in no slot, for %s", described(coming, dags))
+            self.defer(trigger=DaysTrigger(self.loop, dags), method_name="execute_complete")
+
+    def _plan(self, context: Context, *, waited: bool = False) -> None:
         from lakeloop.stages.training.evaluation_order import STAGE
         from lakeloop.stages.training.plan import decide_training
         from lakeloop.stages.training.waiting import waiting
@@ -57,6 +88,8 @@ class PlanOperator(BaseOperator, SkipMixin):
         asked = partition_of(context["dag_run"], context["params"], opened.loop.schedule.timezone)
         decision = decide_training(opened)
         forced = bool(context["params"].get(FORCE) or opened.experiment)
+        if decision.train and not forced and not waited:
+            self._wait_for_days(context)
         partition = asked if forced or not decision.train else decision.partition
         reason = decision.reason
         if opened.experiment:

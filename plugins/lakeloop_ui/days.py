@@ -11,6 +11,7 @@ from typing import Literal
 from lakeloop_airflow.links import DATA_DOCS, failure_links, published
 
 from lakeloop.records import StageRecord
+from lakeloop.registry.impact import publications
 from lakeloop.settings import Settings
 from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.frame.activity import StageActivity
@@ -84,6 +85,8 @@ class OneDay:
     waits: tuple[Pending, ...]
     data_docs: str
     """Address of the results of its checks; empty where there are none."""
+    editions: int = 0
+    """How often it was published with other rows."""
 
     @property
     def words(self) -> str:
@@ -160,6 +163,7 @@ def one_day(
         failures=failures,
         waits=tuple(step for step in status.pending if step.partition == day),
         data_docs=docs,
+        editions=len(publications(entries, day)),
     )
 
 

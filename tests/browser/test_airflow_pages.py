@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -56,25 +55,6 @@ def test_a_dag_triggered_by_its_form_works_on_the_day_of_the_form(
     record = stack.context.lake.ledger.latest("ingest", partition)
     assert record is not None
     assert record.status == "done"
-
-
-def test_a_backfill_works_on_each_day_of_its_range(page: Page, stack: RunningStack) -> None:
-    page.goto(f"{stack.stack.airflow_url}/dags/news.ingest")
-    page.get_by_role("button", name="Trigger").first.click()
-    dialog = page.get_by_role("dialog").first
-    dialog.get_by_text("Backfill").first.click()
-    for end, day in (("From", stack.partitions[0]), ("To", stack.partitions[-1])):
-        dialog.get_by_text("Select date and time").first.click()
-        date = page.get_by_role("textbox", name=end, exact=True)
-        date.fill(day.replace("-", "/"))
-        date.press("Enter")
-        dialog.get_by_text("Date Range").click()
-    dialog.get_by_text("All Runs").click()
-    expect(dialog.get_by_text(f"{len(stack.partitions)} runs will be triggered")).to_be_visible()
-    dialog.get_by_role("button", name="Run Backfill").click()
-    runs = backfilled(stack, len(stack.partitions))
-    assert sorted(run["partition_key"] for run in runs) == list(stack.partitions)
-    assert {run["state"] for run in runs} == {"success"}
 
 
 def test_the_task_page_leads_to_its_run(page: Page, stack: RunningStack, partition: str) -> None:
@@ -143,18 +123,6 @@ def run_that_ingested(stack: RunningStack, partition: str) -> str:
             if (record := api.xcom("news.ingest", run["dag_run_id"], "ingest", "record"))
             and (record["status"], record["partition"]) == ("done", partition)
         )
-
-
-def backfilled(stack: RunningStack, count: int) -> list[dict[str, Any]]:
-    """The backfill's runs of `news.ingest`, once `count` of them have ended."""
-    deadline = time.monotonic() + RUN_SECONDS
-    with stack.api() as api:
-        while True:
-            runs = [run for run in api.runs(["news.ingest"]) if run["run_type"] == "backfill"]
-            if len([run for run in runs if run["state"] not in ACTIVE_STATES]) == count:
-                return runs
-            assert time.monotonic() < deadline, f"of {count} runs there are {runs}"
-            time.sleep(0.5)
 
 
 def finished(stack: RunningStack, dag_id: str) -> str:

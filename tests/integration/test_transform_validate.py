@@ -252,6 +252,12 @@ def test_a_corrected_drop_replaces_rows_and_quarantine(context: StageContext) ->
     validated = run_all(context)[-1]
     assert validated.counts == Counts(read=12, accepted=12)
     assert context.lake.read("quarantine", partition=DAY).num_rows == 0
+    assert "in place of" not in validated.reason, "the rows of the mart are the same"
+    drop(context, ROWS[:11])
+    restated = run_all(context)[-1]
+    assert "; in place of 12 row(s) of " in restated.reason
+    assert restated.metrics["replaced_rows"] == 12
+    assert "replaced_rows" not in validated.metrics
 
 
 def test_a_day_that_was_not_ingested_says_which_command_to_run(context: StageContext) -> None:

@@ -20,10 +20,14 @@ from lakeloop.local.state import Stack
 from lakeloop.settings import Settings, get_settings
 from lakeloop.spec.reading.load import load_loop
 from lakeloop.stages.frame.session import StageContext
+from tests.support.arriving import days as arriving_days
+from tests.support.arriving import write_arriving
 from tests.support.valence import far_from_now, write_valence
 
 log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
+ARRIVING_DAYS = 4
+"""Of the loop `arriving`: before trainings waited for days, a backfill of them started three or four."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ def running_stack(folder: Path) -> Iterator[RunningStack]:
         trial_look_seconds=2,
     )
     write_valence(settings, folder / "data")
+    write_arriving(settings, folder / "data/arriving", arriving_days(ARRIVING_DAYS))
     loop = load_loop(settings.loop_file("news"), settings)
     stack = local_stack.start(settings, say=log.info, ports=ports)
     try:

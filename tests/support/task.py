@@ -9,12 +9,13 @@ from typing import Any
 
 @dataclass
 class Task:
-    """A task instance that keeps what is pushed; the DAGs in `paused` are."""
+    """A task instance that keeps what is pushed; the DAGs in `paused` are, those in `active` have runs."""
 
     paused: frozenset[str] = frozenset()
     try_number: int = 1
     map_index: int = -1
     pushed: dict[str, Any] = field(default_factory=dict)
+    active: dict[str, int] = field(default_factory=dict)
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.pushed[key] = value
@@ -26,3 +27,7 @@ class Task:
 
     def get_dag(self, dag_id: str) -> SimpleNamespace:
         return SimpleNamespace(is_paused=dag_id in self.paused)
+
+    def get_dr_count(self, dag_id: str, states: list[str]) -> int:
+        assert states == ["queued", "running"]
+        return self.active.get(dag_id, 0)

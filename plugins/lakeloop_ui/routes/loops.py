@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
-from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi import APIRouter, Depends, Form, Path, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse
 
 from lakeloop.settings import Settings
 from lakeloop.spec.reading.load import load_named
 from lakeloop_ui.access import FROM_OUR_FORM, LoopName, User, form_token, may_release, may_see, may_start
 from lakeloop_ui.files import HARMLESS
+from lakeloop_ui.impact import impact_page
 from lakeloop_ui.loop_page import loop_page
 from lakeloop_ui.opened import Installation
 from lakeloop_ui.overview import overview, totals
@@ -21,6 +22,7 @@ from lakeloop_ui.rendering import HERE, render
 from lakeloop_ui.why import why_page
 
 router = APIRouter()
+Day = Annotated[str, Path(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 
 @dataclass(frozen=True)
@@ -99,3 +101,10 @@ def _loop(
 def why(request: Request, loop: LoopName, settings: Installation) -> HTMLResponse:
     """The next training beside the last: what is equal, what is not, and what follows. Runs nothing."""
     return render(request, "why.html.j2", name=loop, found=why_page(settings, loop))
+
+
+@router.get("/impact/{loop}/{day}")
+def impact(request: Request, loop: LoopName, day: Day, settings: Installation) -> HTMLResponse:
+    """What was made of a day's rows, for each time that it was published: data sets, models, answers."""
+    view = impact_page(settings, loop, day)
+    return render(request, "impact.html.j2", name=loop, day=day, view=view)

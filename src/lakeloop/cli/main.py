@@ -17,6 +17,7 @@ from lakeloop import __version__
 from lakeloop.cli import (
     approval,
     begin,
+    corrections,
     doctor,
     examples,
     explain,
@@ -62,6 +63,7 @@ for group in (
     search,
     quarantine,
     readmit,
+    corrections,
     impact,
     lake,
     mirror,

@@ -72,7 +72,8 @@ CORRECTIONS = pa.schema(
         ("why", pa.string()),
         ("corrected_by", pa.string()),
         ("corrected_at", TIMESTAMP),
-        ("digest", pa.string()),  # of place, before and record
+        ("digest", pa.string()),  # of place, before, record and taken_back
+        ("taken_back", pa.bool_()),  # the record is read as it was delivered again; null: no
     ]
 )
 """Records of deliveries that people mended: nothing is ever taken out."""

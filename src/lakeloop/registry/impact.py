@@ -60,6 +60,11 @@ class Edition(Frozen):
     datasets: tuple[Snapshot, ...]
 
     @property
+    def answers(self) -> int:
+        """Of all versions that learnt from these rows, in the prediction log."""
+        return sum(one.answers for one in self.versions)
+
+    @property
     def versions(self) -> tuple[Learnt, ...]:
         """The versions of the registry that learnt from these rows, each once."""
         found = {one.version: one for data in self.datasets for one in data.trainings if one.version}
@@ -99,9 +104,7 @@ def impact_of(lake: Lake, history: History, day: str) -> Impact:
         ArtifactError: a search that a model is from is not in the lake as it was stored.
     """
     entries = [entry for entry in lake.ledger.entries() if entry.status == "done"]
-    published = list(
-        _changes(entry for entry in entries if (entry.stage, entry.partition) == ("validate", day))
-    )
+    published = publications(entries, day)
     known = _Known(lake.files, history, entries, answers_by_version(lake))
     ends = [entry.provenance.finished_at for entry in published[1:]]
     return Impact(
@@ -111,6 +114,12 @@ def impact_of(lake: Lake, history: History, day: str) -> Impact:
             _edition(known, entry, end) for entry, end in zip(published, [*ends, None], strict=False)
         ),
     )
+
+
+def publications(entries: Iterable[StageRecord], day: str) -> list[StageRecord]:
+    """The records by which `day` got other rows in the mart, oldest first, as `entries` are."""
+    done = (entry for entry in entries if entry.status == "done")
+    return list(_changes(entry for entry in done if (entry.stage, entry.partition) == ("validate", day)))
 
 
 def _changes(published: Iterable[StageRecord]) -> Iterator[StageRecord]:

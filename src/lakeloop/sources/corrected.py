@@ -1,7 +1,8 @@
 """A delivery whose records people mended: what they made of a record is read in its place.
 
 A corrected record goes the way of all: it becomes a row, or is refused with a reason. A correction counts for
-the delivery that it was made for, and for any other that has the same record at the same place.
+the delivery that it was made for, and for any other that has the same record at the same place. Of several at
+one place, of one delivery after the other, the newest counts that is of the record that is there.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from lakeloop.spec.quoting import plain
 
 _Row = dict[str, Any]
 """As `row_schema` has it."""
+_Here = dict[int, list[Correction]]
+"""Line of a file -> the corrections of records that stood there, the newest last."""
 
 
 class CorrectedDelivery:
@@ -43,9 +46,9 @@ class CorrectedDelivery:
         self._delivery = delivery
         self._source = source
         self._maker = BlockMaker(source)
-        self._files: dict[str, dict[int, Correction]] = {}
+        self._files: dict[str, _Here] = {}
         for each in corrections:
-            self._files.setdefault(each.source_file, {})[each.source_line] = each
+            self._files.setdefault(each.source_file, {}).setdefault(each.source_line, []).append(each)
 
     def blocks(self) -> Iterator[Block]:
         """The records, those that were corrected as they are now."""
@@ -58,23 +61,27 @@ class CorrectedDelivery:
         """See `Delivery`."""
         self._delivery.require_unchanged()
 
-    def _corrected(self, block: Block, here: Mapping[int, Correction]) -> Block:
+    def _corrected(self, block: Block, here: _Here) -> Block:
         mine = pc.is_in(block.rows["source_line"], value_set=pa.array(sorted(here), pa.int64()))
         done: list[_Row | Reject] = []
         for row in block.rows.filter(mine).to_pylist() if mine.true_count else ():
-            correction = here[row["source_line"]]
-            if correction.drop == self.identity or _is_as_before(row, correction, self._source):
-                done.append(self._instead_of_row(row, correction))
+            of_row = [one for one in here[row["source_line"]] if self._is_of_row(one, row)]
+            done += [self._instead_of_row(row, of_row[-1])] if of_row else []
         for reject in _among(block.rejects, here):
-            correction = here[reject.line]
-            same = correction.stage == "ingest" and correction.before == reject.raw
-            if correction.drop == self.identity or same:
-                done.append(self._instead_of_reject(reject, correction))
+            of_reject = [one for one in here[reject.line] if self._is_of_reject(one, reject)]
+            done += [self._instead_of_reject(reject, of_reject[-1])] if of_reject else []
         if not done:
             return block
         self.applied += len(done)
         lines = {each.line if isinstance(each, Reject) else each["source_line"] for each in done}
         return self._put(block, done, lines)
+
+    def _is_of_row(self, correction: Correction, row: _Row) -> bool:
+        return correction.drop == self.identity or _is_as_before(row, correction, self._source)
+
+    def _is_of_reject(self, correction: Correction, reject: Reject) -> bool:
+        same = correction.stage == "ingest" and correction.before == reject.raw
+        return same or correction.drop == self.identity
 
     def _put(self, block: Block, done: Sequence[_Row | Reject], lines: set[int]) -> Block:
         """`block` with `done` in the place of what it has at `lines`."""
@@ -161,7 +168,7 @@ def _is_as_before(row: Mapping[str, Any], correction: Correction, source: Source
     return bool(shared) and all(before[name] == now[name] for name in shared)
 
 
-def _among(rejects: Sequence[Reject], here: Mapping[int, Correction]) -> list[Reject]:
+def _among(rejects: Sequence[Reject], here: _Here) -> list[Reject]:
     """Those at one of the lines `here`; of empty lines only these are made."""
     if isinstance(rejects, EmptyLines):
         places = sorted(line - rejects.line for line in here)

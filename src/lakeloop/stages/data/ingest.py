@@ -136,8 +136,12 @@ def pending(standing: Standing) -> Iterator[Pending]:
             yield Pending("ingest", day, f"the drop of {day} is another one since it was ingested")
     for known in standing.days:
         mended = standing.corrections.get(known.partition)
-        if mended and known.ingest and known.ingest.inputs.get("corrections") != mended.digest:
+        done = known.ingest.inputs.get("corrections", "") if known.ingest else ""
+        if mended and done != mended.digest:
             words = f"{mended.rows} row(s) of {known.partition} were corrected since it was ingested"
+            yield Pending("ingest", known.partition, words)
+        elif done and not mended:
+            words = f"the corrections of {known.partition} were taken back since it was ingested"
             yield Pending("ingest", known.partition, words)
 
 

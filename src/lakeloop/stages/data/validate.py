@@ -22,6 +22,7 @@ from lakeloop.spec.days import require_day
 from lakeloop.spec.identity import identity
 from lakeloop.spec.quoting import quote
 from lakeloop.stages.data.published import track_rows
+from lakeloop.stages.data.restated import restated
 from lakeloop.stages.data.unlabelled import nothing_to_publish, waits_whole
 from lakeloop.stages.data.whole import keep_whole
 from lakeloop.stages.frame.missing import run_first
@@ -187,8 +188,9 @@ def _validate(
         log.warning("%s %s: expected %s", context.loop.name, check.name, check.expected)
     if absence := _absence(context):
         log.warning("%s: %s", context.loop.name, absence)
+    words, of_before = restated(stage, mart.digest)
     return stage.done(
-        reason=f"{judged.words}; {audit.words}" + (f"; {absence}" if absence else ""),
+        reason=f"{judged.words}; {audit.words}{words}" + (f"; {absence}" if absence else ""),
         outputs={
             "mart": mart.digest,
             "mart_version": str(mart.version),
@@ -196,7 +198,7 @@ def _validate(
             "quarantine_version": str(quarantine.version),
         },
         counts=judged.counts,
-        metrics=metrics,
+        metrics=metrics | of_before,
         links={"data_docs": str(page)},
         unknown=judged.unknown,
         profile=judged.profile.json(),
@@ -205,8 +207,7 @@ def _validate(
 
 def _absence(context: StageContext) -> str:
     """Which answers that the task asks for no published row has; rows are read until all were seen."""
-    task = context.loop.task
-    there: Counter[str] = Counter()
+    task, there = context.loop.task, Counter[str]()
     if not (wanted := set(task.asked_for)):
         return ""
     for batch in context.lake.scan("mart", columns=[task.target]):

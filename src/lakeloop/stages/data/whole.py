@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lakeloop.errors import LakeloopError
 from lakeloop.records import StageRecord
@@ -65,18 +65,16 @@ def _corrected(
     from lakeloop.lake.corrections import corrections_of
     from lakeloop.sources.corrected import fields_of
 
-    mended = {
-        (one.source_file, one.source_line): one.fields
-        for one in corrections_of(context.lake, ingested.partition)
-        if one.record is not None
-    }
+    mended: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
+    for one in corrections_of(context.lake, ingested.partition):
+        if one.record is not None:
+            mended[one.source_file, one.source_line].append(one.fields)
     lines = pa.array(sorted({line for _, line in mended}), pa.int64())
     for batch in raw if mended else ():
         for row in batch.filter(pc.is_in(batch["source_line"], value_set=lines)).to_pylist():
             spot = row["source_file"], row["source_line"]
             now = fields_of(row, context.loop.source)
-            wanted = mended.get(spot)
-            if wanted is not None and wanted == {name: now.get(name) for name in wanted}:
+            if any(made == {name: now.get(name) for name in made} for made in mended.get(spot, ())):
                 yield spot
 
 

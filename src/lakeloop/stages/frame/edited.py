@@ -180,9 +180,11 @@ def _look_at_day(
         (each.row.source_file, each.row.source_line): each
         for each in _editable(context, Wanted(partition=day), lines)
     }
-    standing = {one.spot[1:]: one for one in corrections_of(context.lake, day)}
     ingested = context.lake.ledger.latest("ingest", day, "done")
     drop = ingested.inputs.get("drop", "") if ingested else ""
+    # Of several at one place, that of the delivery that is there; else the newest.
+    known = sorted(corrections_of(context.lake, day), key=lambda one: one.drop == drop)
+    standing = {one.spot[1:]: one for one in known}
     made = []
     for edit in edits:
         spot = edit.source_file, edit.source_line
