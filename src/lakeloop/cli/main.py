@@ -17,6 +17,7 @@ from lakeloop import __version__
 from lakeloop.cli import (
     approval,
     begin,
+    disk,
     examples,
     explain,
     impact,
@@ -65,6 +66,7 @@ for group in (
     lake,
     mirror,
     local_stack,
+    disk,
 ):
     app.add_typer(group.app)
 
