@@ -7,9 +7,9 @@ people corrected since, or rows that wait in quarantine for an answer that the l
 `trigger` starts the DAG of each: asset events can get lost, the lake does not.
 A drop that looks as it did (size and times of its file) is not read again. A day older than the first that
 was ingested is left alone, and the record of `maintain` names such days: ingest them by hand. A step that is
-started twice finds its work done. `maintain` compacts and vacuums the tables, removes weights that nobody
-needs (section `keep` of the loop file; `lakeloop keep` says which it would) and checkpoints that no
-training went on with for a week, and counts the journals that W&B does not have yet.
+started twice finds its work done. `maintain` compacts and vacuums the tables, removes what is beyond its
+limit on the disk (`lakeloop disk` says what that is: weights by section `keep` of the loop file, folders and
+checkpoints of trainings, caches, logs), and counts the journals that W&B does not have yet.
 
 **Schedule.** Daily at 04:00 UTC, when the night's runs are over. Can be triggered by hand at any time;
 with "dry run" it only says what is left to do.

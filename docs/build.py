@@ -18,6 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lakeloop.disk.limits import DiskLimits
+from lakeloop.disk.registry import KINDS
 from lakeloop.examples.registry import EXAMPLES, loop_text
 from lakeloop.measures.base import MetricSpec
 from lakeloop.measures.registry import METRICS, learning_metrics_of
@@ -305,9 +307,31 @@ def serving_page() -> str:
     return before + heading + "\n".join([*lines, "|---|---|---|", *rows]) + "\n"
 
 
+def disk_page() -> str:
+    """The page of the disk as it stands, with the kinds and the settings as the code has them at the end."""
+    before, heading, _ = (DOCS / "disk.md").read_text().partition("## Kinds\n")
+    limits = DiskLimits.model_construct()
+    kinds = [f"| `{kind.name}` | {kind.owner} | {kind.what} | {kind.limit(limits)} |" for kind in KINDS]
+    settings = [
+        f"| `LAKELOOP_DISK_{name.upper()}` | {field['default']} | {_meaning(field)} |"
+        for name, field in DiskLimits.model_json_schema()["properties"].items()
+    ]
+    lines = [
+        "",
+        "| kind | made by | what it is | what stays |",
+        "|---|---|---|---|",
+        *kinds,
+        "",
+        "## Settings",
+    ]
+    lines += ["", "| variable | default | meaning |", "|---|---|---|", *settings]
+    return before + heading + "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "loop-file.md": loop_file_page,
     "dags.md": dags_page,
+    "disk.md": disk_page,
     "base-models.md": base_models_page,
     "tasks.md": tasks_page,
     "serving.md": serving_page,

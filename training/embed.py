@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import pad
 
 from lakeloop.base_model import BaseModel
-from lakeloop.durable import write_atomically
+from lakeloop.durable import mark_used, write_atomically
 from lakeloop.records import fingerprint
 from training.data import Tokens, sorted_batches
 from training.device import Device
@@ -115,6 +115,7 @@ def read_cached(folder: Path, key: str, rows: int, what: str = "embeddings") -> 
     if found.dtype != np.float32 or found.ndim != 2 or len(found) != rows:
         log.warning("cached %s have another shape, computing them again: %s", what, found.shape)
         return None
+    mark_used(_path(folder, key))
     log.info("%s of %d texts come from the cache", what, rows)
     return np.asarray(found, dtype=np.float32)
 

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from lakeloop.bases.files import WHERE
-from lakeloop.durable import write_atomically
+from lakeloop.durable import mark_used, write_atomically
 from lakeloop.errors import ConfigurationError
 from lakeloop.records import fingerprint
 from training.network import Network, TokenNetwork
@@ -161,6 +161,7 @@ def _read(path: Path) -> onnx.ModelProto | None:
     except (OSError, DecodeError, ValueError, KeyError) as error:
         log.warning("a kept graph cannot be read, tracing it again: %s", error)
         return None
+    mark_used(path)
     log.info("the graph of this architecture was traced before")
     return proto
 

@@ -19,6 +19,7 @@ from lakeloop.transform.page import PAGE
 from lakeloop_ui.active import Run, active_runs
 from lakeloop_ui.charts import Chart
 from lakeloop_ui.days import Calendar, OneDay, calendar_of, one_day
+from lakeloop_ui.disk import Disk, disk_of
 from lakeloop_ui.health import Health, health_of, left
 from lakeloop_ui.opened import open_to_look, recorded, status_of
 from lakeloop_ui.release import Release, release_of
@@ -59,6 +60,8 @@ class LoopPage:
     chart: Chart | None = None
     decisions: tuple[Decided, ...] = ()
     trainings: tuple[Training, ...] = ()
+    disk: Disk | None = None
+    """As maintenance left it last."""
     reports: Mapping[str, str] | None = None
     """Experiment -> address of its report."""
     links: tuple[Link, ...] = ()
@@ -106,6 +109,7 @@ def _filled(
         chart=chart_of(evaluated, f"{metric.title} on test rows, by evaluation"),
         decisions=tuple(decisions(entries, context.lake.files)),
         trainings=tuple(trainings_of(settings.journals, loop.name, entries, metric.name)),
+        disk=disk_of(entries),
         reports={each.name: published(each.report, settings, loop.name) for each in status.experiments},
         links=tuple(_links(status, settings)),
     )

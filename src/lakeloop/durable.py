@@ -12,6 +12,7 @@ import os
 import stat
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -35,6 +36,12 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o666) -> 
         os.fsync(file.fileno())
     temporary.replace(path)
     fsync_directory(path.parent)
+
+
+def mark_used(path: Path) -> None:
+    """Note that what was kept at `path` is of use: what was not used for longest goes first."""
+    with suppress(OSError):  # of another user, or gone at this moment
+        os.utime(path)
 
 
 def fsync_file(path: Path) -> None:

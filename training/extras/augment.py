@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from lakeloop.cleaning.steps import clean_texts, steps_of
-from lakeloop.durable import write_atomically
+from lakeloop.durable import mark_used, write_atomically
 from lakeloop.records import fingerprint
 from lakeloop.spec.extras import Augmentation
 from training.job import Job
@@ -73,11 +73,13 @@ def _cached(job: Job, section: Augmentation) -> Made:
     )
     path = job.config.cache / "augmented" / f"{key[:32]}.json"
     try:
-        return [(row, text) for row, text in json.loads(path.read_text())]
+        kept = [(row, text) for row, text in json.loads(path.read_text())]
     except (OSError, ValueError):
         made = list(_make(job, section))
         write_atomically(path, json.dumps(made))
         return made
+    mark_used(path)
+    return kept
 
 
 def _make(job: Job, section: Augmentation) -> Iterator[tuple[int, str]]:

@@ -21,7 +21,7 @@ from typing import Any
 
 from lakeloop.bases.files import WHERE
 from lakeloop.bases.gguf_file import GgufHead, read_head
-from lakeloop.durable import fsync_directory, fsync_tree, sha256_file
+from lakeloop.durable import fsync_directory, fsync_tree, mark_used, sha256_file
 from lakeloop.errors import EXIT_DONE, ConfigurationError, LakeloopError, TransientError
 from lakeloop.faults import reach
 from lakeloop.full_disk import bytes_left
@@ -77,6 +77,7 @@ class Quantised:
         """
         target = settings.cache / "bases" / f"{self.digest[:32]}-{_versions()}"
         if is_whole(target):
+            mark_used(target)
             return target
         if not make:
             raise NotUnpackedError(

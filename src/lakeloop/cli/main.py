@@ -18,6 +18,7 @@ from lakeloop.cli import (
     approval,
     begin,
     corrections,
+    disk,
     doctor,
     examples,
     explain,
@@ -69,6 +70,7 @@ for group in (
     mirror,
     doctor,
     local_stack,
+    disk,
 ):
     app.add_typer(group.app)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -24,6 +23,7 @@ from lakeloop.errors import ConfigurationError
 from lakeloop.jobs.devices import VISIBLE, Device, read_devices
 from lakeloop.locks import is_locked, take
 from lakeloop.records import Frozen
+from lakeloop.temporary import system_folder
 
 FREE_SHARE = 0.8
 """Of a device's memory that is free, where a job does not say how much it needs: a desktop takes a little."""
@@ -90,7 +90,7 @@ class Admission:
 
 def claims_folder() -> Path:
     """The folder of claims and tickets, which all users of this machine share."""
-    return Path(tempfile.gettempdir()) / "lakeloop-devices"
+    return system_folder() / "lakeloop-devices"
 
 
 def admit(need: Need, waits: Callable[[Waiting], None], folder: Path | None = None) -> Admission:

@@ -33,6 +33,7 @@ from lakeloop.jobs.state import (
 from lakeloop.jobs.waiting import wait_for_devices
 from lakeloop.locks import take
 from lakeloop.records import now
+from lakeloop.temporary import Own, for_children
 
 log = logging.getLogger(__name__)
 
@@ -64,11 +65,12 @@ def main() -> None:
     if descriptor is None:
         log.error("another runner or its job is alive in %s", workdir.path)
         sys.exit(1)
-    run(workdir, descriptor)
+    with for_children() as own:
+        run(workdir, descriptor, own)
 
 
-def run(workdir: Workdir, lock: int) -> None:
-    """Run the job of `workdir` to its end; `lock` is a locked descriptor that the job inherits."""
+def run(workdir: Workdir, lock: int, own: Own) -> None:
+    """Run the job of `workdir` to its end; it inherits `lock`, a locked descriptor, and what is its `own`."""
     spec = JobSpec.model_validate_json(workdir.spec.read_bytes())
     if (admission := _admit(spec, workdir)) is None:
         return
@@ -77,11 +79,16 @@ def run(workdir: Workdir, lock: int) -> None:
         child = subprocess.Popen(
             _command(spec, workdir.config),
             cwd=spec.root,
-            env={**os.environ, **worker_environment(spec.threads), **admission.environment},
+            env={
+                **os.environ,
+                **worker_environment(spec.threads),
+                **admission.environment,
+                **own.environment,
+            },
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            pass_fds=[lock, *admission.descriptors],
+            pass_fds=[lock, *admission.descriptors, *own.descriptors],
             process_group=0,
             preexec_fn=_die_with_parent(),  # noqa: PLW1509 - the runner has one thread
         )

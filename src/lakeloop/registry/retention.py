@@ -23,6 +23,8 @@ from lakeloop.spec.train import BEST, CHAMPION
 from lakeloop.spec.watch import Keep
 
 MODELS = "models"
+_AT_WORK = timedelta(hours=1)
+"""An evaluation may be reading a candidate that was used so lately."""
 _REIGNED = timedelta(days=7)
 """A version that was champion so lately may still be what a server that is slow to look answers with."""
 
@@ -98,25 +100,38 @@ def _candidates(
     files: LakeFiles, entries: Sequence[StageRecord], keep: Keep, at: datetime
 ) -> Iterator[_Look]:
     stored, days = files.stored(CANDIDATES), keep.candidate_days
-    if days is None:
-        yield from (_Look(each, "candidates stay") for each in stored)
-        return
     needed, last = _needed(files, entries), _last_named(files, entries)
+    used = {
+        each.name: max(filter(None, (last.get(each.name), each.written_at)), default=at) for each in stored
+    }
+    beyond = _beyond(used, needed, keep, at)
     for each in stored:
         named = last.get(each.name)
-        used = max(filter(None, (named, each.written_at)), default=at)
         if reason := needed.get(each.name):
             yield _Look(each, reason)
-        elif used > at - timedelta(days=days):
-            yield _Look(each, f"it was used less than {days} days ago")
-        else:
+        elif days is not None and used[each.name] <= at - timedelta(days=days):
             what = f"last used on {named:%Y-%m-%d}" if named else "no record names it"
             yield _Look(each, "", f"{what}, more than {days} days ago (keep.candidate_days)")
+        elif each.name in beyond:
+            yield _Look(each, "", f"{keep.candidates} others were used later (keep.candidates)")
+        else:
+            until = f"it was used less than {days} days ago" if days else "candidates stay"
+            yield _Look(each, until)
+
+
+def _beyond(
+    used: Mapping[str, datetime], needed: Mapping[str, str], keep: Keep, at: datetime
+) -> frozenset[str]:
+    """The candidates that nothing needs and that are too many, those that were used last not among them."""
+    if keep.candidates is None:
+        return frozenset()
+    others = sorted(used.keys() - needed.keys(), key=lambda name: (used[name], name), reverse=True)
+    return frozenset(name for name in others[keep.candidates :] if used[name] < at - _AT_WORK)
 
 
 def _needed(files: LakeFiles, entries: Sequence[StageRecord]) -> dict[str, str]:
     """Folder of a candidate -> why it is needed however old it is; those of experiments only age."""
-    found: dict[str, str] = {}
+    found = _asked_of_experiments(files, entries)
     newest: dict[str, StageRecord] = {}
     for entry in _done(entries):
         if entry.stage.startswith("train-") and not entry.experiment:
@@ -125,6 +140,23 @@ def _needed(files: LakeFiles, entries: Sequence[StageRecord]) -> dict[str, str]:
         found |= dict.fromkeys(_folders(files, entry), f"it is what {entry.title} left last")
     judged = [name for entry in _open(entries) for name in _judged(entry)]
     return found | dict.fromkeys(judged, "the gate may be asked about its evaluation")
+
+
+def _asked_of_experiments(files: LakeFiles, entries: Sequence[StageRecord]) -> dict[str, str]:
+    """Folder of a candidate of an experiment that is not evaluated yet -> why it is needed."""
+    newest: dict[str, StageRecord] = {}
+    for entry in _done(entries):
+        if not entry.experiment:
+            continue
+        if entry.stage.startswith("train-"):
+            newest[entry.stage] = entry
+        elif entry.stage.startswith("evaluate"):
+            newest = {name: each for name, each in newest.items() if each.experiment != entry.experiment}
+    return {
+        name: f"experiment {entry.experiment} may be evaluated"
+        for entry in newest.values()
+        for name in _folders(files, entry)
+    }
 
 
 def _open(entries: Sequence[StageRecord]) -> list[StageRecord]:

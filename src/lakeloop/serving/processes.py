@@ -31,6 +31,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from lakeloop.errors import ServiceError
 from lakeloop.serving.backoff import Backoff
 from lakeloop.serving.metrics import SHARED
+from lakeloop.temporary import for_this_process
 
 log = logging.getLogger(__name__)
 
@@ -106,13 +107,14 @@ def _signals() -> Iterator[_Stop]:
 @contextlib.contextmanager
 def _counting_together() -> Iterator[Path]:
     """A folder in which the metrics of all processes are; they find it by their environment."""
-    folder = Path(tempfile.mkdtemp(prefix="lakeloop-metrics-"))
-    os.environ[SHARED] = str(folder)
-    try:
-        yield folder
-    finally:
-        del os.environ[SHARED]
-        shutil.rmtree(folder, ignore_errors=True)
+    with for_this_process():
+        folder = Path(tempfile.mkdtemp(prefix="lakeloop-metrics-"))
+        os.environ[SHARED] = str(folder)
+        try:
+            yield folder
+        finally:
+            del os.environ[SHARED]
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _start(context: Any, work: Work) -> _Place:

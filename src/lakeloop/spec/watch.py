@@ -26,6 +26,9 @@ class Keep(Section):
     candidate_days: Annotated[int | None, NOTHING] = Field(default=30, ge=1, le=36500)
     """Days that the weights of a candidate stay after it was last trained or evaluated. Those of the newest
     training and of evaluations that wait for a decision stay longer. null: for ever."""
+    candidates: Annotated[int | None, NOTHING] = Field(default=3, ge=0, le=100000)
+    """How many candidates keep their weights that long, besides those that stay longer and those that were
+    used within the hour: the ones that were used last. null: any number."""
     versions: Annotated[int | None, NOTHING] = Field(default=None, ge=1, le=100000)
     """How many of the newest versions keep their weights, besides the champion, the one that a rollback goes
     back to and those that were champion within a week. Default: all."""

@@ -20,6 +20,7 @@ from lakeloop.errors import EXIT_DONE, DataError, ServiceError
 from lakeloop.records import now
 from lakeloop.redaction import RedactingFilter
 from lakeloop.settings import Settings
+from lakeloop.temporary import for_this_process
 from lakeloop.tracking.journal import has_writer
 from lakeloop.tracking.progress import Refused, ended, refused, waiting
 from lakeloop.tracking.replay import RefusedError, Replay, prepare_environment
@@ -235,23 +236,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         handler.addFilter(RedactingFilter())
     mode = os.environ.get("WANDB_MODE") or ("online" if os.environ.get("WANDB_API_KEY") else "offline")
     prepare_environment(options.wandb_dir)
-    try:
-        if run(
-            options.journals,
-            options.wandb_dir,
-            online=mode == "online",
-            linger=options.linger,
-            wandb=not options.no_wandb,
-            boards=options.tensorboard,
-        ):
-            return EXIT_DONE
-        code = EXIT_DONE
-    except ServiceError as error:
-        log.warning("%s", error)
-        code = error.exit_code
+    with for_this_process():
+        code, whole = _run(options, online=mode == "online")
+    if whole:
+        return code
     # Runs that were not ended would each wait for the server again while the interpreter ends.
     logging.shutdown()
     os._exit(code)
+
+
+def _run(options: argparse.Namespace, *, online: bool) -> tuple[int, bool]:
+    """The exit code, and whether each run that was begun is ended."""
+    try:
+        whole = run(
+            options.journals,
+            options.wandb_dir,
+            online=online,
+            linger=options.linger,
+            wandb=not options.no_wandb,
+            boards=options.tensorboard,
+        )
+    except ServiceError as error:
+        log.warning("%s", error)
+        return error.exit_code, False
+    return EXIT_DONE, whole
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakeloop.durable import digest_folder, sha256_file, write_atomically
+from lakeloop.durable import digest_folder, mark_used, sha256_file, write_atomically
 from lakeloop.errors import ConfigurationError
 from lakeloop.records import fingerprint
 from lakeloop.scratch.duckdb import memory_limit, spill_folder
@@ -206,9 +206,12 @@ def _parsed(place: _Place, arguments: list[str], cache: Path, clean: Clean) -> M
     file = cache / f"{key[:16]}.msgpack"
     if file.exists():
         try:
-            return Manifest.from_msgpack(file.read_bytes(), decoder=extended_mashumuro_decoder)
+            kept = Manifest.from_msgpack(file.read_bytes(), decoder=extended_mashumuro_decoder)
         except (OSError, ValueError, TypeError, LookupError) as error:
             log.warning("%s cannot be read, the project is parsed again (%s)", file, error)
+        else:
+            mark_used(file)
+            return kept
     outcome = _invoke(["parse", *arguments], None)
     if not outcome.success:
         raise parse_failure(outcome, place.shown_as, place.loop, place.note)

@@ -18,6 +18,7 @@ from lakeloop.records import Counts, StageRecord
 from lakeloop.registry.decisions import OUTPUT, SUPERSEDED, store_decision
 from lakeloop.spec.identity import identity
 from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.watch.maintain import maintain
 from tests.support.records import provenance
 
 ATTEMPT = Attempt("news.ingest:manual__1")
@@ -240,3 +241,11 @@ def test_every_page_has_a_way_back(client: TestClient, ran: StageContext) -> Non
     assert refused.status_code == 404
     assert '<a href="/lakeloop/">' in refused.text
     assert "no model version &#39;v7&#39;" in refused.text
+
+
+def test_the_disk_is_shown_as_maintenance_left_it(client: TestClient, ran: StageContext) -> None:
+    assert "No maintenance has looked at it yet" in client.get("/loops/news").text
+    assert maintain(ran, "2026-11-18").metrics["disk/tables"] > 0
+    page = client.get("/loops/news").text
+    assert '<td class="wide">tables</td>' in page
+    assert "0 MB were freed" in page

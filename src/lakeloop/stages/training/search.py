@@ -10,9 +10,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from lakeloop.jobs.log_lines import teller
 from lakeloop.jobs.state import usable_cores
 from lakeloop.measures.base import shown
 from lakeloop.records import StageRecord
+from lakeloop.removal import remove
 from lakeloop.scratch.folder import passing_folder
 from lakeloop.search.found import SEARCH, Cost, Kept, SearchFound, TrialFound, ranked
 from lakeloop.search.stored import OUTPUT, search_of
@@ -303,4 +304,5 @@ def _clear(searching: Searching, trials: Sequence[TrialFound]) -> None:
     """The models are in the lake and the cost is recorded: the folders of the jobs are of no use."""
     folders = {trial.folder for trial in trials if trial.folder}
     for folder in (*(searching.work / name for name in folders), searching.account):
-        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            remove(folder)

@@ -18,8 +18,9 @@ from lakeloop.durable import write_atomically
 from lakeloop.errors import ConfigurationError, JobError, TooEarlyError
 from lakeloop.faults import reach
 from lakeloop.jobs import AT_WORK, JobSpec, cancel, result, status, submit, wait
-from lakeloop.jobs.leftovers import remove_job
+from lakeloop.jobs.leftovers import remove_job, reserve
 from lakeloop.jobs.log_lines import teller
+from lakeloop.jobs.state import Workdir
 from lakeloop.measures.base import shown
 from lakeloop.records import StageRecord
 from lakeloop.spec.origins import origins_of
@@ -212,6 +213,7 @@ def job_of(context: StageContext, partition: str, order: Training) -> JobSpec:
         ConfigurationError: the training does not fit its base model, which no job is needed to know.
     """
     workdir = context.work(order.stage, partition) / order.folder
+    reserve(Workdir(workdir))
     base, loop = order.base.placed(context, workdir / "inputs"), context.loop
     require_fit(loop.train, base, order.candidate, loop.task)
     return JobSpec(

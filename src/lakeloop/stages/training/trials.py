@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from lakeloop.faults import reach
 from lakeloop.jobs import AT_WORK, cancel, result, status, submit, wait
 from lakeloop.jobs.state import Workdir
 from lakeloop.records import EXPERIMENT
+from lakeloop.removal import remove
 from lakeloop.search.found import Bar, Cost, TrialFound, ranked
 from lakeloop.search.giving_up import give_up
 from lakeloop.search.study import Begun, Study
@@ -183,7 +184,7 @@ def _train_many(searching: Searching, study: Study, slots: Sequence[int], say: S
     cost = cost_of(result(job_id))
     searching.charge(slots[0], cost)
     study.share(slots, cost)
-    shutil.rmtree(job_id, ignore_errors=True)
+    _forget(Path(job_id))
 
 
 def _train(searching: Searching, study: Study, begun: Begun, say: Say, on_job: Say) -> None:
@@ -254,7 +255,7 @@ def fail(searching: Searching, study: Study, number: int, folder: str, reason: s
     searching.charge(number, cost)
     study.fail(number, reason, cost)
     if folder:
-        shutil.rmtree(workdir.path, ignore_errors=True)
+        _forget(workdir.path)
 
 
 def reap(searching: Searching, study: Study) -> list[int]:
@@ -278,7 +279,12 @@ def forget(searching: Searching, study: Study) -> None:
     best = ranked(trials, higher_is_better=study.metric.higher_is_better)[: study.search.keep]
     needed = {trial.folder for trial in best} | {trial.folder for trial in trials if trial.state == "running"}
     for folder in {trial.folder for trial in trials if trial.folder} - needed:
-        shutil.rmtree(searching.work / folder, ignore_errors=True)
+        _forget(searching.work / folder)
+
+
+def _forget(folder: Path) -> None:
+    with suppress(OSError):  # of another worker, which removes it too
+        remove(folder)
 
 
 def baseline(searching: Searching) -> Bar | None:

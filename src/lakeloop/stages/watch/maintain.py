@@ -1,7 +1,7 @@
-"""Stage `maintain`: the tables of a loop stay small, models that nobody needs go, what is left is counted.
+"""Stage `maintain`: the tables of a loop stay small, what nothing needs goes, what is left is counted.
 
-How tables are compacted is `lakeloop.lake.upkeep`, which models go `lakeloop.registry.retention`. Starting
-the work that is left is up to the DAG `maintenance`.
+How tables are compacted is `lakeloop.lake.upkeep`, what else goes `lakeloop.disk`, of models by
+`lakeloop.registry.retention`. Starting the work that is left is up to the DAG `maintenance`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from lakeloop.records import StageRecord, now
-from lakeloop.scratch.folder import passing_folder
 from lakeloop.stages.frame.pending import Standing, pending_work, standing_now
 from lakeloop.stages.frame.session import StageContext, StageSession
 
 if TYPE_CHECKING:
+    from lakeloop.disk.clean import Counted, Freed
     from lakeloop.lake.upkeep import Tidied
     from lakeloop.registry.retention import Plan
 
@@ -27,12 +27,12 @@ RETENTION = timedelta(days=7)
 
 
 def maintain(context: StageContext, partition: str, *, retention: timedelta = RETENTION) -> StageRecord:
-    """Compact and vacuum the tables, remove models by `keep`, and what killed writers and trainings left.
+    """Compact and vacuum the tables, and remove what is beyond its limit on the disk, models by `keep` too.
 
-    Nothing younger than `retention` is deleted. Journals that W&B has not seen are picked up by the mirror,
-    which every stage wakes when it ends; here they are counted. `partition` is the day it is done on.
+    No version of a table younger than `retention` is deleted. Journals that W&B has not seen are picked up by
+    the mirror, which every stage wakes when it ends; here they are counted. `partition` is the day it is done
+    on. What cannot be removed is told, and fails nothing.
     """
-    from lakeloop.jobs.leftovers import remove_checkpoints
     from lakeloop.lake.delta import DeltaStore
     from lakeloop.lake.remote import options_of
     from lakeloop.lake.tables import tables_of
@@ -46,12 +46,24 @@ def maintain(context: StageContext, partition: str, *, retention: timedelta = RE
         leftovers = [*remove_leftovers(store, retention), *context.lake.files.remove_leftovers(retention)]
         for name in leftovers:
             log.info("removed what a killed writer left: %s", name)
-        work = context.settings.home / "work"
-        for path in remove_checkpoints(work / context.loop.name, retention):
-            leftovers.append(name := path.relative_to(work).as_posix())
-            log.info("removed what a training left that nobody went on with: %s", name)
-        removed = _remove_models(context, stage)
-        return _done(stage, tidied, leftovers, removed, standing_now(context))
+        freed, kinds = _clean(context)
+        return _done(stage, tidied, leftovers, freed, kinds, standing_now(context))
+
+
+def _clean(context: StageContext) -> tuple[list[Freed], list[Counted]]:
+    """What was removed, and what there is after that."""
+    from lakeloop.disk.base import Place
+    from lakeloop.disk.clean import clean, look
+    from lakeloop.disk.limits import DiskLimits
+    from lakeloop.settings import read_settings
+
+    place = Place(context.settings, (context.loop,), now().timestamp(), read_settings(DiskLimits))
+    freed = clean(place)
+    for each in freed:
+        log.info("disk: %s: %d removed, %d bytes", each.kind, each.things, each.bytes)
+        if each.trouble:
+            log.warning("disk: %s: %s", each.kind, each.trouble)
+    return freed, look(place)
 
 
 def to_remove(context: StageContext) -> Plan:
@@ -68,36 +80,29 @@ def to_remove(context: StageContext) -> Plan:
     return plan(lake.files, history, lake.ledger.entries(), context.loop.keep, now())
 
 
-def _remove_models(context: StageContext, stage: StageSession) -> Plan:
-    from lakeloop.registry.registry import Registry
-    from lakeloop.registry.retention import carry_out
-
-    planned = to_remove(context)
-    with passing_folder(stage.work, "retention") as scratch:
-        carry_out(planned.going, Registry(context.lake, context.attempt), context.lake.files, scratch)
-    for each in planned.going:
-        log.info("removed %s, %d bytes: %s", each.name, each.bytes, each.reason)
-    return planned
-
-
 def _done(
     stage: StageSession,
     tidied: Sequence[Tidied],
     leftovers: Sequence[str],
-    removed: Plan,
+    freed: Sequence[Freed],
+    kinds: Sequence[Counted],
     standing: Standing,
 ) -> StageRecord:
     from lakeloop.tracking.progress import ended
 
     settings, work = stage.context.settings, pending_work(standing)
     journals = 0 if settings.wandb_mode == "disabled" else len(ended(settings.journals))
+    models = [each for each in freed if each.kind in ("candidates", "versions")]
     compacted, deleted = sum(done.compacted for done in tidied), sum(done.deleted for done in tidied)
     metrics = {
         "files/compacted": float(compacted),
         "files/deleted": float(deleted),
         "files/leftovers": float(len(leftovers)),
-        "models/removed": float(len(removed.going)),
-        "models/bytes_removed": float(removed.bytes),
+        "models/removed": float(sum(each.things for each in models)),
+        "models/bytes_removed": float(sum(each.bytes for each in models)),
+        "disk/bytes": float(sum(each.bytes for each in kinds)),
+        "disk/bytes_freed": float(sum(each.bytes for each in freed)),
+        **{f"disk/{each.kind}": float(each.bytes) for each in kinds if each.bytes},
         "pending": float(len(work)),
         "journals/waiting": float(journals),
     }
@@ -108,12 +113,25 @@ def _done(
         [[done.table, done.compacted, done.deleted, done.busy] for done in tidied],
     )
     stage.tracker.table(
+        "disk",
+        ["kind", "of", "things", "bytes", "limit"],
+        [[each.kind, each.owner, each.things, each.bytes, each.limit] for each in kinds if each.things],
+    )
+    stage.tracker.table(
         "pending", ["stage", "partition", "reason"], [[p.stage, p.partition, p.reason] for p in work]
     )
     return stage.done(
         reason=f"{compacted} small files compacted, {deleted} old ones deleted, {len(leftovers)} leftovers"
-        f" removed; {len(removed.going)} models of {removed.bytes / 1e6:.0f} MB removed;"
+        f" removed; {_words(freed)};"
         f" {len(work)} step(s) are due, {journals} journal(s) wait for W&B"
         f"{standing.left_alone and f'; {standing.left_alone}'}",
         metrics=metrics,
     )
+
+
+def _words(freed: Sequence[Freed]) -> str:
+    """What went, and what could not."""
+    parts = ", ".join(f"{each.kind} {each.things}" for each in freed if each.things)
+    trouble = "".join(f"; {each.kind}: {each.trouble}" for each in freed if each.trouble)
+    size = sum(each.bytes for each in freed) / 1e6
+    return f"{size:.0f} MB freed{f' ({parts})' if parts else ''}{trouble}"
