@@ -108,6 +108,7 @@ def started(api: AirflowApi, day: str) -> str:
         tasks = api._get("/api/v2/dags/news.train/tasks")["tasks"]
         return any(task["task_id"] == "finetune_trial" for task in tasks)
 
+    api.read_dag_files()
     wait_for(searches, "the DAG with a search")
     return api.trigger("news.train", day, {"force": True})
 
