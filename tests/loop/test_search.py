@@ -22,7 +22,7 @@ from tests.support.stack import RunningStack
 pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.timeout(900)]
 
 PATIENCE_SECONDS = 400.0
-TRIALS = 4
+TRIALS = 3
 SEARCH = {
     "space": {"learning_rate": {"low": 1e-5, "high": 1e-3, "log": True}, "epochs": [1, 2]},
     "trials": TRIALS,

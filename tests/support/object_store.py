@@ -17,6 +17,8 @@ from typing import Any
 import obstore
 from obstore.store import S3Store
 
+from lakeloop.local.airflow_env import free_port
+
 KEY, SECRET = "loop-reader", "s3cret/key+word"
 
 
@@ -54,9 +56,7 @@ def put(store: Any, path: str, content: bytes | str) -> None:
 @contextlib.contextmanager
 def s3_server(folder: Path) -> Iterator[S3]:
     """The server on a free port of loopback, until the block ends."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {**os.environ, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "SERVICES": "s3"}
     environment |= {"IOT_MTLS_ENABLED": "false", "SFTP_ENABLED": "false", "TMPDIR": str(folder)}
     with (folder / "log").open("wb") as log:

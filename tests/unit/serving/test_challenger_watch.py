@@ -134,7 +134,7 @@ def test_a_fetch_that_takes_long_keeps_no_trial_from_its_end(
     go_on, fetch = threading.Event(), source.fetch
 
     def slow(release: Release, folder: Path) -> None:
-        go_on.wait(10)
+        go_on.wait(120)
         fetch(release, folder)
 
     monkeypatch.setattr(source, "fetch", slow)

@@ -144,7 +144,7 @@ def test_it_is_ready_when_every_loop_was_looked_for_and_one_answers(
     tmp_path: Path, source: FolderSource, numbers: FolderSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry_answers = threading.Event()
-    monkeypatch.setattr(numbers, "named", lambda: Named() if registry_answers.wait(10) else None)
+    monkeypatch.setattr(numbers, "named", lambda: Named() if registry_answers.wait(120) else None)
     source.promote(1)
     server = Server(tmp_path, source, numbers=numbers)
     with server.client:

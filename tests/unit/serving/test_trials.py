@@ -154,7 +154,7 @@ def test_a_shadow_that_fails_or_hangs_is_nothing_to_clients(
 
     def hanging(*_: Any) -> Pieces[Any]:
         yield 1
-        go_on.wait(10)
+        go_on.wait(60)
         raise ArtifactError("the network fails", where="v2")
 
     server = open_server(waiting=4)
@@ -163,7 +163,7 @@ def test_a_shadow_that_fails_or_hangs_is_nothing_to_clients(
     pieces_of_v2(monkeypatch, hanging)
     began = time.monotonic()
     assert {version_of(ask(server)) for _ in range(20)} == {"v1"}
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30, "and not the minute of the hanging one"
     assert 10 < answered(server, "shadow", "dropped") <= 16
     go_on.set()
     until(lambda: len(server.observed) > 0)
@@ -239,7 +239,7 @@ def test_a_canary_that_hangs_leaves_time_for_the_champion_and_holds_up_nobody(
 
     def hanging(real: Callable[..., Any], predictor: Predictor, rows: Any) -> Pieces[Any]:
         yield 1
-        go_on.wait(10)
+        go_on.wait(60)
         return (yield from real(predictor, rows))
 
     pieces_of_v2(monkeypatch, hanging)
@@ -286,14 +286,14 @@ def test_an_answer_of_a_canary_whose_trial_ended_meanwhile_is_given_to_nobody(
     def slow(real: Callable[..., Any], predictor: Predictor, rows: Any) -> Pieces[Any]:
         answers = yield from real(predictor, rows)
         asked.set()
-        go_on.wait(5)
+        go_on.wait(60)
         return answers
 
     pieces_of_v2(monkeypatch, slow)
     answers: list[httpx.Response] = []
     client = threading.Thread(target=lambda: answers.append(ask(server)))
     client.start()
-    asked.wait(5)
+    asked.wait(60)
     source.end_trial()
     until(lambda: challenger_of(server) is None)
     go_on.set()
