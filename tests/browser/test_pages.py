@@ -29,6 +29,7 @@ from lakeloop.stages.data.ingest import ingest
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.tasks.registry import task_of
 from lakeloop.tracking.journal import JournalIdentity, JournalTracker
+from tests.browser.conftest import PATIENCE_MS
 from tests.support import quick_stages
 from tests.support.evidence import card_of, evidence, model, of_many_classes
 from tests.support.pages import USER, Pages, serving_pages
@@ -58,6 +59,7 @@ class Site:
             viewport={"width": width, "height": 844}, color_scheme="dark" if dark else "light"
         )
         context.add_cookies([{"name": "_token", "value": self.pages.token, "url": self.pages.url}])
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         page.goto(self.pages.url)
         return page
