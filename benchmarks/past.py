@@ -132,7 +132,7 @@ def _write(log: Path, version: int, actions: Sequence[Mapping[str, Any]]) -> Non
 
 
 def _grow_ledger(past: Past) -> None:
-    """Entries of all days, one file a stage as `maintain` leaves them; those of the template day come last."""
+    """Entries of all days, one file a stage as `maintain` leaves them; the template day comes last."""
     table = DeltaTable(str(past.lake / "ledger"))
     rows = table.to_pyarrow_table().sort_by("finished_at").to_pylist()
     there = {row["stage"]: StageRecord.model_validate_json(row["record"]) for row in rows}

@@ -6,6 +6,7 @@ import atexit
 import gc
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from lakeloop.garbage import collect_rarely
+from tests.support.examples import DEEP
 from tests.support.object_store import S3, s3_server
 from tests.support.postgres import Server, binaries, postgres
 
@@ -36,6 +38,10 @@ os.environ.pop("WANDB_API_KEY", None)
 collect_rarely()
 gc.disable()  # until all is imported
 
+# Who starts the tests in the background of a shell has this signal ignored, and so have all that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # What trainings find again is shared by all tests of a run: tracing a network takes seconds.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["LAKELOOP_CACHE"] = tempfile.mkdtemp(prefix="lakeloop-cache-")
@@ -43,6 +49,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("any-machine", deadline=None)
+settings.register_profile(DEEP, deadline=None, max_examples=1000)
 settings.load_profile("any-machine")
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,6 +10,7 @@ others) is traced itself, each time.
 from __future__ import annotations
 
 import copy
+import importlib.metadata
 import json
 import logging
 import warnings
@@ -20,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxscript
 import torch
 import transformers
 from google.protobuf.message import DecodeError
@@ -149,7 +149,9 @@ def _key(network: Network) -> str:
 
 def versions() -> list[str]:
     """Of the libraries that make a graph what it is."""
-    return [torch.__version__, transformers.__version__, onnx.__version__, onnxscript.__version__]
+    # Not imported for it: that takes half a second, and a graph that is kept is filled without it.
+    onnxscript = importlib.metadata.version("onnxscript")
+    return [torch.__version__, transformers.__version__, onnx.__version__, onnxscript]
 
 
 def _read(path: Path) -> onnx.ModelProto | None:

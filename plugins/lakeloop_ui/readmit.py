@@ -6,7 +6,7 @@ run; who corrected a row, when and why is kept in the lake.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
@@ -18,6 +18,7 @@ from lakeloop.lake.corrections import correct
 from lakeloop.local.airflow_api import AirflowApi
 from lakeloop.quality.quarantine import Wanted
 from lakeloop.settings import Settings
+from lakeloop.spec.checks import OneOf
 from lakeloop.stages.catalogue import stage_named
 from lakeloop.stages.frame.edited import DAY, FILE, LINE, Edit, editable_row, look_at_edits
 from lakeloop.stages.frame.rules import other_rules
@@ -49,6 +50,8 @@ class RowForm:
     raw: str
     fields: Mapping[str, str]
     """Declared field -> what is in it."""
+    known: Mapping[str, Sequence[str]]
+    """Declared field -> the values that the task knows, for the field that has one of them."""
 
 
 def start_anew(settings: Settings, loop: str, wanted: Wanted, why: str, api: AirflowApi) -> Started:
@@ -85,8 +88,11 @@ def row_form(settings: Settings, loop: str, day: str, file: str, line: int) -> R
     ours = {name: str(shown.pop(name)) for name in list(shown) if name.startswith("quarantine.")}
     assert {DAY, FILE, LINE} <= ours.keys()
     fields = {name: str(value) for name, value in shown.items()}
+    columns = {name: role.column for name, role in context.loop.task.roles().items()}
+    of_task = [check for check in context.loop.task.row_checks() if isinstance(check, OneOf)]
+    known = {columns[check.column]: check.values for check in of_task}
     return RowForm(
-        place, ours["quarantine.reason"], ours["quarantine.detail"], ours["quarantine.record"], fields
+        place, ours["quarantine.reason"], ours["quarantine.detail"], ours["quarantine.record"], fields, known
     )
 
 

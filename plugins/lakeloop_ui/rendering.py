@@ -16,7 +16,7 @@ from lakeloop_airflow.links import ASK, airflow_page, page
 from starlette.exceptions import HTTPException
 
 from lakeloop.measures.base import shown
-from lakeloop.plural import counted, waits_for_label
+from lakeloop.plural import counted, ends, waits_for_label
 from lakeloop.stages.catalogue import DAGS, stage_named
 from lakeloop.stages.frame.why import beside, shortened
 from lakeloop_ui.files import HARMLESS
@@ -47,7 +47,7 @@ _templates = Jinja2Templates(
     # Escapes always: by default only templates are escaped whose name ends in .html.
     env=Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined)
 )
-_templates.env.filters |= {"shown": shown, "shortened": shortened, "beside": beside}
+_templates.env.filters |= {"shown": shown, "shortened": shortened, "beside": beside, "ends": ends}
 _templates.env.globals |= {
     "page": page,
     "airflow_page": airflow_page,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,9 +19,10 @@ from lakeloop.stages.training.dataset import dataset
 from lakeloop.stages.training.evaluate import evaluate
 from tests.support.small_loop import DAYS, mart_rows, publish, trained
 from tests.support.stack import RunningStack
+from tests.support.waiting import until as waiting_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(600)]
-PATIENCE = 120.0
+until = partial(waiting_until, seconds=120, every=0.3)
 ENDED = ("success", "skipped", "failed", "upstream_failed")
 """States of a task that goes no further; between two it may be scheduled, or none."""
 
@@ -42,18 +42,25 @@ def loop_file(name: str, hours: float) -> dict[str, Any]:
     }
 
 
-def asking(stack: RunningStack, name: str, hours: float = 1) -> StageContext:
-    """A loop that asks a person, with Airflow's DAGs of it."""
-    file = stack.settings.loop_file(name)
-    if not file.exists():
+LOOPS = {"asked": 1.0, "late": 0.002, "newer": 1.0}
+"""Loops, and for how many hours each asks; seven seconds in the second."""
+
+
+@pytest.fixture(scope="module")
+def asking(stack: RunningStack) -> dict[str, StageContext]:
+    """Loops that ask a person, with Airflow's DAGs of them: their files are read at once, all together."""
+    for name, hours in LOOPS.items():
+        file = stack.settings.loop_file(name)
         file.parent.mkdir(parents=True)
         file.write_text(yaml.safe_dump(loop_file(name, hours)))
-        with stack.api() as api:
+    with stack.api() as api:
+        for name in LOOPS:
             wait_for_dags(api, name, print)
             api.set_paused(f"{name}.deploy", False)
-    context = stack.context_of(name)
-    context.lake.bootstrap(context.loop)
-    return context
+    contexts = {name: stack.context_of(name) for name in LOOPS}
+    for context in contexts.values():
+        context.lake.bootstrap(context.loop)
+    return contexts
 
 
 def judged(context: StageContext, day: str, seed: int) -> None:
@@ -61,14 +68,6 @@ def judged(context: StageContext, day: str, seed: int) -> None:
     dataset(context, day)
     trained(context, "baseline", day, seed=seed)
     evaluate(context, day)
-
-
-def until(found: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while not (value := found()):
-        assert time.monotonic() < deadline, f"not after {PATIENCE:.0f} s"
-        time.sleep(0.5)
-    return value
 
 
 def state_of(api: AirflowApi, dag_id: str, run_id: str, task: str) -> str:
@@ -102,17 +101,18 @@ def waiting(api: AirflowApi, dag_id: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def late(stack: RunningStack) -> str:
+def late(stack: RunningStack, asking: dict[str, StageContext]) -> str:
     """A run that asks somebody who has seven seconds to answer; it goes on beside what else is tested."""
-    context = asking(stack, "late", hours=0.002)
-    judged(context, DAYS[0], seed=1)
+    judged(asking["late"], DAYS[0], seed=1)
     with stack.api() as api:
         return api.trigger("late.deploy", conf={"partition": DAYS[0]})
 
 
 @pytest.mark.usefixtures("late")
-def test_a_person_rejects_a_candidate_and_approves_the_next(page: Page, stack: RunningStack) -> None:
-    context = asking(stack, "asked")
+def test_a_person_rejects_a_candidate_and_approves_the_next(
+    page: Page, stack: RunningStack, asking: dict[str, StageContext]
+) -> None:
+    context = asking["asked"]
     judged(context, DAYS[0], seed=1)
     refused = answered(page, stack, context, DAYS[0], "Reject")
     assert refused.status == "refused"
@@ -139,9 +139,9 @@ def test_who_answers_too_late_has_rejected(stack: RunningStack, late: str) -> No
 
 
 def test_a_newer_candidate_is_asked_about_in_the_place_of_an_older_one(
-    page: Page, stack: RunningStack
+    page: Page, stack: RunningStack, asking: dict[str, StageContext]
 ) -> None:
-    context = asking(stack, "newer")
+    context = asking["newer"]
     judged(context, DAYS[0], seed=1)
     with stack.api() as api:
         older = api.trigger("newer.deploy", conf={"partition": DAYS[0]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import statistics
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,13 +18,19 @@ from playwright.sync_api import Browser, Page, expect
 from lakeloop.errors import DataError
 from lakeloop.evaluation.report import Report, render
 from lakeloop.evaluation.stored import OUTPUT, store
+from lakeloop.quality.alike import Conflict, Conflicts, Saying
 from lakeloop.quality.checkpoint import Audit, CheckResult
+from lakeloop.quality.history import Compared
 from lakeloop.quality.page import DayReport
+from lakeloop.quality.quarantine import Row, SetAside
 from lakeloop.records import Counts
 from lakeloop.registry.registry import Registry
+from lakeloop.stages.data.ingest import ingest
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.tasks.registry import task_of
 from lakeloop.tracking.journal import JournalIdentity, JournalTracker
+from tests.browser.conftest import PATIENCE_MS
+from tests.support import quick_stages
 from tests.support.evidence import card_of, evidence, model, of_many_classes
 from tests.support.pages import USER, Pages, serving_pages
 from tests.support.serving import ServerProcess, add_numbers, open_project, promote
@@ -33,6 +40,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(180)]
 
 DAYS = ("2026-11-16", "2026-11-17", "2026-11-18")
 FAILED = "2026-11-20"
+SET_ASIDE = "2026-11-09"
+"""A day of which rows are in quarantine."""
+NAMES = tuple(f"label_number_{number}_of_those_that_there_are" for number in range(77))
 TRAINING = JournalIdentity("news", "train-finetune-job", DAYS[-1], "job-1")
 
 
@@ -49,6 +59,7 @@ class Site:
             viewport={"width": width, "height": 844}, color_scheme="dark" if dark else "light"
         )
         context.add_cookies([{"name": "_token", "value": self.pages.token, "url": self.pages.url}])
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         page.goto(self.pages.url)
         return page
@@ -71,8 +82,51 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         server.kill()
 
 
+def write_checks(context: StageContext) -> None:
+    """The page of a day's checks in a loop of many labels: long lists, each outcome, rows set aside."""
+    before = (0.02, None, 0.03, 0.02)
+    shares = [Compared(name, 0.01, 0.0, 0.05, 0.02, before, "share") for name in NAMES]
+    known = f"one of {', '.join(NAMES)}"
+    checks = (
+        CheckResult("day_mi/n_rows", success=True, expected="at least 20 row(s) pass", found="400 row(s)"),
+        CheckResult("labels", success=False, expected=known, found="3 of 400"),
+        CheckResult("text_length", False, "text: long", "9 of 400 row(s) fail", severity="warn", mostly=0.99),
+        CheckResult("history_shares", False, "as usual", "odd", "warn", compared=tuple(shares)),
+        CheckResult("history_volume", True, "as usual", "not enough history: 3 of 7 days", judged=False),
+        *(CheckResult(f"label_share_of_{name}", True, known, "4 row(s)") for name in NAMES[:9]),
+    )
+    account = {"lines_read": 403, "good": 397, "quarantined": 4, "duplicates": 2}
+    raw = json.dumps({"id": "a1", "text": "The printer does not answer.", "desk": "tec"})
+    place = {"partition": "read", "stage": "validate", "column": "label", "reason": "label_unknown"}
+    row = Row.of(
+        {
+            **dict.fromkeys(Row.model_fields), **place, "source_line": 3, "raw": raw,
+            "detail": f"label_unknown: expected {known}, found tec", "source_file": "data/2026-11-16.jsonl",
+        }
+    )  # fmt: skip
+    aside = SetAside(**place, rows=4, first_line=3, first_detail=row.detail)
+    sayings = (Saying("tech", "a.jsonl", 3, stays=True), Saying("sports", "a.jsonl", 9, stays=False))
+    conflicts = Conflicts(1, 2, (Conflict("The same text", sayings),))
+    report = DayReport("news", "read", "run#1", Audit(checks, {}), account, (aside,), (row,), conflicts)
+    report.write(context.settings.docs("news") / "read")
+
+
+def set_aside(context: StageContext) -> None:
+    """A day whose drop has a row with a label that is not known, and a line that is broken."""
+    drop = context.settings.root / f"drops/{SET_ASIDE}.jsonl"
+    drop.parent.mkdir(exist_ok=True)
+    rows = [{"id": f"a{n}", "text": f"A story about tech {n}", "desk": "tech"} for n in range(3)]
+    lines = [*map(json.dumps, [*rows, {"id": "a3", "text": "One more", "desk": "cooking"}]), "broken"]
+    drop.write_text("".join(f"{line}\n" for line in lines))
+    (context.settings.dbt / "dbt_project.yml").touch()
+    for stage in (ingest, quick_stages.transform, quick_stages.validate):
+        stage(context, SET_ASIDE)
+
+
 def fill(context: StageContext, folder: Path) -> None:
     """Two versions, the days before them, a day that failed, an evaluation of each day, and a training."""
+    set_aside(context)
+    write_checks(context)
     metric = context.loop.metric.name
     found = store(context.lake.files, evidence(model("baseline", {metric: 0.5})), folder / "scratch")
     for number, day in enumerate(DAYS):
@@ -165,14 +219,6 @@ def test_a_person_rolls_back_for_a_reason(site: Site, browser: Browser) -> None:
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_what_a_frame_shows_can_be_read_in_both_schemes(site: Site, browser: Browser, dark: bool) -> None:
-    names = tuple(f"label number {number}" for number in range(77))
-    checks = (
-        CheckResult("day_mi/n_rows", success=True, expected="at least 20 row(s) pass", found="400 row(s)"),
-        CheckResult("labels", success=False, expected=f"one of {', '.join(names)}", found="3 of 400"),
-    )
-    account = {"lines_read": 3, "good": 3, "quarantined": 0, "duplicates": 0}
-    written = DayReport("news", "read", "run#1", Audit(checks, {}), account, (), ())
-    written.write(site.context.settings.docs("news") / "read")
     found = of_many_classes(9)
     loop = small_loop(task={"text": "text", "label": "label", "labels": ("a", "b")})
     report = site.context.settings.reports("news") / "read" / "index.html"
@@ -191,7 +237,7 @@ def test_what_a_frame_shows_can_be_read_in_both_schemes(site: Site, browser: Bro
         assert high - low > 150, kind
     page.goto(f"{site.pages.url}view/docs/news/read/index.html")
     name = page.frame_locator("iframe").get_by_text("day_mi/n_rows").bounding_box()
-    value = page.frame_locator("iframe").locator(".checks summary").bounding_box()
+    value = page.frame_locator("iframe").locator(".checks summary").first.bounding_box()
     assert name is not None
     assert value is not None
     assert name["height"] < 30, "a name stays on one line"
@@ -208,6 +254,8 @@ PATHS = (
     "models/news/v2",
     f"curves/news/{TRAINING.stage}/{TRAINING.partition}/{TRAINING.run}",
     "quarantine/news",
+    f"quarantine/news?day={SET_ASIDE}&reason=label_unknown",
+    f"quarantine/news/row?day={SET_ASIDE}&file=drops%2F{SET_ASIDE}.jsonl&line=4",
     f"view/docs/news/{DAYS[0]}/index.html",
     "models/news/v99",
 )
@@ -218,8 +266,10 @@ def test_all_pages_can_be_used_by_everybody(site: Site, browser: Browser, width:
     """By the rules of axe-core nothing serious; and on a phone nothing is cut off."""
     page = site.open(browser, width, dark=dark)
     wrong = {}
-    for path in PATHS:
-        page.goto(f"{site.pages.url}{path}")
+    checks = (site.context.settings.docs("news") / "read/index.html").as_uri()
+    for path in (*(f"{site.pages.url}{path}" for path in PATHS), checks):
+        page.goto(path)
+        page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
         found = Axe().run(page).response["violations"]
         serious = [
             (one["id"], [node["html"][:200] for node in one["nodes"]])
@@ -230,3 +280,26 @@ def test_all_pages_can_be_used_by_everybody(site: Site, browser: Browser, width:
         if serious or wide > width:
             wrong[path] = (serious, wide)
     assert wrong == {}
+    page.context.close()
+
+
+def test_a_person_mends_a_row_by_a_label_of_the_list(site: Site, browser: Browser) -> None:
+    page = site.open(browser, 390)
+    page.goto(f"{site.pages.url}quarantine/news?day={SET_ASIDE}&reason=label_unknown")
+    page.get_by_role("link", name=f"Edit line 4 of drops/{SET_ASIDE}.jsonl").click()
+    label = page.get_by_role("combobox", name="desk")
+    expect(label).to_have_value("cooking")
+    assert page.locator("datalist option").evaluate_all("all => all.map(each => each.value)") == [
+        "sports",
+        "tech",
+    ]
+    label.fill("gardening")
+    page.get_by_role("textbox", name="Why").fill("a slip")
+    page.get_by_role("button", name="Take it in as it is here").click()
+    expect(page.locator(".notice.failed")).to_contain_text("found gardening")
+    expect(label).to_have_value("gardening")
+    tick = page.get_by_role("checkbox", name="Leave this row out for good").bounding_box()
+    words = page.get_by_text("Leave this row out for good").bounding_box()
+    assert tick is not None
+    assert words is not None
+    assert abs(tick["y"] - words["y"]) < 12, "the box stands beside what it says"

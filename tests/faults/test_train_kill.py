@@ -21,7 +21,6 @@ from lakeloop.stages.training.train import train
 from lakeloop.tracking.journal import read_journal
 from tests.support.small_loop import DAYS, mart_rows, publish, small_context, small_loop
 from tests.support.stored import stored_names
-from tests.support.tiny_bert import make_base_model
 
 # Each try is a process that loads torch: half a minute on an idle machine, minutes on a busy one.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -52,6 +51,8 @@ def open_project(folder: Path) -> StageContext:
 @pytest.fixture(scope="module")
 def make_project(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Callable[[str], Path]]:
     """Make a project with the real training code, a tiny base model and one published day."""
+    from tests.support.tiny_bert import make_base_model  # not where a try imports this module: it loads torch
+
     made: list[Path] = []
 
     def make(name: str) -> Path:

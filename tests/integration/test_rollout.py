@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.frame.status import loop_status
 from lakeloop.stages.release.rollout import rollout
 from tests.support.serving import SMOKE_TEXTS, ServerProcess, open_project, promote, register
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -146,10 +146,9 @@ def test_a_champion_that_the_server_took_up_by_itself_is_no_work_that_is_left(co
         promote(context, number)
         rollout(context, DAY)
     back = Registry(context.lake).rollback("answers oddly", by="ada")
-    deadline = time.monotonic() + 20
-    while not ((status := loop_status(context)).champion and status.champion.rolled_out):
-        assert time.monotonic() < deadline, "the server takes it up within seconds"
-        time.sleep(0.1)
+    until(lambda: (seen := loop_status(context).champion) and seen.rolled_out, "the server's look")
+    status = loop_status(context)
+    assert status.champion
     assert status.champion.version == back.name == "v1"
     assert "rollout" not in {step.stage for step in status.pending}
     away = replace(context, settings=context.settings.model_copy(update={"server_url": "http://127.0.0.1:9"}))

@@ -21,6 +21,7 @@ from lakeloop.stages.frame.session import StageContext
 from tests.integration.test_server import FAST
 from tests.support.load import Load, logged
 from tests.support.serving import ServerProcess, open_project, promote
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -140,9 +141,7 @@ def test_a_request_that_is_worked_on_is_answered_before_the_server_ends(
         target=lambda: found.append(httpx.post(f"{server.url}/v1/predict", json=LONG, timeout=30))
     )
     asking.start()
-    deadline = time.monotonic() + 10
-    while "lakeloop_requests_pending 1.0" not in httpx.get(f"{server.url}/metrics").text:
-        assert time.monotonic() < deadline
+    until(lambda: "lakeloop_requests_pending 1.0" in httpx.get(f"{server.url}/metrics").text)
     status = server.terminate()
     asking.join()
     assert "Finished server process" in server.log.read_text()
@@ -159,8 +158,7 @@ def test_a_client_that_goes_away_is_worked_for_no_longer(start: Callable[..., Se
     clients = [socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) for _ in range(6)]
     for client in clients:
         client.sendall(head.encode() + b"Content-Type: application/json\r\n\r\n" + body)
-    while "lakeloop_requests_pending 0.0" in httpx.get(f"{server.url}/metrics").text:
-        time.sleep(0.01)
+    until(lambda: "lakeloop_requests_pending 0.0" not in httpx.get(f"{server.url}/metrics").text)
     for client in clients:
         client.close()
     began = time.monotonic()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from lakeloop.stages.frame.session import StageContext
 from tests.integration.test_server import FAST
 from tests.support.load import Load, kill_workers, logged, workers
 from tests.support.serving import ServerProcess, open_project, promote
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -56,19 +56,22 @@ def test_all_processes_answer_and_are_counted_together(server: ServerProcess) ->
     asked = 40
     for number in range(asked):  # each on a connection of its own
         httpx.post(f"{server.url}/v1/predict", json={"texts": [f"tech {number}"]}).raise_for_status()
-    deadline = time.monotonic() + 5
-    texts = httpx.get(f"{server.url}/metrics").text
-    while f'path="/v1/predict"}} {asked}.0' not in texts:
-        assert time.monotonic() < deadline, texts
-        texts = httpx.get(f"{server.url}/metrics").text
 
+    def numbers() -> str:
+        return httpx.get(f"{server.url}/metrics").text
+
+    until(lambda: f'path="/v1/predict"}} {asked}.0' in numbers(), numbers)
+    texts = numbers()
     assert re.search(r'lakeloop_model_info{digest="\w+",loop="news",version="v1"} 1.0', texts)
     before = {process.pid for process in workers(server.process.pid)}
     assert len(before) == 2
     psutil.Process(min(before)).kill()
-    while len(after := {process.pid for process in workers(server.process.pid)}) < 2 or after == before:
-        assert time.monotonic() < deadline + 10
-        time.sleep(0.05)
+
+    def others() -> bool:
+        after = {process.pid for process in workers(server.process.pid)}
+        return len(after) == 2 and after != before
+
+    until(others)
     assert f'path="/v1/predict"}} {asked}.0' in httpx.get(f"{server.url}/metrics").text
 
 

@@ -22,7 +22,7 @@ from tests.support.stack import RunningStack
 pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.timeout(900)]
 
 PATIENCE_SECONDS = 400.0
-TRIALS = 4
+TRIALS = 3
 SEARCH = {
     "space": {"learning_rate": {"low": 1e-5, "high": 1e-3, "log": True}, "epochs": [1, 2]},
     "trials": TRIALS,
@@ -108,6 +108,7 @@ def started(api: AirflowApi, day: str) -> str:
         tasks = api._get("/api/v2/dags/news.train/tasks")["tasks"]
         return any(task["task_id"] == "finetune_trial" for task in tasks)
 
+    api.read_dag_files()
     wait_for(searches, "the DAG with a search")
     return api.trigger("news.train", day, {"force": True})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from lakeloop.serving.slots import Slot, Slots
 from lakeloop.serving.watch import LoopWatch
 from lakeloop.serving.watcher import Watcher
 from tests.support.serving import FolderSource
+from tests.support.waiting import until
 
 LIMITS = Limits(
     texts=4,
@@ -83,7 +83,5 @@ class Server:
         return served, watch
 
     def await_version(self, version: str, loop: str = "news") -> None:
-        deadline = time.monotonic() + 5
-        while self.client.get(f"/v1/loops/{loop}/model").json().get("version") != version:
-            assert time.monotonic() < deadline, f"{version} of {loop} never became ready"
-            time.sleep(0.01)
+        path = f"/v1/loops/{loop}/model"
+        until(lambda: self.client.get(path).json().get("version") == version, f"{version} of {loop}")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import traceback
 import warnings
@@ -21,6 +20,7 @@ import torch
 
 import training.gradient  # noqa: F401 - once, and not in each copy
 from lakeloop.errors import LakeloopError, exit_code
+from lakeloop.local.airflow_env import free_port
 from training.checkpoint import Checkpoints
 from training.job import Job
 from training.memory import Passes
@@ -35,9 +35,7 @@ AtStep = Callable[[int, int], None]
 
 def in_two(work: Callable[[int], None]) -> list[int]:
     """Have two processes do `work`, which gets the number of each; their exit codes, -n of signal n."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
 
     def rank(number: int) -> None:
         os.environ |= {

@@ -17,6 +17,8 @@ from typing import Any
 import obstore
 from obstore.store import S3Store
 
+from lakeloop.local.airflow_env import free_port
+
 KEY, SECRET = "loop-reader", "s3cret/key+word"
 
 
@@ -55,9 +57,7 @@ class ServerProcess:
     """The server on a free port of loopback; what it keeps, it keeps in `folder`, also when it is killed."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.s3 = S3(free.getsockname()[1])
+        self.s3 = S3(free_port())
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -46,7 +46,7 @@ def serving_pages(**environment: str) -> Iterator[Pages]:
         yield Pages(**json.loads(said))
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
 
 
 def main() -> None:

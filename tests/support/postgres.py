@@ -8,13 +8,14 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from lakeloop.local.airflow_env import free_port
 
 PASSWORD = "s3cret/word"
 ENCODED = "s3cret%2Fword"
@@ -62,9 +63,7 @@ def postgres() -> Iterator[Server]:
         init = [*as_user, str(bins / "initdb"), "-D", str(folder / "data"), "-U", "loop", "-E", "UTF8"]
         init += ["--locale=C", "-A", "scram-sha-256", "--no-sync", "--pwfile", str(folder / "password")]
         subprocess.run(init, check=True, capture_output=True, cwd=folder)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         command = [*as_user, str(bins / "postgres"), "-D", str(folder / "data"), "-p", str(port)]
         command += ["-h", "127.0.0.1", "-k", str(folder), "-F"]
         with (folder / "log").open("wb") as log:

@@ -80,6 +80,16 @@ class AirflowApi:
         dags = self._get("/api/v2/dags", tags=tag, limit=200, exclude_stale=True)["dags"]
         return {dag["dag_id"]: dag["is_paused"] for dag in dags}
 
+    def read_dag_files(self) -> None:
+        """Have Airflow read the files of all DAGs that it knows at once, not when their turn comes."""
+        dags = self._get("/api/v2/dags", limit=200)["dags"]
+        for token in {dag["relative_fileloc"]: dag["file_token"] for dag in dags}.values():
+            with self._answering():
+                answer = self._change("PUT", f"/api/v2/parseDagFile/{token}", {})
+            # It was asked for already, or is not for who asks: then its turn comes.
+            if answer.status_code not in (httpx.codes.CONFLICT, httpx.codes.FORBIDDEN):
+                _require_ok(answer)
+
     def import_errors(self) -> list[str]:
         """Of each DAG file that cannot be imported: its path, and the last line of the traceback."""
         found = self._get("/api/v2/importErrors", limit=50)["import_errors"]

@@ -149,13 +149,20 @@ def hostname() -> str:
     return "127.0.0.1"
 
 
+_TRIES = 20
+_OWN_PORTS = range(20_000, 32_000)
+"""Below those that a system gives to connections and to who asks for any port: Linux from 32768, others from
+49152. One of those could be given away before the process that it was looked up for listens."""
+
+
 def free_port(wanted: int = 0) -> int:
-    """A free port of 127.0.0.1: `wanted`, or one that the system picks when `wanted` is taken.
+    """A free port of 127.0.0.1: `wanted`, or another one when that is taken, or none is wanted.
 
     Raises:
         ServiceError: no port is free.
     """
-    for port in (wanted, 0):
+    others = secrets.SystemRandom().sample(_OWN_PORTS, _TRIES)
+    for port in (*([wanted] if wanted else []), *others, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -55,18 +55,22 @@ class Outcome:
 
 
 def wait_for_dags(api: AirflowApi, loop: str, say: Say) -> list[str]:
-    """The ids of the loop's DAGs, once Airflow has read them all.
+    """The ids of the loop's DAGs, once Airflow has read them all: a loop file that is new is read at once.
 
     Raises:
         ServiceError: Airflow does not have them in time; says the import errors.
     """
     wanted = [f"{loop}.{stage}" for stage in DAGS]
     say(f"waiting for Airflow to read the DAGs of {loop}")
-    deadline = time.monotonic() + _PARSE_SECONDS
+    deadline, asked = time.monotonic() + _PARSE_SECONDS, False
     while time.monotonic() < deadline:
         found = api.dag_ids(tag=loop)
         if set(wanted) <= set(found):
             return wanted
+        if not asked:
+            # The files of the DAGs did not change, so it would be up to a minute until their turn.
+            api.read_dag_files()
+            asked = True
         time.sleep(_POLL_SECONDS)
     raise ServiceError(
         "Airflow did not read the DAGs",

@@ -32,6 +32,9 @@ def forecast(rows: Sequence[Mapping[str, Any]], loop: LoopSpec) -> dict[int, lis
     """
     if not rows:
         return {}
+    # Where a row that the task does not know stops the day, nobody is to bring one in.
+    checks = loop.checks.model_copy(update={"task_severity": "row"})
+    loop = loop.model_copy(update={"checks": checks})
     built = pa.Table.from_pylist([_built(row, loop) for row in rows], mart_schema(loop))
     with duckdb.connect() as connection:
         found = reasons_alone(connection, built, loop)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
+from markupsafe import Markup
 
 from lakeloop.durable import write_atomically
-from lakeloop.plural import counted
+from lakeloop.plural import counted, ends
 from lakeloop.quality.alike import Conflicts
 from lakeloop.quality.checkpoint import Audit, CheckResult
 from lakeloop.quality.quarantine import Row, SetAside
@@ -68,6 +69,11 @@ def severity(check: CheckResult) -> str:
     return f"{check.severity}{share}"
 
 
+def breakable(name: str) -> Markup:
+    """A name that is broken into lines, where it is, behind an underscore."""
+    return Markup("_<wbr>").join(name.split("_"))
+
+
 @dataclass(frozen=True)
 class DayReport:
     """What the checks of one day found, as the page shows it."""
@@ -101,7 +107,7 @@ class DayReport:
             autoescape=True,
             undefined=jinja2.StrictUndefined,
         )
-        environment.filters |= {"spark": spark, "severity": severity}
+        environment.filters |= {"spark": spark, "severity": severity, "breakable": breakable, "ends": ends}
         return environment.get_template("page.html.j2").render(
             loop=self.loop,
             partition=self.partition,

@@ -271,6 +271,9 @@ class Checks(Section):
 
     rows: tuple[RowCheck, ...] = ()
     """Of each row. The task's own checks are always added."""
+    task_severity: Annotated[Literal["row", "batch"], MART] = "row"
+    """What a row comes to of which the task can make nothing: without a text, without an answer, or with one
+    that it does not know. row: it is quarantined. batch: the day stops when there is one."""
     batch: tuple[BatchCheck, ...] = ()
     """Of the rows of a day together, those that are about to be published."""
     min_rows: Annotated[int, MART] = Field(default=1, ge=0)

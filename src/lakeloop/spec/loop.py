@@ -140,8 +140,9 @@ class LoopSpec(Section):
         if self.clean.languages:
             known = (*self.clean.languages, UNDETERMINED)
             own = [OneOf(kind="one_of", column=LANGUAGE, values=known)]
-        zone = self.schedule.timezone
-        return (*self.task.row_checks(), *own, *(check.in_zone(zone) for check in self.checks.rows))
+        zone, severity = self.schedule.timezone, {"severity": self.checks.task_severity}
+        of_task = (check.model_copy(update=severity) for check in self.task.row_checks())
+        return (*of_task, *own, *(check.in_zone(zone) for check in self.checks.rows))
 
     def _wrong_columns(self) -> Iterator[Broken]:
         taken: dict[str, str] = {}

@@ -6,7 +6,6 @@ import importlib.util
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from lakeloop.errors import ConfigurationError, JobError
 from lakeloop.jobs import JobSpec, cancel, result, status, submit, wait
 from lakeloop.jobs.admission import Need
 from lakeloop.jobs.state import Workdir
+from tests.support.waiting import until
 
 Order = Callable[..., JobSpec]
 GB = 10**9
@@ -52,13 +52,6 @@ def devices(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
         beside.rename(told)
 
     return give
-
-
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
 
 
 def reason_of(job_id: str) -> str:

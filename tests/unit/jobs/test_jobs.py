@@ -20,16 +20,10 @@ from lakeloop.errors import ConfigurationError, DataError, JobError, TerminalErr
 from lakeloop.jobs import JobSpec, cancel, result, status, submit, wait
 from lakeloop.jobs.state import HEARTBEAT_SECONDS, JobRecord, ProcessIdentity, Workdir
 from lakeloop.records import now
+from tests.support.waiting import until
 
 Order = Callable[..., JobSpec]
 Starts = Callable[[], list[int]]
-
-
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
 
 
 def record_of(job_id: str) -> JobRecord:
@@ -291,7 +285,7 @@ def test_a_disk_that_takes_no_record_for_a_while_ends_no_job(order: Order, start
     in_the_way = workdir.record.with_name(f".{workdir.record.name}.{runner.pid}.tmp")
     in_the_way.mkdir()
     until(lambda: bool(starts()) and gone(starts()[0]))
-    until(workdir.result.exists, 1)
+    until(workdir.result.exists)
     time.sleep(0.2)
     assert status(job_id).state == "running"
     in_the_way.rmdir()

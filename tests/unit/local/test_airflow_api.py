@@ -89,6 +89,22 @@ def test_a_run_that_airflow_could_not_begin_for_a_moment_is_asked_for_again(
     assert len(requests) == asked
 
 
+@pytest.mark.parametrize("status", [201, 403, 409])
+def test_each_dag_file_is_asked_to_be_read_once(status: int) -> None:
+    dags = [{"relative_fileloc": f"{name}.py", "file_token": name} for name in ("train", "ingest", "train")]
+    asked: list[str] = []
+
+    def airflow(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"dags": dags})
+        asked.append(request.url.path)
+        return httpx.Response(status, json=None)
+
+    client = httpx.Client(base_url="http://x", transport=httpx.MockTransport(airflow))
+    AirflowApi("http://x", client).read_dag_files()
+    assert asked == ["/api/v2/parseDagFile/train", "/api/v2/parseDagFile/ingest"]
+
+
 def test_where_people_log_in_commands_act_as_the_admin_of_the_stack(tmp_path: Path) -> None:
     passwords = tmp_path / "passwords.json"
     stack = Stack(airflow_url="http://x", server_url="", components=(), admin="ada", passwords=str(passwords))

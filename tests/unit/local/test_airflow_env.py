@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,14 @@ import pytest
 import yaml
 
 from lakeloop.errors import ConfigurationError
-from lakeloop.local.airflow_env import ALL_ADMINS, PASSWORDS_FILE, USERS, admin_in, airflow_environment
+from lakeloop.local.airflow_env import (
+    ALL_ADMINS,
+    PASSWORDS_FILE,
+    USERS,
+    admin_in,
+    airflow_environment,
+    free_port,
+)
 from lakeloop.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -85,3 +93,16 @@ def test_users_of_airflow_are_those_that_the_caller_wants(
     monkeypatch.setenv(USERS, "bob:viewer")
     with pytest.raises(ConfigurationError, match="no user of Airflow is an admin"):
         admin_in(airflow_environment(settings, *URLS))
+
+
+def test_a_free_port_is_none_that_the_system_gives_to_connections() -> None:
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    lowest = int(given.read_text().split()[0]) if given.exists() else 49_152
+    found = [free_port() for _ in range(20)]
+    assert max(found) < lowest
+    assert len(set(found)) > 15, "two that look at once get different ones"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", found[0]))
+        taken.listen()
+        assert free_port(found[0]) != found[0]
+    assert free_port(found[0]) == found[0]

@@ -6,7 +6,6 @@ import os
 import signal
 import stat
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -14,6 +13,7 @@ import pytest
 
 from lakeloop.errors import ServiceError
 from lakeloop.local.processes import Component, require_alive, start, stop
+from tests.support.waiting import until
 
 PARENT = """
 import subprocess, sys, time
@@ -29,10 +29,7 @@ def family(tmp_path: Path) -> tuple[Component, psutil.Process]:
     log = tmp_path / "logs" / "parent.log"
     argv = [sys.executable, "-c", PARENT]
     component = start("parent", argv, env=dict(os.environ), log=log, cwd=tmp_path)
-    deadline = time.monotonic() + 10
-    while not log.read_text().strip():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: log.read_text().strip())
     return component, psutil.Process(int(log.read_text()))
 
 
@@ -59,8 +56,7 @@ def test_the_children_of_a_killed_component_are_found_and_ended(
 def test_what_a_component_makes_is_for_its_user_alone(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", "import pathlib; pathlib.Path('made').touch()"]
     component = start("writer", argv, env=dict(os.environ), log=tmp_path / "writer.log", cwd=tmp_path)
-    while component.alive:
-        time.sleep(0.05)
+    until(lambda: not component.alive)
     assert stat.S_IMODE((tmp_path / "made").stat().st_mode) == 0o600
 
 
@@ -77,8 +73,7 @@ def test_another_process_with_the_same_number_is_left_alone(
 def test_a_component_that_ended_by_itself_is_told_with_its_last_words(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", "print('no port'); raise SystemExit(3)"]
     component = start("server", argv, env=dict(os.environ), log=tmp_path / "server.log", cwd=tmp_path)
-    while component.alive:
-        time.sleep(0.05)
+    until(lambda: not component.alive)
     with pytest.raises(ServiceError, match=r"server ended by itself\n  found: no port"):
         require_alive(component)
 

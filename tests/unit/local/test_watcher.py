@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from lakeloop.local.processes import Component, start, stop
 from lakeloop.local.state import WATCHER, Stack, StackFile
 from lakeloop.local.watcher import DELAYS, STEADY_SECONDS, Watcher
 from lakeloop.settings import Settings
+from tests.support.waiting import until
 
 SLEEPS = (sys.executable, "-c", "import time; time.sleep(60)")
 PARENT = """
@@ -64,8 +64,7 @@ class Watched:
     def kill(self, name: str) -> None:
         component = self.find(name)
         os.kill(component.pid, signal.SIGKILL)
-        while component.alive:
-            time.sleep(0.01)
+        until(lambda: not component.alive)
 
     def pass_time(self, seconds: float) -> None:
         self.clock.now += seconds
@@ -102,8 +101,7 @@ def test_what_died_is_started_again_at_once_and_a_line_says_so(
 def test_what_the_dead_one_left_behind_is_ended_before(watched: Watched) -> None:
     component = watched.add("scheduler", sys.executable, "-c", PARENT)
     log = Path(component.log)
-    while not log.read_text().strip():
-        time.sleep(0.02)
+    until(lambda: log.read_text().strip())
     child = psutil.Process(int(log.read_text()))
     # Not collected by its parent, as when `lakeloop demo` is still there: a zombie leads the group.
     watched.kill("scheduler")
@@ -165,10 +163,7 @@ def test_a_stop_ends_the_watcher_first_and_leaves_nothing(watched: Watched, tmp_
     log = watched.settings.home / "logs/watcher.log"
     watched.file.replace(start(WATCHER, argv, env=env, log=log, cwd=tmp_path))
     watched.kill("scheduler")
-    deadline = time.monotonic() + 20
-    while not watched.find("scheduler").alive:
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.05)
+    until(lambda: watched.find("scheduler").alive, log.read_text)
     again = watched.find("scheduler")
     assert local_stack.stop(watched.settings)
     assert not again.alive

@@ -21,7 +21,7 @@ from lakeloop.quality.expectations import ACCOUNT, checks_of
 from lakeloop.quality.page import DayReport
 from lakeloop.quality.quarantine import Row, SetAside, tally
 from lakeloop.quality.rows import BAD, GOOD, REJECTED, give_verdicts, reject, rejected
-from lakeloop.scratch.duckdb import fill, open_duckdb
+from lakeloop.scratch.duckdb import count, fill, open_duckdb
 from lakeloop.spec.loop import LoopSpec
 from tests.support.small_loop import small_loop
 from tests.unit.quality.conftest import mart_table
@@ -220,6 +220,26 @@ def test_rows_of_a_check_of_the_batch_stay_and_the_day_stops_when_too_many_fail(
         (one,) = [check for check in audit.checks if check.name == "text_length"]
         assert one.found == "1 of 10 row(s) fail (10.00%): 2 characters"
         assert (one.success, one.mostly, bool(audit.failed)) == (not stops, mostly, stops)
+
+
+def test_rows_that_the_task_does_not_know_stop_the_day_where_that_is_asked_for(tmp_path: Path) -> None:
+    rows = [{"label": "cooking"}, {"label": None}, {"text": None}, {"text": " "}, {}]
+    for severity, bad in (("row", 4), ("batch", 0)):
+        loop = small_loop(checks={"task_severity": severity})
+        folder = tmp_path / severity
+        folder.mkdir()
+        file = database(folder, loop, rows)
+        with open_duckdb(file) as connection:
+            assert count(connection, BAD) == bad
+        failed = {check.name: check.found for check in audited(loop, file).failed}
+        assert failed == ({} if severity == "row" else TOLD)
+
+
+TOLD = {
+    "text_length": "2 of 5 row(s) fail (40.00%): no value, 0 characters",
+    "label_not_null": "1 of 5 row(s) fail (20.00%)",
+    "label_one_of": "1 of 5 row(s) fail (20.00%): cooking",
+}
 
 
 def test_a_check_that_warns_stops_no_day_and_is_counted_apart(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import re
 from lakeloop.quality.checkpoint import Audit, CheckResult
 from lakeloop.quality.history import Compared
 from lakeloop.quality.page import SHOWN_VALUES, DayReport
+from lakeloop.quality.quarantine import Row
 from lakeloop.quality.spark import spark
 
 ANSWERS = [f"answer {number}" for number in range(150)]
@@ -39,11 +40,26 @@ def test_long_lists_are_folded_and_capped_with_their_number() -> None:
     html = page(known, shares)
     assert html.count("<svg") == SHOWN_VALUES
     assert f"and {151 - SHOWN_VALUES} more, rarer ones" in html
-    assert re.search(r"<summary>one of answer 0, .*\.\.\.</summary>", html)
+    assert re.search(r"<summary>one of answer 0, .* … .*answer 149</summary>", html)
     assert "&lt;new&gt;" in html
     assert "20.00%, new" in html
     assert "<script" not in html
     assert "http" not in html
+
+
+def test_of_what_is_said_of_a_row_both_ends_are_shown_and_its_reason_once() -> None:
+    detail = f"label_unknown: expected one of {', '.join(ANSWERS)}, found <cooking>"
+    row = {"partition": "2026-11-16", "stage": "validate", "reason": "label_unknown", "detail": detail}
+    row |= {"source_file": "a/b.jsonl", "source_line": 3, "raw": "{}"}
+    told = Row.of({**dict.fromkeys(Row.model_fields), **row})
+    account = {"lines_read": 5, "good": 4, "quarantined": 1, "duplicates": 0}
+    audit = Audit((CheckResult("label_one_of", True, "", ""),), {})
+    html = DayReport("small", "2026-11-16", "run#1", audit, account, (), (told,)).html()
+    assert re.search(
+        r"<code>label_unknown</code> <details><summary>expected .* … .*, found &lt;cooking&gt;</s", html
+    )
+    assert html.count("label_unknown") == 1
+    assert "label_<wbr>one_<wbr>of" in html
 
 
 def test_what_cannot_be_judged_yet_is_neither_passed_nor_failed() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from lakeloop.inference.predictor import Predictor
 from tests.support.app import LIMITS, Server
 from tests.support.serving import FolderSource, make_news, value
+from tests.support.waiting import until
 
 
 def test_texts_are_answered_in_order_with_the_version_and_the_request_id(server: Server) -> None:
@@ -66,10 +66,7 @@ def test_a_champion_that_cannot_be_loaded_is_not_reported_as_missing(
     empty: Server, source: FolderSource
 ) -> None:
     source.failure = OSError("no route to host")
-    deadline = time.monotonic() + 5
-    while not empty.slot.postponed:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: empty.slot.postponed)
     for answer in (empty.client.get("/readyz"), empty.client.post("/v1/predict", json={"texts": ["tech"]})):
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) > 0
@@ -88,9 +85,7 @@ def test_a_refused_champion_shows_with_its_reason_while_the_old_one_answers(
     make_news(source.root / "v2", 2)
     (source.root / "v2" / "model.onnx").unlink()
     source.promote(2)
-    deadline = time.monotonic() + 5
-    while server.client.get("/v1/model").json()["refused"] is None:
-        assert time.monotonic() < deadline
+    until(lambda: server.client.get("/v1/model").json()["refused"])
     body = server.client.get("/v1/model").json()
 
     assert body["version"] == "v1"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from lakeloop.serving.metrics import ServerMetrics
 from lakeloop.serving.slots import Release
 from lakeloop.serving.watcher import Watcher
 from tests.support.serving import FolderSource, value
+from tests.support.waiting import until
 from tests.support.watching import Champion
 
 
@@ -134,28 +134,21 @@ def test_a_fetch_that_takes_long_keeps_no_trial_from_its_end(
     go_on, fetch = threading.Event(), source.fetch
 
     def slow(release: Release, folder: Path) -> None:
-        go_on.wait(10)
+        go_on.wait(120)
         fetch(release, folder)
 
     monkeypatch.setattr(source, "fetch", slow)
     source.try_beside(3, share=0.1)
     watcher = Watcher([champion.watch], poll_seconds=0.01)
     watcher.start()
-    await_that(lambda: (tried := champion.challenger) and tried.release.version == "v3")
+    until(lambda: (tried := champion.challenger) and tried.release.version == "v3")
     source.end_trial()
-    await_that(lambda: champion.challenger is None)
+    until(lambda: champion.challenger is None)
     assert not go_on.is_set()
 
     source.promote(3)  # by hand, while it is loaded to be tried
     time.sleep(0.1)
     go_on.set()
-    await_that(lambda: champion.current and champion.current.release.version == "v3")
+    until(lambda: champion.current and champion.current.release.version == "v3")
     watcher.stop()
     assert source.fetched == ["v1", "v2", "v3"]
-
-
-def await_that(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 5
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)

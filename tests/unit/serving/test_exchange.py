@@ -13,6 +13,7 @@ from lakeloop.tasks.base import Answer
 from lakeloop.tasks.classification import Label
 from lakeloop.tasks.reading import Instance
 from tests.support.app import Server
+from tests.support.waiting import until
 
 
 def test_requests_that_are_answered_together_have_each_its_own_answer(server: Server) -> None:
@@ -29,10 +30,7 @@ def test_requests_that_are_answered_together_have_each_its_own_answer(server: Se
     assert requests[0].key == requests[1].key is not None
     assert (a.request_id, [_label(each) for each in a.predictions]) == ("a", ["tech"])
     assert (c.request_id, [_label(each) for each in c.predictions]) == ("c", ["sports", "tech"])
-    deadline = time.monotonic() + 5
-    while len(server.rows) < 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: len(server.rows) >= 3)
     assert [row["request_id"] for row in server.rows] == ["a", "c", "c"]
 
 

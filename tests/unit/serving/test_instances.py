@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from lakeloop.tasks.reading import Reading
 from tests.support.app import Server
 from tests.support.serving import FolderSource
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -35,10 +35,7 @@ def test_both_texts_are_read_and_logged(pairs: Server) -> None:
     row = {"text": "a story", "text_pair": "about tech"}
     status, body = ask(pairs, instances=[row, {"text": "tech tech", "text_pair": "sports"}])
     assert (status, [answer["label"] for answer in body["predictions"]]) == (200, ["tech", "tech"])
-    deadline = time.monotonic() + 5
-    while len(pairs.rows) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: len(pairs.rows) >= 2)
     assert [(row["text"], json.loads(row["beside"])) for row in pairs.rows] == [
         ("a story", {"text_pair": "about tech"}),
         ("tech tech", {"text_pair": "sports"}),

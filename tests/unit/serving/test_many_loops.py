@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from lakeloop.serving.slots import Named
 from lakeloop.tasks.registry import TASKS, answer_type
 from tests.support.app import Server
 from tests.support.serving import FolderSource, make_news
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -54,10 +54,7 @@ def test_each_loop_answers_in_the_words_of_its_task(both: Server) -> None:
 def test_each_loop_logs_its_answers_to_its_own_lake(both: Server) -> None:
     for loop in ("news", "stars"):
         both.client.post(f"/v1/loops/{loop}/predict", json={"texts": ["good"], "request_id": loop})
-    deadline = time.monotonic() + 5
-    while len(both.rows) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: len(both.rows) >= 2)
 
     logged = {row["loop"]: (row["request_id"], json.loads(row["answer"])) for row in both.rows}
     assert logged["stars"] == ("stars", {"value": 4.0})
@@ -122,10 +119,7 @@ def test_a_refused_artifact_leaves_the_other_loop_serving(
     source.promote(1)
     numbers.promote(1)
     server.await_version("v1", "stars")
-    deadline = time.monotonic() + 5
-    while server.loops["news"].slots.champion.refused is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: server.loops["news"].slots.champion.refused)
     refused = server.client.post("/v1/loops/news/predict", json={"texts": ["tech"]})
     answered = server.client.post("/v1/loops/stars/predict", json={"texts": ["good"]})
 
@@ -150,15 +144,15 @@ def test_it_is_ready_when_every_loop_was_looked_for_and_one_answers(
     tmp_path: Path, source: FolderSource, numbers: FolderSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry_answers = threading.Event()
-    monkeypatch.setattr(numbers, "named", lambda: Named() if registry_answers.wait(10) else None)
+    monkeypatch.setattr(numbers, "named", lambda: Named() if registry_answers.wait(120) else None)
     source.promote(1)
     server = Server(tmp_path, source, numbers=numbers)
     with server.client:
         server.await_version("v1")
         starting = server.client.get("/readyz")
         registry_answers.set()
-        while (ready := server.client.get("/readyz")).status_code != 200:
-            time.sleep(0.01)
+        until(lambda: server.client.get("/readyz").status_code == 200)
+        ready = server.client.get("/readyz")
 
     assert (starting.status_code, starting.json()["error"]["code"]) == (503, "starting")
     assert starting.json()["error"]["found"] == "stars"
@@ -166,10 +160,8 @@ def test_it_is_ready_when_every_loop_was_looked_for_and_one_answers(
 
 
 def test_it_is_not_ready_while_no_loop_has_a_model(server: Server) -> None:
-    deadline = time.monotonic() + 5
-    while (answer := server.client.get("/readyz")).json()["error"]["code"] == "starting":
-        assert time.monotonic() < deadline
-
+    until(lambda: server.client.get("/readyz").json()["error"]["code"] != "starting")
+    answer = server.client.get("/readyz")
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_model")
     assert answer.json()["error"]["found"] == "news: no_model, stars: no_model"
 

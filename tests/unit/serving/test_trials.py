@@ -24,6 +24,7 @@ from lakeloop.tasks.reading import Reading
 from tests.support.app import LIMITS, Server
 from tests.support.artifacts import make_artifact
 from tests.support.serving import LABELS, FolderSource, value
+from tests.support.waiting import until
 
 SWAPPED = {"tech": "sports", "sports": "tech"}
 
@@ -69,7 +70,7 @@ def await_phase(server: Server, **wanted: Any) -> dict[str, Any]:
             return False
         return wanted.items() <= found.items() if wanted else found["loaded_at"] is not None
 
-    await_that(lambda: fits(challenger_of(server)))
+    until(lambda: fits(challenger_of(server)))
     found = challenger_of(server)
     assert found is not None
     return found
@@ -78,13 +79,6 @@ def await_phase(server: Server, **wanted: Any) -> dict[str, Any]:
 def challenger_of(server: Server) -> dict[str, Any] | None:
     found: dict[str, Any] | None = server.client.get("/v1/model").json()["challenger"]
     return found
-
-
-def await_that(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def ask(server: Server, text: str = "tech", **asked: Any) -> httpx.Response:
@@ -129,7 +123,7 @@ def test_a_shadow_is_asked_the_same_and_nobody_gets_its_answers(server: Server, 
     versions = []
     for number in range(20):
         versions.append(version_of(ask(server, request_id=f"r{number}")))
-        await_that(lambda sent=number: len(server.observed) > sent)  # type: ignore[misc]
+        until(lambda sent=number: len(server.observed) > sent)  # type: ignore[misc]
 
     assert set(versions) == {"v1"}
     seen = {row["request_id"]: row for row in server.observed}
@@ -138,7 +132,7 @@ def test_a_shadow_is_asked_the_same_and_nobody_gets_its_answers(server: Server, 
     assert (row["model_version"], row["role"], row["error"]) == ("v2", "shadow", None)
     assert json.loads(row["answer"])["label"] == "sports"
     assert row["latency_ms"] > 0
-    await_that(lambda: len(server.rows) == 20)
+    until(lambda: len(server.rows) == 20)
     assert {row["model_version"] for row in server.rows} == {"v1"}
     assert server.rows[0]["text_sha256"] == row["text_sha256"]
     roles = {role: answered(server, role) for role in ("champion", "shadow", "canary")}
@@ -160,7 +154,7 @@ def test_a_shadow_that_fails_or_hangs_is_nothing_to_clients(
 
     def hanging(*_: Any) -> Pieces[Any]:
         yield 1
-        go_on.wait(10)
+        go_on.wait(60)
         raise ArtifactError("the network fails", where="v2")
 
     server = open_server(waiting=4)
@@ -169,10 +163,10 @@ def test_a_shadow_that_fails_or_hangs_is_nothing_to_clients(
     pieces_of_v2(monkeypatch, hanging)
     began = time.monotonic()
     assert {version_of(ask(server)) for _ in range(20)} == {"v1"}
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30, "and not the minute of the hanging one"
     assert 10 < answered(server, "shadow", "dropped") <= 16
     go_on.set()
-    await_that(lambda: len(server.observed) > 0)
+    until(lambda: len(server.observed) > 0)
 
     assert {(row["role"], row["answer"], row["error"]) for row in server.observed} == {
         ("shadow", None, "ArtifactError: v2: the network fails")
@@ -194,7 +188,7 @@ def test_a_canary_answers_its_share_always_to_the_same_clients(server: Server, s
         assert abs(Counter(found.values())["v2"] - 300 * share) < 4 * deviation
     assert first == again
     assert all(later[client] == "v2" for client in clients if first[client] == "v2")
-    await_that(lambda: len(server.rows) == 900)
+    until(lambda: len(server.rows) == 900)
     logged = Counter(row["model_version"] for row in server.rows)
     assert logged["v2"] == sum(list(each.values()).count("v2") for each in (first, again, later))
     assert server.observed == []
@@ -219,7 +213,7 @@ def test_a_canary_that_fails_fails_no_request_and_is_asked_no_more(
     versions = [version_of(ask(server, request_id=f"r{number}")) for number in range(20)]
 
     assert set(versions) == {"v1"}
-    await_that(lambda: len(server.observed) == FAILURES_IN_A_ROW)
+    until(lambda: len(server.observed) == FAILURES_IN_A_ROW)
     assert {(row["role"], row["model_version"], row["error"]) for row in server.observed} == {
         ("canary", "v2", "ArtifactError: v2: the network fails")
     }
@@ -245,7 +239,7 @@ def test_a_canary_that_hangs_leaves_time_for_the_champion_and_holds_up_nobody(
 
     def hanging(real: Callable[..., Any], predictor: Predictor, rows: Any) -> Pieces[Any]:
         yield 1
-        go_on.wait(10)
+        go_on.wait(60)
         return (yield from real(predictor, rows))
 
     pieces_of_v2(monkeypatch, hanging)
@@ -255,12 +249,12 @@ def test_a_canary_that_hangs_leaves_time_for_the_champion_and_holds_up_nobody(
         assert version_of(ask(server, client=f"c{number}", request_id=f"r{number}")) == "v1"
         took[f"r{number}"] = time.monotonic() - began
     go_on.set()
-    await_that(lambda: len(server.rows) == 4)
+    until(lambda: len(server.rows) == 4)
 
     waited = {name for name in took if place_of("news", "v2", key_of(f"c{name[1:]}", [])) < 0.5}
     assert waited == {"r1", "r2"}
     assert all(took[name] > 0.9 for name in waited)
-    await_that(lambda: {row["request_id"] for row in server.observed} == waited)
+    until(lambda: {row["request_id"] for row in server.observed} == waited)
     assert all("ProblemError: not answered within" in row["error"] for row in server.observed)
     time.sleep(0.1)
     assert Counter(row["request_id"] for row in server.rows) == Counter(took.keys())
@@ -275,7 +269,7 @@ def test_a_failure_of_the_champion_is_seen_as_such(server: Server, monkeypatch: 
     monkeypatch.setattr(Predictor, "answering", fail)
     assert ask(server, request_id="mine").status_code == 500
 
-    await_that(lambda: len(server.observed) == 1)
+    until(lambda: len(server.observed) == 1)
     (row,) = server.observed
     assert (row["request_id"], row["role"], row["model_version"]) == ("mine", "champion", "v1")
     assert row["error"] == "RuntimeError: no memory"
@@ -292,21 +286,21 @@ def test_an_answer_of_a_canary_whose_trial_ended_meanwhile_is_given_to_nobody(
     def slow(real: Callable[..., Any], predictor: Predictor, rows: Any) -> Pieces[Any]:
         answers = yield from real(predictor, rows)
         asked.set()
-        go_on.wait(5)
+        go_on.wait(60)
         return answers
 
     pieces_of_v2(monkeypatch, slow)
     answers: list[httpx.Response] = []
     client = threading.Thread(target=lambda: answers.append(ask(server)))
     client.start()
-    asked.wait(5)
+    asked.wait(60)
     source.end_trial()
-    await_that(lambda: challenger_of(server) is None)
+    until(lambda: challenger_of(server) is None)
     go_on.set()
     client.join()
 
     assert version_of(answers[0]) == "v1"
-    await_that(lambda: len(server.rows) == 1)
+    until(lambda: len(server.rows) == 1)
     assert server.rows[0]["model_version"] == "v1"
     assert server.observed == []
 
@@ -318,7 +312,7 @@ def test_a_bad_artifact_is_refused_as_challenger_and_is_nothing_to_the_champion(
     (source.root / "v2" / "model.onnx").write_bytes(b"other")
     source.try_beside(2, "canary", 1.0)
     found = await_phase(server, loaded_at=None)
-    await_that(lambda: bool((challenger_of(server) or {}).get("refused")))
+    until(lambda: bool((challenger_of(server) or {}).get("refused")))
 
     found = challenger_of(server) or {}
     assert "model.onnx is not the file that was registered" in found["refused"]
@@ -345,6 +339,6 @@ def test_a_canary_that_reads_other_rows_fails_where_the_champion_answers(
     wrong = server.client.post("/v1/predict", json={"instances": [{"text": "a", "features": {"b": 1}}]})
 
     assert wrong.status_code == 422
-    await_that(lambda: len(server.observed) == 2)
+    until(lambda: len(server.observed) == 2)
     assert {row["role"] for row in server.observed} == {"canary"}
     assert all("reads text and text_pair" in row["error"] for row in server.observed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import time
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from lakeloop.serving import watch as watch_module
 from lakeloop.serving.metrics import ServerMetrics
 from lakeloop.serving.watcher import Watcher
 from tests.support.serving import FolderSource, value
+from tests.support.waiting import until
 from tests.support.watching import Champion
 
 
@@ -271,14 +271,9 @@ def test_one_loops_trouble_does_not_keep_another_from_its_champion(
     ]
     watcher = Watcher([champion.watch for champion in champions], poll_seconds=0.01)
     watcher.start()
-    deadline = time.monotonic() + 10
-    while champions[2].current is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: champions[2].current)
     good.promote(2)
-    while champions[2].current is None or champions[2].current.release.version != "v2":
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: (current := champions[2].current) and current.release.version == "v2")
     watcher.stop()
 
     assert [champion.current is None for champion in champions] == [True, True, False]

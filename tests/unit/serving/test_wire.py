@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from lakeloop.tasks.multi_label import Labels
 from lakeloop.tasks.registry import TASKS, answer_type
 from tests.support.app import LIMITS, Server
 from tests.support.serving import FolderSource
+from tests.support.waiting import until
 
 JSON = {"content-type": "application/json"}
 ASKED = b'{"texts": ["tech"]}'
@@ -109,10 +109,7 @@ def test_an_id_is_that_of_the_body_of_the_header_or_made_up(server: Server) -> N
         answered, sent = ids({}, wrong)
         assert answered == sent
         assert len(answered) == 32
-    deadline = time.monotonic() + 5
-    while len(server.rows) < 5:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: len(server.rows) >= 5)
     assert {"of-body", "of-header", made} < {row["request_id"] for row in server.rows}
 
 

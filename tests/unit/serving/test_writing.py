@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.support.app import Server
 from tests.support.serving import FolderSource
+from tests.support.waiting import until
 from tests.support.written import make_writing_artifact
 
 
@@ -33,10 +33,7 @@ def test_texts_are_answered_with_texts_and_the_answers_are_logged(server: Server
     assert all(1 <= each["tokens"] <= 5 for each in predictions)
     again = server.client.post("/v1/predict", json={"texts": ["grey"]}).json()["predictions"]
     assert again == predictions[1:], "the same prompt, the same answer"
-    deadline = time.monotonic() + 5
-    while len(server.rows) < 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: len(server.rows) >= 3)
     assert [json.loads(row["answer"]) for row in server.rows][:2] == predictions
 
 

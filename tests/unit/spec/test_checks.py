@@ -38,6 +38,17 @@ def test_severity_and_share_decide_rows_and_at_their_defaults_nothing() -> None:
     assert identity(loop_with(rows=[batch]), "mart")["checks"] == {"rows": [batch]}
 
 
+def test_the_tasks_own_checks_are_of_rows_unless_the_file_says_that_they_stop_the_day() -> None:
+    said = {"kind": "not_null", "column": "event_time"}
+    usual, strict = loop_with(rows=[said]), loop_with(rows=[said], task_severity="batch")
+    assert {check.severity for check in usual.row_checks} == {"row"}
+    assert {check.severity for check in strict.row_checks[:-1]} == {"batch"}
+    assert strict.row_checks[-1].severity == "row", "those of the file are what it says"
+    assert "task_severity" not in identity(usual, "mart")["checks"]
+    assert identity(strict, "mart")["checks"]["task_severity"] == "batch"
+    assert "'row' or 'batch'" in refused(task_severity="warn")
+
+
 @pytest.mark.parametrize(
     ("check", "expected"),
     [

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +16,7 @@ import pytest
 
 from lakeloop.artifact import open_artifact
 from tests.support.base_table import METHODS
+from tests.support.waiting import until
 from training import ahead, graph
 from training.ahead import has_room, traced_ahead
 from training.job import Job, run
@@ -117,26 +118,23 @@ def test_nothing_is_left_of_a_training_that_ends_before(
     assert list((write().parents[1] / "empty").rglob("*.known")) == []
 
 
-_PARENT = """
-import os, sys, time
-from pathlib import Path
-from training import ahead
-print(ahead._start(Path(sys.argv[1])).pid, flush=True)
-time.sleep(60)
-"""
-
-
 @pytest.mark.slow
 def test_nothing_is_left_of_a_training_that_is_killed(write: Callable[..., Path]) -> None:
-    command = [sys.executable, "-c", _PARENT, str(write())]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
-        assert parent.stdout is not None
-        beside = psutil.Process(int(parent.stdout.readline()))
-        parent.kill()
-    until = time.monotonic() + 60
-    while beside.is_running() and beside.status() != psutil.STATUS_ZOMBIE and time.monotonic() < until:
-        time.sleep(0.1)
-    assert time.monotonic() < until
+    config = write()
+    told, tell = os.pipe()
+    if (parent := os.fork()) == 0:  # a process that need not import torch again
+        try:
+            started = ahead._start(config)
+            os.write(tell, str(started.pid if started else 0).encode())
+            time.sleep(60)
+        finally:
+            os._exit(1)
+    beside = psutil.Process(int(os.read(told, 20)))
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    os.close(told)
+    os.close(tell)
+    until(lambda: not beside.is_running() or beside.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_methods_without_steps_start_nothing(

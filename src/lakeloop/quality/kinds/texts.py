@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lakeloop.plural import few
 from lakeloop.quality.kinds.base import Found, Rule, bad_values, catalogue, rows_expectation, value_of
 from lakeloop.scratch.duckdb import literal
 from lakeloop.spec.checks import (
@@ -63,7 +64,7 @@ class OneOfKind:
 
     def rules(self, check: OneOf) -> tuple[Rule, ...]:
         value, known = value_of(check), ", ".join(literal(known) for known in check.values)
-        expected = f"one of {', '.join(check.values)}"
+        expected = f"one of {few(check.values)}"
         return (Rule(f"{check.column}_unknown", check.column, expected, f"{value} not in ({known})", value),)
 
     def expectation(self, check: OneOf, rule: Rule) -> tuple[Expectation, Found]:  # noqa: ARG002
@@ -76,7 +77,7 @@ class NotOneOfKind:
 
     def rules(self, check: NotOneOf) -> tuple[Rule, ...]:
         value, refused = value_of(check), ", ".join(literal(refused) for refused in check.values)
-        expected = f"none of {', '.join(check.values)}"
+        expected = f"none of {few(check.values)}"
         return (Rule(f"{check.column}_refused", check.column, expected, f"{value} in ({refused})", value),)
 
     def expectation(self, check: NotOneOf, rule: Rule) -> tuple[Expectation, Found]:  # noqa: ARG002

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lakeloop.plural import few
 from lakeloop.quality.kinds.base import Rule, Wanted, bad_rows_query, catalogue, observed, within
 from lakeloop.scratch.duckdb import literal
 from lakeloop.spec.batch import (
@@ -79,7 +80,7 @@ class ContainsAllKind:
         expectation = catalogue().ExpectColumnDistinctValuesToContainSet(
             column=check.column, value_set=list(check.values)
         )
-        expected = f"{check.column}: each of {', '.join(check.values)} in some row"
+        expected = f"{check.column}: each of {few(check.values)} in some row"
 
         def found(result: Mapping[str, Any]) -> str:
             lacking, first = result["missing_count"], result.get("partial_missing_list") or ()

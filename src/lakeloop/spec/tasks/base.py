@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
+from lakeloop.plural import few
 from lakeloop.spec.base import Mark, Section
 from lakeloop.spec.checks import Checks, Length, RowCheck
 from lakeloop.spec.columns import ColumnName, ColumnType, stored_name
@@ -119,8 +120,9 @@ class TaskBase(Section):
         if not (absent := [answer for answer in self.asked_for if not there[answer]]):
             return ""
         known = [f"{answer} {there[answer]:,}" for answer in self.asked_for if there[answer]]
+        rows = few(known) or "none of them"
         return (
-            f"no row has {_few(absent)}, rows have {_few(known)}: no training begins without a row of each;"
+            f"no row has {few(absent)}, rows have {rows}: no training begins without a row of each;"
             " wait for them, or take what never comes out of task.labels"
         )
 
@@ -151,15 +153,6 @@ class TaskBase(Section):
         `types` are those of the source's columns, by their names.
         """
         yield from ()
-
-
-_SHOWN = 12
-"""Answers that a sentence names."""
-
-
-def _few(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    return (", ".join(names[:_SHOWN]) or "none of them") + (f" and {more} more" if more > 0 else "")
 
 
 ANSWER_NAMES = "label|target"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import time
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from lakeloop.serving.keys import Keys
 from tests.support.app import Server
 from tests.support.serving import FolderSource, value
+from tests.support.waiting import until
 
 KEY = "k3y-of-the-test-0123456789"
 BEARER = {"Authorization": f"Bearer {KEY}"}
@@ -26,10 +26,7 @@ def server(tmp_path: Path, source: FolderSource) -> Iterator[Server]:
     server = Server(tmp_path, source, keys=keys)
     with server.client:
         source.promote(1)
-        deadline = time.monotonic() + 5
-        while server.client.get("/readyz").status_code != 200:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: server.client.get("/readyz").status_code == 200)
         yield server
 
 
@@ -82,10 +79,7 @@ def test_a_key_is_in_no_log_no_error_and_no_prediction(
         server.client.post("/v1/predict", json={"texts": ["tech"]}, headers=BEARER)
         wrong = server.client.post("/v1/predict", json={"textz": ["tech"]}, headers=BEARER)
         metrics = server.client.get("/metrics", headers=BEARER)
-        deadline = time.monotonic() + 5
-        while not server.rows:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: server.rows)
 
     told = [caplog.text, wrong.text, metrics.text, json.dumps(server.rows, default=str)]
     assert not any(KEY in each for each in told)

@@ -26,6 +26,7 @@ from lakeloop.tasks.classification import Label
 from lakeloop.tasks.reading import Instance
 from lakeloop.tasks.regression import Value
 from tests.support.serving import open_project, value
+from tests.support.waiting import until
 
 DAY = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -160,6 +161,7 @@ def test_only_a_full_batch_is_published_before_its_time(tmp_path: Path, metrics:
     log.start()
     for number in range(5):
         log.record(answered(number))
+    until(lambda: table.calls >= 2)
     time.sleep(0.2)
 
     # The full one, and what came while it was published; what came after that waits for its minute.

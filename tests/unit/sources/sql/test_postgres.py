@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from lakeloop.errors import ConfigurationError, DataError, LakeloopError, ServiceError
+from lakeloop.local.airflow_env import free_port
 from lakeloop.settings import Settings
 from lakeloop.sources.sql import postgres as driver
 from lakeloop.sources.sql.source import SqlRows
@@ -233,10 +233,7 @@ def test_who_is_not_let_in_is_told_so_without_the_password(
 
 
 def test_a_server_that_is_away_is_worth_another_try(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    monkeypatch.setenv("LAKELOOP_CONN_CRM", f"postgresql://loop:pass@127.0.0.1:{port}/postgres")
+    monkeypatch.setenv("LAKELOOP_CONN_CRM", f"postgresql://loop:pass@127.0.0.1:{free_port()}/postgres")
     with pytest.raises(ServiceError, match="PostgreSQL does not answer"):
         opened().find(DAY)
     assert opened().partitions() == []

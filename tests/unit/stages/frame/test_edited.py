@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from lakeloop.errors import ConfigurationError
@@ -19,6 +19,7 @@ from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.readmit import correct
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.frame.status import loop_status
+from tests.support.examples import examples
 from tests.support.quick_stages import quick
 from tests.support.small_loop import small_loop
 from tests.unit.stages.frame.test_readmit import DAY, counts, ids, line, nothing, opened, put, run_day
@@ -132,6 +133,15 @@ def test_rows_that_would_be_refused_again_are_all_told_and_nothing_is_kept(folde
     )
     assert len(edits.corrections) == 1
     assert corrections_of(context.lake, DAY) == []
+
+
+def test_a_row_that_would_stop_its_day_is_refused_when_it_is_edited(folder: Path) -> None:
+    put(folder, line("a"), line("b", "cooking"), BROKEN)
+    context = opened(folder, checks={"task_severity": "batch"})
+    run_day(context)
+    (row,) = exported(context, folder)
+    edits = taken(context, folder, [row | {"id": "c", "text": "story c", "label": "baking"}])
+    assert [(one.at, one.reason.partition(":")[0]) for one in edits.problems] == [(1, "label_unknown")]
 
 
 @pytest.mark.parametrize(
@@ -283,7 +293,7 @@ def test_a_run_that_was_killed_between_its_tables_loses_no_row_of_a_drop_that_is
 
 
 @pytest.mark.slow
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(3, deep=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(["label", "broken", "mend", "redeliver", "again"]))
 def test_any_order_of_correcting_mending_and_redelivering_ends_in_the_same_tables(
     folder: Path, order: list[str]
