@@ -48,6 +48,7 @@ LIGHT = (
     "lakeloop.hosts",
     "lakeloop.jobs",
     "lakeloop.measures",
+    "lakeloop.plural",
     "lakeloop.records",
     "lakeloop.settings",
     "lakeloop.spec",

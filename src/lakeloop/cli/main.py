@@ -68,9 +68,9 @@ for group in (
     impact,
     lake,
     mirror,
+    disk,
     doctor,
     local_stack,
-    disk,
 ):
     app.add_typer(group.app)
 

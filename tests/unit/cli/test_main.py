@@ -15,11 +15,11 @@ from tests.support.command import Run
 from tests.unit.test_arrows import HEAVY
 
 VERBS = (
-    "check", "schema", "eject", "new", "examples", "ingest", "transform", "validate", "dataset", "train",
-    "evaluate", "release", "trial", "rollout", "monitor", "maintain", "run", "start", "serve", "status",
+    "check", "schema", "eject", "new", "examples", "ingest", "labels", "transform", "validate", "dataset",
+    "train", "evaluate", "release", "trial", "rollout", "monitor", "maintain", "run", "start", "serve", "status",
     "why", "search", "quarantine", "readmit", "corrections", "impact", "reset", "evolve", "mirror", "approve",
     "reject", "dossier", "models", "promote", "rollback", "compare", "lineage", "keep", "export", "score",
-    "explain", "up", "down", "demo", "doctor",
+    "explain", "disk", "doctor", "up", "down", "demo",
 )  # fmt: skip
 
 

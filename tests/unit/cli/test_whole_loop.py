@@ -187,7 +187,7 @@ def test_why_names_what_differs_from_the_last_time_and_what_is_equal(run: Run, p
 
 def test_why_refuses_a_stage_whose_inputs_alone_do_not_decide(run: Run) -> None:
     ended = run("why", "tickets", "--stage", "rollout")
-    assert (ended.code, "ingest, transform, validate, dataset, train" in ended.err) == (64, True)
+    assert (ended.code, "ingest, labels, transform, validate, dataset, train" in ended.err) == (64, True)
     assert "did you mean transform?" in run("why", "tickets", "--stage", "transfrom").err
     assert run("why", "tickets", "--stage", "ingest", "--candidate", "baseline").code == 64
 
