@@ -35,6 +35,12 @@ os.environ.update(
     OMP_WAIT_POLICY="PASSIVE",
 )
 os.environ.pop("WANDB_API_KEY", None)
+# What makes rich and Typer write for a terminal, or for one of another width.
+for name in (
+    "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "CLICOLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE",
+    "GITHUB_ACTIONS", "COLUMNS", "LINES",
+):  # fmt: skip
+    os.environ.pop(name, None)
 collect_rarely()
 gc.disable()  # until all is imported
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from lakeloop.proposal.doubts import doubts
@@ -100,9 +101,9 @@ class ProposedColumn:
         """What it is, for an error."""
         return f"{self.name}: {self.type} such as {quote(self.example)}; {self.evidence}"
 
-    @property
+    @cached_property
     def in_words(self) -> Counter[str]:
-        """`counts`, of the values in words as the mart has them."""
+        """`counts`, of the values in words as the mart has them; made once, and changed by nobody."""
         found: Counter[str] = Counter()
         for value, times in self.counts.items():
             if word := _in_words(str(value), self.type):

@@ -118,7 +118,7 @@ class Proposed:
         return column.filled * says * tells * (0.5 if most > 0.97 else 1)
 
     def answers(self, column: SeenColumn) -> Counter[str]:
-        return column.in_words
+        return Counter(column.in_words)
 
     def unknown(self, column: SeenColumn) -> int:
         return sum(times for _, times, known in _ranked(column) if not known)

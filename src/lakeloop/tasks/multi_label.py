@@ -75,7 +75,8 @@ class Proposed:
             return 0
         if all(value.lstrip().startswith("[") for value in column.in_words):
             return 0  # lists as JSON or Python writes them: their brackets and quotes would be part of names
-        several = sum(times for value, times in column.in_words.items() if self._separator(column) in value)
+        separator = self._separator(column)
+        several = sum(times for value, times in column.in_words.items() if separator in value)
         if self._combines(column):
             # A little better than of single answers, whose classes would be combinations.
             return 1.25 if named else max(column.filled, OneOfMany().fit(column)) + 0.01
@@ -135,8 +136,9 @@ class Proposed:
 
     def _labels(self, column: SeenColumn) -> Counter[str]:
         found: Counter[str] = Counter()
+        separator = self._separator(column)
         for value, times in column.in_words.items():
-            for label in parts_of(value, self._separator(column)):
+            for label in parts_of(value, separator):
                 found[label] += times
         return found
 
