@@ -73,7 +73,7 @@ def fault_in(error: BaseException) -> Fault | None:
 def in_short(error: BaseException) -> str:
     """The words of a client on one line, without colours, queries of addresses and its inner structure."""
     said = _COLOURS.sub("", str(error)).partition(_DEBUG)[0]
-    return re.sub(r"\?\S*", "", " ".join(said.split()))
+    return re.sub(r"(?<=\w)\?\S*", "", " ".join(said.split()))
 
 
 def is_panic(error: BaseException) -> bool:

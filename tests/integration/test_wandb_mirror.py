@@ -207,6 +207,19 @@ def test_a_version_is_an_artifact_by_reference_and_its_aliases_move(
     assert json.loads(told[1]["metadata"])["digest"] == registry.champion().digest  # type: ignore[union-attr]
 
 
+def test_a_version_of_a_lake_on_s3_is_named_and_the_store_is_not_asked(
+    settings: Settings, tmp_path: Path
+) -> None:
+    (card := tmp_path / "v1.json").write_text("{}")
+    path = settings.journals / "news/registry/2026-11-20/one.jsonl"
+    with JournalTracker(path, JournalIdentity("news", "registry", "2026-11-20", "run#1")) as tracker:
+        tracker.artifact("news-model", "model", card, {"digest": "d"}, refers_to="s3://bucket/lake/models/v1")
+    mirror(settings)
+    (told,) = of_type("artifact", mirrored(path))
+    assert json.loads(told["metadata"])["model"] == "s3://bucket/lake/models/v1"
+    assert [each["path"] for each in told["manifest"]["contents"]] == ["v1.json"]
+
+
 def test_no_secret_is_in_any_file(replayed: Replayed) -> None:
     files = [file for file in replayed.settings.home.rglob("*") if file.is_file()]
     assert any(file.suffix == ".wandb" for file in files)

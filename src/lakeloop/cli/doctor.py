@@ -17,6 +17,7 @@ from lakeloop.full_disk import bytes_left
 from lakeloop.spec.quoting import printable
 
 if TYPE_CHECKING:
+    from lakeloop.lake.remote import Remote
     from lakeloop.settings import Settings
 
 app = typer.Typer()
@@ -99,11 +100,15 @@ def _unwritable(place: Path) -> str:
     return ""
 
 
-def _reach(settings: Settings, rounds: int) -> Iterator[Finding]:  # noqa: ARG001
+def _store(settings: Settings, rounds: int) -> Iterator[Finding]:
     from lakeloop.lake.remote import options_of, remote_of
 
-    if (remote := remote_of(settings.lake, options_of(settings))) is None:
-        return
+    if remote := remote_of(settings.lake, options_of(settings)):
+        yield _reached(remote)  # what cannot be reached is told once
+        yield _once(remote, rounds)
+
+
+def _reached(remote: Remote) -> Finding:
     client, store = remote.folders()
     path = f".lakeloop/doctor/{uuid.uuid4().hex}"
     with remote.told():
@@ -115,21 +120,17 @@ def _reach(settings: Settings, rounds: int) -> Iterator[Finding]:  # noqa: ARG00
     place = f"{remote.base} at {remote.endpoint or 'AWS'}"
     if missing:
         said = f"{place}: what was written is not {' and not '.join(missing)}"
-        yield Finding("lake", said, "use a store whose objects are there once they are put")
-    else:
-        yield Finding("lake", f"{place}: put, read, listed, deleted")
+        return Finding("lake", said, "use a store whose objects are there once they are put")
+    return Finding("lake", f"{place}: put, read, listed, deleted")
 
 
-def _once(settings: Settings, rounds: int) -> Iterator[Finding]:
+def _once(remote: Remote, rounds: int) -> Finding:
     from lakeloop.lake.probe import refusal, remember, try_store
-    from lakeloop.lake.remote import options_of, remote_of
 
-    if (remote := remote_of(settings.lake, options_of(settings))) is None:
-        return
     probe = try_store(remote, rounds=rounds)
     remember(remote, probe)
     refused = refusal(remote, probe)
-    yield Finding(
+    return Finding(
         "put-if-absent",
         probe.counts if probe.passed else f"{refused.message}; {refused.found}",
         "" if probe.passed else refused.remedy,
@@ -139,7 +140,6 @@ def _once(settings: Settings, rounds: int) -> Iterator[Finding]:
 Check = Callable[["Settings", int], Iterator[Finding]]
 CHECKS: dict[str, Check] = {
     "looking at the disks": _disks,
-    "reaching the lake": _reach,
-    "trying put-if-absent": _once,
+    "trying the store of the lake": _store,
 }
 """What is shown meanwhile -> the check, in this order."""

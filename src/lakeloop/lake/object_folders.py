@@ -70,7 +70,11 @@ class ObjectFolders:
         if self.exists(name):
             return
         place = uuid.uuid4().hex
-        sent = {file: self._send(f"{name}/{place}/{file}", _blocks_of(folder / file)) for file in manifest}
+        sent = {
+            file: self._send(f"{name}/{place}/{file}", _blocks_of(folder / file))
+            for file in manifest
+            if (folder / file).is_file()
+        }
         self._settle(name, place, sent, lambda sent: require_copied(folder, manifest, sent))
 
     def copy(self, source: Found, name: str, intact: Intact) -> None:

@@ -46,10 +46,7 @@ _MANY_FILES = 32
 
 
 class Lake:
-    """The tables and folders of one loop, below `<root_uri>/<loop>`; `root_uri` is a path, file: or s3:.
-
-    `storage_options` are credentials and options of the object store. `told` is that of `DeltaStore`.
-    """
+    """The tables and folders of one loop, below `<root_uri>/<loop>`: a path, or s3: with its options."""
 
     def __init__(self, root_uri: str, loop: str, storage_options: Mapping[str, str] | None = None) -> None:
         self.loop = loop
@@ -70,8 +67,7 @@ class Lake:
         """Create all tables of the loop that are missing; cheap when they are there.
 
         Raises:
-            ConfigurationError: the columns of the loop file are not those of the existing table; or a store
-                lets nobody in, or several win (`probe`).
+            ConfigurationError: a table has other columns; or a store lets nobody in, or several win.
             ServiceError: the store is away.
         """
         require_kept(self._root)

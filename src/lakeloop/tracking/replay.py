@@ -233,7 +233,10 @@ class Replay:
                 artifact.add_file(str(path))
             if uri := data.get("refers_to"):
                 # By its address: what lies there is named by the digest among the metadata.
-                artifact.add_reference(as_uri(uri), name="model", checksum=False)
+                if uri.startswith("s3://"):
+                    artifact.metadata["model"] = uri  # for a reference W&B asks the store, with boto3
+                else:
+                    artifact.add_reference(as_uri(uri), name="model", checksum=False)
         except (OSError, ValueError) as error:
             log.warning("%s: artifact %s is mirrored without contents: %s", self.path, data["name"], error)
         if data.get("used"):
