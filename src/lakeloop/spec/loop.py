@@ -14,7 +14,7 @@ from pydantic import field_validator, model_validator
 from lakeloop.measures.base import MetricSpec
 from lakeloop.measures.registry import ABSTAINING, NEEDED, learning_metrics_of, limited, metric_of, metrics_of
 from lakeloop.spec.base import NOTHING, SMALL_NAME, Section, short_form, text_like
-from lakeloop.spec.checks import Checks, OneOf, RowCheck
+from lakeloop.spec.checks import Checks, Length, OneOf, RowCheck
 from lakeloop.spec.clean import Clean
 from lakeloop.spec.columns import ColumnType
 from lakeloop.spec.contract import column_rule
@@ -27,7 +27,7 @@ from lakeloop.spec.score import Score
 from lakeloop.spec.source import Source
 from lakeloop.spec.split import Split
 from lakeloop.spec.tasks import Task
-from lakeloop.spec.tasks.base import LANGUAGE, TEXT_PAIR
+from lakeloop.spec.tasks.base import LANGUAGE, TEXT, TEXT_PAIR
 from lakeloop.spec.train import Train
 from lakeloop.spec.watch import Keep, Schedule
 
@@ -120,6 +120,8 @@ class LoopSpec(Section):
         if self.clean.languages:
             known = (*self.clean.languages, UNDETERMINED)
             own = [OneOf(kind="one_of", column=LANGUAGE, values=known)]
+        if (length := self.clean.length).bounded:
+            own.append(Length(kind="length", column=TEXT, min=length.min, max=length.max, unit=length.unit))
         zone = self.schedule.timezone
         return (*self.task.row_checks(), *own, *(check.in_zone(zone) for check in self.checks.rows))
 
