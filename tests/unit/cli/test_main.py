@@ -19,7 +19,7 @@ VERBS = (
     "evaluate", "release", "trial", "rollout", "monitor", "maintain", "run", "start", "serve", "status",
     "why", "search", "quarantine", "readmit", "impact", "reset", "evolve", "mirror", "approve", "reject",
     "dossier", "models", "promote", "rollback", "compare", "lineage", "keep", "export", "score", "explain",
-    "up", "down", "demo",
+    "up", "down", "demo", "disk",
 )  # fmt: skip
 
 
