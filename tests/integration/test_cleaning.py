@@ -64,3 +64,21 @@ def test_rows_are_tagged_with_their_language_and_those_in_others_are_set_aside(t
     assert spoken == {"en": 9, "und": 1}
     before = context.lake.read("mart", partition="2026-11-15")["language"].to_pylist()
     assert before == [None] * 9, "a day of before goes on being there"
+
+
+def test_rows_of_another_length_are_set_aside_by_words(tmp_path: Path) -> None:
+    asked = {"length": {"unit": "words", "min": 2, "max": 4}}
+    context = open_context(tmp_path, small_loop(clean=asked, checks={"max_quarantined_share": 0.5}))
+    write_dbt_project(context.settings.dbt)
+    labels = ("business", "sports", "tech")
+    rows = [{"id": f"k{n}", "text": f"story {n}", "label": labels[n % 3]} for n in range(9)]
+    sent = ["one", "now this is far too long", "this is just right"]
+    drop(context, [*rows, *({"id": f"c{n}", "text": text, "label": "tech"} for n, text in enumerate(sent))])
+    _, _, validated = run_all(context)
+    assert validated.counts is not None
+    assert (validated.counts.accepted, validated.counts.quarantined) == (10, 2)
+    refused = context.lake.read("quarantine", partition=DAY).to_pylist()
+    assert {(row["row_key"], row["reason"]) for row in refused} == {
+        ("c0", "text_too_short"),
+        ("c1", "text_too_long"),
+    }

@@ -13,6 +13,7 @@ from lakeloop.disk.base import Place
 from lakeloop.disk.clean import look
 from lakeloop.lake.delta import DeltaStore
 from lakeloop.lake.upkeep import remove_leftovers, tidy_table
+from lakeloop.locks import locked
 from lakeloop.records import now
 from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.session import StageContext
@@ -157,3 +158,11 @@ def test_everything_in_the_home_belongs_to_a_kind_and_is_counted(context: StageC
     assert abs(sum(path.stat().st_size for path in found) - counted) < 5000  # manifests, locks
     assert record.metrics["disk/bytes"] > 10_000
     assert record.metrics["disk/candidates"] > 1000
+
+
+def test_where_another_loop_is_cleaning_for_long_the_rest_is_done(
+    context: StageContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lakeloop.disk.clean._WAIT_SECONDS", 0.1)
+    with locked(context.settings.home / ".disk.lock"):
+        assert "0 MB freed;" in maintain(context, DAYS[0]).reason

@@ -123,10 +123,10 @@ def _beyond(
     used: Mapping[str, datetime], needed: Mapping[str, str], keep: Keep, at: datetime
 ) -> frozenset[str]:
     """The candidates that nothing needs and that are too many, those that were used last not among them."""
-    if keep.candidates is None:
+    if (most := keep.most_candidates) is None:
         return frozenset()
     others = sorted(used.keys() - needed.keys(), key=lambda name: (used[name], name), reverse=True)
-    return frozenset(name for name in others[keep.candidates :] if used[name] < at - _AT_WORK)
+    return frozenset(name for name in others[most:] if used[name] < at - _AT_WORK)
 
 
 def _needed(files: LakeFiles, entries: Sequence[StageRecord]) -> dict[str, str]:

@@ -138,6 +138,7 @@ class Asking:
         attempt.challenger.tally.answered()
         seconds = time.monotonic() - exchange.started
         exchange.served.metrics.roles["canary"].answered(len(exchange.rows), seconds)
+        exchange.served.count_unusual(exchange.rows)
         return response, None
 
     async def _by_champion(self, exchange: Exchange, *, stepped_in: bool) -> PredictResponse:
@@ -156,6 +157,7 @@ class Asking:
             await self._failed(exchange, error, asked)
             raise
         exchange.served.metrics.roles["champion"].answered(len(exchange.rows), time.monotonic() - asked)
+        exchange.served.count_unusual(exchange.rows)
         return response
 
     async def _failed(

@@ -18,6 +18,7 @@ from lakeloop.serving.messages import PredictResponse
 from lakeloop.serving.metrics import LoopMetrics
 from lakeloop.serving.router import answering
 from lakeloop.serving.slots import ServedModel, Slots
+from lakeloop.spec.clean import TextLength
 from lakeloop.tasks.base import Answer
 from lakeloop.tasks.reading import Instance, Reading
 
@@ -38,6 +39,13 @@ class ServedLoop:
     predictions: PredictionLog
     observations: ObservationLog
     metrics: LoopMetrics
+    length: TextLength | None = None
+    """How long the texts are that its rows are taken from."""
+
+    def count_unusual(self, rows: Sequence[Instance]) -> None:
+        """Count the texts that were answered and would be quarantined, among rows, for their length."""
+        if self.length is not None and self.length.bounded:
+            self.metrics.outside_length.inc(sum(self.length.leaves_out(each.text) for each in rows))
 
     @property
     def logs(self) -> tuple[TableLog, ...]:

@@ -129,6 +129,12 @@ class _RoleCounts:
         self.texts = Counter(
             "lakeloop_role_texts", "Texts that a version answered in its role.", _ROLE, registry=registry
         )
+        self.outside_length = Counter(
+            "lakeloop_texts_outside_length",
+            "Texts that were answered and are shorter or longer than clean.length lets rows be.",
+            _LOOP,
+            registry=registry,
+        )
         self.seconds = Histogram(
             "lakeloop_role_seconds",
             "Time in which a version answered a request, with its wait for a turn.",
@@ -192,6 +198,7 @@ class LoopMetrics:
 
     def __init__(self, metrics: ServerMetrics, loop: str) -> None:
         self.texts = metrics.texts.labels(loop)
+        self.outside_length = metrics.roles.outside_length.labels(loop)
         self.refused = metrics.load_failures.labels(loop, "refused")
         self.postponed = metrics.load_failures.labels(loop, "postponed")
         self.logs: dict[Logged, LogMetrics] = {

@@ -101,7 +101,9 @@ def _open_loop(
     observations = ObservationLog(
         spool("observations"), publish("observations"), metrics, flush_seconds=seconds, keep=how
     )
-    served = ServedLoop(loop.name, loop.task.kind, Slots(loop.name), predictions, observations, metrics)
+    served = ServedLoop(
+        loop.name, loop.task.kind, Slots(loop.name), predictions, observations, metrics, loop.clean.length
+    )
     source = RegistrySource(lake, loop.deploy.abstain)
     cache = ModelCache(source, home / "models", limits.threads, limits.device)
     watch = LoopWatch(served.slots, source, cache, metrics, poll_seconds=limits.poll_seconds)

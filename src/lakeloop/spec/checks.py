@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lakeloop.spec.base import MART, Identifier, Section, Share, Words, text_like
 from lakeloop.spec.batch import BatchCheck, ColumnKind
+from lakeloop.spec.clean import LengthUnit
 from lakeloop.spec.history import HistoryOrNot
 from lakeloop.spec.rules import Broken, broken_limits, refuse_broken
 
@@ -94,8 +95,9 @@ class Length(CheckBase):
 
     kind: Annotated[Literal["length"], MART]
     min: Annotated[int, MART] = Field(default=1, ge=0)
-    """Characters after trimming."""
+    """Characters after trimming, or words."""
     max: Annotated[int | None, MART] = Field(default=None, ge=1)
+    unit: Annotated[LengthUnit, MART] = "characters"
 
     @model_validator(mode="after")
     def _can_be_met(self) -> Self:

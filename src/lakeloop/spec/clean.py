@@ -12,7 +12,45 @@ from lakeloop.spec.rules import Broken, refuse_broken
 
 PersonalKind = Literal["mail", "iban", "card", "ip", "account", "phone"]
 """What `lakeloop.cleaning.personal.registry` knows."""
+LengthUnit = Literal["characters", "words"]
+"""Words are what stands between white space."""
 _TEXT = Mark(("built", "weights"))
+
+
+class TextLength(Section):
+    """How long texts may be, in the column `task.text`, after all other steps. Without a key: any length.
+
+    It takes rows out and changes no text, so that a request is answered whatever its length.
+    """
+
+    unit: Annotated[LengthUnit, Mark(("mart", "dataset"))] = "characters"
+    """Of all three."""
+    min: Annotated[int, Mark(("mart",))] = Field(default=0, ge=0)
+    """A row with a shorter text is quarantined."""
+    max: Annotated[int | None, Mark(("mart",))] = Field(default=None, ge=1)
+    """A row with a longer text is quarantined."""
+    outliers: Annotated[float | None, Mark(("dataset",))] = Field(default=None, ge=1, le=20)
+    """Without a number of your own for a length: texts that are unusual among all that are published are left
+    out of the training rows, those whose logarithm of the length is more than so many standard deviations,
+    told robustly, from the median. 4 takes the few that hardly belong to the others. The mart, validation and
+    test rows keep them."""
+
+    @property
+    def bounded(self) -> bool:
+        """Whether rows are quarantined for it."""
+        return self.min > 0 or self.max is not None
+
+    def leaves_out(self, text: str) -> bool:
+        """Whether a row with this text would be quarantined."""
+        # Python's white space has five separators more than Unicode's, which no text of people has.
+        found = len(text.split()) if self.unit == "words" else len(text.strip())
+        return found < self.min or (self.max is not None and found > self.max)
+
+    @model_validator(mode="after")
+    def _some_length_can_pass(self) -> Self:
+        if self.max is not None and self.max < self.min:
+            refuse_broken([Broken("max", "no length can pass", f"at least min ({self.min})", str(self.max))])
+        return self
 
 
 class Clean(Section):
@@ -38,6 +76,7 @@ class Clean(Section):
     for a text too short to tell), for checks, for slices of the evaluation, for your own SQL."""
     languages: Annotated[tuple[str, ...], Mark(("built", "mart"))] = ()
     """Languages that texts may be in; a row in another one is quarantined, one too short to tell is not."""
+    length: TextLength = Field(default=TextLength())
     drop_near_duplicates: Annotated[bool, Mark(("built", "mart"))] = True
     """Of the good rows of a day whose texts differ only in case, white space and the punctuation between
     words, keep the first. Letters, numbers, symbols, emoji and signs such as # % @ / count: C, C++ and C#

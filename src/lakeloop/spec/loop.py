@@ -14,7 +14,7 @@ from pydantic import field_validator, model_validator
 from lakeloop.measures.base import MetricSpec
 from lakeloop.measures.registry import ABSTAINING, NEEDED, learning_metrics_of, limited, metric_of, metrics_of
 from lakeloop.spec.base import NOTHING, SMALL_NAME, Mark, Section, short_form, text_like
-from lakeloop.spec.checks import Checks, OneOf, RowCheck
+from lakeloop.spec.checks import Checks, Length, OneOf, RowCheck
 from lakeloop.spec.clean import Clean
 from lakeloop.spec.columns import ColumnType
 from lakeloop.spec.contract import column_rule
@@ -28,7 +28,7 @@ from lakeloop.spec.score import Score
 from lakeloop.spec.source import Source
 from lakeloop.spec.split import Split
 from lakeloop.spec.tasks import Task
-from lakeloop.spec.tasks.base import LANGUAGE, TEXT_PAIR
+from lakeloop.spec.tasks.base import LANGUAGE, TEXT, TEXT_PAIR
 from lakeloop.spec.train import Train
 from lakeloop.spec.watch import Keep, Schedule
 
@@ -140,6 +140,8 @@ class LoopSpec(Section):
         if self.clean.languages:
             known = (*self.clean.languages, UNDETERMINED)
             own = [OneOf(kind="one_of", column=LANGUAGE, values=known)]
+        if (length := self.clean.length).bounded:
+            own.append(Length(kind="length", column=TEXT, min=length.min, max=length.max, unit=length.unit))
         zone, severity = self.schedule.timezone, {"severity": self.checks.task_severity}
         of_task = (check.model_copy(update=severity) for check in self.task.row_checks())
         return (*of_task, *own, *(check.in_zone(zone) for check in self.checks.rows))

@@ -28,10 +28,17 @@ class Keep(Section):
     training and of evaluations that wait for a decision stay longer. null: for ever."""
     candidates: Annotated[int | None, NOTHING] = Field(default=3, ge=0, le=100000)
     """How many candidates keep their weights that long, besides those that stay longer and those that were
-    used within the hour: the ones that were used last. null: any number."""
+    used within the hour: the ones that were used last. null, and where the file says `candidate_days` and not
+    this: any number."""
     versions: Annotated[int | None, NOTHING] = Field(default=None, ge=1, le=100000)
     """How many of the newest versions keep their weights, besides the champion, the one that a rollback goes
     back to and those that were champion within a week. Default: all."""
+
+    @property
+    def most_candidates(self) -> int | None:
+        """`candidates`; None for any number, also for who asked for days before there was a number."""
+        asked_for_days = "candidate_days" in self.model_fields_set
+        return None if asked_for_days and "candidates" not in self.model_fields_set else self.candidates
 
 
 class Schedule(Section):

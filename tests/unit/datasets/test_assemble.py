@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakeloop.datasets.assemble import SPLITS, Assembled, assemble, deal
+from lakeloop.spec.clean import TextLength
 from lakeloop.spec.split import Split
 from tests.support.small_loop import MART, mart_rows
 
@@ -118,3 +119,19 @@ def test_a_text_that_is_much_like_one_of_a_day_before_is_left_out_where_that_was
     assert early[4]["row_id"] in kept
     assert late[7]["row_id"] not in kept
     assert assembled.rows + assembled.duplicates + assembled.similar == 60
+
+
+def test_texts_of_unusual_length_are_no_training_rows_where_that_was_asked_for() -> None:
+    rows = mart_rows("2026-11-16", 400)
+    for number in range(0, 400, 20):
+        rows[number]["text"] = f"story {number} " + "and so on " * 500
+    plain = assemble(mart(rows), SPLIT, TASK)
+    assembled = assemble(mart(rows), SPLIT, TASK, length=TextLength(outliers=4, unit="words"))
+    long = {
+        name: sum(len(text) > 1000 for text in table["text"].to_pylist())
+        for name, table in assembled.tables.items()
+    }
+    assert plain.unusual == 0
+    assert assembled.unusual == 20 - long["validation"] - long["test"] > 0
+    assert long["train"] == 0
+    assert assembled.rows == plain.rows - assembled.unusual

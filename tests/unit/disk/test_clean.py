@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,15 +171,13 @@ def test_the_cache_keeps_what_was_used_last(context: StageContext, put: Put) -> 
         ("pieces/small/key/0.parquet", "pieces"),
         (".score-abcd1234/rows.parquet", "scratch"),
         (f"work/small/ingest/{DAYS[0]}/.record.json.12.tmp", "scratch"),
-        (f"work/small/{GOING}1/rest", "scratch"),
     ],
 )
 def test_what_is_old_goes_and_what_is_young_stays(
     context: StageContext, put: Put, name: str, kind: str
 ) -> None:
     path = put(name, days=0.01)
-    if GOING not in name:
-        assert freed(context) == {}
+    assert freed(context) == {}
     put(name, days=100)
     assert freed(context) == {kind: 1}
     assert not path.exists()
@@ -319,7 +318,8 @@ def test_a_cleaning_that_is_killed_is_finished_by_the_next(
     assert not folder.exists()
     (half,) = folder.parent.iterdir()
     assert half.name.startswith(GOING)
-    assert freed(context) == {"scratch": 1}
+    assert freed(context) == {}, "it may be going on"
+    assert {each.kind for each in clean(replace(place(context), at=time.time() + 700))} == {"scratch"}
     assert not half.exists()
 
 

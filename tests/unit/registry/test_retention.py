@@ -81,6 +81,19 @@ def test_candidates_that_were_decided_upon_go_when_their_days_are_over(
     assert stored_names(context.lake.files, "models")  # versions stay
 
 
+def test_of_candidates_that_nothing_needs_the_last_few_stay(context: StageContext) -> None:
+    rounds = [round_of(context, day, number) for number, day in enumerate(DAYS, 1)]
+    in_a_day = now() + timedelta(days=1)
+    assert going(context, in_a_day) <= rounds[0]
+    assert len(going(context, in_a_day)) == 1, "three stay, besides the newest two"
+    assert going(context, in_a_day, candidates=0) == rounds[0] | rounds[1]
+    assert going(context, now(), candidates=0) == set(), "used within the hour"
+    assert going(context, in_a_day, candidates=None) == set()
+    assert going(context, in_a_day, candidate_days=90) == set(), "who asked for days gets them"
+    assert going(context, MONTHS_LATER, candidate_days=None) == set()
+    assert going(context, in_a_day, candidate_days=90, candidates=2) == rounds[0]
+
+
 def test_the_newest_training_and_what_waits_for_the_gate_stay_however_old(context: StageContext) -> None:
     waiting = round_of(context, DAYS[0], 1, decide=False)
     newer = round_of(context, DAYS[1], 2, judge=False)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from lakeloop.serving.exchange import ServedLoop
 from lakeloop.serving.metrics import ServerMetrics, Timing
+from lakeloop.serving.slots import Slots
+from lakeloop.spec.clean import TextLength
+from lakeloop.tasks.reading import Instance
 from tests.support.serving import value
 
 SCOPE = {"type": "http", "method": "POST", "path": "/v1/predict"}
@@ -45,3 +51,13 @@ def test_a_request_is_counted_once_under_its_code(metrics: ServerMetrics, app: o
     }
     assert counted[code] == 1
     assert sum(counted.values()) == 1
+
+
+def test_texts_that_rows_could_not_have_are_answered_and_counted(metrics: ServerMetrics) -> None:
+    bounds = TextLength(min=2, max=3, unit="words")
+    logs: Any = None
+    served = ServedLoop("news", "classification", Slots("news"), logs, logs, metrics.of_loop("news"), bounds)
+    served.count_unusual([Instance("one"), Instance("one two"), Instance("one two three four")])
+    assert value(metrics, "lakeloop_texts_outside_length_total", loop="news") == 2
+    replace(served, length=TextLength()).count_unusual([Instance("")])
+    assert value(metrics, "lakeloop_texts_outside_length_total", loop="news") == 2

@@ -240,3 +240,13 @@ def test_a_key_of_section_train_counts_for_every_method_that_does_not_ignore_it(
         assert candidate_settings(train, candidate)["noise"] == 0.1
         assert train.settings_of(candidate)["noise"] == 0.1
     assert "epochs" not in train.settings_of(BASELINE)
+
+
+def test_what_texts_may_be_long_decides_rows_and_nothing_while_it_is_off(loop: LoopSpec) -> None:
+    assert identity(changed(loop, clean={"length": {}}), "mart", "dataset", "weights") == identity(
+        loop, "mart", "dataset", "weights"
+    )
+    bounded = changed(loop, clean={"length": {"max": 9}})
+    assert identity(bounded, "mart")["clean"] == {"length": {"max": 9}}
+    assert identity(bounded, "weights") == identity(loop, "weights")
+    assert identity(changed(loop, clean={"length": {"outliers": 4}}), "mart") == identity(loop, "mart")

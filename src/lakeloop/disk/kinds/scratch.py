@@ -16,6 +16,8 @@ _ATTEMPT = re.compile(r"\.[a-z]+-[a-z0-9_]{8}(-replaced)?")
 """As `lakeloop.scratch.folder` names them."""
 _HALF = re.compile(r"\..+\.tmp|frozen-[a-z0-9_]{8}")
 _DAY = 1.0
+_REMOVAL = 1 / 144
+"""Ten minutes, in days."""
 
 
 def _look(place: Place) -> Iterator[Item]:
@@ -23,7 +25,9 @@ def _look(place: Place) -> Iterator[Item]:
     for path in _below(home, keep):
         extent = extent_of(path)
         if path.name.startswith(GOING):
-            yield Item(path, extent, "", "its removal was not finished")
+            young = place.days_since(path.lstat().st_ctime) <= _REMOVAL  # its name is as old as that
+            needed = "it is being removed" if young else ""
+            yield Item(path, extent, needed, "its removal was not finished")
             continue
         young = place.days_since(extent.newest) <= _DAY
         needed = "an attempt may be at work on it" if young else ""

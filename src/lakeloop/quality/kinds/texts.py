@@ -36,6 +36,8 @@ class LengthKind:
     """Kind `length`. A missing value has no characters, so that `min: 1` also asks for presence."""
 
     def rules(self, check: Length) -> tuple[Rule, ...]:
+        if check.unit == "words":
+            return _by_words(check)
         column, value = check.column, value_of(check)
         length = f"coalesce(length(regexp_replace({value}, '^{_SPACE}+|{_SPACE}+$', '', 'g')), 0)"
         found = f"case when {value} is null then 'no value' else {length} || ' characters' end"
@@ -57,6 +59,23 @@ class LengthKind:
 
     def expectation(self, check: Length, rule: Rule) -> tuple[Expectation, Found]:  # noqa: ARG002
         return rows_expectation(rule)  # GX measures lengths before trimming
+
+
+def _by_words(check: Length) -> tuple[Rule, ...]:
+    column, words = check.column, _words(check.column)
+    found, rules = f"{words} || ' words'", []
+    if check.min > 0:
+        expected = f"at least {check.min} word(s)"
+        rules.append(Rule(f"{column}_too_short", column, expected, f"{words} < {check.min}", found))
+    if check.max is not None:
+        expected = f"at most {check.max} word(s)"
+        rules.append(Rule(f"{column}_too_long", column, expected, f"{words} > {check.max}", found))
+    return tuple(rules)
+
+
+def _words(column: str) -> str:
+    """How many words there are in a column, in SQL; a missing value has none."""
+    return f"len(regexp_extract_all(coalesce(cast({identifier(column)} as varchar), ''), '{_INK}+'))"
 
 
 class OneOfKind:
@@ -104,10 +123,7 @@ class AsManyWordsKind:
     """Kind `as_many_words`. A missing value has none."""
 
     def rules(self, check: AsManyWords) -> tuple[Rule, ...]:
-        own, other = (
-            f"len(regexp_extract_all(coalesce(cast({identifier(name)} as varchar), ''), '{_INK}+'))"
-            for name in (check.column, check.other)
-        )
+        own, other = map(_words, (check.column, check.other))
         found = f"{own} || ' words for ' || {other} || ' of {check.other}'"
         expected = f"as many words as {check.other} has"
         return (Rule(f"{check.column}_not_as_many", check.column, expected, f"{own} <> {other}", found),)

@@ -66,7 +66,8 @@ def _freeze(
     rows = _read_published(context, published, version)
     task = context.loop.task
     task_of(task).require_known(rows, context.loop.name)
-    assembled = assemble(rows, context.loop.split, task.roles(), task.reads, context.loop.clean.drop_similar)
+    clean = context.loop.clean
+    assembled = assemble(rows, context.loop.split, task.roles(), task.reads, clean.drop_similar, clean.length)
     digests = {day: found.digest for day, found in published.items()}
     card = describe(assembled, task, digests)
     _store(stage, assembled, card)
@@ -76,7 +77,8 @@ def _freeze(
     return stage.done(
         reason=f"{assembled.rows} rows of {len(published)} day(s), {days}: {sizes};"
         f" {counted(assembled.duplicates, 'repeated text')} left out"
-        + (f", {assembled.similar} much like an earlier one" if assembled.similar else ""),
+        + (f", {assembled.similar} much like an earlier one" if assembled.similar else "")
+        + (f", {counted(assembled.unusual, 'training row')} of unusual length" if assembled.unusual else ""),
         outputs={
             "dataset": card.folder_name,
             "digest": card.digest,
@@ -89,7 +91,10 @@ def _freeze(
             accepted=assembled.rows,
             duplicates=assembled.duplicates + assembled.similar,
         ),
-        metrics={f"rows/{name}": float(count) for name, count in card.rows.items()},
+        metrics={
+            **{f"rows/{name}": float(count) for name, count in card.rows.items()},
+            **({"clean/length": float(assembled.unusual)} if clean.length.outliers else {}),
+        },
     )
 
 

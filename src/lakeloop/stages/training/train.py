@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -335,7 +336,8 @@ def forget_others(stage: StageSession, kept: Path) -> None:
     """Remove the folders, 200 MB each, of this candidate's earlier jobs that are of no use any more."""
     for folder in stage.work.parent.glob("*/job-*"):
         if folder.resolve() != kept.resolve() and _is_of_no_use(stage, folder):
-            remove_job(folder)
+            with suppress(OSError):  # maintenance removes it at this moment, or it is another user's
+                remove_job(folder)
 
 
 def _is_of_no_use(stage: StageSession, folder: Path) -> bool:

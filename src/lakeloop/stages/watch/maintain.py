@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from lakeloop.errors import TransientError
 from lakeloop.records import StageRecord, now
 from lakeloop.stages.frame.pending import Standing, pending_work, standing_now
 from lakeloop.stages.frame.session import StageContext, StageSession
@@ -58,7 +59,13 @@ def _clean(context: StageContext) -> tuple[list[Freed], list[Counted]]:
     from lakeloop.settings import read_settings
 
     place = Place(context.settings, (context.loop,), now().timestamp(), read_settings(DiskLimits))
-    freed = clean(place)
+    freed: list[Freed] = []
+    try:
+        freed = clean(place)
+    except (
+        TransientError
+    ) as error:  # another loop's maintenance has that long to do; tomorrow is early enough
+        log.warning("disk: %s", error)
     for each in freed:
         log.info("disk: %s: %d removed, %d bytes", each.kind, each.things, each.bytes)
         if each.trouble:
