@@ -52,13 +52,15 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
     from lakeloop.sources.corrected import CorrectedDelivery
     from lakeloop.sources.kept import KeptDelivery
     from lakeloop.sources.registry import open_source
+    from lakeloop.stages.frame.emptied import emptied
 
     require_day(partition)
     with context.stage("ingest", partition, config=identity(context.loop, "raw")) as stage:
         source = open_source(context.loop, context.settings)
         corrections = corrections_of(context.lake, partition)
         mended = digest_of_day(corrections)
-        delivery = _found(context, source, partition) or _kept(context, stage, mended)
+        delivery = _found(context, source, partition) or emptied(context, source, partition)
+        delivery = delivery or _kept(context, stage, mended)
         if delivery is None:
             return stage.skipped(source.absence(partition), to_do=_TO_DO.format(context.loop.name))
         stage.inputs(drop=delivery.identity, **({"corrections": mended} if mended else {}))
@@ -144,6 +146,8 @@ def pending(standing: Standing) -> Iterator[Pending]:
             yield Pending("ingest", day, f"the drop of {day} was never ingested")
         elif day in standing.days_changed:
             yield Pending("ingest", day, f"the drop of {day} is another one since it was ingested")
+    for day in standing.days_emptied:
+        yield Pending("ingest", day, f"no record of {day} is left in the files that had them")
     for known in standing.days:
         mended = standing.corrections.get(known.partition)
         done = known.ingest.inputs.get("corrections", "") if known.ingest else ""

@@ -50,6 +50,8 @@ class Standing:
     """The days whose delivery is there and whole, oldest first."""
     days_changed: Sequence[str] = ()
     """Those of them whose delivery is another one than the one that was ingested."""
+    days_emptied: Sequence[str] = ()
+    """Days that were ingested and have no record any more, in files that are there."""
     activities: Sequence[Activity] = ()
     """What runs now, and what failed last."""
     new_rows: NewRows = all_rows
@@ -113,16 +115,18 @@ def standing_of(
     from lakeloop.lake.corrections import digests
     from lakeloop.sources.days import whole_days
     from lakeloop.sources.seen import changed_days
+    from lakeloop.stages.frame.emptied import emptied_days
 
     schedule = context.loop.schedule
     # Of the newest day, the schedule says when it is whole: nobody is before it.
     newest = newest_due(schedule.cron, schedule.timezone, now())
     there = whole_days(context.loop, context.settings, newest)
-    ingested = {
+    drops = {
         day.partition: day.ingest.inputs["drop"]
         for day in days_of(entries)
-        if day.ingest and "drop" in day.ingest.inputs and day.partition in there
+        if day.ingest and "drop" in day.ingest.inputs
     }
+    ingested = {day: drop for day, drop in drops.items() if day in there}
     changed = changed_days(context.loop, context.settings, ingested, patience)
     news = new_rows_in(context.lake, list(context.loop.task.roles()))
     activities = activities_of(context.settings.journals, context.loop.name)
@@ -132,6 +136,7 @@ def standing_of(
         history.alias("champion"),
         there,
         changed,
+        emptied_days(context, drops, set(there)),
         activities,
         news,
         unfinished(context.settings, context.loop.name),
