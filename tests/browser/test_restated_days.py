@@ -27,6 +27,7 @@ from tests.support.stack import ARRIVING_DAYS, RunningStack
 pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 DAYS = days(ARRIVING_DAYS)
+DATA = [stage.name for stage in STAGES if stage.phase == "data"]
 TABLES = ("raw", "staging", "mart", "quarantine")
 FOLLOWED = [f"{NAME}.{dag}" for dag in ("ingest", "transform", "train", "deploy")]
 PATIENCE_SECONDS = 900.0
@@ -121,7 +122,7 @@ def settle(api: AirflowApi, stack: RunningStack) -> None:
         if any(run["state"] in ACTIVE_STATES for run in api.runs(FOLLOWED)):
             quiet = time.monotonic()
         elif time.monotonic() - quiet > QUIET_SECONDS:
-            if not work_left(stack.context_of(NAME)):
+            if not any(step.stage in DATA for step in work_left(stack.context_of(NAME))):
                 return
             quiet = time.monotonic()
 

@@ -38,11 +38,10 @@ def emptied_days(context: StageContext, ingested: Iterable[str], there: Collecti
 
 def _files_of(context: StageContext, partition: str) -> set[str]:
     """The files that have what the lake has of the day."""
-    found: set[str] = set()
-    for table, where in (("raw", {}), ("quarantine", {"stage": "ingest"})):
-        try:
-            rows = context.lake.read(table, columns=["source_file"], partition=partition, **where)
-        except ConfigurationError:
-            continue
-        found.update(rows["source_file"].unique().to_pylist())
-    return found
+    lake, only = context.lake, ["source_file"]
+    try:
+        rows = lake.read("raw", columns=only, partition=partition)
+        refused = lake.read("quarantine", columns=only, partition=partition, stage="ingest")
+    except ConfigurationError:
+        return set()
+    return {*rows["source_file"].unique().to_pylist(), *refused["source_file"].unique().to_pylist()}
