@@ -33,7 +33,7 @@ from tests.support.small_loop import DAYS, small_context, small_loop
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = int(os.environ.get("LAKELOOP_TEST_WAYS", "6"))
+EXAMPLES = int(os.environ.get("LAKELOOP_TEST_WAYS", "3"))
 """Each takes three seconds."""
 TABLES = ("raw", "staging", "mart", "quarantine")
 DATA = [stage.name for stage in STAGES if stage.phase == "data"]
