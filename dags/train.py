@@ -13,9 +13,9 @@ the training is that of the newest published day, on all that is published. One 
 that are on their way through `ingest` and `transform`, in the triggerer and in no slot, so that a backfill
 ends in one; it goes on when none has moved for an hour. Triggered by hand, the form overrides the loop file
 for one run, and "train anyway" overrides the plan, waits for nothing and trains on the days up to the run's
-own. With a name in the field "experiment" the run is one: it trains whatever the plan says, on the
-newest published day unless the form names one, `evaluate` compares with the champion, and nothing follows:
-no asset event, no release, nothing due (`lakeloop status` shows it).
+own. With a name in the field "experiment" the run is one: it trains whatever the plan says, on the newest
+published day unless the form names one, `evaluate` compares with the champion, and nothing follows: no asset
+event, no release, nothing due (`lakeloop status` shows it).
 
 **Inputs and outputs.** In: all published days of the mart. Out: a frozen data set, the candidates, an
 evaluation with its report, asset `lakeloop.<loop>.candidate`. When no training is due `plan` ends green,

@@ -15,7 +15,6 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from lakeloop.attempt import Attempt
-from lakeloop.plural import counted
 from lakeloop.records import now
 from lakeloop_airflow.loops import installation
 
@@ -41,6 +40,8 @@ def days_coming(loop: str, count: CountRuns, dags: Sequence[str] = DAGS) -> tupl
 
 def described(coming: Sequence[int], dags: Sequence[str] = DAGS) -> str:
     """`days_coming` for people; empty when none is on its way."""
+    from lakeloop.plural import counted
+
     *runs, between = coming
     named = [counted(number, "run") + f" of {dag}" for number, dag in zip(runs, dags, strict=True) if number]
     if between:

@@ -249,6 +249,7 @@ PATHS = (
     "",
     "loops/news",
     f"loops/news?day={FAILED}",
+    f"impact/news/{DAYS[0]}",
     "loops/stars",
     "models/news/v1",
     "models/news/v2",

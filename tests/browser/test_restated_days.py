@@ -27,6 +27,7 @@ from tests.support.stack import ARRIVING_DAYS, RunningStack
 pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 DAYS = days(ARRIVING_DAYS)
+DATA = [stage.name for stage in STAGES if stage.phase == "data"]
 TABLES = ("raw", "staging", "mart", "quarantine")
 FOLLOWED = [f"{NAME}.{dag}" for dag in ("ingest", "transform", "train", "deploy")]
 PATIENCE_SECONDS = 900.0
@@ -41,7 +42,7 @@ def test_a_backfill_is_as_many_daily_runs_and_one_training(
         for dag_id in reversed(wait_for_dags(api, NAME, lambda _: None)):
             api.set_paused(dag_id, paused=dag_id.endswith((".maintenance", ".monitor")))
         backfill(page, stack, DAYS[0], DAYS[-1])
-        settle(api)
+        settle(api, stack)
         runs = [run for run in api.runs([f"{NAME}.ingest"]) if run["run_type"] == "backfill"]
         assert sorted(run["partition_key"] for run in runs) == DAYS
         assert {run["state"] for run in api.runs(FOLLOWED)} == {"success"}
@@ -70,7 +71,7 @@ def test_a_day_delivered_again_says_what_was_made_of_the_rows_of_before(
     write_day(stack.settings.data_roots[0] / "arriving", day, edition=2, rows=ROWS_A_DAY + 1)
     with stack.api() as api:
         api.trigger(f"{NAME}.ingest", day)
-        settle(api)
+        settle(api, stack)
     before, now = logged(context, day).editions
     assert (before.rows, now.rows) == (ROWS_A_DAY, ROWS_A_DAY + 1)
     assert [(one.version, one.answers, one.aliases) for one in before.versions] == [
@@ -112,15 +113,18 @@ def backfill(page: Page, stack: RunningStack, first: str, last: str) -> None:
     dialog.get_by_role("button", name="Run Backfill").click()
 
 
-def settle(api: AirflowApi) -> None:
-    """Return when nothing has run for a while."""
+def settle(api: AirflowApi, stack: RunningStack) -> None:
+    """Return when nothing has run for a while, and no day is half way."""
     deadline, quiet = time.monotonic() + PATIENCE_SECONDS, time.monotonic()
-    while time.monotonic() - quiet < QUIET_SECONDS:
-        runs = api.runs(FOLLOWED)
-        if any(run["state"] in ACTIVE_STATES for run in runs):
-            quiet = time.monotonic()
-        assert time.monotonic() < deadline, [(run["dag_id"], run["state"]) for run in runs]
+    while True:
+        assert time.monotonic() < deadline, [(run["dag_id"], run["state"]) for run in api.runs(FOLLOWED)]
         time.sleep(1)
+        if any(run["state"] in ACTIVE_STATES for run in api.runs(FOLLOWED)):
+            quiet = time.monotonic()
+        elif time.monotonic() - quiet > QUIET_SECONDS:
+            if not any(step.stage in DATA for step in work_left(stack.context_of(NAME))):
+                return
+            quiet = time.monotonic()
 
 
 def daily(stack: RunningStack, home: Path) -> StageContext:

@@ -81,9 +81,9 @@ def _take_back(loop: str, numbers: Sequence[int], why: str) -> None:
 
 
 def _state(each: Numbered) -> str:
-    if each.correction.taken_back:
-        return "takes back"
-    return "counts" if each.counts else "no more"
+    if not each.counts:
+        return "no more"
+    return "takes back" if each.correction.taken_back else "counts"
 
 
 def _plain(each: Numbered) -> dict[str, Any]:

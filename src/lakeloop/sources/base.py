@@ -137,6 +137,18 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class Emptying(Protocol):
+    """A source whose files have many days: one can lose all its records to another, and the files stay."""
+
+    def emptied(self, partition: str, files: Collection[str]) -> Delivery | None:
+        """The delivery, without a record, of a day whose records were in `files`, as rows refer to them.
+
+        None while the day has records, and where one of the files is gone: a file that is taken away says
+        nothing of its rows.
+        """
+
+
+@runtime_checkable
 class Keeping(Protocol):
     """A source whose `find` is dear, and which keeps for a while what it found."""
 

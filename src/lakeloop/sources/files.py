@@ -5,7 +5,7 @@ Where they lie, on a disk or in an object store, is the business of `local_files
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from lakeloop.errors import LakeloopError
 from lakeloop.settings import Settings
 from lakeloop.sources.base import Source
 from lakeloop.sources.by_day.cache import PieceCache, key_of
+from lakeloop.sources.by_day.digest import PieceDigest
 from lakeloop.sources.by_day.pieces import PieceDelivery, PieceWriter
 from lakeloop.sources.by_day.split import Splitter
 from lakeloop.sources.delivery import FilesDelivery, OneFile
@@ -139,6 +140,15 @@ class ManyDays:
             return None
         where = self._files.where(None)
         return PieceDelivery(folder, partition, days[partition], self.place, where)
+
+    def emptied(self, partition: str, files: Collection[str]) -> PieceDelivery | None:
+        """See `Emptying`."""
+        there = {file.name for file in self._files.found(None)}
+        folder, days = self._pieces()
+        if folder is None or partition in days or not files or not there.issuperset(files):
+            return None
+        none = f"day:{PieceDigest().hexdigest()}"
+        return PieceDelivery(folder, partition, none, self.place, self._files.where(None))
 
     def glance(self, partition: str) -> str | None:
         """The identity of the day's piece: files that look as they did have the same pieces."""

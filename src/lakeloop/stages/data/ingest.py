@@ -52,6 +52,7 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
     from lakeloop.sources.kept import KeptDelivery
     from lakeloop.sources.registry import open_source
     from lakeloop.sources.seen import find
+    from lakeloop.stages.frame.emptied import emptied
 
     require_day(partition)
     with context.stage("ingest", partition, config=identity(context.loop, "raw")) as stage:
@@ -59,6 +60,7 @@ def ingest(context: StageContext, partition: str) -> StageRecord:
         corrections = corrections_of(context.lake, partition)
         mended = digest_of_day(corrections)
         delivery: Delivery | None = find(source, context.loop, context.settings, partition)
+        delivery = delivery or emptied(context, source, partition)
         delivery = delivery or _kept(context, stage, mended)
         if delivery is None:
             return stage.skipped(source.absence(partition), to_do=_TO_DO.format(context.loop.name))
@@ -134,6 +136,8 @@ def pending(standing: Standing) -> Iterator[Pending]:
             yield Pending("ingest", day, f"the drop of {day} was never ingested")
         elif day in standing.days_changed:
             yield Pending("ingest", day, f"the drop of {day} is another one since it was ingested")
+    for day in standing.days_emptied:
+        yield Pending("ingest", day, f"no record of {day} is left in the files that had them")
     for known in standing.days:
         mended = standing.corrections.get(known.partition)
         done = known.ingest.inputs.get("corrections", "") if known.ingest else ""

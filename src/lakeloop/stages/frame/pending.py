@@ -50,6 +50,8 @@ class Standing:
     """The days whose delivery is there and whole, oldest first."""
     days_changed: Sequence[str] = ()
     """Those of them whose delivery is another one than the one that was ingested."""
+    days_emptied: Sequence[str] = ()
+    """Days that were ingested and have no record any more, in files that are there."""
     activities: Sequence[Activity] = ()
     """What runs now, and what failed last."""
     new_rows: NewRows = all_rows
@@ -117,25 +119,26 @@ def standing_of(
     from lakeloop.lake.corrections import digests
     from lakeloop.sources.days import whole_days
     from lakeloop.sources.seen import changed_days
+    from lakeloop.stages.frame.emptied import emptied_days
 
     schedule = context.loop.schedule
     # Of the newest day, the schedule says when it is whole: nobody is before it.
     newest = newest_due(schedule.cron, schedule.timezone, now())
 
-    def deliveries(loop: LoopSpec, stage: str) -> tuple[list[str], list[str]]:
-        """Days that are there, and those that are others than when `stage` read them."""
+    def deliveries(loop: LoopSpec, stage: str) -> tuple[list[str], list[str], dict[str, str]]:
+        """Days that are there; those that are others than when `stage` read them; what it read of each."""
         there = whole_days(loop, context.settings, newest)
         read = {
             entry.partition: entry.inputs["drop"]
             for entry in entries
             if entry.stage == stage and entry.status == "done" and "drop" in entry.inputs
         }
-        read = {day: drop for day, drop in read.items() if day in there}
-        return there, changed_days(loop, context.settings, read, patience)
+        still = {day: drop for day, drop in read.items() if day in there}
+        return there, changed_days(loop, context.settings, still, patience), read
 
-    there, changed = deliveries(context.loop, "ingest")
+    there, changed, read = deliveries(context.loop, "ingest")
     of_labels = context.loop.of_labels
-    answers = deliveries(of_labels, "labels") if of_labels else ((), ())
+    answers = deliveries(of_labels, "labels")[:2] if of_labels else ((), ())
     news = new_rows_in(context.lake, list(context.loop.task.roles()))
     activities = activities_of(context.settings.journals, context.loop.name)
     return Standing(
@@ -144,6 +147,7 @@ def standing_of(
         history.alias("champion"),
         there,
         changed,
+        emptied_days(context, read, set(there)),
         activities,
         news,
         unfinished(context.settings, context.loop.name),

@@ -223,6 +223,8 @@ def _look_at_refused(context: StageContext, day: Day, found: Sequence[Place], fa
         from lakeloop.stages.frame.gone import GONE, read_records
 
         fate.corrections, refused = read_records(context, day.ingest, set(map(_where, found)))
+        if not _foreseen(context):
+            refused |= {one.spot[1:]: OPEN for one in fate.corrections}
         for place in found:
             fate.add(place, refused.get(_where(place), ""))
         fate.first = "ingest" if fate.corrections else ""
@@ -296,17 +298,26 @@ def _records(delivery: Delivery, wanted: set[Where]) -> Iterator[tuple[str, dict
 
 
 def _judged(context: StageContext, rows: Sequence[Mapping[str, Any]]) -> dict[Where, str]:
-    """Of rows that are read now, those that a row check refuses."""
-    from lakeloop.quality.forecast import forecast
-    from lakeloop.transform.models import models_of
+    """Of rows that are read now, those that a row check refuses.
 
-    if not models_of(context.settings.dbt, context.loop).generated:
-        return {}
+    What models of the loop's own make of a row nobody knows before they were run.
+    """
+    from lakeloop.quality.forecast import forecast
+
+    if not _foreseen(context):
+        return {(row["source_file"], row["source_line"]): OPEN for row in rows}
     bad = forecast(rows, context.loop)
     return {
         (rows[number]["source_file"], rows[number]["source_line"]): reasons[0]["code"]
         for number, reasons in bad.items()
     }
+
+
+def _foreseen(context: StageContext) -> bool:
+    """Whether it is known without a run of dbt what becomes of a row: not by models of the loop's own."""
+    from lakeloop.transform.models import models_of
+
+    return models_of(context.settings.dbt, context.loop).generated
 
 
 def _look_at_judged(context: StageContext, day: Day, found: Sequence[Place], fate: DayFate, dbt: str) -> None:

@@ -21,6 +21,7 @@ from lakeloop.stages.frame.run import RunEvent
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.frame.status import loop_status
 from lakeloop.stages.frame.unknown import unknown_answers
+from lakeloop.transform.models import take_over
 from tests.support.quick_stages import quick
 from tests.support.small_loop import small_context, small_loop
 
@@ -94,6 +95,20 @@ def test_rows_that_were_refused_while_reading_come_in_by_a_mended_source(folder:
     assert day.reconciled
     assert (day.read, day.accepted, day.quarantined) == (4, 2, 2)
     assert readmit(mended, Wanted(), look(mended, Wanted()), nothing) == [], "nothing is left to let in"
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_what_models_of_the_loops_own_make_of_a_row_is_not_foreseen(folder: Path, gone: bool) -> None:
+    put(folder, line("a"), line("b", extra=1), '{"id": "c", "te')
+    run_day(opened(folder, source=STRICT))
+    mended = opened(folder)
+    take_over(mended.settings.dbt, mended.loop)
+    if gone:
+        (folder / f"drops/{DAY}.jsonl").unlink()
+    seen = look(mended, Wanted())
+    assert counts(seen)[DAY, "extra_field"] == (1, 0, {OPEN: 1})
+    assert counts(readmit(mended, Wanted(), seen, nothing))[DAY, "extra_field"] == (1, 1, {})
+    assert ids(mended) == ["a", "b"]
 
 
 def test_only_days_with_rows_to_let_in_are_done_anew(folder: Path) -> None:
