@@ -58,8 +58,8 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
         pytest.param(
             ("gate:", "epochs: 3\ngate:"),
             "  loops/news/loop.yaml:42: epochs: unknown key\n"
-            "    expected: one of name, description, owner, license, language, source, labels, clean, checks, "
-            "task, split, train, evaluate, gate, approval, deploy, score, keep, schedule\n"
+            "    expected: one of name, description, owner, license, language, source, labels, clean, "
+            "checks, task, split, train, evaluate, gate, approval, deploy, score, keep, schedule\n"
             "    found: epochs\n"
             "    did you mean: train.epochs",
             id="a key in the wrong section",
