@@ -17,6 +17,7 @@ from lakeloop import __version__
 from lakeloop.cli import (
     approval,
     begin,
+    doubts,
     examples,
     explain,
     impact,
@@ -61,6 +62,7 @@ for group in (
     search,
     quarantine,
     readmit,
+    doubts,
     impact,
     lake,
     mirror,
