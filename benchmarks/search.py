@@ -26,7 +26,7 @@ from lakeloop.search.stored import search_of
 from lakeloop.settings import Settings
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.methods import Head
-from lakeloop.stages.catalogue import STAGES
+from lakeloop.stages.catalogue import DATA, stage_named
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.training.dataset import dataset
 from lakeloop.stages.training.train import train
@@ -84,9 +84,8 @@ def _begun(folder: Path, trials: int) -> tuple[StageContext, str]:
     context = StageContext.open("news", settings)
     days = _days(context.loop)
     for day in days:
-        for stage in STAGES:
-            if stage.phase == "data":
-                stage.function(context, day)
+        for name in DATA:
+            stage_named(name).function(context, day)
     frozen: StageRecord = dataset(context, days[-1])
     assert frozen.status == "done", frozen.reason
     return context, days[-1]

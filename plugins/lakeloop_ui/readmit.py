@@ -20,7 +20,8 @@ from lakeloop.quality.quarantine import Wanted
 from lakeloop.settings import Settings
 from lakeloop.spec.checks import OneOf
 from lakeloop.stages.catalogue import stage_named
-from lakeloop.stages.frame.edited import DAY, FILE, LINE, Edit, editable_row, look_at_edits
+from lakeloop.stages.frame.edit_files import DAY, FILE, LINE, Edit
+from lakeloop.stages.frame.edited import editable_row, look_at_edits
 from lakeloop.stages.frame.rules import other_rules
 from lakeloop.stages.frame.session import StageContext
 from lakeloop_ui.opened import open_to_look

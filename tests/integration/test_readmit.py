@@ -18,7 +18,8 @@ import pytest
 from lakeloop.attempt import Attempt
 from lakeloop.quality.quarantine import Wanted
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.stages.frame.edited import look_at_edits, read_edits, write_to_edit
+from lakeloop.stages.frame.edit_files import read_edits
+from lakeloop.stages.frame.edited import look_at_edits, write_to_edit
 from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.readmit import correct, look, readmit
 from lakeloop.stages.frame.run import run

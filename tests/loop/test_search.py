@@ -16,7 +16,7 @@ import yaml
 from lakeloop.jobs.state import JobRecord
 from lakeloop.local.airflow_api import ACTIVE_STATES, AirflowApi
 from lakeloop.search.stored import search_of
-from lakeloop.stages.catalogue import STAGES
+from lakeloop.stages.catalogue import DATA, stage_named
 from tests.support.stack import RunningStack
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.timeout(900)]
@@ -35,9 +35,9 @@ Found = TypeVar("Found")
 def searching(stack: RunningStack) -> Iterator[RunningStack]:
     """The loop `news` with a search in its file, and days that are published."""
     for day in stack.partitions:
-        for stage in STAGES:
-            if stage.phase == "data" and stack.context.lake.ledger.latest(stage.name, day) is None:
-                stage.function(stack.context, day)
+        for name in DATA:
+            if stack.context.lake.ledger.latest(name, day) is None:
+                stage_named(name).function(stack.context, day)
     file = stack.settings.loop_file("news")
     before = file.read_text()
     spec = yaml.safe_load(before)

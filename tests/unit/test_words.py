@@ -38,6 +38,7 @@ KNOWS = {
 """Files of the task, the lists that name it, and what was written before there was another."""
 
 OTHERWISE = {
+    "src/lakeloop/evaluation/doubted.py": "cleanlab calls its function so; one task has such answers",
     "src/lakeloop/artifact.py": "hands a description of before to the task",
     "src/lakeloop/datasets/freeze.py": "hands a card of before to the task",
     "src/lakeloop/cli/begin.py": "an option has the name that it had when there was one task, too",
@@ -97,6 +98,7 @@ APART = {
     "src/lakeloop/stages/data/labels.py",
     "src/lakeloop/stages/data/transform.py",
     "src/lakeloop/stages/data/unlabelled.py",
+    "src/lakeloop/stages/frame/doubted.py",
     "src/lakeloop/stages/frame/labelled.py",
     "src/lakeloop/stages/frame/pending.py",
     "src/lakeloop/stages/frame/run.py",

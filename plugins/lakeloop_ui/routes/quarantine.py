@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from lakeloop.errors import LakeloopError
 from lakeloop.quality.quarantine import Wanted
 from lakeloop.settings import Settings
-from lakeloop.stages.frame.edited import Edit
+from lakeloop.stages.frame.edit_files import Edit
 from lakeloop_ui.access import FROM_OUR_FORM, LoopName, StartableLoop, User, form_token, may_start
 from lakeloop_ui.opened import Installation
 from lakeloop_ui.quarantine import quarantine_page

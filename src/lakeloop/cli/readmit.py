@@ -88,7 +88,8 @@ def _take_edited(loop: str, file: Path, why: str, *, dry_run: bool, as_json: boo
     from lakeloop.cli.logs import err
     from lakeloop.cli.running import open_loop, user, working
     from lakeloop.local.status_view import console_for_people
-    from lakeloop.stages.frame.edited import look_at_edits, read_edits
+    from lakeloop.stages.frame.edit_files import read_edits
+    from lakeloop.stages.frame.edited import look_at_edits
     from lakeloop.stages.frame.readmit import correct
 
     if not why.strip():

@@ -47,7 +47,10 @@ class Account:
         raise CountsError(
             f"{abs(self.lines_read - accounted)} line(s) {happened} between ingest and mart",
             where=where,
-            expected=f"{self.lines_read} lines read = rows of the mart + quarantined + duplicates + waiting",
-            found=f"{self.good} + {self.quarantined} + {self.duplicates} + {self.waiting} = {accounted}",
+            expected=f"{self.lines_read} lines read = rows of the mart + quarantined + duplicates"
+            + (" + waiting" if self.waiting else ""),
+            found=f"{self.good} + {self.quarantined} + {self.duplicates}"
+            + (f" + {self.waiting}" if self.waiting else "")
+            + f" = {accounted}",
             remedy="nothing was published; run the day again from ingest, and report it when it stays so",
         )

@@ -49,7 +49,7 @@ def forecast(rows: Sequence[Mapping[str, Any]], loop: LoopSpec) -> dict[int, lis
 
 def _built(row: Mapping[str, Any], loop: LoopSpec) -> dict[str, Any]:
     source, key = loop.source, loop.source.key_column
-    columns = {
+    columns: dict[str, Any] = {
         name: _value(row[source.stored(role.column)], name, role, loop)
         if role.column in source.types
         else None

@@ -6,17 +6,15 @@ has a field for each declared column. What is taken back is looked at whole befo
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lakeloop.durable import write_atomically
-from lakeloop.errors import ConfigurationError, LakeloopError
+from lakeloop.errors import LakeloopError
 from lakeloop.lake.corrections import Correction, corrections_of
 from lakeloop.quality.forecast import forecast
 from lakeloop.quality.quarantine import Row, Wanted, rows
@@ -27,38 +25,29 @@ from lakeloop.sources.formats.blocks import BlockMaker
 from lakeloop.sources.formats.csv_rows import grammar_of
 from lakeloop.sources.registry import open_source
 from lakeloop.sources.rejects import LineError
-from lakeloop.spec.days import is_day
 from lakeloop.spec.quoting import plain
-from lakeloop.spec.reading.nearest import nearest
+from lakeloop.stages.frame.edit_files import (
+    DAY,
+    DETAIL,
+    DISCARD,
+    DOUBTED,
+    FILE,
+    LINE,
+    REASON,
+    RECORD,
+    Edit,
+    as_text,
+    write_rows,
+)
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.transform.models import models_of
 
 if TYPE_CHECKING:
     from lakeloop.spec.contract import SourceBase
 
-DAY, FILE, LINE = "quarantine.day", "quarantine.file", "quarantine.line"
-DISCARD = "quarantine.discard"
-_SHOWN = ("quarantine.reason", "quarantine.detail", "quarantine.record")
-OURS = (DAY, FILE, LINE, DISCARD, *_SHOWN)
-_ALL = 1_000_000_000
-_LONGEST_CELL = 64 << 20
-"""Characters; records are kept whole."""
-_YES, _NO = ("true", "yes", "x", "1"), ("", "false", "no", "0")
 Spot = tuple[str, int]
 """File and line of a record of a day."""
-
-
-class Edit(NamedTuple):
-    """What a person says of one row."""
-
-    partition: str
-    source_file: str
-    source_line: int
-    discard: bool
-    fields: Mapping[str, Any]
-    """JSON values, or texts, by declared field; those that are not named stay as they are."""
-    at: int
-    """Number of the row in the file that it came in, from 1."""
+_ALL = 1_000_000_000
 
 
 class Problem(NamedTuple):
@@ -98,26 +87,14 @@ def write_to_edit(context: StageContext, wanted: Wanted, file: Path) -> int:
     Raises:
         ConfigurationError: another ending, a folder that is not there, a loop without tables.
     """
-    if file.suffix not in (".jsonl", ".csv") or not file.parent.is_dir():
-        raise ConfigurationError(
-            "cannot write there", where=str(file), expected="a .jsonl or .csv in a folder that is there"
-        )
-    found = [to_edit(each, context.loop.source) for each in _editable(context, wanted)]
-    if file.suffix == ".jsonl":
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found)
-        write_atomically(file, text)
-        return len(found)
-    with file.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, [*OURS, *(column.found for column in context.loop.source.fields)])
-        writer.writeheader()
-        writer.writerows({name: _as_text(value) for name, value in row.items()} for row in found)
-    return len(found)
+    source = context.loop.source
+    return write_rows((to_edit(each, source) for each in _editable(context, wanted)), source, file)
 
 
 def to_edit(each: _Editable, source: SourceBase) -> dict[str, Any]:
     """A row as a person edits it."""
     row = each.row
-    shown = dict(zip(_SHOWN, (row.reason, row.detail, row.raw), strict=True))
+    shown = {REASON: row.reason, DETAIL: row.detail, RECORD: row.raw}
     place = {DAY: row.partition, FILE: row.source_file, LINE: row.source_line, DISCARD: False}
     return {**place, **shown, **{column.found: each.fields.get(column.found) for column in source.fields}}
 
@@ -127,25 +104,7 @@ def editable_row(context: StageContext, day: str, file: str, line: int) -> dict[
     found = next(_editable(context, Wanted(partition=day), [(file, line)]), None)
     if found is None:
         return None
-    return {name: _as_text(value) for name, value in to_edit(found, context.loop.source).items()}
-
-
-def read_edits(context: StageContext, file: Path) -> list[Edit]:
-    """The rows of a file that was written by `write_to_edit` and edited.
-
-    Raises:
-        ConfigurationError: no such file, a line that is no row, or a column that is not declared.
-    """
-    csv.field_size_limit(max(_LONGEST_CELL, csv.field_size_limit()))
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            found = list(csv.DictReader(stream) if file.suffix == ".csv" else _json_lines(stream, file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError("cannot read it", where=str(file), found=str(error)) from error
-    names = [column.found for column in context.loop.source.fields]
-    for number, row in enumerate(found, start=1):
-        _require_names(row, names, f"{file}, row {number}")
-    return [_edit(row, names, number, f"{file}, row {number}") for number, row in enumerate(found, start=1)]
+    return {name: as_text(value) for name, value in to_edit(found, context.loop.source).items()}
 
 
 def look_at_edits(context: StageContext, edits: Sequence[Edit], why: str, by: str) -> Edits:
@@ -177,7 +136,7 @@ def _look_at_day(
     """The corrections that make rows, each with its row; discards and problems go into `found`."""
     lines = {(edit.source_file, edit.source_line) for edit in edits}
     editable = {
-        (each.row.source_file, each.row.source_line): each
+        (each.row.source_file, each.row.source_line or 0): each
         for each in _editable(context, Wanted(partition=day), lines)
     }
     ingested = context.lake.ledger.latest("ingest", day, "done")
@@ -185,6 +144,8 @@ def _look_at_day(
     # Of several at one place, that of the delivery that is there; else the newest.
     known = sorted(corrections_of(context.lake, day), key=lambda one: one.drop == drop)
     standing = {one.spot[1:]: one for one in known}
+    doubted = {(edit.source_file, edit.source_line) for edit in edits if edit.doubted} - editable.keys()
+    editable |= _published(context, day, doubted, standing)
     made = []
     for edit in edits:
         spot = edit.source_file, edit.source_line
@@ -224,8 +185,8 @@ def _correction(
         changed = _changes(edit, each)
         kept = {name: value for name, value in each.fields.items() if name not in changed}
         empty = {column.stored: None for column in source.fields}
-        as_read = each.row.stage == "validate"
-        row = {**empty, **row_of(kept, source, typed=as_read), **row_of(changed, source, typed=False)}
+        typed = each.row.stage == "validate"
+        row = {**empty, **row_of(kept, source, typed=typed), **row_of(changed, source, typed=False)}
         row = BlockMaker(source).checked(row)
     # What the delivery has is what was corrected first: of that, there is one correction after the other.
     again = earlier if each.row.readmitted else None
@@ -257,17 +218,43 @@ def _editable(
         if row.source_line is not None and (only is None or (row.source_file, row.source_line) in only):
             days[row.partition].append(row)
     for day, found in days.items():
-        read = _as_read(context, day, {row.source_line for row in found if row.stage == "validate"})
+        read = as_read(context, day, {row.source_line for row in found if row.stage == "validate"})
         headers = _headers(context, day, found)
         for row in found:
-            as_read = read.get((row.source_file, row.source_line or 0))
-            if row.stage == "validate" and as_read is not None:
-                yield _Editable(row, as_read, as_json(as_read))
+            was = read.get((row.source_file, row.source_line or 0))
+            if row.stage == "validate" and was is not None:
+                yield _Editable(row, was, as_json(was))
             elif row.stage == "ingest":
                 yield _Editable(row, _fields(context, row, headers.get(row.source_file)), row.raw)
 
 
-def _as_read(context: StageContext, day: str, lines: set[int | None]) -> dict[Spot, dict[str, Any]]:
+def _published(
+    context: StageContext, day: str, spots: Collection[Spot], standing: Mapping[Spot, Correction]
+) -> dict[Spot, _Editable]:
+    """Published rows whose answer was doubted, as rows that `validate` refused are edited."""
+    found = as_read(context, day, {line for _, line in spots})
+    rows = {
+        spot: Row(
+            partition=day,
+            stage="validate",
+            reason=DOUBTED,
+            detail="",
+            column=context.loop.task.target,
+            source_file=spot[0],
+            source_line=spot[1],
+            byte_offset=None,
+            raw=as_json(fields),
+            raw_form="row",
+            row_key=None,
+            readmitted=spot in standing,
+        )
+        for spot, fields in found.items()
+        if spot in spots
+    }
+    return {spot: _Editable(row, found[spot], row.raw) for spot, row in rows.items()}
+
+
+def as_read(context: StageContext, day: str, lines: set[int | None]) -> dict[Spot, dict[str, Any]]:
     """The rows of raw at these lines, by declared field."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -319,7 +306,7 @@ def _changes(edit: Edit, each: _Editable) -> dict[str, Any]:
     return {
         name: None if value == "" and _is_text_or_none(each.fields.get(name)) else value
         for name, value in edit.fields.items()
-        if value != each.fields.get(name) and _as_text(value) != _as_text(each.fields.get(name))
+        if value != each.fields.get(name) and as_text(value) != as_text(each.fields.get(name))
     }
 
 
@@ -342,56 +329,6 @@ def _is_text_or_none(value: Any) -> bool:
     return value is None or not isinstance(value, dict | list)
 
 
-def _as_text(value: Any) -> str:
-    """A value in a cell."""
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
 def _problem(edit: Edit, reason: str) -> Problem:
     place = f"{edit.partition}, {plain(edit.source_file, 200)}, line {edit.source_line}"
     return Problem(edit.at, place, plain(reason, 500))
-
-
-def _json_lines(stream: Iterable[str], file: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(stream, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise ConfigurationError("no JSON", where=f"{file}, line {number}", found=str(error)) from error
-        if not isinstance(row, dict):
-            raise ConfigurationError("no row", where=f"{file}, line {number}", expected="an object")
-        yield row
-
-
-def _require_names(row: Mapping[Any, Any], names: Sequence[str], where: str) -> None:
-    """Raises ConfigurationError when a row has other columns than those that it is to have."""
-    known = (*OURS, *names)
-    for name in row:
-        if name not in known:
-            close = nearest(str(name), known) if name is not None else ""
-            raise ConfigurationError(
-                "a column that is not declared" if name is not None else "more cells than the header has",
-                where=where,
-                expected=", ".join(names),
-                found=plain(str(name)) if name is not None else "",
-                remedy=f"is it {close}?" if close else "",
-            )
-    if lacking := [name for name in (DAY, FILE, LINE) if row.get(name) in (None, "")]:
-        raise ConfigurationError("nobody knows which row it is", where=where, expected=", ".join(lacking))
-
-
-def _edit(row: Mapping[str, Any], names: Sequence[str], number: int, where: str) -> Edit:
-    discard, line = str(row.get(DISCARD) or "").strip().lower(), str(row[LINE]).strip()
-    if discard not in (*_YES, *_NO) or not line.isdecimal() or not is_day(str(row[DAY])):
-        raise ConfigurationError(
-            "a value that means nothing",
-            where=where,
-            expected=f"{DAY} a day, {LINE} a number, {DISCARD} true or false",
-            found=plain(f"{row[DAY]}, {line}, {discard}"),
-        )
-    fields = {name: row[name] for name in names if name in row}
-    return Edit(str(row[DAY]), str(row[FILE]), int(line), discard in _YES, fields, number)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from lakeloop.errors import ConfigurationError
 from lakeloop.lake.corrections import corrections_of
 from lakeloop.quality.quarantine import Wanted
-from lakeloop.stages.frame.edited import Edits, look_at_edits, read_edits, write_to_edit
+from lakeloop.stages.frame.edit_files import read_edits
+from lakeloop.stages.frame.edited import Edits, look_at_edits, write_to_edit
 from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.readmit import correct
 from lakeloop.stages.frame.session import StageContext

@@ -13,7 +13,7 @@ from lakeloop.lake.corrections import corrections_of
 from lakeloop.quality.quarantine import Wanted
 from lakeloop.sources.delivery import FileDelivery
 from lakeloop.spec.loop import LoopSpec
-from lakeloop.stages.catalogue import STAGES
+from lakeloop.stages.catalogue import DATA, stage_named
 from lakeloop.stages.frame.gone import GONE, WHY
 from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.readmit import OPEN, DayFate, look, readmit
@@ -53,9 +53,8 @@ def opened(folder: Path, **sections: Any) -> StageContext:
 
 
 def run_day(context: StageContext, day: str = DAY) -> None:
-    for stage in STAGES:
-        if stage.phase == "data":
-            stage.function(context, day)
+    for name in DATA:
+        stage_named(name).function(context, day)
 
 
 def counts(fates: list[DayFate]) -> dict[tuple[str, str], tuple[int, int, dict[str, int]]]:
