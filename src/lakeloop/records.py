@@ -183,6 +183,8 @@ class StageRecord(Formatted):
     frequent: when the loop file knows one, they come in. No tracker has it, for it is text of rows."""
     profile: str = ""
     """Of rows that were published, as JSON: what later days are compared with. See `quality.profile`."""
+    leaks: str = Field(default="", exclude_if=lambda leaks: not leaks)
+    """Of a data set, as JSON: which leaks were looked for, and what was found. See `measures.leaking`."""
     provenance: Provenance
 
     @property

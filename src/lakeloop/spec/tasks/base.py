@@ -111,7 +111,7 @@ class TaskBase(Section):
 
     @property
     def asked_for(self) -> tuple[str, ...]:
-        """Right answers without a row of which nothing can be trained."""
+        """Right answers that a model can learn only from rows that have them."""
         return self.answers
 
     def absence(self, there: Counter[str]) -> str:
@@ -120,8 +120,8 @@ class TaskBase(Section):
             return ""
         known = [f"{answer} {there[answer]:,}" for answer in self.asked_for if there[answer]]
         return (
-            f"no row has {_few(absent)}, rows have {_few(known)}: no training begins without a row of each;"
-            " wait for them, or take what never comes out of task.labels"
+            f"no row has {few(absent)}, rows have {few(known)}: models are trained without it, or none is,"
+            " see train.missing_answers; wait for rows, or take what never comes out of task.labels"
         )
 
     @property
@@ -157,7 +157,7 @@ _SHOWN = 12
 """Answers that a sentence names."""
 
 
-def _few(names: Sequence[str]) -> str:
+def few(names: Sequence[str]) -> str:
     more = len(names) - _SHOWN
     return (", ".join(names[:_SHOWN]) or "none of them") + (f" and {more} more" if more > 0 else "")
 

@@ -268,6 +268,7 @@ class StageSession:
         examples: Sequence[str] = (),
         unknown: Mapping[str, int] | None = None,
         profile: str = "",
+        leaks: str = "",
     ) -> StageRecord:
         """End with an output.
 
@@ -276,7 +277,7 @@ class StageSession:
             FenceError: a newer attempt claimed this work; nothing is recorded.
         """
         return self._end(
-            "done", reason, outputs, counts, metrics, links, settings, examples, unknown, profile
+            "done", reason, outputs, counts, metrics, links, settings, examples, unknown, profile, leaks
         )
 
     def skipped(
@@ -337,6 +338,7 @@ class StageSession:
         examples: Sequence[str] = (),
         unknown: Mapping[str, int] | None = None,
         profile: str = "",
+        leaks: str = "",
     ) -> StageRecord:
         where = f"{self.context.loop.name} {self.name} {self.partition}"
         record = StageRecord(
@@ -359,6 +361,7 @@ class StageSession:
             examples=tuple(examples),
             unknown=dict(unknown or {}),
             profile=profile,
+            leaks=leaks,
             provenance=self.context.provenance(self.started_at),
         )
         record.write(self.work / "record.json")

@@ -18,14 +18,24 @@ from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.yesterday import lift_training
 from lakeloop.stages.frame.cost import Unfinished, budget_status, unfinished
 from lakeloop.stages.frame.session import StageContext
+from lakeloop.stages.training.dealt import missing_in
 
 
 def decide_training(context: StageContext) -> TrainingDecision:
-    """Whether a training on all published days is due; reads the ledger and days published again."""
+    """Whether a training on all published days is due; reads the ledger and days published again.
+
+    Of one that is due the answers of all rows are read, too: which of them it could not teach, or test.
+    """
+    entries = context.lake.ledger.entries()
     news = new_rows_in(context.lake, list(context.loop.task.roles()))
-    return decide_from(
-        context.loop, context.lake.ledger.entries(), news, unfinished(context.settings, context.loop.name)
-    )
+    found = decide_from(context.loop, entries, news, unfinished(context.settings, context.loop.name))
+    if not found.train:
+        return found
+    missing = missing_in(context, published_partitions(entries))
+    if missing.unlearnt and context.loop.train.missing_answers == "refuse":
+        reason = f"{missing.words}, and train.missing_answers is refuse; else: {found.reason}"
+        return replace(found, train=False, reason=reason)
+    return replace(found, reason="; ".join(filter(None, (found.reason, missing.words))))
 
 
 def decide_from(
