@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from lakeloop.cli.arguments import AsJson, LoopName
 from lakeloop.cli.stage_verbs import Set
+from lakeloop.plural import counted
 
 if TYPE_CHECKING:
     from lakeloop.stages.training.preview import Plan, Sides
@@ -32,19 +33,22 @@ def plan(loop: LoopName, set_: Set = None, json: AsJson = False) -> None:
     if json:
         typer.echo(found.model_dump_json(indent=2))
         return
-    console = console_for_people()
-    console.print(Text.assemble(("train" if found.due else "do not train", "bold"), f": {found.decision}"))
+    console_for_people().print(*shown(found), sep="\n")
+
+
+def shown(found: Plan) -> Iterator[Any]:
+    """What a person reads of `found`, line by line."""
+    yield Text.assemble(("train" if found.due else "do not train", "bold"), f": {found.decision}")
     if not found.rows:
         return
-    console.print(Text(f"split {found.split}; {found.left_out:,} row(s) left out"), Text())
+    yield Text(f"split {found.split}; {found.left_out:,} row(s) left out\n")
     days = dict(sorted(found.days.items(), reverse=True)[:_MOST_DAYS])
-    console.print(_table("day", days, found.rows, len(found.days)))
+    yield _table("day", days, found.rows, len(found.days))
     if found.answers:
-        answers = dict(list(found.answers.items())[:_MOST_ANSWERS])
-        console.print(Text(), _table("answer", answers, {}, len(found.answers)))
+        yield _table("answer", dict(list(found.answers.items())[:_MOST_ANSWERS]), {}, len(found.answers))
     if found.missing:
-        console.print(Text(), Text(f"answers: {found.missing}", style="yellow"))
-    console.print(Text(), *_leaks(found))
+        yield Text(f"answers: {found.missing}\n", style="yellow")
+    yield from _leaks(found)
 
 
 def _table(what: str, rows: Mapping[str, Sides], total: Sides, count: int) -> Table:
@@ -60,13 +64,15 @@ def _table(what: str, rows: Mapping[str, Sides], total: Sides, count: int) -> Ta
     return table
 
 
-def _leaks(found: Plan) -> list[Any]:
-    if not found.leaks.leaks:
-        shown = [Text("leaks: none suspected", style="green")]
+def _leaks(found: Plan) -> Iterator[Text]:
+    leaks = found.leaks.leaks
+    if leaks:
+        yield Text(f"{counted(len(leaks), 'leak')} suspected", style="bold yellow")
     else:
-        shown = [Text(f"{len(found.leaks.leaks)} leak(s) suspected", style="bold yellow")]
-    for leak in found.leaks.leaks:
-        shown.append(Text.assemble((f"  {leak.kind}", "yellow"), f" {leak.column}: {leak.found}"))
-        shown += [Text(f"    {each.where}: {each.said}", style="dim") for each in leak.examples]
-    passed = found.leaks.not_looked.items()
-    return [*shown, *(Text(f"  {kind} is not looked for: {why}", style="dim") for kind, why in passed)]
+        yield Text("leaks: none suspected", style="green")
+    for leak in leaks:
+        yield Text.assemble((f"  {leak.kind}", "yellow"), f" {leak.column}: {leak.found}")
+        for each in leak.examples:
+            yield Text(f"    {each.where}: {each.said}", style="dim")
+    for kind, why in found.leaks.not_looked.items():
+        yield Text(f"  {kind} is not looked for: {why}", style="dim")

@@ -26,13 +26,13 @@ _MOST_ROWS = 20_000
 """Rows that are looked at; of more, as many at equal distances."""
 _FEWEST_ROWS = 10
 _SHORTEST = 3
-"""Characters of a answer, of which one is a letter; others are in texts by chance."""
+"""Characters of an answer, of which one is a letter; others are in texts by chance."""
 _OWN, _OTHERS = 0.5, 0.02
 """A answer says itself where at least so many of its rows have its words, and at most so many of others."""
 _OF_ANSWERS = 0.5
 """So many of the answers do where the text leaks."""
 _MARKED, _MARKED_RIGHT = 0.01, 0.9
-"""Share of the rows with a answer behind a mark, and how often it is the right one, where the text leaks."""
+"""Share of the rows with an answer behind a mark, and how often it is the right one, where the text leaks."""
 _MARK = r"[:=|#<\[({/]\s*[\"']?"
 _ANSWER_WORDS = 3
 _ANSWERS = 0.5
