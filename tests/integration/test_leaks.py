@@ -123,3 +123,14 @@ def test_no_training_is_due_where_a_label_without_rows_is_refused(tmp_path: Path
     decision = decide_training(context)
     assert not decision.train
     assert decision.reason.startswith("no training row of weather")
+
+
+def test_no_training_is_due_by_time_before_there_is_a_day_that_is_no_test_day(tmp_path: Path) -> None:
+    context = published(tmp_path, split={"by": "time", "test_days": 3})
+    decision = decide_training(context)
+    assert not decision.train
+    assert decision.reason.startswith(
+        "no published day, 2026-11-16..2026-11-18, is older than the 3 test day(s)"
+    )
+    publish(context, "2026-11-19", mart_rows("2026-11-19", 60))
+    assert decide_training(context).train

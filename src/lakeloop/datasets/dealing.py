@@ -8,8 +8,6 @@ newer day moves the test days on: rows go from test to training then, and never 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from datetime import date, timedelta
 from typing import Literal, get_args
 
 import numpy as np
@@ -36,11 +34,6 @@ def deal(text_key: str, split: Split) -> SplitName:
     return "validation" if share < split.test + split.validation else "train"
 
 
-def first_test_day(days: Iterable[str], split: Split) -> str:
-    """By time: the day from which on rows are test rows; `days` are those that there are, one at least."""
-    return (date.fromisoformat(max(days)) - timedelta(days=split.test_days - 1)).isoformat()
-
-
 def sides_of(rows: pa.Table, split: Split) -> Sides:
     """The side of each of `rows`, which have `text_key`, `partition` and, where rows are grouped, `GROUP`."""
     keys = rows["text_key"].to_pylist()
@@ -54,7 +47,7 @@ def sides_of(rows: pa.Table, split: Split) -> Sides:
     if not keys:
         return np.zeros(0, np.int8)
     days = rows["partition"].to_pylist()
-    first = first_test_day(set(days), split)
+    first = split.first_test_day(set(days))
     return np.fromiter(
         (
             SPLITS.index("test" if day >= first else _before(key, split))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -37,6 +38,10 @@ class Split(Section):
     text."""
     salt: Annotated[str, DATASET] = ""
     """Change it to deal anew."""
+
+    def first_test_day(self, days: Iterable[str]) -> str:
+        """By time: the day from which on rows are test rows; `days` are those there are, one at least."""
+        return (date.fromisoformat(max(days)) - timedelta(days=self.test_days - 1)).isoformat()
 
     def broken_rules(self, types: Mapping[str, ColumnType]) -> Iterator[Broken]:
         """What of the section makes no sense; `types` are those of the source. Keys from the top."""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakeloop.datasets.assemble import SPLITS, Assembled, assemble
-from lakeloop.datasets.dealing import GROUP, first_test_day
+from lakeloop.datasets.dealing import GROUP
 from lakeloop.spec.split import Split
 from tests.support.small_loop import MART
 
@@ -64,7 +64,7 @@ def test_by_time_the_newest_days_are_the_test_and_no_others() -> None:
     found = dealt(rows, TIME)
     assert column(found, "partition", "test") == {day(7), day(8), day(9)}
     assert max(column(found, "partition", "train", "validation")) == day(6)
-    assert first_test_day(map(day, range(10)), TIME) == day(7)
+    assert TIME.first_test_day(map(day, range(10))) == day(7)
     share = found.tables["validation"].num_rows / 280
     assert 0.1 < share < 0.3
 

@@ -21,8 +21,10 @@ from lakeloop.spec.tasks.base import TEXT
 _FEWEST_WORDS = 5
 """Shorter texts are alike by chance: half of `thanks a lot` is in many."""
 _WORD = r"[\p{L}\p{M}\p{N}]+"
-_MOST_ROWS = 1_000_000
-"""Rows of the training that are compared, the newest."""
+_MOST_TRAINED, _MOST_TESTED = 100_000, 20_000
+"""Rows that are compared: the newest of the training and, at equal distances, of the test."""
+_LONGEST = 2000
+"""Characters of a text that are compared."""
 
 
 class TextsAlike:
@@ -51,8 +53,9 @@ class TextsAlike:
                 " and digits of a text of the training",
                 examples=looked.examples(places, looked.text),
             )
-        pairs = self._pairs(looked)
-        pairs = pairs[~same[pairs[:, 1]]]
+        asked = np.flatnonzero(looked.test)[:: max(1, -(-tested // _MOST_TESTED))]
+        pairs = self._pairs(looked, asked)
+        pairs, tested = pairs[~same[pairs[:, 1]]], len(asked)
         rows, first = np.unique(pairs[:, 1], return_index=True)
         if len(rows) and len(rows) > looked.loop.leaks.similar_share * tested:
             beside = dict(zip(rows.tolist(), pairs[first, 0].tolist(), strict=True))
@@ -68,17 +71,15 @@ class TextsAlike:
                 ),
             )
 
-    def _pairs(self, looked: Looked) -> NDArray[np.int64]:
-        """A row of the training and a test row that are alike, int64 [pairs, 2]."""
+    def _pairs(self, looked: Looked, asked: NDArray[np.int64]) -> NDArray[np.int64]:
+        """A row of the training and a test row of those `asked` that are alike, int64 [pairs, 2]."""
         texts = joined([looked.rows[name] for name in looked.loop.task.reads])
         words = pc.count_substring_regex(looked.rows[TEXT], pattern=_WORD)
         long = np.asarray(words.to_numpy(), dtype=np.int64) >= _FEWEST_WORDS
         # Those of the training stand first: a test row is found beside one of them, no other test row.
-        places = np.concatenate([
-            np.flatnonzero(long & ~looked.test)[-_MOST_ROWS:], np.flatnonzero(long & looked.test)
-        ])  # fmt: skip
-        pairs: NDArray[np.int64] = places[
-            pairs_alike(texts.take(pa.array(places)), looked.loop.leaks.similar)
-        ]
+        learnt = np.flatnonzero(long & ~looked.test)[-_MOST_TRAINED:]
+        places = np.concatenate([learnt, asked[long[asked]]])
+        read = pc.utf8_slice_codeunits(texts.take(pa.array(places)), 0, _LONGEST)
+        pairs: NDArray[np.int64] = places[pairs_alike(read, looked.loop.leaks.similar)]
         across: NDArray[np.int64] = pairs[~looked.test[pairs[:, 0]] & looked.test[pairs[:, 1]]]
         return across

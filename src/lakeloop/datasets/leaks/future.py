@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lakeloop.datasets.dealing import first_test_day
 from lakeloop.datasets.leaks.base import Looked, share
 from lakeloop.measures.leaking import Leak
 from lakeloop.spec.leaks import Kind
@@ -61,7 +60,7 @@ def _older(looked: Looked, name: str, values: pa.ChunkedArray) -> Leak | None:
     """The test rows of a split by time that happened before the first test day."""
     if looked.loop.split.by != "time":
         return None
-    first = first_test_day(looked.rows["partition"].unique().to_pylist(), looked.loop.split)
+    first = looked.loop.split.first_test_day(looked.rows["partition"].unique().to_pylist())
     days = pa.chunked_array([pa.repeat(pa.scalar(first), looked.rows.num_rows)])
     filled = np.asarray(pc.is_valid(values).to_numpy(), dtype=np.bool_)
     places = np.flatnonzero(looked.test & filled & ~_at_least(looked, values, shift=0, days=days))

@@ -65,7 +65,7 @@ def plan(context: StageContext) -> Plan:
         partition=max(published),
         due=decision.train,
         decision=decision.reason,
-        split=split_words(loop.split, first=_first_test_day(loop.split, list(published))),
+        split=split_words(loop.split, first=loop.split.first_test_day(published)),
         rows={name: tables[name].num_rows for name in SPLITS},
         left_out=dealt.assembled.left_out,
         days={day: {name: by_day[name][day] for name in SPLITS} for day in published},
@@ -85,9 +85,3 @@ def split_words(split: Split, first: str = "") -> str:
         f"by time: the newest {split.test_days} day(s) are the test{since}; of those before"
         f" {split.validation:.0%} validation{apart}"
     )
-
-
-def _first_test_day(split: Split, days: list[str]) -> str:
-    from lakeloop.datasets.dealing import first_test_day
-
-    return first_test_day(days, split) if split.by == "time" else ""
