@@ -75,7 +75,7 @@ def test_days_are_those_of_the_calendar_also_where_some_are_missing() -> None:
 
 
 @given(rows=rows_of, late=rows_of)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_by_time_a_text_that_tested_tests_when_days_come_late_or_again(
     rows: list[Row], late: list[Row]
 ) -> None:
@@ -90,7 +90,7 @@ def test_by_time_a_text_that_tested_tests_when_days_come_late_or_again(
 
 
 @given(rows=rows_of, newer=rows_of)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_by_time_no_row_goes_from_training_to_test_when_newer_days_come(
     rows: list[Row], newer: list[Row]
 ) -> None:
@@ -101,7 +101,7 @@ def test_by_time_no_row_goes_from_training_to_test_when_newer_days_come(
 
 
 @given(rows=rows_of, later=rows_of)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_group_keeps_its_side_whatever_rows_come(rows: list[Row], later: list[Row]) -> None:
     before, after = dealt(rows, GROUPED), dealt([*rows, *later], GROUPED)
     for side in SPLITS:
@@ -110,7 +110,7 @@ def test_a_group_keeps_its_side_whatever_rows_come(rows: list[Row], later: list[
 
 
 @given(rows=rows_of)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_no_text_and_no_group_is_on_two_sides_and_every_row_is_accounted_for(rows: list[Row]) -> None:
     for split in (TIME, GROUPED, BOTH):
         found = dealt(rows, split)
