@@ -6,6 +6,7 @@ the task's; what is done with the batches, the method's.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,14 +20,19 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 from tokenizers import Tokenizer
 
+from lakeloop.cleaning.steps import steps_of
 from lakeloop.errors import ConfigurationError, DataError
 from lakeloop.inference.batches import pad, pad_id_of
 from lakeloop.inference.instances import clean_instances, encode, inputs_of, tokenised
 from lakeloop.spec.tasks.base import TEXT
 from lakeloop.tasks.base import OutputContract, Profile, Task, Tokenised
 from lakeloop.tasks.reading import TEXT_ALONE, Instance, Reading, as_instances, fit_reading, instances_of
+from lakeloop.tasks.taught import known_rows, taught
+from training.job_config import JobConfig
 from training.plan import ON_A_CPU, Plan
 from training.tasks.registry import training_task
+
+log = logging.getLogger(__name__)
 
 NO_TARGET = -100
 """Of a token that is not judged; torch's losses leave it out."""
@@ -166,8 +172,16 @@ class Tokens:
         )
 
 
-def read_dataset(folder: Path, task: Task, steps: Sequence[str]) -> Dataset:
+def dataset_of(config: JobConfig, task: Task) -> Dataset:
+    """The data set of a job; see `read_dataset`."""
+    steps = steps_of(config.clean, keep_length=config.task.placed)
+    return read_dataset(config.dataset, task, steps, skip=config.train.missing_answers == "skip")
+
+
+def read_dataset(folder: Path, task: Task, steps: Sequence[str], *, skip: bool = False) -> Dataset:
     """Read and check a data set's folder; texts go through the cleaning `steps`, as they do in inference.
+
+    With `skip`, answers that no training row has are not learnt, and left out of the validation rows.
 
     The rows of the mart are clean to these steps when the loop file has not changed since: then the steps
     leave them as they are.
@@ -180,6 +194,9 @@ def read_dataset(folder: Path, task: Task, steps: Sequence[str]) -> Dataset:
     train, validation = (_read_rows(folder / f"{split}.parquet", task) for split in ("train", "validation"))
     profile = task.profile(train.values)
     contract = task.contract(profile)
+    if skip:
+        contract = taught(contract, profile, task.section)
+        validation = _known(validation, contract, task)
     learnt = training_task(contract)
     reads = fit_reading(task.section, train.table)
 
@@ -243,6 +260,22 @@ def _read_rows(path: Path, task: Task) -> _Found:
                 f"{empty} row(s) without {column}", where=str(path), expected=f"a {column} in each row"
             )
     return _Found(path, table, tuple(task.truths(table)))
+
+
+def _known(found: _Found, contract: OutputContract, task: Task) -> _Found:
+    """Validation rows without the answers that are not learnt."""
+    if not contract.unlearnt:
+        return found
+    log.warning("no training row for %s: trained without", ", ".join(contract.unlearnt))
+    table = known_rows(found.table, contract, task.section)
+    if not table.num_rows:
+        raise DataError(
+            "no validation row has a answer that is learnt",
+            where=str(found.path),
+            expected=f"a row without {', '.join(contract.unlearnt)}",
+            remedy="wait for more data, or change split in the loop file",
+        )
+    return _Found(found.path, table, tuple(task.truths(table)))
 
 
 def load_tokenizer(path: Path, max_tokens: int) -> Tokenizer:

@@ -54,7 +54,7 @@ from training.ahead import traced_ahead
 from training.batch import settled
 from training.checkpoint import Checkpoints
 from training.cost import Meter, together
-from training.data import Dataset, Tokens, load_tokenizer, read_dataset, require_tokens, tokenise
+from training.data import Dataset, Tokens, dataset_of, load_tokenizer, require_tokens, tokenise
 from training.device import Device, is_out_of_memory, open_device
 from training.ending import Ending
 from training.export import COMPARED_ROWS, export_artifact
@@ -281,7 +281,7 @@ def open_job(config: JobConfig, tracker: Tracker) -> Job:
     require_fit(config.train, config.base_folder, config.candidate, config.task)
     base = find_base_model(config.train.base_model, config.base_folder)
     task = task_of(config.task)
-    dataset = read_dataset(config.dataset, task, steps_of(config.clean, keep_length=config.task.placed))
+    dataset = dataset_of(config, task)
     tokenizer = load_tokenizer(base.tokenizer, config.train.max_tokens)
     if isinstance(config.task, WritingTask):
         writing = writing_of(base, tokenizer, config.task, dataset.train.values)

@@ -12,6 +12,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from lakeloop.measures.abstaining import Threshold
+from lakeloop.measures.leaking import Leak
 from lakeloop.records import Formatted, Frozen
 from lakeloop.spec.explaining import OCCLUSION, Explain
 from lakeloop.tasks.base import Grid
@@ -177,6 +178,10 @@ class Evidence(Formatted):
     compared no rows."""
     untested: tuple[str, ...] = ()
     """Answers that the training rows have and the test rows do not."""
+    unlearnt: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
+    """Answers of the task that no training row has: no candidate answers them."""
+    leaks: tuple[Leak, ...] = Field(default=(), exclude_if=lambda leaks: not leaks, repr=False)
+    """What was suspected of the data set when it was frozen."""
     leaked: int | None = None
     """Test rows whose text is among those that the candidates were trained on; None where nobody looked."""
     leader: str

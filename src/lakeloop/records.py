@@ -230,6 +230,8 @@ class StageRecord(Formatted):
     """Of a stage that ran dbt: what it did with each model, in the order in which they were built."""
     profile: str = ""
     """Of rows that were published, as JSON: what later days are compared with. See `quality.profile`."""
+    leaks: str = Field(default="", exclude_if=lambda leaks: not leaks)
+    """Of a data set, as JSON: which leaks were looked for, and what was found. See `measures.leaking`."""
     provenance: Provenance
 
     @property

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lakeloop.attempt import Attempt
-from lakeloop.datasets.assemble import SplitName
+from lakeloop.datasets.dealing import SplitName
 from lakeloop.datasets.freeze import read_split
 from lakeloop.errors import ArtifactError, ConfigurationError, DataError, FenceError
 from lakeloop.evaluation import judge as judging

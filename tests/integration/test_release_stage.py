@@ -79,11 +79,12 @@ def test_a_refusal_is_a_result_with_numbers_and_changes_nothing(context: StageCo
     assert decision is not None
     assert [(check.name, check.passed) for check in decision.checks] == [
         ("no leak", True),
+        ("no leak by written", True),  # the texts of this loop say their answers
         ("minimum score", False),
     ]
     assert Registry(context.lake).read().length == 0
-    assert record.metrics["checks/passed"] == 1.0
-    assert record.metrics["checks/total"] == 2.0
+    assert record.metrics["checks/passed"] == 2.0
+    assert record.metrics["checks/total"] == 3.0
 
 
 def test_again_is_unchanged_and_moves_nothing(context: StageContext, tmp_path: Path) -> None:

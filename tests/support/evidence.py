@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lakeloop.datasets.assemble import SPLITS
+from lakeloop.datasets.dealing import SPLITS
 from lakeloop.datasets.freeze import DatasetCard
 from lakeloop.evidence import Comparison, Evidence, Example, Mistake, ModelEvidence, SliceChange
 from lakeloop.tasks.base import Grid, Task

@@ -22,6 +22,9 @@ from airflow.sdk import DAG
 from lakeloop_airflow.chain import stage_tasks
 from typer.testing import CliRunner
 
+from lakeloop.datasets.assemble import assemble
+from lakeloop.datasets.leaks import registry as leaks
+from lakeloop.datasets.leaks.base import Looked
 from lakeloop.evaluation.probes import registry as probes
 from lakeloop.evaluation.probes.base import Finding
 from lakeloop.evidence import Evidence, ModelEvidence
@@ -30,6 +33,7 @@ from lakeloop.gate.rules import registry as rules
 from lakeloop.gate.rules.base import Requirement
 from lakeloop.measures import registry as measures
 from lakeloop.measures.base import MetricSpec, Outcomes
+from lakeloop.measures.leaking import Leak
 from lakeloop.proposal.given import Pointer
 from lakeloop.proposal.propose import look_at, propose
 from lakeloop.quality.kinds import registry as kinds
@@ -245,3 +249,35 @@ def test_the_guide_names_the_files_that_there_are(root: Path) -> None:
     assert len(named) > 12
     missing = [p for p in named if not (root / "src/lakeloop" / p).exists() and not (root / p).exists()]
     assert missing == []
+
+
+class Shouting:
+    """A kind of leak: texts in capitals."""
+
+    kind = "shouting"
+
+    def needs(self, loop: LoopSpec) -> tuple[str, ...]:
+        return ()
+
+    def unfit(self, loop: LoopSpec) -> str:
+        return ""
+
+    def look(self, looked: Looked) -> Iterator[Leak]:
+        texts = looked.rows["text"].to_pylist()
+        loud = [place for place, text in enumerate(texts) if text.isupper()]
+        yield Leak(
+            kind=self.kind, column="text", rows=len(loud), found="loud", examples=looked.examples(loud, str)
+        )
+
+
+def test_a_kind_of_leak_is_a_file_and_a_line_and_plan_gate_and_report_tell_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(leaks, "CHECKS", (Shouting(),))
+    rows = mart_rows(DAYS[0], 30)
+    rows[3]["text"] = "LOUD"
+    assembled = assemble(pa.Table.from_pylist(rows, COLUMNS), small_loop().split, ("text", "label"))
+    (found,) = leaks.look(Looked.of(assembled, small_loop(), {})).leaks
+    assert (found.rows, found.examples[0].row) == (1, f"{DAYS[0]}-3")
+    decision = decide(evidence(model("baseline", {"macro_f1": 0.9}), leaks=(found,)), small_loop())
+    assert "1 leak suspected: shouting, text: loud" in decision.reason

@@ -46,8 +46,17 @@ def similar(texts: pa.ChunkedArray | pa.Array, least: float) -> npt.NDArray[np.b
         least: above 0, up to 1. Of pairs just as similar one of a hundred may be missed, of others fewer.
     """
     found = np.zeros(len(texts), dtype=np.bool_)
+    found[pairs_alike(texts, least)[:, 1]] = True
+    return found
+
+
+def pairs_alike(texts: pa.ChunkedArray | pa.Array, least: float) -> npt.NDArray[np.int64]:
+    """The places of an earlier text and of one that is like it, int64 [pairs, 2]; see `similar`.
+
+    A text stands beside the earliest that it may be like, not beside all.
+    """
     if not len(texts):
-        return found
+        return np.zeros((0, 2), np.int64)
     rows = _rows_of_band(least)
     with tempfile.TemporaryDirectory(prefix="lakeloop-similar-") as folder:
         bands = _banded(texts, rows, Path(folder) / "bands")
@@ -56,8 +65,7 @@ def similar(texts: pa.ChunkedArray | pa.Array, least: float) -> npt.NDArray[np.b
     pairs, times = np.unique(sharing, return_counts=True)
     pairs = pairs[times >= _SHARED_BANDS]
     places = np.stack(np.divmod(pairs, len(texts)), axis=1)
-    found[places[_are_alike(texts, places, least), 1]] = True
-    return found
+    return places[_are_alike(texts, places, least)]
 
 
 def _rows_of_band(least: float) -> int:

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ConfigDict, JsonValue, ValidationError, model_validator
 
-from lakeloop.datasets.assemble import SPLITS, Assembled, SplitName
+from lakeloop.datasets.assemble import Assembled
+from lakeloop.datasets.dealing import SPLITS, SplitName
 from lakeloop.durable import write_atomically
 from lakeloop.errors import DataError
 from lakeloop.lake.digest import content_digest

@@ -133,6 +133,11 @@ class Report:
         return named(self.evidence.untested)
 
     @property
+    def unlearnt(self) -> str:
+        """Answers without training rows, in a few words; empty where there is none."""
+        return named(self.evidence.unlearnt)
+
+    @property
     def meaning(self) -> str:
         """What the metric that decides says."""
         return meaning_of(self.metric)

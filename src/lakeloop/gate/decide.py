@@ -16,6 +16,7 @@ from lakeloop.gate.rules.base import EXACTNESS, Requirement
 from lakeloop.gate.rules.reason import in_words, shown_better
 from lakeloop.gate.rules.registry import RULES
 from lakeloop.measures.base import MetricSpec, shown
+from lakeloop.measures.leaking import leaks_in_words
 from lakeloop.records import Frozen
 from lakeloop.spec.loop import LoopSpec
 
@@ -121,4 +122,6 @@ def _against(evidence: Evidence, loop: LoopSpec) -> list[str]:
         if found.metric == metric.name
     ]
     untested = [f"no test rows of {', '.join(evidence.untested)}"] if evidence.untested else []
-    return [*asked, reigning, *tested, *untested]
+    unlearnt = [f"cannot answer {', '.join(evidence.unlearnt)}"] if evidence.unlearnt else []
+    leaks = [leaks_in_words(evidence.leaks)] if evidence.leaks else []
+    return [*asked, reigning, *tested, *untested, *unlearnt, *leaks]

@@ -157,6 +157,8 @@ def _facts(
     yield "Registered", f"{version.created_at:%Y-%m-%d %H:%M} UTC"
     yield "Texts are cleaned by", ", ".join(description.clean) or "nothing"
     yield "Answers", ", ".join(description.contract.names) or description.contract.kind
+    if description.contract.unlearnt:
+        yield "Never learnt", f"{', '.join(description.contract.unlearnt)}: no training row had them"
     yield "Language", ", ".join(loop.language) or "unknown: the loop file says none"
     yield "License", loop.license or "unknown: the loop file says none; base model and data have their own"
 

@@ -21,6 +21,7 @@ from lakeloop.spec.contract import column_rule
 from lakeloop.spec.explaining import wrong_explaining
 from lakeloop.spec.labels import APART, types_with_labels, wrong_labels
 from lakeloop.spec.languages import UNDETERMINED
+from lakeloop.spec.leaks import Leaks
 from lakeloop.spec.methods import methods_for
 from lakeloop.spec.release import Approval, Deploy, Evaluate, Gate
 from lakeloop.spec.rules import Broken, refuse_broken
@@ -69,6 +70,7 @@ class LoopSpec(Section):
     task: Task
     """What is predicted from what, by `kind`; see the sections below."""
     split: Split = Split()
+    leaks: Leaks = Leaks()
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()
@@ -98,6 +100,8 @@ class LoopSpec(Section):
                 *self._methods_that_do_not_fit(),
                 *self._wrong_metric(),
                 *self._slices_without_column(),
+                *self.split.broken_rules(self.source.types),
+                *self.leaks.broken_rules(self.source.types),
                 *self._smoke_rows_that_are_not_read(),
                 *self._wrong_abstaining(),
                 *self._wrong_explaining(),

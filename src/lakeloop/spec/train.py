@@ -157,6 +157,9 @@ class Train(Section):
     min_new_rows: Annotated[int, PER_RUN] = Field(default=500, ge=1)
     """Afterwards train again only when so many rows came. Of a day that is published again, the rows that
     changed count."""
+    missing_answers: Annotated[Literal["skip", "refuse"], PER_RUN] = "skip"
+    """Answers of the task that no training row has. `skip`: the model is trained without them, and cannot
+    give them; plan, gate, report and server name them. `refuse`: no training begins."""
     time_limit_minutes: Annotated[int, PER_RUN] = Field(default=60, ge=1)
     """A job that takes longer is ended and fails."""
     devices: Annotated[int | None, NOTHING] = Field(default=None, ge=0, le=64)

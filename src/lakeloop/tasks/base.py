@@ -108,6 +108,8 @@ class OutputContract(Frozen):
     """The network gives its numbers for each token of a row."""
     separator: str = Field(default=",", exclude_if=lambda separator: separator == ",")
     """Stands between several answers in a value of the target's column."""
+    unlearnt: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
+    """Answers of the task that no training row had: the network has no number for them."""
     writing: Writing | None = Field(default=None, exclude_if=lambda writing: writing is None)
     """The network writes a text, token by token; `width` is the number of tokens that it knows."""
 

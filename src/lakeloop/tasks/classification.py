@@ -18,7 +18,7 @@ from lakeloop.spec import tasks as spec
 from lakeloop.spec.quoting import scalar
 from lakeloop.spec.tasks.base import ANSWER_NAMES, LABELS
 from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile, Tokenised
-from lakeloop.tasks.labels import best_scores, label_grid, require_known_labels
+from lakeloop.tasks.labels import best_scores, label_facts, label_grid, require_known_labels
 from lakeloop.tasks.proposing import SeenColumn, TaskProposal
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ class Classification:
 
     @staticmethod
     def facts(contract: OutputContract) -> dict[str, JsonValue]:
-        return {"labels": list(contract.names)}
+        return label_facts(contract, contract.names)
 
     @staticmethod
     def shares(answers: Sequence[Answer], profile: Profile) -> dict[str, float]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from lakeloop.errors import DataError
 from lakeloop.measures.intervals import wilson
-from lakeloop.tasks.base import Grid
+from lakeloop.tasks.base import Grid, OutputContract
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,6 +48,12 @@ def best_scores(scores: Mapping[str, float], most: int, named: Iterable[str]) ->
     ranked = sorted(scores, key=lambda label: -scores[label])
     kept = {*ranked[:most], *named}
     return {label: scores[label] for label in ranked if label in kept}
+
+
+def label_facts(contract: OutputContract, labels: Iterable[str]) -> dict[str, JsonValue]:
+    """What the model server says of a model with these labels."""
+    found: dict[str, JsonValue] = {"labels": list(labels)}
+    return {**found, "unlearnt": list(contract.unlearnt)} if contract.unlearnt else found
 
 
 def label_grid(labels: Sequence[str], right: NDArray[Any], rows: NDArray[Any], claimed: NDArray[Any]) -> Grid:

@@ -18,7 +18,7 @@ from lakeloop.spec.quoting import plain, quote, scalar
 from lakeloop.spec.tasks.base import parts_of
 from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile, Tokenised
 from lakeloop.tasks.classification import Proposed as OneOfMany
-from lakeloop.tasks.labels import best_scores, label_grid, require_known_labels
+from lakeloop.tasks.labels import best_scores, label_facts, label_grid, require_known_labels
 from lakeloop.tasks.proposing import SeenColumn, TaskProposal
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ class MultiLabel:
 
     @staticmethod
     def facts(contract: OutputContract) -> dict[str, JsonValue]:
-        return {"labels": list(contract.names)}
+        return label_facts(contract, contract.names)
 
     @staticmethod
     def shares(answers: Sequence[Answer], profile: Profile) -> dict[str, float]:

@@ -19,7 +19,7 @@ from lakeloop.spec.quoting import scalar
 from lakeloop.spec.tasks.token_classification import OUTSIDE
 from lakeloop.tasks.base import Answer, Grid, OutputContract, Profile, Tokenised
 from lakeloop.tasks.classification import softmax
-from lakeloop.tasks.labels import SHARES, require_known_labels, share_of
+from lakeloop.tasks.labels import SHARES, label_facts, require_known_labels, share_of
 from lakeloop.tasks.proposing import SeenColumn, TaskProposal
 
 if TYPE_CHECKING:
@@ -212,8 +212,7 @@ class TokenClassification:
 
     @staticmethod
     def facts(contract: OutputContract) -> dict[str, JsonValue]:
-        kinds: list[JsonValue] = [name[2:] for name in contract.names if name.startswith("B-")]
-        return {"labels": kinds}
+        return label_facts(contract, (name[2:] for name in contract.names if name.startswith("B-")))
 
     @staticmethod
     def shares(answers: Sequence[Answer], profile: Profile) -> dict[str, float]:

@@ -48,8 +48,10 @@ def test_check_reads_the_first_records_and_says_what_will_surprise(run: Run, pro
     ended = run("check", "tickets")
     assert ended.code == 0
     wrong = "wrong_type: id: expected string, found number 3"
-    absent = "no training begins without a row of each; wait for them, or take what never comes out of"
-    absent += " task.labels"
+    absent = (
+        "models are trained without it, or none is, see train.missing_answers; wait for rows, or take what"
+    )
+    absent += " never comes out of task.labels"
     assert ended.out.splitlines()[2:7] == [
         f"    2 of the first 3 records of {DAY} are rows",
         "    fields not declared (ignore): when 1",

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeloop.datasets.assemble import SPLITS, Assembled, assemble, deal
+from lakeloop.datasets.assemble import Assembled, assemble
+from lakeloop.datasets.dealing import SPLITS, deal
 from lakeloop.spec.clean import TextLength
 from lakeloop.spec.split import Split
 from tests.support.small_loop import MART, mart_rows

@@ -8,6 +8,7 @@ import pytest
 
 from lakeloop.evidence import Comparison, ModelEvidence, SliceChange
 from lakeloop.gate.decide import Decision, asked, decide
+from lakeloop.measures.leaking import Leak
 from lakeloop.spec.loop import LoopSpec
 from lakeloop.spec.train import BEST, CHAMPION
 from tests.support.evidence import evidence, model
@@ -209,3 +210,32 @@ def test_what_the_loop_file_asks_is_said_rule_by_rule() -> None:
     assert "reason" not in least
     assert "slice" not in least
     assert "each answer that was learnt" not in least
+
+
+LEAK = Leak(kind="copied", column="plan", rows=7, found="7 of 7 rows are told by it alone")
+
+
+def test_a_suspected_leak_is_named_and_lets_through_unless_it_is_refused() -> None:
+    found = f1("finetune", 0.9)
+    named = judged(rules(), found, leaks=(LEAK,))
+    assert named.accepted
+    assert "1 leak suspected: copied, plan: 7 of 7 rows are told by it alone" in named.reason
+    assert [check.found for check in named.checks if check.name == "no leak by copied"] == [
+        "plan: 7 of 7 rows are told by it alone"
+    ]
+    loop = small_loop(gate={"min_score": 0.5}, leaks={"refuse": ["copied"]})
+    assert failed(judged(loop, found, leaks=(LEAK,))) == ["no leak by copied"]
+    assert "no leak in the data set by copied" in asked(loop)
+    assert judged(
+        small_loop(gate={"min_score": 0.5}, leaks={"refuse": ["keys"]}), found, leaks=(LEAK,)
+    ).accepted
+
+
+def test_labels_that_were_not_learnt_are_named_and_refused_where_the_loop_file_asks_for_all() -> None:
+    found = f1("finetune", 0.9)
+    named = judged(rules(), found, unlearnt=("tech",))
+    assert named.accepted
+    assert "cannot answer tech" in named.reason
+    loop = small_loop(gate={"min_score": 0.5}, train={"missing_answers": "refuse"})
+    assert failed(judged(loop, found, unlearnt=("tech",))) == ["learnt answers"]
+    assert "training rows for each answer of the task" in asked(loop)

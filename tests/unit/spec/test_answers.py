@@ -22,7 +22,7 @@ WORDS = TokenClassification(kind="token_classification", text="text", tags="tags
 def test_an_answer_that_no_row_has_is_named_with_those_that_rows_have(task: TaskBase, values: Any) -> None:
     there = task.counted(values, normalise=True)
     assert there == Counter({"a": 2, "b": 1})
-    assert task.absence(there).startswith("no row has c, rows have a 2, b 1: no training begins without")
+    assert task.absence(there).startswith("no row has c, rows have a 2, b 1: models are trained without it")
     assert task.absence(there + Counter({"c": 1})) == ""
     assert task.unknown(values, normalise=True) == Counter()
 

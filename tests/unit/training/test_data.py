@@ -78,6 +78,25 @@ def test_a_label_without_a_training_row_is_named(tmp_path: Path) -> None:
     assert raised.value.where.endswith("train.parquet")
 
 
+def test_a_label_without_a_training_row_is_not_learnt_where_it_may_be_skipped(tmp_path: Path) -> None:
+    folder = make_dataset(tmp_path / "d", train=without(make_rows(30, seed=1), "tech"))
+    rows = len(read_dataset(make_dataset(tmp_path / "whole")).validation)
+    found = read(folder, task_of(CLASSES), ("normalise",), skip=True)
+    assert found.contract.names == ("business", "sports")
+    assert (found.contract.width, found.contract.unlearnt) == (2, ("tech",))
+    assert 0 < len(found.validation) < rows
+    assert set(found.validation.values) == {"business", "sports"}
+    assert set(found.train.targets.tolist()) == {0, 1}
+
+
+def test_validation_rows_that_have_only_labels_that_are_not_learnt_are_refused(tmp_path: Path) -> None:
+    rows = make_rows(30, seed=1)
+    alone = without(without(rows, "sports"), "business")
+    folder = make_dataset(tmp_path / "d", train=without(rows, "tech"), validation=alone)
+    with pytest.raises(DataError, match="no validation row has a label that is learnt"):
+        read(folder, task_of(CLASSES), ("normalise",), skip=True)
+
+
 def test_a_label_without_a_validation_row_is_no_reason_to_stop(tmp_path: Path) -> None:
     folder = make_dataset(tmp_path / "d", validation=without(make_rows(30, seed=1), "tech"))
     assert len(read_dataset(folder).validation) == 20

@@ -112,7 +112,7 @@ class TaskBase(Section):
 
     @property
     def asked_for(self) -> tuple[str, ...]:
-        """Right answers without a row of which nothing can be trained."""
+        """Right answers that a model can learn only from rows that have them."""
         return self.answers
 
     def absence(self, there: Counter[str]) -> str:
@@ -122,8 +122,8 @@ class TaskBase(Section):
         known = [f"{answer} {there[answer]:,}" for answer in self.asked_for if there[answer]]
         rows = few(known) or "none of them"
         return (
-            f"no row has {few(absent)}, rows have {rows}: no training begins without a row of each;"
-            " wait for them, or take what never comes out of task.labels"
+            f"no row has {few(absent)}, rows have {rows}: models are trained without it, or none is,"
+            " see train.missing_answers; wait for rows, or take what never comes out of task.labels"
         )
 
     @property

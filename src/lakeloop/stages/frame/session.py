@@ -279,6 +279,7 @@ class StageSession:
         unknown: Mapping[str, int] | None = None,
         models: Sequence[BuiltModel] = (),
         profile: str = "",
+        leaks: str = "",
     ) -> StageRecord:
         """End with an output.
 
@@ -287,7 +288,18 @@ class StageSession:
             FenceError: a newer attempt claimed this work; nothing is recorded.
         """
         return self._end(
-            "done", reason, outputs, counts, metrics, links, settings, examples, unknown, models, profile
+            "done",
+            reason,
+            outputs,
+            counts,
+            metrics,
+            links,
+            settings,
+            examples,
+            unknown,
+            models,
+            profile,
+            leaks,
         )
 
     def skipped(
@@ -349,6 +361,7 @@ class StageSession:
         unknown: Mapping[str, int] | None = None,
         models: Sequence[BuiltModel] = (),
         profile: str = "",
+        leaks: str = "",
     ) -> StageRecord:
         where = f"{self.context.loop.name} {self.name} {self.partition}"
         record = StageRecord(
@@ -372,6 +385,7 @@ class StageSession:
             unknown=dict(unknown or {}),
             models=tuple(models),
             profile=profile,
+            leaks=leaks,
             provenance=self.context.provenance(self.started_at),
         )
         record.write(self.work / "record.json")

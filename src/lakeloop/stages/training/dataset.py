@@ -7,23 +7,23 @@ here is what connects them with the lake and the ledger. Whether a training is d
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakeloop.datasets.published import PublishedPartition, describe_days, published_partitions
 from lakeloop.durable import write_atomically
-from lakeloop.errors import ArtifactError, FenceError
+from lakeloop.errors import ArtifactError
+from lakeloop.measures.leaking import LeakReport
 from lakeloop.plural import counted
 from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.identity import identity
 from lakeloop.stages.frame.beside import require_same_columns
 from lakeloop.stages.frame.missing import run_first
 from lakeloop.stages.frame.session import StageContext, StageSession
+from lakeloop.stages.training.dealt import deal_out, decided_by, refuse_leaks
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from lakeloop.datasets.assemble import Assembled
     from lakeloop.datasets.freeze import DatasetCard
 
@@ -50,7 +50,9 @@ def dataset(context: StageContext, partition: str) -> StageRecord:
             )
         require_same_columns(published, entries, context.loop)
         stage.inputs(**{f"mart/{day}": found.digest for day, found in published.items()})
+        stage.inputs(**decided_by(context, published))
         if (done := stage.unchanged()) and context.lake.files.exists(done.outputs["dataset"]):
+            refuse_leaks(LeakReport.of(done.leaks), context.loop.leaks, f"{context.loop.name} {partition}")
             return done
         return _freeze(context, stage, published)
 
@@ -58,27 +60,25 @@ def dataset(context: StageContext, partition: str) -> StageRecord:
 def _freeze(
     context: StageContext, stage: StageSession, published: Mapping[str, PublishedPartition]
 ) -> StageRecord:
-    from lakeloop.datasets.assemble import assemble
     from lakeloop.datasets.freeze import describe
-    from lakeloop.tasks.registry import task_of
+    from lakeloop.datasets.missing import answer_counts, missing_answers
 
     version = context.lake.version("mart")
-    rows = _read_published(context, published, version)
-    task = context.loop.task
-    task_of(task).require_known(rows, context.loop.name)
-    clean = context.loop.clean
-    assembled = assemble(rows, context.loop.split, task.roles(), task.reads, clean.drop_similar, clean.length)
+    dealt = deal_out(context, published, version)
+    assembled, task = dealt.assembled, context.loop.task
     digests = {day: found.digest for day, found in published.items()}
     card = describe(assembled, task, digests)
+    refuse_leaks(dealt.leaks, context.loop.leaks, f"{context.loop.name} {stage.partition}")
+    missing = missing_answers(answer_counts(assembled.tables, task), task)
+    said = [*_left_out(assembled), missing.words, dealt.leaks.words]
     _store(stage, assembled, card)
     _track(stage, card)
     days = describe_days(published)
     sizes = ", ".join(f"{name} {count}" for name, count in card.rows.items())
     return stage.done(
-        reason=f"{assembled.rows} rows of {len(published)} day(s), {days}: {sizes};"
-        f" {counted(assembled.duplicates, 'repeated text')} left out"
-        + (f", {assembled.similar} much like an earlier one" if assembled.similar else "")
-        + (f", {counted(assembled.unusual, 'training row')} of unusual length" if assembled.unusual else ""),
+        reason="; ".join(
+            filter(None, (f"{assembled.rows} rows of {len(published)} day(s), {days}: {sizes}", *said))
+        ),
         outputs={
             "dataset": card.folder_name,
             "digest": card.digest,
@@ -87,15 +87,28 @@ def _freeze(
             "partitions": days,
         },
         counts=Counts(
-            read=assembled.rows + assembled.duplicates + assembled.similar,
+            read=assembled.rows + assembled.left_out,
             accepted=assembled.rows,
-            duplicates=assembled.duplicates + assembled.similar,
+            duplicates=assembled.left_out,
         ),
         metrics={
             **{f"rows/{name}": float(count) for name, count in card.rows.items()},
-            **({"clean/length": float(assembled.unusual)} if clean.length.outliers else {}),
+            **({"clean/length": float(assembled.unusual)} if context.loop.clean.length.outliers else {}),
+            **({"leaks": float(len(dealt.leaks.leaks))} if dealt.leaks.leaks else {}),
         },
+        leaks=dealt.leaks.model_dump_json(),
     )
+
+
+def _left_out(assembled: Assembled) -> Iterator[str]:
+    """In words, the rows that are in no split."""
+    yield f"{counted(assembled.duplicates, 'repeated text')} left out" + (
+        f", {assembled.similar} much like an earlier one" if assembled.similar else ""
+    )
+    if assembled.apart:
+        yield f"{assembled.apart} left out that share a text or group with a row of the test or validation"
+    if assembled.unusual:
+        yield f"{counted(assembled.unusual, 'training row')} of unusual length left out"
 
 
 def _store(stage: StageSession, assembled: Assembled, card: DatasetCard) -> None:
@@ -114,29 +127,6 @@ def _store(stage: StageSession, assembled: Assembled, card: DatasetCard) -> None
             # Of an equal data set that another attempt stored meanwhile, the card may name other days.
             if not files.exists(card.folder_name):
                 raise
-
-
-def _read_published(
-    context: StageContext, published: Mapping[str, PublishedPartition], version: int
-) -> pa.Table:
-    """The rows of the published days at this version of the mart, proved to be the published ones."""
-    import pyarrow as pa
-
-    from lakeloop.lake.marks import digest_of
-
-    tables = []
-    for day, found in published.items():
-        rows = context.lake.read("mart", version=version, partition=day)
-        if (digest := digest_of("mart", rows.to_batches(), found.digest)) != found.digest:
-            raise FenceError(
-                f"the mart holds other rows of {day} than the ledger says were published",
-                where=f"{context.loop.name} mart version {version}",
-                expected=f"digest {found.digest[:12]}",
-                found=f"digest {digest[:12]}",
-                remedy="it is being published now: try again; if it stays so, validate this day again",
-            )
-        tables.append(rows)
-    return pa.concat_tables(tables)
 
 
 def _track(stage: StageSession, card: DatasetCard) -> None:

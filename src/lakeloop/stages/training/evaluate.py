@@ -35,6 +35,7 @@ from lakeloop.stages.training.evaluation_order import (
     searches_of,
     strangers_of,
 )
+from lakeloop.stages.training.frozen import leaks_of
 from lakeloop.stages.training.waiting import waiting_in
 
 if TYPE_CHECKING:
@@ -242,7 +243,6 @@ def _evidence(
     task: Task,
     card: DatasetCard,
 ) -> Evidence:
-    from lakeloop.datasets.freeze import untested
     from lakeloop.evaluation.confused import examples_of
     from lakeloop.evaluation.fair import known_rows
     from lakeloop.evaluation.mistakes import worst_mistakes
@@ -271,7 +271,7 @@ def _evidence(
         champion=named.get(CHAMPION),
         best=named.get(BEST),
         comparisons=compare_all(of_leader, judged, rows, task, metric),
-        untested=untested(card),
+        **_of_data(context, order, card),
         leaked=known_rows(files, fair.table, order.dataset_digest),
         leader=leader,
         wrong=wrong,
@@ -282,6 +282,18 @@ def _evidence(
         made_at=now(),
         run_id=context.attempt.run_id,
     )
+
+
+def _of_data(context: StageContext, order: EvaluationOrder, card: DatasetCard) -> dict[str, Any]:
+    """What is known of the data set, whatever models answer: answers without rows, suspected leaks."""
+    from lakeloop.datasets.freeze import untested
+    from lakeloop.datasets.missing import unlearnt
+
+    return {
+        "untested": untested(card),
+        "unlearnt": unlearnt(card, context.loop.task),
+        "leaks": leaks_of(context, order.dataset_digest),
+    }
 
 
 def _publish_page(context: StageContext, stage: StageSession, page: str, scratch: Path) -> tuple[Path, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lakeloop.measures.leaking import Leak, LeakReport
 from lakeloop.records import StageRecord
 from lakeloop.stages.frame.session import StageContext
 
@@ -16,3 +17,12 @@ def newest_dataset(context: StageContext, partition: str) -> StageRecord | None:
     names = dict.fromkeys((STAGE, context.record_name(STAGE)))
     made = [context.lake.ledger.latest(name, partition, "done") for name in names]
     return max(filter(None, made), key=lambda record: record.provenance.finished_at, default=None)
+
+
+def leaks_of(context: StageContext, digest: str) -> tuple[Leak, ...]:
+    """What was suspected of the data set with this digest when it was last frozen; none if nobody looked."""
+    names = dict.fromkeys((STAGE, context.record_name(STAGE)))
+    made = [entry for name in names for entry in context.lake.ledger.entries(name, status="done")]
+    of_set = [entry for entry in made if entry.outputs["digest"] == digest]
+    newest = max(of_set, key=lambda entry: entry.provenance.finished_at, default=None)
+    return LeakReport.of(newest.leaks).leaks if newest else ()

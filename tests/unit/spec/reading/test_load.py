@@ -59,7 +59,7 @@ def test_ten_lines_make_a_loop(settings: Settings) -> None:
             ("gate:", "epochs: 3\ngate:"),
             "  loops/news/loop.yaml:42: epochs: unknown key\n"
             "    expected: one of name, description, owner, license, language, source, labels, clean, "
-            "checks, task, split, train, evaluate, gate, approval, deploy, score, keep, schedule\n"
+            "checks, task, split, leaks, train, evaluate, gate, approval, deploy, score, keep, schedule\n"
             "    found: epochs\n"
             "    did you mean: train.epochs",
             id="a key in the wrong section",

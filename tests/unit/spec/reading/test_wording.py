@@ -23,7 +23,12 @@ from tests.support.loops import SHORT, Refuse
             "one of requests, hours, otherwise",
             "did you mean: hours",
         ),
-        ("split: {kind: time}", "split.kind: unknown key", "one of validation, test, salt", "found: kind"),
+        (
+            "split: {kind: time}",
+            "split.kind: unknown key",
+            "one of by, validation, test, test_days, group, salt",
+            "found: kind",
+        ),
         (
             "deploy: {canary: {shares: [2]}}",
             "deploy.canary.shares[0]: wrong value",
