@@ -22,6 +22,8 @@ from tests.support.dbt_project import write_dbt_project
 from tests.support.number_loop import number_loop
 from tests.support.small_loop import small_loop
 
+pytestmark = pytest.mark.timeout(900)  # each dbt is a process of seconds, of minutes where others are at work
+
 DAYS = ("2026-11-16", "2026-11-17")
 
 
