@@ -171,37 +171,6 @@ def test_answers_that_contradict_each_other_are_said_and_shown(context: StageCon
     assert "price 150" in page
 
 
-def test_a_slip_in_the_models_of_another_loop_stops_only_that_loop(
-    context: StageContext, tmp_path: Path
-) -> None:
-    write_dbt_project(context.settings.dbt, "other", mart="select {{{{ unclosed ", yml="models: [")
-    for name in ("small", "other"):
-        file = context.settings.loop_file(name)
-        file.parent.mkdir(parents=True)
-        file.write_text(f"name: {name}\n")
-    *_, transformed, _ = run_all(context)
-    assert transformed.status == "done"
-    other = open_context(tmp_path, small_loop(name="other"))
-    ingest(other, DAY)
-    with pytest.raises(ConfigurationError, match="dbt cannot read the models of other") as caught:
-        transform(other, DAY)
-    assert caught.value.where.startswith(f"{context.settings.dbt}/models/other/")
-    assert "other loops go on" in caught.value.remedy
-
-
-def test_the_record_says_what_dbt_did_with_each_model_and_where_its_page_is(context: StageContext) -> None:
-    *_, transformed, _ = run_all(context)
-    staged, mart = transformed.models
-    assert [(each.name, each.status, each.rows) for each in (staged, mart)] == [
-        ("stg_small", "success", 17),
-        ("mart_small", "success", 17),
-    ]
-    assert (staged.tests, mart.tests, mart.warned) == (0, 1, {})
-    (kept,) = context.lake.ledger.entries("transform", DAY)
-    assert kept.models == transformed.models
-    assert "mart_small" in Path(transformed.links["dbt_docs"]).read_text()
-
-
 def test_again_from_the_same_drop_changes_nothing(context: StageContext, tmp_path: Path) -> None:
     first = run_all(context)
     before = versions(context)

@@ -32,7 +32,9 @@ def parse_failure(outcome: Any, project: Path, loop: str, note: str = "") -> Lak
     message = str(outcome.exception)
     where, remedy = str(project), "correct the file that is named"
     if found := _named(message, project):
-        where, remedy = found, f"correct it there{note}; other loops go on without this one"
+        # Macros and tests are everybody's.
+        alone = "; other loops go on without this one" if f"/models/{loop}/" in found else ""
+        where, remedy = found, f"correct it there{note}{alone}"
     return ConfigurationError(
         f"dbt cannot read the models of {loop}: {_shortened(message)}", where=where, remedy=remedy
     )
