@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 RETENTION = timedelta(days=7)
 """How long a pinned version of a table can be read after it was replaced."""
+CLAIMED = timedelta(days=30)
+"""How long a claim holds at least: no stage works longer."""
 
 
 def maintain(context: StageContext, partition: str, *, retention: timedelta = RETENTION) -> StageRecord:
@@ -33,6 +35,7 @@ def maintain(context: StageContext, partition: str, *, retention: timedelta = RE
     which every stage wakes when it ends; here they are counted. `partition` is the day it is done on.
     """
     from lakeloop.jobs.leftovers import remove_checkpoints
+    from lakeloop.lake.claims import Claims
     from lakeloop.lake.delta import DeltaStore
     from lakeloop.lake.tables import tables_of
     from lakeloop.lake.upkeep import remove_leftovers, tidy_tables
@@ -41,6 +44,8 @@ def maintain(context: StageContext, partition: str, *, retention: timedelta = RE
     with context.stage("maintain", partition, config=config) as stage:
         base = f"{context.settings.lake.rstrip('/')}/{context.loop.name}"
         store = DeltaStore(base, context.settings.storage_options)
+        if forgotten := Claims(store).forget(now() - CLAIMED):
+            log.info("%d old claims forgotten", forgotten)
         tidied = tidy_tables(store, [table.name for table in tables_of(context.loop)], retention)
         leftovers = remove_leftovers(store, retention)
         for name in leftovers:
