@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.checks import LOOP, ROOT
+from benchmarks.past import Log, Past, lay_home
 from benchmarks.sides import Cost, cpu_seconds, in_a_process, machine, report_cost
 from benchmarks.stories import DAY, write_drop
 
@@ -45,7 +46,8 @@ def main() -> int:
         return _run(asked.side, asked.repeat)
     table = Table("days before", "log", *STAGES, "CPU s", "to an empty lake", "most MB")
     empty, ratios = 0.0, {}
-    for days, log in [(0, "kept"), *((asked.days, log) for log in asked.logs)]:
+    sides: list[tuple[int, Log]] = [(0, "kept"), *((asked.days, log) for log in asked.logs)]
+    for days, log in sides:
         with tempfile.TemporaryDirectory(prefix="lakeloop-bench-") as folder:
             seconds, peak = _measured(Path(folder), days, log, asked)
         whole = sum(seconds)
@@ -57,12 +59,10 @@ def main() -> int:
     return int(ratios.get("kept", 0) > 1.2)
 
 
-def _measured(project: Path, days: int, log: str, asked: argparse.Namespace) -> tuple[Sequence[float], float]:
+def _measured(project: Path, days: int, log: Log, asked: argparse.Namespace) -> tuple[Sequence[float], float]:
     """Median CPU seconds of each stage, and the most memory."""
     prepare(project, asked.rows)
     if days:
-        from benchmarks.past import Past, lay_home
-
         past = Past(project / ".lakeloop/lake/bench", DAY, days, log)
         past.lay()
         lay_home(project / ".lakeloop", "bench", past, project / "drops")

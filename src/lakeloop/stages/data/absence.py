@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from lakeloop.stages.frame.session import StageContext
 
@@ -14,13 +16,13 @@ def absence(context: StageContext, partition: str) -> str:
     """
     task = context.loop.task
     wanted = set(task.asked_for)
-    if not wanted or wanted <= _answers(context, wanted, partition=partition).keys():
+    if not wanted or wanted <= _answers(context, wanted, {"partition": partition}).keys():
         return ""
-    there = _answers(context, wanted)
+    there = _answers(context, wanted, {})
     return "" if wanted <= there.keys() else task.absence(there)
 
 
-def _answers(context: StageContext, wanted: set[str], **where: str) -> Counter[str]:
+def _answers(context: StageContext, wanted: set[str], where: Mapping[str, Any]) -> Counter[str]:
     """The right answers of published rows, each with its rows, until all that are `wanted` were seen."""
     task = context.loop.task
     there: Counter[str] = Counter()
