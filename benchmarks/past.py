@@ -3,7 +3,9 @@
 One day is run for real; all days before it are made from it. Parquet files of its rows are linked, not
 written again (the day of a row is in the table's log and in the folder's name); records, claims and log
 entries are the day's own with another day in them. Logs are as delta-rs and `maintain` leave them: a
-checkpoint every hundred commits, the entries of the last thirty days, the records of each stage in one file.
+checkpoint every hundred commits, the entries of the last thirty days, the records of each stage in one file,
+and of claims those of thirty days. Records of stages that were not run (`monitor`, `maintain`, and each tenth
+day a training) are those of `validate` under their names.
 """
 
 from __future__ import annotations
@@ -20,8 +22,10 @@ from typing import Any, Literal
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
+from lakeloop.lake.delta import DeltaStore
 from lakeloop.lake.ledger import _entry
 from lakeloop.lake.tables import LEDGER
+from lakeloop.lake.upkeep import tidy_table
 from lakeloop.records import StageRecord
 
 Log = Literal["kept", "whole", "unchecked"]
@@ -30,7 +34,7 @@ Log = Literal["kept", "whole", "unchecked"]
 PER_DAY = ("raw", "staging", "mart", "quarantine", "claims", "predictions", "observations", "feedback")
 _CHECKPOINT = 100
 _KEPT_DAYS = 30
-_FIRST_TRAINING, _TRAINING_DAYS = 3, 10
+_TRAINING_DAYS = 10
 _TRAINING = ("dataset", "train-baseline", "train-finetune", "evaluate", "release")
 """Stages of a training, each tenth day; the others are of each day."""
 
@@ -86,7 +90,8 @@ def _grow(past: Past, table: str) -> None:
     log.mkdir()
     _write(log, 0, created)
     version = 0
-    for day in [*past.names, past.template]:
+    forgotten = table == "claims" and past.log == "kept"
+    for day in [*(past.names[-_KEPT_DAYS:] if forgotten else past.names), past.template]:
         for info, add in commits:
             version += 1
             values = {**add["partitionValues"], "partition": day}
@@ -132,7 +137,7 @@ def _write(log: Path, version: int, actions: Sequence[Mapping[str, Any]]) -> Non
 
 
 def _grow_ledger(past: Past) -> None:
-    """Entries of all days, one file a stage as `maintain` leaves them; the template day comes last."""
+    """Entries of all days, one file a stage as `maintain` leaves them; the template day's come last."""
     table = DeltaTable(str(past.lake / "ledger"))
     rows = table.to_pyarrow_table().sort_by("finished_at").to_pylist()
     there = {row["stage"]: StageRecord.model_validate_json(row["record"]) for row in rows}
@@ -141,10 +146,10 @@ def _grow_ledger(past: Past) -> None:
     nothing = LEDGER.empty_table()
     for record in (*records, *trainings):
         daily = record in records
-        days = past.names if daily else past.names[_FIRST_TRAINING::_TRAINING_DAYS]
+        days = past.names if daily else past.names[::_TRAINING_DAYS]
         entries = [_entry(f"{record.stage}-{day}", _of(record, day, past), nothing) for day in days]
         write_deltalake(table, pa.Table.from_pylist(entries, LEDGER), mode="append")
-    table.optimize.compact()
+    tidy_table(DeltaStore(str(past.lake)), "ledger", timedelta(days=7))
     table.create_checkpoint()
 
 

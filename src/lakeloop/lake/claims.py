@@ -7,17 +7,28 @@ snapshot that was there at the claim, so that a write in between is a conflict.
 
 from __future__ import annotations
 
+import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import DeltaTable
+import pyarrow.compute as pc
+from deltalake import CommitProperties, DeltaTable
+from deltalake.exceptions import CommitFailedError
+from deltalake.transaction import RemoveAction
 
 from lakeloop.attempt import Attempt
 from lakeloop.errors import FenceError
 from lakeloop.lake.delta import DeltaStore, contended, matching
-from lakeloop.lake.tables import CLAIMS, REPLACEABLE
+from lakeloop.lake.tables import CLAIMS, REPLACEABLE, TIMESTAMP
 from lakeloop.records import now
+
+_STATISTICS_TO = timedelta(milliseconds=1)
+"""Moments in a table's log are cut off there."""
 
 
 @dataclass
@@ -78,6 +89,40 @@ class Claims:
         pinned = {name: self._store.version(name) for name in REPLACEABLE}
         return Fence(scope, partition, attempt, claim_id, pinned)
 
+    def forget(self, before: datetime) -> int:
+        """Forget the claims that were taken earlier than `before`; returns how many.
+
+        Each is a file, and reading the table takes longer for each. Work that goes on under a claim that is
+        forgotten ends with a FenceError: nobody holds it. None is forgotten while others claim.
+        """
+        claims = self._store.open("claims")
+        files = pa.table(claims.get_add_actions(flatten=True))
+        if "max.claimed_at" not in files.column_names:
+            return 0
+        earlier = pa.scalar(before - _STATISTICS_TO, TIMESTAMP)
+        old = files.filter(pc.less(files["max.claimed_at"], earlier)).to_pylist()
+        if not old:
+            return 0
+        gone = round(time.time() * 1000)
+        try:
+            claims.create_write_transaction(
+                [
+                    RemoveAction(unquote(file["path"]), True, gone, file["size_bytes"], _partition(file))
+                    for file in old
+                ],
+                mode="append",
+                schema=claims.schema(),
+                partition_by=["scope", "partition"],
+                commit_properties=CommitProperties(
+                    custom_metadata={"stage": "maintain"}, max_commit_retries=0
+                ),
+            )
+        except CommitFailedError:
+            return 0
+        version = claims.version()
+        self._store.make_durable("claims", range(version + 1, version + 2))
+        return len(old)
+
     def check(self, fence: Fence) -> None:
         """Raises FenceError when a newer attempt has claimed this work."""
         with self._store.reading("claims") as claims:
@@ -109,6 +154,10 @@ class Claims:
                 found=_describe(holder),
                 remedy="nothing was written by this attempt; the later one goes on",
             )
+
+
+def _partition(file: Mapping[str, Any]) -> dict[str, str | None]:
+    return {name: file[f"partition.{name}"] for name in ("scope", "partition")}
 
 
 def _describe(holder: dict[str, object] | None) -> str:

@@ -1,7 +1,7 @@
-"""The newest version of each table of a store, kept open: a look costs no more with more days.
+"""The newest version of each table of a store, kept open: a look costs no more for each day of a table.
 
-delta-rs reads the whole log of a table that is opened, a hundred milliseconds for ten thousand files, and
-only what was committed since when a snapshot that is there is brought up to date.
+delta-rs reads the whole log of a table that is opened, 22 ms of a CPU for ten thousand files, and only what
+was committed since (1 ms) when a snapshot that is there is brought up to date.
 """
 
 from __future__ import annotations

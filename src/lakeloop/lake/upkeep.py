@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote
 
+from deltalake import WriterProperties
 from deltalake.exceptions import CommitFailedError
 from pyarrow.fs import FileType
 
@@ -23,6 +24,9 @@ from lakeloop.records import now
 
 _LEFTOVER = re.compile(r"\.parquet#\d+$|^\..+\.tmp$")
 """Names of files and folders that a killed writer leaves: delta-rs's staging files, `LakeFiles`' copies."""
+
+_ENTRIES = WriterProperties(compression="ZSTD", compression_level=3, max_row_group_size=512)
+"""Of the ledger: asked for are the entries of a day, and a group of rows is the least that is read."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,9 @@ def tidy_table(store: DeltaStore, table: str, retention: timedelta) -> Tidied:
     """Compact `table`, and delete files that left it longer ago than `retention`; durable when it returns."""
     snapshot = store.open(table)
     compacted, busy = 0, False
+    written = _ENTRIES if table == "ledger" else None
     try:
-        compacted = int(snapshot.optimize.compact()["numFilesRemoved"])
+        compacted = int(snapshot.optimize.compact(writer_properties=written)["numFilesRemoved"])
     except CommitFailedError:
         busy = True
     if compacted and store.local:

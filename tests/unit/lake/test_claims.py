@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from lakeloop.attempt import Attempt
 from lakeloop.errors import FenceError
-from lakeloop.lake.claims import Fence
+from lakeloop.lake.claims import Claims, Fence
 from lakeloop.lake.store import Lake
+from lakeloop.records import now
 from tests.support.small_loop import MART, mart_rows
 
 DAY, OTHER_DAY = "2026-11-16", "2026-11-17"
@@ -93,3 +97,37 @@ def test_one_claim_is_kept_for_each_stage_and_partition(lake: Lake) -> None:
         lake.claim("validate", DAY, FIRST)
     lake.claim("ingest", DAY, FIRST)
     assert sorted(lake.read("claims")["scope"].to_pylist()) == ["ingest", "validate"]
+
+
+def test_old_claims_are_forgotten_and_young_ones_hold(lake: Lake) -> None:
+    old = lake.claim("train-finetune@fast", DAY, FIRST)
+    lake.claim("transform", OTHER_DAY, FIRST)
+    time.sleep(0.01)  # the log says when to a millisecond
+    moment = now()
+    young = lake.claim("validate", DAY, FIRST)
+    claims = Claims(lake._store)
+    assert claims.forget(moment) == 2
+    assert claims.forget(moment) == 0
+    assert lake.read("claims")["scope"].to_pylist() == ["validate"]
+    write(lake, young)
+    with pytest.raises(FenceError) as caught:
+        claims.check(old)
+    assert caught.value.found == "no claim at all"
+    write(lake, lake.claim("validate", DAY, SECOND), first=9)
+    assert row_ids(lake) == sorted(f"{DAY}-{n}" for n in (9, 10, 11))
+
+
+def test_no_claim_is_forgotten_while_another_is_taken(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.claim("validate", DAY, FIRST)
+    opened = lake._store.open
+
+    def open_then_claimed(table: str, version: int | None = None) -> DeltaTable:
+        snapshot = opened(table, version)
+        monkeypatch.setattr(lake._store, "open", opened)
+        lake.claim("validate", DAY, SECOND)
+        return snapshot
+
+    monkeypatch.setattr(lake._store, "open", open_then_claimed)
+    assert Claims(lake._store).forget(now()) == 0
+    with pytest.raises(FenceError, match="later try"):
+        lake.claim("validate", DAY, FIRST)

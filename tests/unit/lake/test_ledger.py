@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
 from lakeloop.attempt import Attempt
 from lakeloop.lake.draft import Published
 from lakeloop.lake.store import Lake
+from lakeloop.lake.upkeep import tidy_table
 from lakeloop.records import Counts, StageRecord
 from tests.support.records import NOON, provenance
 from tests.support.small_loop import MART, mart_rows, small_loop
@@ -198,3 +200,16 @@ def test_of_the_days_before_one_the_newest_result_of_each_comes_back_oldest_firs
         (days[5], days[5]),
     ]
     assert lake.ledger.days_before("validate", days[0], 4) == []
+
+
+def test_upkeep_leaves_one_file_of_which_a_day_is_read_alone(lake: Lake) -> None:
+    days = [(NOON + timedelta(days=number)).date().isoformat() for number in range(700)]
+    for first in (0, 350):
+        some = [record(minute=first + number, partition=days[first + number]) for number in range(350)]
+        lake.ledger.record_all(some)
+    before = lake.ledger.entries()
+    tidy_table(lake._store, "ledger", timedelta(days=7))
+    (file,) = lake.dataset("ledger", stage="validate").get_fragments()
+    assert len(file.subset(ds.field("partition") == days[3]).row_groups) < len(file.row_groups)
+    assert lake.ledger.entries() == before
+    assert lake.ledger.latest("validate", days[3]) == before[3]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from lakeloop.records import Counts, StageRecord
 from lakeloop.spec.days import require_day
 from lakeloop.spec.identity import identity
 from lakeloop.spec.quoting import quote
+from lakeloop.stages.data.absence import absence
 from lakeloop.stages.data.published import track_rows
 from lakeloop.stages.data.restated import restated
 from lakeloop.stages.data.unlabelled import nothing_to_publish, waits_whole
@@ -186,11 +186,11 @@ def _validate(
     track_rows(stage, "mart", mart)
     for check in audit.warned:
         log.warning("%s %s: expected %s", context.loop.name, check.name, check.expected)
-    if absence := _absence(context):
-        log.warning("%s: %s", context.loop.name, absence)
+    if absent := absence(context, stage.partition):
+        log.warning("%s: %s", context.loop.name, absent)
     words, of_before = restated(stage, mart.digest)
     return stage.done(
-        reason=f"{judged.words}; {audit.words}{words}" + (f"; {absence}" if absence else ""),
+        reason=f"{judged.words}; {audit.words}{words}" + (f"; {absent}" if absent else ""),
         outputs={
             "mart": mart.digest,
             "mart_version": str(mart.version),
@@ -203,18 +203,6 @@ def _validate(
         unknown=judged.unknown,
         profile=judged.profile.json(),
     )
-
-
-def _absence(context: StageContext) -> str:
-    """Which answers that the task asks for no published row has; rows are read until all were seen."""
-    task, there = context.loop.task, Counter[str]()
-    if not (wanted := set(task.asked_for)):
-        return ""
-    for batch in context.lake.scan("mart", columns=[task.target]):
-        there += task.counted(batch[task.target].to_pylist(), normalise=False)
-        if wanted <= there.keys():
-            return ""
-    return task.absence(there)
 
 
 def _metrics(judged: _CheckedRows, audit: Audit) -> dict[str, float]:

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 RETENTION = timedelta(days=7)
 """How long a pinned version of a table can be read after it was replaced."""
+CLAIMED = timedelta(days=30)
+"""How long a claim holds at least: no stage works longer."""
 
 
 def maintain(context: StageContext, partition: str, *, retention: timedelta = RETENTION) -> StageRecord:
@@ -34,6 +36,7 @@ def maintain(context: StageContext, partition: str, *, retention: timedelta = RE
     the mirror, which every stage wakes when it ends; here they are counted. `partition` is the day it is done
     on. What cannot be removed is told, and fails nothing.
     """
+    from lakeloop.lake.claims import Claims
     from lakeloop.lake.delta import DeltaStore
     from lakeloop.lake.remote import options_of
     from lakeloop.lake.tables import tables_of
@@ -43,6 +46,8 @@ def maintain(context: StageContext, partition: str, *, retention: timedelta = RE
     with context.stage("maintain", partition, config=config) as stage:
         base = f"{context.settings.lake.rstrip('/')}/{context.loop.name}"
         store = DeltaStore(base, options_of(context.settings))
+        if forgotten := Claims(store).forget(now() - CLAIMED):
+            log.info("%d old claims forgotten", forgotten)
         tidied = tidy_tables(store, [table.name for table in tables_of(context.loop)], retention)
         leftovers = [*remove_leftovers(store, retention), *context.lake.files.remove_leftovers(retention)]
         for name in leftovers:
