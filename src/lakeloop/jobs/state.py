@@ -235,6 +235,7 @@ def worker_environment(threads: int) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        "ORT_DISABLE_TELEMETRY": "1",
         "WANDB_MODE": "disabled",
         "WANDB_ERROR_REPORTING": "false",
     }

@@ -17,9 +17,9 @@ from tests.unit.test_arrows import HEAVY
 VERBS = (
     "check", "schema", "eject", "new", "examples", "ingest", "labels", "transform", "validate", "dataset",
     "train", "evaluate", "release", "trial", "rollout", "monitor", "maintain", "run", "start", "serve",
-    "status", "why", "search", "quarantine", "readmit", "corrections", "impact", "reset", "evolve", "mirror",
-    "approve", "reject", "dossier", "models", "promote", "rollback", "compare", "lineage", "keep", "export",
-    "score", "explain", "disk", "doctor", "up", "down", "demo",
+    "status", "plan", "why", "search", "quarantine", "readmit", "corrections", "doubts", "impact", "reset",
+    "evolve", "mirror", "approve", "reject", "dossier", "models", "promote", "rollback", "compare", "lineage",
+    "keep", "export", "score", "explain", "disk", "doctor", "up", "down", "demo",
 )  # fmt: skip
 
 

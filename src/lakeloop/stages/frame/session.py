@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from lakeloop.attempt import Attempt
 from lakeloop.errors import ConfigurationError, FenceError
@@ -174,6 +174,21 @@ class StageContext:
             tracker.summary(session.summary())
 
 
+class Result(TypedDict, total=False):
+    """What a stage may say of its end; see `StageRecord`, whose fields they are."""
+
+    outputs: Mapping[str, str]
+    counts: Counts | None
+    metrics: Mapping[str, float]
+    links: Mapping[str, str]
+    settings: Mapping[str, Any]
+    examples: Sequence[str]
+    unknown: Mapping[str, int]
+    models: Sequence[BuiltModel]
+    profile: str
+    leaks: str
+
+
 @dataclass
 class StageSession:
     """One stage at work. Ends by exactly one of `unchanged`, `done`, `skipped`, `refused`."""
@@ -266,41 +281,14 @@ class StageSession:
         log.info("%s %s %s: %s", self.context.loop.name, self.name, self.partition, self._record.reason)
         return self._record
 
-    def done(
-        self,
-        *,
-        reason: str,
-        outputs: Mapping[str, str] | None = None,
-        counts: Counts | None = None,
-        metrics: Mapping[str, float] | None = None,
-        links: Mapping[str, str] | None = None,
-        settings: Mapping[str, Any] | None = None,
-        examples: Sequence[str] = (),
-        unknown: Mapping[str, int] | None = None,
-        models: Sequence[BuiltModel] = (),
-        profile: str = "",
-        leaks: str = "",
-    ) -> StageRecord:
+    def done(self, *, reason: str, **result: Unpack[Result]) -> StageRecord:
         """End with an output.
 
         Raises:
-            CountsError: `counts` do not reconcile.
+            CountsError: the counts do not reconcile.
             FenceError: a newer attempt claimed this work; nothing is recorded.
         """
-        return self._end(
-            "done",
-            reason,
-            outputs,
-            counts,
-            metrics,
-            links,
-            settings,
-            examples,
-            unknown,
-            models,
-            profile,
-            leaks,
-        )
+        return self._end("done", reason, **result)
 
     def skipped(
         self,
@@ -315,7 +303,7 @@ class StageSession:
         `to_do` is for a person who asked for the stage before its time: what is to be run or done first.
         """
         said = {TO_DO: to_do} if to_do else {}
-        return self._end("skipped", reason, {**(outputs or {}), **said}, None, None, links)
+        return self._end("skipped", reason, outputs={**(outputs or {}), **said}, links=links or {})
 
     def refused(
         self,
@@ -326,7 +314,7 @@ class StageSession:
         links: Mapping[str, str] | None = None,
     ) -> StageRecord:
         """End with a decision against: a result, not a failure."""
-        return self._end("refused", reason, outputs, None, metrics, links)
+        return self._end("refused", reason, outputs=outputs or {}, metrics=metrics or {}, links=links or {})
 
     def require_ended(self) -> None:
         """Raises RuntimeError when the session was not ended."""
@@ -348,22 +336,10 @@ class StageSession:
             **record.metrics,
         }
 
-    def _end(
-        self,
-        status: Status,
-        reason: str,
-        outputs: Mapping[str, str] | None,
-        counts: Counts | None,
-        metrics: Mapping[str, float] | None,
-        links: Mapping[str, str] | None,
-        settings: Mapping[str, Any] | None = None,
-        examples: Sequence[str] = (),
-        unknown: Mapping[str, int] | None = None,
-        models: Sequence[BuiltModel] = (),
-        profile: str = "",
-        leaks: str = "",
-    ) -> StageRecord:
+    def _end(self, status: Status, reason: str, **result: Unpack[Result]) -> StageRecord:
         where = f"{self.context.loop.name} {self.name} {self.partition}"
+        if counts := result.get("counts"):
+            counts.reconcile(where)
         record = StageRecord(
             loop=self.context.loop.name,
             stage=self.name,
@@ -372,26 +348,17 @@ class StageSession:
             reason=reason,
             fingerprint=self.fingerprint,
             inputs=self._inputs,
-            outputs=dict(outputs or {}),
-            counts=counts.reconcile(where) if counts else None,
-            metrics=dict(metrics or {}),
-            links=dict(links or {}),
             config=self.config,
             format=RECORD_FORMAT,
             version=stage_named(self.name).version,
             parts=self._parts,
-            settings=dict(settings or {}),
-            examples=tuple(examples),
-            unknown=dict(unknown or {}),
-            models=tuple(models),
-            profile=profile,
-            leaks=leaks,
             provenance=self.context.provenance(self.started_at),
+            **result,
         )
         record.write(self.work / "record.json")
         self.context.lake.record(record, self._fence)
         log.info("%s: %s: %s", where, status, reason)
-        for example in examples:
+        for example in record.examples:
             log.info("%s: %s", where, example)
         self._record = record
         return record
