@@ -78,7 +78,7 @@ def _labels(context: StageContext, stage: StageSession, loop: LoopSpec, delivery
     from lakeloop.sources.spool import Spool
 
     fence, day = stage.claim(), stage.partition
-    before = fence.pinned["labels"]
+    before = _last_told(context, day) or fence.pinned["labels"]
     read = Spool(raw_schema(loop), stage.work)
     with read, read_delivery(delivery, loop, day, stage.work, read, "labels") as intake:
         of_stage = {"partition": day, "stage": "labels"}
@@ -130,6 +130,16 @@ def _publish(
         connection.execute("set TimeZone = 'UTC'")
         told = answers_read(connection, rows, columns, blank=loop.task.optional_target)
         return context.lake.replace("labels", told, where=where, fence=fence)
+
+
+def _last_told(context: StageContext, day: str) -> int | None:
+    """The version of the table in which the days of this delivery's rows were last told.
+
+    Not the one that this attempt found: an attempt that was killed behind its commit told nobody which days
+    have lost an answer.
+    """
+    told = context.lake.ledger.latest("labels", day, "done")
+    return int(told.outputs[VERSION]) if told else None
 
 
 def _about(

@@ -136,6 +136,31 @@ def test_without_a_time_the_answer_that_was_delivered_last_counts(tmp_path: Path
     assert joined(context, DAYS[0]) == {"k1": "sports"}
 
 
+def test_days_that_lost_an_answer_are_told_although_an_attempt_was_killed_behind_its_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = small_context(tmp_path, loop(time=False))
+    put(tmp_path, "drops", DAYS[0], rows_of("k1"))
+    put(tmp_path, "labels", DAYS[1], [{"id": "k1", "label": "tech"}])
+    ingest(context, DAYS[0])
+    first = labels(context, DAYS[1])
+    put(tmp_path, "labels", DAYS[1], [{"id": "k2", "label": "tech"}])
+
+    def killed(point: str) -> None:
+        if point == "labels.after-commit":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lakeloop.stages.data.labels.reach", killed)
+        with pytest.raises(KeyboardInterrupt):
+            labels(context, DAYS[1])
+    again = labels(context, DAYS[1])
+
+    assert joined(context, DAYS[0]) == {}
+    assert json.loads(first.outputs["days"]).keys() == json.loads(again.outputs["days"]).keys() == {DAYS[0]}
+    assert json.loads(again.outputs["days"])[DAYS[0]] == "none"
+
+
 def test_an_answer_without_a_word_says_nothing_and_takes_none_back(tmp_path: Path) -> None:
     context = small_context(tmp_path, loop())
     put(tmp_path, "drops", DAYS[0], rows_of("k1"))
