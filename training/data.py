@@ -270,7 +270,7 @@ def _known(found: _Found, contract: OutputContract, task: Task) -> _Found:
     table = known_rows(found.table, contract, task.section)
     if not table.num_rows:
         raise DataError(
-            "no validation row has a answer that is learnt",
+            "no validation row has an answer that is learnt",
             where=str(found.path),
             expected=f"a row without {', '.join(contract.unlearnt)}",
             remedy="wait for more data, or change split in the loop file",

@@ -21,7 +21,7 @@ from lakeloop.disk.clean import clean, look
 from lakeloop.disk.limits import DiskLimits
 from lakeloop.errors import TransientError
 from lakeloop.jobs.state import JobRecord, Workdir
-from lakeloop.lake.files import LakeFiles
+from lakeloop.lake.disk_folders import DiskFolders
 from lakeloop.locks import locked
 from lakeloop.removal import GOING
 from lakeloop.scratch.folder import passing_folder
@@ -215,7 +215,7 @@ def test_what_people_and_other_parts_look_up_always_stays(context: StageContext,
 
 
 def test_candidates_and_versions_go_by_the_loop_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LakeFiles, "_written_at", lambda *_: None)
+    monkeypatch.setattr(DiskFolders, "_written_at", lambda *_: None)
     context = small_context(tmp_path, small_loop(keep={"versions": 1}))
     for number in range(1, 5):
         promote(context, number)
@@ -332,7 +332,8 @@ def test_an_attempt_at_work_keeps_its_folder_for_as_long_as_it_lives(context: St
         assert folder.exists()
 
 
-def test_without_a_home_there_is_nothing(tmp_path: Path) -> None:
+def test_without_a_home_there_is_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # that of the machine is everybody's
     context = small_context(tmp_path)
     empty = Place(context.settings.model_copy(update={"home": tmp_path / "none"}), (), time.time())
     assert sum(each.bytes for each in look(empty)) == 0

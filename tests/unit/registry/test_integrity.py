@@ -14,7 +14,7 @@ from lakeloop import artifact as artifacts
 from lakeloop.durable import sha256_file
 from lakeloop.errors import ArtifactError, LakeloopError
 from lakeloop.inference.predictor import Predictor
-from lakeloop.lake import files as lake_files
+from lakeloop.lake import folders as lake_folders
 from lakeloop.registry.history import ModelCard
 from lakeloop.registry.registry import Registry
 from lakeloop.stages.frame.session import StageContext
@@ -147,7 +147,7 @@ def test_weights_are_read_eight_times_from_their_sealing_to_the_server(
         return sha256_file(path)
 
     monkeypatch.setattr(artifacts, "sha256_file", counted)
-    monkeypatch.setattr(lake_files, "sha256_file", counted)
+    monkeypatch.setattr(lake_folders, "sha256_file", counted)
     files, card = context.lake.files, ModelCard.model_validate(CARD.model_dump())
     sealed = make_artifact(tmp_path / "made", LABELS, seed=3)
     opened = artifacts.open_artifact(sealed.folder, expect=sealed.digest)

@@ -93,7 +93,7 @@ def test_validation_rows_that_have_only_labels_that_are_not_learnt_are_refused(t
     rows = make_rows(30, seed=1)
     alone = without(without(rows, "sports"), "business")
     folder = make_dataset(tmp_path / "d", train=without(rows, "tech"), validation=alone)
-    with pytest.raises(DataError, match="no validation row has a label that is learnt"):
+    with pytest.raises(DataError, match="no validation row has an answer that is learnt"):
         read(folder, task_of(CLASSES), ("normalise",), skip=True)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
 from lakeloop.datasets.decision import NewRows, all_rows
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lakeloop.lake.corrections import OfADay
     from lakeloop.registry.history import History, ModelVersion
     from lakeloop.registry.trials import Trial
+    from lakeloop.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -117,28 +118,15 @@ def standing_of(
     """
     from lakeloop.datasets.news import new_rows_in
     from lakeloop.lake.corrections import digests
-    from lakeloop.sources.days import whole_days
-    from lakeloop.sources.seen import changed_days
     from lakeloop.stages.frame.emptied import emptied_days
 
     schedule = context.loop.schedule
     # Of the newest day, the schedule says when it is whole: nobody is before it.
     newest = newest_due(schedule.cron, schedule.timezone, now())
-
-    def deliveries(loop: LoopSpec, stage: str) -> tuple[list[str], list[str], dict[str, str]]:
-        """Days that are there; those that are others than when `stage` read them; what it read of each."""
-        there = whole_days(loop, context.settings, newest)
-        read = {
-            entry.partition: entry.inputs["drop"]
-            for entry in entries
-            if entry.stage == stage and entry.status == "done" and "drop" in entry.inputs
-        }
-        still = {day: drop for day, drop in read.items() if day in there}
-        return there, changed_days(loop, context.settings, still, patience), read
-
-    there, changed, read = deliveries(context.loop, "ingest")
+    look = partial(_deliveries, context.settings, entries, newest, patience)
+    there, changed, read = look(context.loop, "ingest")
     of_labels = context.loop.of_labels
-    answers = deliveries(of_labels, "labels")[:2] if of_labels else ((), ())
+    answers = look(of_labels, "labels")[:2] if of_labels else ((), ())
     news = new_rows_in(context.lake, list(context.loop.task.roles()))
     activities = activities_of(context.settings.journals, context.loop.name)
     return Standing(
@@ -155,6 +143,28 @@ def standing_of(
         digests(context.lake),
         *answers,
     )
+
+
+def _deliveries(
+    settings: Settings,
+    entries: Sequence[StageRecord],
+    newest: str,
+    patience: float,
+    loop: LoopSpec,
+    stage: str,
+) -> tuple[list[str], list[str], dict[str, str]]:
+    """Days that are there; those that are others than when `stage` read them; what it read of each."""
+    from lakeloop.sources.days import whole_days
+    from lakeloop.sources.seen import changed_days
+
+    there = whole_days(loop, settings, newest)
+    read = {
+        entry.partition: entry.inputs["drop"]
+        for entry in entries
+        if entry.stage == stage and entry.status == "done" and "drop" in entry.inputs
+    }
+    still = {day: drop for day, drop in read.items() if day in there}
+    return there, changed_days(loop, settings, still, patience), read
 
 
 def work_left(context: StageContext) -> list[Pending]:
