@@ -18,7 +18,7 @@ from lakeloop.local.airflow_api import ACTIVE_STATES, AirflowApi
 from lakeloop.local.drive import wait_for_dags
 from lakeloop.registry.impact import Impact, impact_of
 from lakeloop.registry.registry import Registry
-from lakeloop.stages.catalogue import STAGES
+from lakeloop.stages.catalogue import DATA, stage_named
 from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.session import StageContext
 from tests.support.arriving import NAME, ROWS_A_DAY, days, write_day
@@ -27,7 +27,6 @@ from tests.support.stack import ARRIVING_DAYS, RunningStack
 pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 DAYS = days(ARRIVING_DAYS)
-DATA = [stage.name for stage in STAGES if stage.phase == "data"]
 TABLES = ("raw", "staging", "mart", "quarantine")
 FOLLOWED = [f"{NAME}.{dag}" for dag in ("ingest", "transform", "train", "deploy")]
 PATIENCE_SECONDS = 900.0
@@ -132,9 +131,8 @@ def daily(stack: RunningStack, home: Path) -> StageContext:
     settings = stack.settings.model_copy(update={"home": home})
     context = StageContext.open(NAME, settings, Attempt.local())
     for day in reversed(DAYS):
-        for stage in STAGES:
-            if stage.phase == "data":
-                stage.function(context, day)
+        for name in DATA:
+            stage_named(name).function(context, day)
     return context
 
 

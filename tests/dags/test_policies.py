@@ -97,6 +97,8 @@ def test_its_definition_can_be_stored(dag: DAG) -> None:
 
 def test_every_stage_of_the_catalogue_is_a_task_of_the_dag_that_it_names(dags: dict[str, DAG]) -> None:
     for stage in STAGES:
+        if stage.section:  # of loops that have it, which `news` has not: see plugins/test_chain.py
+            continue
         tasks = set(dags[f"news.{stage.dag}"].task_ids)
         wanted = {"baseline", "finetune"} if stage.per == "candidate" else {stage.name}
         assert wanted <= tasks, f"dags/{stage.dag}.py: call stage_tasks"

@@ -24,7 +24,7 @@ from lakeloop.errors import TooEarlyError
 from lakeloop.lake.corrections import Correction, Spot, all_corrections
 from lakeloop.lake.corrections import correct as keep
 from lakeloop.quality.quarantine import Wanted
-from lakeloop.stages.catalogue import STAGES, stage_named
+from lakeloop.stages.catalogue import DATA, stage_named
 from lakeloop.stages.frame.edited import Edit, editable_row, look_at_edits, write_to_edit
 from lakeloop.stages.frame.pending import work_left
 from lakeloop.stages.frame.session import StageContext
@@ -36,7 +36,6 @@ pytestmark = pytest.mark.slow
 EXAMPLES = int(os.environ.get("LAKELOOP_TEST_WAYS", "3"))
 """Each takes three seconds."""
 TABLES = ("raw", "staging", "mart", "quarantine")
-DATA = [stage.name for stage in STAGES if stage.phase == "data" and not stage.section]
 MOST_STEPS = 4 * len(DAYS) * len(DATA)
 """That a backlog of these days can have; more is work that comes again and again."""
 IN_ONE = {
