@@ -128,7 +128,7 @@ def settle(api: AirflowApi, stack: RunningStack) -> None:
 
 def daily(stack: RunningStack, home: Path) -> StageContext:
     """The same days one by one, the newest first, in a lake of their own."""
-    settings = stack.settings.model_copy(update={"home": home})
+    settings = stack.settings.model_copy(update={"home": home, "lake": str(home / "lake")})
     context = StageContext.open(NAME, settings, Attempt.local())
     for day in reversed(DAYS):
         for name in DATA:
