@@ -40,23 +40,13 @@ from lakeloop.settings import Settings
 from lakeloop.stages.frame.run import run
 from lakeloop.stages.frame.session import StageContext
 from lakeloop.stages.watch.maintain import maintain
+from tests.support.command import LOOP as TICKETS
 from tests.support.object_store import ServerProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 DAYS = ("2026-11-16", "2026-11-17")
-LOOP = """\
-name: tickets
-source:
-  kind: files
-  path: data/{partition}.jsonl
-  key: id
-  columns: {id: string, text: string, team: string}
-task:
-  text: text
-  label: team
-  labels: [billing, technical]
-train:
-  candidates: [{name: words, method: classical}]
+LOOP = f"""{TICKETS}train:
+  candidates: [{{name: words, method: classical}}]
   min_rows: 100
 gate:
   min_score: 0.4
